@@ -1,0 +1,65 @@
+# Two commands for a fresh machine: `make run` and `make test`. Each sets up what it needs.
+# PYTHON chooses the interpreter (3.11 or newer), VENV where its packages go.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The checkout itself needs no installation step to run: the entry point is `python -m service`.
+TRADER := $(BIN)/python -m service
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types bench check lock clean
+
+help: ## show these lines
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+run: $(VENV)/.run ## start the service (sandbox unless TRADER_MODE says otherwise)
+	@exec $(TRADER) run
+
+test: $(VENV)/.dev lint types ## lint, types, tests with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/.dev ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## measure; ratios within one run
+	$(BIN)/python -m benchmarks
+
+check: $(VENV)/.run ## validate the configuration
+	@$(TRADER) check
+
+lock: ## write requirements/*.lock anew (needs uv)
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header \
+		--no-emit-index-url --no-emit-find-links --upgrade \
+		-o requirements/run.lock setup.cfg requirements/build.in
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header \
+		--no-emit-index-url --no-emit-find-links -c requirements/run.lock \
+		-o requirements/dev.lock setup.cfg requirements/build.in requirements/dev.in
+
+clean: ## remove the environment and the caches; data in var/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# A stamp is written last, so that an interrupted set-up is done again.
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON) ..." >&2
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module failed; on Debian: apt install python3-venv" >&2; exit 1; }
+
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+
+$(VENV)/.run: requirements/run.lock setup.cfg | $(VENV)/bin/python
+	@echo "Installing the pinned packages (once) ..." >&2
+	@$(INSTALL) -r requirements/run.lock
+	@$(EDITABLE)
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.run
+	@echo "Installing what the tests need (once) ..." >&2
+	@$(INSTALL) -r requirements/dev.lock
+	@touch $@

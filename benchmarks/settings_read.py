@@ -1,0 +1,55 @@
+"""A setting read from the cache, against a bare aiocache get."""
+
+import asyncio
+import time
+from typing import Final
+
+from aiocache import SimpleMemoryCache
+
+from benchmarks.rounds import Result, medians
+from service.adapters.clock import SystemClock
+from service.ports import JSON, SettingChange
+from service.settings.settings import Settings
+from service.settings.table import MIN_CONFIDENCE
+
+READS: Final = 50_000
+
+
+class NoRows:
+    """A database that has never stored a setting."""
+
+    async def load(self, _: str) -> tuple[JSON] | None:
+        return None
+
+    async def change(self, *_: object, **__: object) -> tuple[SettingChange, ...]:
+        raise NotImplementedError("nothing is changed here")
+
+
+def measure() -> Result:
+    with asyncio.Runner() as runner:
+        settings = Settings(NoRows(), SystemClock())
+        cache = SimpleMemoryCache(ttl=3600, timeout=None)
+        runner.run(cache.set("min_confidence", object()))
+        runner.run(settings.get(MIN_CONFIDENCE))
+
+        async def ours() -> None:
+            for _ in range(READS):
+                await settings.get(MIN_CONFIDENCE)
+
+        async def bare() -> None:
+            for _ in range(READS):
+                await cache.get("min_confidence")
+
+        def timed(work: object) -> float:
+            began = time.process_time()
+            runner.run(work())  # type: ignore[operator]
+            return (time.process_time() - began) / READS * 1e6
+
+        took = medians({"ours": lambda: timed(ours), "bare": lambda: timed(bare)})
+    return Result(
+        name="settings read / bare aiocache get",
+        ours=took["ours"],
+        theirs=took["bare"],
+        unit="us",
+        at_most=2.0,
+    )

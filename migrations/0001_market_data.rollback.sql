@@ -1,0 +1,2 @@
+DROP TABLE candles;
+DROP TABLE market_data;

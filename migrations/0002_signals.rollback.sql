@@ -1,0 +1,3 @@
+DROP TABLE decisions;
+DROP TABLE trading_signals;
+DROP TABLE ai_calls;

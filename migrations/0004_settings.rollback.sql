@@ -1,0 +1,3 @@
+DROP TABLE audit_log;
+DROP TABLE config_changes;
+DROP TABLE system_configs;

@@ -1,0 +1,5 @@
+"""`python -m service` is `trader`."""
+
+from service.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Everyone outside: the exchange, the model, the clock. A vendor's words end here."""

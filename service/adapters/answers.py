@@ -1,0 +1,65 @@
+"""What every HTTP answer and failure goes through here, whoever sent it."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import aiohttp
+from aiohttp.http import HttpProcessingError
+from multidict import CIMultiDict, CIMultiDictProxy
+
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+LONGEST_WAIT_S: Final = 300.0  #: a server may say 3600; nobody here waits longer than this
+
+
+def retry_after_s(headers: Mapping[str, str], *, longest: float = LONGEST_WAIT_S) -> float | None:
+    """Return the seconds that `Retry-After` asks for, 0..longest, or None.
+
+    An HTTP-date counts from the server's own `Date`, without which it says nothing: our clock
+    may differ, and in the sandbox it runs faster. Source: RFC 9110 §10.2.3.
+    """
+    asked = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(asked):
+        return min(float(asked), longest)
+    until, sent = _http_date(asked), _http_date(headers.get("Date", ""))
+    if until is None or sent is None:
+        return None
+    return min(max((until - sent).total_seconds(), 0.0), longest)
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def strip_secrets(error: BaseException) -> None:
+    """Take out of `error`, and of what caused it, what a log must not print.
+
+    aiohttp's response errors hold our request, and their repr prints its headers: the key; its
+    parser's errors quote the bytes they stumbled over, below a first line that says why.
+    Decoding errors hold the whole body: balances, or an echo of the request.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, aiohttp.ClientResponseError):
+            bare = seen.request_info._replace(headers=CIMultiDictProxy(CIMultiDict()))
+            seen.request_info, seen.history, seen.args = bare, (), (bare, ())
+            seen.headers, seen.message = None, _title(seen.message)
+        elif isinstance(seen, HttpProcessingError):
+            seen.headers, seen.message, seen.args = None, _title(seen.message), ()
+        elif isinstance(seen, json.JSONDecodeError):
+            seen.doc = ""
+        elif isinstance(seen, UnicodeDecodeError):
+            seen.object = b""
+            seen.args = (seen.encoding, b"", seen.start, seen.end, seen.reason)
+        seen = seen.__cause__ or seen.__context__
+
+
+def _title(message: str) -> str:
+    return message.partition("\n")[0]

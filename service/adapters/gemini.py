@@ -1,0 +1,152 @@
+"""The model as the flows know it, over google-genai.
+
+The SDK's habits are switched off one by one, each with its reason; tests keep watch on them.
+"""
+
+import asyncio
+import ssl
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import aiohttp
+import certifi
+from google import genai
+from google.genai import client as genai_client
+from google.genai import models, types
+from pydantic import ValidationError
+
+from service.adapters import gemini_wire as wire
+from service.adapters.gemini_errors import translated
+from service.domain.signals import Answer
+from service.ports import Prompt
+
+SHORTEST_DEADLINE_S: Final = 10  #: the service answers 400 to a shorter X-Server-Timeout
+_CONNECTIONS: Final = 8
+
+
+class Gemini:
+    """Satisfies ports.Model. Made by `open_gemini`; belongs to one event loop."""
+
+    def __init__(self, client: genai.Client, *, timeout_s: float) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+
+    async def ask(self, prompt: Prompt, *, model: str) -> Answer:
+        """Ask once; a malformed answer is a value with its reason, never an error.
+
+        Raises: ModelUnavailable, with the seconds the service asked us to wait; ModelRefused.
+        """
+        config = wire.config(prompt.system, model=model)
+        _expect_unknown_words()
+        with translated():
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    response = await self._client.aio.models.generate_content(
+                        model=model, contents=prompt.facts, config=config
+                    )
+            except ValidationError:
+                # The right shape with a wrong type inside, e.g. a text that is a number.
+                return wire.unusable("unparsed", model=model)
+            except (AttributeError, TypeError) as exc:
+                # The SDK takes an answer apart before it checks it: a number where a word
+                # belongs breaks it from inside. The name tells this from a mistake of ours.
+                return wire.unusable(f"unparsed:{type(exc).__name__}", model=model)
+        return wire.answer(response, model=model)
+
+    async def ping(self, model: str) -> None:
+        """Ask whether `model` is there; costs no tokens. Raises as `ask` does."""
+        with translated():
+            async with asyncio.timeout(self._timeout_s):
+                await self._client.aio.models.get(model=model)
+
+
+@asynccontextmanager
+async def open_gemini(
+    *, api_key: str, base_url: str, timeout_s: float = 30, api_version: str = "v1"
+) -> AsyncIterator[Gemini]:
+    """Build the client in a thread, hand it over warm, and close all three parts of it."""
+    # Our own session: cheaper than the SDK's, without its DeprecationWarning, and ours to close.
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=_CONNECTIONS), cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
+        client = await asyncio.to_thread(
+            _build,
+            session,
+            api_key=api_key,
+            base_url=base_url,
+            timeout_s=timeout_s,
+            api_version=api_version,
+        )
+        try:
+            yield Gemini(client, timeout_s=timeout_s)
+        finally:
+            await client.aio.aclose()
+            client.close()
+
+
+def _build(
+    session: aiohttp.ClientSession,
+    *,
+    api_key: str,
+    base_url: str,
+    timeout_s: float,
+    api_version: str,
+) -> genai.Client:
+    """Return a warm client; some 200 ms of blocking work."""
+    # The system's certificates (and SSL_CERT_FILE's) with certifi's, for systems without any.
+    tls = ssl.create_default_context()
+    tls.load_verify_locations(certifi.where())
+    client = genai.Client(
+        # These three say what environment variables would otherwise decide: another service,
+        # another key, recorded answers.
+        enterprise=False,
+        api_key=api_key,
+        debug_config=genai_client.DebugConfig(
+            client_mode=None, replays_directory=None, replay_id=None
+        ),
+        http_options=types.HttpOptions(
+            base_url=base_url,
+            api_version=api_version,
+            # Milliseconds; never left out, since unset means for ever, session limit or not.
+            timeout=int(max(timeout_s, SHORTEST_DEADLINE_S) * 1000),
+            # The default re-sends once after a broken connection; retrying is the runner's.
+            retry_options=types.HttpRetryOptions(attempts=1),
+            aiohttp_client=session,
+            client_args={"verify": tls},
+            # A redirect would carry prompt and key to another host.
+            async_client_args={"verify": tls, "ssl": tls, "allow_redirects": False},
+        ),
+    )
+    _warm(client)
+    return client
+
+
+def _warm(client: genai.Client) -> None:
+    """Make the SDK build what it otherwise builds, for 60 ms, inside the first call.
+
+    Private names of the SDK: where they have moved, the first call is slow and nothing else.
+    """
+    with suppress(AttributeError, TypeError, ValueError):
+        asked = types._GenerateContentParameters(  # noqa: SLF001 - no public way
+            model="m", contents="x", config=wire.config("x", model="gemini-3")
+        )
+        models._GenerateContentParameters_to_mldev(client._api_client, asked, None, asked)  # noqa: SLF001
+        types.GenerateContentResponse.model_validate(
+            {
+                "candidates": [{"content": {"parts": [{"text": "{}"}]}, "finish_reason": "STOP"}],
+                "usage_metadata": {"prompt_token_count": 1},
+            }
+        )
+
+
+def _expect_unknown_words() -> None:
+    """Keep a finish reason newer than the SDK from becoming a warning, or an error under -W error.
+
+    Such an answer is unusable anyway, and said to be. The filter is as narrow as it can be and
+    stands before each call, since whoever changes filters in between would win.
+    """
+    warnings.filterwarnings(
+        "ignore", r"(?s).* is not a valid [A-Za-z]+$", UserWarning, r"google\.genai\._common"
+    )

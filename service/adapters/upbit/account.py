@@ -1,0 +1,42 @@
+"""Upbit's view of our account and of what it may do. Source of the fields: Upbit docs v1.6.4."""
+
+from decimal import Decimal
+
+from service.adapters.upbit.errors import OddAnswer
+from service.adapters.upbit.record import Record, records
+from service.adapters.upbit.wire import market_in
+from service.domain.markets import Balance, Market, MarketRules
+
+
+def rules(chance: object, instruments: object, market: Market) -> MarketRules:
+    """Return the market's rules from both answers; of the two sides the stricter limit."""
+    terms = Record(chance, "chance")
+    listing = terms.record("market")
+    if market_in(listing, "id") != market:
+        raise OddAnswer("chance.market.id: another market than asked for")
+    return MarketRules(
+        market=market,
+        fee_ratio=max(terms.amount("bid_fee"), terms.amount("ask_fee")),
+        min_funds=max(listing.record(side).amount("min_total") for side in ("bid", "ask")),
+        max_funds=listing.positive("max_total"),
+        tick_size=_tick_size(instruments, market),
+        active=(listing.text_or_none("state") or "active") == "active",
+    )
+
+
+def _tick_size(payload: object, market: Market) -> Decimal:
+    for record in records(payload, "instrument"):
+        if market_in(record, "market") == market:
+            return record.positive("tick_size")
+    raise OddAnswer(f"no instrument of {market}")
+
+
+def balances(payload: object) -> dict[str, Balance]:
+    """Return every currency, dust and delisted ones included."""
+    found = {}
+    for record in records(payload, "account"):
+        name = record.text("currency")
+        found[name] = Balance(
+            currency=name, available=record.amount("balance"), locked=record.amount("locked")
+        )
+    return found

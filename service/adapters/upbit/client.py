@@ -1,0 +1,135 @@
+"""One signed, limited, bounded HTTP exchange with Upbit. What is asked and meant is not known here.
+
+Source: Upbit docs, "REST API guide"; traps of aiohttp 3.14 as noted.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, Literal
+
+import aiohttp
+import yarl
+
+from service.adapters.answers import retry_after_s
+from service.adapters.upbit.errors import ErrorAnswer, OddAnswer
+from service.adapters.upbit.limits import LONGEST_BAN_S, Group, Limiter, ban_s
+from service.adapters.upbit.record import error_name, parsed
+from service.adapters.upbit.sign import Signer, wire_query
+
+READ_TIMEOUT: Final = aiohttp.ClientTimeout(total=6, connect=3)
+ORDER_TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=3)
+LONGEST_BODY: Final = 4 * 1024 * 1024  #: bytes, unpacked; the longest list is a tenth of it
+_JSON: Final = "application/json; charset=utf-8"
+_SUCCESS: Final = range(200, 300)
+_SLOW_DOWN: Final = 429
+_BLOCKED: Final = 418
+_NOTHING: Final[Mapping[str, str]] = {}
+
+
+class Client:
+    """Raises ErrorAnswer, OddAnswer, aiohttp's errors and TimeoutError: `translated` reads them.
+
+    During a ban also ExchangeUnavailable, before anything is sent.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        quotation_url: str,
+        exchange_url: str,
+        signer: Signer,
+        limiter: Limiter,
+    ) -> None:
+        self._session = session
+        self._quotation_url = quotation_url.rstrip("/")
+        self._exchange_url = exchange_url.rstrip("/")
+        self._signer = signer
+        self._limiter = limiter
+
+    async def quote(
+        self, path: str, params: Mapping[str, str] = _NOTHING, *, group: Group
+    ) -> object:
+        """Ask for what everybody may see. The group's limit counts by IP address."""
+        url = _url(self._quotation_url + path, params)
+        # Upbit packs quotations only. An Origin header would cut us to one call in ten seconds.
+        return await self._send("GET", url, {"Accept-Encoding": "gzip"}, group)
+
+    async def look(self, path: str, params: Mapping[str, str] = _NOTHING) -> object:
+        """Ask for what is ours alone."""
+        url = _url(self._exchange_url + path, params)
+        return await self._send("GET", url, self._signed(params), Group.DEFAULT)
+
+    async def delete(self, path: str, params: Mapping[str, str]) -> object:
+        # aiohttp sends a DELETE (and a GET) a second time, unasked, when a kept-alive connection
+        # drops: harmless by identifier, since cancelling twice cancels once.
+        url = _url(self._exchange_url + path, params)
+        return await self._send("DELETE", url, self._signed(params), Group.DEFAULT)
+
+    async def post(self, path: str, body: Mapping[str, str]) -> object:
+        """Send `body` once. aiohttp never repeats a POST, whatever the connection does."""
+        url = _url(self._exchange_url + path, _NOTHING)
+        headers = self._signed(body) | {"Content-Type": _JSON}
+        # The hash is over the keys in this order and the values as they stand here.
+        data = json.dumps(body).encode()
+        return await self._send("POST", url, headers, Group.ORDER, data=data)
+
+    def _signed(self, params: Mapping[str, str]) -> dict[str, str]:
+        authorization = self._signer.authorization(params)
+        return {"Authorization": authorization, "Accept-Encoding": "identity"}
+
+    async def _send(
+        self,
+        method: Literal["GET", "POST", "DELETE"],
+        url: yarl.URL,
+        headers: Mapping[str, str],
+        group: Group,
+        *,
+        data: bytes | None = None,
+    ) -> object:
+        await self._limiter.turn(group)
+        async with self._session.request(
+            method,
+            url,
+            data=data,
+            headers=headers,
+            timeout=READ_TIMEOUT if method == "GET" else ORDER_TIMEOUT,
+            # A redirect would carry the signed order to another host, and turn a POST into a GET.
+            allow_redirects=False,
+            raise_for_status=False,  # its error has the URL in its text and no error name
+        ) as response:
+            self._limiter.heard(response.headers.get("Remaining-Req"))
+            if response.status not in _SUCCESS:
+                raise await self._complaint(response, group)
+            raw = await _body(response)
+        self._limiter.welcome()
+        return parsed(raw)
+
+    async def _complaint(self, response: aiohttp.ClientResponse, group: Group) -> ErrorAnswer:
+        raw = b""
+        # The status says enough when the rest is lost: a ban must be kept all the same.
+        with suppress(aiohttp.ClientError, TimeoutError, OddAnswer):
+            raw = await _body(response)
+        if response.status == _BLOCKED:
+            asked = retry_after_s(response.headers, longest=LONGEST_BAN_S)
+            asked = self._limiter.ban(asked or ban_s(raw))
+        else:
+            asked = retry_after_s(response.headers)
+        if response.status == _SLOW_DOWN:
+            self._limiter.close(group)
+        return ErrorAnswer(response.status, error_name(raw), retry_after_s=asked)
+
+
+def _url(address: str, params: Mapping[str, str]) -> yarl.URL:
+    # `encoded=True`: yarl would write the query its own way, and the hash is over ours.
+    return yarl.URL(f"{address}?{wire_query(params)}" if params else address, encoded=True)
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    raw = bytearray()
+    async for chunk in response.content.iter_any():
+        raw += chunk
+        if len(raw) > LONGEST_BODY:
+            raise OddAnswer("longer than anything Upbit sends")
+    return bytes(raw)

@@ -1,0 +1,125 @@
+"""What Upbit's answers and silences mean, in one place.
+
+Source: Upbit docs, "REST API guide" (errors, 2026-10-06) and "new order".
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import aiohttp
+
+from service.adapters.answers import strip_secrets
+from service.adapters.upbit.limits import WINDOW_S
+from service.domain.errors import (
+    BoundaryError,
+    ExchangeRefused,
+    ExchangeUnavailable,
+    OutcomeUnknown,
+)
+
+# A request that met one of these never left: not even an order can have arrived.
+# With redirects off and no proxy, aiohttp raises them only before it writes.
+_UNSENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_DEFINITE: Final = frozenset({400, 401, 403, 404})
+_SLOW_DOWN: Final = 429
+_BLOCKED: Final = 418
+_CLIENT_ERRORS: Final = range(400, 500)
+_TRY_AGAIN: Final = frozenset({408, 425})
+
+# Upbit refuses a used identifier and never replays: the attempt that used it did arrive.
+# A nonce is fresh for each attempt: if it was used, the request was delivered twice on the way
+# (a proxy), and the first copy may have become an order.
+_EARLIER_COPY_ARRIVED: Final = frozenset({"duplicated_identifier", "nonce_used"})
+
+_REMEDIES: Final = {
+    "expired_access_key": "issue a new key at Upbit (they last a year)",
+    "insufficient_funds_ask": "the account holds too few coins",
+    "insufficient_funds_bid": "the account holds too little money, or the fee was not left over",
+    "invalid_access_key": "check UPBIT_ACCESS_KEY",
+    "invalid_price_ask": "the price is off the market's tick",
+    "invalid_price_bid": "the price is off the market's tick",
+    "jwt_verification": "check UPBIT_SECRET_KEY",
+    "market_offline": "the exchange is in maintenance",
+    "no_authorization_i_p": "allow this machine's address for the key at Upbit",
+    "no_authorization_ip": "allow this machine's address for the key at Upbit",
+    "no_authorization_token": "check UPBIT_ACCESS_KEY and UPBIT_SECRET_KEY",
+    "notfoundmarket": "Upbit has no such market",
+    "order_not_found": "Upbit knows no such order",
+    "out_of_scope": "the key lacks a right: allow viewing assets, viewing orders and ordering",
+    "under_min_total_ask": "the order is below the market's minimum",
+    "under_min_total_bid": "the order is below the market's minimum",
+}
+
+
+class ErrorAnswer(Exception):
+    """Upbit answered, but not 2xx. `name` is its own word for it, when there is a readable one."""
+
+    def __init__(
+        self, status: int, name: str | None = None, *, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(f"{status} {name or 'without an error name'}")
+        self.status = status
+        self.name = name
+        self.retry_after_s = retry_after_s
+
+
+class OddAnswer(ValueError):
+    """A 2xx that cannot be read. The text names the field, never its value: it may be a balance."""
+
+
+@contextmanager
+def translated(*, writing: bool) -> Iterator[None]:
+    """Turn everything that can go wrong with a call into one of our errors.
+
+    A read that got lost is harmless. An order that got lost may be on the book: while `writing`,
+    whatever is not a certain refusal and not certainly unsent is OutcomeUnknown. Cancellation
+    passes through; the order row, committed before the request, speaks for it.
+    """
+    lost = OutcomeUnknown if writing else ExchangeUnavailable
+    try:
+        yield
+    except ErrorAnswer as exc:
+        raise _meaning(exc, writing=writing) from exc
+    except OddAnswer as exc:
+        raise lost(f"Upbit's answer cannot be read: {exc}", code="bad_answer") from exc
+    except _UNSENT as exc:
+        strip_secrets(exc)
+        raise ExchangeUnavailable("Upbit cannot be reached", code="unreachable") from exc
+    except TimeoutError as exc:  # before ClientError: aiohttp's socket timeouts are both
+        strip_secrets(exc)
+        raise lost("Upbit did not answer in time", code="timeout") from exc
+    except aiohttp.ClientError as exc:
+        strip_secrets(exc)
+        raise lost("the connection to Upbit broke", code="disconnected") from exc
+
+
+def _meaning(answer: ErrorAnswer, *, writing: bool) -> BoundaryError:
+    lost = OutcomeUnknown if writing else ExchangeUnavailable
+    code = answer.name or f"http_{answer.status}"
+    if answer.status == _SLOW_DOWN:
+        wait_s = WINDOW_S if answer.retry_after_s is None else answer.retry_after_s
+        return ExchangeUnavailable(
+            "Upbit asks us to slow down", code="too_many_requests", retry_after_s=wait_s
+        )
+    if answer.status == _BLOCKED:
+        return lost(
+            "Upbit has blocked us for sending too much; nothing is sent until that ends",
+            code="banned",
+            retry_after_s=answer.retry_after_s,
+        )
+    if code in _EARLIER_COPY_ARRIVED:
+        return lost(f"Upbit has seen this request before: {code}", code=code)
+    if _is_refusal(answer, writing=writing):
+        remedy = _REMEDIES.get(code)
+        return ExchangeRefused(
+            f"Upbit refused: {code}" + (f"; {remedy}" if remedy else ""), code=code
+        )
+    return lost(f"Upbit answered {answer.status}", code=code)
+
+
+def _is_refusal(answer: ErrorAnswer, *, writing: bool) -> bool:
+    if writing:
+        # Without an error name of Upbit's own it may be a proxy's page, after the order went in.
+        return answer.status in _DEFINITE and answer.name is not None
+    return answer.status in _CLIENT_ERRORS and answer.status not in _TRY_AGAIN

@@ -1,0 +1,93 @@
+"""Upbit's orders, sent and answered. Source of the fields: Upbit docs v1.6.4 and captures."""
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+from service.adapters.upbit.errors import OddAnswer
+from service.adapters.upbit.record import Record
+from service.adapters.upbit.wire import market_in, plain
+from service.domain.orders import Book, ExchangeOrder, Intent, OrderType, Side, Trade
+
+_T = TypeVar("_T")
+_SIDES: Final = {Side.BUY: "bid", Side.SELL: "ask"}
+_SIDES_BACK: Final = {word: side for side, word in _SIDES.items()}
+_BOOKS: Final = {
+    "wait": Book.WAITING,
+    "watch": Book.WAITING,  # a reservation, made in Upbit's app
+    "done": Book.DONE,
+    "cancel": Book.CANCELLED,  # fills are possible all the same
+}
+_ORDER_TYPES: Final = {
+    (OrderType.LIMIT, Side.BUY): "limit",
+    (OrderType.LIMIT, Side.SELL): "limit",
+    (OrderType.MARKET, Side.BUY): "price",
+    (OrderType.MARKET, Side.SELL): "market",
+}
+
+
+def order_body(intent: Intent, identifier: str) -> dict[str, str]:
+    """Return the body of a new order; a field without a value is left out, never null."""
+    money = intent.funds if intent.price is None else intent.price
+    body = {
+        "market": str(intent.market),
+        "side": _SIDES[intent.side],
+        "ord_type": _ORDER_TYPES[intent.type, intent.side],
+    }
+    if money is not None:
+        body["price"] = plain(money)  # of a market buy: the money to spend
+    if intent.volume is not None:
+        body["volume"] = plain(intent.volume)
+    return body | {"identifier": identifier}
+
+
+def placed(payload: object, intent: Intent, identifier: str) -> ExchangeOrder:
+    """Return the order that the exchange made of `intent`."""
+    made = order(payload, identifier)
+    if (made.market, made.side) != (intent.market, intent.side):
+        raise OddAnswer("order: another market or side than was sent")
+    return made
+
+
+def order(payload: object, identifier: str) -> ExchangeOrder:
+    """Return the order, which must be the one called `identifier`."""
+    record = Record(payload, "order")
+    named = record.text_or_none("identifier")
+    if named not in {None, identifier}:
+        raise OddAnswer("order.identifier: another order than asked for")
+    return ExchangeOrder(
+        uuid=record.text("uuid"),
+        identifier=named or identifier,
+        market=market_in(record, "market"),
+        side=_one_of(record, "side", _SIDES_BACK),
+        book=_one_of(record, "state", _BOOKS),
+        executed_volume=record.amount("executed_volume"),
+        paid_fee=record.amount("paid_fee"),
+        created_at=record.instant("created_at"),
+        trades=_trades(record),
+        trades_count=record.count("trades_count"),
+    )
+
+
+def _trades(order: Record) -> tuple[Trade, ...]:
+    """Return the trades oldest first, each once; an answer to a new order has none."""
+    if not order.has("trades"):
+        return ()
+    by_uuid = {trade.uuid: trade for trade in map(_trade, order.records("trades"))}
+    return tuple(sorted(by_uuid.values(), key=lambda trade: (trade.traded_at, trade.uuid)))
+
+
+def _trade(record: Record) -> Trade:
+    return Trade(
+        uuid=record.text("uuid"),
+        price=record.positive("price"),
+        volume=record.positive("volume"),
+        funds=record.positive("funds"),
+        traded_at=record.instant("created_at"),
+    )
+
+
+def _one_of(record: Record, name: str, words: Mapping[str, _T]) -> _T:
+    word = record.text(name)
+    if word not in words:
+        raise OddAnswer(f"order.{name}: an unknown word")
+    return words[word]

@@ -1,0 +1,82 @@
+"""Upbit's quotations: what everybody may see. Source of the fields: Upbit docs v1.6.4."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Final
+
+from service.adapters.upbit.errors import OddAnswer
+from service.adapters.upbit.record import Record, records
+from service.adapters.upbit.wire import market_in
+from service.domain.errors import UnknownMarket
+from service.domain.markets import Candle, Market, Ticker, Timeframe
+
+CANDLE_PATHS: Final = {
+    Timeframe.M1: "/v1/candles/minutes/1",
+    Timeframe.M3: "/v1/candles/minutes/3",
+    Timeframe.M5: "/v1/candles/minutes/5",
+    Timeframe.M10: "/v1/candles/minutes/10",
+    Timeframe.M15: "/v1/candles/minutes/15",
+    Timeframe.M30: "/v1/candles/minutes/30",
+    Timeframe.H1: "/v1/candles/minutes/60",
+    Timeframe.H4: "/v1/candles/minutes/240",
+    Timeframe.D1: "/v1/candles/days",
+}
+
+
+def markets(payload: object) -> frozenset[Market]:
+    """Return the markets whose names we can read: one odd listing must not stop trading."""
+    return frozenset(_known(record.text("market") for record in records(payload, "market")))
+
+
+def _known(codes: Iterator[str]) -> Iterator[Market]:
+    for code in codes:
+        with suppress(UnknownMarket):
+            yield Market.parse(code)
+
+
+def tickers(payload: object, asked: Sequence[Market]) -> tuple[Ticker, ...]:
+    """Return one ticker for each market `asked`, in that order."""
+    found = {ticker.market: ticker for ticker in map(_ticker, records(payload, "ticker"))}
+    missing = [market for market in asked if market not in found]
+    if missing:
+        raise OddAnswer(f"no ticker of {missing[0]}")
+    return tuple(found[market] for market in asked)
+
+
+def _ticker(record: Record) -> Ticker:
+    return Ticker(
+        market=market_in(record, "market"),
+        price=record.positive("trade_price"),
+        high=record.positive("high_price"),
+        low=record.positive("low_price"),
+        volume_24h=record.amount("acc_trade_volume_24h"),
+        change_24h_ratio=record.number("signed_change_rate"),
+        traded_at=record.epoch_ms("trade_timestamp"),
+    )
+
+
+def candles(payload: object, market: Market, timeframe: Timeframe) -> tuple[Candle, ...]:
+    """Return the candles oldest first, each once; Upbit sends the newest first."""
+    rows = (_candle(record, market, timeframe) for record in records(payload, "candle"))
+    by_start = {candle.opened_at: candle for candle in rows}
+    return tuple(by_start[at] for at in sorted(by_start))
+
+
+def _candle(record: Record, market: Market, timeframe: Timeframe) -> Candle:
+    if market_in(record, "market") != market:
+        raise OddAnswer("candle.market: another market than asked for")
+    candle = Candle(
+        market=market,
+        timeframe=timeframe,
+        opened_at=record.utc_instant("candle_date_time_utc"),
+        open=record.positive("opening_price"),
+        high=record.positive("high_price"),
+        low=record.positive("low_price"),
+        close=record.positive("trade_price"),
+        volume=record.amount("candle_acc_trade_volume"),
+        funds=record.amount("candle_acc_trade_price"),
+    )
+    ends = (candle.open, candle.close)
+    if not candle.low <= min(ends) <= max(ends) <= candle.high:
+        raise OddAnswer("candle: a price outside low..high")
+    return candle

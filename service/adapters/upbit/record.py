@@ -1,0 +1,143 @@
+"""Foreign JSON whose fields are checked as they are taken; unknown ones are never looked at."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final, NoReturn
+
+from service.adapters.answers import strip_secrets
+from service.adapters.upbit.errors import OddAnswer
+
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_LONGEST_NUMBER: Final = 64
+_DIGITS_BEFORE_POINT: Final = 20  #: more is no price, volume or sum of this world
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parsed(raw: bytes) -> object:
+    """Return the JSON in `raw`: floats as Decimal, integers as int."""
+    try:
+        return json.loads(raw, parse_float=Decimal, parse_constant=_refuse)
+    except (ValueError, RecursionError) as exc:
+        strip_secrets(exc)  # the decoder's error holds the whole document, balances included
+        raise OddAnswer("not JSON") from exc
+
+
+def error_name(raw: bytes) -> str | None:
+    """Return the exchange's own name for an error, or None for anything of another shape.
+
+    Quotations name errors by their status, a number: that is no name. Only harmless characters
+    pass, since the name ends up in logs and tables.
+    """
+    try:
+        name = Record(parsed(raw), "answer").record("error").text("name")
+    except OddAnswer:
+        return None
+    return name if _NAME.fullmatch(name) else None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def records(value: object, what: str) -> Iterator["Record"]:
+    """Return the objects of a JSON array."""
+    if not isinstance(value, list):
+        raise OddAnswer(f"{what}: no list")
+    return (Record(item, what) for item in value)
+
+
+class Record:
+    """One JSON object. Every method raises OddAnswer, naming the field but not its value."""
+
+    __slots__ = ("_fields", "_what")
+
+    def __init__(self, value: object, what: str) -> None:
+        if not isinstance(value, dict):
+            raise OddAnswer(f"{what}: no object")
+        self._fields = value
+        self._what = what
+
+    def text(self, name: str) -> str:
+        value = self._fields.get(name)
+        if not isinstance(value, str) or not value:
+            raise self._odd(name, "no text")
+        return value
+
+    def text_or_none(self, name: str) -> str | None:
+        return None if self._fields.get(name) is None else self.text(name)
+
+    def number(self, name: str) -> Decimal:
+        """Return a number that came as a JSON number or as decimal text, whichever it was."""
+        value = self._fields.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+            raise self._odd(name, "no number")
+        digits = str(value)
+        if len(digits) > _LONGEST_NUMBER or not _NUMBER.fullmatch(digits):
+            raise self._odd(name, "no number")
+        number = Decimal(digits)
+        if number.adjusted() >= _DIGITS_BEFORE_POINT:
+            raise self._odd(name, "out of range")
+        return number
+
+    def amount(self, name: str) -> Decimal:
+        """Return a number that is not negative."""
+        number = self.number(name)
+        if number < 0:
+            raise self._odd(name, "negative")
+        return number
+
+    def positive(self, name: str) -> Decimal:
+        number = self.number(name)
+        if number <= 0:
+            raise self._odd(name, "not positive")
+        return number
+
+    def count(self, name: str) -> int:
+        number = self.amount(name)
+        if number != number.to_integral_value():
+            raise self._odd(name, "not whole")
+        return int(number)
+
+    def instant(self, name: str) -> datetime:
+        """Return an ISO 8601 instant that carries its offset, in UTC."""
+        at = self._datetime(name)
+        if at.tzinfo is None:
+            raise self._odd(name, "without an offset")
+        return at.astimezone(UTC)
+
+    def utc_instant(self, name: str) -> datetime:
+        """Return an ISO 8601 instant that is in UTC without saying so."""
+        at = self._datetime(name)
+        if at.tzinfo is not None:
+            raise self._odd(name, "with an offset")
+        return at.replace(tzinfo=UTC)
+
+    def epoch_ms(self, name: str) -> datetime:
+        try:
+            return _EPOCH + timedelta(milliseconds=self.count(name))
+        except OverflowError:
+            raise self._odd(name, "out of range") from None
+
+    def record(self, name: str) -> "Record":
+        return Record(self._fields.get(name), f"{self._what}.{name}")
+
+    def records(self, name: str) -> Iterator["Record"]:
+        return records(self._fields.get(name), f"{self._what}.{name}")
+
+    def has(self, name: str) -> bool:
+        return self._fields.get(name) is not None
+
+    def _datetime(self, name: str) -> datetime:
+        try:
+            return datetime.fromisoformat(self.text(name))
+        except ValueError as exc:
+            if isinstance(exc, OddAnswer):
+                raise
+            raise self._odd(name, "no instant") from None
+
+    def _odd(self, name: str, fault: str) -> OddAnswer:
+        return OddAnswer(f"{self._what}.{name}: {fault}")

@@ -1,0 +1,131 @@
+"""The exchange as the flows know it, over Upbit's REST API."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import aiohttp
+
+from service.adapters.clock import SystemClock
+from service.adapters.upbit import account, orders, quotation
+from service.adapters.upbit.client import Client
+from service.adapters.upbit.errors import translated
+from service.adapters.upbit.limits import Group, Limiter
+from service.adapters.upbit.sign import Signer
+from service.adapters.upbit.wire import instant
+from service.domain.errors import ExchangeRefused
+from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
+from service.domain.orders import ExchangeOrder, Intent
+from service.ports import Clock
+
+MOST_CANDLES: Final = 200
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class UpbitRest:
+    """Satisfies ports.Exchange. The session is the caller's, and so is its closing.
+
+    Addresses come without `/v1`. The clock's `pause` and `monotonic` are used, real time both:
+    limits and bans are counted in real seconds, in the sandbox too. `paced=False` keeps no limits
+    of our own, for a sandbox whose market runs faster than ours.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        quotation_url: str,
+        exchange_url: str,
+        access_key: str,
+        secret_key: str,
+        clock: Clock | None = None,
+        paced: bool = True,
+    ) -> None:
+        self._client = Client(
+            session,
+            quotation_url=quotation_url,
+            exchange_url=exchange_url,
+            signer=Signer(access_key, secret_key),
+            limiter=Limiter(clock or SystemClock(), paced=paced),
+        )
+
+    async def markets(self) -> frozenset[Market]:
+        with translated(writing=False):
+            return quotation.markets(await self._client.quote("/v1/market/all", group=Group.MARKET))
+
+    async def tickers(self, markets: Sequence[Market]) -> tuple[Ticker, ...]:
+        if not markets:
+            return ()
+        params = {"markets": ",".join(map(str, markets))}
+        with translated(writing=False):
+            payload = await self._client.quote("/v1/ticker", params, group=Group.TICKER)
+            return quotation.tickers(payload, markets)
+
+    async def candles(
+        self, market: Market, timeframe: Timeframe, *, count: int, before: datetime | None = None
+    ) -> tuple[Candle, ...]:
+        if not 1 <= count <= MOST_CANDLES:
+            raise ValueError(f"Upbit gives 1 to {MOST_CANDLES} candles at once, not {count}")
+        params = {"market": str(market)}
+        if before is not None:
+            params["to"] = instant(before)
+        params["count"] = str(count)
+        with translated(writing=False):
+            payload = await self._client.quote(
+                quotation.CANDLE_PATHS[timeframe], params, group=Group.CANDLE
+            )
+            return quotation.candles(payload, market, timeframe)
+
+    async def rules(self, market: Market) -> MarketRules:
+        """Ask twice, each time anew: the tick follows the price, the fee may have its days."""
+        with translated(writing=False):
+            chance = await self._client.look("/v1/orders/chance", {"market": str(market)})
+            instruments = await self._client.quote(
+                "/v1/orderbook/instruments", {"markets": str(market)}, group=Group.ORDERBOOK
+            )
+            return account.rules(chance, instruments, market)
+
+    async def balances(self) -> Mapping[str, Balance]:
+        with translated(writing=False):
+            return account.balances(await self._client.look("/v1/accounts"))
+
+    async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
+        """Send the order, once.
+
+        Raises: ExchangeRefused, when it is certainly not on the book; ExchangeUnavailable, when
+        it certainly never left or was turned away for haste; OutcomeUnknown otherwise.
+        """
+        body = orders.order_body(intent, _checked(identifier))
+        with translated(writing=True):
+            payload = await self._client.post("/v1/orders", body)
+            return orders.placed(payload, intent, identifier)
+
+    async def find(self, identifier: str) -> ExchangeOrder | None:
+        try:
+            with translated(writing=False):
+                payload = await self._client.look("/v1/order", _named(identifier))
+                return orders.order(payload, identifier)
+        except ExchangeRefused as exc:
+            if exc.code == "order_not_found":
+                return None
+            raise
+
+    async def cancel(self, identifier: str) -> None:
+        """Ask for cancellation.
+
+        A refusal proves nothing: the request may have gone out twice, and the first have worked.
+        """
+        with translated(writing=True):
+            await self._client.delete("/v1/order", _named(identifier))
+
+
+def _named(identifier: str) -> dict[str, str]:
+    return {"identifier": _checked(identifier)}
+
+
+def _checked(identifier: str) -> str:
+    """Return `identifier`; ValueError when Upbit would not take it or it could not be signed."""
+    if not _IDENTIFIER.fullmatch(identifier):
+        raise ValueError(f"{identifier!r} is no order identifier: 1 to 64 of A-Z a-z 0-9 . _ -")
+    return identifier

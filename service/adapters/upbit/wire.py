@@ -1,0 +1,33 @@
+"""How Upbit writes numbers, instants and markets, wherever they stand."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from service.adapters.upbit.errors import OddAnswer
+from service.adapters.upbit.record import Record
+from service.domain.errors import UnknownMarket
+from service.domain.markets import Market
+
+
+def plain(number: Decimal) -> str:
+    """Return `number` as Upbit reads it: no exponent, no zeros behind the last decimal."""
+    if not number.is_finite():
+        raise ValueError(f"{number} cannot be sent")
+    # Not Decimal.normalize(): it rounds to the context's 28 digits.
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def instant(at: datetime) -> str:
+    """Return `at` as Upbit reads it, rounded up to a whole second: `to` is exclusive."""
+    if at.tzinfo is None:
+        raise ValueError(f"{at} says no time zone")
+    whole = at.astimezone(UTC) + timedelta(microseconds=-at.microsecond % 1_000_000)
+    return whole.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def market_in(record: Record, name: str) -> Market:
+    try:
+        return Market.parse(record.text(name))
+    except UnknownMarket as exc:
+        raise OddAnswer(f"{name}: no market name") from exc

@@ -1,0 +1,159 @@
+"""What repeats, declared as data, and what starts and stops it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+import aiojobs
+from aiohttp import web
+from loguru import logger
+
+from service.adapters.clock import SystemClock
+from service.app.keys import (
+    BUS,
+    DESK,
+    DSN,
+    LEADERSHIP,
+    PROBER,
+    RECONCILER,
+    RUNNER,
+    STORE,
+)
+from service.app.story import new_id
+from service.bus import OrderMoved
+from service.domain.errors import BoundaryError
+from service.domain.orders import OPEN
+from service.flows.collect import collect
+from service.flows.leadership import RENEW_EVERY_S
+from service.flows.markets import traded
+from service.flows.rounds import Rounds
+from service.loops.loop import Loop, every
+from service.loops.runner import Runner
+from service.settings.table import SIGNAL_INTERVAL_MINUTES
+from service.store.listen import Listener
+from service.store.setting_rows import CHANNEL
+from service.web.keys import CLOCK, CONFIG, EXCHANGE, SETTINGS
+
+STOP_WITHIN_S: Final = 5.0  #: for the passes in flight; the whole stop has ten seconds
+IN_FLIGHT: Final = timedelta(seconds=2)  #: between two looks while an order is not settled
+AT_REST: Final = timedelta(minutes=5)
+SYNC: Final = "sync_pending_orders"
+
+HOUSE = web.AppKey("house", Runner)
+STOPPING = web.AppKey("stopping", asyncio.Event)
+
+
+def jobs(app: web.Application) -> tuple[Loop, ...]:
+    """Return what repeats by the market's clock."""
+    settings, store, leadership = app[SETTINGS], app[STORE], app[LEADERSHIP]
+    rounds = Rounds(
+        trade=app[DESK].trade,
+        markets=partial(traded, settings, collected=app[CONFIG].markets),
+        clock=app[CLOCK],
+    )
+
+    async def collecting() -> None:
+        if leadership.is_leader:
+            await collect(
+                markets=app[CONFIG].markets,
+                exchange=app[EXCHANGE],
+                market_data=store.market_data,
+                bus=app[BUS],
+                clock=app[CLOCK],
+            )
+
+    async def signalling() -> None:
+        if leadership.may_trade:
+            await rounds.step()
+
+    async def signal_interval() -> timedelta:
+        minutes = await settings.get(SIGNAL_INTERVAL_MINUTES)
+        return timedelta(minutes=minutes)
+
+    async def syncing() -> None:
+        if leadership.may_trade:
+            await app[RECONCILER].reconcile()
+
+    async def sync_interval() -> timedelta:
+        return IN_FLIGHT if await store.orders.open() else AT_REST
+
+    return (
+        Loop(name="collect_market_data", every=every(seconds=10), step=collecting),
+        Loop(
+            name="generate_trading_signal",
+            every=signal_interval,
+            step=signalling,
+            deadline_s=120,
+        ),
+        Loop(name=SYNC, every=sync_interval, step=syncing),
+    )
+
+
+def beats(app: web.Application) -> tuple[Loop, ...]:
+    """Return what repeats by real time, whatever market is replayed."""
+    return (
+        Loop(
+            name="leader.renew",
+            every=every(seconds=RENEW_EVERY_S),
+            step=partial(_lead, app),
+            is_job=False,
+        ),
+        Loop(name="health.probe", every=every(seconds=1), step=app[PROBER].probe, is_job=False),
+    )
+
+
+async def _lead(app: web.Application) -> None:
+    await app[LEADERSHIP].renew()
+    if app[LEADERSHIP].is_settled:
+        app[PROBER].mark_reconciled()
+
+
+async def loops(app: web.Application) -> AsyncIterator[None]:
+    runner, settings = app[RUNNER], app[SETTINGS]
+    app[HOUSE] = house = Runner(clock=SystemClock(), new_id=new_id)
+    app[STOPPING] = asyncio.Event()
+    listener = Listener(
+        app[DSN], CHANNEL, heard=settings.invalidate, reconnected=settings.invalidate_all
+    )
+
+    async def follow(moved: OrderMoved) -> None:
+        if moved.status in OPEN:
+            runner.nudge(SYNC)
+
+    app[BUS].subscribe(OrderMoved, follow)
+    # Before the port opens: what the last process left open is settled, and health knows it.
+    await _lead(app)
+    await app[PROBER].probe()
+    # No limit: a loop never ends, so one queued behind the limit would never start.
+    scheduler = aiojobs.Scheduler(limit=None, close_timeout=1.0, exception_handler=_died)
+    for loop in jobs(app):
+        await scheduler.spawn(runner.run(loop), name=loop.name)
+    for beat in beats(app):
+        await scheduler.spawn(house.run(beat), name=beat.name)
+    await scheduler.spawn(listener.run(app[STOPPING]), name="settings.listen")
+    yield
+    stop_loops(app)
+    await scheduler.wait_and_close(timeout=STOP_WITHIN_S)
+    try:
+        await app[LEADERSHIP].resign()
+    except BoundaryError as exc:
+        logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
+            "the trading lease could not be given back, it runs out by itself"
+        )
+
+
+def stop_loops(app: web.Application) -> None:
+    """Let every loop end after its pass; called first, so that the drain overlaps."""
+    if STOPPING in app:
+        app[PROBER].mark_draining()
+        app[RUNNER].stop()
+        app[HOUSE].stop()
+        app[STOPPING].set()
+
+
+def _died(_: aiojobs.Scheduler, context: dict[str, Any]) -> None:
+    logger.bind(event="app").opt(exception=context.get("exception")).error(
+        "a background task has died"
+    )

@@ -1,0 +1,57 @@
+"""What one resource hands to the next; what handlers see has its keys in web/keys.py."""
+
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+
+from service.adapters.gemini import Gemini
+from service.bus import Bus
+from service.flows.leadership import Leadership
+from service.flows.reconcile import Reconciler
+from service.flows.trade import Desk
+from service.loops.runner import Runner
+from service.ops.health import Prober
+from service.store.gate import Gate
+from service.store.journal import PgJournal
+from service.store.lease import PgLease
+from service.store.market_data import PgMarketData
+from service.store.orders import PgOrders
+from service.store.state import PgState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """One object a table family, all on the same gate."""
+
+    market_data: PgMarketData
+    journal: PgJournal
+    orders: PgOrders
+    state: PgState
+    lease: PgLease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """Where the exchange and the model are, and how to sign in."""
+
+    quotation_url: str
+    exchange_url: str
+    gemini_url: str
+    access_key: str
+    secret_key: str
+    gemini_key: str
+
+
+DSN = web.AppKey("dsn", str)
+GATE = web.AppKey("gate", Gate)
+STORE = web.AppKey("store", Store)
+UPSTREAM = web.AppKey("upstream", Upstream)
+SESSION = web.AppKey("session", aiohttp.ClientSession)
+MODEL = web.AppKey("model", Gemini)
+BUS = web.AppKey("bus", Bus)
+RUNNER = web.AppKey("runner", Runner)
+LEADERSHIP = web.AppKey("leadership", Leadership)
+RECONCILER = web.AppKey("reconciler", Reconciler)
+DESK = web.AppKey("desk", Desk)
+PROBER = web.AppKey("prober", Prober)

@@ -1,0 +1,190 @@
+"""What has to be opened and closed: database, market, sessions, settings. One generator each."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import uuid4
+
+import aiohttp
+from aiohttp import web
+from loguru import logger
+from pydantic import SecretStr
+
+from service.adapters.clock import SystemClock
+from service.adapters.gemini import open_gemini
+from service.adapters.upbit.rest import UpbitRest
+from service.app.keys import DSN, GATE, MODEL, SESSION, STORE, UPSTREAM, Store, Upstream
+from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
+from service.domain.errors import BoundaryError, ConfigError, StartError
+from service.flows.leadership import LEASE_TTL_S
+from service.sandbox.options import SandboxOptions
+from service.sandbox.server import Sandbox, open_sandbox
+from service.settings.settings import Settings
+from service.settings.table import TRADING_ENABLED
+from service.store.audit import PgAudit
+from service.store.embedded import EmbeddedPostgres
+from service.store.gate import open_gate
+from service.store.journal import PgJournal
+from service.store.lease import PgLease
+from service.store.lists import PgLists
+from service.store.market_data import PgMarketData
+from service.store.migrate import migrate, migrations_folder
+from service.store.orders import PgOrders
+from service.store.setting_rows import PgSettingRows
+from service.store.state import PgState
+from service.web.keys import AUDIT, CLOCK, CONFIG, DATABASE, EXCHANGE, LISTS, ORDERS, SETTINGS
+
+POOL_MIN: Final = 10  #: FR-001
+POOL_MAX: Final = 20  #: FR-001
+
+
+@asynccontextmanager
+async def open_server(config: Config) -> AsyncIterator[str]:
+    """Yield the address of the database: the operator's server, or our own embedded one."""
+    if config.database_url is not None:
+        yield config.database_url.get_secret_value()
+        return
+    server = EmbeddedPostgres(config.data_dir / "postgres")
+    try:
+        await asyncio.to_thread(server.start)
+        # Play money and real money in databases of their own.
+        name = f"trader_{config.mode}"
+        await asyncio.to_thread(server.ensure_database, name)
+        yield server.dsn(name)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+async def database(app: web.Application) -> AsyncIterator[None]:
+    config = app[CONFIG]
+    async with open_server(config) as dsn:
+        await asyncio.to_thread(migrate, dsn, migrations_folder())
+        async with open_gate(
+            dsn, minsize=POOL_MIN, maxsize=POOL_MAX, max_waiting=config.max_waiting
+        ) as gate:
+            store = Store(
+                market_data=PgMarketData(gate),
+                journal=PgJournal(gate),
+                orders=PgOrders(gate),
+                state=PgState(gate),
+                lease=PgLease(gate, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
+            )
+            await _claim(store.state, config.mode)
+            app[DSN], app[GATE], app[STORE] = dsn, gate, store
+            app[DATABASE] = gate
+            app[ORDERS] = store.orders
+            app[LISTS] = PgLists(gate)
+            app[AUDIT] = PgAudit(gate)
+            yield
+
+
+async def _claim(state: PgState, mode: Mode) -> None:
+    owner = await state.claim_mode(mode.value)
+    if owner != mode.value:
+        raise StartError(
+            f"This database holds the {owner} mode's orders and cannot serve {mode}:"
+            " name another one in DATABASE_URL, or another TRADER_DATA_DIR"
+        )
+
+
+async def market(app: web.Application) -> AsyncIterator[None]:
+    """Decide where the market is: our own sandbox, somebody else's, or the real one."""
+    config = app[CONFIG]
+    if config.mode is Mode.SANDBOX and config.upbit_base_url is None:
+        async with open_sandbox(sandbox_options(config)) as sandbox:
+            app[CLOCK] = sandbox.clock
+            app[UPSTREAM] = _in_sandbox(sandbox)
+            yield
+    else:
+        app[CLOCK] = SystemClock()
+        app[UPSTREAM] = _outside(config)
+        yield
+
+
+def sandbox_options(config: Config, *, port: int = 0) -> SandboxOptions:
+    return SandboxOptions(
+        markets=config.markets,
+        seed=config.seed,
+        speed=config.speed,
+        candles=config.candles,
+        port=port,
+        state_dir=config.data_dir / "sandbox",
+    )
+
+
+def _in_sandbox(sandbox: Sandbox) -> Upstream:
+    return Upstream(
+        quotation_url=sandbox.upbit_url,
+        exchange_url=sandbox.upbit_url,
+        gemini_url=sandbox.gemini_url,
+        access_key=sandbox.access_key,
+        secret_key=sandbox.secret_key,
+        gemini_key=sandbox.gemini_key,
+    )
+
+
+def _outside(config: Config) -> Upstream:
+    upbit = config.upbit_base_url or UPBIT_REST
+    return Upstream(
+        quotation_url=upbit,
+        exchange_url=upbit,
+        gemini_url=config.gemini_base_url or GEMINI_REST,
+        access_key=_revealed(config.upbit_access_key),
+        secret_key=_revealed(config.upbit_secret_key),
+        gemini_key=_revealed(config.gemini_api_key) or "sandbox",
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
+
+
+async def exchange(app: web.Application) -> AsyncIterator[None]:
+    upstream = app[UPSTREAM]
+    connector = aiohttp.TCPConnector(limit=32, limit_per_host=16, ttl_dns_cache=300)
+    jar = aiohttp.DummyCookieJar()
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
+        upbit = UpbitRest(
+            session,
+            quotation_url=upstream.quotation_url,
+            exchange_url=upstream.exchange_url,
+            access_key=upstream.access_key,
+            secret_key=upstream.secret_key,
+            # A replayed market is asked more often in a real second than Upbit would allow.
+            paced=app[CONFIG].speed == 1,
+        )
+        await _check_markets(upbit, app[CONFIG])
+        app[SESSION] = session
+        app[EXCHANGE] = upbit
+        yield
+
+
+async def _check_markets(upbit: UpbitRest, config: Config) -> None:
+    try:
+        traded = await upbit.markets()
+    except BoundaryError as exc:
+        # The exchange may be away for a while; that is no reason not to start.
+        logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
+            "the exchange cannot be asked for its markets right now"
+        )
+        return
+    for market_ in config.markets:
+        if market_ not in traded:
+            raise ConfigError(f"TRADER_MARKETS: {market_} is not traded on this exchange")
+
+
+async def model(app: web.Application) -> AsyncIterator[None]:
+    upstream = app[UPSTREAM]
+    async with open_gemini(api_key=upstream.gemini_key, base_url=upstream.gemini_url) as gemini:
+        app[MODEL] = gemini
+        yield
+
+
+async def settings(app: web.Application) -> AsyncIterator[None]:
+    table = Settings(PgSettingRows(app[GATE]), app[CLOCK])
+    if app[CONFIG].mode is not Mode.LIVE:
+        # Play money trades from the first minute; with real money the operator says when.
+        await table.seed({TRADING_ENABLED.name: True}, by="system:first-start")
+    app[SETTINGS] = table
+    yield

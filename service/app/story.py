@@ -1,0 +1,155 @@
+"""The flows bound to what they need, and the jobs that run them."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC
+from functools import partial
+
+from aiohttp import web
+from uuid_utils.compat import uuid7
+
+from service import __version__
+from service.app.keys import (
+    BUS,
+    DESK,
+    GATE,
+    LEADERSHIP,
+    MODEL,
+    PROBER,
+    RECONCILER,
+    RUNNER,
+    STORE,
+)
+from service.app.watched import WatchedModel
+from service.bus import Bus, TickerUpdated
+from service.config import Config
+from service.domain.errors import NotLeader
+from service.flows.decide import Decider
+from service.flows.execute import Executor
+from service.flows.leadership import Leadership
+from service.flows.propose import Proposer
+from service.flows.reconcile import Reconciler
+from service.flows.trade import Desk
+from service.loops.runner import Runner
+from service.ops.health import RHYTHMS, Prober
+from service.ops.watch import Rhythm
+from service.ports import TradingBody
+from service.settings.table import AI_MODEL, TRADING_ENABLED
+from service.store.activity import PgActivity
+from service.web.keys import (
+    CLOCK,
+    CONFIG,
+    EXCHANGE,
+    GENERATE,
+    HEALTH,
+    JOBS,
+    RECONCILE,
+    SETTINGS,
+)
+
+
+def new_id() -> str:
+    return str(uuid7())
+
+
+async def story(app: web.Application) -> AsyncIterator[None]:
+    """Bind the flows; nothing is opened here."""
+    store, clock, exchange, settings = app[STORE], app[CLOCK], app[EXCHANGE], app[SETTINGS]
+    app[BUS] = bus = Bus()
+    app[RECONCILER] = reconciler = Reconciler(
+        orders=store.orders, exchange=exchange, bus=bus, clock=clock
+    )
+    app[LEADERSHIP] = leadership = Leadership(
+        lease=store.lease, clock=clock, on_gain=reconciler.reconcile
+    )
+    app[DESK] = desk = Desk(
+        proposer=Proposer(
+            exchange=exchange,
+            model=WatchedModel(app[MODEL], app),
+            market_data=store.market_data,
+            journal=store.journal,
+            orders=store.orders,
+            settings=settings,
+            bus=bus,
+            clock=clock,
+        ),
+        decider=Decider(
+            exchange=exchange,
+            orders=store.orders,
+            journal=store.journal,
+            state=store.state,
+            settings=settings,
+            clock=clock,
+        ),
+        executor=Executor(
+            orders=store.orders,
+            exchange=exchange,
+            reconciler=reconciler,
+            leadership=leadership,
+            clock=clock,
+            new_id=new_id,
+        ),
+        leadership=leadership,
+        journal=store.journal,
+        settings=settings,
+        clock=clock,
+    )
+    app[RUNNER] = runner = Runner(clock=clock, new_id=new_id)
+    app[JOBS] = runner
+    app[GENERATE] = desk.generate
+    app[RECONCILE] = partial(_sync, app)
+    yield
+
+
+async def _sync(app: web.Application) -> int:
+    if not app[LEADERSHIP].may_trade:
+        raise NotLeader("this process does not trade; ask the one that does")
+    return await app[RECONCILER].reconcile()
+
+
+async def health(app: web.Application) -> AsyncIterator[None]:
+    settings, gemini, upbit = app[SETTINGS], app[MODEL], app[EXCHANGE]
+
+    async def ask_gemini() -> None:
+        await gemini.ping(await settings.get(AI_MODEL))
+
+    async def ask_upbit() -> None:
+        await upbit.tickers(app[CONFIG].markets)
+
+    app[PROBER] = Prober(
+        clock=app[CLOCK],
+        mode=app[CONFIG].mode,
+        version=__version__,
+        database=app[GATE],
+        activity=PgActivity(app[GATE]),
+        jobs=app[RUNNER],
+        upbit=ask_upbit,
+        gemini=ask_gemini,
+        trading=partial(_trading, app),
+        rhythms={**RHYTHMS, "activity": _activity_rhythm(app[CONFIG])},
+    )
+    app[HEALTH] = app[PROBER]
+
+    async def heard(_: TickerUpdated) -> None:
+        app[PROBER].heard_from("upbit_api")
+
+    app[BUS].subscribe(TickerUpdated, heard)
+    yield
+
+
+def _activity_rhythm(config: Config) -> Rhythm:
+    """Look as often by the market's clock, when that runs faster than ours; at most each second."""
+    usual = RHYTHMS["activity"]
+    every_s = max(1.0, usual.every_s / float(config.speed)) if config.speed else 1.0
+    return Rhythm(every_s, usual.timeout_s)
+
+
+async def _trading(app: web.Application) -> TradingBody:
+    state = await app[STORE].state.trading_state()
+    since = state.since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if not app[LEADERSHIP].may_trade:
+        return {"state": "STANDBY", "reason": "no_trading_lease", "since": None}
+    if state.state == "HALTED":
+        return {"state": "HALTED", "reason": state.reason, "since": since}
+    if not await app[SETTINGS].get(TRADING_ENABLED):
+        return {"state": "DISABLED", "reason": "trading_enabled is false", "since": None}
+    return {"state": "ACTIVE", "reason": None, "since": since}

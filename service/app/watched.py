@@ -1,0 +1,29 @@
+"""The model's real calls count as probes, told to health at once."""
+
+from aiohttp import web
+
+from service.app.keys import PROBER
+from service.domain.errors import BoundaryError
+from service.domain.signals import Answer
+from service.ports import Model, Prompt
+
+
+class WatchedModel:
+    """Satisfies ports.Model.
+
+    Only a real answer shows that a day's quota is not used up: the free question that health
+    asks works all the same.
+    """
+
+    def __init__(self, inner: Model, app: web.Application) -> None:
+        self._inner = inner
+        self._app = app
+
+    async def ask(self, prompt: Prompt, *, model: str) -> Answer:
+        try:
+            answer = await self._inner.ask(prompt, model=model)
+        except BoundaryError as exc:
+            self._app[PROBER].heard_from("gemini_api", error=exc)
+            raise
+        self._app[PROBER].heard_from("gemini_api")
+        return answer

@@ -1,0 +1,76 @@
+"""In-process events: facts in the past tense, heard by whoever subscribed.
+
+What *must* happen next is not an event: await it.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from loguru import logger
+
+from service.domain.markets import Market, Ticker
+from service.domain.orders import Fill, OrderStatus, Side
+from service.domain.signals import Signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickerUpdated:
+    ticker: Ticker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalMade:
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderMoved:
+    """An order reached another status, and that is stored."""
+
+    order_id: int
+    identifier: str
+    market: Market
+    side: Side
+    status: OrderStatus
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilled:
+    """Fills were booked; `volume` and `funds` are their sums."""
+
+    order_id: int
+    identifier: str
+    market: Market
+    side: Side
+    volume: Decimal
+    funds: Decimal
+    fills: tuple[Fill, ...]
+
+
+Event = TickerUpdated | SignalMade | OrderMoved | OrderFilled
+E = TypeVar("E", TickerUpdated, SignalMade, OrderMoved, OrderFilled)
+Subscriber = Callable[[E], Awaitable[None]]
+
+
+class Bus:
+    """Delivers each event to every subscriber of its type, in the order they subscribed."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[type, list[Callable[[Any], Awaitable[None]]]] = defaultdict(list)
+
+    def subscribe(self, kind: type[E], subscriber: Subscriber[E]) -> None:
+        self._subscribers[kind].append(subscriber)
+
+    async def publish(self, event: Event) -> None:
+        """Tell all subscribers; one that fails is logged and the next still hears."""
+        for subscriber in self._subscribers[type(event)]:
+            try:
+                await subscriber(event)
+            except Exception:  # noqa: BLE001 - one deaf listener must not stop the story
+                logger.bind(event="app", heard=type(event).__name__).exception(
+                    "a subscriber failed"
+                )

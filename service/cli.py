@@ -1,0 +1,291 @@
+"""The command line: as thin as a handler. docs/cli.md has a heading for each command."""
+
+import asyncio
+import getpass
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service import __version__
+from service.domain.errors import ServiceError
+
+if TYPE_CHECKING:
+    from service.config import Config
+    from service.settings.settings import Settings
+
+# Rooms are imported inside the commands: `healthcheck` runs every few seconds and `version`
+# needs nothing, so neither waits for the exchange's and the model's libraries.
+
+app = typer.Typer(
+    help="Trades on Upbit with signals from Gemini. Settings and modes: docs/.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # it prints local variables, keys among them
+)
+settings_app = typer.Typer(help="Read and change what may change at run time.")
+app.add_typer(settings_app, name="settings", no_args_is_help=True)
+
+Mode = Annotated[str | None, typer.Option(help="sandbox, paper or live [TRADER_MODE]")]
+Port = Annotated[int | None, typer.Option(help="HTTP port, 0 for any free one [TRADER_PORT]")]
+DataDir = Annotated[Path | None, typer.Option(help="where data is kept [TRADER_DATA_DIR]")]
+Candles = Annotated[Path | None, typer.Option(help="candle file to replay [TRADER_CANDLES]")]
+Speed = Annotated[
+    str | None, typer.Option(help="market seconds a second, 0 = full speed [TRADER_SPEED]")
+]
+Seed = Annotated[int | None, typer.Option(help="of the generated market [TRADER_SEED]")]
+
+
+def main() -> None:
+    """Run the command; every expected failure is one sentence and exit code 2."""
+    with _sentences():
+        app()
+
+
+@app.command()
+def run(
+    mode: Mode = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    candles: Candles = None,
+    speed: Speed = None,
+    seed: Seed = None,
+) -> None:
+    """Start the service and keep it running until SIGTERM or Ctrl-C."""
+    config = _load(mode=mode, port=port, data_dir=data_dir, candles=candles, speed=speed, seed=seed)
+    from service.app.serve import serve
+
+    with _logging(config):
+        asyncio.run(serve(config, ready=lambda address: _banner(config.mode, address)))
+
+
+@app.command()
+def check() -> None:
+    """Validate the configuration and print it, secrets masked."""
+    config = _load()
+    from service.app.check import findings
+
+    failed = False
+    with _logging(config, aside=True):
+        found = asyncio.run(findings(config))
+    for finding in found:
+        print(finding.line)
+        failed |= not finding.ok
+    if failed:
+        raise typer.Exit(2)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's tables."""
+    config = _load()
+    from service.app.resources import open_server
+    from service.store.migrate import migrate as apply
+    from service.store.migrate import migrations_folder
+
+    async def migrated() -> int:
+        async with open_server(config) as dsn:
+            return await asyncio.to_thread(apply, dsn, migrations_folder())
+
+    with _logging(config, aside=True):
+        count = asyncio.run(migrated())
+    print(f"{count} migration(s) applied")
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="of the exchange, 0 for any free one")] = 0,
+    data_dir: DataDir = None,
+    candles: Candles = None,
+    speed: Speed = None,
+    seed: Seed = None,
+) -> None:
+    """Run the local exchange and model alone, for any Upbit client; prints one JSON line."""
+    config = _load(data_dir=data_dir, candles=candles, speed=speed, seed=seed)
+    from service.app.resources import sandbox_options
+    from service.app.serve import stop_on_signals
+    from service.sandbox.server import open_sandbox, ready_line
+
+    async def serve() -> None:
+        stopping = stop_on_signals()
+        async with open_sandbox(sandbox_options(config, port=port)) as exchange:
+            print(ready_line(exchange), flush=True)
+            await stopping.wait()
+
+    with _logging(config, aside=True):
+        asyncio.run(serve())
+
+
+@app.command()
+def healthcheck(
+    url: Annotated[str | None, typer.Option(help="of the service")] = None,
+    timeout: Annotated[float, typer.Option(help="seconds")] = 4.0,
+) -> None:
+    """Ask the running service how it is: exit code 0, or 1 on no answer or 503."""
+    import http.client
+    import urllib.error
+    import urllib.request
+
+    address = f"{(url or _local_address()).rstrip('/')}/health/detailed"
+    if not address.startswith(("http://", "https://")):
+        raise typer.BadParameter("write a whole address, like http://127.0.0.1:8080")
+    try:
+        # No proxy: the question is for this machine, whatever the environment says.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(address, timeout=timeout) as answer:
+            print(json.load(answer)["status"])
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as exc:
+        if isinstance(exc, urllib.error.HTTPError):
+            exc.close()  # it is the answer as well, with an open socket
+        print(f"unhealthy: {address}: {exc}")
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+@settings_app.command("list")
+def list_settings() -> None:
+    """Print every setting with its value, unit and bounds."""
+
+    async def show() -> None:
+        async with _settings() as settings:
+            for view in await settings.all():
+                mark = " " if view.is_default else "*"
+                value = json.dumps(view.value, ensure_ascii=False)
+                print(f"{mark} {view.key} = {value}  [{view.unit}; {view.bounds}]")
+
+    asyncio.run(show())
+
+
+@settings_app.command("get")
+def get_setting(key: str) -> None:
+    """Print one setting's value as JSON."""
+
+    async def show() -> None:
+        async with _settings() as settings:
+            print(json.dumps((await settings.view(key)).value, ensure_ascii=False))
+
+    asyncio.run(show())
+
+
+@settings_app.command("set")
+def set_setting(key: str, value: str) -> None:
+    """Change one setting; running services take it over at once."""
+
+    async def change() -> None:
+        async with _settings() as settings:
+            by = f"cli:{_account()}"
+            changes = await settings.change({key: _json_or_text(value)}, by=by)
+            for change in changes:
+                old, new = json.dumps(change.old), json.dumps(change.new)
+                print(f"{change.key}: {old} -> {new}")
+            if not changes:
+                print(f"{key}: unchanged")
+
+    asyncio.run(change())
+
+
+# --- around the commands ----------------------------------------------------------------------
+
+
+def _load(**overrides: object) -> "Config":
+    from service.config import load
+
+    return load(**overrides)
+
+
+def _json_or_text(value: str) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # which of them depends on Python's version
+        return str(os.getuid())  # a container may run as a number without a name
+
+
+def _local_address() -> str:
+    config = _load()
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)  # noqa: S104
+    return f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
+
+
+@asynccontextmanager
+async def _settings() -> AsyncIterator["Settings"]:
+    config = _load()
+    from service.adapters.clock import SystemClock
+    from service.app.resources import open_server
+    from service.settings.settings import Settings
+    from service.store.gate import open_gate
+    from service.store.migrate import migrate as apply
+    from service.store.migrate import migrations_folder
+    from service.store.setting_rows import PgSettingRows
+
+    with _logging(config, aside=True):
+        async with open_server(config) as dsn:
+            await asyncio.to_thread(apply, dsn, migrations_folder())
+            async with open_gate(dsn, minsize=1, maxsize=1) as gate:
+                yield Settings(PgSettingRows(gate), SystemClock())
+
+
+@contextmanager
+def _logging(config: "Config", *, aside: bool = False) -> Iterator[None]:
+    """Log masked JSON lines; `aside` of what the command prints, and only what is worth a look.
+
+    Without this, loguru's own sink prints to stderr, unmasked and with local variables.
+    """
+    from service.ops.logs import configure
+
+    log = configure(
+        level="WARNING" if aside and config.log_level == "INFO" else config.log_level,
+        mode=config.mode,
+        version=__version__,
+        secrets=config.secrets(),
+        stream=sys.stderr.buffer if aside else None,
+    )
+    try:
+        yield
+    finally:
+        log.close()
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    try:
+        yield
+    except ServiceError as exc:
+        print(str(exc), file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone, e.g. `trader settings list | head`.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _banner(mode: str, address: str) -> None:
+    # On stderr: stdout carries JSON lines only.
+    print(
+        f"upbit-ai-trader {__version__} · {mode} · {address}\n"
+        f"  page    {address}/\n"
+        f"  health  {address}/health/detailed\n"
+        f"  orders  {address}/api/v1/trading/orders\n"
+        "  Ctrl-C stops it; nothing is lost.",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -1,0 +1,313 @@
+"""What is fixed when the process starts: one frozen class, read from the environment once."""
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.domain.errors import ConfigError, UnknownMarket
+from service.domain.markets import Market
+
+UPBIT_REST: Final = "https://api.upbit.com"
+UPBIT_WS: Final = "wss://api.upbit.com/websocket/v1"
+GEMINI_REST: Final = "https://generativelanguage.googleapis.com"
+_PREFIX: Final = "TRADER_"
+_ENV_FILE: Final = ".env"
+_VERSION: Final = re.compile(r"/v\d\w*$")
+_ADDRESS: Final = "write a whole address, like"
+#: pydantic's kinds of error in our words; it fills in the bounds.
+_WORDS: Final = {
+    "int_parsing": "write a whole number",
+    "decimal_parsing": "write a number",
+    "finite_number": "write a number",
+    "greater_than_equal": "{ge} is the least",
+    "less_than_equal": "{le} is the most",
+    "enum": "write {expected}",
+    "literal_error": "write {expected}",
+}
+
+
+class Mode(StrEnum):
+    """What is real: nothing (`sandbox`), the market (`paper`), everything (`live`)."""
+
+    SANDBOX = "sandbox"
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class Config(BaseSettings):
+    """Environment variables and `.env`; docs/configuration.md has a heading for each."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_file=_ENV_FILE,
+        env_file_encoding="utf-8-sig",  # a byte order mark would hide the first name
+        env_ignore_empty=True,
+        extra="ignore",  # .env may serve other programs; unknown TRADER_ names are refused below
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,  # the input may be a secret
+    )
+
+    mode: Mode = Mode.SANDBOX
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)  #: 0 takes any free port
+    data_dir: Path = Path("var")
+    markets: Annotated[tuple[Market, ...], NoDecode] = (Market("KRW", "BTC"),)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    password: SecretStr | None = None
+    viewer_token: SecretStr | None = None
+    admin_token: SecretStr | None = None
+    alert_urls: SecretStr | None = None
+    candles: Path | None = None
+    speed: Decimal = Field(default=Decimal(1), ge=0, le=100_000)  #: 0 = as fast as possible
+    seed: int = 7
+    max_waiting: int = Field(default=64, ge=0, le=10_000)  #: requests queued for a connection
+
+    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
+    upbit_access_key: SecretStr | None = Field(default=None, validation_alias="UPBIT_ACCESS_KEY")
+    upbit_secret_key: SecretStr | None = Field(default=None, validation_alias="UPBIT_SECRET_KEY")
+    upbit_base_url: str | None = Field(default=None, validation_alias="UPBIT_BASE_URL")
+    upbit_ws_url: str | None = Field(default=None, validation_alias="UPBIT_WS_URL")
+    gemini_api_key: SecretStr | None = Field(default=None, validation_alias="GEMINI_API_KEY")
+    gemini_base_url: str | None = Field(default=None, validation_alias="GEMINI_BASE_URL")
+
+    @field_validator("markets", mode="before")
+    @classmethod
+    def _markets(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            markets = tuple(Market.parse(code.strip()) for code in value.split(",") if code.strip())
+        except UnknownMarket as exc:
+            raise ValueError(str(exc)) from exc
+        if not markets:
+            raise ValueError("name at least one market, like KRW-BTC,KRW-ETH")
+        if len(set(markets)) < len(markets):
+            raise ValueError("each market may be named once")
+        return markets
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _level(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("data_dir", "candles")
+    @classmethod
+    def _path(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        try:
+            return value.expanduser()  # no shell has done it for what stands in .env
+        except RuntimeError as exc:
+            raise ValueError("there is no such home directory; write the path out") from exc
+
+    @field_validator("upbit_base_url", "gemini_base_url")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        address = value and _address(value, plain="http", secure="https")
+        if address and _VERSION.search(address):
+            raise ValueError("leave the version off the end; it is added to each call")
+        return address
+
+    @field_validator("upbit_ws_url")
+    @classmethod
+    def _ws_url(cls, value: str | None) -> str | None:
+        return value and _address(value, plain="ws", secure="wss")
+
+    @field_validator(
+        "upbit_access_key", "upbit_secret_key", "gemini_api_key", "viewer_token", "admin_token"
+    )
+    @classmethod
+    def _one_word(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        word = value.get_secret_value().strip()  # a file's last line break comes along easily
+        if not (word and word.isascii() and word.isprintable()) or " " in word:
+            raise ValueError("it holds a blank or an odd character; copy it anew")
+        return SecretStr(word)
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(
+            ("postgresql://", "postgres://")
+        ):
+            raise ValueError("write it like postgresql://user:password@127.0.0.1:5432/name")
+        return value
+
+    @field_validator("speed")
+    @classmethod
+    def _speed(cls, value: Decimal) -> Decimal:
+        if 0 < value < 1:
+            raise ValueError("1 is real time, 60 a minute a second, 0 as fast as possible")
+        return value
+
+    @model_validator(mode="after")
+    def _keys_for_mode(self) -> Self:
+        missing = [name for name in self._needed() if getattr(self, name) is None]
+        if missing:
+            names = ", ".join(name.upper() for name in missing)
+            raise ValueError(f"TRADER_MODE={self.mode} needs {names}")
+        if self.mode is not Mode.LIVE and self._could_spend_money():
+            # Outside live mode trading is on from the first start, and nobody asks for a token.
+            raise ValueError(
+                f"TRADER_MODE={self.mode} plays, but its orders would go to a real exchange:"
+                " unset UPBIT_ACCESS_KEY and UPBIT_SECRET_KEY, or name a sandbox on this"
+                " machine in UPBIT_BASE_URL"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sandbox_only(self) -> Self:
+        if self.mode is not Mode.SANDBOX and self.candles is not None:
+            raise ValueError(f"TRADER_CANDLES is for the sandbox, not for {self.mode}")
+        if self.mode is not Mode.SANDBOX and self.speed != 1:
+            raise ValueError(f"TRADER_SPEED is for the sandbox; {self.mode} runs in real time")
+        return self
+
+    @model_validator(mode="after")
+    def _doors(self) -> Self:
+        if self.viewer_token is not None and self.viewer_token == self.admin_token:
+            raise ValueError("TRADER_VIEWER_TOKEN and TRADER_ADMIN_TOKEN are the same: change one")
+        if self.mode is not Mode.SANDBOX and not self.is_local and self.password is None:
+            raise ValueError(
+                f"TRADER_HOST={self.host} can be reached from other machines:"
+                " set TRADER_PASSWORD, or bind to 127.0.0.1"
+            )
+        return self
+
+    def _needed(self) -> tuple[str, ...]:
+        if self.mode is Mode.LIVE:
+            return ("upbit_access_key", "upbit_secret_key", "gemini_api_key")
+        if self.mode is Mode.SANDBOX and self.upbit_base_url is not None:
+            # Somebody else's sandbox: its keys are printed by `trader sandbox`.
+            return ("upbit_access_key", "upbit_secret_key", "gemini_base_url")
+        if self.mode is Mode.PAPER and self.upbit_base_url is not None:
+            return ("upbit_access_key", "upbit_secret_key")
+        return ()
+
+    def _could_spend_money(self) -> bool:
+        if self.upbit_access_key is None and self.upbit_secret_key is None:
+            return False
+        if self.upbit_base_url is not None:
+            return not is_loopback(urlsplit(self.upbit_base_url).hostname or "")
+        return self.mode is not Mode.SANDBOX  # which brings its own exchange
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every secret in plain, for the log's mask and for nothing else."""
+        values = (getattr(self, field) for field in type(self).model_fields)
+        return tuple(v.get_secret_value() for v in values if isinstance(v, SecretStr))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the HTTP port."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` names this machine only. Host names are not looked up."""
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    # How a socket for both families names an IPv4 peer; Python before 3.13 does not see through.
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _address(value: str, *, plain: str, secure: str) -> str:
+    """Return `value` as others may append a path to it, or raise ValueError."""
+    like = f"{_ADDRESS} {plain}://127.0.0.1:9000"
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port  # a port that is no number shows when it is read
+    except ValueError:
+        raise ValueError(like) from None
+    if parts.scheme not in {plain, secure} or not host or any(map(str.isspace, value)):
+        raise ValueError(like)
+    if parts.username is not None or parts.query or parts.fragment:
+        # It is shown by `trader check` and on errors, so nothing secret may stand in it.
+        raise ValueError(f"{like}, without user, password, ? and #")
+    if parts.scheme == plain and not is_loopback(host):
+        # Keys travel in headers: over plain text only to this very machine.
+        raise ValueError(f"plain {plain} is for this machine only; use {secure}")
+    return value.rstrip("/")
+
+
+def variable(field: str) -> str:
+    """Return the environment variable that sets `field`."""
+    alias = Config.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else _PREFIX + field.upper()
+
+
+def load(**overrides: object) -> Config:
+    """Return the configuration of this process; `overrides` stand for command line options.
+
+    Raises: ConfigError, one line for each wrong variable; nothing secret is repeated.
+    """
+    faults = list(_unknown_names(os.environ.keys() | _names_in_env_file()))
+    try:
+        given = {name: value for name, value in overrides.items() if value is not None}
+        config = Config(**given)  # type: ignore[arg-type]  # pydantic checks them
+    except ValidationError as exc:
+        faults.extend(_sentences(exc))
+    else:
+        faults.extend(_not_yet(config))
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return config
+
+
+def _not_yet(config: Config) -> Iterator[str]:
+    if config.mode is Mode.PAPER and config.upbit_base_url is None:
+        # Nobody would match its orders: its own exchange comes with the live market feed.
+        yield (
+            "TRADER_MODE=paper is not in this version yet: use sandbox, or name an exchange on"
+            " this machine in UPBIT_BASE_URL"
+        )
+
+
+def _unknown_names(given: Iterable[str]) -> Iterator[str]:
+    known = {variable(field) for field in Config.model_fields}
+    for name in sorted(given):
+        # Upper and lower case are one to pydantic-settings, so they are here.
+        if name.upper().startswith(_PREFIX) and name.upper() not in known:
+            close = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "see docs/configuration.md"
+            yield f"{name}: no such variable; {hint}"
+
+
+def _names_in_env_file() -> set[str]:
+    try:
+        text = Path(_ENV_FILE).read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        return set()
+    except OSError as exc:
+        raise ConfigError(f"{_ENV_FILE} cannot be read ({exc.strerror}): allow it") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{_ENV_FILE} is not UTF-8 text: save it as UTF-8") from None
+    lines = (line.strip().removeprefix("export ") for line in text.splitlines())
+    names = (line.split("=", 1)[0] for line in lines if "=" in line and line[0] != "#")
+    return {name.strip().strip("'") for name in names}
+
+
+def _sentences(exc: ValidationError) -> Iterator[str]:
+    for error in exc.errors(include_url=False, include_input=False):
+        text = error["msg"].removeprefix("Value error, ")
+        if words := _WORDS.get(error["type"]):
+            text = words.format_map(error.get("ctx", {}))
+        where = str(error["loc"][0]) if error["loc"] else ""
+        name = variable(where) if where in Config.model_fields else where
+        yield f"{name}: {text}" if name else text

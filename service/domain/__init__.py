@@ -1,0 +1,1 @@
+"""What trading means: values, tables and verdicts. No I/O, no clock, no chance."""

@@ -1,0 +1,153 @@
+"""Every error the service raises on purpose.
+
+ServiceError
+├── StartError                   the process cannot start: one sentence, with the remedy
+│   └── ConfigError                a value given from outside is wrong
+├── DomainError                  what was asked makes no sense here
+│   ├── DuplicateOrder             this decision has an order already
+│   ├── InvalidTransition
+│   ├── InvalidRequest             the request itself is malformed
+│   ├── InvalidSetting             the value is of the wrong type or out of bounds
+│   ├── NotFound                   no such order, signal, route …
+│   ├── UnknownMarket
+│   ├── UnknownSetting
+│   ├── NotAllowed                 the caller's role may not do this
+│   ├── NotLeader                  another process holds the trading lease
+│   └── TooSoon                    it was done a moment ago: wait, then ask again
+└── BoundaryError                somebody outside let us down
+    ├── ExchangeUnavailable        safe to try again
+    ├── ExchangeRefused            understood, and the answer is no
+    ├── OutcomeUnknown             a write may have happened: reconcile, never resend
+    ├── ModelUnavailable           safe to try again
+    ├── ModelRefused               key, quota or request: asking again changes nothing
+    ├── StoreBusy                  every connection is taken and the queue is full
+    ├── StoreDown                  PostgreSQL does not answer
+    └── StoreTimeout               PostgreSQL cancelled the statement
+"""
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """Root of the tree; its text is one sentence without secrets."""
+
+
+class StartError(ServiceError):
+    """The process cannot start; the sentence says what to do."""
+
+
+class ConfigError(StartError):
+    """A variable, option or file given at start is wrong."""
+
+
+class DomainError(ServiceError):
+    """What was asked makes no sense here."""
+
+
+class DuplicateOrder(DomainError):
+    """The decision has an order that did not fail, or the identifier was used before."""
+
+
+class InvalidTransition(DomainError):
+    """An order cannot go from the one status to the other."""
+
+
+class InvalidRequest(DomainError):
+    """The request is malformed: body, query or cursor."""
+
+
+class InvalidSetting(DomainError):
+    """A setting's new value has the wrong type or is out of bounds."""
+
+
+class NotFound(DomainError):
+    """Nothing has this id or name."""
+
+
+class UnknownMarket(DomainError):
+    """No such market is traded here."""
+
+
+class UnknownSetting(DomainError):
+    """No setting has this key."""
+
+
+class NotAllowed(DomainError):
+    """The caller's role may not do this."""
+
+
+class NotLeader(DomainError):
+    """Another process holds the trading lease; this one must not send orders."""
+
+
+class TooSoon(DomainError):
+    """It was done a moment ago.
+
+    Attributes:
+        retry_after_s: seconds until it may be asked for again.
+    """
+
+    def __init__(self, message: str = "", *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class BoundaryError(ServiceError):
+    """Somebody outside let us down.
+
+    Attributes:
+        retryable: whether the same call may be made again without harm.
+        retry_after_s: seconds the other side asked us to wait, real time.
+        code: a short stable word for logs and tables, e.g. the exchange's error name.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str = "", *, retry_after_s: float | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.code = code
+
+
+class ExchangeUnavailable(BoundaryError):
+    """The exchange did not answer, or asked us to slow down; nothing has happened."""
+
+    retryable = True
+
+
+class ExchangeRefused(BoundaryError):
+    """The exchange understood and said no; `code` is its own error name."""
+
+
+class OutcomeUnknown(BoundaryError):
+    """An order may be on the book: find it by identifier, never send it again."""
+
+
+class ModelUnavailable(BoundaryError):
+    """The model did not answer in time or is overloaded."""
+
+    retryable = True
+
+
+class ModelRefused(BoundaryError):
+    """Key, quota or request refused: asking again changes nothing."""
+
+
+class StoreBusy(BoundaryError):
+    """No database connection within the bounded wait, or the queue is full."""
+
+    retryable = True
+
+
+class StoreDown(BoundaryError):
+    """PostgreSQL cannot be reached or dropped the connection."""
+
+    retryable = True
+
+
+class StoreTimeout(BoundaryError):
+    """PostgreSQL cancelled the statement (statement_timeout, lock_timeout)."""
+
+    retryable = True

@@ -1,0 +1,129 @@
+"""Markets, prices and the exchange's trading rules, in our words."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from enum import StrEnum
+from typing import Final
+
+from service.domain.errors import UnknownMarket
+
+_CODE: Final = re.compile(r"([A-Z0-9]{2,10})-([A-Z0-9]{1,15})")
+VOLUME_STEP: Final = Decimal("0.00000001")  #: coins are counted in steps of this size
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Market:
+    """What is traded (`base`) for what money (`quote`); written QUOTE-BASE, e.g. KRW-BTC."""
+
+    quote: str
+    base: str
+
+    @classmethod
+    def parse(cls, code: str) -> "Market":
+        """Return the market called `code`, or raise UnknownMarket."""
+        match = _CODE.fullmatch(code)
+        if match is None:
+            raise UnknownMarket(f"{code!r} is no market name; write it like KRW-BTC")
+        return cls(match[1], match[2])
+
+    def __str__(self) -> str:
+        return f"{self.quote}-{self.base}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticker:
+    """The market's state at one instant. Prices in quote money, volumes in coins."""
+
+    market: Market
+    price: Decimal
+    high: Decimal  #: of the running UTC day
+    low: Decimal  #: of the running UTC day
+    volume_24h: Decimal
+    change_24h_ratio: Decimal  #: against yesterday's close, 0.01 = one per cent up
+    traded_at: datetime  #: the last trade
+
+
+class Timeframe(StrEnum):
+    """How long one candle lasts."""
+
+    M1 = "1m"
+    M3 = "3m"
+    M5 = "5m"
+    M10 = "10m"
+    M15 = "15m"
+    M30 = "30m"
+    H1 = "1h"
+    H4 = "4h"
+    D1 = "1d"
+
+    @property
+    def duration(self) -> timedelta:
+        return _DURATIONS[self]
+
+
+_DURATIONS: Final = {
+    Timeframe.M1: timedelta(minutes=1),
+    Timeframe.M3: timedelta(minutes=3),
+    Timeframe.M5: timedelta(minutes=5),
+    Timeframe.M10: timedelta(minutes=10),
+    Timeframe.M15: timedelta(minutes=15),
+    Timeframe.M30: timedelta(minutes=30),
+    Timeframe.H1: timedelta(hours=1),
+    Timeframe.H4: timedelta(hours=4),
+    Timeframe.D1: timedelta(days=1),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candle:
+    """What happened in one timeframe. An interval without a trade has no candle."""
+
+    market: Market
+    timeframe: Timeframe
+    opened_at: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal  #: coins
+    funds: Decimal  #: quote money that changed hands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketRules:
+    """What the exchange accepts in one market right now."""
+
+    market: Market
+    fee_ratio: Decimal  #: of an order's funds; a buy's fee comes on top
+    min_funds: Decimal  #: smallest order, quote money
+    max_funds: Decimal  #: largest order, quote money
+    tick_size: Decimal  #: prices are multiples of it
+    active: bool = True
+
+    def is_on_tick(self, price: Decimal) -> bool:
+        return price > 0 and price % self.tick_size == 0
+
+    def price_on_tick(self, price: Decimal, *, up: bool) -> Decimal:
+        """Return the nearest price on the tick that is not below (`up`) or not above `price`."""
+        steps = (price / self.tick_size).to_integral_value(ROUND_UP if up else ROUND_DOWN)
+        return steps * self.tick_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """One currency of the account."""
+
+    currency: str
+    available: Decimal
+    locked: Decimal  #: in open orders
+
+    @property
+    def total(self) -> Decimal:
+        return self.available + self.locked
+
+
+def whole_steps(volume: Decimal) -> Decimal:
+    """Return `volume` rounded down to what the exchange can count."""
+    return volume.quantize(VOLUME_STEP, ROUND_DOWN)

@@ -1,0 +1,210 @@
+"""Orders and fills: what we asked for, what the exchange made of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from service.domain.errors import InvalidTransition
+from service.domain.markets import Market
+
+IDENTIFIER_PREFIX: Final = "uat-"  #: by it our orders are told from the operator's own
+ZERO: Final = Decimal(0)
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderType(StrEnum):
+    LIMIT = "LIMIT"
+    MARKET = "MARKET"  #: a buy names the money to spend, a sell the coins to give
+
+
+class OrderStatus(StrEnum):
+    PENDING = "PENDING"  #: written; not yet known to be accepted
+    SUBMITTED = "SUBMITTED"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    EXECUTED = "EXECUTED"
+    CANCELLED = "CANCELLED"  #: may hold fills all the same
+    FAILED = "FAILED"  #: certainly never on the book
+    UNKNOWN = "UNKNOWN"  #: the request may have reached the exchange
+
+
+_S: Final = OrderStatus
+OPEN: Final = frozenset({_S.PENDING, _S.SUBMITTED, _S.PARTIALLY_FILLED, _S.UNKNOWN})
+_ON_THE_BOOK: Final = frozenset({_S.SUBMITTED, _S.PARTIALLY_FILLED, _S.EXECUTED, _S.CANCELLED})
+
+TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
+    _S.PENDING: _ON_THE_BOOK | {_S.FAILED, _S.UNKNOWN},
+    _S.UNKNOWN: _ON_THE_BOOK | {_S.FAILED},
+    _S.SUBMITTED: frozenset({_S.SUBMITTED, _S.PARTIALLY_FILLED, _S.EXECUTED, _S.CANCELLED}),
+    _S.PARTIALLY_FILLED: frozenset({_S.PARTIALLY_FILLED, _S.EXECUTED, _S.CANCELLED}),
+    # A cancel can cross a fill on the wire; the fill is the truth.
+    _S.CANCELLED: frozenset({_S.CANCELLED, _S.EXECUTED}),
+    _S.EXECUTED: frozenset(),
+    _S.FAILED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """An order that the rules allow; nothing has been written or sent yet.
+
+    Exactly these fields are set: LIMIT: price and volume. MARKET BUY: funds. MARKET SELL: volume.
+    """
+
+    market: Market
+    side: Side
+    type: OrderType
+    price: Decimal | None = None  #: quote money for one coin
+    volume: Decimal | None = None  #: coins
+    funds: Decimal | None = None  #: quote money to spend, the fee comes on top
+
+    def __post_init__(self) -> None:
+        given = (self.price is not None, self.volume is not None, self.funds is not None)
+        if given != _GIVEN[self.type, self.side]:
+            raise ValueError(f"a {self.type} {self.side} takes other fields: {self}")
+        if any(x is not None and not x > 0 for x in (self.price, self.volume, self.funds)):
+            raise ValueError(f"price, volume and funds are positive: {self}")
+
+
+_GIVEN: Final = {
+    (OrderType.LIMIT, Side.BUY): (True, True, False),
+    (OrderType.LIMIT, Side.SELL): (True, True, False),
+    (OrderType.MARKET, Side.BUY): (False, False, True),
+    (OrderType.MARKET, Side.SELL): (False, True, False),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """One match as the exchange reports it; REST gives no fee for a single trade."""
+
+    uuid: str
+    price: Decimal
+    volume: Decimal
+    funds: Decimal
+    traded_at: datetime
+
+
+class Book(StrEnum):
+    """Where the exchange says an order stands."""
+
+    WAITING = "WAITING"
+    DONE = "DONE"
+    CANCELLED = "CANCELLED"  #: fills are possible: a market buy leaves a remainder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeOrder:
+    """The exchange's own view of one order."""
+
+    uuid: str
+    identifier: str | None
+    market: Market
+    side: Side
+    book: Book
+    executed_volume: Decimal
+    paid_fee: Decimal
+    created_at: datetime
+    trades: tuple[Trade, ...] = ()  #: oldest first; empty where the answer carries none
+    trades_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """One match of one of our orders, with its share of the fee. Unique by `trade_uuid`."""
+
+    trade_uuid: str
+    price: Decimal
+    volume: Decimal
+    funds: Decimal
+    fee: Decimal
+    traded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One attempt: one identifier, sent at most once."""
+
+    id: int
+    identifier: str
+    intent: Intent
+    status: OrderStatus
+    decision_id: int | None
+    created_at: datetime
+    sent_at: datetime | None = None  #: set before the request leaves
+    exchange_uuid: str | None = None
+    executed_volume: Decimal = ZERO
+    executed_funds: Decimal = ZERO
+    paid_fee: Decimal = ZERO
+    reason: str | None = None
+
+    @property
+    def market(self) -> Market:
+        return self.intent.market
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something can still happen to it on the exchange."""
+        return self.status in OPEN
+
+    def moved_to(self, status: OrderStatus, *, reason: str | None = None) -> "Order":
+        """Return the order in `status`, or raise InvalidTransition."""
+        if status not in TRANSITIONS[self.status]:
+            raise InvalidTransition(f"order {self.identifier}: {self.status} -> {status}")
+        return replace(self, status=status, reason=reason or self.reason)
+
+
+def status_on_exchange(seen: ExchangeOrder, intent: Intent) -> OrderStatus:
+    """Return what the exchange's answer means for an order of ours.
+
+    A market order that ends `cancel` with fills did what it could: the exchange hands back a
+    remainder too small to trade. It counts as executed; a limit order's rest was cancelled.
+    """
+    if seen.book is Book.WAITING:
+        return _S.PARTIALLY_FILLED if seen.executed_volume > 0 else _S.SUBMITTED
+    if seen.book is Book.DONE:
+        return _S.EXECUTED
+    if intent.type is OrderType.MARKET and seen.executed_volume > 0:
+        return _S.EXECUTED
+    return _S.CANCELLED
+
+
+def fills_from(
+    trades: Iterable[Trade], *, paid_fee: Decimal, known: Sequence[Fill]
+) -> tuple[Fill, ...]:
+    """Return the fills among `trades` that are not `known`, sharing the fee not yet booked.
+
+    The exchange reports one fee for the order. What earlier fills have not carried is split
+    over the new ones by funds, the last one taking the rest, so that Σ fee = `paid_fee` exactly.
+    """
+    seen = {fill.trade_uuid for fill in known}
+    # By uuid: an answer that lists a trade twice must not share the fee over it twice.
+    new = {trade.uuid: trade for trade in trades if trade.uuid not in seen}.values()
+    open_fee = paid_fee - sum((fill.fee for fill in known), ZERO)
+    open_funds = sum((trade.funds for trade in new), ZERO)
+    fills = []
+    for trade in new:
+        # The last trade has open_funds == its own funds, so nothing is lost to rounding.
+        fee = open_fee if trade.funds == open_funds else _share(open_fee, trade.funds, open_funds)
+        open_fee, open_funds = open_fee - fee, open_funds - trade.funds
+        fills.append(
+            Fill(
+                trade_uuid=trade.uuid,
+                price=trade.price,
+                volume=trade.volume,
+                funds=trade.funds,
+                fee=fee,
+                traded_at=trade.traded_at,
+            )
+        )
+    return tuple(fills)
+
+
+def _share(fee: Decimal, funds: Decimal, total: Decimal) -> Decimal:
+    return (fee * funds / total).quantize(Decimal("1E-12"))

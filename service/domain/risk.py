@@ -1,0 +1,239 @@
+"""The rules a proposal must pass before it becomes an order. The model proposes; this disposes.
+
+Every rule looks at the same `Situation` and may refuse or make the order smaller, never larger.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, Decimal
+from typing import Final
+
+from service.domain.markets import Balance, MarketRules, whole_steps
+from service.domain.orders import ZERO, Intent, OrderType, Side
+from service.domain.positions import Position
+from service.domain.signals import Action, Proposal
+
+_LEAST_CONFIDENT: Final = Decimal("0.5")  #: gets the smallest size
+_MOST_CONFIDENT: Final = Decimal("0.9")  #: gets the largest size
+_HUNDRED: Final = Decimal(100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the operator allows, read from the settings at one instant."""
+
+    trading_enabled: bool
+    min_confidence: Decimal  #: 0..1
+    position_size_min_pct: Decimal  #: of the capital, for the least confident signal
+    position_size_max_pct: Decimal  #: of the capital, for the most confident signal
+    max_position_pct: Decimal  #: of the capital, held in one market at most
+    max_orders_per_hour: int  #: in all markets together
+    signal_max_age_s: int  #: an older signal is not acted upon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything a verdict depends on."""
+
+    price: Decimal
+    position: Position
+    quote: Balance  #: the money of the market
+    base: Balance  #: its coins
+    rules: MarketRules
+    open_orders: int  #: of ours in this market, those of unknown outcome included
+    orders_last_hour: int = 0  #: of ours in all markets, whatever became of them
+    signal_age_s: float = 0.0
+    halted: str | None = None  #: why trading is halted, None when it is not
+
+    @property
+    def capital(self) -> Decimal:
+        """Money and coins of this market, in money at the current price."""
+        return self.quote.total + self.base.total * self.price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One rule's finding, kept as evidence."""
+
+    rule: str
+    passed: bool
+    detail: str  #: one sentence without balances: it is shown, logged and stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    intent: Intent
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    reason: str  #: name of the rule that refused
+    detail: str
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The model proposed to do nothing."""
+
+    checks: tuple[Check, ...] = ()
+
+
+Verdict = Allowed | Refused | Held
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """An order taking shape: money for a buy, coins for a sell."""
+
+    side: Side
+    amount: Decimal
+
+
+_Finding = tuple[_Draft, Check]
+_Rule = Callable[[_Draft, Proposal, Situation, Limits], _Finding]
+
+
+def _passes(draft: _Draft, rule: str, detail: str) -> _Finding:
+    return draft, Check(rule=rule, passed=True, detail=detail)
+
+
+def _refuses(draft: _Draft, rule: str, detail: str) -> _Finding:
+    return draft, Check(rule=rule, passed=False, detail=detail)
+
+
+def _enabled(draft: _Draft, _p: Proposal, now: Situation, limits: Limits) -> _Finding:
+    if not limits.trading_enabled:
+        return _refuses(draft, "trading_enabled", "trading is switched off (trading_enabled)")
+    if now.halted is not None:
+        return _refuses(draft, "trading_enabled", f"trading is halted: {now.halted}")
+    if not now.rules.active:
+        return _refuses(draft, "trading_enabled", "the exchange has suspended this market")
+    return _passes(draft, "trading_enabled", "trading is on")
+
+
+def _confidence(draft: _Draft, proposal: Proposal, _n: Situation, limits: Limits) -> _Finding:
+    if proposal.confidence < limits.min_confidence:
+        sentence = f"confidence {proposal.confidence} is below {limits.min_confidence}"
+        return _refuses(draft, "confidence", sentence)
+    return _passes(draft, "confidence", f"confidence {proposal.confidence}")
+
+
+def _age(draft: _Draft, _p: Proposal, now: Situation, limits: Limits) -> _Finding:
+    if now.signal_age_s > limits.signal_max_age_s:
+        sentence = f"the signal is older than {limits.signal_max_age_s} s"
+        return _refuses(draft, "signal_age", sentence)
+    return _passes(draft, "signal_age", "the signal is fresh")
+
+
+def _rate(draft: _Draft, _p: Proposal, now: Situation, limits: Limits) -> _Finding:
+    if now.orders_last_hour >= limits.max_orders_per_hour:
+        sentence = f"{now.orders_last_hour} orders in the last hour, the most allowed"
+        return _refuses(draft, "order_rate", sentence)
+    return _passes(draft, "order_rate", f"{now.orders_last_hour} orders in the last hour")
+
+
+def _in_flight(draft: _Draft, _p: Proposal, now: Situation, _l: Limits) -> _Finding:
+    if now.open_orders:
+        return _refuses(
+            draft, "open_order", f"{now.open_orders} earlier order(s) here are not settled yet"
+        )
+    return _passes(draft, "open_order", "no order is open here")
+
+
+def size_ratio(confidence: Decimal, limits: Limits) -> Decimal:
+    """Return the share of capital to buy for, 0..1.
+
+    Linear from position_size_min_pct at confidence 0.5 to position_size_max_pct at 0.9.
+    """
+    span = _MOST_CONFIDENT - _LEAST_CONFIDENT
+    scale = min(max((confidence - _LEAST_CONFIDENT) / span, ZERO), Decimal(1))
+    low, high = limits.position_size_min_pct, limits.position_size_max_pct
+    return (low + (high - low) * scale) / _HUNDRED
+
+
+def _size(draft: _Draft, proposal: Proposal, now: Situation, limits: Limits) -> _Finding:
+    if draft.side is Side.SELL:
+        if not now.position.volume:
+            return _refuses(draft, "position_size", "there is no position to sell")
+        return _passes(replace(draft, amount=now.position.volume), "position_size", "all of it")
+    ratio = size_ratio(proposal.confidence, limits)
+    sized = replace(draft, amount=_whole(now.capital * ratio))
+    return _passes(sized, "position_size", f"{ratio * _HUNDRED:.2f} % of capital")
+
+
+def _max_position(draft: _Draft, _p: Proposal, now: Situation, limits: Limits) -> _Finding:
+    if draft.side is Side.SELL:
+        return _passes(draft, "max_position", "a sale makes the position smaller")
+    # All coins of the account count, ours or not: the risk is the same.
+    room = now.capital * limits.max_position_pct / _HUNDRED - now.base.total * now.price
+    if room < now.rules.min_funds:
+        sentence = f"the position has reached {limits.max_position_pct} % of capital"
+        return _refuses(draft, "max_position", sentence)
+    cut = replace(draft, amount=min(draft.amount, _whole(room)))
+    return _passes(cut, "max_position", f"below {limits.max_position_pct} % of capital")
+
+
+def _balance(draft: _Draft, _p: Proposal, now: Situation, _l: Limits) -> _Finding:
+    if draft.side is Side.SELL:
+        have = min(draft.amount, whole_steps(now.base.available))
+        what = "coins"
+    else:
+        have = min(draft.amount, _whole(now.quote.available / (1 + now.rules.fee_ratio)))
+        what = "money"
+    if have <= 0:
+        return _refuses(draft, "balance", f"no {what} available for this order")
+    return _passes(replace(draft, amount=have), "balance", f"{what} available")
+
+
+def _order_size(draft: _Draft, _p: Proposal, now: Situation, _l: Limits) -> _Finding:
+    funds = draft.amount * (now.price if draft.side is Side.SELL else 1)
+    if funds < now.rules.min_funds:
+        sentence = f"the order is below the exchange's minimum of {now.rules.min_funds:f}"
+        return _refuses(draft, "min_order", sentence)
+    if draft.side is Side.BUY:
+        draft = replace(draft, amount=min(draft.amount, _whole(now.rules.max_funds)))
+    elif funds > now.rules.max_funds:
+        draft = replace(draft, amount=whole_steps(now.rules.max_funds / now.price))
+    return _passes(draft, "min_order", "within the exchange's order sizes")
+
+
+#: In the order the operator's evidence shows them; sizing comes before what cuts the size.
+_RULES: Final[tuple[_Rule, ...]] = (
+    _enabled,
+    _age,
+    _confidence,
+    _in_flight,
+    _rate,
+    _size,
+    _max_position,
+    _balance,
+    _order_size,
+)
+
+
+def decide(proposal: Proposal, now: Situation, limits: Limits) -> Verdict:
+    """Return what becomes of `proposal`: an order within every limit, a refusal, or nothing.
+
+    The order is a market order: a buy names whole units of money, a sell the coins held.
+    """
+    if proposal.action is Action.HOLD:
+        return Held()
+    draft = _Draft(Side(proposal.action.value), ZERO)
+    checks: list[Check] = []
+    for rule in _RULES:
+        draft, check = rule(draft, proposal, now, limits)
+        checks.append(check)
+        if not check.passed:
+            return Refused(reason=check.rule, detail=check.detail, checks=tuple(checks))
+    market = now.rules.market
+    if draft.side is Side.BUY:
+        intent = Intent(market=market, side=Side.BUY, type=OrderType.MARKET, funds=draft.amount)
+    else:
+        intent = Intent(market=market, side=Side.SELL, type=OrderType.MARKET, volume=draft.amount)
+    return Allowed(intent=intent, checks=tuple(checks))
+
+
+def _whole(funds: Decimal) -> Decimal:
+    return funds.to_integral_value(ROUND_DOWN)

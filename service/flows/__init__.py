@@ -1,0 +1,1 @@
+"""The story, one module a step: collect, propose, decide, execute, reconcile."""

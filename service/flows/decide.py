@@ -1,0 +1,105 @@
+"""Put a signal before the rules, with everything they look at, and keep their findings."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from loguru import logger
+
+from service.domain.markets import Balance
+from service.domain.orders import ZERO
+from service.domain.risk import Allowed, Limits, Refused, Situation, Verdict, decide
+from service.domain.signals import Signal
+from service.ports import Clock, Exchange, Journal, Orders, State
+from service.settings.settings import Settings
+from service.settings.table import (
+    MAX_ORDERS_PER_HOUR,
+    MAX_POSITION_PCT,
+    MIN_CONFIDENCE,
+    POSITION_SIZE_MAX_PCT,
+    POSITION_SIZE_MIN_PCT,
+    SIGNAL_MAX_AGE_SECONDS,
+    TRADING_ENABLED,
+)
+
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    id: int
+    verdict: Verdict
+
+
+class Decider:
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        orders: Orders,
+        journal: Journal,
+        state: State,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._exchange = exchange
+        self._orders = orders
+        self._journal = journal
+        self._state = state
+        self._settings = settings
+        self._clock = clock
+
+    async def decide(self, signal: Signal) -> Decision:
+        """Return the verdict as stored.
+
+        Raises: BoundaryError, when something the rules need cannot be had: no rule is skipped.
+        """
+        situation = await self._situation(signal)
+        verdict = decide(signal.proposal, situation, await self._limits())
+        decision_id = await self._journal.add_decision(
+            signal_id=signal.id, verdict=verdict, at=self._clock.now()
+        )
+        refused = verdict if isinstance(verdict, Refused) else None
+        logger.bind(
+            event="risk",
+            market=str(signal.market),
+            signal_id=signal.id,
+            decision_id=decision_id,
+            verdict=type(verdict).__name__.upper(),
+            reason=refused.reason if refused else None,
+            detail=refused.detail if refused else None,
+        ).info("signal allowed" if isinstance(verdict, Allowed) else "signal not executed")
+        return Decision(id=decision_id, verdict=verdict)
+
+    async def _situation(self, signal: Signal) -> Situation:
+        market, now = signal.market, self._clock.now()
+        (ticker,) = await self._exchange.tickers([market])
+        balances = await self._exchange.balances()
+        state = await self._state.trading_state()
+        return Situation(
+            price=ticker.price,
+            position=await self._orders.position(market),
+            quote=balances.get(market.quote) or _nothing_of(market.quote),
+            base=balances.get(market.base) or _nothing_of(market.base),
+            rules=await self._exchange.rules(market),
+            open_orders=len(await self._orders.open(market)),
+            orders_last_hour=await self._orders.count_since(now - _HOUR),
+            signal_age_s=(now - signal.created_at).total_seconds(),
+            halted=(state.reason or "by hand") if state.state == "HALTED" else None,
+        )
+
+    async def _limits(self) -> Limits:
+        get = self._settings.get
+        return Limits(
+            trading_enabled=await get(TRADING_ENABLED),
+            min_confidence=await get(MIN_CONFIDENCE),
+            position_size_min_pct=await get(POSITION_SIZE_MIN_PCT),
+            position_size_max_pct=await get(POSITION_SIZE_MAX_PCT),
+            max_position_pct=await get(MAX_POSITION_PCT),
+            max_orders_per_hour=await get(MAX_ORDERS_PER_HOUR),
+            signal_max_age_s=await get(SIGNAL_MAX_AGE_SECONDS),
+        )
+
+
+def _nothing_of(currency: str) -> Balance:
+    return Balance(currency=currency, available=ZERO, locked=ZERO)

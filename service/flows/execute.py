@@ -1,0 +1,91 @@
+"""Turn an allowed intent into an order on the book, exactly once."""
+
+from collections.abc import Callable
+from typing import Final
+
+from loguru import logger
+
+from service.domain.errors import (
+    BoundaryError,
+    ExchangeRefused,
+    ExchangeUnavailable,
+    OutcomeUnknown,
+)
+from service.domain.orders import IDENTIFIER_PREFIX, Intent, Order
+from service.flows.leadership import Leadership
+from service.flows.reconcile import Reconciler
+from service.ports import Clock, Exchange, Orders
+
+#: Real seconds between looks at a fresh order; a market order is nearly always done by the first.
+FOLLOW_UP_S: Final = (0.2, 0.5, 1.0)
+
+
+class Executor:
+    def __init__(
+        self,
+        *,
+        orders: Orders,
+        exchange: Exchange,
+        reconciler: Reconciler,
+        leadership: Leadership,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._orders = orders
+        self._exchange = exchange
+        self._reconciler = reconciler
+        self._leadership = leadership
+        self._clock = clock
+        self._new_id = new_id
+
+    async def execute(self, intent: Intent, *, decision_id: int | None) -> Order:
+        """Return the order as it stands once it was sent and looked at a few times.
+
+        Raises: NotLeader, before anything is written; StoreDown and kin, before anything is sent.
+        """
+        identifier = IDENTIFIER_PREFIX + self._new_id()
+        # Taken before the row is visible: the reconciler must not look for an order whose
+        # request is still on its way, find nothing, and call it lost.
+        self._reconciler.take(identifier)
+        try:
+            # Written before it is sent: a crash leaves a row to look up, never a ghost.
+            order = await self._orders.add(
+                intent,
+                identifier=identifier,
+                decision_id=decision_id,
+                at=self._clock.now(),
+                epoch=self._leadership.epoch(),
+            )
+            order = await self._send(order)
+        finally:
+            self._reconciler.let_go(identifier)
+        return await self._follow(order)
+
+    async def _send(self, order: Order) -> Order:
+        """Send once. Whatever is not a certain no leaves an order to look up, not to send again."""
+        try:
+            seen = await self._exchange.submit(order.intent, identifier=order.identifier)
+        except ExchangeRefused as exc:
+            return await self._reconciler.refused(order, exc)
+        except ExchangeUnavailable:
+            return await self._reconciler.unsent(order)
+        except OutcomeUnknown as exc:
+            logger.bind(event="order", identifier=order.identifier, cause=str(exc)).warning(
+                "the order may be on the book, it will be looked up and never sent again"
+            )
+            return await self._reconciler.unknown(order)
+        return await self._reconciler.absorb(order, seen)
+
+    async def _follow(self, order: Order) -> Order:
+        for wait_s in FOLLOW_UP_S:
+            if not order.is_open:
+                break
+            await self._clock.pause(wait_s)
+            try:
+                order = await self._reconciler.settle(order)
+            except BoundaryError as exc:
+                # The order is durable; sync_pending_orders goes on from here.
+                logger.bind(
+                    event="order", identifier=order.identifier, error=type(exc).__name__
+                ).warning("the order cannot be looked up right now")
+        return order

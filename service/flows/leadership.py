@@ -1,0 +1,86 @@
+"""At most one process trades: the lease, as the flows see it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from loguru import logger
+
+from service.domain.errors import BoundaryError, NotLeader
+from service.ports import Clock, Lease
+
+LEASE_TTL_S: Final = 10.0  #: real seconds a silent owner keeps the lease
+RENEW_EVERY_S: Final = 3.0
+#: The owner stops trusting its lease this much earlier than the database does.
+_MARGIN_S: Final = 2.0
+
+
+class Leadership:
+    """Holds the lease, and the right to trade once the past has been reconciled.
+
+    A new owner first settles what the last one left open; until then it leads but does not trade.
+    """
+
+    def __init__(
+        self, *, lease: Lease, clock: Clock, on_gain: Callable[[], Awaitable[object]]
+    ) -> None:
+        self._lease = lease
+        self._clock = clock
+        self._on_gain = on_gain
+        self._epoch: int | None = None
+        self._held_until = 0.0
+        self._settled = False
+
+    @property
+    def is_leader(self) -> bool:
+        return self._epoch is not None and self._clock.monotonic() < self._held_until
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing of the past is left for this process to settle."""
+        return self._epoch is None or self._settled
+
+    @property
+    def may_trade(self) -> bool:
+        return self.is_leader and self._settled
+
+    def epoch(self) -> int:
+        """Return the fencing token for a write, or raise NotLeader."""
+        if self._epoch is None or not self.may_trade:
+            raise NotLeader("another process trades, or this one has not settled its past yet")
+        return self._epoch
+
+    async def renew(self) -> None:
+        """Take or keep the lease; settle the past whenever it was newly won."""
+        asked_at = self._clock.monotonic()
+        epoch = await self._lease.acquire()
+        if epoch is None:
+            self._lose("another process holds the trading lease, this one stands by")
+            return
+        # Counted from before the question: the answer may have been on the way for a while.
+        self._held_until = asked_at + LEASE_TTL_S - _MARGIN_S
+        if epoch != self._epoch:
+            logger.bind(event="app", epoch=epoch).info("this process holds the trading lease")
+            self._epoch, self._settled = epoch, False
+        if not self._settled:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        try:
+            await self._on_gain()
+        except BoundaryError as exc:
+            logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
+                "open orders cannot be settled yet, no trading until they are"
+            )
+            return
+        self._settled = True
+
+    async def resign(self) -> None:
+        """Give the lease back, so that a successor need not wait for it to run out."""
+        if self._epoch is not None:
+            self._epoch, self._settled = None, False
+            await self._lease.release()
+
+    def _lose(self, sentence: str) -> None:
+        if self._epoch is not None:
+            logger.bind(event="app").warning(sentence)
+        self._epoch, self._settled = None, False

@@ -1,0 +1,161 @@
+"""Ask the model about one market and put its proposal on record."""
+
+from dataclasses import asdict, replace
+from typing import Final, Literal
+
+from loguru import logger
+
+from service.bus import Bus, SignalMade
+from service.domain.errors import BoundaryError
+from service.domain.markets import Candle, Market, Timeframe
+from service.domain.pricing import cost_usd
+from service.domain.signals import Answer, Signal, Usage
+from service.flows.collect import MAX_CANDLES
+from service.flows.prompt import Snapshot, facts, kept, prompt
+from service.ports import Clock, Exchange, Journal, MarketData, Model, ModelCall, Orders, Prompt
+from service.settings.settings import Settings
+from service.settings.table import AI_MODEL, PRICE_TABLE
+
+Trigger = Literal["schedule", "manual"]
+
+#: timeframe and number of candles, about 450 points: a prompt of some 4,000 tokens
+LONG: Final = (Timeframe.H1, 336)
+MID: Final = (Timeframe.M15, 96)
+SHORT: Final = (Timeframe.M5, 12)
+PURPOSE: Final = "signal"
+
+
+class Proposer:
+    """Snapshot, prompt, model, journal: in that order, for one market at a time."""
+
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        model: Model,
+        market_data: MarketData,
+        journal: Journal,
+        orders: Orders,
+        settings: Settings,
+        bus: Bus,
+        clock: Clock,
+    ) -> None:
+        self._exchange = exchange
+        self._model = model
+        self._market_data = market_data
+        self._journal = journal
+        self._orders = orders
+        self._settings = settings
+        self._bus = bus
+        self._clock = clock
+
+    async def propose(self, market: Market, *, trigger: Trigger) -> Signal | None:
+        """Return the signal as stored, or None when the model's answer was unusable.
+
+        Raises: BoundaryError, when exchange, model or database did not answer.
+        """
+        snapshot = await self._snapshot(market)
+        shown = facts(snapshot)
+        call_id, answer = await self._ask(prompt(shown))
+        if answer.proposal is None:
+            # No order on a guess: a silent HOLD would look like judgement.
+            logger.bind(event="signal", market=str(market), why=answer.why).warning(
+                "the model's answer is unusable, no signal is made"
+            )
+            return None
+        signal = await self._journal.add_signal(
+            market=market,
+            proposal=answer.proposal,
+            model=answer.model,
+            price=snapshot.ticker.price,
+            market_data_id=await self._market_data.latest_id(market),
+            call_id=call_id,
+            facts=kept(shown),
+            trigger=trigger,
+            at=self._clock.now(),
+        )
+        logger.bind(
+            event="signal",
+            market=str(market),
+            signal_id=signal.id,
+            action=signal.proposal.action.value,
+            confidence=signal.proposal.confidence,
+            model=signal.model,
+            trigger=trigger,
+        ).info("signal")
+        await self._bus.publish(SignalMade(signal=signal))
+        return signal
+
+    async def _snapshot(self, market: Market) -> Snapshot:
+        (ticker,) = await self._exchange.tickers([market])
+        return Snapshot(
+            market=market,
+            at=self._clock.now(),
+            ticker=ticker,
+            position=await self._orders.position(market),
+            short=await self._exchange.candles(market, SHORT[0], count=SHORT[1]),
+            mid=await self._exchange.candles(market, MID[0], count=MID[1]),
+            long=await self._long(market),
+        )
+
+    async def _long(self, market: Market) -> tuple[Candle, ...]:
+        """Return the long series; it is longer than one answer of the exchange."""
+        timeframe, wanted = LONG
+        candles: tuple[Candle, ...] = ()
+        while len(candles) < wanted:
+            older = await self._exchange.candles(
+                market,
+                timeframe,
+                count=min(wanted - len(candles), MAX_CANDLES),
+                before=candles[0].opened_at if candles else None,
+            )
+            if not older:
+                break  # the market is younger than the series
+            candles = older + candles
+        return candles
+
+    async def _ask(self, question: Prompt) -> tuple[int, Answer]:
+        """Return the answer and the id of its row; a call that fails leaves its row as well."""
+        model = await self._settings.get(AI_MODEL)
+        started_at, began = self._clock.now(), self._clock.monotonic()
+
+        def call(answer: Answer | None, error: BoundaryError | None) -> ModelCall:
+            usable = answer is not None and answer.proposal is not None
+            failed = (error.code or type(error).__name__) if error else None
+            return ModelCall(
+                model=model,
+                purpose=PURPOSE,
+                started_at=started_at,
+                duration_ms=(self._clock.monotonic() - began) * 1000,
+                outcome="error" if answer is None else "ok" if usable else "unusable",
+                why=answer.why if answer else failed,
+                answer=answer,
+                cost_usd=None,
+            )
+
+        try:
+            answer = await self._model.ask(question, model=model)
+        except BoundaryError as exc:
+            await self._record(call(None, exc))
+            raise
+        return await self._record(call(answer, None)), answer
+
+    async def _record(self, call: ModelCall) -> int:
+        if call.answer is not None:
+            prices = await self._settings.get(PRICE_TABLE)
+            day = call.started_at.date()
+            cost = cost_usd(call.answer.usage, model=call.model, day=day, prices=prices)
+            call = replace(call, cost_usd=cost)
+        usage = call.answer.usage if call.answer else Usage()
+        line = logger.bind(
+            event="ai",
+            purpose=call.purpose,
+            model=call.model,
+            duration_ms=round(call.duration_ms, 3),
+            outcome=call.outcome,
+            why=call.why,
+            **asdict(usage),
+            cost_usd=call.cost_usd,
+        )
+        line.log("INFO" if call.outcome == "ok" else "WARNING", "model call")
+        return await self._journal.add_call(call)

@@ -1,0 +1,1 @@
+"""What repeats: a loop is data, and one runner repeats them all."""

@@ -1,0 +1,37 @@
+"""A repeating job, declared."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+Period = Callable[[], Awaitable[timedelta]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """One job: `step` does one pass, the runner does the rest.
+
+    Attributes:
+        every: asked before each pass, because the operator may change it while we run.
+        deadline_s: real seconds one attempt may take before it is cancelled as hung.
+        is_job: False for the house's own beats, which write no job line.
+        nudge: set it to have the next pass now.
+    """
+
+    name: str
+    every: Period
+    step: Callable[[], Awaitable[None]]
+    deadline_s: float = 60.0
+    is_job: bool = True
+    nudge: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def every(**duration: float) -> Period:
+    """Return a period that never changes, e.g. `every(seconds=10)`."""
+    period = timedelta(**duration)
+
+    async def fixed() -> timedelta:
+        return period
+
+    return fixed

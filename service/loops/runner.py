@@ -1,0 +1,230 @@
+"""The one runner: it repeats, times, retries, catches and reports. Steps do one pass."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import backoff
+from loguru import logger
+
+from service.domain.errors import BoundaryError
+from service.loops.loop import Loop
+from service.ports import Clock, JobState
+
+MAX_ATTEMPTS: Final = 4  #: one try and three retries, after 1, 2 and 4 seconds (FR-007)
+ASK_AGAIN_S: Final = 60.0  #: of the market's time: how soon a shorter period takes effect
+BEAT_SLACK_S: Final = 30.0  #: a sign of life may be this late before health calls it stale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """What one pass of a loop came to."""
+
+    job: str
+    run_id: str
+    duration_ms: float  #: real time, waits between attempts included
+    attempts: int
+    error: Exception | None
+
+    @property
+    def success(self) -> bool:
+        return self.error is None
+
+
+class Runner:
+    """Repeats loops on a fixed grid of the market's clock, start to start, and outlives them.
+
+    A loop never overlaps itself: a pass longer than the period skips grid points and says so.
+    Stopping ends loops between passes, never inside one: a pass that has begun an order
+    finishes it.
+    """
+
+    def __init__(self, *, clock: Clock, new_id: Callable[[], str]) -> None:
+        self._clock = clock
+        self._new_id = new_id
+        self._loops: dict[str, Loop] = {}
+        self._states: dict[str, JobState] = {}
+        self._stopping = False
+
+    def states(self) -> Sequence[JobState]:
+        return tuple(self._states.values())
+
+    def nudge(self, name: str) -> None:
+        """Have the next pass of `name` now, or right after the one that runs."""
+        if loop := self._loops.get(name):
+            loop.nudge.set()
+
+    def stop(self) -> None:
+        """Let every loop end after the pass it is in."""
+        self._stopping = True
+        for loop in self._loops.values():
+            loop.nudge.set()
+
+    async def run(self, loop: Loop) -> None:
+        """Repeat `loop` until `stop`."""
+        self._loops[loop.name] = loop
+        self._states[loop.name] = self._at_first(loop)
+        async with self._clock.participant():
+            await self._repeat(loop)
+
+    async def _repeat(self, loop: Loop) -> None:
+        due = self._clock.now()
+        period = await self._period(loop)
+        while not self._stopping:
+            await self._one_pass(loop, period)
+            # Asked again after the pass, because the pass may have changed what is due next:
+            # an order in flight is followed every two seconds, none every five minutes.
+            period = await self._period(loop)
+            due = self._next_due(loop, due, period)
+            await self._wait(loop, due)
+
+    def _at_first(self, loop: Loop) -> JobState:
+        return JobState(
+            name=loop.name,
+            every_s=0,
+            running=False,
+            last_start_at=None,
+            last_success_at=None,
+            last_error=None,
+            last_duration_ms=None,
+            next_run_at=None,
+            consecutive_failures=0,
+            runs=0,
+            skipped=0,
+            beat_at=self._clock.monotonic(),
+            beat_within_s=BEAT_SLACK_S,
+        )
+
+    async def _period(self, loop: Loop) -> timedelta:
+        try:
+            return await loop.every()
+        except Exception as exc:  # noqa: BLE001 - a loop outlives whatever is asked of it
+            # The period is a setting; with the database away the last one still holds.
+            is_bug = not isinstance(exc, BoundaryError)
+            logger.bind(event="job", job=loop.name, error=type(exc).__name__).opt(
+                exception=exc if is_bug else None
+            ).warning("the job's period could not be read, the last one holds")
+            return timedelta(seconds=self._states[loop.name].every_s or BEAT_SLACK_S)
+
+    async def _one_pass(self, loop: Loop, period: timedelta) -> None:
+        self._note(
+            loop,
+            running=True,
+            every_s=period.total_seconds(),
+            last_start_at=self._clock.now(),
+            next_run_at=None,
+            beat_within_s=loop.deadline_s * MAX_ATTEMPTS + BEAT_SLACK_S,
+        )
+        loop.nudge.clear()
+        result = await self._attempts(loop, until=self._clock.now() + period)
+        before = self._states[loop.name]
+        self._note(
+            loop,
+            running=False,
+            runs=before.runs + 1,
+            last_duration_ms=result.duration_ms,
+            last_success_at=self._clock.now() if result.success else before.last_success_at,
+            last_error=type(result.error).__name__ if result.error else None,
+            consecutive_failures=0 if result.success else before.consecutive_failures + 1,
+        )
+        _report(loop, result, was_failing=before.consecutive_failures > 0)
+
+    async def _attempts(self, loop: Loop, *, until: datetime) -> Pass:
+        """Make the pass, again after 1, 2, 4 s or what the other side asked for (FR-010).
+
+        A retry that could only start in the next period's place is not made.
+        """
+        run_id, began = self._new_id(), self._clock.monotonic()
+        waits = backoff.expo(base=2, factor=1)
+        next(waits)  # the generator's first value is its start signal, not a wait
+        error: Exception | None = None
+        attempt = 0
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            error = await _attempt(loop)
+            if not (isinstance(error, BoundaryError) and error.retryable):
+                break
+            wait_s = max(float(next(waits)), error.retry_after_s or 0.0)
+            too_late = self._clock.now() + timedelta(seconds=wait_s) >= until
+            if attempt == MAX_ATTEMPTS or too_late or self._stopping:
+                break
+            logger.bind(
+                event="job", job=loop.name, run_id=run_id, attempt=attempt, wait_s=wait_s,
+                error=type(error).__name__, code=error.code,
+            ).warning("the pass failed and will be tried again")  # fmt: skip
+            await self._clock.sleep(wait_s)
+        return Pass(
+            job=loop.name,
+            run_id=run_id,
+            duration_ms=(self._clock.monotonic() - began) * 1000,
+            attempts=attempt,
+            error=error,
+        )
+
+    def _next_due(self, loop: Loop, due: datetime, period: timedelta) -> datetime:
+        """Return the next grid point that is not past, counting those that were missed.
+
+        A pass that was nudged ran out of turn: the planned one stays, unless the period shrank.
+        """
+        now = self._clock.now()
+        if due > now:
+            return min(due, now + period)
+        missed = (now - due) // period
+        if missed:
+            self._note(loop, skipped=self._states[loop.name].skipped + missed)
+        return due + period * (missed + 1)
+
+    async def _wait(self, loop: Loop, due: datetime) -> None:
+        """Wait until `due`, or for a nudge; sooner when the period shrinks meanwhile."""
+        began = self._states[loop.name].last_start_at or due
+        while not loop.nudge.is_set():
+            left_s = (due - self._clock.now()).total_seconds()
+            if left_s <= 0:
+                return
+            # Three periods without a sign of life is what health calls dead.
+            patience_s = max(3 * self._states[loop.name].every_s, BEAT_SLACK_S)
+            self._note(loop, next_run_at=due, beat_within_s=patience_s)
+            await self._clock.sleep(min(left_s, ASK_AGAIN_S), wake=loop.nudge)
+            if left_s > ASK_AGAIN_S:
+                due = min(due, began + await self._period(loop))
+
+    def _note(self, loop: Loop, **changes: Any) -> None:  # noqa: ANN401 - fields of JobState
+        self._states[loop.name] = replace(
+            self._states[loop.name], beat_at=self._clock.monotonic(), **changes
+        )
+
+
+async def _attempt(loop: Loop) -> Exception | None:
+    try:
+        async with asyncio.timeout(loop.deadline_s):
+            await loop.step()
+    except Exception as exc:  # noqa: BLE001 - a loop outlives whatever its step raises
+        return exc
+    return None
+
+
+def _report(loop: Loop, result: Pass, *, was_failing: bool) -> None:
+    line = logger.bind(
+        event="job",
+        job=result.job,
+        run_id=result.run_id,
+        duration_ms=round(result.duration_ms, 3),
+        success=result.success,
+        attempts=result.attempts,
+        error=type(result.error).__name__ if result.error else None,
+    )
+    if result.error is None:
+        if was_failing:
+            line.info("the job has recovered")
+        elif loop.is_job:
+            line.info("pass")
+    elif not isinstance(result.error, BoundaryError):
+        line.opt(exception=result.error).error("the job has a bug or hung")
+    elif was_failing:
+        # An outage spans many passes: the error is told once, then each pass in one line.
+        line.bind(cause=str(result.error)).warning("the job still fails")
+    else:
+        line.bind(cause=str(result.error), code=result.error.code).error(
+            "the pass failed and is given up; the next period starts as usual"
+        )

@@ -1,0 +1,1 @@
+"""What is watched: the log lines and the health of the process."""

@@ -1,0 +1,88 @@
+"""The bodies of the components in /health/detailed, made from what the prober saw."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from service.ops.findings import HEALTHY, Finding, of_jobs, of_orders, of_signals
+from service.ops.instants import rfc3339
+from service.ops.watch import Watch
+from service.ports import Activity, ComponentBody, JobBody, JobState, PoolState
+
+STARVED: Final = 2  #: looks in a row without a free connection; one may be chance
+
+
+def watched(watch: Watch, finding: Finding | None = None) -> ComponentBody:
+    body = (finding or watch.finding()).body()
+    body["latency_ms"] = watch.latency_ms
+    body["checked_at"] = _written(watch.checked_at)
+    return body
+
+
+def database(watch: Watch, pool: PoolState, *, starved: int) -> ComponentBody:
+    """Args: starved: looks in a row that found no free connection."""
+    finding = watch.finding()
+    if starved >= STARVED:
+        if finding.status == "healthy":
+            finding = Finding("warning", "pool_exhausted")
+        elif finding.reason == "timeout":
+            # The question waited for a connection until its time was up.
+            finding = Finding(finding.status, "pool_exhausted")
+    body = watched(watch, finding)
+    body["pool"] = {
+        "size": pool.size,
+        "free": pool.free,
+        "max": pool.max,
+        "waiting": pool.waiting,
+    }
+    return body
+
+
+def scheduler(states: Sequence[JobState], *, now: datetime, monotonic: float) -> ComponentBody:
+    body = of_jobs(states, monotonic=monotonic).body()
+    body["checked_at"] = rfc3339(now)
+    body["jobs"] = {state.name: _job(state) for state in states}
+    return body
+
+
+def recent_signal(
+    rows: Activity | None, reading: Finding, *, now: datetime, started_at: datetime
+) -> ComponentBody:
+    """Args: reading: how reading `rows` goes; None when it has not worked yet."""
+    finding = None if rows is None else of_signals(rows, now=now, started_at=started_at)
+    last_at = None if rows is None else rows.last_signal_at
+    body = _as_far_as_known(finding, reading).body()
+    body["last_at"] = _written(last_at)
+    body["age_seconds"] = None if last_at is None else int((now - last_at).total_seconds())
+    return body
+
+
+def recent_order(rows: Activity | None, reading: Finding, *, now: datetime) -> ComponentBody:
+    """Args: reading: how reading `rows` goes; None when it has not worked yet."""
+    finding = None if rows is None else of_orders(rows, now=now)
+    body = _as_far_as_known(finding, reading).body()
+    body["last_at"] = _written(None if rows is None else rows.last_order_at)
+    body["unknown_orders"] = 0 if rows is None else rows.unknown_orders
+    return body
+
+
+def _as_far_as_known(finding: Finding | None, reading: Finding) -> Finding:
+    """Return `finding`, or a warning when nothing newer than it can be read.
+
+    That the rows cannot be read is the database's fault and is said there.
+    """
+    if reading.status != "healthy" and (finding is None or finding.status == "healthy"):
+        return Finding("warning", reading.reason)
+    return finding or HEALTHY
+
+
+def _written(at: datetime | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+def _job(state: JobState) -> JobBody:
+    return {
+        "last_success_at": _written(state.last_success_at),
+        "consecutive_failures": state.consecutive_failures,
+        "next_run_at": _written(state.next_run_at),
+    }

@@ -1,0 +1,426 @@
+"""What the flows, the loops and the web need from outside, in our own words."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, NotRequired, Protocol, TypedDict
+
+from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
+from service.domain.orders import ExchangeOrder, Fill, Intent, Order, OrderStatus
+from service.domain.positions import Position
+from service.domain.risk import Verdict
+from service.domain.signals import Answer, Proposal, Signal
+
+JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+
+
+class Clock(Protocol):
+    """Time as an argument. In the sandbox the market's time may run faster than ours."""
+
+    def now(self) -> datetime:
+        """Return the market's instant, aware UTC: what is stored and what ages are taken from."""
+
+    def monotonic(self) -> float:
+        """Return real seconds, for measured durations and network deadlines."""
+
+    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        """Wait so many of the market's seconds, or until `wake` is set."""
+
+    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        """Wait so many real seconds, or until `wake` is set: what a network needs."""
+
+    def participant(self) -> AbstractAsyncContextManager[None]:
+        """Hold the market's time back while awake in here.
+
+        At full speed it jumps from one sleep's end to the next, never over somebody at work.
+        """
+
+
+# --- the exchange and the model ---------------------------------------------------------------
+
+
+class Exchange(Protocol):
+    """Raises ExchangeUnavailable or ExchangeRefused; `submit` and `cancel` also OutcomeUnknown."""
+
+    async def markets(self) -> frozenset[Market]: ...
+
+    async def tickers(self, markets: Sequence[Market]) -> tuple[Ticker, ...]: ...
+
+    async def candles(
+        self, market: Market, timeframe: Timeframe, *, count: int, before: datetime | None = None
+    ) -> tuple[Candle, ...]:
+        """Return at most `count` (1..200) candles, oldest first, gaps left out.
+
+        The newest may still be running. `before` is exclusive.
+        """
+
+    async def rules(self, market: Market) -> MarketRules: ...
+
+    async def balances(self) -> Mapping[str, Balance]:
+        """Return every currency of the account by its name."""
+
+    async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
+        """Send the order, once. OutcomeUnknown: it may be on the book, find it."""
+
+    async def find(self, identifier: str) -> ExchangeOrder | None:
+        """Return the order with its trades, or None when the exchange knows no such order."""
+
+    async def cancel(self, identifier: str) -> None:
+        """Ask for cancellation; accepted is not done, so look at the order afterwards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    system: str
+    facts: str
+
+
+class Model(Protocol):
+    """Raises ModelUnavailable or ModelRefused; an unusable answer is a value, not an error."""
+
+    async def ask(self, prompt: Prompt, *, model: str) -> Answer: ...
+
+
+# --- what is written down -----------------------------------------------------------------------
+
+
+class MarketData(Protocol):
+    async def add_tickers(self, tickers: Sequence[Ticker], *, at: datetime) -> None:
+        """Store one row a ticker; `at` is when we asked."""
+
+    async def latest_id(self, market: Market) -> int | None:
+        """Return the id of the newest ticker row."""
+
+    async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
+        """Return when the newest stored candle opened."""
+
+    async def put_candles(self, candles: Sequence[Candle]) -> None:
+        """Insert, or overwrite the candle that was still running."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """One question to the model, answered or not."""
+
+    model: str
+    purpose: str
+    started_at: datetime
+    duration_ms: float
+    outcome: Literal["ok", "unusable", "error"]
+    why: str | None
+    answer: Answer | None
+    cost_usd: Decimal | None
+
+
+class Journal(Protocol):
+    """What was proposed and what became of it: rows that are written once."""
+
+    async def add_call(self, call: ModelCall) -> int: ...
+
+    async def add_signal(
+        self,
+        *,
+        market: Market,
+        proposal: Proposal,
+        model: str,
+        price: Decimal,
+        market_data_id: int | None,
+        call_id: int,
+        facts: Mapping[str, JSON],
+        trigger: str,
+        at: datetime,
+    ) -> Signal: ...
+
+    async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int: ...
+
+    async def last_signal_at(self, market: Market) -> datetime | None: ...
+
+
+class Orders(Protocol):
+    async def add(
+        self,
+        intent: Intent,
+        *,
+        identifier: str,
+        decision_id: int | None,
+        at: datetime,
+        epoch: int,
+    ) -> Order:
+        """Write the order as PENDING with `sent_at` set, committed before the request leaves.
+
+        Raises: NotLeader, when `epoch` is no longer the trading lease's.
+        """
+
+    async def advance(
+        self, order: Order, *, seen: OrderStatus, fills: Sequence[Fill] = (), at: datetime
+    ) -> bool:
+        """Store the order's new state and its new fills, and move the position, all or nothing.
+
+        False, and nothing stored, when the order is no longer in status `seen` or one of the
+        fills is booked already: its fee was shared out on a stale view, so look again.
+        """
+
+    async def open(self, market: Market | None = None) -> tuple[Order, ...]:
+        """Return the orders that are not settled, oldest first."""
+
+    async def count_since(self, at: datetime) -> int:
+        """Return how many orders were written at or after `at`, in all markets."""
+
+    async def fills(self, order_id: int) -> tuple[Fill, ...]: ...
+
+    async def position(self, market: Market) -> Position: ...
+
+
+class Lease(Protocol):
+    """At most one process trades. A fencing token tells a stale owner from the present one."""
+
+    async def acquire(self) -> int | None:
+        """Take or renew the lease; return its epoch, or None when another process holds it."""
+
+    async def release(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingState:
+    state: Literal["ACTIVE", "HALTED"]
+    reason: str | None
+    since: datetime
+
+
+class State(Protocol):
+    async def trading_state(self) -> TradingState: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingChange:
+    key: str
+    old: JSON
+    new: JSON
+    changed_by: str
+    changed_at: datetime
+
+
+class SettingRows(Protocol):
+    async def load(self, key: str) -> tuple[JSON] | None:
+        """Return the stored value in a 1-tuple, or None when the operator never set it."""
+
+    async def change(
+        self,
+        values: Mapping[str, JSON],
+        *,
+        by: str,
+        at: datetime,
+        request_id: str | None,
+        only_absent: bool = False,
+    ) -> tuple[SettingChange, ...]:
+        """Store all values or none, with their change and audit rows and the notification to
+        other processes, in one transaction. A value equal to the stored one is no change.
+        `only_absent` leaves alone what is already stored. Returns what really changed.
+        """
+
+
+class Audit(Protocol):
+    async def add(
+        self,
+        *,
+        actor: str,
+        action: str,
+        subject: str,
+        detail: Mapping[str, JSON],
+        request_id: str | None,
+        at: datetime,
+    ) -> None:
+        """Record who asked for what, e.g. admin@127.0.0.1, order.sync; committed on return."""
+
+
+# --- what the web shows ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Where a page ends: lists are ordered newest first by (at, id)."""
+
+    at: datetime
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: bytes  #: a JSON array, ready to send
+    last: Key | None  #: of the last item, None when nothing follows
+
+
+class Lists(Protocol):
+    """Read side of the API. Each method is one statement that returns ready JSON, newest first;
+    money as decimal strings, instants as RFC 3339 UTC.
+    """
+
+    async def market_history(
+        self, market: Market, *, limit: int, before: Key | None = None
+    ) -> Page: ...
+
+    async def market_latest(self, markets: Sequence[Market]) -> bytes:
+        """Return a JSON array: the newest ticker row of each market."""
+
+    async def market_candles(
+        self, market: Market, timeframe: Timeframe, *, limit: int, before: Key | None = None
+    ) -> Page: ...
+
+    async def market_summary(self, market: Market, *, since: datetime) -> bytes:
+        """Return a JSON object: count, first, last, low, high, average, change since `since`."""
+
+    async def collector_stats(self, markets: Sequence[Market], *, since: datetime) -> bytes:
+        """Return a JSON array: rows stored since `since`, newest row, longest gap, a market."""
+
+    async def signals(
+        self,
+        *,
+        limit: int,
+        before: Key | None = None,
+        market: Market | None = None,
+        action: str | None = None,
+    ) -> Page: ...
+
+    async def signal(self, signal_id: int) -> bytes | None: ...
+
+    async def signals_latest(self, markets: Sequence[Market]) -> bytes: ...
+
+    async def orders(
+        self,
+        *,
+        limit: int,
+        before: Key | None = None,
+        market: Market | None = None,
+        status: OrderStatus | None = None,
+    ) -> Page: ...
+
+    async def order(self, order_id: int) -> bytes | None:
+        """Return the order with its fills, its decision's checks and its signal's id."""
+
+    async def fills(
+        self, *, limit: int, before: Key | None = None, market: Market | None = None
+    ) -> Page: ...
+
+    async def config_changes(
+        self, *, limit: int, before: Key | None = None, key: str | None = None
+    ) -> Page: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What health needs to know of the recent past."""
+
+    last_signal_at: datetime | None
+    last_order_at: datetime | None
+    last_order_status: OrderStatus | None
+    unknown_orders: int
+    oldest_unknown_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolState:
+    size: int
+    free: int
+    max: int
+    waiting: int
+
+
+class Database(Protocol):
+    async def ping(self) -> None:
+        """Ask the server for one row. Raises StoreBusy, StoreDown or StoreTimeout."""
+
+    def state(self) -> PoolState: ...
+
+
+class RecentActivity(Protocol):
+    async def activity(self) -> Activity: ...
+
+
+# --- how the process is doing -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """One repeating job as the runner sees it. Instants are the market's."""
+
+    name: str
+    every_s: float  #: period, market seconds
+    running: bool
+    last_start_at: datetime | None
+    last_success_at: datetime | None
+    last_error: str | None  #: class name of the last failure's error, None after a success
+    last_duration_ms: float | None  #: real time
+    next_run_at: datetime | None
+    consecutive_failures: int
+    runs: int
+    skipped: int  #: grid points missed because a pass ran longer than the period
+    beat_at: float  #: `Clock.monotonic()` of the last sign of life
+    beat_within_s: float  #: real seconds within which the next sign of life is due
+
+
+class Jobs(Protocol):
+    def states(self) -> Sequence[JobState]: ...
+
+
+class PoolBody(TypedDict):
+    size: int
+    free: int
+    max: int
+    waiting: int
+
+
+class JobBody(TypedDict):
+    last_success_at: str | None
+    consecutive_failures: int
+    next_run_at: str | None
+
+
+class ComponentBody(TypedDict):
+    status: Literal["healthy", "warning", "unhealthy"]
+    reason: str | None
+    message: str | None
+    latency_ms: NotRequired[float | None]
+    checked_at: NotRequired[str | None]
+    pool: NotRequired[PoolBody]
+    jobs: NotRequired[dict[str, JobBody]]
+    last_at: NotRequired[str | None]
+    age_seconds: NotRequired[int | None]
+    unknown_orders: NotRequired[int]
+
+
+class TradingBody(TypedDict):
+    state: str  #: ACTIVE, DISABLED (trading_enabled is false), HALTED or STANDBY (no lease)
+    reason: str | None
+    since: str | None
+
+
+class HealthBody(TypedDict):
+    status: Literal["healthy", "degraded", "unhealthy"]
+    mode: str
+    version: str
+    time: str
+    uptime_seconds: int
+    trading: TradingBody
+    components: dict[str, ComponentBody]
+
+
+class HealthSource(Protocol):
+    """Answers from a snapshot; never does I/O."""
+
+    def body(self) -> HealthBody: ...
+
+    def is_ready(self) -> bool:
+        """Whether traffic may come: database fine, start-up reconciliation done, not draining."""
+
+
+class CacheStats(TypedDict):
+    hits: int
+    misses: int
+    hit_ratio: float | None
+    loads: int
+    load_failures: int
+    invalidations: int
+    entries: int

@@ -1,0 +1,214 @@
+"""The market's clock: real time, faster, or from event to event.
+
+`MarketClock` follows the machine's monotonic clock at a fixed speed. `DiscreteClock` (speed 0)
+stands still while anybody works and jumps to the earliest due instant when all who take part
+sleep. Both tell `seen` about every instant they show, so that it can be made durable before
+anybody has used it.
+"""
+
+import asyncio
+import heapq
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+Seen = Callable[[datetime], None]
+
+
+def _unseen(_: datetime) -> None:
+    """Keep nothing: for a clock whose past may be forgotten."""
+
+
+async def real_pause(seconds: float, *, wake: asyncio.Event | None) -> None:
+    """Wait so many real seconds, or until `wake` is set."""
+    if wake is None or seconds <= 0:
+        await asyncio.sleep(max(seconds, 0))
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await wake.wait()
+
+
+class MarketClock:
+    """`speed` market seconds pass in one real second."""
+
+    def __init__(
+        self,
+        *,
+        origin: datetime,
+        speed: Decimal = Decimal(1),
+        monotonic: Callable[[], float] = time.monotonic,
+        seen: Seen = _unseen,
+    ) -> None:
+        self._origin = origin
+        self._speed = float(speed)
+        self._monotonic = monotonic
+        self._started = monotonic()
+        self._seen = seen
+        self.speed = speed
+
+    def now(self) -> datetime:
+        elapsed = (self._monotonic() - self._started) * self._speed
+        instant = self._origin + timedelta(seconds=elapsed)
+        self._seen(instant)
+        return instant
+
+    def monotonic(self) -> float:
+        return self._monotonic()
+
+    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        """Wait so many market seconds, or until `wake` is set; never less."""
+        due = self.now() + timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+        while (left := (due - self.now()).total_seconds()) > 0:
+            if wake is not None and wake.is_set():
+                return
+            await real_pause(left / self._speed, wake=wake)
+
+    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        await real_pause(seconds, wake=wake)
+
+    @asynccontextmanager
+    async def participant(self) -> AsyncIterator[None]:
+        """Take part; only a discrete clock waits for anybody."""
+        yield
+
+
+@dataclass(slots=True)
+class _Participant:
+    sleeping: int = 0  #: sleeps under way in the participant's tasks
+
+
+_current: ContextVar[_Participant | None] = ContextVar("participant", default=None)
+
+
+@dataclass(slots=True, order=True)
+class _Sleeper:
+    due: datetime
+    number: int  #: who fell asleep first wakes first
+    participant: _Participant | None = field(compare=False)
+    wake: Callable[[], None] = field(compare=False)
+    is_done: bool = field(compare=False, default=False)
+
+
+class DiscreteClock:
+    """Time jumps to the earliest due instant when every participant sleeps.
+
+    Only code inside `participant()` (and the tasks it starts) holds time back while it is awake;
+    a sleeper outside is woken at its instant but not waited for.
+    """
+
+    speed = Decimal(0)
+
+    def __init__(
+        self,
+        *,
+        origin: datetime,
+        monotonic: Callable[[], float] = time.monotonic,
+        seen: Seen = _unseen,
+    ) -> None:
+        self._now = origin
+        self._monotonic = monotonic
+        self._seen = seen
+        self._sleepers: list[_Sleeper] = []
+        self._count = 0
+        self._busy = 0
+        self._jump_planned = False
+
+    def now(self) -> datetime:
+        self._seen(self._now)
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass by hand: for a client in another process."""
+        self._move_to(self._now + timedelta(seconds=seconds))
+
+    @asynccontextmanager
+    async def participant(self) -> AsyncIterator[None]:
+        """Hold time back for as long as the caller is awake in here."""
+        me = _Participant()
+        token = _current.set(me)
+        self._busy += 1
+        try:
+            yield
+        finally:
+            _current.reset(token)
+            self._busy -= 1
+            self._plan_jump()
+
+    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        await real_pause(seconds, wake=wake)
+
+    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        """Wait until the market's time has moved so far, or until `wake` is set."""
+        if seconds <= 0 or (wake is not None and wake.is_set()):
+            await asyncio.sleep(0)
+            return
+        loop, forever = asyncio.get_running_loop(), wake or asyncio.Event()
+        # Waking is a time limit that has come: no second task has to be watched or cancelled.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as limit:
+                sleeper = self._fall_asleep(seconds, lambda: limit.reschedule(loop.time()))
+                try:
+                    await forever.wait()
+                finally:
+                    self._awake(sleeper)
+
+    def _fall_asleep(self, seconds: float, wake: Callable[[], None]) -> _Sleeper:
+        self._count += 1
+        due, me = self._now + timedelta(seconds=seconds), _current.get()
+        sleeper = _Sleeper(due, self._count, me, wake)
+        heapq.heappush(self._sleepers, sleeper)
+        if me is not None:
+            me.sleeping += 1
+            self._busy -= me.sleeping == 1
+        self._plan_jump()
+        return sleeper
+
+    def _awake(self, sleeper: _Sleeper) -> None:
+        if sleeper.is_done:
+            return
+        sleeper.is_done = True
+        if (me := sleeper.participant) is not None:
+            me.sleeping -= 1
+            self._busy += me.sleeping == 0
+
+    def _plan_jump(self) -> None:
+        if self._busy == 0 and self._sleepers and not self._jump_planned:
+            self._jump_planned = True
+            asyncio.get_running_loop().call_soon(self._jump)
+
+    def _jump(self) -> None:
+        self._jump_planned = False
+        while self._sleepers and self._sleepers[0].is_done:
+            heapq.heappop(self._sleepers)
+        if self._busy == 0 and self._sleepers:
+            self._move_to(self._sleepers[0].due)
+
+    def _move_to(self, instant: datetime) -> None:
+        self._now = max(self._now, instant)
+        self._seen(self._now)
+        while self._sleepers and self._sleepers[0].due <= self._now:
+            sleeper = heapq.heappop(self._sleepers)
+            if not sleeper.is_done:
+                # Counted as awake now, not when its task runs: else time could jump past it.
+                self._awake(sleeper)
+                sleeper.wake()
+        self._plan_jump()
+
+
+Clock = MarketClock | DiscreteClock
+
+
+def make_clock(*, origin: datetime, speed: Decimal, seen: Seen = _unseen) -> Clock:
+    """Return the clock for `speed` market seconds a second; 0 is as fast as possible."""
+    if speed == 0:
+        return DiscreteClock(origin=origin, seen=seen)
+    return MarketClock(origin=origin, speed=speed, seen=seen)

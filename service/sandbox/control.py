@@ -1,0 +1,97 @@
+"""What a test or an operator may ask of the sandbox itself; answered on this machine only."""
+
+import ipaddress
+import json
+from typing import Final
+
+from aiohttp import web
+
+from service.domain.errors import InvalidRequest
+from service.sandbox.clock import Clock, DiscreteClock
+from service.sandbox.desk import DESK
+from service.sandbox.reply import reply
+from service.sandbox.wire import Body, account_body, order_body, text, trade_body
+
+PREFIX: Final = "/__sandbox__/"
+_MOST_SECONDS: Final = 366 * 86_400
+
+routes = web.RouteTableDef()
+
+
+def check_local(request: web.Request) -> None:
+    """Raise 403 for another machine and for a web page: this can break the whole market."""
+    remote = request.remote or "0.0.0.0"  # noqa: S104  # stands for "unknown", nothing is bound
+    if not ipaddress.ip_address(remote).is_loopback or "Origin" in request.headers:
+        raise web.HTTPForbidden(text="the sandbox is controlled from its own machine only\n")
+
+
+@routes.get("/__sandbox__/clock")
+async def clock(request: web.Request) -> web.Response:
+    return _clock_response(request.app[DESK].clock)
+
+
+@routes.post("/__sandbox__/clock")
+async def advance(request: web.Request) -> web.Response:
+    """Let `advance_s` market seconds pass: at speed 0, for a client in another process."""
+    desk = request.app[DESK]
+    if not isinstance(desk.clock, DiscreteClock):
+        raise _bad_request("the clock runs by itself; start the sandbox with speed 0 to move it")
+    try:
+        seconds = float(json.loads(await request.read())["advance_s"])
+    except (ValueError, TypeError, KeyError) as exc:
+        raise _bad_request('send {"advance_s": seconds}') from exc
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise _bad_request(f"advance_s: 0 to {_MOST_SECONDS}")
+    desk.clock.advance(seconds)
+    desk.now()
+    return _clock_response(desk.clock)
+
+
+@routes.get("/__sandbox__/faults")
+async def faults(request: web.Request) -> web.Response:
+    return reply(request.app[DESK].faults.plan())
+
+
+@routes.post("/__sandbox__/faults")
+async def add_faults(request: web.Request) -> web.Response:
+    try:
+        added = request.app[DESK].faults.add_json(await request.read())
+    except InvalidRequest as exc:
+        raise _bad_request(str(exc)) from exc
+    return reply({"added": added}, status=201)
+
+
+@routes.delete("/__sandbox__/faults")
+async def clear_faults(request: web.Request) -> web.Response:
+    request.app[DESK].faults.clear()
+    return web.Response(status=204)
+
+
+@routes.get("/__sandbox__/ledger")
+async def ledger(request: web.Request) -> web.Response:
+    """Answer everything that explains the balances, as exact strings, oldest first."""
+    desk = request.app[DESK]
+    now = desk.now()
+    engine = desk.engine
+    trades: list[Body] = [
+        trade_body(trade) | {"order": trade.order, "fee": text(trade.fee)}
+        for order in engine.orders.values()
+        for trade in order.trades
+    ]
+    body: Body = {
+        "now": now.isoformat(),
+        "opening": {currency: text(amount) for currency, amount in engine.opening.items()},
+        "accounts": [account_body(account) for account in engine.accounts()],
+        "orders": [order_body(order, funds=True) for order in engine.orders.values()],
+        "trades": trades,
+    }
+    return reply(body)
+
+
+def _clock_response(clock: Clock) -> web.Response:
+    now = clock.now().isoformat(timespec="microseconds")
+    return reply({"now": now, "speed": str(clock.speed)})
+
+
+def _bad_request(message: str) -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(text=message + "\n")

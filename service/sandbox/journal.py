@@ -1,0 +1,163 @@
+"""The exchange's memory on disk: one JSON line a change, handed to the system before the answer.
+
+A killed process loses nothing that a client has been told. Lines hold the new state of what
+changed, not the change, so that replaying is overwriting; one line is one transaction.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, Final, Protocol
+
+from loguru import logger
+
+from service.domain.errors import ConfigError
+
+VERSION: Final = 1
+_NAME: Final = "exchange.jsonl"
+_REMEDY: Final = "move it away to start with a new account"
+
+Record = Mapping[str, Any]
+
+
+class Journal(Protocol):
+    def append(self, record: Record) -> None:
+        """Make the record durable; when this returns a SIGKILL cannot lose it."""
+
+
+class Forgetful:
+    """A journal for tests and throw-away exchanges."""
+
+    def append(self, record: Record) -> None:
+        """Keep nothing."""
+
+
+class FileJournal:
+    """Append-only lines in `directory`, which one process at a time may use."""
+
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self.path = path
+        self._file = file
+        self._is_broken = False
+
+    def append(self, record: Record) -> None:
+        if self._is_broken:
+            raise OSError(f"{self.path} could not be written earlier; free space and restart")
+        try:
+            self._file.write(json.dumps(record, separators=(",", ":")) + "\n")
+            self._file.flush()
+        except OSError:
+            # Half a line may stand there: another after it would make the file unreadable.
+            self._is_broken = True
+            raise
+
+    def compact(self, records: list[Record]) -> None:
+        """Replace all lines by `records`, in one step."""
+        fresh = self.path.with_suffix(".new")
+        file = _private(fresh, os.O_TRUNC)
+        for record in records:
+            file.write(json.dumps(record, separators=(",", ":")) + "\n")
+        file.flush()
+        fresh.replace(self.path)
+        self._file.close()
+        self._file = file
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+@contextlib.contextmanager
+def open_journal(directory: Path) -> Iterator[tuple[FileJournal, list[Record]]]:
+    """Yield the journal in `directory` and the records it holds.
+
+    Raises: ConfigError, when the directory cannot be used or the file is damaged.
+    """
+    path = directory / _NAME
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = _private(directory / "exchange.lock")
+    except OSError as exc:
+        raise ConfigError(
+            f"the sandbox cannot keep its state in {directory}: {exc.strerror};"
+            " name a directory that can be written"
+        ) from exc
+    with lock:
+        _lock(lock, directory)
+        try:
+            records = _read(path)
+            file = _private(path, os.O_APPEND)
+        except OSError as exc:
+            raise ConfigError(f"{path} cannot be opened: {exc.strerror}; {_REMEDY}") from exc
+        journal = FileJournal(path, file)
+        try:
+            yield journal, records
+        finally:
+            journal.close()
+
+
+def _private(path: Path, flags: int = 0) -> IO[str]:
+    # The account's keys stand in the file: nobody else may read it.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
+    return os.fdopen(descriptor, "w", encoding="utf-8")
+
+
+def _lock(lock: IO[str], directory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        raise ConfigError(
+            f"another sandbox uses {directory}; stop it or name another directory"
+        ) from exc
+
+
+def _read(path: Path) -> list[Record]:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    *whole, torn = text.split(b"\n")
+    if torn:
+        # The process died while it wrote; nobody has been told of this change.
+        logger.bind(event="app", file=str(path)).warning("dropped a torn last line of the journal")
+    records = [_parsed(path, number, line) for number, line in enumerate(whole, 1) if line]
+    if records and records[0].get("sandbox") != VERSION:
+        raise ConfigError(f"{path} is no sandbox journal of version {VERSION}; {_REMEDY}")
+    return records
+
+
+def _parsed(path: Path, number: int, line: bytes) -> Record:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict):
+        raise ConfigError(f"{path}, line {number} is damaged; {_REMEDY}")
+    return record
+
+
+class Horizon:
+    """Promises instants ahead of time, so that a restart never shows an earlier one.
+
+    Writing every instant that somebody has seen would be a write for each look at the clock;
+    instead the journal says up to when instants may have been seen.
+    """
+
+    def __init__(self, journal: Journal, *, lead: timedelta) -> None:
+        self._journal = journal
+        self._lead = lead
+        self._until: datetime | None = None
+
+    def seen(self, instant: datetime) -> None:
+        if self._until is None or instant >= self._until:
+            self._until = instant + self._lead
+            self._journal.append({"until": self._until.isoformat()})
+
+    def stop(self, instant: datetime) -> None:
+        """Write that nobody has seen anything later than `instant`."""
+        self._until = instant
+        self._journal.append({"stopped": instant.isoformat()})

@@ -1,0 +1,100 @@
+"""Around every request: faults first, then the limits, then errors in the wire's own form."""
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from service.sandbox import control, model
+from service.sandbox.clock import real_pause
+from service.sandbox.desk import DESK, Desk
+from service.sandbox.errors import Refused, quotation_error
+from service.sandbox.faults import Fault
+from service.sandbox.limits import group_of
+from service.sandbox.reply import reply
+
+_REMAINING = web.RequestKey("remaining", str)
+
+
+@web.middleware
+async def local_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.path.startswith(control.PREFIX):
+        control.check_local(request)
+    return await handler(request)
+
+
+@web.middleware
+async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Do to the request what the fault plan says."""
+    desk = request.app[DESK]
+    if request.path.startswith(control.PREFIX):
+        return await handler(request)
+    fault = desk.faults.due(request.method, request.path)
+    if fault is None:
+        return await handler(request)
+    if fault.phase == "before":
+        await _delayed(desk, fault)
+    if fault.drop_before:
+        return _dropped(request)
+    if fault.model is not None:
+        request[model.FAULT] = fault.model
+    response = await handler(request) if fault.status is None else _scripted(fault)
+    if fault.phase == "after":
+        await _delayed(desk, fault)
+    if fault.drop_after:
+        return _dropped(request)
+    return await _half(request, response) if fault.truncate else response
+
+
+@web.middleware
+async def upbit_wire(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count the request and answer refusals as Upbit writes them."""
+    if not _is_upbit(request):
+        return await handler(request)
+    limiter, group = request.app[DESK].limiter, group_of(request.method, request.path)
+    left = limiter.count(group)
+    request[_REMAINING] = f"group={group}; min=1800; sec={left}"
+    try:
+        limiter.check(group)
+        return await handler(request)
+    except Refused as exc:
+        return reply(exc.body, status=exc.status)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as exc:
+        return reply(quotation_error(exc.status, "no such endpoint").body, status=exc.status)
+
+
+async def add_remaining(request: web.Request, response: web.StreamResponse) -> None:
+    """Tell the rest of the limit on every answer; pyupbit fails without."""
+    if (remaining := request.get(_REMAINING)) is not None:
+        response.headers["Remaining-Req"] = remaining
+
+
+def _is_upbit(request: web.Request) -> bool:
+    return request.path.startswith("/v1/") and not request.path.startswith("/v1/models")
+
+
+async def _delayed(desk: Desk, fault: Fault) -> None:
+    # Wakes when the sandbox stops, so that a long delay never holds up a shutdown.
+    await real_pause(fault.delay_s, wake=desk.stopping)
+
+
+def _scripted(fault: Fault) -> web.Response:
+    kind = "application/json" if fault.body[:1] in ("{", "[") else "text/plain"
+    headers = {"Content-Type": kind, **fault.headers}
+    return web.Response(status=fault.status or 200, headers=headers, body=fault.body.encode())
+
+
+def _dropped(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def _half(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    whole = response.body if isinstance(response, web.Response) else None
+    body = whole if isinstance(whole, bytes | bytearray) else b""
+    cut = web.StreamResponse(status=response.status, headers=response.headers)
+    cut.content_length = max(1, len(body))
+    await cut.prepare(request)
+    await cut.write(bytes(body[: len(body) // 2]))
+    if request.transport is not None:
+        request.transport.close()
+    return cut

@@ -1,0 +1,159 @@
+"""The sandbox as a whole: one loopback port that speaks Upbit and Gemini."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+from loguru import logger
+
+from service.domain.errors import StartError
+from service.sandbox import control, exchange, middleware, model, quotation
+from service.sandbox.auth import Guard
+from service.sandbox.clock import Clock
+from service.sandbox.desk import DESK, Desk
+from service.sandbox.engine import Engine
+from service.sandbox.faults import Faults
+from service.sandbox.limits import Limiter
+from service.sandbox.memory import Opened, open_exchange
+from service.sandbox.options import SandboxOptions
+from service.sandbox.quotes import Quotes
+from service.sandbox.tape import instant_of
+
+__all__ = ["Sandbox", "SandboxOptions", "open_sandbox", "ready_line"]
+_PULSE_S: Final = 0.25  #: real seconds between looks at the resting orders
+_SHUTDOWN_S: Final = 1.0
+_GEMINI_KEY: Final = "sandbox"  #: any key that is not empty opens the stand-in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """A running sandbox."""
+
+    clock: Clock
+    upbit_url: str  #: without /v1
+    upbit_ws_url: str
+    gemini_url: str  #: without the version
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    gemini_key: str = field(repr=False)
+    faults: Faults
+    engine: Engine = field(repr=False)
+
+
+def ready_line(sandbox: Sandbox) -> str:
+    """Return the one JSON line that tells a parent process where everything is."""
+    return json.dumps(
+        {
+            "event": "sandbox",
+            "upbit_rest": sandbox.upbit_url,
+            "upbit_ws": sandbox.upbit_ws_url,
+            "gemini": sandbox.gemini_url,
+            "access_key": sandbox.access_key,
+            "secret_key": sandbox.secret_key,
+        }
+    )
+
+
+@asynccontextmanager
+async def open_sandbox(options: SandboxOptions) -> AsyncIterator[Sandbox]:
+    """Serve Upbit's and Gemini's wire until the block is left.
+
+    Raises: ConfigError for a bad option, candle file or state; StartError for a busy port.
+    """
+    # Files are read before the loop serves anybody; a large candle file takes a second.
+    async with open_exchange(options) as opened:
+        desk = _desk(options, opened)
+        desk.now()
+        async with _served(desk, options) as port:
+            pulse = _Pulse(desk)
+            try:
+                yield _sandbox(options, opened, desk, port)
+            finally:
+                pulse.stop()
+
+
+def _desk(options: SandboxOptions, opened: Opened) -> Desk:
+    at_real_speed = options.speed == 1
+    enforced = at_real_speed if options.rate_limits is None else options.rate_limits
+    return Desk(
+        clock=opened.clock,
+        engine=opened.engine,
+        quotes={market: Quotes(market, tape) for market, tape in opened.engine.tapes.items()},
+        guard=Guard(access_key=opened.access_key, secret_key=opened.secret_key),
+        limiter=Limiter(monotonic=time.monotonic, is_enforced=enforced),
+    )
+
+
+def _app(desk: Desk) -> web.Application:
+    app = web.Application(
+        middlewares=[middleware.local_only, middleware.faulty, middleware.upbit_wire]
+    )
+    app[DESK] = desk
+    for room in (quotation, exchange, model, control):
+        app.add_routes(room.routes)
+    app.on_response_prepare.append(middleware.add_remaining)
+    return app
+
+
+@asynccontextmanager
+async def _served(desk: Desk, options: SandboxOptions) -> AsyncIterator[int]:
+    runner = web.AppRunner(_app(desk), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, options.host, options.port).start()
+        except OSError as exc:
+            raise StartError(
+                f"the sandbox cannot listen on {options.host}:{options.port}"
+                f" ({exc.strerror}); choose another port, or 0 for any free one"
+            ) from exc
+        yield runner.addresses[0][1]
+    finally:
+        desk.stopping.set()
+        await runner.cleanup()
+
+
+class _Pulse:
+    """Matches resting orders while nobody asks; a timer, since each look is synchronous."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(_PULSE_S, self._beat)
+        self._ended = {
+            market: instant_of(tape.last_step + 1)
+            for market, tape in desk.engine.tapes.items()
+            if tape.last_step is not None
+        }
+
+    def _beat(self) -> None:
+        self._timer = self._loop.call_later(_PULSE_S, self._beat)
+        now = self._desk.now()
+        for market in [market for market, end in self._ended.items() if end <= now]:
+            ended_at = self._ended.pop(market).isoformat()
+            logger.bind(event="app", market=str(market), ended_at=ended_at).info("market ended")
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+
+def _sandbox(options: SandboxOptions, opened: Opened, desk: Desk, port: int) -> Sandbox:
+    # Bound to every address, it is still reached on loopback from here.
+    host = "127.0.0.1" if options.host in ("0.0.0.0", "") else options.host  # noqa: S104  # compared
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return Sandbox(
+        clock=desk.clock,
+        upbit_url=f"http://{where}",
+        upbit_ws_url=f"ws://{where}/websocket/v1",
+        gemini_url=f"http://{where}",
+        access_key=opened.access_key,
+        secret_key=opened.secret_key,
+        gemini_key=_GEMINI_KEY,
+        faults=desk.faults,
+        engine=desk.engine,
+    )

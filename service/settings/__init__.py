@@ -1,0 +1,1 @@
+"""What the operator may change while the service runs: the typed table and its cache."""

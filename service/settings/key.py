@@ -1,0 +1,56 @@
+"""One setting: its name, its type and bounds, its default, and what it is for."""
+
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from service.domain.errors import InvalidSetting
+from service.ports import JSON
+
+T = TypeVar("T")
+
+
+class Unfit(ValueError):
+    """A raw value does not fit its kind; the text is a detail that the bounds leave open."""
+
+
+class Kind(Protocol[T]):
+    """A type of value with its bounds."""
+
+    @property
+    def bounds(self) -> str:
+        """Return what is accepted, to be read after "takes"."""
+
+    def parse(self, raw: JSON) -> T:
+        """Return the value, or raise Unfit."""
+
+    def dump(self, value: T) -> JSON:
+        """Return the one JSON form of `value`, so that equal values are stored equal."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key(Generic[T]):
+    """A row of the table in table.py; two keys are the same only when they are the same row."""
+
+    name: str
+    default: T
+    kind: Kind[T]
+    unit: str  #: empty where the value has none
+    sentence: str
+
+    @property
+    def bounds(self) -> str:
+        return self.kind.bounds
+
+    def parse(self, raw: JSON) -> T:
+        """Return the typed value. Raises: InvalidSetting, naming the key and its bounds.
+
+        The value itself is not repeated: it came from outside and ends in logs and answers.
+        """
+        try:
+            return self.kind.parse(raw)
+        except Unfit as exc:
+            detail = f": {exc}" if str(exc) else ""
+            raise InvalidSetting(f"{self.name} takes {self.bounds}{detail}") from None
+
+    def dump(self, value: T) -> JSON:
+        return self.kind.dump(value)

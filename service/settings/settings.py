@@ -1,0 +1,170 @@
+"""The settings in force: read through the cache, changed with all checks or not at all."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import orjson
+from loguru import logger
+
+from service.domain.errors import InvalidSetting
+from service.ports import JSON, CacheStats, Clock, SettingChange, SettingRows
+from service.settings.cache import LoadingCache
+from service.settings.checks import check_ascending, key_named, parse_all
+from service.settings.key import Key
+from service.settings.table import ASCENDING, TABLE
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingView:
+    """One setting as it is shown."""
+
+    key: str
+    value: JSON
+    default: JSON
+    unit: str
+    sentence: str
+    bounds: str
+    is_default: bool  #: the value in force equals the default, stored or not
+
+
+class Settings:
+    """What the operator may change while the service runs; docs/settings.md."""
+
+    def __init__(
+        self, rows: SettingRows, clock: Clock, *, cache: LoadingCache | None = None
+    ) -> None:
+        self._rows = rows
+        self._clock = clock
+        self._cache = cache or LoadingCache()
+        self._changing = asyncio.Lock()
+        self.unusable_loads = 0  #: how often a stored value had to be passed over
+
+    # --- reading --------------------------------------------------------------------------
+
+    async def get(self, key: Key[T]) -> T:
+        """Return the value in force. Raises: StoreBusy, StoreDown, StoreTimeout on a miss."""
+        return await self._cache.get(key.name, partial(self._load, key))
+
+    async def view(self, name: str) -> SettingView:
+        """Raises: UnknownSetting; on a miss also the store's errors."""
+        key = key_named(name)
+        value = await self.get(key)
+        return SettingView(
+            key=key.name,
+            value=key.dump(value),
+            default=key.dump(key.default),
+            unit=key.unit,
+            sentence=key.sentence,
+            bounds=key.bounds,
+            is_default=value == key.default,
+        )
+
+    async def all(self) -> tuple[SettingView, ...]:
+        """Return every setting in the table's order. Raises the store's errors on a miss."""
+        return tuple([await self.view(name) for name in TABLE])
+
+    def stats(self) -> CacheStats:
+        return self._cache.stats()
+
+    # --- the hook -------------------------------------------------------------------------
+
+    async def invalidate(self, name: str) -> None:
+        """Forget one cached value: after a change here, on a notification from elsewhere."""
+        # A newer version of the service may notify about keys that this one does not have.
+        if name in TABLE:
+            await self._cache.invalidate(name)
+            logger.bind(event="cache", setting=name).debug("setting invalidated")
+
+    async def invalidate_all(self) -> None:
+        """Forget all cached values: notifications may have been missed."""
+        for name in TABLE:
+            await self._cache.invalidate(name)
+        logger.bind(event="cache").info("all settings invalidated")
+
+    # --- changing -------------------------------------------------------------------------
+
+    async def change(
+        self, values: Mapping[str, JSON], *, by: str, request_id: str | None = None
+    ) -> tuple[SettingChange, ...]:
+        """Store all `values` or none of them; return what really changed.
+
+        Raises: UnknownSetting, InvalidSetting (one sentence for each fault), the store's errors.
+        """
+        return await self._store(values, by=by, request_id=request_id)
+
+    async def seed(self, values: Mapping[str, JSON], *, by: str) -> tuple[SettingChange, ...]:
+        """As `change`, but leave alone what has a stored value."""
+        return await self._store(values, by=by, only_absent=True)
+
+    async def _store(
+        self,
+        values: Mapping[str, JSON],
+        *,
+        by: str,
+        request_id: str | None = None,
+        only_absent: bool = False,
+    ) -> tuple[SettingChange, ...]:
+        parsed = parse_all(values)
+        # One at a time: of two changes that each fit, both together might not.
+        async with self._changing:
+            await self._check_whole(parsed, only_absent=only_absent)
+            try:
+                changes = await self._rows.change(
+                    {name: TABLE[name].dump(value) for name, value in parsed.items()},
+                    by=by,
+                    at=self._clock.now(),
+                    request_id=request_id,
+                    only_absent=only_absent,
+                )
+            finally:
+                # After a failure too: an answer that was lost may have been a commit.
+                for name in parsed:
+                    await self.invalidate(name)
+        for change in changes:
+            logger.bind(event="app", setting=change.key, by=by, value=_flat(change.new)).info(
+                "setting changed"
+            )
+        return changes
+
+    async def _check_whole(self, parsed: Mapping[str, object], *, only_absent: bool) -> None:
+        # From the rows, not from the cache: another process may have changed them just now.
+        if any(key.name in parsed for key in ASCENDING):
+            would_be = {
+                key: await self._would_be(key, parsed, only_absent=only_absent) for key in ASCENDING
+            }
+            check_ascending(would_be, changed=parsed.keys())
+
+    async def _would_be(self, key: Key[T], parsed: Mapping[str, object], *, only_absent: bool) -> T:
+        if key.name not in parsed:
+            return await self._load(key)
+        if only_absent and await self._rows.load(key.name) is not None:
+            return await self._load(key)
+        return parsed[key.name]  # type: ignore[return-value]  # parse_all used this very key
+
+    async def _load(self, key: Key[T]) -> T:
+        row = await self._rows.load(key.name)
+        if row is None:
+            return key.default
+        try:
+            return key.parse(row[0])
+        except InvalidSetting as exc:
+            # Written past us, or by a version with wider bounds. The service goes on: open
+            # positions need it more than this value, and the default is what this version
+            # vouches for. For trading_enabled that is off.
+            self.unusable_loads += 1
+            logger.bind(event="cache", setting=key.name, detail=str(exc)).error(
+                "a stored setting is unusable, its default is in force; store it again"
+            )
+            return key.default
+
+
+def _flat(value: JSON) -> str | int | float | bool | None:
+    """Return `value` fit for a flat log line."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return orjson.dumps(value).decode()

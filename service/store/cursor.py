@@ -1,0 +1,131 @@
+"""One connection's cursor: aiopg's errors translated where they happen."""
+
+import asyncio
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+import aiopg
+import psycopg2
+from psycopg2.errors import InFailedSqlTransaction
+from psycopg2.extensions import (
+    TRANSACTION_STATUS_IDLE,
+    TRANSACTION_STATUS_INERROR,
+    QueryCanceledError,
+)
+
+from service.domain.errors import BoundaryError, StoreBusy, StoreDown, StoreTimeout
+
+#: Above statement_timeout: normally the server ends a statement, and its connection stays.
+ANSWER_S: Final = 15.0
+RETRY_AFTER_S: Final = 1.0
+
+
+class Isolation(StrEnum):
+    READ_COMMITTED = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    REPEATABLE_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+    SERIALIZABLE = "BEGIN ISOLATION LEVEL SERIALIZABLE"
+
+
+class Cursor(Protocol):
+    @property
+    def rowcount(self) -> int: ...
+
+    async def execute(self, sql: str, params: Mapping[str, object] | None = None) -> None:
+        """Run one statement. Without `params` a `%` in it stands for itself.
+
+        Raises: StoreDown, StoreTimeout, StoreBusy (another transaction was in the way and ours
+        was rolled back), psycopg2.IntegrityError, and other psycopg2 errors, which are bugs.
+        """
+
+    async def fetchone(self) -> tuple[Any, ...] | None: ...
+
+    async def fetchall(self) -> list[tuple[Any, ...]]: ...
+
+
+class GatedCursor:
+    """aiopg's cursor, its errors translated where they happen."""
+
+    def __init__(self, connection: aiopg.Connection, inner: aiopg.Cursor) -> None:
+        self._connection = connection
+        self._inner = inner
+
+    @property
+    def rowcount(self) -> int:
+        return int(self._inner.rowcount)
+
+    async def execute(self, sql: str, params: Mapping[str, object] | None = None) -> None:
+        try:
+            await self._inner.execute(sql, params)
+        except asyncio.CancelledError as exc:
+            # aiopg turns SQLSTATE 57014 into CancelledError: `except Exception` would miss it and
+            # a TaskGroup would end as if all were well. A real cancellation passes unchanged.
+            if not isinstance(exc.__context__, QueryCanceledError) or _cancelled():
+                raise
+            raise StoreTimeout(
+                "PostgreSQL cancelled the statement: it ran for too long", code="57014"
+            ) from exc.__context__
+        except TimeoutError as exc:
+            raise StoreDown(f"PostgreSQL did not answer within {ANSWER_S:g} s") from exc
+        except psycopg2.Error as exc:
+            if (ours := self._translated(exc)) is None:
+                raise
+            raise ours from exc
+
+    async def roll_back(self) -> None:
+        if self._connection.closed:
+            return  # and so the server has rolled back
+        try:
+            await self.execute("ROLLBACK")
+        except BoundaryError:
+            self._connection.close()
+
+    async def commit(self) -> None:
+        if _status(self._connection) == TRANSACTION_STATUS_INERROR:
+            # PostgreSQL answers such a COMMIT with a silent ROLLBACK.
+            await self.roll_back()
+            raise InFailedSqlTransaction(
+                "a statement of the transaction failed and its error was swallowed:"
+                " nothing is stored"
+            )
+        await self.execute("COMMIT")
+
+    def _translated(self, exc: psycopg2.Error) -> BoundaryError | None:
+        code = exc.pgcode
+        if self._connection.closed:
+            return StoreDown("PostgreSQL dropped the connection", code=code)
+        if code == "55P03":
+            return StoreTimeout("PostgreSQL gave up waiting for a lock", code=code)
+        if code in {"40001", "40P01"}:
+            return StoreBusy(
+                "Another transaction was in the way, ours was rolled back",
+                retry_after_s=RETRY_AFTER_S,
+                code=code,
+            )
+        if code == "25006":
+            return StoreDown("PostgreSQL is read-only: it may have become a standby", code=code)
+        if isinstance(exc, psycopg2.OperationalError):
+            return StoreDown("PostgreSQL cannot work at the moment", code=code)
+        return None
+
+    async def fetchone(self) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = await self._inner.fetchone()
+        return row
+
+    async def fetchall(self) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = await self._inner.fetchall()
+        return rows
+
+
+def _cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def is_idle(connection: aiopg.Connection) -> bool:
+    """Whether the connection is closed, or open with neither statement nor transaction."""
+    return bool(connection.closed) or _status(connection) == TRANSACTION_STATUS_IDLE
+
+
+def _status(connection: aiopg.Connection) -> int:
+    return int(connection.raw.get_transaction_status())

@@ -1,0 +1,238 @@
+"""The gate before PostgreSQL: aiopg's pool with its known faults closed (ADR 0005).
+
+What comes out of here is a row, an IntegrityError, or one of StoreBusy, StoreDown, StoreTimeout.
+"""
+
+import asyncio
+import select
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import aiopg
+import psycopg2
+from loguru import logger
+
+from service.domain.errors import BoundaryError, StartError, StoreBusy, StoreDown
+from service.ports import PoolState
+from service.store.cursor import (
+    ANSWER_S,
+    RETRY_AFTER_S,
+    Cursor,
+    GatedCursor,
+    Isolation,
+    is_idle,
+)
+from service.store.dsn import CONNECT_S, refusal
+from service.store.reach import Route, reach
+
+__all__ = ["Cursor", "Gate", "Isolation", "open_gate"]
+
+CLOSE_S: Final = 3.0  #: what running statements get at shutdown
+
+
+class Gate:
+    """Lends connections, at most `maxsize` at once; satisfies ports.Database by shape."""
+
+    def __init__(
+        self, pool: aiopg.Pool, *, maxsize: int, max_waiting: int, wait_s: float, close_s: float
+    ) -> None:
+        self._pool = pool
+        self._maxsize = maxsize
+        # Ours stands before aiopg's own queue, which forgets a waiter whenever a connection
+        # comes back closed. With as many places as connections, that queue stays empty.
+        self._places = asyncio.Semaphore(maxsize)
+        self._max_waiting = max_waiting
+        self._wait_s = wait_s
+        self._close_s = close_s
+        self._waiting = 0
+        self._closing = False
+
+    def state(self) -> PoolState:
+        pool = self._pool
+        return PoolState(
+            size=pool.size, free=pool.freesize, max=self._maxsize, waiting=self._waiting
+        )
+
+    async def ping(self) -> None:
+        async with self.cursor() as cursor:
+            await cursor.execute("SELECT 1")
+
+    @asynccontextmanager
+    async def cursor(self) -> AsyncIterator[Cursor]:
+        """Lend a cursor in autocommit: each statement is its own transaction.
+
+        Raises: StoreBusy, when no connection came free in time; StoreDown.
+        """
+        async with self._lent() as cursor:
+            yield cursor
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, isolation: Isolation = Isolation.READ_COMMITTED
+    ) -> AsyncIterator[Cursor]:
+        """Lend a cursor inside a transaction: committed at the end, rolled back on any exception.
+
+        StoreDown or a cancellation out of the COMMIT itself leaves the outcome unknown: look for
+        the rows by key before writing them again.
+        """
+        async with self._lent() as cursor:
+            # aiopg's own `begin()` complains from its destructor when BEGIN or COMMIT is cut off.
+            await cursor.execute(isolation)
+            try:
+                yield cursor
+            except Exception:
+                await cursor.roll_back()
+                raise
+            # Anything harsher (cancellation) is not answered with one more round trip: the
+            # connection is closed on its way back, and the server rolls back.
+            await cursor.commit()
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[GatedCursor]:
+        async with self._place():
+            connection = await self._live_connection()
+            try:
+                inner = await connection.cursor(timeout=ANSWER_S)
+                yield GatedCursor(connection, inner)
+                inner.close()  # whoever keeps the cursor shall not use somebody else's connection
+            finally:
+                if not is_idle(connection):
+                    connection.close()  # never back in the middle of a transaction or statement
+                self._pool.release(connection)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        if self._closing:
+            raise StoreDown("The database is being closed")
+        if self._places.locked():
+            await self._queue()
+        else:
+            await self._places.acquire()
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def _queue(self) -> None:
+        if self._waiting >= self._max_waiting:
+            raise StoreBusy(
+                f"{self._waiting} requests already wait for the database",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._places.acquire()
+        except TimeoutError:
+            raise StoreBusy(
+                f"No database connection came free within {self._wait_s:g} s",
+                retry_after_s=RETRY_AFTER_S,
+            ) from None
+        finally:
+            self._waiting -= 1
+
+    async def _live_connection(self) -> aiopg.Connection:
+        # Each turn drops at most one dead connection, and there are no more than maxsize.
+        for _ in range(self._maxsize + 2):
+            try:
+                connection = await self._pool.acquire()
+            except AssertionError:
+                continue  # aiopg took one that had died since it looked
+            except RuntimeError as exc:
+                raise StoreDown("The database is being closed") from exc
+            except TimeoutError as exc:
+                raise StoreDown(f"PostgreSQL did not answer within {CONNECT_S} s") from exc
+            except (psycopg2.Error, OSError) as exc:
+                raise _unreachable(exc) from exc
+            if not (self._closing or connection.closed or _is_readable(connection)):
+                return connection
+            connection.close()
+            self._pool.release(connection)
+        raise StoreDown("PostgreSQL drops every connection")
+
+    async def close(self) -> None:
+        """Let running statements end for a while, then cut them off. Nothing is lent any more."""
+        self._closing = True
+        try:
+            async with asyncio.timeout(self._close_s):
+                # All places taken by us: nobody is inside. aiopg's own wait misses releases.
+                for _ in range(self._maxsize):
+                    await self._places.acquire()
+        except TimeoutError:
+            logger.bind(event="pool").warning("statements still run, their connections are cut")
+        finally:
+            self._pool.terminate()
+            await self._pool.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._close_s):
+                await self._pool.wait_closed()
+
+
+def _unreachable(exc: Exception) -> BoundaryError:
+    # No SQLSTATE comes with a refused connection, only words.
+    if any(words in str(exc) for words in ("too many", "connection slots")):
+        return StoreBusy(
+            "PostgreSQL has no connection left for us", retry_after_s=RETRY_AFTER_S, code="53300"
+        )
+    return StoreDown("PostgreSQL cannot be reached")
+
+
+def _is_readable(connection: aiopg.Connection) -> bool:
+    """Whether the server said something unasked: on an idle connection that is its farewell.
+
+    Costs no round trip. (It may also be a notice; then a good connection is closed for nothing.)
+    """
+    poll = select.poll()
+    poll.register(connection.raw.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+@asynccontextmanager
+async def open_gate(
+    dsn: str,
+    *,
+    minsize: int = 10,
+    maxsize: int = 20,
+    max_waiting: int = 64,
+    wait_s: float = 1.0,
+    close_s: float = CLOSE_S,
+) -> AsyncIterator[Gate]:
+    """Connect `minsize` times, lend up to `maxsize`, and close everything at the end.
+
+    Raises: StartError, when the database cannot be used; one sentence without the password.
+    """
+    route = await reach(dsn)
+    pool = aiopg.Pool(
+        route.dsn,
+        minsize=minsize,
+        maxsize=maxsize,
+        timeout=CONNECT_S,
+        enable_json=True,
+        enable_hstore=False,  # else each new connection asks the catalogue
+        enable_uuid=True,
+        echo=False,  # it would log parameters
+        on_connect=None,
+        pool_recycle=-1,
+    )
+    gate = Gate(pool, maxsize=maxsize, max_waiting=max_waiting, wait_s=wait_s, close_s=close_s)
+    try:
+        await _fill(pool, route)
+        yield gate
+    finally:
+        await gate.close()
+
+
+async def _fill(pool: aiopg.Pool, route: Route) -> None:
+    """Open `minsize` connections, with CONNECT_S for each rather than for all."""
+    size = -1
+    while pool.size < pool.minsize:
+        if pool.size == size:
+            raise StartError(f"PostgreSQL did not answer within {CONNECT_S} s: is it overloaded?")
+        size = pool.size
+        try:
+            pool.release(await pool.acquire())
+        except TimeoutError:
+            continue
+        except (psycopg2.Error, OSError) as exc:
+            raise refusal(exc, route.given) from None

@@ -1,0 +1,32 @@
+"""How values cross into rows, exactly."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+import orjson
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def recordset(rows: Iterable[Mapping[str, object]]) -> str:
+    """Return `rows` as one parameter for json_to_recordset, decimals as exact text.
+
+    A JSON null becomes SQL NULL there, even for a jsonb column: pass JSON values as `text`.
+    """
+    return json_text(list(rows))
+
+
+def json_text(value: object) -> str:
+    return orjson.dumps(value, default=_plain).decode()
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    raise TypeError(f"{type(value).__name__} has no exact JSON form")
+
+
+def storable(text: str) -> str:
+    """Return foreign `text` without what PostgreSQL cannot store: NUL and lone surrogates."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\x00", _REPLACEMENT)

@@ -1,0 +1,62 @@
+"""One body with everything the page shows, so that it asks once."""
+
+from typing import Final, TypedDict
+
+import orjson
+from aiohttp import web
+
+from service.ports import ComponentBody, TradingBody
+from service.web.access import CALLER
+from service.web.bodies import instant_text, json_response
+from service.web.keys import CLOCK, HEALTH, LISTS
+from service.web.positions import PositionBody, position_bodies
+from service.web.query import Query, traded
+
+_SHOWN: Final = 5  #: latest signals and orders
+
+
+class DashboardHealthBody(TypedDict):
+    status: str
+    components: dict[str, ComponentBody]
+
+
+class SummaryBody(TypedDict):
+    mode: str
+    version: str
+    time: str  #: the market's instant; in the sandbox it may run faster than ours
+    uptime_seconds: int
+    role: str  #: what the caller may do here
+    health: DashboardHealthBody
+    trading: TradingBody
+    prices: object  #: newest ticker row of each market
+    positions: list[PositionBody]
+    signals: object  #: the newest five
+    orders: object  #: the newest five
+
+
+async def summary(request: web.Request) -> web.Response:
+    """Health comes from the snapshot; the rest is a handful of short statements in a row."""
+    Query(request)
+    app = request.app
+    health, lists = app[HEALTH].body(), app[LISTS]
+    markets = await traded(request)
+    # One after the other: a page that asks every other second takes one connection, not four.
+    tickers = await lists.market_latest(markets)
+    positions = await position_bodies(app, markets, tickers)
+    signals = await lists.signals(limit=_SHOWN)
+    orders = await lists.orders(limit=_SHOWN)
+    return json_response(
+        SummaryBody(
+            mode=health["mode"],
+            version=health["version"],
+            time=instant_text(app[CLOCK].now()),
+            uptime_seconds=health["uptime_seconds"],
+            role=request[CALLER].role,
+            health=DashboardHealthBody(status=health["status"], components=health["components"]),
+            trading=health["trading"],
+            prices=orjson.Fragment(tickers),
+            positions=positions,
+            signals=orjson.Fragment(signals.items),
+            orders=orjson.Fragment(orders.items),
+        )
+    )

@@ -1,0 +1,37 @@
+"""One typed key per dependency; app.py binds them, tests bind fakes."""
+
+from typing import Protocol
+
+from aiohttp import web
+
+from service.config import Config
+from service.domain.markets import Market
+from service.domain.signals import Signal
+from service.ports import Audit, Clock, Database, Exchange, HealthSource, Jobs, Lists, Orders
+from service.settings.settings import Settings
+
+
+class Generate(Protocol):
+    async def __call__(self, market: Market, /) -> Signal:
+        """Ask the model about `market` now. Raises: TooSoon, within the cooldown; BoundaryError."""
+
+
+class Reconcile(Protocol):
+    async def __call__(self) -> int:
+        """Look every open order up at the exchange; return how many moved. Raises: NotLeader."""
+
+
+CONFIG = web.AppKey("config", Config)
+CLOCK = web.AppKey[Clock]("clock")
+HEALTH = web.AppKey[HealthSource]("health")
+LISTS = web.AppKey[Lists]("lists")
+ORDERS = web.AppKey[Orders]("orders")
+EXCHANGE = web.AppKey[Exchange]("exchange")
+SETTINGS = web.AppKey("settings", Settings)
+DATABASE = web.AppKey[Database]("database")
+JOBS = web.AppKey[Jobs]("jobs")
+AUDIT = web.AppKey[Audit]("audit")
+GENERATE = web.AppKey[Generate]("generate")
+RECONCILE = web.AppKey[Reconcile]("reconcile")
+#: Real seconds a request's body may take to arrive; `setup` gives it a default.
+BODY_WITHIN_S = web.AppKey("body_within_s", float)

@@ -1,0 +1,103 @@
+"""The part of the address behind the question mark, read strictly."""
+
+import difflib
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from service.domain.errors import InvalidRequest, NotFound, UnknownMarket
+from service.domain.markets import Market
+from service.flows import markets as flows_markets
+from service.web.keys import CONFIG, SETTINGS
+
+_ID_DIGITS: Final = 18  #: of a bigint, all values of so many digits fit
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class Query:
+    """The parameters of one request; a name outside `known` is refused when it is made."""
+
+    def __init__(self, request: web.Request, *known: str) -> None:
+        """Raises: InvalidRequest, for an unknown or repeated parameter."""
+        self._request = request
+        self._values: dict[str, str] = {}
+        for name, value in request.query.items():
+            if name not in known:
+                raise InvalidRequest(_unknown(name, known))
+            if name in self._values:
+                raise InvalidRequest(f"{name} is given twice")
+            self._values[name] = value
+
+    def text(self, name: str) -> str | None:
+        return self._values.get(name)
+
+    def whole_number(self, name: str, *, default: int, low: int, high: int) -> int:
+        """Raises: InvalidRequest, naming the bounds."""
+        text = self._values.get(name)
+        if text is None:
+            return default
+        # Length first: int() of a very long text is slow and then refused in other words.
+        if text.isascii() and text.isdecimal() and len(text) <= len(str(high)) + 1:
+            number = int(text)
+            if low <= number <= high:
+                return number
+        raise InvalidRequest(f"{name} is a whole number from {low} to {high}")
+
+    def choice(self, name: str, kind: type[E]) -> E | None:
+        """Raises: InvalidRequest, naming what is allowed."""
+        text = self._values.get(name)
+        if text is None:
+            return None
+        try:
+            return kind(text)
+        except ValueError:
+            raise InvalidRequest(f"{name} is one of {', '.join(kind)}") from None
+
+    async def market(self) -> Market | None:
+        """Return the market asked for, None when none is. Raises: UnknownMarket."""
+        text = self._values.get("market")
+        return None if text is None else known_market(text, await traded(self._request))
+
+    async def markets(self) -> Sequence[Market]:
+        """Return the market asked for, or all. Raises: UnknownMarket."""
+        one = await self.market()
+        return await traded(self._request) if one is None else (one,)
+
+    async def one_market(self) -> Market:
+        """Return the market asked for, or the first of the setting. Raises: UnknownMarket."""
+        return (await self.markets())[0]
+
+
+async def traded(request: web.Request) -> Sequence[Market]:
+    """Return the markets that are traded; where that is none, all that are collected."""
+    collected = request.app[CONFIG].markets
+    return await flows_markets.traded(request.app[SETTINGS], collected=collected) or collected
+
+
+def known_market(code: str, markets: Sequence[Market]) -> Market:
+    """Return the one of `markets` that is called `code`. Raises: UnknownMarket."""
+    for market in markets:
+        if str(market) == code:
+            return market
+    names = ", ".join(map(str, markets))
+    raise UnknownMarket(f"no market {code[:40]!r} is traded here; there is {names}")
+
+
+def row_id(request: web.Request, what: str) -> int:
+    """Return the id in the path. Raises: NotFound, for what cannot be one."""
+    text = request.match_info["id"]
+    # A larger number would be an error of the database; unicode digits are no spelling of ours.
+    if text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS and int(text) > 0:
+        return int(text)
+    raise NotFound(f"there is no {what} {text[:40]!r}; its id is a whole number")
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name[:40], known, n=1)
+    if close:
+        return f"unknown query parameter {name[:40]!r}; did you mean {close[0]}?"
+    hint = f"known here: {', '.join(known)}" if known else "none is known here"
+    return f"unknown query parameter {name[:40]!r}; {hint}"

@@ -1,0 +1,61 @@
+"""Which address is answered by whom. docs/api.md has a line for each."""
+
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from service.web import dashboard, health, market, metrics, settings_api, signals, trading
+from service.web.keys import BODY_WITHIN_S
+from service.web.middleware import front
+from service.web.pages import page_routes
+from service.web.request_id import counted_ids
+from service.web.security import secure
+
+_BODY_WITHIN_S: Final = 10.0
+_API: Final = "/api/v1"
+
+#: A fixed name stands before the variable that would take it for an id.
+ROUTES: Final = (
+    web.get("/health", health.alive),
+    web.get("/health/ready", health.ready),
+    web.get("/health/detailed", health.detailed),
+    web.get(f"{_API}/market", market.overview),
+    web.get(f"{_API}/market/history", market.history),
+    web.get(f"{_API}/market/candles", market.candles),
+    web.get(f"{_API}/market/summary", market.summary),
+    web.get(f"{_API}/market/latest", market.latest),
+    web.get(f"{_API}/market/collector/stats", market.collector_stats),
+    web.get(f"{_API}/dashboard/summary", dashboard.summary),
+    web.get(signals.PATH, signals.signals),
+    web.get(f"{signals.PATH}/latest", signals.latest),
+    web.get(f"{signals.PATH}/{{id}}", signals.signal),
+    web.post(f"{signals.PATH}/generate", signals.generate),
+    web.get(f"{_API}/trading/orders", trading.orders),
+    web.get(f"{_API}/trading/orders/{{id}}", trading.order),
+    web.post(f"{_API}/trading/orders/sync", trading.sync),
+    web.get(f"{_API}/trading/fills", trading.fills),
+    web.get(f"{_API}/trading/position", trading.position),
+    web.get(f"{_API}/trading/balance", trading.balance),
+    web.get(f"{_API}/config", settings_api.settings),
+    web.patch(f"{_API}/config", settings_api.change_many),
+    web.post(f"{_API}/config/reset", settings_api.reset),
+    web.get(f"{_API}/config/changes", settings_api.changes),
+    web.get(f"{_API}/config/{{key}}", settings_api.setting),
+    web.patch(f"{_API}/config/{{key}}", settings_api.change_one),
+    web.get(f"{_API}/metrics/pool", metrics.pool),
+    web.get(f"{_API}/metrics/cache", metrics.cache),
+)
+
+
+def setup(app: web.Application, *, new_id: Callable[[], str] | None = None) -> None:
+    """Add the middleware, the headers and the routes; `new_id` names requests.
+
+    Make the application with `client_max_size=MAX_BODY` (body.py) and its runner with
+    `access_log=None`: the middleware writes the line.
+    """
+    if BODY_WITHIN_S not in app:
+        app[BODY_WITHIN_S] = _BODY_WITHIN_S
+    app.middlewares.append(front(new_id or counted_ids()))
+    app.on_response_prepare.append(secure)
+    app.add_routes([*ROUTES, *page_routes()])

@@ -1,0 +1,70 @@
+"""What the model proposed, and asking it now."""
+
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from service.domain.errors import InvalidRequest, NotFound
+from service.domain.markets import Market
+from service.domain.signals import Action
+from service.web.bodies import list_response, raw_response
+from service.web.body import json_object
+from service.web.changes import audited
+from service.web.keys import GENERATE, LISTS
+from service.web.paging import page_response, window
+from service.web.query import Query, known_market, row_id, traded
+
+PATH: Final = "/api/v1/signals"
+
+
+async def signals(request: web.Request) -> web.Response:
+    query = Query(request, "limit", "cursor", "market", "action")
+    page, action = window(query), query.choice("action", Action)
+    market = await query.market()
+    return page_response(
+        await request.app[LISTS].signals(
+            limit=page.limit, before=page.before, market=market, action=action
+        )
+    )
+
+
+async def latest(request: web.Request) -> web.Response:
+    """The newest signal of every market, or of the one asked for."""
+    markets = await Query(request, "market").markets()
+    return list_response(await request.app[LISTS].signals_latest(markets))
+
+
+async def signal(request: web.Request) -> web.Response:
+    Query(request)
+    return raw_response(await _stored(request, row_id(request, "signal")))
+
+
+async def generate(request: web.Request) -> web.Response:
+    """Ask the model now; the cooldown and the daily budget hold here too."""
+    Query(request)
+    market = await _asked_market(request)
+    # The row comes first: without it nothing is asked and nothing is paid.
+    await audited(request, action="signal.generate", subject=str(market))
+    made = await request.app[GENERATE](market)
+    body = await _stored(request, made.id)
+    return raw_response(body, status=201, headers={hdrs.LOCATION: f"{PATH}/{made.id}"})
+
+
+async def _asked_market(request: web.Request) -> Market:
+    body = await json_object(request)
+    if body.keys() - {"market"}:
+        raise InvalidRequest('the body is {"market": "KRW-BTC"}, or empty for the first market')
+    markets = await traded(request)
+    if "market" not in body:
+        return markets[0]
+    code = body["market"]
+    if not isinstance(code, str):
+        raise InvalidRequest("market is a text like KRW-BTC")
+    return known_market(code, markets)
+
+
+async def _stored(request: web.Request, signal_id: int) -> bytes:
+    body = await request.app[LISTS].signal(signal_id)
+    if body is None:
+        raise NotFound(f"there is no signal {signal_id}")
+    return body

@@ -1,0 +1,113 @@
+"""One embedded PostgreSQL for the whole run; a fresh, migrated database for each test."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, closing
+from itertools import count
+from pathlib import Path
+
+import pytest
+from psycopg2 import sql
+
+from service.store.dsn import connect, parameters
+from service.store.embedded import EmbeddedPostgres
+from service.store.gate import Gate, open_gate
+from service.store.migrate import migrate, migrations_folder
+
+#: Tests may lose their data; durability costs them half of their time.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+ROOM = 2_000_000_000  #: bytes
+TEMPLATE = "template_migrated"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_database_variables() -> None:
+    """The environment of whoever runs the tests must not reach libpq or the configuration."""
+    for name in list(os.environ):
+        if name.startswith("PG") or name == "DATABASE_URL":
+            del os.environ[name]
+
+
+def _memory() -> str | None:
+    """Return a folder in memory, when it has room: copying databases is half of the time."""
+    place = Path("/dev/shm")
+    if not os.access(place, os.W_OK) or shutil.disk_usage(place).free < ROOM:
+        return None
+    return None if os.statvfs(place).f_flag & os.ST_NOEXEC else str(place)
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Callable[[], Path]]:
+    """Return what makes folders for clusters.
+
+    Not tmp_path: for root the server runs as another account, which may not enter it, and its
+    name is long for a socket.
+    """
+    with ExitStack() as stack:
+
+        def made() -> Path:
+            folder = tempfile.TemporaryDirectory(
+                prefix="trader-", dir=_memory(), ignore_cleanup_errors=True
+            )
+            path = Path(stack.enter_context(folder))
+            path.chmod(0o755)
+            return path
+
+        yield made
+
+
+@pytest.fixture(scope="session")
+def postgres(
+    no_database_variables: None, open_folder: Callable[[], Path]
+) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(open_folder(), settings=FAST)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def _template(postgres: EmbeddedPostgres) -> str:
+    postgres.ensure_database(TEMPLATE)
+    migrate(postgres.dsn(TEMPLATE), migrations_folder())
+    return TEMPLATE
+
+
+_numbers = count(1)
+
+
+def _execute(server: EmbeddedPostgres, statement: sql.Composed) -> None:
+    with closing(connect(parameters(server.dsn("postgres")))) as admin, admin.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def cloned(server: EmbeddedPostgres, *, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    _execute(
+        server,
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+            sql.Identifier(name), sql.Identifier(template)
+        ),
+    )
+    yield server.dsn(name)
+    _execute(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def dsn(postgres: EmbeddedPostgres, _template: str) -> Iterator[str]:
+    """A database of its own, with the whole schema and no rows but the migrations'."""
+    yield from cloned(postgres, template=_template)
+
+
+@pytest.fixture
+def empty_dsn(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A database of its own with nothing in it."""
+    yield from cloned(postgres, template="template0")
+
+
+@pytest.fixture
+async def gate(dsn: str) -> AsyncIterator[Gate]:
+    async with open_gate(dsn, minsize=2, maxsize=5) as opened:
+        yield opened

@@ -1,0 +1,156 @@
+"""Stopping, being killed, and not being able to start: nothing is lost, nothing is left running."""
+
+import os
+import signal
+import socket
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.processes import SandboxProgram, Service, postmasters, until
+
+#: the exchange does what it is asked and its answer comes late, or never
+LATE = {"method": "POST", "path": "/v1/orders", "delay_s": 1.5, "phase": "after"}
+NEVER = {"method": "POST", "path": "/v1/orders", "drop_after": True, "times": 1}
+
+
+async def orders_at(sandbox: SandboxProgram) -> list[dict[str, Any]]:
+    ledger = await sandbox.ask("GET", "/__sandbox__/ledger")
+    orders: list[dict[str, Any]] = ledger["orders"]
+    return orders
+
+
+async def an_order_at(sandbox: SandboxProgram) -> list[dict[str, Any]]:
+    async def look() -> list[dict[str, Any]] | None:
+        return await orders_at(sandbox) or None
+
+    return await until(look, what="an order reaches the exchange")
+
+
+async def test_sigterm_during_an_order_waits_for_it_however_often_it_is_repeated(
+    folder: Path,
+) -> None:
+    async with SandboxProgram(folder / "x") as sandbox:
+        await sandbox.ready()
+        await sandbox.ask("POST", "/__sandbox__/faults", [LATE])
+        async with Service(folder / "s", **sandbox.for_service()) as service:
+            await service.ready()
+            await an_order_at(sandbox)
+
+            service.tell(signal.SIGTERM)
+            service.tell(signal.SIGTERM)
+            code = await service.ended()
+
+        stopped = [line for line in service.lines() if line["message"] == "stopped"]
+        async with Service(folder / "s", **sandbox.for_service()) as service:
+            await service.ready()
+            ours = await service.until(
+                "/api/v1/trading/orders",
+                lambda page: page["items"] and page["items"][-1]["status"] == "EXECUTED",
+            )
+
+    assert code == 0
+    assert stopped
+    assert "Unclosed" not in service.stderr()
+    assert ours["items"]
+
+
+async def test_sigkill_during_an_order_loses_nothing_and_sends_nothing_twice(folder: Path) -> None:
+    async with SandboxProgram(folder / "x") as sandbox:
+        await sandbox.ready()
+        await sandbox.ask("POST", "/__sandbox__/faults", [LATE])
+        async with Service(folder / "s", **sandbox.for_service()) as service:
+            await service.ready()
+            (sent,) = await an_order_at(sandbox)
+            service.tell(signal.SIGKILL)
+            await service.ended()
+
+        await sandbox.ask("DELETE", "/__sandbox__/faults")
+        async with Service(folder / "s", **sandbox.for_service()) as service:
+            await service.ready()
+            page = await service.until(
+                "/api/v1/trading/orders",
+                lambda page: page["items"] and page["items"][-1]["status"] == "EXECUTED",
+            )
+            fills = await service.all("/api/v1/trading/fills")
+            there = await orders_at(sandbox)
+
+    first = page["items"][-1]
+    assert first["identifier"] == sent["identifier"]
+    assert [o["identifier"] for o in there].count(sent["identifier"]) == 1
+    assert [f for f in fills if f["order_id"] == first["id"]]
+
+
+async def test_an_answer_that_never_comes_is_found_and_not_sent_again(folder: Path) -> None:
+    async with SandboxProgram(folder / "x") as sandbox:
+        await sandbox.ready()
+        await sandbox.ask("POST", "/__sandbox__/faults", [NEVER])
+        async with Service(folder / "s", **sandbox.for_service()) as service:
+            await service.ready()
+            page = await service.until(
+                "/api/v1/trading/orders",
+                lambda page: page["items"] and page["items"][-1]["status"] == "EXECUTED",
+            )
+            there = await orders_at(sandbox)
+
+    assert [o["identifier"] for o in there] == [o["identifier"] for o in page["items"]]
+    assert len(there) == 1
+
+
+async def test_a_busy_port_is_one_sentence_and_nothing_is_started(folder: Path) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+
+        service = Service(folder, TRADER_PORT=port).start()
+        code = await service.ended()
+
+    assert code == 2
+    assert service.stderr().strip() == (
+        f"Port {port} on 127.0.0.1 is taken by another process:"
+        " stop that one, or choose another port with TRADER_PORT"
+    )
+    assert not (folder / "var").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/x"}, "127.0.0.1"),
+        ({"TRADER_CANDLES": "nowhere.json"}, "nowhere.json"),
+        ({"TRADER_SPED": "1"}, "did you mean TRADER_SPEED?"),
+        ({"TRADER_MODE": "live"}, "UPBIT_ACCESS_KEY"),
+    ],
+)
+async def test_a_start_that_cannot_be_is_a_sentence_with_the_remedy(
+    folder: Path, variables: dict[str, str], words: str
+) -> None:
+    service = Service(folder, **variables).start()
+
+    code = await service.ended()
+
+    assert code == 2
+    assert words in service.stderr()
+    assert len(service.stderr().strip().splitlines()) == 1, service.stderr()
+    assert "hunter2" not in service.stderr() + service.out.read_text()
+    assert postmasters(folder) == []
+
+
+async def test_a_corrupt_data_directory_is_a_sentence_and_is_left_as_it_is(folder: Path) -> None:
+    async with Service(folder) as service:
+        await service.ready()
+        await service.stop()
+    control = next((folder / "var").rglob("global/pg_control"))
+    control.write_bytes(os.urandom(64))
+
+    service = Service(folder)
+    service.err.unlink()
+    code = await service.start().ended()
+
+    assert code == 2
+    assert len(service.stderr().strip().splitlines()) == 1, service.stderr()
+    assert "var" in service.stderr()
+    assert postmasters(folder) == []

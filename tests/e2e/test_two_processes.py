@@ -1,0 +1,71 @@
+"""Two services on one database: one trades, both tell the truth, settings reach both."""
+
+from pathlib import Path
+
+from tests.e2e.processes import Program, SandboxProgram, Service
+
+
+async def test_a_setting_changed_in_one_process_is_read_by_the_other(folder: Path) -> None:
+    async with SandboxProgram(folder / "x") as sandbox:
+        await sandbox.ready()
+        data = {"TRADER_DATA_DIR": str(folder / "var")}
+        first = Service(folder / "a", **sandbox.for_service(), **data)
+        second = Service(folder / "b", **sandbox.for_service(), **data)
+        async with first:
+            await first.ready()
+            async with second:
+                await second.ready()
+                before = await second.get("/api/v1/config/min_confidence")
+
+                await first.ask("PATCH", "/api/v1/config/min_confidence", body={"value": "0.77"})
+                after = await second.until(
+                    "/api/v1/config/min_confidence", lambda view: view["value"] == "0.77"
+                )
+
+    assert (before["value"], after["value"]) == ("0.6", "0.77")
+
+
+async def test_the_command_line_changes_a_running_services_settings(folder: Path) -> None:
+    data = {"TRADER_DATA_DIR": str(folder / "var")}
+    async with Service(folder / "s", **data) as service:
+        await service.ready()
+
+        command = Program(folder / "c", "settings", "set", "min_confidence", "0.8", **data).start()
+        code = await command.ended()
+        view = await service.until(
+            "/api/v1/config/min_confidence", lambda view: view["value"] == "0.8"
+        )
+
+        changes = await service.get("/api/v1/config/changes")
+
+    assert code == 0, command.stderr()
+    assert command.out.read_text() == 'min_confidence: null -> "0.8"\n'
+    assert view["is_default"] is False
+    assert changes["items"][0]["changed_by"].startswith("cli:")
+
+
+async def test_only_one_of_two_processes_trades_and_the_other_takes_over(folder: Path) -> None:
+    async with SandboxProgram(folder / "x") as sandbox:
+        await sandbox.ready()
+        data = {"TRADER_DATA_DIR": str(folder / "var")}
+        first = Service(folder / "a", **sandbox.for_service(), **data)
+        second = Service(folder / "b", **sandbox.for_service(), **data)
+        async with first:
+            await first.ready()
+            async with second:
+                await second.ready()
+                standby = await second.until(
+                    "/health/detailed", lambda body: body["trading"]["state"] == "STANDBY"
+                )
+                status, problem = await second.ask(
+                    "POST", "/api/v1/signals/generate", body={"market": "KRW-BTC"}
+                )
+
+                await first.stop()
+                active = await second.until(
+                    "/health/detailed", lambda body: body["trading"]["state"] == "ACTIVE"
+                )
+
+    assert standby["trading"]["reason"]
+    assert status == 409, problem
+    assert active["mode"] == "sandbox"

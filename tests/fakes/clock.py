@@ -1,0 +1,37 @@
+"""A clock that only moves when somebody waits on it."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import UTC, datetime, timedelta
+
+
+class FakeClock:
+    """Time stands still until `sleep`, `pause` or `pass_time`; every wait is recorded."""
+
+    def __init__(self, at: datetime = datetime(2026, 1, 24, 9, 0, tzinfo=UTC)) -> None:
+        self._now = at
+        self._monotonic = 1000.0
+        self.waits: list[float] = []
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def pass_time(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        self._monotonic += seconds
+
+    def participant(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        if wake is not None and wake.is_set():
+            return
+        self.waits.append(seconds)
+        self.pass_time(seconds)
+        await asyncio.sleep(0)  # others run, as they would during a real wait
+
+    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        await self.sleep(seconds, wake=wake)

@@ -1,0 +1,252 @@
+"""An exchange in memory: market orders fill at the set price, failures come when asked for.
+
+As on the real one, the answer to `submit` says WAITING and carries no trades (look with `find`),
+a market buy is cut to whole steps of volume and ends CANCELLED when money is left over, an
+identifier is used up even by a refused order, and `cancel` of a finished order is refused.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Literal
+
+from service.domain.errors import ExchangeRefused, OutcomeUnknown
+from service.domain.markets import (
+    Balance,
+    Candle,
+    Market,
+    MarketRules,
+    Ticker,
+    Timeframe,
+    whole_steps,
+)
+from service.domain.orders import ZERO, Book, ExchangeOrder, Intent, Side, Trade
+from service.ports import Clock
+from tests.builders import KRW_BTC, a_ticker, some_rules
+
+Method = Literal[
+    "markets", "tickers", "candles", "rules", "balances", "submit", "find", "cancel"
+]  #: names of the port's calls
+
+
+class FakeExchange:
+    """Satisfies ports.Exchange.
+
+    Attributes:
+        calls: every call by method name, in order, failed ones included.
+        sent: what reached the book: (intent, identifier).
+        history: candles by market and timeframe, oldest first; set it freely.
+        market_rules: by market; set it freely.
+    """
+
+    def __init__(
+        self,
+        *,
+        price: Decimal = Decimal(100_000_000),
+        balances: Mapping[str, Decimal | int] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock
+        self.prices = {KRW_BTC: price}
+        self.market_rules = {KRW_BTC: some_rules()}
+        self.history: dict[tuple[Market, Timeframe], list[Candle]] = defaultdict(list)
+        money = {"KRW": 10_000_000} if balances is None else balances
+        self.available = defaultdict(Decimal, {name: Decimal(n) for name, n in money.items()})
+        self.locked: dict[str, Decimal] = defaultdict(Decimal)
+        self.orders: dict[str, ExchangeOrder] = {}
+        self.intents: dict[str, Intent] = {}
+        self.used: set[str] = set()
+        self.sent: list[tuple[Intent, str]] = []
+        self.calls: list[Method] = []
+        self._failures: dict[Method, deque[tuple[BaseException, bool]]] = defaultdict(deque)
+        self._trades = 0
+
+    # --- what a test arranges -------------------------------------------------------------
+
+    def fail_next(self, method: Method, error: BaseException, *, after: bool = False) -> None:
+        """Let the next call raise `error`; `after` it took effect, as a lost answer would.
+
+        Several calls of this queue up.
+        """
+        self._failures[method].append((error, after))
+
+    def set_price(self, price: Decimal | int, market: Market = KRW_BTC) -> None:
+        self.prices[market] = Decimal(price)
+        self.market_rules.setdefault(market, some_rules(market=market))
+
+    def fill(
+        self, identifier: str, *, volume: Decimal | None = None, price: Decimal | None = None
+    ) -> None:
+        """Match `volume` (default: all that is left) of a waiting limit order."""
+        intent, order = self.intents[identifier], self.orders[identifier]
+        assert intent.volume is not None, "only an order with a volume can be filled by hand"
+        left = intent.volume - order.executed_volume
+        self._match(identifier, volume=volume or left, price=price or intent.price or ZERO)
+        if self.orders[identifier].executed_volume == intent.volume:
+            self._settle(identifier, Book.DONE)
+
+    # --- the port ---------------------------------------------------------------------------
+
+    async def markets(self) -> frozenset[Market]:
+        self._answer("markets")
+        return frozenset(self.prices)
+
+    async def tickers(self, markets: Sequence[Market]) -> tuple[Ticker, ...]:
+        self._answer("tickers")
+        unknown = [market for market in markets if market not in self.prices]
+        if unknown:
+            raise ExchangeRefused("Upbit refused: http_404", code="http_404")
+        return tuple(
+            a_ticker(market=market, price=self.prices[market], traded_at=self._now())
+            for market in markets
+        )
+
+    async def candles(
+        self, market: Market, timeframe: Timeframe, *, count: int, before: datetime | None = None
+    ) -> tuple[Candle, ...]:
+        self._answer("candles")
+        rows = self.history[market, timeframe]
+        older = [c for c in rows if before is None or c.opened_at < before]
+        return tuple(older[-count:])
+
+    async def rules(self, market: Market) -> MarketRules:
+        self._answer("rules")
+        return self.market_rules[market]
+
+    async def balances(self) -> Mapping[str, Balance]:
+        self._answer("balances")
+        return {
+            name: Balance(currency=name, available=self.available[name], locked=self.locked[name])
+            for name in sorted({*self.available, *self.locked})
+        }
+
+    async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
+        failure = self._failure("submit")
+        if failure is not None and not failure[1]:
+            raise failure[0]
+        self._place(intent, identifier)
+        waiting = self.orders[identifier]
+        if intent.price is None:
+            self._match_at_market(identifier)
+        if failure is not None:
+            raise failure[0]
+        return waiting
+
+    async def find(self, identifier: str) -> ExchangeOrder | None:
+        self._answer("find")
+        return self.orders.get(identifier)
+
+    async def cancel(self, identifier: str) -> None:
+        failure = self._failure("cancel")
+        if failure is not None and not failure[1]:
+            raise failure[0]
+        order = self.orders.get(identifier)
+        if order is None or order.book is not Book.WAITING:
+            raise ExchangeRefused("Upbit refused: order_not_found", code="order_not_found")
+        self._settle(identifier, Book.CANCELLED)
+        if failure is not None:
+            raise failure[0]
+
+    # --- the book ---------------------------------------------------------------------------
+
+    def _failure(self, method: Method) -> tuple[BaseException, bool] | None:
+        self.calls.append(method)
+        waiting = self._failures[method]
+        return waiting.popleft() if waiting else None
+
+    def _answer(self, method: Method) -> None:
+        """Record a read; whether its answer is lost before or after makes no difference."""
+        failure = self._failure(method)
+        if failure is not None:
+            raise failure[0]
+
+    def _now(self) -> datetime:
+        return self._clock.now() if self._clock else datetime(2026, 1, 24, 9, 0, tzinfo=UTC)
+
+    def _place(self, intent: Intent, identifier: str) -> None:
+        if identifier in self.used:
+            raise OutcomeUnknown(
+                "an order with this identifier exists", code="duplicated_identifier"
+            )
+        self.used.add(identifier)
+        currency, needed = self._needed(intent)
+        side = "bid" if intent.side is Side.BUY else "ask"
+        if self._notional(intent) < self.market_rules[intent.market].min_funds:
+            code = f"under_min_total_{side}"
+            raise ExchangeRefused(f"Upbit refused: {code}", code=code)
+        if self.available[currency] < needed:
+            code = f"insufficient_funds_{side}"
+            raise ExchangeRefused(f"Upbit refused: {code}", code=code)
+        self.available[currency] -= needed
+        self.locked[currency] += needed
+        self.sent.append((intent, identifier))
+        self.intents[identifier] = intent
+        self.orders[identifier] = ExchangeOrder(
+            uuid=f"exchange-{len(self.sent)}",
+            identifier=identifier,
+            market=intent.market,
+            side=intent.side,
+            book=Book.WAITING,
+            executed_volume=ZERO,
+            paid_fee=ZERO,
+            created_at=self._now(),
+        )
+
+    def _notional(self, intent: Intent) -> Decimal:
+        price = intent.price or self.prices[intent.market]
+        return intent.funds if intent.funds is not None else price * (intent.volume or ZERO)
+
+    def _needed(self, intent: Intent) -> tuple[str, Decimal]:
+        """Return the currency and the amount that the whole order locks."""
+        if intent.side is Side.SELL:
+            return intent.market.base, intent.volume or ZERO
+        fee_ratio = self.market_rules[intent.market].fee_ratio
+        return intent.market.quote, self._notional(intent) * (1 + fee_ratio)
+
+    def _match_at_market(self, identifier: str) -> None:
+        intent = self.intents[identifier]
+        price = self.prices[intent.market]
+        volume = intent.volume or whole_steps((intent.funds or ZERO) / price)
+        self._match(identifier, volume=volume, price=price)
+        whole = intent.funds is None or intent.funds == volume * price
+        self._settle(identifier, Book.DONE if whole else Book.CANCELLED)
+
+    def _match(self, identifier: str, *, volume: Decimal, price: Decimal) -> None:
+        order = self.orders[identifier]
+        funds = price * volume
+        fee = funds * self.market_rules[order.market].fee_ratio
+        self._trades += 1
+        trade = Trade(
+            uuid=f"trade-{self._trades}",
+            price=price,
+            volume=volume,
+            funds=funds,
+            traded_at=self._now(),
+        )
+        self.orders[identifier] = replace(
+            order,
+            executed_volume=order.executed_volume + volume,
+            paid_fee=order.paid_fee + fee,
+            trades=(*order.trades, trade),
+            trades_count=order.trades_count + 1,
+        )
+        quote, base = order.market.quote, order.market.base
+        if order.side is Side.BUY:
+            self.locked[quote] -= funds + fee
+            self.available[base] += volume
+        else:
+            self.locked[base] -= volume
+            self.available[quote] += funds - fee
+
+    def _settle(self, identifier: str, book: Book) -> None:
+        """Close the order and hand back what it still locks."""
+        order = self.orders[identifier] = replace(self.orders[identifier], book=book)
+        currency, locked = self._needed(self.intents[identifier])
+        if order.side is Side.BUY:
+            spent = sum((t.funds for t in order.trades), ZERO) + order.paid_fee
+        else:
+            spent = order.executed_volume
+        self.locked[currency] -= locked - spent
+        self.available[currency] += locked - spent

@@ -1,0 +1,94 @@
+"""What was asked, proposed and decided, in memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from service.domain.markets import Market
+from service.domain.risk import Verdict
+from service.domain.signals import Proposal, Signal
+from service.ports import JSON, ModelCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a signal's row holds besides the signal."""
+
+    call_id: int
+    market_data_id: int | None
+    facts: Mapping[str, JSON]
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    signal_id: int
+    verdict: Verdict
+    at: datetime
+
+
+class FakeJournal:
+    """Satisfies ports.Journal; ids count from 1.
+
+    Attributes:
+        calls, signals, decisions: the rows in the order they were written.
+        kept: what the signals' rows hold besides, by signal id.
+        fail: raised by the next call instead of doing anything.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[ModelCall] = []
+        self.signals: list[Signal] = []
+        self.decisions: list[Decided] = []
+        self.kept: dict[int, Kept] = {}
+        self.fail: BaseException | None = None
+
+    async def add_call(self, call: ModelCall) -> int:
+        self._raise_failure()
+        self.calls.append(call)
+        return len(self.calls)
+
+    async def add_signal(
+        self,
+        *,
+        market: Market,
+        proposal: Proposal,
+        model: str,
+        price: Decimal,
+        market_data_id: int | None,
+        call_id: int,
+        facts: Mapping[str, JSON],
+        trigger: str,
+        at: datetime,
+    ) -> Signal:
+        self._raise_failure()
+        assert 1 <= call_id <= len(self.calls), "the call is written before its signal"
+        signal = Signal(
+            id=len(self.signals) + 1,
+            market=market,
+            proposal=proposal,
+            model=model,
+            price=price,
+            created_at=at,
+        )
+        self.signals.append(signal)
+        self.kept[signal.id] = Kept(
+            call_id=call_id, market_data_id=market_data_id, facts=facts, trigger=trigger
+        )
+        return signal
+
+    async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:
+        self._raise_failure()
+        assert all(row.signal_id != signal_id for row in self.decisions), "one for each signal"
+        self.decisions.append(Decided(signal_id=signal_id, verdict=verdict, at=at))
+        return len(self.decisions)
+
+    async def last_signal_at(self, market: Market) -> datetime | None:
+        self._raise_failure()
+        return max((s.created_at for s in self.signals if s.market == market), default=None)
+
+    def _raise_failure(self) -> None:
+        if self.fail is not None:
+            failure, self.fail = self.fail, None
+            raise failure

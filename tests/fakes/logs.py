@@ -1,0 +1,45 @@
+"""What was logged, as an operator would read it."""
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from service.ops.logs import configure
+
+
+class Logs:
+    """The lines that went through the real sink, masked as in production."""
+
+    def __init__(self) -> None:
+        self.stream = io.BytesIO()
+
+    @classmethod
+    @contextmanager
+    def captured(cls, **options: Any) -> Iterator["Logs"]:
+        """Log here and nowhere else; `options` as for `configure`."""
+        logs = cls()
+        given = {"level": "DEBUG", "mode": "sandbox", "version": "0.0.0", "instance": "test"}
+        with configure(stream=logs.stream, **(given | options)):
+            yield logs
+
+    @property
+    def raw(self) -> bytes:
+        return self.stream.getvalue()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.raw.split(b"\n") if line]
+
+    @property
+    def levels(self) -> list[str]:
+        return [line["level"] for line in self.lines]
+
+    @property
+    def messages(self) -> list[str]:
+        return [line["message"] for line in self.lines]
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines of one `event`, e.g. job."""
+        return [line for line in self.lines if line["event"] == event]

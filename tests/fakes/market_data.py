@@ -1,0 +1,34 @@
+"""Prices and candles in memory."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from service.domain.markets import Candle, Market, Ticker, Timeframe
+
+
+class FakeMarketData:
+    """Satisfies ports.MarketData.
+
+    Attributes:
+        tickers: (asked at, ticker) in the order they were written.
+        candles: by market, timeframe and opening.
+    """
+
+    def __init__(self) -> None:
+        self.tickers: list[tuple[datetime, Ticker]] = []
+        self.candles: dict[tuple[Market, Timeframe, datetime], Candle] = {}
+
+    async def add_tickers(self, tickers: Sequence[Ticker], *, at: datetime) -> None:
+        self.tickers.extend((at, ticker) for ticker in tickers)
+
+    async def latest_id(self, market: Market) -> int | None:
+        ids = [n for n, (_, ticker) in enumerate(self.tickers, 1) if ticker.market == market]
+        return ids[-1] if ids else None
+
+    async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
+        opened = [at for of, frame, at in self.candles if (of, frame) == (market, timeframe)]
+        return max(opened, default=None)
+
+    async def put_candles(self, candles: Sequence[Candle]) -> None:
+        for candle in candles:
+            self.candles[candle.market, candle.timeframe, candle.opened_at] = candle

@@ -1,0 +1,41 @@
+"""A model that answers from a script and remembers what it was asked."""
+
+from collections import deque
+from dataclasses import replace
+
+from service.domain.signals import Answer
+from service.ports import Prompt
+from tests.builders import an_answer
+
+
+class FakeModel:
+    """Satisfies ports.Model.
+
+    Answers and errors of the script come in order; once it is used up, `default` answers,
+    under the name of the model it was asked for.
+
+    Attributes:
+        asked: every (prompt, model), in order.
+    """
+
+    def __init__(self, *script: Answer | BaseException, default: Answer | None = None) -> None:
+        self._script = deque(script)
+        self.default = default or an_answer()
+        self.asked: list[tuple[Prompt, str]] = []
+
+    def then(self, *script: Answer | BaseException) -> None:
+        """Append to the script."""
+        self._script.extend(script)
+
+    async def ask(self, prompt: Prompt, *, model: str) -> Answer:
+        self.asked.append((prompt, model))
+        if not self._script:
+            return replace(self.default, model=model)
+        answer = self._script.popleft()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        return [prompt for prompt, _ in self.asked]

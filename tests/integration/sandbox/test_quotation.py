@@ -1,0 +1,123 @@
+"""The public market data: shapes, rules of candles, errors."""
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.integration.sandbox.client import Client
+
+TICKER_FIELDS = """
+market trade_date trade_time trade_date_kst trade_time_kst trade_timestamp opening_price
+high_price low_price trade_price prev_closing_price change change_price change_rate
+signed_change_price signed_change_rate trade_volume acc_trade_price acc_trade_price_24h
+acc_trade_volume acc_trade_volume_24h highest_52_week_price highest_52_week_date
+lowest_52_week_price lowest_52_week_date timestamp
+"""
+CANDLE_FIELDS = """
+market candle_date_time_utc candle_date_time_kst opening_price high_price low_price
+trade_price timestamp candle_acc_trade_price candle_acc_trade_volume
+"""
+DAY_FIELDS = CANDLE_FIELDS + "prev_closing_price change_price change_rate"
+
+
+async def candles(client: Client, unit: int, **params: Any) -> Any:
+    status, page = await client.public(f"/v1/candles/minutes/{unit}", market="KRW-BTC", **params)
+    assert status == 200, page
+    return page
+
+
+async def test_the_ticker_has_every_field(client: Client) -> None:
+    _, [ticker] = await client.public("/v1/ticker", markets="KRW-BTC")
+    _, everything = await client.public("/v1/ticker/all", quote_currencies="KRW")
+
+    assert set(ticker) == set(TICKER_FIELDS.split())
+    assert ticker["low_price"] <= ticker["trade_price"] <= ticker["high_price"]
+    assert ticker["lowest_52_week_price"] <= ticker["low_price"]
+    assert everything == [ticker]
+
+
+async def test_candles_have_every_field(client: Client) -> None:
+    [minute] = await candles(client, 1)
+    _, [day] = await client.public("/v1/candles/days", market="KRW-BTC")
+
+    assert set(minute) == {*CANDLE_FIELDS.split(), "unit"}
+    assert set(day) == set(DAY_FIELDS.split())
+
+
+async def test_pages_of_candles_meet_without_a_gap_or_a_repeat(client: Client) -> None:
+    first = await candles(client, 15, count=120)
+    second = await candles(client, 15, count=80, to=first[-1]["candle_date_time_utc"] + "Z")
+    whole = await candles(client, 15, count=200)
+
+    assert first + second == whole
+    starts = [datetime.fromisoformat(candle["candle_date_time_utc"]) for candle in whole]
+    assert {a - b for a, b in pairwise(starts)} == {timedelta(minutes=15)}
+
+
+async def test_to_is_exclusive_in_every_spelling(client: Client) -> None:
+    [_, second] = await candles(client, 60, count=2)
+    start = second["candle_date_time_utc"]
+    korean = second["candle_date_time_kst"] + "+09:00"
+
+    for to in (start + "Z", start, start.replace("T", " "), korean):
+        [older] = await candles(client, 60, count=1, to=to)
+        assert older["candle_date_time_utc"] < start
+
+
+@pytest.mark.parametrize("unit", [1, 3, 5, 10, 15, 30, 60, 240])
+async def test_every_unit_is_answered(client: Client, unit: int) -> None:
+    page = await candles(client, unit, count=200)
+
+    assert len(page) == 200
+    assert all(candle["unit"] == unit for candle in page)
+
+
+async def test_a_day_s_candle_starts_where_the_day_before_ended(client: Client) -> None:
+    _, days = await client.public("/v1/candles/days", market="KRW-BTC", count=3)
+
+    assert days[0]["prev_closing_price"] == days[1]["trade_price"]
+    assert days[0]["candle_date_time_utc"].endswith("T00:00:00")
+    assert days[0]["candle_date_time_kst"].endswith("T09:00:00")
+
+
+async def test_the_book_stands_around_the_price(client: Client) -> None:
+    _, [ticker] = await client.public("/v1/ticker", markets="KRW-BTC")
+    _, [book] = await client.public("/v1/orderbook", markets="KRW-BTC", count=5)
+    _, [rules] = await client.public("/v1/orderbook/instruments", markets="KRW-BTC")
+
+    units = book["orderbook_units"]
+    assert len(units) == 5
+    assert units[0]["bid_price"] <= ticker["trade_price"] <= units[0]["ask_price"]
+    assert units[0]["ask_price"] - units[0]["bid_price"] == int(rules["tick_size"])
+    assert isinstance(rules["tick_size"], str)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/ticker?markets=KRW-XXX", 404),
+        ("/v1/ticker?markets=nonsense", 404),
+        ("/v1/ticker", 400),
+        ("/v1/candles/minutes/1?market=KRW-BTC&count=201", 400),
+        ("/v1/candles/minutes/1?market=KRW-BTC&count=0", 400),
+        ("/v1/candles/minutes/1?market=KRW-BTC&count=x", 400),
+        ("/v1/candles/minutes/1?market=KRW-BTC&to=soon", 400),
+        ("/v1/candles/minutes/2?market=KRW-BTC", 400),
+        ("/v1/candles/minutes/1", 400),
+        ("/v1/nothing", 404),
+    ],
+)
+async def test_an_error_is_named_by_its_status(client: Client, path: str, status: int) -> None:
+    got, body = await client.public(path)
+
+    assert (got, body["error"]["name"]) == (status, status)
+
+
+async def test_the_market_list_has_its_warnings_when_asked(client: Client) -> None:
+    _, [plain] = await client.public("/v1/market/all")
+    _, [detailed] = await client.public("/v1/market/all", is_details="true")
+
+    assert set(plain) == {"market", "korean_name", "english_name"}
+    assert detailed["market_event"]["warning"] is False

@@ -1,0 +1,112 @@
+"""Rows that other rows need, written by the store itself."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from service.domain.markets import Market
+from service.domain.orders import Fill, Order, OrderStatus
+from service.domain.risk import Allowed, Check, Held, Verdict
+from service.domain.signals import Proposal, Signal
+from service.ports import ModelCall
+from service.store.gate import Gate
+from service.store.journal import PgJournal
+from service.store.lease import PgLease
+from service.store.orders import PgOrders
+from tests.builders import KRW_BTC, T0, a_fill, a_proposal, an_answer, an_intent
+
+CHECKS = (
+    Check(rule="trading_enabled", passed=True, detail="trading is on"),
+    Check(rule="confidence", passed=True, detail="confidence 0.7"),
+)
+
+
+def an_allowed(**overrides: Any) -> Allowed:
+    values: dict[str, Any] = {"intent": an_intent(), "checks": CHECKS}
+    return Allowed(**values | overrides)
+
+
+def a_call(**overrides: Any) -> ModelCall:
+    values: dict[str, Any] = {
+        "model": "gemini-3.8-flash",
+        "purpose": "signal",
+        "started_at": T0,
+        "duration_ms": 812.25,
+        "outcome": "ok",
+        "why": None,
+        "answer": an_answer(),
+        "cost_usd": Decimal("0.000123456789"),
+    }
+    return ModelCall(**values | overrides)
+
+
+async def rows(gate: Gate, sql: str, args: Mapping[str, object] | None = None) -> list[Any]:
+    async with gate.cursor() as cursor:
+        await cursor.execute(sql, args)
+        return await cursor.fetchall()
+
+
+async def execute(gate: Gate, sql: str, args: Mapping[str, object] | None = None) -> None:
+    async with gate.cursor() as cursor:
+        await cursor.execute(sql, args)
+
+
+async def a_stored_signal(
+    gate: Gate,
+    *,
+    market: Market = KRW_BTC,
+    proposal: Proposal | None = None,
+    at: datetime = T0,
+    market_data_id: int | None = None,
+) -> Signal:
+    journal = PgJournal(gate)
+    return await journal.add_signal(
+        market=market,
+        proposal=proposal or a_proposal(),
+        model="gemini-3.8-flash",
+        price=Decimal(100_000_000),
+        market_data_id=market_data_id,
+        call_id=await journal.add_call(a_call()),
+        facts={"price": "100000000"},
+        trigger="schedule",
+        at=at,
+    )
+
+
+async def a_stored_decision(gate: Gate, verdict: Verdict | None = None) -> int:
+    signal = await a_stored_signal(gate)
+    return await PgJournal(gate).add_decision(
+        signal_id=signal.id, verdict=Held() if verdict is None else verdict, at=T0
+    )
+
+
+async def the_epoch(gate: Gate, owner: str = "one") -> int:
+    epoch = await PgLease(gate, owner=owner, ttl_s=60).acquire()
+    assert epoch is not None
+    return epoch
+
+
+async def a_stored_order(
+    gate: Gate,
+    identifier: str = "uat-1",
+    *,
+    decision_id: int | None = None,
+    at: datetime = T0,
+    **intent: Any,
+) -> Order:
+    return await PgOrders(gate).add(
+        an_intent(**intent),
+        identifier=identifier,
+        decision_id=decision_id,
+        at=at,
+        epoch=await the_epoch(gate),
+    )
+
+
+async def filled(gate: Gate, order: Order, *fills: Fill) -> Order:
+    """Store `order` as executed by `fills`, one default fill when none is given."""
+    done = order.moved_to(OrderStatus.EXECUTED)
+    booked = fills or (a_fill(trade_uuid=f"t-{order.identifier}"),)
+    assert await PgOrders(gate).advance(done, seen=order.status, fills=booked, at=T0)
+    return done

@@ -1,0 +1,168 @@
+"""Each group keeps its limit, and a block is answered with silence."""
+
+import pytest
+
+from service.adapters.upbit.limits import FIRST_BAN_S, PER_SECOND, Group, Limiter, ban_s
+from service.domain.errors import ExchangeUnavailable
+from tests.fakes.clock import FakeClock
+
+
+@pytest.mark.parametrize("group", Group)
+async def test_a_group_waits_once_its_second_is_full(group: Group) -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+    for _ in range(PER_SECOND[group]):
+        await limiter.turn(group)
+    assert clock.waits == []
+
+    await limiter.turn(group)
+
+    assert clock.waits == [1.0]
+
+
+async def test_unpaced_only_what_the_answers_say_is_heeded() -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock, paced=False)
+    for _ in range(100):
+        await limiter.turn(Group.TICKER)
+    assert clock.waits == []
+
+    limiter.heard("group=ticker; min=1; sec=0")
+    await limiter.turn(Group.TICKER)
+
+    assert clock.waits == [1.0]
+
+
+async def test_no_second_holds_more_calls_than_the_limit_wherever_it_begins() -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+    sent = []
+    for _ in range(60):
+        await limiter.turn(Group.ORDER)
+        sent.append(clock.monotonic())
+        clock.pass_time(0.03)
+
+    busiest = max(sum(start <= at < start + 0.999 for at in sent) for start in sent)
+    assert busiest <= PER_SECOND[Group.ORDER]
+
+
+async def test_a_full_group_does_not_hold_up_another() -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+    for _ in range(PER_SECOND[Group.ORDER]):
+        await limiter.turn(Group.ORDER)
+
+    await limiter.turn(Group.DEFAULT)
+
+    assert clock.waits == []
+
+
+async def test_when_nothing_is_left_of_the_second_the_group_waits_for_the_next() -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+    await limiter.turn(Group.TICKER)
+    limiter.heard("group=ticker; min=599; sec=0")
+    clock.pass_time(0.25)
+
+    await limiter.turn(Group.ORDER)
+    await limiter.turn(Group.TICKER)
+
+    assert clock.waits == [0.75]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "group=ticker; min=0; sec=9",
+        "group=ticker",
+        "sec=0",
+        "group=; min=; sec=",
+        "group=ticker; sec=zero",
+        "group=ticker; sec=-1",
+        "\x00\ufffd",
+    ],
+)
+async def test_a_header_that_says_nothing_about_this_second_is_ignored(header: str | None) -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+
+    limiter.heard(header)
+
+    await limiter.turn(Group.TICKER)
+    assert clock.waits == []
+
+
+@pytest.mark.parametrize(
+    "header", ["group=ticker;sec=0", "sec=0; min=1; group=ticker", "group=ticker; min=1; sec=00"]
+)
+async def test_the_headers_spelling_does_not_matter(header: str) -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+
+    limiter.heard(header)
+
+    await limiter.turn(Group.TICKER)
+    assert clock.waits == [1.0]
+
+
+async def test_during_a_ban_every_group_is_silent() -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+    limiter.ban(120)
+    clock.pass_time(20)
+
+    for group in Group:
+        with pytest.raises(ExchangeUnavailable) as caught:
+            await limiter.turn(group)
+        assert caught.value.code == "banned"
+        assert caught.value.retry_after_s == 100
+
+    clock.pass_time(100)
+    await limiter.turn(Group.ORDER)
+    assert clock.waits == []
+
+
+async def test_a_ban_of_unknown_length_doubles_until_upbit_answers_again() -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+
+    lengths = [limiter.ban(None) for _ in range(3)]
+    clock.pass_time(lengths[-1])
+    limiter.welcome()
+
+    assert lengths == [FIRST_BAN_S, 2 * FIRST_BAN_S, 4 * FIRST_BAN_S]
+    assert limiter.ban(None) == FIRST_BAN_S
+
+
+async def test_an_answer_from_before_the_ban_does_not_shorten_the_next() -> None:
+    limiter = Limiter(FakeClock())
+    limiter.ban(None)
+
+    limiter.welcome()
+
+    assert limiter.ban(None) == 2 * FIRST_BAN_S
+
+
+async def test_no_ban_is_longer_than_a_day() -> None:
+    limiter = Limiter(FakeClock())
+
+    assert limiter.ban(1e9) == 86_400
+    assert max(limiter.ban(None) for _ in range(20)) == 86_400
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ('{"error":{"name":418,"message":"blocked for 90 seconds"}}', 90.0),
+        ('{"error":{"name":418,"message":"120초 동안 차단되었습니다."}}', 120.0),
+        ('{"error":{"name":418,"message":"5분 동안 차단되었습니다."}}', 300.0),
+        ("try again in 3 minutes", 180.0),
+        ("30s", 30.0),
+        ('{"error":{"name":418,"message":"I\'m a teapot"}}', None),
+        ("", None),
+    ],
+)
+def test_the_length_of_a_block_is_found_in_its_text(text: str, seconds: float | None) -> None:
+    assert ban_s(text.encode()) == seconds

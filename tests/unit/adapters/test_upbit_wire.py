@@ -1,0 +1,325 @@
+"""Upbit's words become our values, exactly; what is odd is named but not quoted."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.adapters.upbit import account, orders, quotation, wire
+from service.adapters.upbit.errors import OddAnswer
+from service.adapters.upbit.record import Record, error_name, parsed
+from service.domain.markets import Market, Timeframe
+from service.domain.orders import OrderType, Side
+from tests.builders import KRW_BTC, an_intent
+
+ORDER: dict[str, Any] = {
+    "uuid": "cdd92199-2897-4e14-9448-f923320408ad",
+    "identifier": "uat-1",
+    "market": "KRW-BTC",
+    "side": "bid",
+    "state": "wait",
+    "created_at": "2026-01-24T18:00:00+09:00",
+    "executed_volume": "0",
+    "paid_fee": "0",
+    "trades_count": 0,
+}
+CANDLE: dict[str, Any] = {
+    "market": "KRW-BTC",
+    "candle_date_time_utc": "2026-01-24T09:00:00",
+    "opening_price": 148490000,
+    "high_price": 148520000,
+    "low_price": 148400000,
+    "trade_price": 148500000,
+    "candle_acc_trade_price": 1,
+    "candle_acc_trade_volume": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("1E+8", "100000000"),
+        ("1E-8", "0.00000001"),
+        ("148520000.0", "148520000"),
+        ("5000", "5000"),
+        ("0.10", "0.1"),
+        ("1234567890123456789012345.12345678", "1234567890123456789012345.12345678"),
+    ],
+)
+def test_numbers_go_out_in_plain_notation(number: str, text: str) -> None:
+    assert wire.plain(Decimal(number)) == text
+
+
+@given(st.decimals(min_value=Decimal("1e-8"), max_value=Decimal("1e18"), allow_nan=False))
+def test_no_number_changes_on_its_way_out(number: Decimal) -> None:
+    text = wire.plain(number)
+
+    assert Decimal(text) == number
+    assert set(text) <= set("0123456789.")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity"])
+def test_a_number_that_is_none_does_not_go_out(number: str) -> None:
+    with pytest.raises(ValueError, match="cannot be sent"):
+        wire.plain(Decimal(number))
+
+
+def test_a_market_buy_names_the_money_and_no_volume() -> None:
+    intent = an_intent(funds=Decimal("1E+5"))
+
+    assert list(orders.order_body(intent, "uat-1").items()) == [
+        ("market", "KRW-BTC"),
+        ("side", "bid"),
+        ("ord_type", "price"),
+        ("price", "100000"),
+        ("identifier", "uat-1"),
+    ]
+
+
+def test_a_market_sell_names_the_coins_and_no_price() -> None:
+    intent = an_intent(side=Side.SELL, funds=None, volume=Decimal("0.00010000"))
+
+    assert list(orders.order_body(intent, "uat-1").items()) == [
+        ("market", "KRW-BTC"),
+        ("side", "ask"),
+        ("ord_type", "market"),
+        ("volume", "0.0001"),
+        ("identifier", "uat-1"),
+    ]
+
+
+@pytest.mark.parametrize(("side", "word"), [(Side.BUY, "bid"), (Side.SELL, "ask")])
+def test_a_limit_order_names_price_and_volume(side: Side, word: str) -> None:
+    intent = an_intent(
+        side=side, type=OrderType.LIMIT, funds=None, price=Decimal(5000), volume=Decimal(2)
+    )
+
+    assert list(orders.order_body(intent, "uat-1").items()) == [
+        ("market", "KRW-BTC"),
+        ("side", word),
+        ("ord_type", "limit"),
+        ("price", "5000"),
+        ("volume", "2"),
+        ("identifier", "uat-1"),
+    ]
+
+
+def test_an_instant_goes_out_in_utc_and_is_rounded_up_since_it_is_exclusive() -> None:
+    seoul = timezone(timedelta(hours=9))
+
+    assert wire.instant(datetime(2026, 1, 24, 18, 0, tzinfo=seoul)) == "2026-01-24T09:00:00Z"
+    assert wire.instant(datetime(2026, 1, 24, 9, 0, 0, 1, tzinfo=UTC)) == "2026-01-24T09:00:01Z"
+    with pytest.raises(ValueError, match="no time zone"):
+        wire.instant(datetime(2026, 1, 24))  # noqa: DTZ001 - what is refused here
+
+
+def test_every_timeframe_has_a_path() -> None:
+    assert quotation.CANDLE_PATHS.keys() == set(Timeframe)
+
+
+def test_a_listing_with_an_odd_name_does_not_hide_the_others() -> None:
+    payload = [{"market": "KRW-BTC"}, {"market": "KRW-very odd"}, {"market": "BTC-ETH"}]
+
+    assert quotation.markets(payload) == {KRW_BTC, Market("BTC", "ETH")}
+
+
+def test_a_float_in_json_keeps_every_digit() -> None:
+    assert parsed(b'{"x": 0.1000000000000000055511151231257827}') == {
+        "x": Decimal("0.1000000000000000055511151231257827")
+    }
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"<html>", b'{"x": NaN}', b"[-Infinity]", b"\xff\xfe", b"[" * 200_000]
+)
+def test_what_is_not_json_is_odd_and_not_quoted(raw: bytes) -> None:
+    with pytest.raises(OddAnswer) as caught:
+        parsed(raw)
+
+    assert str(caught.value) == "not JSON"
+    assert "html" not in repr(vars(caught.value.__cause__ or caught.value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        "",
+        "1_000",
+        " 5 ",
+        "٣",
+        "NaN",
+        "0x10",
+        "1e400",
+        "1,000",
+        [],
+        {},
+        "123456789012345678901",
+        10**30,
+        "9" * 65,
+        Decimal("1e25"),
+    ],
+)
+def test_an_odd_number_is_named_but_not_quoted(value: object) -> None:
+    record = Record({"balance": value}, "account")
+
+    with pytest.raises(OddAnswer, match=r"^account\.balance: (no number|out of range)$"):
+        record.number("balance")
+
+
+@pytest.mark.parametrize("value", ["0.00000001", 5, Decimal("148520000.0"), "1e-05", "-3.5"])
+def test_numbers_come_as_text_or_as_json_numbers(value: Any) -> None:
+    assert Record({"n": value}, "x").number("n") == Decimal(value)
+
+
+def test_negative_and_zero_are_refused_where_they_make_no_sense() -> None:
+    record = Record({"minus": "-1", "zero": 0, "half": "0.5"}, "x")
+
+    with pytest.raises(OddAnswer, match="negative"):
+        record.amount("minus")
+    with pytest.raises(OddAnswer, match="not positive"):
+        record.positive("zero")
+    with pytest.raises(OddAnswer, match="not whole"):
+        record.count("half")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [("2026-01-24T18:00:00", "without an offset"), ("tomorrow", "no instant"), ("", "no text")],
+)
+def test_an_instant_without_offset_or_sense_is_odd(text: str, fault: str) -> None:
+    with pytest.raises(OddAnswer, match=rf"^order\.created_at: {fault}$"):
+        orders.order(ORDER | {"created_at": text}, "uat-1")
+
+
+def test_an_epoch_beyond_every_calendar_is_odd() -> None:
+    with pytest.raises(OddAnswer, match="out of range"):
+        Record({"t": 10**19}, "ticker").epoch_ms("t")
+
+
+@pytest.mark.parametrize("field", ORDER.keys() - {"identifier"})
+def test_an_order_without_a_needed_field_is_odd(field: str) -> None:
+    with pytest.raises(OddAnswer, match=field):
+        orders.order({k: v for k, v in ORDER.items() if k != field}, "uat-1")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"state": "prevented"},
+        {"side": "buy"},
+        {"market": "BTC"},
+        {"trades": "none"},
+        {"trades": [None]},
+        {"trades": [{"uuid": "t"}]},
+        {"executed_volume": None},
+        {"identifier": "uat-2"},
+    ],
+)
+def test_an_order_with_an_odd_field_is_odd(odd: dict[str, object]) -> None:
+    with pytest.raises(OddAnswer):
+        orders.order(ORDER | odd, "uat-1")
+
+
+@pytest.mark.parametrize("other", [{"market": "KRW-ETH"}, {"side": "ask"}])
+def test_an_answer_about_another_order_than_was_sent_is_odd(other: dict[str, str]) -> None:
+    with pytest.raises(OddAnswer, match="another"):
+        orders.placed(ORDER | other, an_intent(), "uat-1")
+
+
+def test_an_order_from_before_identifiers_were_returned_is_ours_by_the_question() -> None:
+    without = {k: v for k, v in ORDER.items() if k != "identifier"}
+
+    assert orders.order(without, "uat-1").identifier == "uat-1"
+    assert orders.order(ORDER | {"identifier": None}, "uat-1").identifier == "uat-1"
+
+
+def test_trades_are_oldest_first_and_each_once() -> None:
+    trades = [
+        _trade("t-2", "2026-01-24T18:00:02.000001+09:00"),
+        _trade("t-2", "2026-01-24T18:00:02.000001+09:00"),
+        _trade("t-1", "2026-01-24T18:00:01+09:00"),
+    ]
+
+    order = orders.order(ORDER | {"trades": trades, "trades_count": 2}, "uat-1")
+
+    assert [trade.uuid for trade in order.trades] == ["t-1", "t-2"]
+    assert order.trades[1].traded_at == datetime(2026, 1, 24, 9, 0, 2, 1, tzinfo=UTC)
+
+
+def test_candles_are_oldest_first_and_each_start_once() -> None:
+    later = CANDLE | {"candle_date_time_utc": "2026-01-24T09:05:00"}
+
+    candles = quotation.candles([later, later, CANDLE], KRW_BTC, Timeframe.M5)
+
+    assert [candle.opened_at.minute for candle in candles] == [0, 5]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"market": "KRW-ETH"},
+        {"high_price": 148000000},
+        {"low_price": 148495000},
+        {"trade_price": 0},
+        {"candle_acc_trade_volume": -1},
+        {"candle_date_time_utc": "2026-01-24T09:00:00Z"},
+    ],
+)
+def test_an_odd_candle_spoils_the_answer(odd: dict[str, object]) -> None:
+    with pytest.raises(OddAnswer):
+        quotation.candles([CANDLE | odd], KRW_BTC, Timeframe.M5)
+
+
+@pytest.mark.parametrize("payload", [None, {}, "x", 5, [5], [[]]])
+def test_an_answer_of_another_shape_is_odd(payload: object) -> None:
+    with pytest.raises(OddAnswer):
+        account.balances(payload)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (
+            {"error": {"name": "order_not_found", "message": "주문을 찾지 못했습니다."}},
+            "order_not_found",
+        ),
+        ({"error": {"name": 404, "message": "Code not found"}}, None),
+        ({"error": {"name": "a b\n"}}, None),
+        ({"error": "x"}, None),
+        ([], None),
+    ],
+)
+def test_an_error_is_known_by_its_name_only(body: object, name: str | None) -> None:
+    assert error_name(json.dumps(body).encode()) == name
+
+
+def _trade(uuid: str, at: str) -> dict[str, str]:
+    return {"uuid": uuid, "price": "1", "volume": "1", "funds": "1", "created_at": at}
+
+
+def test_a_ticker_that_is_missing_from_the_answer_is_odd() -> None:
+    with pytest.raises(OddAnswer, match="no ticker of KRW-BTC"):
+        quotation.tickers([], [KRW_BTC])
+
+
+@pytest.mark.parametrize(
+    ("listed", "instruments", "fault"),
+    [
+        ("KRW-BTC", [], "no instrument of KRW-BTC"),
+        ("KRW-BTC", [{"market": "KRW-ETH", "tick_size": "1"}], "no instrument of KRW-BTC"),
+        ("KRW-ETH", [{"market": "KRW-BTC", "tick_size": "1"}], "another market"),
+    ],
+)
+def test_rules_of_another_market_are_odd(listed: str, instruments: object, fault: str) -> None:
+    least = {"min_total": "1"}
+    terms = {"id": listed, "max_total": "1", "bid": least, "ask": least}
+    chance = {"bid_fee": "0", "ask_fee": "0", "market": terms}
+
+    with pytest.raises(OddAnswer, match=fault):
+        account.rules(chance, instruments, KRW_BTC)

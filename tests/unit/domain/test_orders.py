@@ -1,0 +1,103 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.errors import InvalidTransition
+from service.domain.orders import (
+    OPEN,
+    TRANSITIONS,
+    Book,
+    Intent,
+    OrderStatus,
+    OrderType,
+    Side,
+    fills_from,
+    status_on_exchange,
+)
+from tests.builders import KRW_BTC, a_trade, an_exchange_order, an_intent, an_order
+
+amounts = st.decimals(min_value=Decimal("0.00000001"), max_value=10**9, places=8)
+
+
+def test_every_status_says_where_it_may_go() -> None:
+    assert set(TRANSITIONS) == set(OrderStatus)
+
+
+def test_a_settled_order_stays_what_it_is_but_for_a_cancel_that_crossed_a_fill() -> None:
+    settled = set(OrderStatus) - OPEN
+
+    leaves = {status: TRANSITIONS[status] - {status} for status in settled}
+
+    assert leaves == {
+        OrderStatus.EXECUTED: frozenset(),
+        OrderStatus.FAILED: frozenset(),
+        OrderStatus.CANCELLED: {OrderStatus.EXECUTED},
+    }
+
+
+def test_an_order_on_the_book_can_no_longer_have_failed() -> None:
+    order = an_order(status=OrderStatus.SUBMITTED)
+
+    with pytest.raises(InvalidTransition, match="SUBMITTED -> FAILED"):
+        order.moved_to(OrderStatus.FAILED)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": OrderType.MARKET, "side": Side.BUY, "volume": Decimal(1)},
+        {"type": OrderType.MARKET, "side": Side.SELL, "funds": Decimal(1)},
+        {"type": OrderType.LIMIT, "side": Side.BUY, "price": Decimal(1)},
+        {"type": OrderType.MARKET, "side": Side.BUY, "funds": Decimal(0)},
+        {"type": OrderType.MARKET, "side": Side.BUY, "funds": Decimal("NaN")},
+    ],
+)
+def test_an_intent_that_the_exchange_could_not_read_cannot_be_made(fields: dict) -> None:  # type: ignore[type-arg]
+    with pytest.raises((ValueError, ArithmeticError)):
+        Intent(market=KRW_BTC, **fields)
+
+
+@pytest.mark.parametrize(
+    ("book", "executed", "type_", "status"),
+    [
+        (Book.WAITING, "0", OrderType.LIMIT, OrderStatus.SUBMITTED),
+        (Book.WAITING, "0.1", OrderType.LIMIT, OrderStatus.PARTIALLY_FILLED),
+        (Book.DONE, "0.1", OrderType.LIMIT, OrderStatus.EXECUTED),
+        (Book.CANCELLED, "0", OrderType.LIMIT, OrderStatus.CANCELLED),
+        (Book.CANCELLED, "0.1", OrderType.LIMIT, OrderStatus.CANCELLED),
+        # A market buy's remainder comes back as a cancel: never "nothing bought".
+        (Book.CANCELLED, "0.1", OrderType.MARKET, OrderStatus.EXECUTED),
+        (Book.CANCELLED, "0", OrderType.MARKET, OrderStatus.CANCELLED),
+    ],
+)
+def test_the_exchanges_word_is_read_together_with_the_fills(
+    book: Book, executed: str, type_: OrderType, status: OrderStatus
+) -> None:
+    limit = an_intent(type=OrderType.LIMIT, price=Decimal(1000), volume=Decimal(1), funds=None)
+    intent = limit if type_ is OrderType.LIMIT else an_intent()
+    seen = an_exchange_order(book=book, executed_volume=Decimal(executed))
+
+    assert status_on_exchange(seen, intent) is status
+
+
+@given(
+    funds=st.lists(amounts, min_size=1, max_size=12),
+    fee=st.decimals(min_value=0, max_value=10**6, places=9),
+    first=st.integers(min_value=0, max_value=12),
+)
+def test_fees_of_the_fills_add_up_to_the_orders_fee_however_they_arrive(
+    funds: list[Decimal], fee: Decimal, first: int
+) -> None:
+    trades = [a_trade(uuid=f"t-{n}", funds=amount) for n, amount in enumerate(funds)]
+    fee_then = fee * min(first, len(trades)) / len(trades)
+
+    early = fills_from(trades[:first], paid_fee=fee_then, known=())
+    late = fills_from(trades, paid_fee=fee, known=early)
+    fills = early + late
+
+    assert [fill.trade_uuid for fill in fills] == [trade.uuid for trade in trades]
+    if late:
+        assert sum(fill.fee for fill in fills) == fee
+    assert fills_from(trades, paid_fee=fee, known=fills) == ()

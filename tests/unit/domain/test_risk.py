@@ -1,0 +1,170 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.orders import OrderType, Side
+from service.domain.risk import Allowed, Held, Limits, Refused, Situation, decide, size_ratio
+from service.domain.signals import Action
+from tests.builders import (
+    a_balance,
+    a_position,
+    a_proposal,
+    a_situation,
+    some_limits,
+    some_rules,
+)
+
+HELD = {"volume": Decimal("0.05"), "cost": Decimal(5_000_000)}
+A_SALE = {"position": a_position(**HELD), "base": a_balance("BTC", "0.05")}
+
+
+def test_holding_makes_no_order() -> None:
+    assert isinstance(decide(a_proposal(action=Action.HOLD), a_situation(), some_limits()), Held)
+
+
+def test_a_buy_spends_what_its_confidence_is_worth() -> None:
+    verdict = decide(a_proposal(confidence=Decimal("0.7")), a_situation(), some_limits())
+
+    assert isinstance(verdict, Allowed)
+    assert verdict.intent.type is OrderType.MARKET
+    assert verdict.intent.funds == Decimal(200_000)  # 2 % of 10,000,000
+    assert [check.rule for check in verdict.checks] == [
+        "trading_enabled",
+        "signal_age",
+        "confidence",
+        "open_order",
+        "order_rate",
+        "position_size",
+        "max_position",
+        "balance",
+        "min_order",
+    ]
+
+
+def test_a_sale_gives_the_whole_position_and_no_coin_of_the_operators_own() -> None:
+    now = a_situation(position=a_position(**HELD), base=a_balance("BTC", "1"))
+
+    verdict = decide(a_proposal(action=Action.SELL), now, some_limits())
+
+    assert isinstance(verdict, Allowed)
+    assert verdict.intent.side is Side.SELL
+    assert verdict.intent.volume == HELD["volume"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "proposal", "situation", "limits"),
+    [
+        ("trading_enabled", {}, {}, {"trading_enabled": False}),
+        ("trading_enabled", {}, {"halted": "volatility"}, {}),
+        ("trading_enabled", {}, {"rules": some_rules(active=False)}, {}),
+        ("signal_age", {}, {"signal_age_s": 301}, {}),
+        ("confidence", {"confidence": Decimal("0.59")}, {}, {}),
+        ("open_order", {}, {"open_orders": 1}, {}),
+        ("order_rate", {}, {"orders_last_hour": 12}, {}),
+        ("position_size", {"action": Action.SELL}, {}, {}),
+        ("max_position", {}, {"base": a_balance("BTC", "0.05")}, {}),
+        ("balance", {}, {"quote": a_balance("KRW", 0, locked=10_000_000)}, {}),
+        (
+            "balance",
+            {"action": Action.SELL},
+            {**A_SALE, "base": a_balance("BTC", 0, locked="0.05")},
+            {},
+        ),
+        ("min_order", {}, {"quote": a_balance("KRW", 100_000)}, {}),
+        (
+            "min_order",
+            {"action": Action.SELL},
+            {"position": a_position(volume=Decimal("0.00001")), "base": a_balance("BTC", 1)},
+            {},
+        ),
+    ],
+)
+def test_each_rule_refuses_in_its_own_name(
+    reason: str, proposal: dict[str, Any], situation: dict[str, Any], limits: dict[str, Any]
+) -> None:
+    verdict = decide(a_proposal(**proposal), a_situation(**situation), some_limits(**limits))
+
+    assert isinstance(verdict, Refused)
+    assert verdict.reason == reason
+    assert [check.passed for check in verdict.checks][-1] is False
+    assert all(check.passed for check in verdict.checks[:-1])
+
+
+def test_a_refusal_names_no_balance() -> None:
+    poor = a_situation(quote=a_balance("KRW", 4_321, locked=9_876_543))
+
+    verdict = decide(a_proposal(), poor, some_limits())
+
+    assert "4321" not in repr(verdict)
+    assert "9876543" not in repr(verdict)
+
+
+confidences = st.decimals(min_value=0, max_value=1, places=4)
+krw = st.decimals(min_value=0, max_value=10**11, places=8)
+coins = st.decimals(min_value=0, max_value=1000, places=8)
+
+
+@given(
+    action=st.sampled_from([Action.BUY, Action.SELL]),
+    confidence=confidences,
+    quote=st.tuples(krw, krw),
+    base=st.tuples(coins, coins),
+    held=coins,
+    price=st.integers(min_value=1, max_value=300_000).map(lambda n: Decimal(n * 1000)),
+    low=st.decimals(min_value=Decimal("0.1"), max_value=50, places=2),
+    high=st.decimals(min_value=Decimal("0.1"), max_value=100, places=2),
+    cap=st.decimals(min_value=1, max_value=100, places=2),
+)
+def test_no_order_ever_passes_a_limit(  # noqa: PLR0917 - one name for each thing that varies
+    action: Action,
+    confidence: Decimal,
+    quote: tuple[Decimal, Decimal],
+    base: tuple[Decimal, Decimal],
+    held: Decimal,
+    price: Decimal,
+    low: Decimal,
+    high: Decimal,
+    cap: Decimal,
+) -> None:
+    limits = some_limits(
+        position_size_min_pct=min(low, high), position_size_max_pct=high, max_position_pct=cap
+    )
+    now = a_situation(
+        price=price,
+        quote=a_balance("KRW", str(quote[0]), locked=quote[1]),
+        base=a_balance("BTC", str(base[0]), locked=base[1]),
+        position=a_position(volume=held),
+    )
+
+    verdict = decide(a_proposal(action=action, confidence=confidence), now, limits)
+
+    if isinstance(verdict, Allowed):
+        assert_within(verdict, now, limits)
+
+
+def assert_within(verdict: Allowed, now: Situation, limits: Limits) -> None:
+    intent, rules = verdict.intent, now.rules
+    if intent.funds is not None:
+        fee = intent.funds * rules.fee_ratio
+        assert rules.min_funds <= intent.funds <= rules.max_funds
+        assert intent.funds + fee <= now.quote.available
+        assert intent.funds <= now.capital * limits.position_size_max_pct / 100
+        after = now.base.total * now.price + intent.funds
+        assert after <= now.capital * limits.max_position_pct / 100
+    else:
+        assert intent.volume is not None
+        assert intent.volume <= min(now.position.volume, now.base.available)
+        assert rules.min_funds <= intent.volume * now.price + now.price * Decimal("1E-8")
+
+
+@given(a=confidences, b=confidences)
+def test_more_confidence_never_buys_less(a: Decimal, b: Decimal) -> None:
+    limits = some_limits()
+
+    small, large = sorted((a, b))
+
+    assert size_ratio(small, limits) <= size_ratio(large, limits)
+    assert Decimal("0.01") <= size_ratio(a, limits) <= Decimal("0.03")

@@ -1,0 +1,110 @@
+"""The whole story on fakes."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from service.bus import Bus, Event, OrderFilled, OrderMoved, SignalMade, TickerUpdated
+from service.flows.decide import Decider
+from service.flows.execute import Executor
+from service.flows.leadership import Leadership
+from service.flows.propose import Proposer
+from service.flows.reconcile import Reconciler
+from service.flows.trade import Desk
+from service.ports import JSON
+from service.settings.settings import Settings
+from tests.fakes.clock import FakeClock
+from tests.fakes.exchange import FakeExchange
+from tests.fakes.journal import FakeJournal
+from tests.fakes.market_data import FakeMarketData
+from tests.fakes.model import FakeModel
+from tests.fakes.orders import FakeOrders
+from tests.fakes.setting_rows import FakeSettingRows
+from tests.fakes.state import FakeLease, FakeState
+
+
+@dataclass
+class House:
+    """Everything a flow touches, and the flows bound to it."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    model: FakeModel = field(default_factory=FakeModel)
+    journal: FakeJournal = field(default_factory=FakeJournal)
+    orders: FakeOrders = field(default_factory=FakeOrders)
+    market_data: FakeMarketData = field(default_factory=FakeMarketData)
+    rows: FakeSettingRows = field(default_factory=FakeSettingRows)
+    state: FakeState = field(default_factory=FakeState)
+    lease: FakeLease = field(default_factory=FakeLease)
+    bus: Bus = field(default_factory=Bus)
+    heard: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.exchange = FakeExchange(clock=self.clock)
+        self.settings = Settings(self.rows, self.clock)
+        ids = itertools.count(1)
+        self.reconciler = Reconciler(
+            orders=self.orders, exchange=self.exchange, bus=self.bus, clock=self.clock
+        )
+        self.leadership = Leadership(
+            lease=self.lease, clock=self.clock, on_gain=self.reconciler.reconcile
+        )
+        self.executor = Executor(
+            orders=self.orders,
+            exchange=self.exchange,
+            reconciler=self.reconciler,
+            leadership=self.leadership,
+            clock=self.clock,
+            new_id=lambda: str(next(ids)),
+        )
+        self.decider = Decider(
+            exchange=self.exchange,
+            orders=self.orders,
+            journal=self.journal,
+            state=self.state,
+            settings=self.settings,
+            clock=self.clock,
+        )
+        self.proposer = Proposer(
+            exchange=self.exchange,
+            model=self.model,
+            market_data=self.market_data,
+            journal=self.journal,
+            orders=self.orders,
+            settings=self.settings,
+            bus=self.bus,
+            clock=self.clock,
+        )
+        self.desk = Desk(
+            proposer=self.proposer,
+            decider=self.decider,
+            executor=self.executor,
+            leadership=self.leadership,
+            journal=self.journal,
+            settings=self.settings,
+            clock=self.clock,
+        )
+
+        async def hear(event: Event) -> None:
+            self.heard.append(event)
+
+        self.bus.subscribe(TickerUpdated, hear)
+        self.bus.subscribe(SignalMade, hear)
+        self.bus.subscribe(OrderMoved, hear)
+        self.bus.subscribe(OrderFilled, hear)
+
+    async def allow(self, **values: JSON) -> None:
+        await self.settings.change(values, by="test")
+
+    def told(self, kind: type[Event]) -> Sequence[Event]:
+        return [event for event in self.heard if isinstance(event, kind)]
+
+
+@pytest.fixture
+async def house() -> House:
+    """A leader with trading switched on."""
+    made = House()
+    await made.leadership.renew()
+    await made.allow(trading_enabled=True)
+    return made

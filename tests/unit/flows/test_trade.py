@@ -1,0 +1,184 @@
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from service.domain.errors import (
+    ExchangeUnavailable,
+    ModelUnavailable,
+    NotLeader,
+    StoreDown,
+    TooSoon,
+)
+from service.domain.markets import Market
+from service.domain.orders import OrderStatus
+from service.domain.risk import Allowed, Held, Refused
+from service.domain.signals import Action
+from service.flows.rounds import Rounds
+from tests.builders import KRW_BTC, a_proposal, an_answer
+from tests.fakes.clock import FakeClock
+from tests.fakes.logs import Logs
+from tests.unit.flows.conftest import House
+
+
+async def test_a_buy_signal_becomes_a_filled_order_with_every_step_on_record(house: House) -> None:
+    signal = await house.desk.trade(KRW_BTC)
+
+    assert signal is not None
+    (call,) = house.journal.calls
+    (decision,) = house.journal.decisions
+    (order,) = house.orders.rows.values()
+    assert (call.outcome, call.cost_usd) == ("ok", Decimal("0.00234375"))
+    assert isinstance(decision.verdict, Allowed)
+    assert (order.decision_id, order.status) == (1, OrderStatus.EXECUTED)
+
+
+async def test_a_hold_is_decided_and_orders_nothing(house: House) -> None:
+    house.model.then(an_answer(proposal=a_proposal(action=Action.HOLD)))
+
+    await house.desk.trade(KRW_BTC)
+
+    assert isinstance(house.journal.decisions[0].verdict, Held)
+    assert house.orders.rows == {}
+
+
+async def test_with_trading_off_the_refusal_is_kept_and_nothing_ordered(house: House) -> None:
+    await house.allow(trading_enabled=False)
+
+    await house.desk.trade(KRW_BTC)
+
+    verdict = house.journal.decisions[0].verdict
+    assert isinstance(verdict, Refused)
+    assert verdict.reason == "trading_enabled"
+    assert house.exchange.sent == []
+
+
+async def test_an_unusable_answer_makes_no_signal_and_says_so(house: House, logs: Logs) -> None:
+    house.model.then(an_answer(proposal=None, why="finish:MAX_TOKENS"))
+
+    assert await house.desk.trade(KRW_BTC) is None
+
+    assert house.journal.calls[0].outcome == "unusable"
+    assert house.journal.signals == []
+    assert "WARNING" in logs.levels
+
+
+async def test_a_model_that_does_not_answer_leaves_its_row(house: House) -> None:
+    house.model.then(ModelUnavailable("overloaded", code="overloaded"))
+
+    with pytest.raises(ModelUnavailable):
+        await house.desk.trade(KRW_BTC)
+
+    assert [(call.outcome, call.why) for call in house.journal.calls] == [("error", "overloaded")]
+
+
+async def test_a_pass_tried_again_asks_the_model_no_second_time(house: House) -> None:
+    house.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
+    with pytest.raises(ExchangeUnavailable):
+        await house.desk.trade(KRW_BTC)
+
+    await house.desk.trade(KRW_BTC)
+
+    assert len(house.model.asked) == 1
+    assert len(house.journal.signals) == 1
+    assert len(house.exchange.sent) == 1
+
+
+async def test_a_decision_whose_order_was_written_is_not_ordered_twice(house: House) -> None:
+    house.orders.lose = StoreDown("the commit's answer was lost")
+    with pytest.raises(StoreDown):
+        await house.desk.trade(KRW_BTC)
+
+    await house.desk.trade(KRW_BTC)
+
+    assert len(house.orders.rows) == 1
+    assert house.exchange.sent == []
+
+
+async def test_an_old_unfinished_signal_is_refused_for_its_age_and_a_new_one_made(
+    house: House,
+) -> None:
+    house.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
+    with pytest.raises(ExchangeUnavailable):
+        await house.desk.trade(KRW_BTC)
+
+    house.clock.pass_time(1800)
+    await house.leadership.renew()
+    await house.desk.trade(KRW_BTC)
+
+    first, second = house.journal.decisions
+    assert isinstance(first.verdict, Refused)
+    assert first.verdict.reason == "signal_age"
+    assert isinstance(second.verdict, Allowed)
+
+
+async def test_a_second_manual_signal_has_to_wait_for_the_cooldown(house: House) -> None:
+    await house.desk.generate(KRW_BTC)
+    house.clock.pass_time(60)
+    await house.leadership.renew()
+
+    with pytest.raises(TooSoon) as refused:
+        await house.desk.generate(KRW_BTC)
+
+    assert 200 < refused.value.retry_after_s <= 240
+
+
+async def test_a_standby_makes_no_signals(house: House) -> None:
+    house.lease.epoch = None
+    await house.leadership.renew()
+
+    with pytest.raises(NotLeader):
+        await house.desk.generate(KRW_BTC)
+
+    assert house.model.asked == []
+
+
+async def test_the_model_is_told_nothing_about_money(house: House) -> None:
+    house.exchange.available["KRW"] = Decimal("7654321.5")
+
+    await house.desk.trade(KRW_BTC)
+
+    (prompt, _) = house.model.asked[0]
+    assert "7654321" not in prompt.system + prompt.facts
+    assert "position_volume: 0\n" in prompt.facts
+
+
+async def test_no_more_than_the_allowed_orders_are_placed_in_an_hour(house: House) -> None:
+    await house.allow(max_orders_per_hour=2)
+
+    for _ in range(4):
+        await house.leadership.renew()
+        await house.desk.trade(KRW_BTC)
+        house.clock.pass_time(600)
+
+    reasons = [getattr(made.verdict, "reason", None) for made in house.journal.decisions]
+    assert reasons == [None, None, "order_rate", "order_rate"]
+
+
+class Trades:
+    """Stands for the desk; fails for the markets it is told."""
+
+    def __init__(self, *failing: Market) -> None:
+        self.failing = set(failing)
+        self.asked: list[str] = []
+
+    async def __call__(self, market: Market) -> None:
+        self.asked.append(market.base)
+        if market in self.failing:
+            raise ExchangeUnavailable("no answer")
+
+
+async def test_one_markets_outage_keeps_no_other_from_trading_nor_trades_it_twice() -> None:
+    clock, btc, eth = FakeClock(), KRW_BTC, Market("KRW", "ETH")
+    trades = Trades(btc)
+
+    async def markets() -> tuple[Market, ...]:
+        return btc, eth
+
+    rounds = Rounds(trade=trades, markets=markets, clock=clock)
+    for wait in (timedelta(seconds=1), timedelta(minutes=30), timedelta()):
+        with pytest.raises(ExchangeUnavailable):
+            await rounds.step()
+        clock.pass_time(wait.total_seconds())
+
+    assert trades.asked == ["BTC", "ETH", "BTC", "BTC", "ETH"]

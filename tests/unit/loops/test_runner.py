@@ -1,0 +1,190 @@
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from service.domain.errors import ExchangeRefused, ExchangeUnavailable, StoreDown
+from service.loops.loop import Loop, every
+from service.loops.runner import Runner
+from tests.builders import T0
+from tests.fakes.clock import FakeClock
+from tests.fakes.logs import Logs
+
+Step = Callable[[], Awaitable[None]]
+
+
+def a_runner(clock: FakeClock) -> Runner:
+    return Runner(clock=clock, new_id=lambda: "run-1")
+
+
+def a_loop(step: Step, **overrides: object) -> Loop:
+    return Loop(**{"name": "collect", "every": every(seconds=10), "step": step} | overrides)  # type: ignore[arg-type]
+
+
+class Script:
+    """A step that does what it is told, pass by pass, and stops the runner at the end."""
+
+    def __init__(self, runner: Runner, clock: FakeClock, *outcomes: Exception | float) -> None:
+        self._runner, self._clock = runner, clock
+        self._outcomes = list(outcomes)
+        self.started_at: list[float] = []
+
+    async def __call__(self) -> None:
+        self.started_at.append((self._clock.now() - T0).total_seconds())
+        outcome = self._outcomes.pop(0)
+        if not self._outcomes:
+            self._runner.stop()
+        if isinstance(outcome, Exception):
+            raise outcome
+        self._clock.pass_time(outcome)
+
+
+async def test_passes_start_on_a_grid_however_long_each_takes() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, 1.0, 4.0, 0.5, 0.0)
+
+    await runner.run(a_loop(step))
+
+    assert step.started_at == [0, 10, 20, 30]
+    assert runner.states()[0].skipped == 0
+
+
+async def test_a_pass_longer_than_the_period_skips_grid_points_and_counts_them() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, 25.0, 0.0)
+
+    await runner.run(a_loop(step))
+
+    assert step.started_at == [0, 30]
+    assert runner.states()[0].skipped == 2
+
+
+async def test_a_passing_error_is_retried_after_one_two_and_four_seconds() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, *[ExchangeUnavailable("no answer")] * 3, 0.0, 0.0)
+
+    await runner.run(a_loop(step))
+
+    assert step.started_at == [0, 1, 3, 7, 10]
+    assert runner.states()[0].consecutive_failures == 0
+
+
+async def test_the_wait_the_server_asks_for_wins_when_it_is_longer() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, ExchangeUnavailable("slow down", retry_after_s=5), 0.0, 0.0)
+
+    await runner.run(a_loop(step))
+
+    assert step.started_at == [0, 5, 10]
+
+
+async def test_a_retry_never_starts_in_the_next_periods_place(logs: Logs) -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, ExchangeUnavailable("slow down", retry_after_s=3600), 0.0)
+
+    await runner.run(a_loop(step))
+
+    assert step.started_at == [0, 10]
+    assert [line["message"] for line in logs.lines] == [
+        "the pass failed and is given up; the next period starts as usual",
+        "the job has recovered",
+    ]
+
+
+@pytest.mark.parametrize("error", [ExchangeRefused("no"), KeyError("bug")])
+async def test_what_a_retry_cannot_mend_is_not_retried(error: Exception) -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, error, 0.0)
+
+    await runner.run(a_loop(step))
+
+    assert step.started_at == [0, 10]
+
+
+async def test_an_outage_is_an_error_once_and_a_recovery_once(logs: Logs) -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, *[ExchangeRefused("no")] * 3, 0.0, 0.0)
+
+    await runner.run(a_loop(step))
+
+    assert logs.levels == ["ERROR", "WARNING", "WARNING", "INFO", "INFO"]
+
+
+async def test_a_hung_step_is_a_failed_pass_and_not_the_end_of_the_loop() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    passes = 0
+
+    async def step() -> None:
+        nonlocal passes
+        passes += 1
+        if passes == 1:
+            await asyncio.Event().wait()
+        runner.stop()
+
+    await runner.run(a_loop(step, deadline_s=0.01))
+
+    state = runner.states()[0]
+    assert (state.runs, state.consecutive_failures) == (2, 0)
+
+
+async def test_stopping_lets_the_pass_in_flight_finish() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    begun, finished = asyncio.Event(), asyncio.Event()
+
+    async def step() -> None:
+        begun.set()
+        await asyncio.sleep(0)
+        finished.set()
+
+    task = asyncio.create_task(runner.run(a_loop(step)))
+    await begun.wait()
+    runner.stop()
+    await task
+
+    assert finished.is_set()
+    assert runner.states()[0].runs == 1
+
+
+async def test_a_nudge_brings_the_next_pass_forward_and_leaves_the_grid_alone() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, 2.0, 0.0, 0.0, 0.0)
+
+    async def nudging() -> None:
+        await step()
+        if len(step.started_at) == 1:
+            runner.nudge("collect")
+
+    await runner.run(a_loop(nudging))
+
+    assert step.started_at == [0, 2, 10, 20]
+
+
+async def test_a_period_that_cannot_be_read_stays_the_last_one() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, 0.0, 0.0, 0.0)
+    periods: Iterator[timedelta | StoreDown] = itertools.chain(
+        [timedelta(seconds=10)], itertools.repeat(StoreDown("gone"))
+    )
+
+    async def period() -> timedelta:
+        answer = next(periods)
+        if isinstance(answer, StoreDown):
+            raise answer
+        return answer
+
+    await runner.run(a_loop(step, every=period))
+
+    assert step.started_at == [0, 10, 20]

@@ -1,0 +1,115 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.domain.orders import OrderStatus
+from service.ops.findings import Finding, Status, of_jobs, of_orders, of_signals, overall
+from tests.builders import T0
+from tests.unit.ops.facts import a_job_state, some_activity
+
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    ("age_s", "status", "reason"),
+    [
+        (0, "healthy", None),
+        (HOUR, "healthy", None),
+        (HOUR + 0.1, "warning", "signal_older_than_1h"),
+        (6 * HOUR, "warning", "signal_older_than_1h"),
+        (6 * HOUR + 0.1, "unhealthy", "signal_older_than_1h"),
+    ],
+)
+def test_an_hour_after_the_last_signal_there_is_a_warning(
+    age_s: float, status: Status, reason: Any
+) -> None:
+    found = of_signals(some_activity(), now=T0 + timedelta(seconds=age_s), started_at=T0)
+
+    assert found == Finding(status, reason)
+
+
+@pytest.mark.parametrize(
+    ("up_s", "status", "reason"),
+    [(0, "healthy", None), (HOUR - 1, "healthy", None), (HOUR, "warning", "no_signal_yet")],
+)
+def test_no_signal_is_a_warning_an_hour_after_the_start(
+    up_s: float, status: Status, reason: Any
+) -> None:
+    never = some_activity(last_signal_at=None)
+
+    found = of_signals(never, now=T0 + timedelta(seconds=up_s), started_at=T0)
+
+    assert found == Finding(status, reason)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({}, "healthy", None),
+        ({"last_order_at": None, "last_order_status": None}, "healthy", None),
+        ({"last_order_status": OrderStatus.CANCELLED}, "healthy", None),
+        ({"last_order_status": OrderStatus.FAILED}, "warning", "last_order_failed"),
+        ({"unknown_orders": 1, "oldest_unknown_at": 59}, "healthy", None),
+        ({"unknown_orders": 1, "oldest_unknown_at": 60}, "warning", "unknown_orders"),
+        ({"unknown_orders": 2, "oldest_unknown_at": 599}, "warning", "unknown_orders"),
+        ({"unknown_orders": 1, "oldest_unknown_at": 600}, "unhealthy", "unknown_orders"),
+        (
+            {
+                "unknown_orders": 1,
+                "oldest_unknown_at": 60,
+                "last_order_status": OrderStatus.FAILED,
+            },
+            "warning",
+            "unknown_orders",
+        ),
+    ],
+)
+def test_orders_are_judged_by_the_last_one_and_by_those_unknown(
+    changes: dict[str, Any], status: Status, reason: Any
+) -> None:
+    age_s = changes.get("oldest_unknown_at")
+    if age_s is not None:
+        changes = changes | {"oldest_unknown_at": T0 - timedelta(seconds=age_s)}
+
+    assert of_orders(some_activity(**changes), now=T0) == Finding(status, reason)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({}, "healthy", None),
+        ({"beat_at": 970.0}, "healthy", None),
+        ({"beat_at": 969.9}, "unhealthy", "heartbeat_stale"),
+        ({"beat_at": 969.9, "beat_within_s": 270.0}, "healthy", None),
+        ({"consecutive_failures": 2}, "healthy", None),
+        ({"consecutive_failures": 3}, "warning", "loop_dead"),
+        ({"consecutive_failures": 3, "beat_at": 0.0}, "unhealthy", "heartbeat_stale"),
+    ],
+)
+def test_one_job_in_trouble_is_the_schedulers_trouble(
+    changes: dict[str, Any], status: Status, reason: Any
+) -> None:
+    states = (a_job_state(name="fine"), a_job_state(**changes))
+
+    assert of_jobs(states, monotonic=1000.0) == Finding(status, reason)
+
+
+def test_before_any_job_runs_the_scheduler_is_healthy() -> None:
+    assert of_jobs((), monotonic=0.0) == Finding("healthy", None)
+
+
+NAMES = ("database", "upbit_api", "gemini_api", "scheduler", "recent_signal", "recent_order")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("status", ["healthy", "warning", "unhealthy"])
+def test_only_database_and_scheduler_make_the_whole_unhealthy(name: str, status: Status) -> None:
+    parts: dict[str, Status] = dict.fromkeys(NAMES, "healthy")
+    parts[name] = status
+
+    whole = overall(parts.items())
+
+    vital = name in {"database", "scheduler"}
+    expected = {"healthy": "healthy", "warning": "degraded", "unhealthy": "degraded"}[status]
+    assert whole == ("unhealthy" if vital and status == "unhealthy" else expected)

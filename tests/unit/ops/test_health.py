@@ -1,0 +1,610 @@
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.domain.errors import (
+    ExchangeUnavailable,
+    ModelRefused,
+    ModelUnavailable,
+    StoreBusy,
+    StoreDown,
+)
+from service.domain.orders import OrderStatus
+from service.ops.health import RHYTHMS, Prober
+from service.ops.reasons import REASONS, SENTENCES
+from service.ops.watch import Rhythm
+from service.ports import Activity, JobState, PoolState, TradingBody
+from tests.builders import T0
+from tests.fakes.clock import FakeClock
+from tests.fakes.logs import Logs
+from tests.unit.ops.facts import a_job_state, some_activity
+
+SECRET_TEXT = "never shown: canary"
+
+
+@dataclass
+class Outside:
+    """Everything the prober asks; a test breaks what it likes."""
+
+    clock: FakeClock = field(default_factory=lambda: FakeClock(at=T0))
+    errors: dict[str, BaseException] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    hanging: dict[str, asyncio.Event] = field(default_factory=dict)
+    pool: PoolState = field(default_factory=lambda: PoolState(size=10, free=9, max=20, waiting=0))
+    rows: Activity = field(default_factory=some_activity)
+    jobs: list[JobState] = field(default_factory=list)
+    trade: TradingBody = field(
+        default_factory=lambda: TradingBody(state="ACTIVE", reason=None, since=None)
+    )
+
+    def asking(self, name: str) -> Callable[[], Any]:
+        async def ask() -> None:
+            self.asked.append(name)
+            if event := self.hanging.get(name):
+                await event.wait()
+            if error := self.errors.get(name):
+                raise error
+
+        return ask
+
+    async def ping(self) -> None:
+        await self.asking("database")()
+
+    def state(self) -> PoolState:
+        return self.pool
+
+    async def activity(self) -> Activity:
+        await self.asking("activity")()
+        return self.rows
+
+    async def trading(self) -> TradingBody:
+        await self.asking("trading")()
+        return self.trade
+
+    def states(self) -> list[JobState]:
+        return self.jobs
+
+    def prober(self, **options: Any) -> Prober:
+        return Prober(
+            clock=self.clock,
+            mode="sandbox",
+            version="0.1.0",
+            database=self,
+            activity=self,
+            jobs=self,
+            upbit=self.asking("upbit_api"),
+            gemini=self.asking("gemini_api"),
+            trading=self.trading,
+            **options,
+        )
+
+    async def look(self, prober: Prober, times: int = 1) -> None:
+        """Probe with every check due each time."""
+        for _ in range(times):
+            self.clock.pass_time(60)
+            await prober.probe()
+
+
+@pytest.fixture
+def outside() -> Outside:
+    return Outside()
+
+
+def reason(prober: Prober, component: str) -> tuple[str, str | None]:
+    part = prober.body()["components"][component]
+    return part["status"], part["reason"]
+
+
+# --- the body -------------------------------------------------------------------------------------
+
+
+async def test_the_body_has_the_contracts_shape(outside: Outside) -> None:
+    outside.jobs = [a_job_state(next_run_at=None)]
+    prober = outside.prober()
+    await prober.probe()
+    outside.clock.pass_time(2.5)
+
+    at = "2026-01-24T09:00:00.000Z"
+    assert json.loads(json.dumps(prober.body())) == {
+        "status": "healthy",
+        "mode": "sandbox",
+        "version": "0.1.0",
+        "time": "2026-01-24T09:00:02.500Z",
+        "uptime_seconds": 2,
+        "trading": {"state": "ACTIVE", "reason": None, "since": None},
+        "components": {
+            "database": {
+                "status": "healthy",
+                "reason": None,
+                "message": None,
+                "latency_ms": 0.0,
+                "checked_at": at,
+                "pool": {"size": 10, "free": 9, "max": 20, "waiting": 0},
+            },
+            "upbit_api": {
+                "status": "healthy",
+                "reason": None,
+                "message": None,
+                "latency_ms": 0.0,
+                "checked_at": at,
+            },
+            "gemini_api": {
+                "status": "healthy",
+                "reason": None,
+                "message": None,
+                "latency_ms": 0.0,
+                "checked_at": at,
+            },
+            "scheduler": {
+                "status": "healthy",
+                "reason": None,
+                "message": None,
+                "checked_at": "2026-01-24T09:00:02.500Z",
+                "jobs": {
+                    "collect_market_data": {
+                        "last_success_at": at,
+                        "consecutive_failures": 0,
+                        "next_run_at": None,
+                    }
+                },
+            },
+            "recent_signal": {
+                "status": "healthy",
+                "reason": None,
+                "message": None,
+                "last_at": at,
+                "age_seconds": 2,
+            },
+            "recent_order": {
+                "status": "healthy",
+                "reason": None,
+                "message": None,
+                "last_at": at,
+                "unknown_orders": 0,
+            },
+        },
+    }
+
+
+async def test_before_the_first_look_everything_asked_is_starting(outside: Outside) -> None:
+    body = outside.prober().body()
+
+    reasons = {name: part["reason"] for name, part in body["components"].items()}
+    assert reasons == {
+        "database": "starting",
+        "upbit_api": "starting",
+        "gemini_api": "starting",
+        "scheduler": None,
+        "recent_signal": "starting",
+        "recent_order": "starting",
+    }
+    assert body["status"] == "degraded"
+    assert body["trading"] == {"state": "STANDBY", "reason": "starting", "since": None}
+
+
+async def test_answering_asks_nobody(outside: Outside) -> None:
+    prober = outside.prober()
+
+    prober.body()
+    prober.is_ready()
+
+    assert outside.asked == []
+
+
+async def test_the_body_fits_into_eight_kilobytes(outside: Outside) -> None:
+    outside.jobs = [a_job_state(name=f"a_job_with_a_long_name_{n}") for n in range(20)]
+    prober = outside.prober()
+    outside.errors = dict.fromkeys(RHYTHMS, StoreDown())
+    await outside.look(prober, times=2)
+
+    assert len(json.dumps(prober.body())) <= 8192
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+async def test_one_failure_may_be_chance_and_two_are_not(outside: Outside) -> None:
+    prober = outside.prober()
+    await prober.probe()
+    outside.errors["database"] = StoreDown(SECRET_TEXT)
+
+    await outside.look(prober)
+    after_one = reason(prober, "database")
+    await outside.look(prober)
+
+    assert after_one == ("healthy", None)
+    assert reason(prober, "database") == ("unhealthy", "connection_refused")
+    assert prober.body()["status"] == "unhealthy"
+
+
+async def test_one_success_heals(outside: Outside) -> None:
+    prober = outside.prober()
+    outside.errors["database"] = StoreDown()
+    await outside.look(prober, times=3)
+
+    outside.errors.clear()
+    await outside.look(prober)
+
+    assert reason(prober, "database") == ("healthy", None)
+
+
+async def test_a_first_look_that_fails_leaves_it_starting(outside: Outside) -> None:
+    prober = outside.prober()
+    outside.errors["upbit_api"] = ExchangeUnavailable(code="unreachable")
+
+    await prober.probe()
+
+    assert reason(prober, "upbit_api") == ("warning", "starting")
+
+
+@pytest.mark.parametrize(
+    ("component", "error", "expected"),
+    [
+        ("upbit_api", ExchangeUnavailable(code="banned"), "banned_until"),
+        ("gemini_api", ModelRefused(code="auth_rejected"), "auth_rejected"),
+        ("gemini_api", ModelRefused(code="quota_exhausted"), "quota_exhausted"),
+    ],
+)
+async def test_a_definite_no_needs_no_second_one(
+    outside: Outside, component: str, error: BaseException, expected: str
+) -> None:
+    prober = outside.prober()
+    outside.errors[component] = error
+
+    await prober.probe()
+
+    assert reason(prober, component) == ("unhealthy", expected)
+    assert prober.body()["status"] == "degraded"
+
+
+@pytest.mark.parametrize("component", ["upbit_api", "gemini_api"])
+@pytest.mark.parametrize("expected", REASONS)
+async def test_every_reason_can_be_shown_with_its_own_sentence(
+    outside: Outside, component: str, expected: Any
+) -> None:
+    prober = outside.prober()
+    outside.errors[component] = ExchangeUnavailable(SECRET_TEXT, code=expected)
+
+    await outside.look(prober, times=2)
+
+    part = prober.body()["components"][component]
+    assert (part["reason"], part["message"]) == (expected, SENTENCES[expected])
+    assert part["status"] != "healthy"
+    assert "canary" not in json.dumps(prober.body())
+
+
+@pytest.mark.parametrize("component", ["database", "upbit_api", "gemini_api"])
+async def test_a_question_that_hangs_is_given_up(outside: Outside, component: str) -> None:
+    prober = outside.prober(rhythms=dict.fromkeys(RHYTHMS, Rhythm(5, 0.001)), patience_s=5)
+    outside.hanging[component] = asyncio.Event()
+
+    await outside.look(prober, times=2)
+
+    assert reason(prober, component) == ("unhealthy", "timeout")
+    assert prober.body()["components"][component]["latency_ms"] is None
+
+
+async def test_a_slow_answer_holds_up_no_other_question(outside: Outside) -> None:
+    prober = outside.prober(patience_s=0.001)
+    slow = outside.hanging["gemini_api"] = asyncio.Event()
+
+    await outside.look(prober, times=3)
+
+    assert outside.asked.count("database") == 3
+    assert outside.asked.count("gemini_api") == 1, "one question at a time"
+    assert reason(prober, "database") == ("healthy", None)
+    slow.set()
+    await outside.look(prober)
+    assert reason(prober, "gemini_api") == ("healthy", None)
+
+
+async def test_a_statement_the_server_cancelled_is_a_failure_and_not_our_end(
+    outside: Outside,
+) -> None:
+    # aiopg raises CancelledError for it; nobody has cancelled us.
+    prober = outside.prober()
+    outside.errors["database"] = asyncio.CancelledError()
+
+    await outside.look(prober, times=2)
+
+    assert reason(prober, "database") == ("unhealthy", "timeout")
+
+
+async def test_each_thing_is_asked_in_its_own_rhythm(outside: Outside) -> None:
+    prober = outside.prober()
+
+    for _ in range(61):
+        await prober.probe()
+        outside.clock.pass_time(1)
+
+    counts = {name: outside.asked.count(name) for name in RHYTHMS}
+    assert counts == {
+        "database": 13, "upbit_api": 5, "gemini_api": 2, "activity": 7, "trading": 31,
+    }  # fmt: skip
+
+
+async def test_a_prober_that_stands_still_is_noticed(outside: Outside) -> None:
+    prober = outside.prober()
+    await prober.probe()
+
+    outside.clock.pass_time(3 * 5 + 1)
+    still_fine = reason(prober, "database")
+    outside.clock.pass_time(1)
+
+    assert still_fine == ("healthy", None)
+    assert reason(prober, "database") == ("unhealthy", "prober_stalled")
+    outside.clock.pass_time(600)
+    stalled = {name: part["reason"] for name, part in prober.body()["components"].items()}
+    assert stalled == {
+        "database": "prober_stalled",
+        "upbit_api": "prober_stalled",
+        "gemini_api": "prober_stalled",
+        "scheduler": None,
+        "recent_signal": "prober_stalled",
+        "recent_order": "prober_stalled",
+    }
+
+
+async def test_a_bug_in_a_check_is_a_failure_and_is_logged_once(
+    outside: Outside, logs: Logs
+) -> None:
+    prober = outside.prober()
+    outside.errors["upbit_api"] = KeyError("trade_price")
+
+    await outside.look(prober, times=4)
+
+    assert reason(prober, "upbit_api") == ("unhealthy", "bad_response")
+    assert [line["error_type"] for line in logs.lines if "error_type" in line] == ["KeyError"]
+
+
+# --- the pool -------------------------------------------------------------------------------------
+
+
+async def test_a_pool_without_a_free_connection_is_a_warning(outside: Outside) -> None:
+    prober = outside.prober()
+    prober.mark_reconciled()
+    outside.pool = PoolState(size=20, free=0, max=20, waiting=3)
+
+    await outside.look(prober)
+    once = reason(prober, "database")
+    await outside.look(prober)
+
+    assert once == ("healthy", None)
+    assert reason(prober, "database") == ("warning", "pool_exhausted")
+    assert prober.body()["components"]["database"]["pool"]["waiting"] == 3
+    assert prober.is_ready(), "busy is no reason to be taken out of service"
+
+
+async def test_a_pool_that_can_still_grow_is_not_exhausted(outside: Outside) -> None:
+    prober = outside.prober()
+    outside.pool = PoolState(size=10, free=0, max=20, waiting=0)
+
+    await outside.look(prober, times=3)
+
+    assert reason(prober, "database") == ("healthy", None)
+
+
+async def test_a_database_that_is_slow_because_the_pool_is_empty_says_so(outside: Outside) -> None:
+    prober = outside.prober()
+    outside.pool = PoolState(size=20, free=0, max=20, waiting=3)
+    outside.errors["database"] = TimeoutError()
+
+    await outside.look(prober, times=2)
+
+    assert reason(prober, "database") == ("unhealthy", "pool_exhausted")
+
+
+async def test_a_full_queue_for_the_pool_says_so(outside: Outside) -> None:
+    prober = outside.prober()
+    outside.errors["database"] = StoreBusy(retry_after_s=1)
+
+    await outside.look(prober, times=2)
+
+    assert reason(prober, "database") == ("unhealthy", "pool_exhausted")
+
+
+# --- signals and orders ---------------------------------------------------------------------------
+
+
+async def test_a_signals_age_grows_without_a_new_look(outside: Outside) -> None:
+    outside.rows = some_activity(last_signal_at=T0 - timedelta(seconds=3590))
+    prober = outside.prober()
+    await prober.probe()
+    before = reason(prober, "recent_signal")
+
+    outside.clock.pass_time(11)
+
+    assert before == ("healthy", None)
+    part = prober.body()["components"]["recent_signal"]
+    assert (part["status"], part["reason"]) == ("warning", "signal_older_than_1h")
+    assert part["age_seconds"] == 3601
+
+
+async def test_the_hour_without_a_signal_counts_from_the_start(outside: Outside) -> None:
+    outside.rows = some_activity(last_signal_at=None)
+    prober = outside.prober(started_at=T0 - timedelta(hours=1))
+
+    await prober.probe()
+
+    assert reason(prober, "recent_signal") == ("warning", "no_signal_yet")
+
+
+async def test_unknown_orders_are_counted(outside: Outside) -> None:
+    outside.rows = some_activity(
+        last_order_status=OrderStatus.UNKNOWN,
+        unknown_orders=2,
+        oldest_unknown_at=T0 - timedelta(minutes=10),
+    )
+    prober = outside.prober()
+    await prober.probe()
+
+    part = prober.body()["components"]["recent_order"]
+    assert (part["status"], part["unknown_orders"]) == ("unhealthy", 2)
+    assert prober.body()["status"] == "degraded"
+
+
+async def test_what_cannot_be_read_is_a_warning_with_the_last_known_facts(
+    outside: Outside,
+) -> None:
+    prober = outside.prober()
+    await prober.probe()
+    outside.errors["activity"] = StoreDown()
+
+    await outside.look(prober, times=2)
+
+    part = prober.body()["components"]["recent_order"]
+    assert (part["status"], part["reason"]) == ("warning", "connection_refused")
+    assert part["last_at"] == "2026-01-24T09:00:00.000Z"
+
+
+async def test_bad_news_that_is_known_is_not_hidden_by_failing_to_read_more(
+    outside: Outside,
+) -> None:
+    outside.rows = some_activity(last_order_status=OrderStatus.FAILED)
+    prober = outside.prober()
+    await prober.probe()
+    outside.errors["activity"] = StoreDown()
+
+    await outside.look(prober, times=2)
+
+    assert reason(prober, "recent_order") == ("warning", "last_order_failed")
+
+
+async def test_the_trading_state_stays_as_last_read(outside: Outside) -> None:
+    outside.trade = {"state": "HALTED", "reason": "daily_loss", "since": None}
+    prober = outside.prober()
+    await prober.probe()
+    outside.errors["trading"] = StoreDown()
+
+    await outside.look(prober, times=2)
+
+    assert prober.body()["trading"]["state"] == "HALTED"
+
+
+# --- real calls ---------------------------------------------------------------------------------
+
+
+async def test_a_real_answer_saves_a_question(outside: Outside) -> None:
+    prober = outside.prober()
+    await prober.probe()
+    outside.asked.clear()
+
+    outside.clock.pass_time(14)
+    prober.heard_from("upbit_api")
+    outside.clock.pass_time(14)
+    await prober.probe()
+
+    assert "upbit_api" not in outside.asked
+    assert reason(prober, "upbit_api") == ("healthy", None)
+
+
+async def test_real_failures_count(outside: Outside) -> None:
+    prober = outside.prober()
+    await prober.probe()
+
+    prober.heard_from("upbit_api", error=ExchangeUnavailable(code="timeout"))
+    prober.heard_from("upbit_api", error=ExchangeUnavailable(code="timeout"))
+
+    assert reason(prober, "upbit_api") == ("unhealthy", "timeout")
+
+
+async def test_only_a_real_answer_tells_that_the_quota_is_back(outside: Outside) -> None:
+    prober = outside.prober()
+    await prober.probe()
+    prober.heard_from("gemini_api", error=ModelRefused(code="quota_exhausted"))
+
+    await outside.look(prober, times=2)
+    asked_for_its_name = reason(prober, "gemini_api")
+    prober.heard_from("gemini_api")
+
+    assert asked_for_its_name == ("unhealthy", "quota_exhausted")
+    assert reason(prober, "gemini_api") == ("healthy", None)
+
+
+async def test_other_real_failures_are_healed_by_a_question(outside: Outside) -> None:
+    prober = outside.prober()
+    prober.heard_from("gemini_api", error=ModelUnavailable(code="timeout"))
+    prober.heard_from("gemini_api", error=ModelUnavailable(code="timeout"))
+
+    await outside.look(prober)
+
+    assert reason(prober, "gemini_api") == ("healthy", None)
+
+
+# --- ready, and what is told ---------------------------------------------------------------------
+
+
+async def test_ready_needs_the_database_and_the_reconciliation_and_no_end(
+    outside: Outside,
+) -> None:
+    prober = outside.prober()
+    answers = [prober.is_ready()]
+    prober.mark_reconciled()
+    answers.append(prober.is_ready())
+    await prober.probe()
+    answers.append(prober.is_ready())
+    prober.mark_draining()
+    answers.append(prober.is_ready())
+
+    assert answers == [False, False, True, False]
+
+
+async def test_ready_ends_with_the_database_and_comes_back_with_it(outside: Outside) -> None:
+    prober = outside.prober()
+    prober.mark_reconciled()
+    outside.errors["database"] = StoreDown()
+    await outside.look(prober, times=2)
+    down = prober.is_ready()
+
+    outside.errors.clear()
+    await outside.look(prober)
+
+    assert not down
+    assert prober.is_ready()
+
+
+async def test_an_outage_of_upbit_and_gemini_leaves_it_ready(outside: Outside) -> None:
+    prober = outside.prober()
+    prober.mark_reconciled()
+    outside.errors = {"upbit_api": OSError(), "gemini_api": OSError()}
+
+    await outside.look(prober, times=2)
+
+    assert prober.is_ready()
+    assert prober.body()["status"] == "degraded"
+
+
+async def test_the_end_leaves_no_question_behind(outside: Outside) -> None:
+    prober = outside.prober(patience_s=0.001)
+    outside.hanging["gemini_api"] = asyncio.Event()
+    await prober.probe()
+    before = len(outside.asked)
+
+    prober.mark_draining()
+    await outside.look(prober)
+
+    assert len(outside.asked) == before
+    assert not [t for t in asyncio.all_tasks() if "Watch" in repr(t.get_coro())]
+
+
+async def test_a_change_of_status_is_told_once(outside: Outside, logs: Logs) -> None:
+    prober = outside.prober()
+    await outside.look(prober, times=3)
+    outside.errors["database"] = StoreDown(SECRET_TEXT)
+    await outside.look(prober, times=5)
+    outside.errors.clear()
+    await outside.look(prober, times=3)
+
+    told = [
+        (line["level"], line["component"], line["status"], line["reason"]) for line in logs.lines
+    ]
+    assert told == [
+        ("ERROR", "database", "unhealthy", "connection_refused"),
+        ("INFO", "database", "healthy", None),
+    ]
+    assert {line["event"] for line in logs.lines} == {"app"}

@@ -1,0 +1,186 @@
+"""Ticks, limits, faults and the journal's small print."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from service.domain.errors import ConfigError, InvalidRequest
+from service.sandbox.book import book_at
+from service.sandbox.errors import Refused
+from service.sandbox.faults import Fault, Faults
+from service.sandbox.journal import Horizon, open_journal
+from service.sandbox.limits import Limiter, group_of
+from service.sandbox.model import camel, shaped
+from service.sandbox.oracle import opinion_on
+from service.sandbox.tape import Print
+from service.sandbox.ticks import UNITS, on_tick, tick_size, tick_units
+from service.sandbox.wire import text
+from tests.unit.sandbox.makers import KRW_BTC
+
+T0 = datetime(2026, 1, 24, 9, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("price", "tick"),
+    [
+        ("140000000", "1000"),
+        ("2000000", "1000"),
+        ("1999000", "1000"),
+        ("999500", "500"),
+        ("499900", "100"),
+        ("99950", "50"),
+        ("49990", "10"),
+        ("9995", "5"),
+        ("4999", "1"),
+        ("100", "1"),
+        ("99.9", "0.1"),
+        ("9.99", "0.01"),
+        ("0.999", "0.001"),
+        ("0.00000001", "0.00000001"),
+    ],
+)
+def test_the_tick_table_is_that_of_2025_07_31(price: str, tick: str) -> None:
+    assert tick_size(Decimal(price)) == Decimal(tick)
+    assert on_tick(Decimal(price))
+    assert not on_tick(Decimal(price) + Decimal(tick) / 2)
+
+
+@pytest.mark.parametrize("price", [10_000, 100_000, 2_000_000, 100, 1])
+def test_the_book_keeps_its_ticks_across_the_edge_of_a_band(price: int) -> None:
+    for step in range(20):
+        asks, bids = book_at(7, KRW_BTC, Print(step, price * UNITS, UNITS))
+
+        assert asks[0].price > bids[0].price
+        assert all(level.price % tick_units(level.price) == 0 for level in [*asks, *bids])
+        assert all(level.size > 0 for level in [*asks, *bids])
+
+
+def test_amounts_are_written_in_full() -> None:
+    written = [text(Decimal(x)) for x in ("1E+2", "0E-20", "1.50", "1E-8", "100", "-0.10")]
+
+    assert written == ["100", "0", "1.5", "0.00000001", "100", "-0.1"]
+
+
+def test_the_limit_of_a_group_is_told_and_enforced() -> None:
+    now = [100.0]
+    limiter = Limiter(monotonic=lambda: now[0], is_enforced=True)
+
+    left = [limiter.count("order") for _ in range(12)]
+    limiter.check("order")
+    limiter.count("order")
+
+    assert (left[0], left[-1]) == (11, 0)
+    with pytest.raises(Refused) as refused:
+        limiter.check("order")
+    assert refused.value.status == 429
+    now[0] += 1
+    assert limiter.count("order") == 11
+
+
+def test_a_path_belongs_to_its_group() -> None:
+    assert group_of("POST", "/v1/orders") == "order"
+    assert group_of("GET", "/v1/orders/open") == "default"
+    assert group_of("DELETE", "/v1/order") == "default"
+    assert group_of("GET", "/v1/candles/minutes/1") == "candle"
+    assert group_of("GET", "/v1/orderbook/instruments") == "orderbook"
+
+
+def test_a_fault_strikes_every_nth_time_and_only_so_often() -> None:
+    faults = Faults()
+    faults.add(Fault(method="POST", path="/v1/orders", status=503, every_nth=2, times=2))
+
+    struck = [faults.due("POST", "/v1/orders") is not None for _ in range(8)]
+
+    assert struck == [False, True, False, True, False, False, False, False]
+    assert faults.due("GET", "/v1/orders") is None
+    assert faults.due("POST", "/v1/orders/test") is None
+
+
+def test_a_plan_that_is_not_understood_is_refused_whole() -> None:
+    faults = Faults()
+
+    for body in (b"", b"{}", b'[{"status": 503}, {"stat": 1}]', b'[{"status": "500"}]'):
+        with pytest.raises(InvalidRequest):
+            faults.add_json(body)
+
+    assert faults.plan() == []
+
+
+def test_snake_case_is_read_as_camel_case_except_for_the_schema_s_own_names() -> None:
+    body = {"response_schema": {"properties": {"my_field": {"max_length": 5}}}}
+
+    assert camel(body) == {"responseSchema": {"properties": {"my_field": {"maxLength": 5}}}}
+
+
+def test_an_answer_has_the_schema_s_fields_in_the_schema_s_order() -> None:
+    schema = {
+        "properties": {
+            "action": {"type": "STRING"},
+            "why_not": {"type": "STRING"},
+            "reasoning": {"type": "STRING"},
+            "mood": {"type": "STRING", "enum": ["CALM", "WILD"]},
+        },
+        "propertyOrdering": ["reasoning", "action", "mood", "why_not"],
+    }
+
+    body = shaped(opinion_on(""), schema)
+
+    assert list(body) == ["reasoning", "action", "mood", "why_not"]
+    assert (body["action"], body["mood"], body["why_not"]) == ("HOLD", "CALM", "")
+
+
+def test_a_torn_last_line_is_dropped_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "exchange.jsonl"
+    file.write_bytes(b'{"sandbox":1}\n{"at":"x"}\n{"orders":[{"uu')
+
+    with open_journal(tmp_path) as (journal, records):
+        journal.compact([{"sandbox": 1}])
+        journal.append({"at": "y"})
+
+    assert records == [{"sandbox": 1}, {"at": "x"}]
+    assert file.read_text() == '{"sandbox":1}\n{"at":"y"}\n'
+    assert file.stat().st_mode & 0o077 == 0
+
+    file.write_bytes(b'{"sandbox":1}\n{"orders":[{"uu\n{"at":"y"}\n')
+    with pytest.raises(ConfigError, match="line 2 is damaged"), open_journal(tmp_path):
+        pass
+
+
+def test_a_foreign_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "exchange.jsonl").write_text('{"sandbox":99}\n')
+
+    with pytest.raises(ConfigError, match="no sandbox journal"), open_journal(tmp_path):
+        pass
+
+
+def test_two_processes_may_not_share_a_journal(tmp_path: Path) -> None:
+    with (
+        open_journal(tmp_path),
+        pytest.raises(ConfigError, match="another sandbox uses"),
+        open_journal(tmp_path),
+    ):
+        pass
+
+
+def test_a_state_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(ConfigError, match="name a directory"), open_journal(tmp_path / "file"):
+        pass
+
+
+def test_instants_are_promised_ahead_and_not_at_every_look() -> None:
+    lines: list[object] = []
+
+    class Lines:
+        def append(self, record: object) -> None:
+            lines.append(record)
+
+    horizon = Horizon(Lines(), lead=timedelta(seconds=10))
+    for seconds in (0, 5, 9, 10, 11):
+        horizon.seen(T0 + timedelta(seconds=seconds))
+
+    promised = [(T0 + timedelta(seconds=s)).isoformat() for s in (10, 20)]
+    assert lines == [{"until": instant} for instant in promised]

@@ -1,0 +1,169 @@
+"""The documents name what there is: a variable, a command or a decision without its words fails."""
+
+import re
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from service import __version__, cli
+from service.config import Config, variable
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+VARIABLES = sorted(variable(field) for field in Config.model_fields)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def text(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def headings(path: str) -> list[str]:
+    """Return the code words that stand as headings in `path`."""
+    return re.findall(r"^### `([^`]+)`$", text(path), flags=re.MULTILINE)
+
+
+def commands() -> list[str]:
+    """Return every command as it is typed, groups included."""
+    root = typer.main.get_command(cli.app)
+    found = []
+    todo = [("trader", root)]
+    while todo:
+        typed, command = todo.pop()
+        for name, inner in getattr(command, "commands", {}).items():
+            found.append(f"{typed} {name}")
+            todo.append((f"{typed} {name}", inner))
+    return sorted(found)
+
+
+def section(path: str, heading: str) -> str:
+    return text(path).partition(f"### `{heading}`\n")[2].partition("\n##")[0]
+
+
+# --- configuration and commands ------------------------------------------------------------------
+
+
+def test_every_variable_has_its_heading_once_and_no_other_thing_has() -> None:
+    assert sorted(headings("docs/configuration.md")) == VARIABLES
+
+
+@pytest.mark.parametrize("field", Config.model_fields)
+def test_a_variables_section_says_its_default_or_that_there_is_none(field: str) -> None:
+    default = Config.model_fields[field].default
+    words = section("docs/configuration.md", variable(field))
+
+    if default is None:
+        assert re.search(r"default (none|Upbit's own|Google's own)", words)
+    else:
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        assert re.search(rf"default `(\./)?{re.escape(shown)}`", words)
+
+
+def test_every_command_has_its_heading_once_and_no_other_thing_has() -> None:
+    assert sorted(headings("docs/cli.md")) == commands()
+
+
+@pytest.mark.parametrize("name", ["run", "sandbox", "healthcheck"])
+def test_a_commands_section_names_its_options(name: str) -> None:
+    root = typer.main.get_command(cli.app)
+    command = root.commands[name]  # type: ignore[attr-defined]  # it is a group
+    words = section("docs/cli.md", f"trader {name}")
+
+    for parameter in command.params:
+        for option in parameter.opts:
+            assert option == "--help" or option in words
+
+
+# --- decisions, changes, the README ---------------------------------------------------------------
+
+
+def test_every_decision_is_listed_under_its_own_title() -> None:
+    listed = re.findall(r"\[(\d{4})\]\((\S+)\) \| (.+) \|", text("docs/decisions/README.md"))
+    files = sorted(path.name for path in (DOCS / "decisions").glob("[0-9]*.md"))
+
+    assert [name for _, name, _ in listed] == files
+    for number, name, title in listed:
+        assert text(f"docs/decisions/{name}").startswith(f"# {number} {title}\n")
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    numbers = sorted(int(path.name[:4]) for path in (DOCS / "decisions").glob("[0-9]*.md"))
+
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("part", ["## Context", "## Decision", "## Consequences"])
+def test_every_decision_has_its_three_parts(part: str) -> None:
+    for path in (DOCS / "decisions").glob("[0-9]*.md"):
+        assert f"\n{part}\n" in path.read_text(encoding="utf-8"), path.name
+
+
+def test_every_decision_that_the_code_names_is_there() -> None:
+    sources = [*ROOT.glob("service/**/*.py"), *ROOT.glob("migrations/*.sql")]
+    named = {
+        number
+        for path in sources
+        for number in re.findall(r"ADR (\d{4})", path.read_text(encoding="utf-8"))
+    }
+
+    assert named <= {path.name[:4] for path in (DOCS / "decisions").glob("[0-9]*.md")}
+
+
+def test_the_changelog_has_this_version() -> None:
+    assert re.search(rf"^## \[{re.escape(__version__)}\] - ", text("CHANGELOG.md"), re.MULTILINE)
+    assert "\n## [Unreleased]\n" in text("CHANGELOG.md")
+
+
+def test_the_readme_says_how_to_run_and_to_test_in_both_halves() -> None:
+    english, _, korean = text("README.md").partition("\n# 한국어\n")
+
+    for half in (english, korean):
+        assert "make run" in half
+        assert "make test" in half
+        assert "docker run --init" in half
+        assert "trader settings set trading_enabled true" in half
+
+
+def test_both_halves_of_the_readme_have_the_same_parts() -> None:
+    english, _, korean = text("README.md").partition("\n# 한국어\n")
+
+    def shape(half: str) -> list[int]:
+        return [half.count(mark) for mark in ("\n## ", "\n### ", "\n```", "\n| ", "](")]
+
+    assert shape(english) == shape(korean)
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(
+        str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
+    ),
+)
+def test_every_link_between_documents_leads_somewhere(path: str) -> None:
+    for target in LINK.findall(text(path)):
+        assert ((ROOT / path).parent / target).exists(), target
+
+
+# --- the package ----------------------------------------------------------------------------------
+
+
+def test_the_package_list_is_whole() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "service").rglob("__init__.py")
+    }
+
+    assert set(setup["options"]["packages"].split()) == found | {"service.migrations"}
+
+
+def test_the_image_takes_nothing_that_is_not_named() -> None:
+    lines = [line for line in text(".dockerignore").splitlines() if line and line[0] != "#"]
+
+    assert lines[0] == "*"
+    for line in lines[1:]:
+        assert line[0] == "!" or line == "**/__pycache__"
+        assert line[0] != "!" or (ROOT / line[1:]).exists()

@@ -1,0 +1,63 @@
+"""The web room on its fakes, served on loopback."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from loguru import logger
+
+from tests.unit.web.world import Client, Serve, World
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+
+class AsInProduction(TestServer):
+    """A hang-up does not cancel the handler, and aiohttp writes no access log."""
+
+    async def _make_runner(self, **options: Any) -> web.BaseRunner:
+        ours = {"handler_cancellation": False, "access_log": None}
+        return await super()._make_runner(**options | ours)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Start the web room on a world's fakes; closed after the test."""
+    clients: list[Client] = []
+
+    async def start(world: World) -> Client:
+        client: Client = TestClient(AsInProduction(world.app()))
+        await client.start_server()
+        clients.append(client)
+        return client
+
+    yield start
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    """What is logged during the test: message, level, exception and the bound fields, flat."""
+    heard: list[dict[str, Any]] = []
+
+    def hear(message: "Message") -> None:
+        record = message.record
+        fields = {"message": record["message"], "level": record["level"].name}
+        heard.append(record["extra"] | fields | {"exception": record["exception"]})
+
+    number = logger.add(hear, level="DEBUG", format="{message}")
+    yield heard
+    logger.remove(number)
+
+
+@pytest.fixture
+async def client(world: World, serve: Serve) -> Client:
+    return await serve(world)

@@ -1,0 +1,143 @@
+"""Bodies: small, in time, JSON, or a clear refusal."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from loguru import logger
+
+from tests.unit.web.world import Client, Serve, World
+
+URL = "/api/v1/config"
+AS_JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{",
+        b"{'a': 1}",
+        b'{"min_confidence": NaN}',
+        b'{"min_confidence": Infinity}',
+        b'{"min_confidence": 1e999}',
+        b'\xef\xbb\xbf{"a": 1}',
+        b'{"a": "\xff"}',
+        b'{"ai_model": "\\ud800"}',
+        b'{"ai_model": "a\\u0000b"}',
+        b"[" * 60_000,  # json.loads would answer with RecursionError
+        b'{"a":' * 10_000,
+        b"[1]",
+        b'"text"',
+        b"null",
+        b"1",
+    ],
+)
+async def test_what_is_no_json_object_is_refused(client: Client, world: World, raw: bytes) -> None:
+    answer = await client.patch(URL, data=raw, headers=AS_JSON)
+
+    body = await answer.json()
+    assert answer.status == 400
+    assert body["type"].endswith(":invalid-request")
+    assert body["detail"]
+    assert world.setting_rows.history == []
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+async def test_a_body_that_a_form_could_send_is_refused(
+    client: Client, world: World, content_type: str
+) -> None:
+    raw = b'{"trading_enabled": true}'
+
+    answer = await client.patch(URL, data=raw, headers={"Content-Type": content_type})
+
+    assert answer.status == 415
+    assert (await answer.json())["type"].endswith(":not-json")
+    assert world.setting_rows.history == []
+
+
+async def test_a_charset_beside_the_type_is_fine(client: Client) -> None:
+    answer = await client.patch(
+        URL,
+        data=b'{"trading_enabled": true}',
+        headers={"Content-Type": "Application/JSON; charset=utf-8"},
+    )
+
+    assert answer.status == 200
+
+
+async def test_a_body_over_the_bound_is_refused(client: Client) -> None:
+    answer = await client.patch(URL, data=b'"' + b"a" * 70_000 + b'"', headers=AS_JSON)
+
+    assert answer.status == 413
+    assert (await answer.json())["type"].endswith(":body-too-large")
+
+
+async def test_a_body_that_grows_over_the_bound_on_the_way_is_refused(client: Client) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(80):
+            yield b"a" * 1000
+
+    answer = await client.patch(URL, data=pieces(), headers=AS_JSON)
+
+    assert answer.status == 413
+    assert (await answer.json())["type"].endswith(":body-too-large")
+
+
+async def test_a_compressed_body_counts_as_what_it_becomes(client: Client) -> None:
+    bomb = gzip.compress(b" " * 5_000_000)
+
+    answer = await client.patch(URL, data=bomb, headers=AS_JSON | {"Content-Encoding": "gzip"})
+
+    assert answer.status == 413
+
+
+async def test_a_body_that_is_not_compressed_as_it_says_is_refused(client: Client) -> None:
+    answer = await client.patch(
+        URL, data=b'{"a": 1}', headers=AS_JSON | {"Content-Encoding": "gzip"}
+    )
+
+    assert answer.status == 400
+
+
+async def test_a_body_that_does_not_arrive_in_time_is_given_up(world: World, serve: Serve) -> None:
+    world.body_within_s = 0.05
+    client = await serve(world)
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    writer.write(
+        b"PATCH /api/v1/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b'Content-Length: 100\r\n\r\n{"half":'
+    )
+
+    async with asyncio.timeout(10):
+        status = await reader.readline()
+        rest = await reader.readuntil(b"\r\n\r\n")
+
+    assert status == b"HTTP/1.1 408 Request Timeout\r\n"
+    assert b"application/problem+json" in rest
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_caller_who_hangs_up_in_the_middle_is_no_bug_of_ours(
+    client: Client, lines: list[dict[str, Any]]
+) -> None:
+    heard = asyncio.Event()
+    number = logger.add(lambda _: heard.set(), level="INFO", format="{message}")
+    _, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    writer.write(
+        b"PATCH /api/v1/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b'Content-Length: 100\r\n\r\n{"half":'
+    )
+    await writer.drain()
+
+    writer.close()
+    await writer.wait_closed()
+    async with asyncio.timeout(10):
+        await heard.wait()
+    logger.remove(number)
+
+    assert [(line["message"], line.get("status")) for line in lines] == [("request", 400)]

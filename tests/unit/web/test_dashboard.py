@@ -1,0 +1,99 @@
+"""The one body the page asks for, and the page itself."""
+
+import re
+from decimal import Decimal
+
+import pytest
+
+from service.domain.errors import StoreDown
+from service.web.pages import FILES
+from tests.builders import a_fill, an_intent, an_order
+from tests.unit.web.world import Client, World
+
+URL = "/api/v1/dashboard/summary"
+
+
+async def test_the_summary_holds_all_that_the_page_shows(client: Client, world: World) -> None:
+    world.lists.add_ticker(price="110000000")
+    world.orders.hold(an_order(intent=an_intent(funds=Decimal(100_000))), a_fill())
+    for n in range(1, 8):
+        world.lists.add_signal(n=n)
+        world.lists.add_order(n=n)
+
+    body = await (await client.get(URL)).json()
+
+    assert (body["mode"], body["role"], body["time"]) == (
+        "sandbox",
+        "admin",
+        "2026-01-24T09:00:00.000Z",
+    )
+    assert body["health"]["status"] == "healthy"
+    assert set(body["health"]["components"]) >= {"database", "upbit_api", "gemini_api"}
+    assert body["trading"]["state"] == "ACTIVE"
+    assert [row["price"] for row in body["prices"]] == ["110000000"]
+    assert [p["unrealised_pnl"] for p in body["positions"]] == ["10000", None]
+    assert [row["id"] for row in body["signals"]] == [7, 6, 5, 4, 3]
+    assert [row["id"] for row in body["orders"]] == [7, 6, 5, 4, 3]
+
+
+async def test_the_summary_of_an_empty_database_is_whole(client: Client) -> None:
+    body = await (await client.get(URL)).json()
+
+    assert (body["prices"], body["signals"], body["orders"]) == ([], [], [])
+    assert [p["volume"] for p in body["positions"]] == ["0", "0"]
+
+
+async def test_the_summary_without_the_database_is_a_503(client: Client, world: World) -> None:
+    world.lists.fail = StoreDown("PostgreSQL cannot be reached")
+
+    answer = await client.get(URL)
+
+    assert answer.status == 503
+
+
+async def test_pool_and_cache_are_shown(client: Client) -> None:
+    pool = await (await client.get("/api/v1/metrics/pool")).json()
+    cache = await (await client.get("/api/v1/metrics/cache")).json()
+
+    assert pool == {"size": 10, "free": 9, "max": 20, "waiting": 0}
+    assert cache.keys() >= {"hits", "misses", "hit_ratio", "invalidations"}
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("path", "name", "kind"), FILES)
+async def test_a_file_of_the_page_is_served_and_known_again(
+    client: Client, path: str, name: str, kind: str
+) -> None:
+    first = await client.get(path)
+    again = await client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    other = await client.get(path, headers={"If-None-Match": '"other"'})
+
+    assert (first.status, first.content_type) == (200, kind)
+    assert (again.status, await again.read()) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert other.status == 200
+    assert first.headers["Cache-Control"] == "no-cache"
+
+
+async def test_the_page_has_nothing_that_its_own_policy_forbids(client: Client) -> None:
+    page = await (await client.get("/")).text()
+
+    assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", page)
+    assert not re.search(r"(?:src|href)=\"(?!/)", page)
+
+
+async def test_the_script_writes_foreign_text_as_text_only(client: Client) -> None:
+    script = await (await client.get("/page.js")).text()
+
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
+
+
+@pytest.mark.parametrize(
+    "path", ["/index.html", "/page/../keys.py", "/..%2fkeys.py", "/page/", "/keys.py"]
+)
+async def test_no_other_file_is_served(client: Client, path: str) -> None:
+    answer = await client.get(path)
+
+    assert answer.status == 404

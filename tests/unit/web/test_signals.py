@@ -1,0 +1,125 @@
+"""Signals over HTTP, and asking for one."""
+
+import pytest
+
+from service.domain.errors import ModelUnavailable, StoreBusy, TooSoon
+from service.domain.markets import Market
+from tests.builders import KRW_BTC
+from tests.unit.web.world import Client, World
+
+URL = "/api/v1/signals"
+
+
+async def test_signals_can_be_filtered_by_market_and_action(client: Client, world: World) -> None:
+    world.lists.add_signal(market="KRW-BTC", action="BUY", n=1)
+    world.lists.add_signal(market="KRW-BTC", action="HOLD", n=2)
+    world.lists.add_signal(market="KRW-ETH", action="BUY", n=3)
+
+    answer = await client.get(URL, params={"market": "KRW-BTC", "action": "BUY"})
+
+    assert [row["id"] for row in (await answer.json())["items"]] == [1]
+
+
+async def test_a_wrong_action_is_answered_with_the_right_ones(client: Client) -> None:
+    answer = await client.get(URL, params={"action": "buy"})
+
+    assert answer.status == 400
+    assert (await answer.json())["detail"] == "action is one of BUY, SELL, HOLD"
+
+
+async def test_the_latest_signal_of_every_market(client: Client, world: World) -> None:
+    world.lists.add_signal(market="KRW-BTC", n=1)
+    world.lists.add_signal(market="KRW-BTC", n=2)
+    world.lists.add_signal(market="KRW-ETH", n=3)
+
+    body = await (await client.get(f"{URL}/latest")).json()
+
+    assert [row["id"] for row in body["items"]] == [2, 3]
+
+
+async def test_one_signal_by_its_id(client: Client, world: World) -> None:
+    world.lists.add_signal(n=5)
+
+    answer = await client.get(f"{URL}/5")
+
+    assert (await answer.json())["id"] == 5
+
+
+@pytest.mark.parametrize(
+    "signal_id", ["6", "abc", "-1", "0", "1.0", "٣", "9" * 19, "9" * 5000, "%00", "1%2F2"]
+)
+async def test_what_is_no_signal_is_not_found(client: Client, signal_id: str) -> None:
+    answer = await client.get(f"{URL}/{signal_id}")
+
+    assert answer.status == 404
+    assert (await answer.json())["type"].endswith(":not-found")
+
+
+async def test_generating_answers_with_the_stored_signal(client: Client, world: World) -> None:
+    answer = await client.post(f"{URL}/generate", json={"market": "KRW-ETH"})
+
+    assert answer.status == 201
+    assert answer.headers["Location"] == f"{URL}/77"
+    assert (await answer.json())["market"] == "KRW-ETH"
+    assert world.asked == [Market("KRW", "ETH")]
+
+
+async def test_generating_without_a_body_asks_about_the_first_market(
+    client: Client, world: World
+) -> None:
+    answer = await client.post(f"{URL}/generate")
+
+    assert answer.status == 201
+    assert world.asked == [KRW_BTC]
+
+
+async def test_generating_is_audited_before_the_model_is_asked(
+    client: Client, world: World
+) -> None:
+    world.refusal = ModelUnavailable("the model did not answer")
+
+    answer = await client.post(f"{URL}/generate")
+
+    assert answer.status == 503
+    assert world.audit.rows == [
+        {
+            "actor": "admin@127.0.0.1",
+            "action": "signal.generate",
+            "subject": "KRW-BTC",
+            "request_id": "r-1",
+        }
+    ]
+
+
+async def test_nothing_is_asked_when_the_audit_row_cannot_be_written(
+    client: Client, world: World
+) -> None:
+    world.audit.fail = StoreBusy("every connection is taken", retry_after_s=1)
+
+    answer = await client.post(f"{URL}/generate")
+
+    assert answer.status == 503
+    assert world.asked == []
+
+
+async def test_the_cooldown_says_when_to_come_back(client: Client, world: World) -> None:
+    world.refusal = TooSoon("KRW-BTC had a signal a minute ago", retry_after_s=239.2)
+
+    answer = await client.post(f"{URL}/generate")
+
+    assert answer.status == 429
+    assert answer.headers["Retry-After"] == "240"
+    assert (await answer.json())["type"].endswith(":too-soon")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"market": "KRW-DOGE"}, 404), ({"market": 3}, 400), ({"markets": "KRW-BTC"}, 400)],
+)
+async def test_a_wrong_market_to_generate_for_is_refused(
+    client: Client, world: World, body: object, status: int
+) -> None:
+    answer = await client.post(f"{URL}/generate", json=body)
+
+    assert answer.status == status
+    assert world.asked == []

@@ -1,0 +1,127 @@
+"""The whole web room on fakes, over a loopback socket."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from service.config import Config
+from service.domain.markets import Market
+from service.domain.signals import Signal
+from service.ports import JSON, JobState, PoolState
+from service.settings.settings import Settings
+from service.web import keys
+from service.web.body import MAX_BODY
+from service.web.routes import setup
+from tests.builders import a_signal
+from tests.fakes.clock import FakeClock
+from tests.fakes.exchange import FakeExchange
+from tests.fakes.health import FakeHealth
+from tests.fakes.lists import FakeLists
+from tests.fakes.orders import FakeOrders
+from tests.fakes.setting_rows import FakeSettingRows
+
+Client = TestClient[web.Request, web.Application]
+Serve = Callable[["World"], Awaitable[Client]]
+
+
+class FakeAudit:
+    """Satisfies ports.Audit."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.fail: BaseException | None = None
+
+    async def add(
+        self,
+        *,
+        actor: str,
+        action: str,
+        subject: str,
+        detail: Mapping[str, JSON],
+        request_id: str | None,
+        at: datetime,
+    ) -> None:
+        if self.fail is not None:
+            raise self.fail
+        self.rows.append(
+            {"actor": actor, "action": action, "subject": subject, "request_id": request_id}
+        )
+
+
+class FakeDatabase:
+    """Satisfies ports.Database."""
+
+    async def ping(self) -> None:
+        return
+
+    def state(self) -> PoolState:
+        return PoolState(size=10, free=9, max=20, waiting=0)
+
+
+class FakeJobs:
+    """Satisfies ports.Jobs."""
+
+    def __init__(self) -> None:
+        self.jobs: list[JobState] = []
+
+    def states(self) -> list[JobState]:
+        return self.jobs
+
+
+def a_config(**overrides: Any) -> Config:
+    values = {"markets": (Market("KRW", "BTC"), Market("KRW", "ETH"))} | overrides
+    return Config(_env_file=None, **values)
+
+
+@dataclass
+class World:
+    """Everything the web room asks, as fakes."""
+
+    config: Config = field(default_factory=a_config)
+    clock: FakeClock = field(default_factory=FakeClock)
+    health: FakeHealth = field(default_factory=FakeHealth)
+    lists: FakeLists = field(default_factory=FakeLists)
+    orders: FakeOrders = field(default_factory=FakeOrders)
+    exchange: FakeExchange = field(default_factory=FakeExchange)
+    setting_rows: FakeSettingRows = field(
+        default_factory=lambda: FakeSettingRows({"markets": ["KRW-BTC", "KRW-ETH"]})
+    )
+    audit: FakeAudit = field(default_factory=FakeAudit)
+    jobs: FakeJobs = field(default_factory=FakeJobs)
+    asked: list[Market] = field(default_factory=list)
+    refusal: BaseException | None = None  #: raised by generate and reconcile
+    body_within_s: float = 10.0
+
+    async def generate(self, market: Market) -> Signal:
+        if self.refusal is not None:
+            raise self.refusal
+        self.asked.append(market)
+        self.lists.add_signal(market=str(market), n=77)
+        return a_signal(id=77, market=market)
+
+    async def reconcile(self) -> int:
+        if self.refusal is not None:
+            raise self.refusal
+        return 3
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=MAX_BODY)
+        app[keys.CONFIG] = self.config
+        app[keys.CLOCK] = self.clock
+        app[keys.HEALTH] = self.health
+        app[keys.LISTS] = self.lists
+        app[keys.ORDERS] = self.orders
+        app[keys.EXCHANGE] = self.exchange
+        app[keys.SETTINGS] = Settings(self.setting_rows, self.clock)
+        app[keys.DATABASE] = FakeDatabase()
+        app[keys.JOBS] = self.jobs
+        app[keys.AUDIT] = self.audit
+        app[keys.GENERATE] = self.generate
+        app[keys.RECONCILE] = self.reconcile
+        app[keys.BODY_WITHIN_S] = self.body_within_s
+        setup(app, new_id=lambda: "r-1")
+        return app
