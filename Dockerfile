@@ -9,7 +9,7 @@
 # Paper and live mode refuse to start here without TRADER_PASSWORD as well.
 #
 # No Docker engine was at hand where this was written: its steps were run one by one in a clean
-# folder, as this user, with this health check; `docker build` itself was not.
+# folder, as an ordinary named account, with this health check; `docker build` itself was not.
 
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /src

@@ -41,6 +41,7 @@ class Upstream:
     access_key: str
     secret_key: str
     gemini_key: str
+    paced: bool  #: keep to Upbit's limits; a fast market is asked more often than they allow
 
 
 DSN = web.AppKey("dsn", str)

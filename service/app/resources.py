@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
 from typing import Final
 from uuid import uuid4
 
@@ -18,6 +20,7 @@ from service.app.keys import DSN, GATE, MODEL, SESSION, STORE, UPSTREAM, Store, 
 from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
 from service.domain.errors import BoundaryError, ConfigError, StartError
 from service.flows.leadership import LEASE_TTL_S
+from service.sandbox.clock import MarketClock
 from service.sandbox.options import SandboxOptions
 from service.sandbox.server import Sandbox, open_sandbox
 from service.settings.settings import Settings
@@ -94,12 +97,40 @@ async def market(app: web.Application) -> AsyncIterator[None]:
     if config.mode is Mode.SANDBOX and config.upbit_base_url is None:
         async with open_sandbox(sandbox_options(config)) as sandbox:
             app[CLOCK] = sandbox.clock
-            app[UPSTREAM] = _in_sandbox(sandbox)
+            app[UPSTREAM] = _in_sandbox(sandbox, paced=config.speed == 1)
             yield
     else:
-        app[CLOCK] = SystemClock()
-        app[UPSTREAM] = _outside(config)
+        app[CLOCK] = clock = await _clock_of(config)
+        is_fast = isinstance(clock, MarketClock) and clock.speed != 1
+        app[UPSTREAM] = _outside(config, paced=not is_fast)
         yield
+
+
+async def _clock_of(config: Config) -> SystemClock | MarketClock:
+    """Return the clock of somebody else's sandbox, which may run fast; real time otherwise.
+
+    Raises: StartError, for a market whose time no other process can follow.
+    """
+    if config.mode is not Mode.SANDBOX or config.upbit_base_url is None:
+        return SystemClock()
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session,
+            session.get(f"{config.upbit_base_url}/__sandbox__/clock") as answer,
+        ):
+            told = await answer.json()
+            origin, speed = datetime.fromisoformat(told["now"]), Decimal(told["speed"])
+    except (aiohttp.ClientError, TimeoutError, ValueError, ArithmeticError, KeyError, TypeError):
+        logger.bind(event="app").warning(
+            "the exchange in UPBIT_BASE_URL tells no time of its own, real time is assumed"
+        )
+        return SystemClock()
+    if speed == 0:
+        raise StartError(
+            "The sandbox in UPBIT_BASE_URL runs as fast as possible, and only a service in its own"
+            " process can keep up: start it with another --speed"
+        )
+    return MarketClock(origin=origin, speed=speed)
 
 
 def sandbox_options(config: Config, *, port: int = 0) -> SandboxOptions:
@@ -113,7 +144,7 @@ def sandbox_options(config: Config, *, port: int = 0) -> SandboxOptions:
     )
 
 
-def _in_sandbox(sandbox: Sandbox) -> Upstream:
+def _in_sandbox(sandbox: Sandbox, *, paced: bool) -> Upstream:
     return Upstream(
         quotation_url=sandbox.upbit_url,
         exchange_url=sandbox.upbit_url,
@@ -121,10 +152,11 @@ def _in_sandbox(sandbox: Sandbox) -> Upstream:
         access_key=sandbox.access_key,
         secret_key=sandbox.secret_key,
         gemini_key=sandbox.gemini_key,
+        paced=paced,
     )
 
 
-def _outside(config: Config) -> Upstream:
+def _outside(config: Config, *, paced: bool) -> Upstream:
     upbit = config.upbit_base_url or UPBIT_REST
     return Upstream(
         quotation_url=upbit,
@@ -133,6 +165,7 @@ def _outside(config: Config) -> Upstream:
         access_key=_revealed(config.upbit_access_key),
         secret_key=_revealed(config.upbit_secret_key),
         gemini_key=_revealed(config.gemini_api_key) or "sandbox",
+        paced=paced,
     )
 
 
@@ -151,8 +184,7 @@ async def exchange(app: web.Application) -> AsyncIterator[None]:
             exchange_url=upstream.exchange_url,
             access_key=upstream.access_key,
             secret_key=upstream.secret_key,
-            # A replayed market is asked more often in a real second than Upbit would allow.
-            paced=app[CONFIG].speed == 1,
+            paced=upstream.paced,
         )
         await _check_markets(upbit, app[CONFIG])
         app[SESSION] = session

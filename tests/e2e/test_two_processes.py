@@ -44,6 +44,21 @@ async def test_the_command_line_changes_a_running_services_settings(folder: Path
     assert changes["items"][0]["changed_by"].startswith("cli:")
 
 
+async def test_a_service_follows_the_clock_of_a_sandbox_that_runs_fast(folder: Path) -> None:
+    async with SandboxProgram(folder / "x", TRADER_SPEED="600") as sandbox:
+        await sandbox.ready()
+        async with Service(folder / "s", **sandbox.for_service()) as service:
+            await service.ready()
+            fills = await service.until(
+                "/api/v1/trading/fills", lambda page: {f["side"] for f in page["items"]} >= {"SELL"}
+            )
+
+    # A sale comes an hour after its buy: no test waits that long in real time.
+    sold, bought = fills["items"][0], fills["items"][-1]
+    assert sold["traded_at"] > bought["traded_at"]
+    assert [line for line in service.lines() if line["level"] in {"ERROR", "CRITICAL"}] == []
+
+
 async def test_only_one_of_two_processes_trades_and_the_other_takes_over(folder: Path) -> None:
     async with SandboxProgram(folder / "x") as sandbox:
         await sandbox.ready()
