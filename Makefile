@@ -1,24 +1,29 @@
 # Two commands for a fresh machine: `make run` and `make test`. Each sets up what it needs.
-# PYTHON chooses the interpreter (3.11 or newer), VENV where its packages go.
+# PYTHON chooses the interpreter (3.11 or newer), VENV where its packages go; the clients that
+# judge the sandbox go into VENV_CONFORMANCE, away from the service's own.
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
+VENV_CONFORMANCE ?= .venv-conformance
 BIN := $(VENV)/bin
 # The checkout itself needs no installation step to run: the entry point is `python -m service`.
 TRADER := $(BIN)/python -m service
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench check lock clean
+.PHONY: help run test slow lint types conformance bench check lock clean
 
 help: ## show these lines
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
 
 run: $(VENV)/.run ## start the service (sandbox unless TRADER_MODE says otherwise)
 	@exec $(TRADER) run
 
 test: $(VENV)/.dev lint types ## lint, types, tests with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+
+slow: $(VENV)/.dev ## the tests that have to wait real time, which CI runs too
+	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev ## style and format
 	$(BIN)/ruff check .
@@ -26,6 +31,11 @@ lint: $(VENV)/.dev ## style and format
 
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
+
+conformance: $(VENV)/.run $(VENV_CONFORMANCE)/.clients ## upbit-sdk, ccxt and pyupbit trade on the sandbox
+	@# `confcutdir`: the other tests' fixtures need the service's packages, which are not there.
+	SANDBOX_PYTHON=$(abspath $(BIN)/python) $(VENV_CONFORMANCE)/bin/python -m pytest \
+		--confcutdir=tests/conformance tests/conformance
 
 bench: $(VENV)/.dev ## measure; ratios within one run
 	$(BIN)/python -m benchmarks
@@ -40,17 +50,20 @@ lock: ## write requirements/*.lock anew (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header \
 		--no-emit-index-url --no-emit-find-links -c requirements/run.lock \
 		-o requirements/dev.lock setup.cfg requirements/build.in requirements/dev.in
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header \
+		--no-emit-index-url --no-emit-find-links --upgrade \
+		-o requirements/conformance.lock requirements/conformance.in
 
 clean: ## remove the environment and the caches; data in var/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV_CONFORMANCE) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A stamp is written last, so that an interrupted set-up is done again.
-$(VENV)/bin/python:
+$(VENV)/bin/python $(VENV_CONFORMANCE)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python" >&2; exit 1; }
-	@echo "Setting up $(VENV) with $(PYTHON) ..." >&2
-	@$(PYTHON) -m venv $(VENV) || { echo "The venv module failed; on Debian: apt install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(@D:/bin=) with $(PYTHON) ..." >&2
+	@$(PYTHON) -m venv $(@D:/bin=) || { echo "The venv module failed; on Debian: apt install python3-venv" >&2; exit 1; }
 
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+INSTALL = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
 $(VENV)/.run: requirements/run.lock setup.cfg | $(VENV)/bin/python
@@ -62,4 +75,9 @@ $(VENV)/.run: requirements/run.lock setup.cfg | $(VENV)/bin/python
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
 	@echo "Installing what the tests need (once) ..." >&2
 	@$(INSTALL) -r requirements/dev.lock
+	@touch $@
+
+$(VENV_CONFORMANCE)/.clients: requirements/conformance.lock | $(VENV_CONFORMANCE)/bin/python
+	@echo "Installing the clients that judge the sandbox (once) ..." >&2
+	@$(INSTALL) -r requirements/conformance.lock
 	@touch $@

@@ -12,22 +12,23 @@ from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
-LONGEST_WAIT_S: Final = 300.0  #: a server may say 3600; nobody here waits longer than this
+#: Told as it was asked: a shorter wait would disobey, and whoever waits gives up at its own limit.
+LONGEST_WAIT_S: Final = 86_400.0
 
 
-def retry_after_s(headers: Mapping[str, str], *, longest: float = LONGEST_WAIT_S) -> float | None:
-    """Return the seconds that `Retry-After` asks for, 0..longest, or None.
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that `Retry-After` asks for, at most a day, or None.
 
     An HTTP-date counts from the server's own `Date`, without which it says nothing: our clock
     may differ, and in the sandbox it runs faster. Source: RFC 9110 §10.2.3.
     """
     asked = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(asked):
-        return min(float(asked), longest)
+        return min(float(asked), LONGEST_WAIT_S)
     until, sent = _http_date(asked), _http_date(headers.get("Date", ""))
     if until is None or sent is None:
         return None
-    return min(max((until - sent).total_seconds(), 0.0), longest)
+    return min(max((until - sent).total_seconds(), 0.0), LONGEST_WAIT_S)
 
 
 def _http_date(text: str) -> datetime | None:

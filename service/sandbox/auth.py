@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -18,6 +19,7 @@ from service.sandbox.errors import refused
 
 _ALGORITHMS: Final = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 _NONCES_KEPT: Final = 100_000
+_HALF_PAIR: Final = re.compile(r"[\ud800-\udfff]")  #: JSON may name it, UTF-8 cannot write it
 
 
 class Guard:
@@ -115,12 +117,12 @@ def body_fields(body: str) -> dict[str, str | None]:
         raise refused("invalid_parameter", about="body") from exc
     if not isinstance(fields, dict):
         raise refused("invalid_parameter", about="body")
-    return {name: _scalar(value) for name, value in fields.items()}
+    return {str(_scalar(name)): _scalar(value) for name, value in fields.items()}
 
 
 def _scalar(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if value is None or isinstance(value, str):
+    if value is None or (isinstance(value, str) and not _HALF_PAIR.search(value)):
         return value
     raise refused("invalid_parameter", about="body")

@@ -12,7 +12,20 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from service.domain.errors import InvalidRequest
 
-ModelFault = Literal["rate_limited", "empty", "safety", "max_tokens", "prose", "nonsense"]
+ModelFault = Literal[
+    "rate_limited",  # 429 with a RetryInfo
+    "quota",  # 429 of an exhausted day
+    "empty",  # 200 without a body
+    "blocked",  # no candidate, the prompt is at fault
+    "safety",  # a candidate without content
+    "max_tokens",  # all spent on thoughts
+    "cut",  # half the JSON, paid all the same
+    "prose",
+    "fences",  # the JSON in a Markdown fence
+    "nonsense",  # JSON, but out of every range
+    "thought",  # well, behind a thought
+    "new_finish",  # a finish reason that no SDK knows
+]
 
 
 class Fault(BaseModel):

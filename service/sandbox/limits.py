@@ -16,6 +16,7 @@ LIMITS: Final = {
     "order": (12, 1),
     "order-test": (8, 1),
     "order-cancel-all": (1, 2),
+    "origin": (1, 10),
 }
 _QUOTATION: Final = (
     ("/v1/market/", "market"),
@@ -32,10 +33,11 @@ _WRITING: Final = {
 }
 
 
-def group_of(method: str, path: str) -> str:
+def group_of(method: str, path: str, *, has_origin: bool = False) -> str:
+    """Return whose limit a request counts for; a quotation for a web page has one of its own."""
     for prefix, group in _QUOTATION:
         if path.startswith(prefix):
-            return group
+            return "origin" if has_origin else group
     return _WRITING.get((method, path), "default")
 
 

@@ -49,7 +49,8 @@ async def upbit_wire(request: web.Request, handler: Handler) -> web.StreamRespon
     """Count the request and answer refusals as Upbit writes them."""
     if not _is_upbit(request):
         return await handler(request)
-    limiter, group = request.app[DESK].limiter, group_of(request.method, request.path)
+    limiter = request.app[DESK].limiter
+    group = group_of(request.method, request.path, has_origin="Origin" in request.headers)
     left = limiter.count(group)
     request[_REMAINING] = f"group={group}; min=1800; sec={left}"
     try:

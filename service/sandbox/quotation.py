@@ -13,7 +13,7 @@ from service.sandbox.desk import DESK
 from service.sandbox.errors import quotation_error
 from service.sandbox.quotes import Quotes, book_body, day_body, minute_body
 from service.sandbox.reply import reply
-from service.sandbox.tape import DAY_STEPS, MINUTE_STEPS, Bar, step_at
+from service.sandbox.tape import DAY_STEPS, EPOCH, MINUTE_STEPS, Bar, step_at
 from service.sandbox.ticks import decimal, tick_units
 from service.sandbox.wire import Body, text
 
@@ -131,13 +131,15 @@ def _before(to: str | None) -> int | None:
         raise quotation_error(400, "to: write it like 2026-01-24T09:00:00Z") from exc
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=UTC)
+    if instant <= EPOCH:
+        return 0
     # Exclusive: a candle that begins at `to` is left out, one that began just before is not.
     return step_at(instant - _ONE_MICROSECOND) + 1
 
 
 def _count(request: web.Request, *, default: int, most: int) -> int:
     given = request.query.get("count", str(default))
-    if not given.isdecimal() or not 1 <= int(given) <= most:
+    if not given.isdecimal() or len(given) > len(str(most)) or not 1 <= int(given) <= most:
         raise quotation_error(400, f"count: 1 to {most}")
     return int(given)
 

@@ -1,13 +1,14 @@
 """What the market looks like at one instant: tickers and candles out of the tape."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain.markets import Market
 from service.sandbox.book import Book
 from service.sandbox.tape import (
     DAY_STEPS,
+    EPOCH,
     FUNDS_UNITS,
     MINUTE_STEPS,
     Bar,
@@ -38,7 +39,7 @@ class Quotes:
         """
         newest = now if before is None else min(now, before - 1)
         first, left = newest // width * width, count
-        end = newest - _DAYS_BACK * DAY_STEPS - count * width
+        end = max(newest - _DAYS_BACK * DAY_STEPS - count * width, -1)  # 1970 is early enough
         while left and first > end:
             if (bar := self.tape.bar(first, width, now=now)) is not None:
                 left -= 1
@@ -183,4 +184,4 @@ def _totals(bar: Bar | None) -> tuple[int, int]:
 
 
 def _ms(instant: datetime) -> int:
-    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return (instant - EPOCH) // timedelta(milliseconds=1)

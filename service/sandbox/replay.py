@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from service.domain.markets import Market
-from service.sandbox.candle_file import CandleFile, FileCandle
+from service.sandbox.candle_file import CandleFile
+from service.sandbox.candle_row import FileCandle
 from service.sandbox.noise import uniform
 from service.sandbox.tape import DAY_STEPS, MINUTE_STEPS, Day, step_at
 from service.sandbox.ticks import UNITS, tick_units

@@ -91,7 +91,12 @@ def _desk(options: SandboxOptions, opened: Opened) -> Desk:
 
 def _app(desk: Desk) -> web.Application:
     app = web.Application(
-        middlewares=[middleware.local_only, middleware.faulty, middleware.upbit_wire]
+        middlewares=[
+            middleware.local_only,
+            middleware.faulty,
+            middleware.upbit_wire,
+            model.gemini_wire,
+        ]
     )
     app[DESK] = desk
     for room in (quotation, exchange, model, control):

@@ -23,16 +23,16 @@ _DAYS_KEPT: Final = 24  #: about 150 kB each
 _BARS_KEPT: Final = 20_000
 _DAYS_BACK: Final = 4_000  #: no market is silent for longer
 FUNDS_UNITS: Final = UNITS * UNITS  #: of price times volume in one KRW
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def step_at(instant: datetime) -> int:
     """Return the newest step not after `instant`, counted from 1970."""
-    return (instant - _EPOCH) // timedelta(seconds=STEP_S)
+    return (instant - EPOCH) // timedelta(seconds=STEP_S)
 
 
 def instant_of(step: int) -> datetime:
-    return _EPOCH + timedelta(seconds=step * STEP_S)
+    return EPOCH + timedelta(seconds=step * STEP_S)
 
 
 class Print(NamedTuple):

@@ -1,13 +1,14 @@
 """Reading an order request: from what a client sent to a well-formed ticket, or Upbit's no."""
 
+import re
 from collections.abc import Collection, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, get_args
 
 from service.domain.errors import UnknownMarket
 from service.domain.markets import Market
 from service.sandbox.errors import refused
-from service.sandbox.orders import OrdType, Side, Ticket
+from service.sandbox.orders import MAX_TOTAL, MIN_TOTAL, OrdType, Side, Ticket
 from service.sandbox.ticks import on_tick
 
 _SIDES: Final = {side: side for side in get_args(Side)}
@@ -16,6 +17,7 @@ _SMP_TYPES: Final = {"cancel_maker", "cancel_taker", "reduce", "none"}
 _MAX_IDENTIFIER: Final = 64
 _DECIMALS: Final = Decimal("0.00000001")
 _LARGEST: Final = Decimal(10) ** 15
+_AMOUNT: Final = re.compile(r"[+-]?[0-9]{1,16}(\.[0-9]{0,24})?([eE][+-]?[0-9]{1,2})?")
 
 #: (type, side) -> whether price and volume must be given
 _GIVEN: Final = {
@@ -85,14 +87,26 @@ def read_ticket(fields: Fields, markets: Collection[Market]) -> Ticket:
     return ticket
 
 
+def check_total(ticket: Ticket, best: Decimal) -> None:
+    """Raise Refused when the order is too small or too large; `best` is the opposite price."""
+    total = ticket.price or best
+    if ticket.volume is not None:
+        total *= ticket.volume
+    if total < MIN_TOTAL:
+        raise refused(f"under_min_total_{ticket.side}")
+    if total > MAX_TOTAL:
+        is_market_sell = ticket.ord_type == "market"
+        raise refused(
+            "over_max_total_market_ask" if is_market_sell else f"over_krw_funds_{ticket.side}"
+        )
+
+
 def _amount(text: str | None, name: str) -> Decimal | None:
     if text is None or text == "":
         return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation as exc:
-        raise refused("invalid_parameter", about=name) from exc
-    if not amount.is_finite() or abs(amount) >= _LARGEST:
+    # Decimal alone would take "1_000", blanks and other scripts' digits, and more decimals than
+    # the arithmetic here keeps.
+    if not _AMOUNT.fullmatch(text) or abs(amount := Decimal(text)) >= _LARGEST:
         raise refused("invalid_parameter", about=name)
     return amount
 

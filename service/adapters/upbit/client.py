@@ -13,7 +13,7 @@ import yarl
 
 from service.adapters.answers import retry_after_s
 from service.adapters.upbit.errors import ErrorAnswer, OddAnswer
-from service.adapters.upbit.limits import LONGEST_BAN_S, Group, Limiter, ban_s
+from service.adapters.upbit.limits import Group, Limiter, ban_s
 from service.adapters.upbit.record import error_name, parsed
 from service.adapters.upbit.sign import Signer, wire_query
 
@@ -111,11 +111,9 @@ class Client:
         # The status says enough when the rest is lost: a ban must be kept all the same.
         with suppress(aiohttp.ClientError, TimeoutError, OddAnswer):
             raw = await _body(response)
+        asked = retry_after_s(response.headers)
         if response.status == _BLOCKED:
-            asked = retry_after_s(response.headers, longest=LONGEST_BAN_S)
             asked = self._limiter.ban(asked or ban_s(raw))
-        else:
-            asked = retry_after_s(response.headers)
         if response.status == _SLOW_DOWN:
             self._limiter.close(group)
         return ErrorAnswer(response.status, error_name(raw), retry_after_s=asked)

@@ -33,9 +33,12 @@ _TRY_AGAIN: Final = frozenset({408, 425})
 _EARLIER_COPY_ARRIVED: Final = frozenset({"duplicated_identifier", "nonce_used"})
 
 _REMEDIES: Final = {
+    "create_ask_error": "the order names what a sale does not take",
+    "create_bid_error": "the order names what a purchase does not take",
     "expired_access_key": "issue a new key at Upbit (they last a year)",
     "insufficient_funds_ask": "the account holds too few coins",
     "insufficient_funds_bid": "the account holds too little money, or the fee was not left over",
+    "currency_not_found": "Upbit has no such currency",
     "invalid_access_key": "check UPBIT_ACCESS_KEY",
     "invalid_price_ask": "the price is off the market's tick",
     "invalid_price_bid": "the price is off the market's tick",
@@ -45,8 +48,12 @@ _REMEDIES: Final = {
     "no_authorization_ip": "allow this machine's address for the key at Upbit",
     "no_authorization_token": "check UPBIT_ACCESS_KEY and UPBIT_SECRET_KEY",
     "notfoundmarket": "Upbit has no such market",
+    "order_disabled_member": "Upbit does not let this account order; ask its customer centre",
     "order_not_found": "Upbit knows no such order",
     "out_of_scope": "the key lacks a right: allow viewing assets, viewing orders and ordering",
+    "over_krw_funds_bid": "the order is above the market's maximum",
+    "over_max_total_market_ask": "the order is above the market's maximum",
+    "thirdparty_agreement_required": "agree to third-party provision in Upbit's app",
     "under_min_total_ask": "the order is below the market's minimum",
     "under_min_total_bid": "the order is below the market's minimum",
 }
@@ -99,9 +106,8 @@ def _meaning(answer: ErrorAnswer, *, writing: bool) -> BoundaryError:
     code = answer.name or f"http_{answer.status}"
     if answer.status == _SLOW_DOWN:
         wait_s = WINDOW_S if answer.retry_after_s is None else answer.retry_after_s
-        return ExchangeUnavailable(
-            "Upbit asks us to slow down", code="too_many_requests", retry_after_s=wait_s
-        )
+        # To an order too: nothing says whether Upbit counts before or after it takes the order.
+        return lost("Upbit asks us to slow down", code="too_many_requests", retry_after_s=wait_s)
     if answer.status == _BLOCKED:
         return lost(
             "Upbit has blocked us for sending too much; nothing is sent until that ends",

@@ -21,7 +21,7 @@ def parsed(raw: bytes) -> object:
     """Return the JSON in `raw`: floats as Decimal, integers as int."""
     try:
         return json.loads(raw, parse_float=Decimal, parse_constant=_refuse)
-    except (ValueError, RecursionError) as exc:
+    except (ValueError, ArithmeticError, RecursionError) as exc:  # 1e99999999999999999999 too
         strip_secrets(exc)  # the decoder's error holds the whole document, balances included
         raise OddAnswer("not JSON") from exc
 
@@ -107,7 +107,10 @@ class Record:
         at = self._datetime(name)
         if at.tzinfo is None:
             raise self._odd(name, "without an offset")
-        return at.astimezone(UTC)
+        try:
+            return at.astimezone(UTC)
+        except OverflowError:  # the first or the last hours of the calendar
+            raise self._odd(name, "out of range") from None
 
     def utc_instant(self, name: str) -> datetime:
         """Return an ISO 8601 instant that is in UTC without saying so."""

@@ -94,7 +94,7 @@ class UpbitRest:
         """Send the order, once.
 
         Raises: ExchangeRefused, when it is certainly not on the book; ExchangeUnavailable, when
-        it certainly never left or was turned away for haste; OutcomeUnknown otherwise.
+        it certainly never left; OutcomeUnknown otherwise.
         """
         body = orders.order_body(intent, _checked(identifier))
         with translated(writing=True):

@@ -48,4 +48,5 @@ class Signer:
         if params:
             digest = hashlib.sha512(hashed_query(params).encode()).hexdigest()
             claims |= {"query_hash": digest, "query_hash_alg": "SHA512"}
+        # HS256, as every client of Upbit signs: its secrets have 40 characters, and HS512 wants 64.
         return f"Bearer {jwt.encode(claims, self._secret_key, algorithm='HS256')}"

@@ -29,5 +29,6 @@ def instant(at: datetime) -> str:
 def market_in(record: Record, name: str) -> Market:
     try:
         return Market.parse(record.text(name))
-    except UnknownMarket as exc:
-        raise OddAnswer(f"{name}: no market name") from exc
+    except UnknownMarket:
+        # `from None`: its text quotes what was sent.
+        raise OddAnswer(f"{name}: no market name") from None

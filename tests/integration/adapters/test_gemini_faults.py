@@ -22,7 +22,7 @@ from tests.integration.adapters.gemini_stub import GeminiStub, Scene, opinion, r
 PROMPT = Prompt(system="be careful", facts="market: KRW-BTC")
 MODEL = "gemini-3.8-flash"
 RETRY_34_S = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.074824224s"}
-RETRY_LATE = RETRY_34_S | {"retryDelay": "86400s"}
+RETRY_LATE = RETRY_34_S | {"retryDelay": "3600s"}
 BAD_KEY = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
 
 
@@ -48,7 +48,7 @@ async def ask(gemini: Gemini) -> object:
     ("scene", "code", "wait_s"),
     [
         (refused(429, "RESOURCE_EXHAUSTED", PER_MINUTE, RETRY_34_S), "rate_limited", 34.074824224),
-        (refused(429, "RESOURCE_EXHAUSTED", RETRY_LATE), "rate_limited", 300.0),
+        (refused(429, "RESOURCE_EXHAUSTED", RETRY_LATE), "rate_limited", 3600.0),
         (refused(429, "RESOURCE_EXHAUSTED"), "rate_limited", None),
         (
             refused(429, "RESOURCE_EXHAUSTED", RETRY_34_S, headers={"Retry-After": "7"}),

@@ -1,5 +1,6 @@
 """Each call asks as Upbit's documents say and reads what was recorded."""
 
+import gzip
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -227,6 +228,34 @@ async def test_cancelling_is_by_identifier(upbit: UpbitRest, stub: UpbitStub) ->
     assert stub.seen[0].line == "DELETE /v1/order?identifier=uat-1"
     assert stub.seen[0].body == b""
     assert nonce_of(stub.seen[0])
+
+
+async def test_fields_that_nobody_here_knows_change_nothing(
+    upbit: UpbitRest, stub: UpbitStub
+) -> None:
+    new = '{"of_next_year":{"deep":[1]},"another":null,'
+    stub.answer("GET /v1/ticker", recorded.TICKERS.replace("{", new))
+    stub.answer("GET /v1/candles/minutes/5", recorded.CANDLES.replace("{", new))
+    stub.answer("GET /v1/accounts", recorded.ACCOUNTS.replace("{", new))
+    stub.answer("GET /v1/orders/chance", recorded.CHANCE.replace("{", new))
+    stub.answer("GET /v1/orderbook/instruments", recorded.INSTRUMENTS.replace("{", new))
+    stub.answer("GET /v1/order", recorded.ASK_DONE.replace("{", new))
+
+    assert len(await upbit.tickers([KRW_BTC])) == 1
+    assert len(await upbit.candles(KRW_BTC, Timeframe.M5, count=2)) == 2
+    assert "KRW" in await upbit.balances()
+    assert (await upbit.rules(KRW_BTC)).active
+    assert await upbit.find("uat-2") is not None
+
+
+async def test_a_packed_quotation_is_unpacked(upbit: UpbitRest, stub: UpbitStub) -> None:
+    packed = {"Content-Encoding": "gzip"}
+    stub.answer("GET /v1/ticker", gzip.compress(recorded.TICKERS.encode()), headers=packed)
+
+    [ticker] = await upbit.tickers([KRW_BTC])
+
+    assert ticker.price == Decimal(148490000)
+    assert stub.seen[0].headers["Accept-Encoding"] == "gzip"
 
 
 async def test_every_signed_call_has_a_nonce_of_its_own(upbit: UpbitRest, stub: UpbitStub) -> None:

@@ -38,6 +38,56 @@ def error_body(name: str | int) -> str:
     return json.dumps({"error": {"name": name, "message": "까닭 canary-message"}})
 
 
+#: every name that Upbit's documents and clients know for a refusal, and one that nobody knows
+NAMES = {
+    400: (
+        "create_ask_error",
+        "create_bid_error",
+        "insufficient_funds_bid",
+        "insufficient_funds_ask",
+        "under_min_total_bid",
+        "under_min_total_ask",
+        "over_krw_funds_bid",
+        "over_max_total_market_ask",
+        "invalid_price_bid",
+        "invalid_price_ask",
+        "invalid_parameter",
+        "validation_error",
+        "invalid_time_in_force",
+        "invalid_post_only",
+        "notfoundmarket",
+        "invalid_volume_bid",
+        "invalid_volume_ask",
+        "invalid_funds",
+        "volume_too_large",
+        "order_disabled_member",
+        "thirdparty_agreement_required",
+        "an_error_of_next_year",
+    ),
+    401: (
+        "invalid_query_payload",
+        "jwt_verification",
+        "expired_access_key",
+        "no_authorization_ip",
+        "no_authorization_i_p",
+        "no_authorization_token",
+        "invalid_access_key",
+        "out_of_scope",
+    ),
+    403: (
+        "out_of_scope",
+        "market_offline",
+        "open_api_withdraw_locked",
+    ),
+    404: (
+        "order_not_found",
+        "pocket_not_found",
+        "currency_not_found",
+    ),
+}
+REFUSALS = [(status, name) for status, names in NAMES.items() for name in names]
+
+
 async def submit(upbit: UpbitRest) -> ExchangeOrder:
     return await upbit.submit(an_intent(), identifier="uat-1")
 
@@ -45,18 +95,7 @@ async def submit(upbit: UpbitRest) -> ExchangeOrder:
 # --- answers that say no ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("status", "name"),
-    [
-        (400, "insufficient_funds_bid"),
-        (400, "under_min_total_bid"),
-        (400, "an_error_of_next_year"),
-        (401, "jwt_verification"),
-        (401, "no_authorization_ip"),
-        (403, "market_offline"),
-        (404, "notfoundmarket"),
-    ],
-)
+@pytest.mark.parametrize(("status", "name"), REFUSALS)
 async def test_a_named_refusal_of_an_order_is_certain(
     upbit: UpbitRest, stub: UpbitStub, status: int, name: str
 ) -> None:
@@ -89,6 +128,11 @@ async def test_a_named_refusal_of_an_order_is_certain(
         (201, "<html>"),
         (201, recorded.BID_PLACED[:-30]),
         (201, '{"uuid": 5}'),
+        (201, '{"uuid": 1e99999999999999999999}'),
+        (201, recorded.BID_PLACED.replace("2026-01-24T18", "0001-01-01T00")),
+        (201, recorded.BID_PLACED.replace('"executed_volume":"0"', '"executed_volume":null')),
+        (201, "null"),
+        (201, "[" + recorded.BID_PLACED + "]"),
         (201, recorded.BID_PLACED.replace("KRW-BTC", "KRW-ETH")),
         (201, recorded.BID_PLACED.replace("uat-1", "uat-2")),
         (204, ""),
@@ -108,7 +152,7 @@ async def test_any_other_answer_to_an_order_leaves_its_outcome_unknown(
 @pytest.mark.parametrize(
     ("status", "body", "code"),
     [
-        (401, error_body("invalid_access_key"), "invalid_access_key"),
+        *((status, error_body(name), name) for status, name in REFUSALS),
         (404, error_body(404), "http_404"),
         (400, "<html>", "http_400"),
     ],
@@ -187,25 +231,22 @@ async def test_an_endless_body_is_cut_off(upbit: UpbitRest, stub: UpbitStub) -> 
         (Recorded(status=429, body="Too many API requests."), 1.0),
         (Recorded(status=429, body=error_body("too_many_requests")), 1.0),
         (Recorded(status=429, headers={"Retry-After": "7"}), 7.0),
-        (Recorded(status=429, headers={"Retry-After": "86400"}), 300.0),
+        (Recorded(status=429, headers={"Retry-After": "3600"}), 3600.0),
     ],
 )
-@pytest.mark.parametrize("method", ["POST", "GET"])
-async def test_too_many_requests_says_when_to_come_back(
-    upbit: UpbitRest,
-    stub: UpbitStub,
-    method: str,
-    asked: Recorded,
-    wait_s: float,
+@pytest.mark.parametrize("writing", [True, False])
+async def test_too_many_requests_says_when_to_come_back_and_leaves_an_order_to_look_up(
+    upbit: UpbitRest, stub: UpbitStub, asked: Recorded, wait_s: float, *, writing: bool
 ) -> None:
     stub.record("POST /v1/orders", asked)
     stub.record("GET /v1/accounts", asked)
 
-    with pytest.raises(ExchangeUnavailable) as caught:
-        await (submit(upbit) if method == "POST" else upbit.balances())
+    with pytest.raises(OutcomeUnknown if writing else ExchangeUnavailable) as caught:
+        await (submit(upbit) if writing else upbit.balances())
 
     assert caught.value.code == "too_many_requests"
     assert caught.value.retry_after_s == wait_s
+    assert len(stub.seen) == 1
 
 
 async def test_after_too_many_requests_the_group_rests_for_a_second(
@@ -439,6 +480,34 @@ async def test_aiohttp_repeats_a_cancellation_on_a_dropped_connection_which_is_h
 
     # By identifier, so that the second is the same wish again.
     assert lines == ["GET /v1/accounts", *["DELETE /v1/order?identifier=uat-1"] * 2]
+
+
+async def test_aiohttp_repeats_a_question_on_a_dropped_connection_which_is_harmless(
+    session: aiohttp.ClientSession,
+) -> None:
+    lines, answer_then_drop = _answer_once_then_drop(recorded.ACCOUNTS)
+
+    async with raw_server(answer_then_drop) as address:
+        upbit = adapter(session, address)
+        await upbit.balances()
+        balances = await upbit.balances()
+
+    assert "KRW" in balances
+    assert lines == ["GET /v1/accounts"] * 3
+
+
+@pytest.mark.parametrize(
+    ("route", "expected"),
+    [("GET /v1/order", ExchangeUnavailable), ("DELETE /v1/order", OutcomeUnknown)],
+)
+async def test_a_repeated_request_that_is_turned_away_as_repeated_is_not_called_refused(
+    upbit: UpbitRest, stub: UpbitStub, route: str, expected: type[BoundaryError]
+) -> None:
+    # The copy that aiohttp sends has the nonce of the first, which may well have worked.
+    stub.answer(route, error_body("nonce_used"), status=401)
+
+    with pytest.raises(expected):
+        await (upbit.find("uat-1") if route.startswith("GET") else upbit.cancel("uat-1"))
 
 
 # --- secrets ----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 ACCESS_KEY = "canary-access-key"
-SECRET_KEY = "canary-secret-key-" + "s" * 46
+SECRET_KEY = "canary-secret-key-" + "s" * 22  # 40 characters, as Upbit's own
 
 
 @dataclass(kw_only=True)

@@ -1,5 +1,6 @@
 """Trading on the sandbox with a client written from Upbit's documentation."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -99,6 +100,46 @@ async def test_closed_orders_are_filtered_by_state_and_time(client: Client) -> N
     assert both[1]["executed_funds"] != "0"
     assert oldest[0]["uuid"] == both[1]["uuid"]
     assert (none, status) == ([], 400)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"start_time": "9999-12-31T00:00:00Z"},
+        {"end_time": "0001-01-02T00:00:00Z"},
+        {"start_time": "9" * 400},
+        {"start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-08T00:00:01Z"},
+        {"limit": "9" * 5000},
+        {"limit": "1001"},
+        {"order_by": "sideways"},
+    ],
+)
+async def test_a_window_that_cannot_be_is_refused(client: Client, params: dict[str, str]) -> None:
+    status, body = await client.ask("GET", "/v1/orders/closed", **params)
+
+    assert (status, body["error"]["name"]) == (400, "invalid_parameter")
+
+
+async def test_an_order_is_told_in_korean_time(client: Client) -> None:
+    order = await resting_bid(client)
+    now = datetime.fromisoformat((await client.control("GET", "clock"))["now"])
+
+    made = datetime.fromisoformat(order["created_at"])
+    assert order["created_at"].endswith("+09:00")
+    assert made == now.replace(microsecond=0)
+
+
+async def test_a_signature_over_a_query_does_not_sign_the_order_in_the_body(
+    client: Client,
+) -> None:
+    headers = {"Authorization": client.bearer({"a": "b"})}
+
+    async with client.session.post(
+        client.url + "/v1/orders?a=b", json=MARKET_BUY, headers=headers
+    ) as response:
+        error = (await response.json())["error"]
+
+    assert (response.status, error["name"]) == (401, "invalid_query_payload")
 
 
 async def test_orders_are_found_and_cancelled_by_a_list_of_ids(client: Client) -> None:

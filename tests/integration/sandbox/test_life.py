@@ -139,6 +139,18 @@ async def test_limits_are_enforced_in_real_time_only(session: aiohttp.ClientSess
     assert await statuses(rate_limits=False) == {200}
 
 
+async def test_a_quotation_with_an_origin_is_answered_once_in_ten_seconds(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with open_sandbox(SandboxOptions()) as sandbox:
+        url, page = f"{sandbox.upbit_url}/v1/market/all", {"Origin": "http://page.example"}
+        answers = [await session.get(url, headers=page) for _ in range(3)]
+
+    # The ten seconds may turn over between two of them.
+    assert [answer.status for answer in answers].count(429) >= 1
+    assert answers[0].headers["Remaining-Req"].startswith("group=origin;")
+
+
 async def test_a_restart_keeps_accounts_orders_identifiers_keys_and_time(
     tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:

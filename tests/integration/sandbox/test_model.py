@@ -1,7 +1,7 @@
 """The model's stand-in answers the SDK that production uses, and a bare HTTP client."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -9,7 +9,7 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from service.sandbox.faults import Fault
+from service.sandbox.faults import Fault, ModelFault
 from service.sandbox.server import Sandbox
 
 PROMPT = "market: KRW-BTC\nposition_volume: 0\nchange_1h_pct: 1.50\n"
@@ -72,6 +72,33 @@ async def test_an_unknown_model_is_not_found(gemini: genai.client.AsyncClient) -
 
 
 @pytest.mark.parametrize(
+    "odd",
+    [
+        b"[]",
+        b"{",
+        b'{"a":' * 900 + b"1" + b"}" * 900,
+        b'{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":5}',
+        b'{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"thinkingConfig":5}}',
+        b'{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"maxOutputTokens":"x"}}',
+        b'{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"responseSchema":"x"}}',
+        (
+            b'{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"responseSchema":'
+            b'{"propertyOrdering":[[]]}}}'
+        ),
+    ],
+)
+async def test_an_odd_request_is_a_400_and_no_crash(
+    sandbox: Sandbox, session: aiohttp.ClientSession, odd: bytes
+) -> None:
+    url = f"{sandbox.gemini_url}/v1/models/gemini-3.8-flash:generateContent"
+
+    async with session.post(url, data=odd, headers={"x-goog-api-key": "k"}) as response:
+        error = (await response.json())["error"]
+
+    assert (response.status, error["status"]) == (400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize(
     ("headers", "change", "status"),
     [
         ({}, {}, 403),
@@ -103,19 +130,62 @@ async def test_a_request_is_checked_as_the_real_one_would(
         assert response.status == status
 
 
-async def test_each_fault_of_the_model_looks_as_the_sdk_reports_it(
-    sandbox: Sandbox, gemini: genai.client.AsyncClient
-) -> None:
-    async def with_fault(kind: Any) -> types.GenerateContentResponse:
+Ask = Callable[[ModelFault], Awaitable[types.GenerateContentResponse]]
+
+
+@pytest.fixture
+def with_fault(sandbox: Sandbox, gemini: genai.client.AsyncClient) -> Ask:
+    async def asked(kind: ModelFault) -> types.GenerateContentResponse:
         sandbox.faults.clear()
         sandbox.faults.add(Fault(path="*/models/*", model=kind, times=1))
         return await ask(gemini)
 
+    return asked
+
+
+async def test_a_blocked_prompt_has_no_candidate_and_a_cut_answer_is_paid(with_fault: Ask) -> None:
+    blocked, cut = await with_fault("blocked"), await with_fault("cut")
+
+    assert blocked.candidates is None
+    assert blocked.prompt_feedback is not None
+    assert blocked.prompt_feedback.block_reason is types.BlockedReason.PROHIBITED_CONTENT
+    assert (cut.candidates or [])[0].finish_reason is types.FinishReason.MAX_TOKENS
+    assert cut.usage_metadata is not None
+    assert cut.usage_metadata.candidates_token_count
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+        json.loads(cut.text or "")
+
+
+async def test_a_thought_is_no_part_of_the_text_and_fences_are(with_fault: Ask) -> None:
+    thought, fences = await with_fault("thought"), await with_fault("fences")
+
+    parts = ((thought.candidates or [])[0].content or types.Content()).parts or []
+    assert [bool(part.thought) for part in parts] == [True, False]
+    assert json.loads(thought.text or "")["action"] == "BUY"
+    assert (fences.text or "").startswith("```json\n{")
+    assert fences.parsed is None
+
+
+async def test_a_used_up_day_and_a_new_finish_reason_look_as_they_do(with_fault: Ask) -> None:
+    with pytest.raises(errors.ClientError) as used_up:
+        await with_fault("quota")
+    with pytest.warns(UserWarning, match="is not a valid FinishReason"):
+        await with_fault("new_finish")
+
+    [quota, retry] = used_up.value.details["error"]["details"]
+    assert "PerDay" in quota["violations"][0]["quotaId"]
+    assert retry["retryDelay"] == "34.074824224s"
+
+
+async def test_each_fault_of_the_model_looks_as_the_sdk_reports_it(with_fault: Ask) -> None:
     with pytest.raises(errors.ClientError) as limited:
         await with_fault("rate_limited")
-    empty, safety, cut, prose, nonsense = [
-        await with_fault(kind) for kind in ("empty", "safety", "max_tokens", "prose", "nonsense")
+    empty, safety, cut = [
+        await with_fault("empty"),
+        await with_fault("safety"),
+        await with_fault("max_tokens"),
     ]
+    prose, nonsense = await with_fault("prose"), await with_fault("nonsense")
 
     details = limited.value.details["error"]["details"]
     assert limited.value.code == 429

@@ -1,6 +1,6 @@
 """The public market data: shapes, rules of candles, errors."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -66,6 +66,38 @@ async def test_to_is_exclusive_in_every_spelling(client: Client) -> None:
         assert older["candle_date_time_utc"] < start
 
 
+@pytest.mark.parametrize("to", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+async def test_before_there_was_a_market_there_is_no_candle(client: Client, to: str) -> None:
+    assert await candles(client, 1, count=200, to=to) == []
+    assert await candles(client, 1, count=2, to="1970-01-01T00:01:01Z") != []
+
+
+async def test_the_running_candle_is_the_first_of_the_page(client: Client) -> None:
+    now = datetime.fromisoformat((await client.control("GET", "clock"))["now"])
+
+    [newest] = await candles(client, 240)
+    [same] = await candles(client, 240, to="9999-12-31T23:59:59-12:00")
+
+    start = datetime.fromisoformat(newest["candle_date_time_utc"] + "Z")
+    assert start <= now < start + timedelta(hours=4)
+    assert same == newest
+
+
+async def test_times_are_told_in_utc_and_nine_hours_later_in_korea(client: Client) -> None:
+    [minute] = await candles(client, 1)
+    _, [ticker] = await client.public("/v1/ticker", markets="KRW-BTC")
+
+    utc, kst = (
+        datetime.fromisoformat(minute[f"candle_date_time_{zone}"]) for zone in ("utc", "kst")
+    )
+    traded, traded_kst = (
+        datetime.fromisoformat(f"{ticker[f'trade_date{z}']}T{ticker[f'trade_time{z}']}")
+        for z in ("", "_kst")
+    )
+    assert kst - utc == traded_kst - traded == timedelta(hours=9)
+    assert traded.replace(tzinfo=UTC).timestamp() * 1000 == ticker["trade_timestamp"]
+
+
 @pytest.mark.parametrize("unit", [1, 3, 5, 10, 15, 30, 60, 240])
 async def test_every_unit_is_answered(client: Client, unit: int) -> None:
     page = await candles(client, unit, count=200)
@@ -103,6 +135,7 @@ async def test_the_book_stands_around_the_price(client: Client) -> None:
         ("/v1/candles/minutes/1?market=KRW-BTC&count=201", 400),
         ("/v1/candles/minutes/1?market=KRW-BTC&count=0", 400),
         ("/v1/candles/minutes/1?market=KRW-BTC&count=x", 400),
+        (f"/v1/candles/minutes/1?market=KRW-BTC&count={'9' * 5000}", 400),
         ("/v1/candles/minutes/1?market=KRW-BTC&to=soon", 400),
         ("/v1/candles/minutes/2?market=KRW-BTC", 400),
         ("/v1/candles/minutes/1", 400),

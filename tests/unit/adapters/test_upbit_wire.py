@@ -134,7 +134,19 @@ def test_a_float_in_json_keeps_every_digit() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"<html>", b'{"x": NaN}', b"[-Infinity]", b"\xff\xfe", b"[" * 200_000]
+    "raw",
+    [
+        b"",
+        b"{",
+        b"<html>",
+        b'{"x": NaN}',
+        b"[-Infinity]",
+        b"\xff\xfe",
+        b"[" * 200_000,
+        b"9" * 5000,
+        b"[1e99999999999999999999]",
+        b"[-1E-99999999999999999999]",
+    ],
 )
 def test_what_is_not_json_is_odd_and_not_quoted(raw: bytes) -> None:
     with pytest.raises(OddAnswer) as caught:
@@ -190,7 +202,13 @@ def test_negative_and_zero_are_refused_where_they_make_no_sense() -> None:
 
 @pytest.mark.parametrize(
     ("text", "fault"),
-    [("2026-01-24T18:00:00", "without an offset"), ("tomorrow", "no instant"), ("", "no text")],
+    [
+        ("2026-01-24T18:00:00", "without an offset"),
+        ("tomorrow", "no instant"),
+        ("", "no text"),
+        ("0001-01-01T00:00:00+09:00", "out of range"),
+        ("9999-12-31T23:59:59-09:00", "out of range"),
+    ],
 )
 def test_an_instant_without_offset_or_sense_is_odd(text: str, fault: str) -> None:
     with pytest.raises(OddAnswer, match=rf"^order\.created_at: {fault}$"):

@@ -12,7 +12,7 @@ import pytest
 from service.sandbox.auth import Guard
 from service.sandbox.errors import Refused
 
-ACCESS, SECRET = "access", "s" * 64
+ACCESS, SECRET = "access", "s" * 64  # longer than Upbit's: PyJWT warns of less for HS512
 
 
 def bearer(hashed: str | None = None, *, algorithm: str = "HS512", **claims: Any) -> str:
@@ -105,7 +105,9 @@ def test_a_nonce_works_once() -> None:
     assert refused.value.name == "nonce_used"
 
 
-@pytest.mark.parametrize("body", ["{", "[]x", '{"a": {"b": 1}}', '{"a": [1]}'])
+@pytest.mark.parametrize(
+    "body", ["{", "[]x", '{"a": {"b": 1}}', '{"a": [1]}', '{"a": "\\ud800"}', '{"\\ud800": "a"}']
+)
 def test_a_broken_body_is_refused_and_not_a_crash(body: str) -> None:
     with pytest.raises(Refused):
         guard().check(bearer("x"), query="", body=body)

@@ -166,6 +166,24 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize(
+    ("odd", "sentence"),
+    [
+        ({"low_price": "1e99999999999999999999"}, "low_price is not a number"),
+        ({"low_price": "1e999999999"}, "low_price is negative or too large"),
+        ({"candle_date_time_utc": '"0001-01-01T00:00:00+09:00"'}, "is no time"),
+    ],
+)
+def test_a_value_beyond_every_range_is_refused(
+    tmp_path: Path, odd: dict[str, str], sentence: str
+) -> None:
+    fields = {name: json.dumps(value) for name, value in row(0).items()} | odd
+    text = "[{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}]"
+
+    with pytest.raises(ConfigError, match=f"candle 1: .*{sentence}"):
+        read_candles(stored(tmp_path, text))
+
+
 @pytest.mark.parametrize("sentence", BAD)
 def test_a_bad_file_is_refused_with_its_name_and_the_row(tmp_path: Path, sentence: str) -> None:
     path = stored(tmp_path, BAD[sentence])

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from service.sandbox.errors import Refused
 from service.sandbox.faults import Fault, Faults
 from service.sandbox.journal import Horizon, open_journal
 from service.sandbox.limits import Limiter, group_of
-from service.sandbox.model import camel, shaped
+from service.sandbox.model_answer import shaped
+from service.sandbox.model_request import camel
 from service.sandbox.oracle import opinion_on
 from service.sandbox.tape import Print
 from service.sandbox.ticks import UNITS, on_tick, tick_size, tick_units
@@ -22,29 +24,48 @@ from tests.unit.sandbox.makers import KRW_BTC
 T0 = datetime(2026, 1, 24, 9, 0, tzinfo=UTC)
 
 
+#: Upbit docs, krw-market-info: from this price on, this tick
+BANDS = [
+    ("2000000", "1000"),
+    ("1000000", "1000"),
+    ("500000", "500"),
+    ("100000", "100"),
+    ("50000", "50"),
+    ("10000", "10"),
+    ("5000", "5"),
+    ("1000", "1"),
+    ("100", "1"),
+    ("10", "0.1"),
+    ("1", "0.01"),
+    ("0.1", "0.001"),
+    ("0.01", "0.0001"),
+    ("0.001", "0.00001"),
+    ("0.0001", "0.000001"),
+    ("0.00001", "0.0000001"),
+    ("0.00000001", "0.00000001"),
+]
+
+
+@pytest.mark.parametrize(("floor", "tick"), BANDS)
+def test_the_tick_table_is_that_of_2025_07_31(floor: str, tick: str) -> None:
+    for price in (Decimal(floor), Decimal(floor) + Decimal(tick)):
+        assert tick_size(price) == Decimal(tick)
+        assert on_tick(price)
+        assert not on_tick(price + Decimal(tick) / 2)
+
+
 @pytest.mark.parametrize(
-    ("price", "tick"),
-    [
-        ("140000000", "1000"),
-        ("2000000", "1000"),
-        ("1999000", "1000"),
-        ("999500", "500"),
-        ("499900", "100"),
-        ("99950", "50"),
-        ("49990", "10"),
-        ("9995", "5"),
-        ("4999", "1"),
-        ("100", "1"),
-        ("99.9", "0.1"),
-        ("9.99", "0.01"),
-        ("0.999", "0.001"),
-        ("0.00000001", "0.00000001"),
-    ],
+    ("floor", "below"), [(a[0], b[1]) for a, b in pairwise(BANDS)], ids=lambda text: text
 )
-def test_the_tick_table_is_that_of_2025_07_31(price: str, tick: str) -> None:
-    assert tick_size(Decimal(price)) == Decimal(tick)
-    assert on_tick(Decimal(price))
-    assert not on_tick(Decimal(price) + Decimal(tick) / 2)
+def test_just_below_a_band_the_lower_band_s_tick_is_valid(floor: str, below: str) -> None:
+    price = Decimal(floor) - Decimal(below)
+
+    assert tick_size(price) == Decimal(below)
+    assert on_tick(price)
+
+
+def test_the_highest_price_of_all_has_the_highest_band_s_tick() -> None:
+    assert tick_size(Decimal(140_000_000)) == 1000
 
 
 @pytest.mark.parametrize("price", [10_000, 100_000, 2_000_000, 100, 1])
@@ -85,6 +106,13 @@ def test_a_path_belongs_to_its_group() -> None:
     assert group_of("DELETE", "/v1/order") == "default"
     assert group_of("GET", "/v1/candles/minutes/1") == "candle"
     assert group_of("GET", "/v1/orderbook/instruments") == "orderbook"
+    assert group_of("POST", "/v1/orders/test") == "order-test"
+    assert group_of("DELETE", "/v1/orders/open") == "order-cancel-all"
+
+
+def test_a_quotation_for_a_web_page_has_a_limit_of_its_own_and_an_order_has_not() -> None:
+    assert group_of("GET", "/v1/ticker", has_origin=True) == "origin"
+    assert group_of("POST", "/v1/orders", has_origin=True) == "order"
 
 
 def test_a_fault_strikes_every_nth_time_and_only_so_often() -> None:

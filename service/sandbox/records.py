@@ -1,0 +1,94 @@
+"""Orders, trades and accounts as lines of the journal, and back."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from service.domain.markets import Market
+from service.sandbox.orders import Account, Order, Ticket, Trade
+
+Record = dict[str, Any]
+_AMOUNTS: Final = (
+    "limit",
+    "remaining_volume",
+    "remaining_funds",
+    "executed_volume",
+    "executed_funds",
+    "reserved_fee",
+    "remaining_fee",
+    "paid_fee",
+    "locked",
+)
+_TRADE_AMOUNTS: Final = ("price", "volume", "funds", "fee")
+_ACCOUNT_AMOUNTS: Final = ("balance", "locked", "avg_buy_price")
+
+
+def order_record(order: Order) -> Record:
+    """Return the order without its trades, which are lines of their own."""
+    ticket = order.ticket
+    return {
+        "uuid": order.uuid,
+        "number": order.number,
+        "created_at": order.created_at.isoformat(),
+        "state": order.state,
+        "market": str(ticket.market),
+        "side": ticket.side,
+        "ord_type": ticket.ord_type,
+        "identifier": ticket.identifier,
+        "time_in_force": ticket.time_in_force,
+        "smp_type": ticket.smp_type,
+        **{name: _text(getattr(ticket, name)) for name in ("price", "volume")},
+        **{name: _text(getattr(order, name)) for name in _AMOUNTS},
+    }
+
+
+def order_from(record: Record) -> Order:
+    names = ("side", "ord_type", "identifier", "time_in_force", "smp_type")
+    ticket = Ticket(
+        market=Market.parse(record["market"]),
+        price=_decimal(record["price"]),
+        volume=_decimal(record["volume"]),
+        **{name: record[name] for name in names},
+    )
+    amounts = {name: _decimal(record[name]) for name in _AMOUNTS}
+    return Order(
+        uuid=record["uuid"],
+        number=record["number"],
+        ticket=ticket,
+        created_at=datetime.fromisoformat(record["created_at"]),
+        state=record["state"],
+        **amounts,  # type: ignore[arg-type]  # the journal holds what `order_record` wrote
+    )
+
+
+def trade_record(trade: Trade) -> Record:
+    amounts = {name: str(getattr(trade, name)) for name in _TRADE_AMOUNTS}
+    names = ("uuid", "order", "market", "side", "trend")
+    texts = {name: getattr(trade, name) for name in names}
+    return texts | amounts | {"created_at": trade.created_at.isoformat()}
+
+
+def trade_from(record: Record) -> Trade:
+    amounts = {name: Decimal(record[name]) for name in _TRADE_AMOUNTS}
+    at = datetime.fromisoformat(record["created_at"])
+    return Trade(**(record | amounts | {"created_at": at}))
+
+
+def account_record(account: Account) -> Record:
+    return {
+        "currency": account.currency,
+        **{name: str(getattr(account, name)) for name in _ACCOUNT_AMOUNTS},
+    }
+
+
+def account_from(record: Record) -> Account:
+    amounts = {name: Decimal(record[name]) for name in _ACCOUNT_AMOUNTS}
+    return Account(currency=record["currency"], **amounts)
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
