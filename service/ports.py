@@ -134,7 +134,11 @@ class Journal(Protocol):
         at: datetime,
     ) -> Signal: ...
 
-    async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int: ...
+    async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:
+        """Store it once; written again with the same verdict, return the row that stands.
+
+        Raises: DomainError, when the signal was decided otherwise before.
+        """
 
     async def last_signal_at(self, market: Market) -> datetime | None: ...
 
@@ -172,6 +176,9 @@ class Orders(Protocol):
     async def fills(self, order_id: int) -> tuple[Fill, ...]: ...
 
     async def position(self, market: Market) -> Position: ...
+
+    async def positions(self) -> tuple[Position, ...]:
+        """Return the position of every market that ever had a fill, closed ones too."""
 
 
 class Lease(Protocol):

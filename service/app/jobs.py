@@ -4,24 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 import aiojobs
 from aiohttp import web
 from loguru import logger
 
-from service.adapters.clock import SystemClock
 from service.app.keys import (
     BUS,
     DESK,
     DSN,
+    HOUSE,
     LEADERSHIP,
     PROBER,
     RECONCILER,
     RUNNER,
     STORE,
 )
-from service.app.story import new_id
 from service.bus import OrderMoved
 from service.domain.errors import BoundaryError
 from service.domain.orders import OPEN
@@ -30,7 +30,6 @@ from service.flows.leadership import RENEW_EVERY_S
 from service.flows.markets import traded
 from service.flows.rounds import Rounds
 from service.loops.loop import Loop, every
-from service.loops.runner import Runner
 from service.settings.table import SIGNAL_INTERVAL_MINUTES
 from service.store.listen import Listener
 from service.store.setting_rows import CHANNEL
@@ -40,8 +39,8 @@ STOP_WITHIN_S: Final = 5.0  #: for the passes in flight; the whole stop has ten 
 IN_FLIGHT: Final = timedelta(seconds=2)  #: between two looks while an order is not settled
 AT_REST: Final = timedelta(minutes=5)
 SYNC: Final = "sync_pending_orders"
+TURN_S: Final = 120.0  #: for one market's signal and order, at its slowest
 
-HOUSE = web.AppKey("house", Runner)
 STOPPING = web.AppKey("stopping", asyncio.Event)
 
 
@@ -51,7 +50,6 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
     rounds = Rounds(
         trade=app[DESK].trade,
         markets=partial(traded, settings, collected=app[CONFIG].markets),
-        clock=app[CLOCK],
     )
 
     async def collecting() -> None:
@@ -85,7 +83,9 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
             name="generate_trading_signal",
             every=signal_interval,
             step=signalling,
-            deadline_s=120,
+            begin=rounds.begin,
+            # One market after the other: a time limit for all would starve the last ones.
+            deadline_s=TURN_S * len(app[CONFIG].markets),
         ),
         Loop(name=SYNC, every=sync_interval, step=syncing),
     )
@@ -101,6 +101,21 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
             is_job=False,
         ),
         Loop(name="health.probe", every=every(seconds=1), step=app[PROBER].probe, is_job=False),
+        # Listens until the end; should it ever break off, it begins again.
+        Loop(
+            name="settings.listen",
+            every=every(seconds=1),
+            step=partial(_listener(app).run, app[STOPPING]),
+            deadline_s=inf,
+            is_job=False,
+        ),
+    )
+
+
+def _listener(app: web.Application) -> Listener:
+    settings = app[SETTINGS]
+    return Listener(
+        app[DSN], CHANNEL, heard=settings.invalidate, reconnected=settings.invalidate_all
     )
 
 
@@ -111,12 +126,8 @@ async def _lead(app: web.Application) -> None:
 
 
 async def loops(app: web.Application) -> AsyncIterator[None]:
-    runner, settings = app[RUNNER], app[SETTINGS]
-    app[HOUSE] = house = Runner(clock=SystemClock(), new_id=new_id)
+    runner, house = app[RUNNER], app[HOUSE]
     app[STOPPING] = asyncio.Event()
-    listener = Listener(
-        app[DSN], CHANNEL, heard=settings.invalidate, reconnected=settings.invalidate_all
-    )
 
     async def follow(moved: OrderMoved) -> None:
         if moved.status in OPEN:
@@ -132,7 +143,6 @@ async def loops(app: web.Application) -> AsyncIterator[None]:
         await scheduler.spawn(runner.run(loop), name=loop.name)
     for beat in beats(app):
         await scheduler.spawn(house.run(beat), name=beat.name)
-    await scheduler.spawn(listener.run(app[STOPPING]), name="settings.listen")
     yield
     stop_loops(app)
     await scheduler.wait_and_close(timeout=STOP_WITHIN_S)

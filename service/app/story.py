@@ -1,6 +1,6 @@
 """The flows bound to what they need, and the jobs that run them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC
 from functools import partial
 
@@ -8,10 +8,12 @@ from aiohttp import web
 from uuid_utils.compat import uuid7
 
 from service import __version__
+from service.adapters.clock import SystemClock
 from service.app.keys import (
     BUS,
     DESK,
     GATE,
+    HOUSE,
     LEADERSHIP,
     MODEL,
     PROBER,
@@ -32,7 +34,7 @@ from service.flows.trade import Desk
 from service.loops.runner import Runner
 from service.ops.health import RHYTHMS, Prober
 from service.ops.watch import Rhythm
-from service.ports import TradingBody
+from service.ports import JobState, TradingBody
 from service.settings.table import AI_MODEL, TRADING_ENABLED
 from service.store.activity import PgActivity
 from service.web.keys import (
@@ -94,6 +96,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
         clock=clock,
     )
     app[RUNNER] = runner = Runner(clock=clock, new_id=new_id)
+    app[HOUSE] = Runner(clock=SystemClock(), new_id=new_id)
     app[JOBS] = runner
     app[GENERATE] = desk.generate
     app[RECONCILE] = partial(_sync, app)
@@ -121,7 +124,7 @@ async def health(app: web.Application) -> AsyncIterator[None]:
         version=__version__,
         database=app[GATE],
         activity=PgActivity(app[GATE]),
-        jobs=app[RUNNER],
+        jobs=Everything(app[RUNNER], app[HOUSE]),
         upbit=ask_upbit,
         gemini=ask_gemini,
         trading=partial(_trading, app),
@@ -134,6 +137,16 @@ async def health(app: web.Application) -> AsyncIterator[None]:
 
     app[BUS].subscribe(TickerUpdated, heard)
     yield
+
+
+class Everything:
+    """What both runners repeat: a lease that nobody renews any more is as bad as a dead job."""
+
+    def __init__(self, *runners: Runner) -> None:
+        self._runners = runners
+
+    def states(self) -> Sequence[JobState]:
+        return tuple(state for runner in self._runners for state in runner.states())
 
 
 def _activity_rhythm(config: Config) -> Rhythm:

@@ -54,8 +54,7 @@ class Decider:
 
         Raises: BoundaryError, when something the rules need cannot be had: no rule is skipped.
         """
-        situation = await self._situation(signal)
-        verdict = decide(signal.proposal, situation, await self._limits())
+        verdict = await self._verdict(signal)
         decision_id = await self._journal.add_decision(
             signal_id=signal.id, verdict=verdict, at=self._clock.now()
         )
@@ -71,18 +70,42 @@ class Decider:
         ).info("signal allowed" if isinstance(verdict, Allowed) else "signal not executed")
         return Decision(id=decision_id, verdict=verdict)
 
+    async def review(self, signal: Signal, decision: Decision) -> Verdict:
+        """Return the verdict as it would be now, for an allowed order that was not sent yet.
+
+        The decision's row stays as it was written; a line in the log says when it no longer holds.
+        """
+        verdict = await self._verdict(signal)
+        if isinstance(verdict, Refused):
+            logger.bind(
+                event="risk",
+                market=str(signal.market),
+                signal_id=signal.id,
+                decision_id=decision.id,
+                reason=verdict.reason,
+                detail=verdict.detail,
+            ).warning("an allowed order is not sent, the rules refuse it by now")
+        return verdict
+
+    async def _verdict(self, signal: Signal) -> Verdict:
+        return decide(signal.proposal, await self._situation(signal), await self._limits())
+
     async def _situation(self, signal: Signal) -> Situation:
-        market, now = signal.market, self._clock.now()
-        (ticker,) = await self._exchange.tickers([market])
+        market = signal.market
+        rules = await self._exchange.rules(market)
         balances = await self._exchange.balances()
+        (ticker,) = await self._exchange.tickers([market])
         state = await self._state.trading_state()
+        position, open_orders = await self._orders.position(market), await self._orders.open(market)
+        # Last: each answer may have taken seconds, and the signal has aged by them.
+        now = self._clock.now()
         return Situation(
             price=ticker.price,
-            position=await self._orders.position(market),
+            position=position,
             quote=balances.get(market.quote) or _nothing_of(market.quote),
             base=balances.get(market.base) or _nothing_of(market.base),
-            rules=await self._exchange.rules(market),
-            open_orders=len(await self._orders.open(market)),
+            rules=rules,
+            open_orders=len(open_orders),
             orders_last_hour=await self._orders.count_since(now - _HOUR),
             signal_age_s=(now - signal.created_at).total_seconds(),
             halted=(state.reason or "by hand") if state.state == "HALTED" else None,

@@ -18,6 +18,9 @@ from service.ports import Clock, Exchange, Orders
 
 #: Real seconds between looks at a fresh order; a market order is nearly always done by the first.
 FOLLOW_UP_S: Final = (0.2, 0.5, 1.0)
+#: Real seconds from the verdict to the request. A process that stood still for longer (a stopped
+#: machine, a busy disk) may have been given up: its order searched for, and called never placed.
+SEND_WITHIN_S: Final = 2.0
 
 
 class Executor:
@@ -43,9 +46,10 @@ class Executor:
 
         Raises: NotLeader, before anything is written; StoreDown and kin, before anything is sent.
         """
+        began, epoch = self._clock.monotonic(), self._leadership.epoch()
         identifier = IDENTIFIER_PREFIX + self._new_id()
         # Taken before the row is visible: the reconciler must not look for an order whose
-        # request is still on its way, find nothing, and call it lost.
+        # request is still on its way, find nothing, and call it lost; nor race us for its fills.
         self._reconciler.take(identifier)
         try:
             # Written before it is sent: a crash leaves a row to look up, never a ghost.
@@ -54,12 +58,17 @@ class Executor:
                 identifier=identifier,
                 decision_id=decision_id,
                 at=self._clock.now(),
-                epoch=self._leadership.epoch(),
+                epoch=epoch,
             )
-            order = await self._send(order)
+            # The last look before the request, with nothing to wait for in between.
+            in_time = self._clock.monotonic() - began <= SEND_WITHIN_S
+            if in_time and self._leadership.holds(epoch):
+                order = await self._send(order)
+            else:
+                order = await self._reconciler.unsent(order, reason="too_late")
+            return await self._follow(order)
         finally:
             self._reconciler.let_go(identifier)
-        return await self._follow(order)
 
     async def _send(self, order: Order) -> Order:
         """Send once. Whatever is not a certain no leaves an order to look up, not to send again."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from loguru import logger
 
-from service.domain.errors import BoundaryError, NotLeader
+from service.domain.errors import NotLeader, ServiceError
 from service.ports import Clock, Lease
 
 LEASE_TTL_S: Final = 10.0  #: real seconds a silent owner keeps the lease
@@ -49,6 +49,10 @@ class Leadership:
             raise NotLeader("another process trades, or this one has not settled its past yet")
         return self._epoch
 
+    def holds(self, epoch: int) -> bool:
+        """Whether what was begun under `epoch` may still go out."""
+        return self.may_trade and self._epoch == epoch
+
     async def renew(self) -> None:
         """Take or keep the lease; settle the past whenever it was newly won."""
         asked_at = self._clock.monotonic()
@@ -67,7 +71,9 @@ class Leadership:
     async def _settle(self) -> None:
         try:
             await self._on_gain()
-        except BoundaryError as exc:
+        except ServiceError as exc:
+            # No answer, or one that contradicts our books: neither is a reason to end the
+            # process, which shows what there is and waits for a person or for better days.
             logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
                 "open orders cannot be settled yet, no trading until they are"
             )

@@ -6,7 +6,7 @@ from typing import Final
 from loguru import logger
 
 from service.bus import Bus, OrderFilled, OrderMoved
-from service.domain.errors import ExchangeRefused
+from service.domain.errors import BoundaryError, DomainError, ExchangeRefused, ServiceError
 from service.domain.orders import (
     ZERO,
     ExchangeOrder,
@@ -44,7 +44,7 @@ class Reconciler:
         self._in_hand: set[str] = set()
 
     def take(self, identifier: str) -> None:
-        """Leave this order alone: its request is on the wire right now."""
+        """Leave this order alone: somebody sends it, or follows it, right now."""
         self._in_hand.add(identifier)
 
     def let_go(self, identifier: str) -> None:
@@ -53,12 +53,28 @@ class Reconciler:
     async def reconcile(self) -> int:
         """Look up every open order; return how many reached another status.
 
-        Raises: BoundaryError, when exchange or database did not answer.
+        Raises: BoundaryError, when exchange or database did not answer; what is wrong with one
+            order alone, once all the others had their turn.
         """
         moved = 0
+        odd: list[ServiceError] = []
         for order in await self._orders.open():
-            if order.identifier not in self._in_hand:
+            if order.identifier in self._in_hand:
+                continue
+            try:
                 moved += (await self.settle(order)).status is not order.status
+            except (BoundaryError, DomainError) as exc:
+                if not _is_of_one_order(exc):
+                    raise
+                logger.bind(
+                    event="order",
+                    identifier=order.identifier,
+                    error=type(exc).__name__,
+                    cause=str(exc),
+                ).warning("the order cannot be settled")
+                odd.append(exc)
+        if odd:
+            raise odd[0]
         return moved
 
     async def settle(self, order: Order) -> Order:
@@ -81,6 +97,8 @@ class Reconciler:
                 "the exchange's trades do not explain the executed volume yet"
             )
             status = OrderStatus.PARTIALLY_FILLED if booked else OrderStatus.SUBMITTED
+        if order.status is OrderStatus.PARTIALLY_FILLED and status is OrderStatus.SUBMITTED:
+            status = order.status  # an answer may be older than the last one: it takes nothing back
         if status is order.status and not fills and order.exchange_uuid == seen.uuid:
             return order
         moved = replace(order.moved_to(status), exchange_uuid=seen.uuid)
@@ -105,9 +123,9 @@ class Reconciler:
         reason = error.code or "refused"
         return await self._store(order, order.moved_to(OrderStatus.FAILED, reason=reason))
 
-    async def unsent(self, order: Order) -> Order:
+    async def unsent(self, order: Order, *, reason: str = "not_sent") -> Order:
         """Store that the request provably never left."""
-        return await self._store(order, order.moved_to(OrderStatus.FAILED, reason="not_sent"))
+        return await self._store(order, order.moved_to(OrderStatus.FAILED, reason=reason))
 
     async def unknown(self, order: Order) -> Order:
         """Store that nobody knows yet whether the order is on the book."""
@@ -160,3 +178,10 @@ class Reconciler:
                     reason=after.reason,
                 )
             )
+
+
+def _is_of_one_order(error: ServiceError) -> bool:
+    """Whether `error` says nothing about the next order: anything but an outage."""
+    if isinstance(error, BoundaryError):
+        return isinstance(error, ExchangeRefused) or error.code == "bad_answer"
+    return True

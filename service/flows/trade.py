@@ -7,9 +7,15 @@ from datetime import timedelta
 
 from loguru import logger
 
-from service.domain.errors import DuplicateOrder, ModelUnavailable, NotLeader, TooSoon
+from service.domain.errors import (
+    BoundaryError,
+    DuplicateOrder,
+    ModelUnavailable,
+    NotLeader,
+    TooSoon,
+)
 from service.domain.markets import Market
-from service.domain.risk import Allowed
+from service.domain.risk import Allowed, Verdict
 from service.domain.signals import Signal
 from service.flows.decide import Decider, Decision
 from service.flows.execute import Executor
@@ -50,6 +56,9 @@ class Desk:
         self._settings = settings
         self._clock = clock
         self._locks: defaultdict[Market, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Across the markets: the rules count orders and money over all of them, and two verdicts
+        # on the same count would both pass where there is room for one.
+        self._deciding = asyncio.Lock()
         self._unfinished: dict[Market, _Story] = {}
 
     async def trade(self, market: Market, *, trigger: Trigger = "schedule") -> Signal | None:
@@ -75,7 +84,7 @@ class Desk:
     async def _trade(self, market: Market, trigger: Trigger) -> Signal | None:
         # A pass that failed half-way is taken up where it stopped: asking the model again
         # would cost again and could turn one signal into two orders.
-        story = self._unfinished.get(market)
+        story = self._unfinished.pop(market, None)
         if story is not None:
             await self._finish(story)
             max_age_s = await self._settings.get(SIGNAL_MAX_AGE_SECONDS)
@@ -83,23 +92,37 @@ class Desk:
                 return story.signal
         signal = await self._proposer.propose(market, trigger=trigger)
         if signal is not None:
-            self._unfinished[market] = story = _Story(signal)
-            await self._finish(story)
+            await self._finish(_Story(signal))
         return signal
 
-    async def _finish(self, story: "_Story") -> None:
+    async def _finish(self, story: _Story) -> None:
+        """Decide and execute. What an outage cuts short is kept for later, a bug's work is not."""
+        try:
+            async with self._deciding:
+                await self._execute(story, await self._verdict(story))
+        except (BoundaryError, asyncio.CancelledError):
+            self._unfinished[story.signal.market] = story
+            raise
+
+    async def _verdict(self, story: _Story) -> Verdict:
         if story.decision is None:
             story.decision = await self._decider.decide(story.signal)
-        verdict = story.decision.verdict
-        if isinstance(verdict, Allowed):
-            try:
-                await self._executor.execute(verdict.intent, decision_id=story.decision.id)
-            except DuplicateOrder as exc:
-                # The earlier attempt wrote its order before it failed; the reconciler has it.
-                logger.bind(event="order", signal_id=story.signal.id, cause=str(exc)).warning(
-                    "this decision's order exists already, it is not written twice"
-                )
-        del self._unfinished[story.signal.market]
+            return story.decision.verdict
+        # Allowed, but not carried out. Much may have happened since: the operator's switch, a
+        # halt, another order, half an hour.
+        return await self._decider.review(story.signal, story.decision)
+
+    async def _execute(self, story: _Story, verdict: Verdict) -> None:
+        if story.decision is None or not isinstance(verdict, Allowed):
+            return
+        try:
+            await self._executor.execute(verdict.intent, decision_id=story.decision.id)
+        except (DuplicateOrder, NotLeader) as exc:
+            # An earlier attempt wrote the order before it failed, and the reconciler has it; or
+            # the lease is gone, and with it the right to act on this signal.
+            logger.bind(event="order", signal_id=story.signal.id, cause=str(exc)).warning(
+                "the allowed order is not written"
+            )
 
     def _age_s(self, signal: Signal) -> float:
         return (self._clock.now() - signal.created_at).total_seconds()

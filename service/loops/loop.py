@@ -8,12 +8,17 @@ from datetime import timedelta
 Period = Callable[[], Awaitable[timedelta]]
 
 
+def _nothing() -> None:
+    """Most passes begin with their first attempt."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
     """One job: `step` does one pass, the runner does the rest.
 
     Attributes:
         every: asked before each pass, because the operator may change it while we run.
+        begin: called once a pass, before its first attempt.
         deadline_s: real seconds one attempt may take before it is cancelled as hung.
         is_job: False for the house's own beats, which write no job line.
         nudge: set it to have the next pass now.
@@ -22,6 +27,7 @@ class Loop:
     name: str
     every: Period
     step: Callable[[], Awaitable[None]]
+    begin: Callable[[], None] = _nothing
     deadline_s: float = 60.0
     is_job: bool = True
     nudge: asyncio.Event = field(default_factory=asyncio.Event)

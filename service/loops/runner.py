@@ -46,7 +46,7 @@ class Runner:
         self._new_id = new_id
         self._loops: dict[str, Loop] = {}
         self._states: dict[str, JobState] = {}
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     def states(self) -> Sequence[JobState]:
         return tuple(self._states.values())
@@ -58,7 +58,7 @@ class Runner:
 
     def stop(self) -> None:
         """Let every loop end after the pass it is in."""
-        self._stopping = True
+        self._stopping.set()
         for loop in self._loops.values():
             loop.nudge.set()
 
@@ -67,18 +67,23 @@ class Runner:
         self._loops[loop.name] = loop
         self._states[loop.name] = self._at_first(loop)
         async with self._clock.participant():
-            await self._repeat(loop)
+            try:
+                await self._repeat(loop)
+            finally:
+                if not self._stopping.is_set():
+                    # Nobody starts it again, and health need not wait for three periods to see.
+                    self._note(loop, beat_within_s=0.0)
 
     async def _repeat(self, loop: Loop) -> None:
         due = self._clock.now()
         period = await self._period(loop)
-        while not self._stopping:
+        while not self._stopping.is_set():
             await self._one_pass(loop, period)
             # Asked again after the pass, because the pass may have changed what is due next:
             # an order in flight is followed every two seconds, none every five minutes.
             period = await self._period(loop)
             due = self._next_due(loop, due, period)
-            await self._wait(loop, due)
+            await self._wait(loop, due, period)
 
     def _at_first(self, loop: Loop) -> JobState:
         return JobState(
@@ -118,6 +123,7 @@ class Runner:
             beat_within_s=loop.deadline_s * MAX_ATTEMPTS + BEAT_SLACK_S,
         )
         loop.nudge.clear()
+        loop.begin()
         result = await self._attempts(loop, until=self._clock.now() + period)
         before = self._states[loop.name]
         self._note(
@@ -147,13 +153,17 @@ class Runner:
                 break
             wait_s = max(float(next(waits)), error.retry_after_s or 0.0)
             too_late = self._clock.now() + timedelta(seconds=wait_s) >= until
-            if attempt == MAX_ATTEMPTS or too_late or self._stopping:
+            if attempt == MAX_ATTEMPTS or too_late or self._stopping.is_set():
                 break
             logger.bind(
                 event="job", job=loop.name, run_id=run_id, attempt=attempt, wait_s=wait_s,
                 error=type(error).__name__, code=error.code,
             ).warning("the pass failed and will be tried again")  # fmt: skip
-            await self._clock.sleep(wait_s)
+            # Waiting as long as it was asked to is no sign of death.
+            self._note(loop, beat_within_s=wait_s + loop.deadline_s * MAX_ATTEMPTS + BEAT_SLACK_S)
+            await self._clock.sleep(wait_s, wake=self._stopping)
+            if self._stopping.is_set():
+                break
         return Pass(
             job=loop.name,
             run_id=run_id,
@@ -175,11 +185,13 @@ class Runner:
             self._note(loop, skipped=self._states[loop.name].skipped + missed)
         return due + period * (missed + 1)
 
-    async def _wait(self, loop: Loop, due: datetime) -> None:
+    async def _wait(self, loop: Loop, due: datetime, period: timedelta) -> None:
         """Wait until `due`, or for a nudge; sooner when the period shrinks meanwhile."""
         began = self._states[loop.name].last_start_at or due
         while not loop.nudge.is_set():
-            left_s = (due - self._clock.now()).total_seconds()
+            now = self._clock.now()
+            due = min(due, now + period)  # a clock that was set back holds nobody up
+            left_s = (due - now).total_seconds()
             if left_s <= 0:
                 return
             # Three periods without a sign of life is what health calls dead.
@@ -201,7 +213,20 @@ async def _attempt(loop: Loop) -> Exception | None:
             await loop.step()
     except Exception as exc:  # noqa: BLE001 - a loop outlives whatever its step raises
         return exc
+    except asyncio.CancelledError as exc:
+        if _is_cancelled():
+            raise
+        # A library's own, e.g. aiopg's for a statement that ran too long: it would end the loop,
+        # and nobody would be told.
+        leak = RuntimeError("a cancellation leaked out of the step")
+        leak.__cause__ = exc
+        return leak
     return None
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _report(loop: Loop, result: Pass, *, was_failing: bool) -> None:

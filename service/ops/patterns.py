@@ -16,6 +16,7 @@ _HINTS: Final = (
     "key", "secret", "pass", "pwd", "token", "authorization", "cookie", "credential", "dsn",
     "database", "webhook", "alert", "jwt", "bearer", "basic", "eyj", "aiza", "://", "aq.", "/bot",
     "slack", "balance", "available", "locked", "equity", "capital", "cash", "pnl",
+    "failing row", "input syntax", "json data", "line ",
 )  # fmt: skip
 
 # Every repetition after a name is bounded: a hostile text must not cost quadratic time.
@@ -66,6 +67,12 @@ _SHAPES: Final = tuple(
         ("hooks.slack", r"(?i)(hooks\.slack\.com/\w+/)[^\s\"']+", rf"\1{MASK}"),
         ("webhooks/", r"(?i)(/webhooks/)[^\s\"']+", rf"\1{MASK}"),
         ("/bot", r"(/bot)\d+:[\w-]+", rf"\1{MASK}"),
+        # PostgreSQL repeats the row, the line of the statement (our parameters stand in it) and
+        # the JSON it stumbled over: positions, amounts, whatever was to be stored.
+        ("failing row", r"(?s)(Failing row contains )\(.*?(?:\)\.(?=\n|\Z)|\Z)", rf"\1{MASK}"),
+        ("input syntax", r"(invalid input syntax for type [\w ]+: )\"[^\"]*\"", rf'\1"{MASK}"'),
+        ("json data", r"(JSON data, line \d+: )[^\n]*", rf"\1{MASK}"),
+        ("line ", r"(LINE \d+: )[^\n]*", rf"\1{MASK}"),
     )
 )
 

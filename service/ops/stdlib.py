@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp.http_exceptions import HttpProcessingError
 from loguru import logger
+from psycopg2.extensions import QueryCanceledError
 
 _OFF: Final = logging.CRITICAL + 1
 #: Their own levels, because INFO would bring request lines with addresses and keys.
@@ -47,12 +48,31 @@ def _level(record: logging.LogRecord) -> str | int:
 
 def _tone_down_bad_requests(record: logging.LogRecord) -> bool:
     """A client that does not speak HTTP is the client's fault, not an error of ours."""
-    error = record.exc_info[1] if record.exc_info else None
+    error = _error_of(record)
     if isinstance(error, HttpProcessingError):
         record.levelno, record.levelname = logging.WARNING, "WARNING"
         record.msg, record.args = "a request was not HTTP: %s", (type(error).__name__,)
         record.exc_info = None
     return True
+
+
+def _leave_to_the_caller(record: logging.LogRecord) -> bool:
+    """Drop what aiopg tells the event loop beside its caller, who hears it as StoreTimeout.
+
+    It would be one error with a traceback for each statement that a slow database cancels.
+    """
+    return not isinstance(_error_of(record), QueryCanceledError)
+
+
+def _error_of(record: logging.LogRecord) -> BaseException | None:
+    return record.exc_info[1] if record.exc_info else None
+
+
+#: Filters stand on the very logger that is called: those of its parents are not asked.
+_FILTERS: Final = (
+    ("aiohttp.server", _tone_down_bad_requests),
+    ("asyncio", _leave_to_the_caller),
+)
 
 
 class Interception:
@@ -67,7 +87,8 @@ class Interception:
         root.setLevel(level)
         for name, at_least in LEVELS.items():
             logging.getLogger(name).setLevel(max(at_least, root.level))
-        logging.getLogger("aiohttp.server").addFilter(_tone_down_bad_requests)
+        for name, kept in _FILTERS:
+            logging.getLogger(name).addFilter(kept)
         logging.captureWarnings(capture=True)
         sys.excepthook = _uncaught(self._hooks[0])
         threading.excepthook = _uncaught_in_thread
@@ -78,7 +99,8 @@ class Interception:
         root.setLevel(level)
         for name, before in self._levels.items():
             logging.getLogger(name).setLevel(before)
-        logging.getLogger("aiohttp.server").removeFilter(_tone_down_bad_requests)
+        for name, kept in _FILTERS:
+            logging.getLogger(name).removeFilter(kept)
         logging.captureWarnings(capture=False)
         sys.excepthook, threading.excepthook = self._hooks
 

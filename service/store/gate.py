@@ -24,6 +24,7 @@ from service.store.cursor import (
     is_idle,
 )
 from service.store.dsn import CONNECT_S, refusal
+from service.store.places import Places
 from service.store.reach import Route, reach
 
 __all__ = ["Cursor", "Gate", "Isolation", "open_gate"]
@@ -39,19 +40,16 @@ class Gate:
     ) -> None:
         self._pool = pool
         self._maxsize = maxsize
-        # Ours stands before aiopg's own queue, which forgets a waiter whenever a connection
+        # They stand before aiopg's own queue, which forgets a waiter whenever a connection
         # comes back closed. With as many places as connections, that queue stays empty.
-        self._places = asyncio.Semaphore(maxsize)
-        self._max_waiting = max_waiting
-        self._wait_s = wait_s
+        self._places = Places(maxsize, max_waiting=max_waiting, wait_s=wait_s)
         self._close_s = close_s
-        self._waiting = 0
         self._closing = False
 
     def state(self) -> PoolState:
         pool = self._pool
         return PoolState(
-            size=pool.size, free=pool.freesize, max=self._maxsize, waiting=self._waiting
+            size=pool.size, free=pool.freesize, max=self._maxsize, waiting=self._places.waiting
         )
 
     async def ping(self) -> None:
@@ -90,7 +88,9 @@ class Gate:
 
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[GatedCursor]:
-        async with self._place():
+        if self._closing:
+            raise StoreDown("The database is being closed")
+        async with self._places.taken():
             connection = await self._live_connection()
             try:
                 inner = await connection.cursor(timeout=ANSWER_S)
@@ -100,37 +100,6 @@ class Gate:
                 if not is_idle(connection):
                     connection.close()  # never back in the middle of a transaction or statement
                 self._pool.release(connection)
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        if self._closing:
-            raise StoreDown("The database is being closed")
-        if self._places.locked():
-            await self._queue()
-        else:
-            await self._places.acquire()
-        try:
-            yield
-        finally:
-            self._places.release()
-
-    async def _queue(self) -> None:
-        if self._waiting >= self._max_waiting:
-            raise StoreBusy(
-                f"{self._waiting} requests already wait for the database",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._wait_s):
-                await self._places.acquire()
-        except TimeoutError:
-            raise StoreBusy(
-                f"No database connection came free within {self._wait_s:g} s",
-                retry_after_s=RETRY_AFTER_S,
-            ) from None
-        finally:
-            self._waiting -= 1
 
     async def _live_connection(self) -> aiopg.Connection:
         # Each turn drops at most one dead connection, and there are no more than maxsize.
@@ -156,9 +125,7 @@ class Gate:
         self._closing = True
         try:
             async with asyncio.timeout(self._close_s):
-                # All places taken by us: nobody is inside. aiopg's own wait misses releases.
-                for _ in range(self._maxsize):
-                    await self._places.acquire()
+                await self._places.take_all()  # aiopg's own wait misses releases
         except TimeoutError:
             logger.bind(event="pool").warning("statements still run, their connections are cut")
         finally:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from service.domain.errors import DomainError
 from service.domain.markets import Market
 from service.domain.risk import Allowed, Held, Refused, Verdict
 from service.domain.signals import Proposal, Signal, Usage
@@ -30,9 +31,14 @@ ADD_SIGNAL = """
     RETURNING id, confidence, reasoning, price
 """
 
+# A signal is decided once. Who lost the answer to the first try writes again and gets the row
+# that stands, unchanged; with another verdict by then there is none for him.
 ADD_DECISION = """
     INSERT INTO decisions (signal_id, verdict, reason, detail, checks, created_at)
     VALUES (%(signal_id)s, %(verdict)s, %(reason)s, %(detail)s, %(checks)s::jsonb, %(at)s)
+        ON CONFLICT (signal_id) DO UPDATE
+       SET signal_id = excluded.signal_id
+     WHERE decisions.verdict = excluded.verdict
     RETURNING id
 """
 
@@ -107,6 +113,10 @@ class PgJournal:
         )
 
     async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:
+        """Store the decision, once, and return its row.
+
+        Raises: DomainError, when the signal was decided otherwise before.
+        """
         word, reason, detail = _verdict_columns(verdict)
         args = {
             "signal_id": signal_id,
@@ -116,7 +126,12 @@ class PgJournal:
             "checks": json_text(verdict.checks),  # orjson writes dataclasses as objects
             "at": at,
         }
-        return await self._insert(ADD_DECISION, args)
+        async with self._gate.cursor() as cur:
+            await cur.execute(ADD_DECISION, args)
+            row = await cur.fetchone()
+        if row is None:
+            raise DomainError(f"signal {signal_id} was decided otherwise before")
+        return int(row[0])
 
     async def last_signal_at(self, market: Market) -> datetime | None:
         async with self._gate.cursor() as cur:

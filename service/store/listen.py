@@ -11,6 +11,7 @@ from loguru import logger
 from psycopg2.extensions import quote_ident
 
 from service.domain.errors import BoundaryError, StartError
+from service.store.cursor import GatedCursor
 from service.store.dsn import CONNECT_S
 from service.store.reach import reach
 
@@ -81,7 +82,9 @@ class Listener:
         route = await reach(self._dsn)
         async with aiopg.connect(route.dsn, timeout=CONNECT_S, enable_hstore=False) as connection:
             async with connection.cursor() as cursor:
-                await cursor.execute(f"LISTEN {quote_ident(self._channel, connection.raw)}")
+                # Bare, aiopg would turn a cancelled LISTEN into our own cancellation.
+                gated = GatedCursor(connection, cursor)
+                await gated.execute(f"LISTEN {quote_ident(self._channel, connection.raw)}")
             yield connection
 
 

@@ -78,34 +78,37 @@ CANDLES = """
                    trim_scale(funds)::text AS funds) AS item
 """
 
+# The rows are read once; the first and the last price are probes of the index.
 SUMMARY = """
-    WITH seen AS (
-        SELECT id, price, collected_at
-          FROM market_data
-         WHERE market = %(market)s
-           AND collected_at >= %(since)s
-    ), edge AS (
-        SELECT (SELECT price FROM seen ORDER BY collected_at, id LIMIT 1) AS first,
-               (SELECT price FROM seen ORDER BY collected_at DESC, id DESC LIMIT 1) AS last
-    ), total AS (
-        SELECT count(*) AS count, min(price) AS low, max(price) AS high, avg(price) AS average,
-               min(collected_at) AS first_at, max(collected_at) AS last_at
-          FROM seen
-    )
     SELECT row_to_json(item)::text
-      FROM edge
-     CROSS JOIN total
+      FROM (SELECT count(*) AS count, min(price) AS low, max(price) AS high, avg(price) AS average,
+                   min(collected_at) AS first_at, max(collected_at) AS last_at
+              FROM market_data
+             WHERE market = %(market)s
+               AND collected_at >= %(since)s) AS total
+      LEFT JOIN (SELECT price
+                   FROM market_data
+                  WHERE market = %(market)s
+                    AND collected_at >= %(since)s
+                  ORDER BY collected_at, id
+                  LIMIT 1) AS oldest ON true
+      LEFT JOIN (SELECT price
+                   FROM market_data
+                  WHERE market = %(market)s
+                    AND collected_at >= %(since)s
+                  ORDER BY collected_at DESC, id DESC
+                  LIMIT 1) AS newest ON true
      CROSS JOIN LATERAL (
             SELECT %(market)s AS market,
                    to_char(%(since)s AT TIME ZONE 'UTC', %(instant)s) AS since,
                    count,
-                   trim_scale(first)::text AS first,
-                   trim_scale(last)::text AS last,
+                   trim_scale(oldest.price)::text AS first,
+                   trim_scale(newest.price)::text AS last,
                    trim_scale(low)::text AS low,
                    trim_scale(high)::text AS high,
                    trim_scale(round(average, 8))::text AS average,
-                   trim_scale(last - first)::text AS change,
-                   trim_scale(round(last / first - 1, 8))::text AS change_ratio,
+                   trim_scale(newest.price - oldest.price)::text AS change,
+                   trim_scale(round(newest.price / oldest.price - 1, 8))::text AS change_ratio,
                    to_char(first_at AT TIME ZONE 'UTC', %(instant)s) AS first_at,
                    to_char(last_at AT TIME ZONE 'UTC', %(instant)s) AS last_at) AS item
 """

@@ -94,6 +94,13 @@ POSITION = """
      WHERE market = %(market)s
 """
 
+# One row for each market that was ever traded: a handful.
+POSITIONS = """
+    SELECT market, volume, cost, realised_pnl, fees_paid, opened_at
+      FROM positions
+     ORDER BY market
+"""
+
 _DUPLICATES: Final = {
     "orders_identifier_key": "identifier {identifier} was used before: an attempt needs its own",
     "orders_one_per_decision": "decision {decision_id} has an order already",
@@ -194,6 +201,12 @@ class PgOrders:
             await cur.execute(POSITION, {"market": str(market)})
             row = await cur.fetchone()
             return Position(market=market) if row is None else position_from(market, row)
+
+    async def positions(self) -> tuple[Position, ...]:
+        async with self._gate.cursor() as cur:
+            await cur.execute(POSITIONS)
+            found = await cur.fetchall()
+        return tuple(position_from(Market.parse(market), row) for market, *row in found)
 
 
 def _state_args(order: Order, at: datetime) -> dict[str, object]:

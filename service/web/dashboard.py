@@ -9,8 +9,8 @@ from service.ports import ComponentBody, TradingBody
 from service.web.access import CALLER
 from service.web.bodies import instant_text, json_response
 from service.web.keys import CLOCK, HEALTH, LISTS
-from service.web.positions import PositionBody, position_bodies
-from service.web.query import Query, traded
+from service.web.positions import PositionBody, position_bodies, positions_of
+from service.web.query import Query
 
 _SHOWN: Final = 5  #: latest signals and orders
 
@@ -39,10 +39,9 @@ async def summary(request: web.Request) -> web.Response:
     Query(request)
     app = request.app
     health, lists = app[HEALTH].body(), app[LISTS]
-    markets = await traded(request)
     # One after the other: a page that asks every other second takes one connection, not four.
-    tickers = await lists.market_latest(markets)
-    positions = await position_bodies(app, markets, tickers)
+    positions = await positions_of(app)
+    tickers = await lists.market_latest([position.market for position in positions])
     signals = await lists.signals(limit=_SHOWN)
     orders = await lists.orders(limit=_SHOWN)
     return json_response(
@@ -55,7 +54,7 @@ async def summary(request: web.Request) -> web.Response:
             health=DashboardHealthBody(status=health["status"], components=health["components"]),
             trading=health["trading"],
             prices=orjson.Fragment(tickers),
-            positions=positions,
+            positions=position_bodies(positions, tickers),
             signals=orjson.Fragment(signals.items),
             orders=orjson.Fragment(orders.items),
         )

@@ -16,6 +16,8 @@ from service.web.query import Query
 
 _COLLECTOR: Final = "collect_market_data"
 _MAX_HOURS: Final = 24 * 31
+#: Every row of every market is looked at for the gaps between them.
+_COLLECTOR_MAX_HOURS: Final = 24 * 7
 
 
 class CollectorBody(TypedDict):
@@ -38,13 +40,13 @@ class CollectorJobBody(TypedDict):
 
 async def overview(request: web.Request) -> web.Response:
     """The newest row of every market, or of the one asked for."""
-    markets = await Query(request, "market").markets()
+    markets = Query(request, "market").markets()
     return list_response(await request.app[LISTS].market_latest(markets))
 
 
 async def latest(request: web.Request) -> web.Response:
     """The newest row of one market, as an object."""
-    market = await Query(request, "market").one_market()
+    market = Query(request, "market").one_market()
     rows = (await request.app[LISTS].market_latest((market,))).strip()
     # An array of at most one object: what is between the brackets is the answer.
     row = rows[1:-1].strip()
@@ -55,7 +57,7 @@ async def latest(request: web.Request) -> web.Response:
 
 async def history(request: web.Request) -> web.Response:
     query = Query(request, "market", "limit", "cursor")
-    page, market = window(query), await query.one_market()
+    page, market = window(query), query.one_market()
     return page_response(
         await request.app[LISTS].market_history(market, limit=page.limit, before=page.before)
     )
@@ -64,7 +66,7 @@ async def history(request: web.Request) -> web.Response:
 async def candles(request: web.Request) -> web.Response:
     query = Query(request, "market", "timeframe", "limit", "cursor")
     page, timeframe = window(query), query.choice("timeframe", Timeframe) or Timeframe.M1
-    market = await query.one_market()
+    market = query.one_market()
     return page_response(
         await request.app[LISTS].market_candles(
             market, timeframe, limit=page.limit, before=page.before
@@ -75,15 +77,15 @@ async def candles(request: web.Request) -> web.Response:
 async def summary(request: web.Request) -> web.Response:
     query = Query(request, "market", "hours")
     hours = query.whole_number("hours", default=24, low=1, high=_MAX_HOURS)
-    market = await query.one_market()
+    market = query.one_market()
     since = request.app[CLOCK].now() - timedelta(hours=hours)
     return raw_response(await request.app[LISTS].market_summary(market, since=since))
 
 
 async def collector_stats(request: web.Request) -> web.Response:
     query = Query(request, "market", "hours")
-    hours = query.whole_number("hours", default=24, low=1, high=_MAX_HOURS)
-    markets = await query.markets()
+    hours = query.whole_number("hours", default=24, low=1, high=_COLLECTOR_MAX_HOURS)
+    markets = query.markets()
     since = request.app[CLOCK].now() - timedelta(hours=hours)
     rows = await request.app[LISTS].collector_stats(markets, since=since)
     jobs = [job for job in request.app[JOBS].states() if job.name == _COLLECTOR]

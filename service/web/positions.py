@@ -7,10 +7,9 @@ from typing import Final, TypedDict
 import orjson
 from aiohttp import web
 
-from service.domain.markets import Market
 from service.domain.positions import Position
 from service.web.bodies import decimal_text, instant_text
-from service.web.keys import ORDERS
+from service.web.keys import CONFIG, ORDERS
 
 _SHOWN: Final = Decimal("1E-8")  #: a quotient has no last decimal; the exchange shows eight
 
@@ -29,13 +28,21 @@ class PositionBody(TypedDict):
     opened_at: str | None
 
 
-async def position_bodies(
-    app: web.Application, markets: Sequence[Market], tickers: bytes
-) -> list[PositionBody]:
-    """Return one body a market; `tickers` is what Lists.market_latest returned."""
+async def positions_of(app: web.Application) -> Sequence[Position]:
+    """Return a position for each collected market, then what is held of any other.
+
+    Coins do not vanish from view because their market was taken out of TRADER_MARKETS.
+    """
+    collected = {market: Position(market=market) for market in app[CONFIG].markets}
+    booked = await app[ORDERS].positions()
+    shown = [p for p in booked if p.market in collected or p.volume]
+    return tuple((collected | {p.market: p for p in shown}).values())
+
+
+def position_bodies(positions: Sequence[Position], tickers: bytes) -> list[PositionBody]:
+    """Value each position; `tickers` is what Lists.market_latest returned."""
     prices = {row["market"]: Decimal(row["price"]) for row in orjson.loads(tickers)}
-    # One after the other: a page that asks every other second takes one connection, not many.
-    return [_body(await app[ORDERS].position(market), prices) for market in markets]
+    return [_body(position, prices) for position in positions]
 
 
 def _body(position: Position, prices: Mapping[str, Decimal]) -> PositionBody:

@@ -9,8 +9,7 @@ from aiohttp import web
 
 from service.domain.errors import InvalidRequest, NotFound, UnknownMarket
 from service.domain.markets import Market
-from service.flows import markets as flows_markets
-from service.web.keys import CONFIG, SETTINGS
+from service.web.keys import CONFIG
 
 _ID_DIGITS: Final = 18  #: of a bigint, all values of so many digits fit
 
@@ -22,7 +21,8 @@ class Query:
 
     def __init__(self, request: web.Request, *known: str) -> None:
         """Raises: InvalidRequest, for an unknown or repeated parameter."""
-        self._request = request
+        # Traded or not: what was collected and what is held can always be looked at.
+        self._collected: Sequence[Market] = request.app[CONFIG].markets
         self._values: dict[str, str] = {}
         for name, value in request.query.items():
             if name not in known:
@@ -56,25 +56,19 @@ class Query:
         except ValueError:
             raise InvalidRequest(f"{name} is one of {', '.join(kind)}") from None
 
-    async def market(self) -> Market | None:
+    def market(self) -> Market | None:
         """Return the market asked for, None when none is. Raises: UnknownMarket."""
         text = self._values.get("market")
-        return None if text is None else known_market(text, await traded(self._request))
+        return None if text is None else known_market(text, self._collected)
 
-    async def markets(self) -> Sequence[Market]:
-        """Return the market asked for, or all. Raises: UnknownMarket."""
-        one = await self.market()
-        return await traded(self._request) if one is None else (one,)
+    def markets(self) -> Sequence[Market]:
+        """Return the market asked for, or all that are collected. Raises: UnknownMarket."""
+        one = self.market()
+        return self._collected if one is None else (one,)
 
-    async def one_market(self) -> Market:
-        """Return the market asked for, or the first of the setting. Raises: UnknownMarket."""
-        return (await self.markets())[0]
-
-
-async def traded(request: web.Request) -> Sequence[Market]:
-    """Return the markets that are traded; where that is none, all that are collected."""
-    collected = request.app[CONFIG].markets
-    return await flows_markets.traded(request.app[SETTINGS], collected=collected) or collected
+    def one_market(self) -> Market:
+        """Return the market asked for, or the first collected. Raises: UnknownMarket."""
+        return self.markets()[0]
 
 
 def known_market(code: str, markets: Sequence[Market]) -> Market:
@@ -83,7 +77,7 @@ def known_market(code: str, markets: Sequence[Market]) -> Market:
         if str(market) == code:
             return market
     names = ", ".join(map(str, markets))
-    raise UnknownMarket(f"no market {code[:40]!r} is traded here; there is {names}")
+    raise UnknownMarket(f"no market {code[:40]!r} is known here; there is {names}")
 
 
 def row_id(request: web.Request, what: str) -> int:

@@ -4,15 +4,16 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from service.domain.errors import InvalidRequest, NotFound
+from service.domain.errors import DomainError, InvalidRequest, NotFound
 from service.domain.markets import Market
 from service.domain.signals import Action
+from service.flows.markets import traded
 from service.web.bodies import list_response, raw_response
 from service.web.body import json_object
 from service.web.changes import audited
-from service.web.keys import GENERATE, LISTS
+from service.web.keys import CONFIG, GENERATE, LISTS, SETTINGS
 from service.web.paging import page_response, window
-from service.web.query import Query, known_market, row_id, traded
+from service.web.query import Query, known_market, row_id
 
 PATH: Final = "/api/v1/signals"
 
@@ -20,17 +21,16 @@ PATH: Final = "/api/v1/signals"
 async def signals(request: web.Request) -> web.Response:
     query = Query(request, "limit", "cursor", "market", "action")
     page, action = window(query), query.choice("action", Action)
-    market = await query.market()
     return page_response(
         await request.app[LISTS].signals(
-            limit=page.limit, before=page.before, market=market, action=action
+            limit=page.limit, before=page.before, market=query.market(), action=action
         )
     )
 
 
 async def latest(request: web.Request) -> web.Response:
     """The newest signal of every market, or of the one asked for."""
-    markets = await Query(request, "market").markets()
+    markets = Query(request, "market").markets()
     return list_response(await request.app[LISTS].signals_latest(markets))
 
 
@@ -54,7 +54,10 @@ async def _asked_market(request: web.Request) -> Market:
     body = await json_object(request)
     if body.keys() - {"market"}:
         raise InvalidRequest('the body is {"market": "KRW-BTC"}, or empty for the first market')
-    markets = await traded(request)
+    # Not all that is shown: a signal may become an order.
+    markets = await traded(request.app[SETTINGS], collected=request.app[CONFIG].markets)
+    if not markets:
+        raise DomainError("nothing is traded: the setting markets names no market collected here")
     if "market" not in body:
         return markets[0]
     code = body["market"]

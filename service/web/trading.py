@@ -12,7 +12,7 @@ from service.web.body import json_object
 from service.web.changes import audited
 from service.web.keys import EXCHANGE, LISTS, RECONCILE
 from service.web.paging import page_response, window
-from service.web.positions import position_bodies
+from service.web.positions import position_bodies, positions_of
 from service.web.query import Query, row_id
 
 
@@ -30,10 +30,9 @@ class SyncBody(TypedDict):
 async def orders(request: web.Request) -> web.Response:
     query = Query(request, "limit", "cursor", "market", "status")
     page, status = window(query), query.choice("status", OrderStatus)
-    market = await query.market()
     return page_response(
         await request.app[LISTS].orders(
-            limit=page.limit, before=page.before, market=market, status=status
+            limit=page.limit, before=page.before, market=query.market(), status=status
         )
     )
 
@@ -49,16 +48,18 @@ async def order(request: web.Request) -> web.Response:
 
 async def fills(request: web.Request) -> web.Response:
     query = Query(request, "limit", "cursor", "market")
-    page, market = window(query), await query.market()
+    page, market = window(query), query.market()
     return page_response(
         await request.app[LISTS].fills(limit=page.limit, before=page.before, market=market)
     )
 
 
 async def position(request: web.Request) -> web.Response:
-    markets = await Query(request, "market").markets()
-    tickers = await request.app[LISTS].market_latest(markets)
-    return list_response(await position_bodies(request.app, markets, tickers))
+    """What is held, at the newest price; of every market, or of the one asked for."""
+    market = Query(request, "market").market()
+    positions = [p for p in await positions_of(request.app) if market in {None, p.market}]
+    tickers = await request.app[LISTS].market_latest([p.market for p in positions])
+    return list_response(position_bodies(positions, tickers))
 
 
 async def balance(request: web.Request) -> web.Response:

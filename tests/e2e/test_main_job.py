@@ -1,15 +1,18 @@
 """From market to fill, as an operator sees it: one program, asked over HTTP."""
 
+import asyncio
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from tests.e2e.processes import Service
 
 OPENING_KRW = Decimal(10_000_000)
 FAST = {"TRADER_SPEED": "600"}
+AT_ONCE = ("/health", "/health/ready", "/health/detailed", "/")
 
 
 async def test_a_fresh_start_collects_signals_orders_and_fills_and_the_money_adds_up(
@@ -86,12 +89,48 @@ async def test_two_copies_run_beside_each_other(folder: Path) -> None:
             await service.until("/api/v1/trading/fills", lambda page: page["items"])
 
 
-@pytest.mark.parametrize("path", ["/health", "/health/ready", "/health/detailed", "/"])
-async def test_health_and_the_page_answer_as_soon_as_the_port_is_open(
-    folder: Path, path: str
-) -> None:
+async def test_health_and_the_page_answer_as_soon_as_the_port_is_open(folder: Path) -> None:
     async with Service(folder) as service:
         await service.ready()
 
-        async with aiohttp.ClientSession() as session, session.get(service.address + path) as got:
-            assert got.status == 200
+        async with aiohttp.ClientSession(service.address) as session, asyncio.TaskGroup() as group:
+            asked = [group.create_task(status(session, path)) for path in AT_ONCE]
+        body = await service.get("/health/detailed")
+
+    assert [task.result() for task in asked] == [200] * len(AT_ONCE)
+    # Whatever repeats is watched: a lease nobody renews is as bad as a job that has died.
+    assert body["components"]["scheduler"]["jobs"].keys() >= {
+        "collect_market_data",
+        "generate_trading_signal",
+        "sync_pending_orders",
+        "leader.renew",
+        "settings.listen",
+    }
+
+
+async def status(session: aiohttp.ClientSession, path: str) -> int:
+    async with session.get(path) as answer:
+        return answer.status
+
+
+async def test_at_full_speed_hours_of_trading_pass_in_seconds_and_the_stop_is_clean(
+    folder: Path,
+) -> None:
+    async with Service(folder, TRADER_SPEED="0") as service:
+        await service.ready()
+        await service.until("/api/v1/signals", lambda page: len(page["items"]) >= 8)
+        await service.until(
+            "/api/v1/trading/fills", lambda page: {f["side"] for f in page["items"]} >= {"SELL"}
+        )
+        await service.ask("PATCH", "/api/v1/config/trading_enabled", body={"value": False})
+        signals = await service.all("/api/v1/signals")
+        orders = await service.all("/api/v1/trading/orders")
+        code = await service.stop()
+
+    times = [datetime.fromisoformat(signal["created_at"]) for signal in reversed(signals)]
+    assert code == 0
+    # Time stands still while anybody works: the grid is exact, however slow the machine is.
+    assert {later - earlier for earlier, later in pairwise(times)} == {timedelta(minutes=30)}
+    assert {order["status"] for order in orders} == {"EXECUTED"}
+    assert [line for line in service.lines() if line["level"] in {"ERROR", "CRITICAL"}] == []
+    assert service.lines()[-1]["message"] == "stopped"

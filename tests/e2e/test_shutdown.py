@@ -14,6 +14,8 @@ from tests.e2e.processes import SandboxProgram, Service, postmasters, until
 #: the exchange does what it is asked and its answer comes late, or never
 LATE = {"method": "POST", "path": "/v1/orders", "delay_s": 1.5, "phase": "after"}
 NEVER = {"method": "POST", "path": "/v1/orders", "drop_after": True, "times": 1}
+#: the request arrives nowhere: it hangs for as long as any test runs, and then breaks
+LOST = {"method": "POST", "path": "/v1/orders", "delay_s": 600, "drop_before": True, "times": 1}
 
 
 async def orders_at(sandbox: SandboxProgram) -> list[dict[str, Any]]:
@@ -81,6 +83,41 @@ async def test_sigkill_during_an_order_loses_nothing_and_sends_nothing_twice(fol
     assert first["identifier"] == sent["identifier"]
     assert [o["identifier"] for o in there].count(sent["identifier"]) == 1
     assert [f for f in fills if f["order_id"] == first["id"]]
+
+
+@pytest.mark.slow  # a killed owner's lease, and the half minute an order is searched for
+async def test_sigkill_before_an_order_arrives_fails_it_and_trading_goes_on(folder: Path) -> None:
+    async with SandboxProgram(folder / "x", TRADER_SPEED="600") as sandbox:
+        await sandbox.ready()
+        await sandbox.ask("POST", "/__sandbox__/faults", [LOST])
+
+        async def hit() -> bool:
+            (fault,) = await sandbox.ask("GET", "/__sandbox__/faults")
+            return bool(fault["hit"])
+
+        async with Service(folder / "s", **sandbox.for_service()) as service:
+            await service.ready()
+            await until(hit, what="an order leaves")
+            service.tell(signal.SIGKILL)
+            await service.ended()
+        assert await orders_at(sandbox) == []
+
+        async with Service(folder / "s", **sandbox.for_service()) as service:
+            await service.ready()
+            before = await service.all("/api/v1/trading/orders")
+            await service.until(
+                "/api/v1/trading/orders",
+                lambda page: page["items"] and page["items"][0]["status"] == "EXECUTED",
+            )
+            after = await service.all("/api/v1/trading/orders")
+            there = await orders_at(sandbox)
+
+    (lost,) = before
+    assert lost["status"] == "PENDING"
+    assert (after[-1]["id"], after[-1]["status"]) == (lost["id"], "FAILED")
+    assert after[-1]["reason"] == "not_placed"
+    # Nothing else was ordered while it was searched for, and it was never sent again.
+    assert {o["identifier"] for o in there} == {o["identifier"] for o in after[:-1]}
 
 
 async def test_an_answer_that_never_comes_is_found_and_not_sent_again(folder: Path) -> None:

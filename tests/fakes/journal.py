@@ -1,10 +1,11 @@
 """What was asked, proposed and decided, in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from service.domain.errors import DomainError
 from service.domain.markets import Market
 from service.domain.risk import Verdict
 from service.domain.signals import Proposal, Signal
@@ -35,6 +36,9 @@ class FakeJournal:
         calls, signals, decisions: the rows in the order they were written.
         kept: what the signals' rows hold besides, by signal id.
         fail: raised by the next call instead of doing anything.
+        fail_decision: the same, for the next decision alone.
+        lose_decision: raised by the next decision after it was stored, as a lost answer would be.
+        after_decision: called after each decision, for what happens meanwhile.
     """
 
     def __init__(self) -> None:
@@ -43,6 +47,9 @@ class FakeJournal:
         self.decisions: list[Decided] = []
         self.kept: dict[int, Kept] = {}
         self.fail: BaseException | None = None
+        self.fail_decision: BaseException | None = None
+        self.lose_decision: BaseException | None = None
+        self.after_decision: Callable[[], object] | None = None
 
     async def add_call(self, call: ModelCall) -> int:
         self._raise_failure()
@@ -80,8 +87,20 @@ class FakeJournal:
 
     async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:
         self._raise_failure()
-        assert all(row.signal_id != signal_id for row in self.decisions), "one for each signal"
+        if self.fail_decision is not None:
+            failure, self.fail_decision = self.fail_decision, None
+            raise failure
+        for number, row in enumerate(self.decisions, 1):
+            if row.signal_id == signal_id:
+                if type(row.verdict) is not type(verdict):
+                    raise DomainError(f"signal {signal_id} was decided otherwise before")
+                return number
         self.decisions.append(Decided(signal_id=signal_id, verdict=verdict, at=at))
+        if self.after_decision is not None:
+            self.after_decision()
+        if self.lose_decision is not None:
+            lost, self.lose_decision = self.lose_decision, None
+            raise lost
         return len(self.decisions)
 
     async def last_signal_at(self, market: Market) -> datetime | None:

@@ -110,6 +110,10 @@ class FakeOrders:
         ]
         return folded(market, mine)
 
+    async def positions(self) -> tuple[Position, ...]:
+        traded = {self.rows[of].market for of, _ in self.booked}
+        return tuple([await self.position(market) for market in sorted(traded, key=str)])
+
     # --- what a test arranges -------------------------------------------------------------
 
     def hold(self, order: Order, *fills: Fill) -> None:

@@ -7,13 +7,16 @@ from contextlib import closing, suppress
 
 import psycopg2
 import pytest
+from loguru import logger
 
 from service.domain.errors import StoreBusy, StoreDown, StoreTimeout
 from service.ports import PoolState
 from service.store.dsn import connect, parameters
 from service.store.gate import Cursor, Gate, Isolation, open_gate
+from tests.fakes.logs import Logs
 
 SAFETY_S = 20
+HELD = "918273645.54637281"  #: coins; named, because a traceback shows its lines of source
 OTHERS = """
     SELECT pid
       FROM pg_stat_activity
@@ -198,6 +201,18 @@ async def test_a_statement_timeout_is_an_error_even_inside_a_task_group(single: 
     assert await value(single, "SELECT 1") == 1
 
 
+async def test_a_statement_timeout_is_told_to_its_caller_and_not_logged_besides(
+    single: Gate,
+) -> None:
+    with Logs.captured() as logs:
+        async with single.cursor() as cursor:
+            await cursor.execute("SET statement_timeout = '10ms'")
+            with pytest.raises(StoreTimeout):
+                await cursor.execute("SELECT pg_sleep(60)")
+
+    assert logs.lines == []
+
+
 async def test_a_cancelled_backend_is_a_timeout_and_keeps_its_connection(
     single: Gate, dsn: str
 ) -> None:
@@ -283,6 +298,35 @@ async def test_a_violated_constraint_passes_and_the_transaction_is_rolled_back(
 
     assert await value(single, "SELECT reason FROM trading_state") is None
     assert await value(single, "SELECT pg_backend_pid()") == pid
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        """
+        INSERT INTO positions (market, volume, cost, realised_pnl, fees_paid, updated_at)
+        VALUES ('KRW-BTC', %(held)s::numeric, -1, 0, 0, now())
+        """,
+        "SELECT %(held)s, volumes FROM positions",
+        "SELECT (%(held)s || 'x')::numeric",
+        "SELECT ('{\"volume\":' || %(held)s || ',,')::json",
+    ],
+    ids=["refused row", "misspelt column", "no number", "no JSON"],
+)
+async def test_what_postgresql_refuses_shows_nobodys_position_in_the_log(
+    single: Gate, sql: str
+) -> None:
+    with Logs.captured() as logs:
+        try:
+            async with single.cursor() as cursor:
+                await cursor.execute(sql, {"held": HELD})
+        except psycopg2.Error as exc:
+            logger.opt(exception=exc).error("a pass has a bug")
+            plain = str(exc)
+
+    assert HELD in plain
+    assert logs.levels == ["ERROR"]
+    assert HELD.encode() not in logs.raw
 
 
 async def test_a_transaction_is_kept_when_it_ends_well(single: Gate) -> None:

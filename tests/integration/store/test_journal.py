@@ -3,9 +3,9 @@
 from datetime import timedelta
 from decimal import Decimal
 
-import psycopg2
 import pytest
 
+from service.domain.errors import DomainError
 from service.domain.markets import Market
 from service.domain.risk import Held, Refused, Verdict
 from service.domain.signals import Action, Usage
@@ -118,8 +118,22 @@ async def test_a_signal_is_decided_once(gate: Gate) -> None:
     journal, signal = PgJournal(gate), await a_stored_signal(gate)
     await journal.add_decision(signal_id=signal.id, verdict=Held(), at=T0)
 
-    with pytest.raises(psycopg2.IntegrityError, match="decisions_signal_id_key"):
+    with pytest.raises(DomainError, match="decided otherwise"):
         await journal.add_decision(signal_id=signal.id, verdict=an_allowed(), at=T0)
+
+    assert await rows(gate, "SELECT verdict FROM decisions") == [("HELD",)]
+
+
+async def test_a_decision_written_again_is_the_row_that_stands(gate: Gate) -> None:
+    journal, signal = PgJournal(gate), await a_stored_signal(gate)
+    first = await journal.add_decision(signal_id=signal.id, verdict=an_allowed(), at=T0)
+    before = await rows(gate, "SELECT id, checks, created_at FROM decisions")
+
+    later = T0 + timedelta(seconds=2)
+    again = await journal.add_decision(signal_id=signal.id, verdict=an_allowed(), at=later)
+
+    assert again == first
+    assert await rows(gate, "SELECT id, checks, created_at FROM decisions") == before
 
 
 async def test_the_last_signal_is_of_the_market_asked_for(gate: Gate) -> None:

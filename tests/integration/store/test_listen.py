@@ -1,12 +1,14 @@
 """Notifications from other processes."""
 
 import asyncio
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 from loguru import logger
 
-from service.store.dsn import connect, parameters
+from service.store.dsn import connect, parameters, url
 from service.store.listen import PAUSES_S, Listener
 
 SAFETY_S = 20
@@ -72,6 +74,42 @@ async def test_what_another_process_says_is_heard_in_order(dsn: str) -> None:
 
     assert heard == ["markets", "stop_loss_pct"]
     assert ear.pauses == []
+
+
+@asynccontextmanager
+async def a_wire_that_cancels_the_first_listen(dsn: str, folder: Path) -> AsyncIterator[str]:
+    """Yield an address of the same database; the server cancels the first LISTEN that comes."""
+    given = parameters(dsn)
+    cancelling = b"DO $$BEGIN RAISE SQLSTATE '57014'; END$$\0"
+    instead = [b"Q" + (len(cancelling) + 4).to_bytes(4, "big") + cancelling]
+
+    async def carry(reader: StreamReader, writer: StreamWriter) -> None:
+        while chunk := await reader.read(65536):
+            writer.write(instead.pop() if b"LISTEN" in chunk and instead else chunk)
+        writer.close()
+
+    async def connected(reader: StreamReader, writer: StreamWriter) -> None:
+        path = f"{given['host']}/.s.PGSQL.{given['port']}"
+        from_server, to_server = await asyncio.open_unix_connection(path)
+        await asyncio.gather(carry(reader, to_server), carry(from_server, writer))
+
+    path = folder / ".s.PGSQL.5432"
+    async with await asyncio.start_unix_server(connected, path):
+        yield url(host=str(folder), port=5432, user=given["user"], database=given["dbname"])
+
+
+async def test_a_cancelled_listen_does_not_end_the_listening(dsn: str, tmp_path: Path) -> None:
+    ear = Ear()
+
+    async with (
+        a_wire_that_cancels_the_first_listen(dsn, tmp_path) as address,
+        listening(address, ear),
+    ):
+        execute(dsn, NOTIFY, payload="markets")
+        heard = await ear.next()
+
+    assert heard == "markets"
+    assert ear.pauses == [PAUSES_S[0]]
 
 
 async def test_a_lost_connection_comes_back_and_says_so(dsn: str) -> None:

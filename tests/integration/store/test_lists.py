@@ -16,7 +16,7 @@ from service.ports import Key, Page
 from service.store.gate import Gate
 from service.store.journal import PgJournal
 from service.store.lists import CONFIG_CHANGES, PgLists
-from service.store.lists_market import CANDLES, HISTORY
+from service.store.lists_market import CANDLES, HISTORY, SUMMARY
 from service.store.lists_orders import FILLS, ORDERS
 from service.store.lists_signals import SIGNALS
 from service.store.market_data import PgMarketData
@@ -541,13 +541,18 @@ def reads(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     return own + [read for child in plan.get("Plans", ()) for read in reads(child)]
 
 
+def rows_read(plan: Mapping[str, Any]) -> list[int]:
+    """Return how many rows each node took out of a table."""
+    own = [int(plan["Actual Rows"] * plan["Actual Loops"])] if "Relation Name" in plan else []
+    return own + [number for child in plan.get("Plans", ()) for number in rows_read(child)]
+
+
 NO_KEY = {"before_at": None, "before_id": None}
 KEY = {"before_at": T0 + timedelta(microseconds=1000), "before_id": 4001}
 SIGNAL_FILTERS = {"market": None, "action": None, "market_data_id": None}
 ORDER_FILTERS = {"market": None, "status": None}
 
 
-@pytest.mark.slow
 async def test_every_list_reads_its_index_and_never_the_whole_table(gate: Gate) -> None:
     await fill_tables(gate, 20_000)
     await execute(gate, "ANALYZE")
@@ -586,3 +591,59 @@ async def test_every_list_reads_its_index_and_never_the_whole_table(gate: Gate) 
             (CANDLES, {"market": "KRW-BTC", "timeframe": "1m"}, "candles_pkey"),
         ):
             assert await first_read(sql, **args | key) == ("Index Scan", index)
+
+
+BY_STATUS = ORDER_FILTERS | NO_KEY | {"status": "FAILED", "limit": 50, "instant": INSTANT}
+BY_PRICE = SIGNAL_FILTERS | NO_KEY | {"market_data_id": 77, "limit": 50, "instant": INSTANT}
+
+
+async def explained(gate: Gate, sql: str, args: Mapping[str, object]) -> dict[str, Any]:
+    """Run `sql` and return its plan with what it really read."""
+    explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "
+    ((plan,),) = await rows(gate, explain + sql, args)
+    whole: dict[str, Any] = plan[0]["Plan"]
+    return whole
+
+
+def pages_read(plan: Mapping[str, Any]) -> int:
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+async def test_orders_of_one_status_are_found_by_an_index_that_saves_most_of_the_reading(
+    gate: Gate,
+) -> None:
+    """S3.1 and S3.3: newest first, among 20,000 orders."""
+    await fill_tables(gate, 20_000)
+    await execute(gate, "ANALYZE")
+
+    with_index = await explained(gate, ORDERS, BY_STATUS)
+    await execute(gate, "DROP INDEX orders_status_created_at")
+    without = await explained(gate, ORDERS, BY_STATUS)
+
+    assert reads(with_index) == [("Index Scan", "orders_status_created_at")]
+    assert rows_read(with_index) == [51]
+    assert pages_read(with_index) * 2 < pages_read(without)
+    assert with_index["Total Cost"] * 2 < without["Total Cost"]
+
+
+async def test_signals_of_a_price_are_found_by_its_id_through_an_index(gate: Gate) -> None:
+    """S3.2 and S3.3, among 20,000 signals."""
+    await fill_tables(gate, 20_000)
+    await execute(gate, "ANALYZE")
+
+    with_index = await explained(gate, SIGNALS, BY_PRICE)
+    await execute(gate, "DROP INDEX trading_signals_market_data_id")
+    without = await explained(gate, SIGNALS, BY_PRICE)
+
+    assert ("Index Scan", "trading_signals_market_data_id") in reads(with_index)
+    assert pages_read(with_index) * 10 < pages_read(without)
+
+
+async def test_a_summary_reads_its_rows_once(gate: Gate) -> None:
+    await fill_tables(gate, 20_000)
+    await execute(gate, "ANALYZE")
+
+    plan = await explained(gate, SUMMARY, {"market": "KRW-ETH", "since": T0, "instant": INSTANT})
+
+    # One row each for the first and the last price, all of the market's for the rest.
+    assert sorted(rows_read(plan)) == [1, 1, 4_000]

@@ -501,3 +501,16 @@ async def test_orders_are_counted_from_an_instant_on_in_all_markets(gate: Gate) 
 async def test_an_unknown_order_has_no_fills_and_a_new_market_no_position(gate: Gate) -> None:
     assert await PgOrders(gate).fills(99) == ()
     assert await PgOrders(gate).position(KRW_ETH) == Position(market=KRW_ETH)
+    assert await PgOrders(gate).positions() == ()
+
+
+async def test_all_positions_come_at_once_by_market(gate: Gate) -> None:
+    orders = PgOrders(gate)
+    for n, market in enumerate((KRW_ETH, KRW_BTC)):
+        order = await a_stored_order(gate, f"uat-{n}", market=market)
+        await filled(gate, order, a_fill(trade_uuid=f"t-{n}", volume=Decimal(n + 1)))
+
+    assert await orders.positions() == (
+        await orders.position(KRW_BTC),
+        await orders.position(KRW_ETH),
+    )

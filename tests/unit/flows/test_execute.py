@@ -177,3 +177,30 @@ async def test_fills_are_booked_once_however_often_the_order_is_looked_up(house:
 
     assert again == order
     assert len(house.orders.booked) == 1
+
+
+async def test_a_fresh_order_is_followed_by_one_and_not_raced_by_the_job_it_wakes(
+    house: House,
+) -> None:
+    waits: list[float] = []
+
+    async def pause(seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        waits.append(seconds)
+        await house.reconciler.reconcile()  # the job has its pass meanwhile
+
+    house.clock.pause = pause  # type: ignore[method-assign]
+    order = await house.executor.execute(an_intent(), decision_id=1)
+
+    assert order.status is S.EXECUTED
+    assert house.exchange.calls.count("find") == 1
+    assert waits == [0.2]
+
+
+async def test_an_order_that_outlasts_its_follow_up_is_the_jobs_to_settle(house: House) -> None:
+    for _ in range(3):
+        house.exchange.fail_next("find", ExchangeUnavailable("no answer"))
+    await house.executor.execute(an_intent(), decision_id=1)
+
+    await house.reconciler.reconcile()
+
+    assert house.orders.rows[1].status is S.EXECUTED

@@ -1,10 +1,11 @@
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from service.domain.errors import (
+    DomainError,
     ExchangeUnavailable,
+    ModelRefused,
     ModelUnavailable,
     NotLeader,
     StoreDown,
@@ -16,7 +17,6 @@ from service.domain.risk import Allowed, Held, Refused
 from service.domain.signals import Action
 from service.flows.rounds import Rounds
 from tests.builders import KRW_BTC, a_proposal, an_answer
-from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
 from tests.unit.flows.conftest import House
 
@@ -158,27 +158,48 @@ async def test_no_more_than_the_allowed_orders_are_placed_in_an_hour(house: Hous
 class Trades:
     """Stands for the desk; fails for the markets it is told."""
 
-    def __init__(self, *failing: Market) -> None:
+    def __init__(self, *failing: Market, error: Exception | None = None) -> None:
         self.failing = set(failing)
+        self.error = error or ExchangeUnavailable("no answer")
         self.asked: list[str] = []
 
     async def __call__(self, market: Market) -> None:
         self.asked.append(market.base)
         if market in self.failing:
-            raise ExchangeUnavailable("no answer")
+            raise self.error
 
 
 async def test_one_markets_outage_keeps_no_other_from_trading_nor_trades_it_twice() -> None:
-    clock, btc, eth = FakeClock(), KRW_BTC, Market("KRW", "ETH")
+    btc, eth = KRW_BTC, Market("KRW", "ETH")
     trades = Trades(btc)
 
     async def markets() -> tuple[Market, ...]:
         return btc, eth
 
-    rounds = Rounds(trade=trades, markets=markets, clock=clock)
-    for wait in (timedelta(seconds=1), timedelta(minutes=30), timedelta()):
-        with pytest.raises(ExchangeUnavailable):
-            await rounds.step()
-        clock.pass_time(wait.total_seconds())
+    rounds = Rounds(trade=trades, markets=markets)
+    for attempts in (2, 1):
+        rounds.begin()
+        for _ in range(attempts):
+            with pytest.raises(ExchangeUnavailable):
+                await rounds.step()
 
     assert trades.asked == ["BTC", "ETH", "BTC", "BTC", "ETH"]
+
+
+@pytest.mark.parametrize("error", [ModelRefused("no"), DomainError("odd books")])
+async def test_a_market_that_no_retry_can_mend_is_told_and_not_tried_again_in_its_round(
+    error: Exception, logs: Logs
+) -> None:
+    trades = Trades(KRW_BTC, error=error)
+
+    async def markets() -> tuple[Market, ...]:
+        return KRW_BTC, Market("KRW", "ETH")
+
+    rounds = Rounds(trade=trades, markets=markets)
+    rounds.begin()
+    with pytest.raises(type(error)):
+        await rounds.step()
+    await rounds.step()
+
+    assert trades.asked == ["BTC", "ETH"]
+    assert [line["market"] for line in logs.lines] == ["KRW-BTC"]

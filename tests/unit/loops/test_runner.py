@@ -5,7 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from service.domain.errors import ExchangeRefused, ExchangeUnavailable, StoreDown
+from service.adapters.clock import SystemClock
+from service.domain.errors import (
+    ExchangeRefused,
+    ExchangeUnavailable,
+    ModelUnavailable,
+    StoreDown,
+)
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
 from tests.builders import T0
@@ -188,3 +194,129 @@ async def test_a_period_that_cannot_be_read_stays_the_last_one() -> None:
     await runner.run(a_loop(step, every=period))
 
     assert step.started_at == [0, 10, 20]
+
+
+async def test_a_cancellation_that_leaks_out_of_a_step_is_a_failed_pass_and_not_the_end(
+    logs: Logs,
+) -> None:
+    """Libraries turn their own time limits into CancelledError; the task ends without a word."""
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, 0.0, 0.0)
+    leaks = [asyncio.CancelledError()]
+
+    async def leaking() -> None:
+        await step()
+        if leaks:
+            raise leaks.pop()
+
+    await runner.run(a_loop(leaking))
+
+    assert step.started_at == [0, 10]
+    assert logs.levels == ["ERROR", "INFO"]
+
+
+async def test_our_own_cancellation_ends_the_loop_at_once() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    begun = asyncio.Event()
+
+    async def step() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(runner.run(a_loop(step)))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert runner.states()[0].runs == 0
+
+
+async def test_a_loop_that_dies_all_the_same_is_stale_from_that_moment_on() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+
+    async def step() -> None:
+        raise KeyboardInterrupt  # what no loop outlives
+
+    with pytest.raises(KeyboardInterrupt):
+        await runner.run(a_loop(step, every=every(minutes=30)))
+    clock.pass_time(0.001)
+
+    state = runner.states()[0]
+    assert clock.monotonic() - state.beat_at > state.beat_within_s
+
+
+async def test_a_loop_that_was_stopped_is_not_stale() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+
+    await runner.run(a_loop(Script(runner, clock, 0.0)))
+    clock.pass_time(1)
+
+    state = runner.states()[0]
+    assert clock.monotonic() - state.beat_at < state.beat_within_s
+
+
+async def test_a_loop_that_waits_as_long_as_it_was_asked_to_is_not_stale() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, ModelUnavailable("quota", retry_after_s=300), 0.0)
+    allowed_s: list[float] = []
+
+    async def watching(seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        state = runner.states()[0]
+        allowed_s.append(state.beat_at + state.beat_within_s - clock.monotonic() - seconds)
+        clock.pass_time(seconds)
+
+    clock.sleep = watching  # type: ignore[method-assign]
+    await runner.run(a_loop(step, every=every(minutes=30), deadline_s=10))
+
+    assert all(left > 0 for left in allowed_s)
+    assert step.started_at == [0, 300]
+
+
+async def test_stopping_ends_the_wait_for_another_attempt() -> None:
+    clock = SystemClock()
+    runner = Runner(clock=clock, new_id=lambda: "run-1")
+    failed = asyncio.Event()
+
+    async def step() -> None:
+        failed.set()
+        raise ExchangeUnavailable("slow down", retry_after_s=300)
+
+    task = asyncio.create_task(runner.run(a_loop(step, every=every(minutes=30))))
+    await failed.wait()
+    await asyncio.sleep(0)
+    runner.stop()
+    async with asyncio.timeout(30):
+        await task
+
+    assert runner.states()[0].runs == 1
+
+
+async def test_a_clock_that_is_set_back_holds_a_job_up_for_a_period_at_most() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, 0.0, -3600.0, 0.0)
+
+    await runner.run(a_loop(step))
+
+    assert step.started_at == [0, 10, -3580]
+
+
+async def test_a_pass_is_begun_once_however_often_it_is_attempted() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    step = Script(runner, clock, ExchangeUnavailable("no answer"), 0.0, 0.0)
+    begun: list[float] = []
+
+    def begin() -> None:
+        begun.append((clock.now() - T0).total_seconds())
+
+    await runner.run(a_loop(step, begin=begin))
+
+    assert step.started_at == [0, 1, 10]
+    assert begun == [0, 10]

@@ -69,8 +69,36 @@ def test_what_looks_like_the_operators_money_is_masked(text: str, shown: str) ->
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            'breaks "c"\nDETAIL:  Failing row contains (KRW-BTC, 12.5, a\nb, 1).\nnext',
+            'breaks "c"\nDETAIL:  Failing row contains ***\nnext',
+        ),
+        ("Failing row contains (KRW-BTC, 12.5, cut", "Failing row contains ***"),
+        (
+            "column x does not exist\nLINE 14: SELECT x, 12.5 AS\n        ^",
+            "column x does not exist\nLINE 14: ***\n        ^",
+        ),
+        (
+            "DETAIL:  Token is wrong.\nCONTEXT:  JSON data, line 1: [{12.5,,...\nnext",
+            "DETAIL:  Token is wrong.\nCONTEXT:  JSON data, line 1: ***\nnext",
+        ),
+        (
+            'invalid input syntax for type numeric: "12.5x"',
+            'invalid input syntax for type numeric: "***"',
+        ),
+    ],
+)
+def test_what_postgresql_quotes_of_rows_and_statements_is_masked(text: str, shown: str) -> None:
+    assert scrub(text) == shown
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        'File "x.py", line 12, in f',
+        "DETAIL:  Key (identifier)=(uat-1) already exists.",
         "the database is not available: try later",
         "blocked: 3 requests",
         "the answer had input_tokens=1200 output_tokens=85",

@@ -4,6 +4,7 @@ import sys
 import threading
 import warnings
 
+import psycopg2.errors
 import pytest
 from aiohttp import web
 from aiohttp.http_exceptions import BadStatusLine
@@ -92,6 +93,25 @@ async def test_gibberish_on_a_real_socket_is_no_error(
     assert "ERROR" not in logs.levels
 
 
+async def test_a_cancelled_statement_is_not_told_past_its_caller(logs: Logs) -> None:
+    error = psycopg2.errors.QueryCanceled("canceling statement due to statement timeout")
+
+    # What aiopg does beside telling its caller, who gets StoreTimeout.
+    asyncio.get_running_loop().call_exception_handler({"message": "ERROR: …", "exception": error})
+
+    assert logs.lines == []
+
+
+async def test_another_error_nobody_waits_for_is_still_told(logs: Logs) -> None:
+    error = psycopg2.OperationalError("server closed the connection")
+
+    asyncio.get_running_loop().call_exception_handler({"message": "lost", "exception": error})
+
+    assert [(line["level"], line["error_type"]) for line in logs.lines] == [
+        ("ERROR", "OperationalError")
+    ]
+
+
 def test_an_error_in_a_thread_becomes_a_line(
     logs: Logs, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,6 +144,7 @@ def test_closing_gives_logging_back_as_it_was() -> None:
     assert (root.handlers[:], root.level, sys.excepthook, threading.excepthook) == before
     assert logging.getLogger("aiohttp.access").level == logging.NOTSET
     assert not logging.getLogger("aiohttp.server").filters
+    assert not logging.getLogger("asyncio").filters
 
 
 def test_closing_after_somebody_removed_all_sinks_is_fine() -> None:

@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
+from service.ports import CacheStats, PoolBody
 from service.web.problems import HTTP_KINDS, INTERNAL, KINDS
 from tests.unit.web.world import World
 
@@ -30,6 +32,14 @@ def test_every_problem_has_a_line_with_its_status() -> None:
     described = set(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", TEXT, re.MULTILINE))
 
     assert described == {(kind.slug, str(kind.status)) for kind in kinds}
+
+
+@pytest.mark.parametrize(("route", "body"), [("pool", PoolBody), ("cache", CacheStats)])
+def test_every_counter_is_named(route: str, body: type) -> None:
+    line = re.search(rf"^\| GET \| `/api/v1/metrics/{route}` .*$", TEXT, re.MULTILINE)
+
+    assert line is not None
+    assert set(re.findall(r"`(\w+)`", line[0])) == body.__annotations__.keys()
 
 
 def test_every_change_is_said_to_need_an_admin() -> None:

@@ -35,10 +35,10 @@ async def test_the_overview_can_be_of_one_market(client: Client, world: World) -
     assert world.lists.asked == [("market_latest", {"markets": (KRW_ETH,)})]
 
 
-async def test_without_the_setting_the_markets_are_those_of_the_configuration(
+async def test_a_market_that_is_collected_is_shown_even_when_it_is_not_traded(
     client: Client, world: World
 ) -> None:
-    world.setting_rows.stored["markets"] = []
+    world.setting_rows.stored["markets"] = ["KRW-ETH"]
 
     await client.get("/api/v1/market")
 

@@ -68,3 +68,10 @@ async def test_hours_are_bounded(client: Client) -> None:
     answer = await client.get("/api/v1/market/summary", params={"hours": "0"})
 
     assert (await answer.json())["detail"] == "hours is a whole number from 1 to 744"
+
+
+async def test_the_collectors_hours_are_a_week_at_most(client: Client) -> None:
+    answer = await client.get("/api/v1/market/collector/stats", params={"hours": "169"})
+
+    assert (await answer.json())["detail"] == "hours is a whole number from 1 to 168"
+    assert answer.status == 400

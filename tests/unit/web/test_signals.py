@@ -123,3 +123,16 @@ async def test_a_wrong_market_to_generate_for_is_refused(
 
     assert answer.status == status
     assert world.asked == []
+
+
+@pytest.mark.parametrize("body", [None, {"market": "KRW-BTC"}])
+async def test_nothing_is_generated_for_markets_the_setting_leaves_out(
+    client: Client, world: World, body: object
+) -> None:
+    world.setting_rows.stored["markets"] = ["KRW-XRP"]  # not collected here: nothing is traded
+
+    answer = await client.post(f"{URL}/generate", json=body)
+
+    assert answer.status == 409
+    assert "the setting markets" in (await answer.json())["detail"]
+    assert world.asked == []

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from service.domain.errors import ExchangeUnavailable, NotLeader
+from service.domain.markets import Market
 from service.domain.orders import OrderStatus
 from tests.builders import a_fill, an_intent, an_order
 from tests.fakes.exchange import FakeExchange
@@ -86,6 +87,25 @@ async def test_every_market_has_a_position_and_no_price_is_null(client: Client) 
     assert {item["volume"] for item in body["items"]} == {"0"}
     for name in ("average_price", "price", "value", "unrealised_pnl", "opened_at"):
         assert body["items"][0][name] is None
+
+
+async def test_what_is_held_is_shown_whatever_is_traded_or_collected(
+    client: Client, world: World
+) -> None:
+    xrp = Market("KRW", "XRP")
+    world.setting_rows.stored["markets"] = ["KRW-ETH"]
+    world.orders.hold(an_order(id=1, intent=an_intent(market=xrp)), a_fill(trade_uuid="x"))
+    world.orders.hold(an_order(id=2), a_fill(trade_uuid="b"))
+    world.lists.add_ticker(market="KRW-XRP", price="110000000")
+
+    body = await (await client.get(f"{URL}/position")).json()
+
+    assert [(item["market"], item["volume"] != "0") for item in body["items"]] == [
+        ("KRW-BTC", True),
+        ("KRW-ETH", False),
+        ("KRW-XRP", True),
+    ]
+    assert body["items"][2]["price"] == "110000000"
 
 
 async def test_balances_are_decimal_text_by_currency(world: World, serve: Serve) -> None:

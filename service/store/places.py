@@ -1,0 +1,58 @@
+"""How many may use the database at once, how many may wait for it, and for how long."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service.domain.errors import StoreBusy
+from service.store.cursor import RETRY_AFTER_S
+
+
+class Places:
+    """Room for `number` at once, and a queue that is bounded in length and in time.
+
+    Attributes:
+        waiting: how many stand in the queue.
+    """
+
+    def __init__(self, number: int, *, max_waiting: int, wait_s: float) -> None:
+        self.waiting = 0
+        self._number = number
+        self._free = asyncio.Semaphore(number)
+        self._max_waiting = max_waiting
+        self._wait_s = wait_s
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """Hold a place. Raises: StoreBusy, when none came free in time or the queue is full."""
+        if self._free.locked():
+            await self._queue()
+        else:
+            await self._free.acquire()
+        try:
+            yield
+        finally:
+            self._free.release()
+
+    async def take_all(self) -> None:
+        """Wait until nobody is inside; nobody comes in after that."""
+        for _ in range(self._number):
+            await self._free.acquire()
+
+    async def _queue(self) -> None:
+        if self.waiting >= self._max_waiting:
+            raise StoreBusy(
+                f"{self.waiting} requests already wait for the database",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._free.acquire()
+        except TimeoutError:
+            raise StoreBusy(
+                f"No database connection came free within {self._wait_s:g} s",
+                retry_after_s=RETRY_AFTER_S,
+            ) from None
+        finally:
+            self.waiting -= 1

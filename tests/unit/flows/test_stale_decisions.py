@@ -1,0 +1,241 @@
+"""A decision is good for its moment: what stopped half-way is judged again before it is sent."""
+
+import asyncio
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pytest
+
+from service.domain.errors import ExchangeRefused, NotLeader, StoreDown
+from service.domain.markets import Balance, Market
+from service.domain.orders import Intent, Order, OrderStatus
+from service.domain.risk import Allowed, Refused
+from service.ports import TradingState
+from tests.builders import KRW_BTC, T0, an_intent, some_rules
+from tests.fakes.clock import FakeClock
+from tests.fakes.exchange import FakeExchange
+from tests.fakes.logs import Logs
+from tests.fakes.orders import FakeOrders
+from tests.unit.flows.conftest import House
+
+KRW_ETH = Market("KRW", "ETH")
+
+
+async def cut_short_before_the_order(house: House) -> None:
+    """Leave an allowed decision whose order could not be written."""
+    house.journal.after_decision = lambda: setattr(house.orders, "fail", StoreDown("gone"))
+    with pytest.raises(StoreDown):
+        await house.desk.trade(KRW_BTC)
+    house.journal.after_decision = None
+    (made,) = house.journal.decisions
+    assert isinstance(made.verdict, Allowed)
+    assert house.orders.rows == {}
+
+
+async def test_an_outage_between_decision_and_order_is_made_up_for_within_seconds(
+    house: House,
+) -> None:
+    await cut_short_before_the_order(house)
+
+    house.clock.pass_time(1)
+    await house.desk.trade(KRW_BTC)
+
+    (order,) = house.orders.rows.values()
+    assert (order.decision_id, order.status) == (1, OrderStatus.EXECUTED)
+    assert len(house.model.asked) == 1
+
+
+async def test_an_allowed_order_is_not_sent_half_an_hour_later(house: House) -> None:
+    await cut_short_before_the_order(house)
+
+    house.clock.pass_time(1800)
+    await house.leadership.renew()
+    await house.desk.trade(KRW_BTC)
+
+    assert {order.decision_id for order in house.orders.rows.values()} == {2}
+
+
+async def test_an_allowed_order_is_not_sent_once_trading_was_switched_off(house: House) -> None:
+    await cut_short_before_the_order(house)
+
+    await house.allow(trading_enabled=False)
+    await house.desk.trade(KRW_BTC)
+
+    assert (house.orders.rows, house.exchange.sent) == ({}, [])
+
+
+async def test_an_allowed_order_is_not_sent_once_trading_was_halted(
+    house: House, logs: Logs
+) -> None:
+    await cut_short_before_the_order(house)
+
+    house.state.now = TradingState(state="HALTED", reason="daily loss", since=T0)
+    await house.desk.trade(KRW_BTC)
+
+    assert house.exchange.sent == []
+    (line,) = [line for line in logs.of("risk") if line["message"].startswith("an allowed")]
+    assert (line["decision_id"], line["reason"]) == (1, "trading_enabled")
+
+
+async def test_an_allowed_order_is_cut_to_the_money_that_is_left_by_then(house: House) -> None:
+    await cut_short_before_the_order(house)
+
+    house.exchange.available["KRW"] = Decimal(8_004)
+    house.exchange.locked["KRW"] = Decimal(10_000_000 - 8_004)  # an order of the operator's own
+    await house.desk.trade(KRW_BTC)
+
+    (order,) = house.orders.rows.values()
+    assert order.intent.funds == 8_000
+
+
+async def test_a_lease_lost_after_the_decision_ends_the_signal_without_an_order(
+    house: House, logs: Logs
+) -> None:
+    house.journal.after_decision = lambda: house.clock.pass_time(9)
+
+    signal = await house.desk.trade(KRW_BTC)
+    house.journal.after_decision = None
+    await house.leadership.renew()
+    await house.desk.trade(KRW_BTC)
+
+    assert signal is not None
+    assert {order.decision_id for order in house.orders.rows.values()} == {2}
+    assert "WARNING" in logs.levels
+
+
+async def test_a_bug_in_one_decision_does_not_block_its_market_for_ever(house: House) -> None:
+    house.journal.fail_decision = KeyError("bug")
+    with pytest.raises(KeyError):
+        await house.desk.trade(KRW_BTC)
+
+    await house.desk.trade(KRW_BTC)
+
+    assert len(house.exchange.sent) == 1
+
+
+async def test_a_decision_whose_answer_was_lost_is_found_and_carried_out(house: House) -> None:
+    house.journal.lose_decision = StoreDown("the commit's answer was lost")
+    with pytest.raises(StoreDown):
+        await house.desk.trade(KRW_BTC)
+
+    await house.desk.trade(KRW_BTC)
+
+    assert len(house.journal.decisions) == 1
+    assert len(house.exchange.sent) == 1
+
+
+async def test_a_cancelled_pass_is_taken_up_where_it_stopped(house: House) -> None:
+    house.exchange.fail_next("balances", asyncio.CancelledError())
+    with pytest.raises(asyncio.CancelledError):
+        await house.desk.trade(KRW_BTC)
+
+    await house.desk.trade(KRW_BTC)
+
+    assert len(house.model.asked) == 1
+    assert len(house.exchange.sent) == 1
+
+
+async def test_two_markets_at_once_cannot_both_take_the_hours_last_order(house: House) -> None:
+    await house.allow(max_orders_per_hour=1)
+    house.exchange.set_price(1_000_000, KRW_ETH)
+    house.exchange.market_rules[KRW_ETH] = some_rules(market=KRW_ETH)
+
+    await asyncio.gather(house.desk.trade(KRW_BTC), house.desk.trade(KRW_ETH))
+
+    verdicts = [made.verdict for made in house.journal.decisions]
+    assert len(house.exchange.sent) == 1
+    assert [v.reason for v in verdicts if isinstance(v, Refused)] == ["order_rate"]
+
+
+class SlowExchange(FakeExchange):
+    """Takes its time over the balances."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock=clock)
+        self.takes_s = 0.0
+        self._slow = clock
+
+    async def balances(self) -> dict[str, Balance]:
+        self._slow.pass_time(self.takes_s)
+        return dict(await super().balances())
+
+
+async def test_a_signal_that_grows_old_while_the_rules_look_around_is_refused(
+    house: House,
+) -> None:
+    slow = SlowExchange(house.clock)
+    slow.takes_s = 20.0
+    house.decider._exchange = slow
+    await house.allow(signal_max_age_seconds=10)
+
+    await house.desk.trade(KRW_BTC)
+
+    (made,) = house.journal.decisions
+    assert isinstance(made.verdict, Refused)
+    assert made.verdict.reason == "signal_age"
+
+
+@dataclass
+class SlowOrders(FakeOrders):
+    """Writes, and then the process stands still: a stopped machine, a busy disk."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    takes_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    async def add(self, intent: Intent, **rest: object) -> Order:
+        order = await super().add(intent, **rest)  # type: ignore[arg-type]
+        self.clock.pass_time(self.takes_s)
+        return order
+
+
+@pytest.mark.parametrize("takes_s", [2.5, 60.0])
+async def test_a_request_that_would_leave_late_is_not_sent(takes_s: float) -> None:
+    """Meanwhile another process may have found no such order and gone on."""
+    clock = FakeClock()
+    house = House(clock=clock, orders=SlowOrders(clock=clock, takes_s=takes_s))
+    await house.leadership.renew()
+
+    order = await house.executor.execute(an_intent(), decision_id=1)
+
+    assert house.exchange.sent == []
+    assert (order.status, order.reason) == (OrderStatus.FAILED, "too_late")
+
+
+async def test_a_process_whose_lease_was_lost_while_it_wrote_sends_nothing() -> None:
+    clock = FakeClock()
+    house = House(clock=clock, orders=SlowOrders(clock=clock, takes_s=1.5))
+    await house.leadership.renew()
+    clock.pass_time(7)  # a second of trust is left
+
+    order = await house.executor.execute(an_intent(), decision_id=1)
+
+    assert house.exchange.sent == []
+    assert (order.status, order.reason) == (OrderStatus.FAILED, "too_late")
+
+
+async def test_a_refusal_of_the_key_is_no_bug_and_the_signal_is_refused_for_its_age_later(
+    house: House,
+) -> None:
+    house.exchange.fail_next("balances", ExchangeRefused("no", code="expired_access_key"))
+    with pytest.raises(ExchangeRefused):
+        await house.desk.trade(KRW_BTC)
+
+    house.clock.pass_time(1800)
+    await house.leadership.renew()
+    await house.desk.trade(KRW_BTC)
+
+    first, second = house.journal.decisions
+    assert isinstance(first.verdict, Refused)
+    assert isinstance(second.verdict, Allowed)
+
+
+async def test_no_lease_is_said_before_anything_is_written(house: House) -> None:
+    house.clock.pass_time(9)
+
+    with pytest.raises(NotLeader):
+        await house.executor.execute(an_intent(), decision_id=1)
+
+    assert house.orders.rows == {}
