@@ -4,13 +4,27 @@ import os
 import platform
 import sys
 
-from benchmarks import health_cpu, log_line, settings_read, start
+from benchmarks import (
+    health_cpu,
+    log_line,
+    request_accounting,
+    request_window,
+    settings_read,
+    start,
+)
 
 
 def main() -> int:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores; ours, theirs, ratio")
     kept = True
-    for measure in (settings_read.measure, log_line.measure, health_cpu.measure, start.measure):
+    for measure in (
+        settings_read.measure,
+        log_line.measure,
+        request_accounting.measure,
+        health_cpu.measure,
+        request_window.measure,
+        start.measure,
+    ):
         result = measure()
         print(result, flush=True)
         kept = kept and result.is_kept

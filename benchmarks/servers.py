@@ -5,7 +5,9 @@ import sys
 
 from aiohttp import web
 
+from service.adapters.clock import SystemClock
 from service.config import Config
+from service.ops.meters import Meters
 from service.web.body import MAX_BODY
 from service.web.keys import CONFIG
 from service.web.routes import setup
@@ -19,7 +21,7 @@ def build(kind: str) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY)
     if kind == "house":
         app[CONFIG] = Config(_env_file=None)
-        setup(app)
+        setup(app, requests=Meters(SystemClock()).requests)
     else:
         app.router.add_get("/health", hello)
     return app

@@ -17,6 +17,7 @@ from service.domain.errors import ServiceError
 
 if TYPE_CHECKING:
     from service.config import Config
+    from service.ops.logs import Log
     from service.settings.settings import Settings
 
 # Rooms are imported inside the commands: `healthcheck` runs every few seconds and `version`
@@ -30,6 +31,8 @@ app = typer.Typer(
 )
 settings_app = typer.Typer(help="Read and change what may change at run time.")
 app.add_typer(settings_app, name="settings", no_args_is_help=True)
+alert_app = typer.Typer(help="Tell people what they have to know.")
+app.add_typer(alert_app, name="alert", no_args_is_help=True)
 
 Mode = Annotated[str | None, typer.Option(help="sandbox, paper or live [TRADER_MODE]")]
 Port = Annotated[int | None, typer.Option(help="HTTP port, 0 for any free one [TRADER_PORT]")]
@@ -60,23 +63,29 @@ def run(
     config = _load(mode=mode, port=port, data_dir=data_dir, candles=candles, speed=speed, seed=seed)
     from service.app.serve import serve
 
-    with _logging(config):
-        asyncio.run(serve(config, ready=lambda address: _banner(config.mode, address)))
+    with _logging(config) as log:
+        asyncio.run(
+            serve(
+                config,
+                ready=lambda address: _banner(config.mode, address),
+                lines_dropped=lambda: log.dropped,
+            )
+        )
 
 
 @app.command()
-def check() -> None:
-    """Validate the configuration and print it, secrets masked."""
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON document instead")] = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
+    """Check configuration, machine, database, exchange and model; secrets stay hidden."""
     config = _load()
-    from service.app.check import findings
+    from service.app.check import findings, printed
 
-    failed = False
     with _logging(config, aside=True):
         found = asyncio.run(findings(config))
-    for finding in found:
-        print(finding.line)
-        failed |= not finding.ok
-    if failed:
+    for line in printed(found, as_json=as_json):
+        print(line)
+    if any(finding.level == "FAIL" for finding in found):
         raise typer.Exit(2)
 
 
@@ -147,6 +156,26 @@ def healthcheck(
 
 
 @app.command()
+def stats(
+    log: Annotated[str, typer.Option(help="file with JSON log lines, - for standard input")],
+    hours: Annotated[int | None, typer.Option(min=1, help="back from the newest line")] = None,
+    since: Annotated[str | None, typer.Option(help="like 2026-01-24T09:00:00Z")] = None,
+    until: Annotated[str | None, typer.Option(help="exclusive")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON document instead")] = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
+    """Print how jobs, requests and model calls went, from logs alone."""
+    from service.ops.log_report import LogWindow, instant, report
+
+    window = LogWindow(
+        since=None if since is None else instant(since, option="--since"),
+        until=None if until is None else instant(until, option="--until"),
+        hours=hours,
+    )
+    for line in report(log, window, as_json=as_json):
+        print(line)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     print(__version__)
@@ -194,6 +223,20 @@ def set_setting(key: str, value: str) -> None:
     asyncio.run(change())
 
 
+@alert_app.command("test")
+def alert_test() -> None:
+    """Send one test message to every address of TRADER_ALERT_URLS."""
+    config = _load()
+    from service.app.alerting import tried
+
+    with _logging(config, aside=True):
+        results = asyncio.run(tried(config))
+    for name, error in results:
+        print(f"{'ok    ' if error is None else 'FAILED'} {name}{f' ({error})' if error else ''}")
+    if any(error for _, error in results):
+        raise typer.Exit(1)
+
+
 # --- around the commands ----------------------------------------------------------------------
 
 
@@ -228,6 +271,7 @@ async def _settings() -> AsyncIterator["Settings"]:
     config = _load()
     from service.adapters.clock import SystemClock
     from service.app.resources import open_server
+    from service.flows.alert import setting_notices
     from service.settings.settings import Settings
     from service.store.gate import open_gate
     from service.store.migrate import migrate as apply
@@ -238,11 +282,11 @@ async def _settings() -> AsyncIterator["Settings"]:
         async with open_server(config) as dsn:
             await asyncio.to_thread(apply, dsn, migrations_folder())
             async with open_gate(dsn, minsize=1, maxsize=1) as gate:
-                yield Settings(PgSettingRows(gate), SystemClock())
+                yield Settings(PgSettingRows(gate, notices=setting_notices), SystemClock())
 
 
 @contextmanager
-def _logging(config: "Config", *, aside: bool = False) -> Iterator[None]:
+def _logging(config: "Config", *, aside: bool = False) -> Iterator["Log"]:
     """Log masked JSON lines; `aside` of what the command prints, and only what is worth a look.
 
     Without this, loguru's own sink prints to stderr, unmasked and with local variables.
@@ -255,9 +299,10 @@ def _logging(config: "Config", *, aside: bool = False) -> Iterator[None]:
         version=__version__,
         secrets=config.secrets(),
         stream=sys.stderr.buffer if aside else None,
+        in_thread=not aside,
     )
     try:
-        yield
+        yield log
     finally:
         log.close()
 

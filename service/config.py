@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from service.domain.errors import ConfigError, UnknownMarket
 from service.domain.markets import Market
@@ -22,8 +22,11 @@ UPBIT_WS: Final = "wss://api.upbit.com/websocket/v1"
 GEMINI_REST: Final = "https://generativelanguage.googleapis.com"
 _PREFIX: Final = "TRADER_"
 _ENV_FILE: Final = ".env"
+_RUN_SECRETS: Final = Path("/run/secrets")
 _VERSION: Final = re.compile(r"/v\d\w*$")
 _ADDRESS: Final = "write a whole address, like"
+_TOKEN_FROM: Final = 8  #: characters
+_IS_HOST: Final = re.compile(r"[0-9.]+$|\[?[0-9a-fA-F:]+\]$")
 #: pydantic's kinds of error in our words; it fills in the bounds.
 _WORDS: Final = {
     "int_parsing": "write a whole number",
@@ -206,7 +209,8 @@ class Config(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Return every secret in plain, for the log's mask and for nothing else."""
         values = (getattr(self, field) for field in type(self).model_fields)
-        return tuple(v.get_secret_value() for v in values if isinstance(v, SecretStr))
+        given = tuple(v.get_secret_value() for v in values if isinstance(v, SecretStr))
+        return tuple(dict.fromkeys((*given, *_tokens_in(self.alert_urls))))
 
     @property
     def is_local(self) -> bool:
@@ -246,6 +250,17 @@ def _address(value: str, *, plain: str, secure: str) -> str:
     return value.rstrip("/")
 
 
+def _tokens_in(addresses: SecretStr | None) -> Iterator[str]:
+    """Yield each address, and what in it looks like a token: services are called by other ones."""
+    if addresses is None:
+        return
+    for address in re.split(r"[\s,;]+", addresses.get_secret_value()):
+        yield address
+        for part in re.split(r"[/:@?&=#]+", address):
+            if len(part) >= _TOKEN_FROM and re.search(r"[0-9]", part) and not _IS_HOST.match(part):
+                yield part
+
+
 def variable(field: str) -> str:
     """Return the environment variable that sets `field`."""
     alias = Config.model_fields[field].validation_alias
@@ -260,14 +275,27 @@ def load(**overrides: object) -> Config:
     faults = list(_unknown_names(os.environ.keys() | _names_in_env_file()))
     try:
         given = {name: value for name, value in overrides.items() if value is not None}
-        config = Config(**given)  # type: ignore[arg-type]  # pydantic checks them
+        config = Config(_secrets_dir=_secret_folders(), **given)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as exc:
         faults.extend(_sentences(exc))
+    except SettingsError as exc:
+        cause = exc.__cause__
+        if isinstance(cause, OSError):
+            what = f"{cause.filename} cannot be read ({cause.strerror}): allow it"
+            raise ConfigError(what) from None
+        raise ConfigError("A file with a secret is not UTF-8 text: write it anew") from None
     else:
         faults.extend(_not_yet(config))
     if faults:
         raise ConfigError("\n".join(faults))
     return config
+
+
+def _secret_folders() -> list[Path]:
+    """Return where containers and systemd put secrets: a file each, named like its variable."""
+    named = os.environ.get("CREDENTIALS_DIRECTORY")
+    folders = [_RUN_SECRETS, *([Path(named)] if named else [])]
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def _not_yet(config: Config) -> Iterator[str]:

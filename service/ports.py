@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NotRequired, Protocol, TypedDict
 
+from service.domain.alerts import Notice, Severity
+from service.domain.latency import Sketch
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrder, Fill, Intent, Order, OrderStatus
 from service.domain.positions import Position
@@ -243,6 +245,79 @@ class Audit(Protocol):
         """Record who asked for what, e.g. admin@127.0.0.1, order.sync; committed on return."""
 
 
+# --- what a person is told --------------------------------------------------------------------
+
+
+class Alerts(Protocol):
+    """The outbox as whoever has something to tell sees it; docs/alerts.md has the table."""
+
+    async def raise_alert(
+        self,
+        *,
+        key: str,
+        severity: Severity,
+        title: str,
+        body: str,
+        at: datetime,
+        lasts: bool = True,
+    ) -> None:
+        """Queue an alert, or count it to the open one with the same key.
+
+        `lasts`: a problem that goes on until `recovered`; else over as soon as it is told. Nothing
+        secret and no balance in any text. Longer texts are cut.
+        """
+
+    async def recovered(self, *, key: str, title: str, at: datetime) -> None:
+        """End the open problem under `key`, if there is one; told only where the problem was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A message on its way."""
+
+    id: int
+    severity: Severity
+    is_recovery: bool = False
+    title: str
+    body: str
+    occurrences: int = 1
+    attempts: int = 1  #: this one included
+    delivered_to: frozenset[str] = frozenset()  #: names of the targets that have it
+
+
+class AlertOutbox(Alerts, Protocol):
+    """The outbox as the sender sees it. Several processes may send: no message twice at once."""
+
+    async def put(self, notice: Notice, *, told: bool = False) -> None:
+        """Queue `notice`; `told`, when it has been sent already, while nothing could be stored."""
+
+    async def open_keys(self) -> frozenset[str]:
+        """Return the keys of the problems that are not over."""
+
+    async def claim(self, *, least: Severity) -> tuple[Outgoing, ...]:
+        """Return what is due, oldest first, and mark it as being sent: what is not settled in
+        time is due again. Settles what need not be sent: below `least`, or held in a summary.
+        """
+
+    async def delivered(self, alert_id: int, *, target: str) -> None:
+        """Note that `target` has the message; committed on return."""
+
+    async def settle(self, message: Outgoing, *, error: str | None) -> bool:
+        """Note that every target has it (None), or plan the next attempt; False: given up."""
+
+    async def suppress_all(self) -> tuple[Outgoing, ...]:
+        """Note that there is nobody to send to, and return what nobody will get."""
+
+
+class Target(Protocol):
+    @property
+    def name(self) -> str:
+        """Tells targets apart and shows no secret, e.g. 1:jsons://alerts.example.com."""
+
+    async def send(self, message: Outgoing) -> str | None:
+        """Return None when it was taken, else a short code, e.g. refused or timeout."""
+
+
 # --- what the web shows ---------------------------------------------------------------------------
 
 
@@ -313,6 +388,15 @@ class Lists(Protocol):
 
     async def config_changes(
         self, *, limit: int, before: Key | None = None, key: str | None = None
+    ) -> Page: ...
+
+    async def alerts(
+        self,
+        *,
+        limit: int,
+        before: Key | None = None,
+        state: str | None = None,
+        severity: str | None = None,
     ) -> Page: ...
 
 
@@ -431,3 +515,66 @@ class CacheStats(TypedDict):
     load_failures: int
     invalidations: int
     entries: int
+
+
+# --- what is measured ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRun:
+    """One pass of a job as it goes on record."""
+
+    run_id: str
+    job: str
+    started_at: datetime  #: the market's instant
+    finished_at: datetime  #: real time
+    duration_ms: float  #: real time, to the microsecond, as in its log line
+    attempts: int
+    error: str | None  #: class name, None for a success
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSlot:
+    """One minute of requests to one route with one kind of outcome."""
+
+    minute: datetime  #: real time, when it began
+    route: str  #: the template, never the path
+    method: str
+    status_class: int  #: first digit of the status
+    sketch: Sketch
+
+
+class Requests(Protocol):
+    """Hears of every request; called on the hot path, so it neither waits nor raises."""
+
+    def began(self) -> float:
+        """Return the instant, for `answered` alone."""
+
+    def answered(self, began: float, *, route: str, method: str, status: int) -> None: ...
+
+
+class MetricRows(Protocol):
+    """Raises StoreBusy, StoreDown or StoreTimeout."""
+
+    async def add_job_runs(self, runs: Sequence[JobRun]) -> None:
+        """Store the runs; one that is stored already stays as it is."""
+
+    async def add_requests(self, slots: Sequence[RequestSlot]) -> None:
+        """Add to what the same minutes, and their hours, hold already."""
+
+    async def drop_minutes(self, *, before: datetime) -> None:
+        """Forget single minutes; their hours stay."""
+
+
+class Statistics(Protocol):
+    """Computed by the database; ready JSON objects."""
+
+    async def jobs(self, *, since: datetime, until: datetime) -> bytes:
+        """Args: since, until: the market's instants."""
+
+    async def requests(self, *, since: datetime, until: datetime) -> bytes:
+        """Args: since, until: real instants."""
+
+    async def model_calls(self, *, since: datetime, until: datetime) -> bytes:
+        """Args: since, until: the market's instants, midnights in UTC."""

@@ -25,13 +25,14 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     asked = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(asked):
         return min(float(asked), LONGEST_WAIT_S)
-    until, sent = _http_date(asked), _http_date(headers.get("Date", ""))
+    until, sent = http_date(asked), http_date(headers.get("Date", ""))
     if until is None or sent is None:
         return None
     return min(max((until - sent).total_seconds(), 0.0), LONGEST_WAIT_S)
 
 
-def _http_date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """Return the instant of an HTTP `Date`, or None when it cannot be read."""
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):

@@ -11,7 +11,9 @@ import aiojobs
 from aiohttp import web
 from loguru import logger
 
+from service.app.alerting import COURIER, SENDER
 from service.app.keys import (
+    ACCOUNT,
     BUS,
     DESK,
     DSN,
@@ -22,6 +24,8 @@ from service.app.keys import (
     RUNNER,
     STORE,
 )
+from service.app.measures import METERS, RECORDER
+from service.app.self_check import SelfCheck
 from service.bus import OrderMoved
 from service.domain.errors import BoundaryError
 from service.domain.orders import OPEN
@@ -93,7 +97,9 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
 
 def beats(app: web.Application) -> tuple[Loop, ...]:
     """Return what repeats by real time, whatever market is replayed."""
+    check = SelfCheck(config=app[CONFIG], account=app[ACCOUNT], prober=app[PROBER])
     return (
+        *check.loops(),
         Loop(
             name="leader.renew",
             every=every(seconds=RENEW_EVERY_S),
@@ -109,6 +115,19 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
             deadline_s=inf,
             is_job=False,
         ),
+        Loop(name=SENDER, every=every(seconds=2), step=app[COURIER].step),
+        Loop(
+            name="metrics.flush",
+            every=every(seconds=10),
+            step=app[RECORDER].flush,
+            is_job=False,
+        ),
+        Loop(
+            name="metrics.lag",
+            every=every(seconds=1),
+            step=partial(app[METERS].lag.measure, stopping=app[STOPPING]),
+            is_job=False,
+        ),
     )
 
 
@@ -120,7 +139,13 @@ def _listener(app: web.Application) -> Listener:
 
 
 async def _lead(app: web.Application) -> None:
-    await app[LEADERSHIP].renew()
+    try:
+        await app[LEADERSHIP].renew()
+    except BoundaryError as exc:
+        app[PROBER].heard_from("database", error=exc)
+        raise
+    # The lease is the write that comes most often: reading works on a full disk as well.
+    app[PROBER].proved("database")
     if app[LEADERSHIP].is_settled:
         app[PROBER].mark_reconciled()
 

@@ -6,6 +6,7 @@ import aiohttp
 from aiohttp import web
 
 from service.adapters.gemini import Gemini
+from service.adapters.upbit.rest import UpbitRest
 from service.bus import Bus
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
@@ -48,6 +49,7 @@ DSN = web.AppKey("dsn", str)
 GATE = web.AppKey("gate", Gate)
 STORE = web.AppKey("store", Store)
 UPSTREAM = web.AppKey("upstream", Upstream)
+ACCOUNT = web.AppKey("account", UpbitRest)
 SESSION = web.AppKey("session", aiohttp.ClientSession)
 MODEL = web.AppKey("model", Gemini)
 BUS = web.AppKey("bus", Bus)

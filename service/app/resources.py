@@ -16,9 +16,10 @@ from pydantic import SecretStr
 from service.adapters.clock import SystemClock
 from service.adapters.gemini import open_gemini
 from service.adapters.upbit.rest import UpbitRest
-from service.app.keys import DSN, GATE, MODEL, SESSION, STORE, UPSTREAM, Store, Upstream
+from service.app.keys import ACCOUNT, DSN, GATE, MODEL, SESSION, STORE, UPSTREAM, Store, Upstream
 from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
 from service.domain.errors import BoundaryError, ConfigError, StartError
+from service.flows.alert import order_notices, setting_notices
 from service.flows.leadership import LEASE_TTL_S
 from service.sandbox.clock import MarketClock
 from service.sandbox.options import SandboxOptions
@@ -69,7 +70,7 @@ async def database(app: web.Application) -> AsyncIterator[None]:
             store = Store(
                 market_data=PgMarketData(gate),
                 journal=PgJournal(gate),
-                orders=PgOrders(gate),
+                orders=PgOrders(gate, notices=order_notices),
                 state=PgState(gate),
                 lease=PgLease(gate, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
             )
@@ -102,7 +103,7 @@ async def market(app: web.Application) -> AsyncIterator[None]:
     else:
         app[CLOCK] = clock = await _clock_of(config)
         is_fast = isinstance(clock, MarketClock) and clock.speed != 1
-        app[UPSTREAM] = _outside(config, paced=not is_fast)
+        app[UPSTREAM] = outside(config, paced=not is_fast)
         yield
 
 
@@ -156,7 +157,7 @@ def _in_sandbox(sandbox: Sandbox, *, paced: bool) -> Upstream:
     )
 
 
-def _outside(config: Config, *, paced: bool) -> Upstream:
+def outside(config: Config, *, paced: bool) -> Upstream:
     upbit = config.upbit_base_url or UPBIT_REST
     return Upstream(
         quotation_url=upbit,
@@ -188,7 +189,7 @@ async def exchange(app: web.Application) -> AsyncIterator[None]:
         )
         await _check_markets(upbit, app[CONFIG])
         app[SESSION] = session
-        app[EXCHANGE] = upbit
+        app[EXCHANGE] = app[ACCOUNT] = upbit
         yield
 
 
@@ -214,7 +215,7 @@ async def model(app: web.Application) -> AsyncIterator[None]:
 
 
 async def settings(app: web.Application) -> AsyncIterator[None]:
-    table = Settings(PgSettingRows(app[GATE]), app[CLOCK])
+    table = Settings(PgSettingRows(app[GATE], notices=setting_notices), app[CLOCK])
     if app[CONFIG].mode is not Mode.LIVE:
         # Play money trades from the first minute; with real money the operator says when.
         await table.seed({TRADING_ENABLED.name: True}, by="system:first-start")

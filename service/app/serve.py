@@ -11,13 +11,19 @@ from typing import Any, Final
 from aiohttp import web
 from loguru import logger
 
-from service.app import resources
+from service.adapters.clock import SystemClock
+from service.app import alerting, resources
+from service.app.checks.machine import machine
+from service.app.drain import drain, install
 from service.app.jobs import loops, stop_loops
+from service.app.measures import LINES_DROPPED, METERS, measures
+from service.app.self_check import tell
 from service.app.story import health, story
 from service.config import Config
 from service.domain.errors import StartError
+from service.ops.meters import Meters
 from service.web.body import MAX_BODY
-from service.web.keys import CONFIG
+from service.web.keys import CONFIG, REAL_CLOCK
 from service.web.routes import setup
 
 #: aiohttp waits twice: once for handlers to end, once more after cancelling was announced.
@@ -29,10 +35,13 @@ BACKLOG: Final = 128
 def build_app(config: Config) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY)
     app[CONFIG] = config
-    setup(app)
+    app[REAL_CLOCK] = clock = SystemClock()
+    app[METERS] = meters = Meters(clock)
+    setup(app, requests=meters.requests)
     # Started top to bottom, stopped bottom to top: loops let go before the pool closes.
     app.cleanup_ctx.extend(
         [
+            alerting.targets,
             resources.database,
             resources.market,
             resources.exchange,
@@ -40,10 +49,13 @@ def build_app(config: Config) -> web.Application:
             resources.settings,
             story,
             health,
+            measures,
+            alerting.alerts,
             loops,
         ]
     )
     app.on_shutdown.append(_stop_loops)
+    install(app)
     return app
 
 
@@ -52,20 +64,29 @@ async def _stop_loops(app: web.Application) -> None:
 
 
 async def serve(
-    config: Config, *, ready: Callable[[str], None], stop: asyncio.Event | None = None
+    config: Config,
+    *,
+    ready: Callable[[str], None],
+    stop: asyncio.Event | None = None,
+    lines_dropped: Callable[[], int] | None = None,
 ) -> None:
     """Run the service until SIGTERM or SIGINT; repeats change nothing.
 
     Args:
         ready: called once with the address, when the port is open.
         stop: for callers that own the process's signals, e.g. tests.
+        lines_dropped: log lines lost so far, for the metrics.
 
     Raises: StartError, when something it needs cannot be opened; all that was opened is closed.
     """
     stopping = stop or stop_on_signals()
+    tell(machine(config))
     with closing(bound(config)) as listener:
+        app = build_app(config)
+        if lines_dropped is not None:
+            app[LINES_DROPPED] = lines_dropped
         runner = web.AppRunner(
-            build_app(config),
+            app,
             access_log=None,
             handler_cancellation=False,
             keepalive_timeout=KEEP_ALIVE_S,
@@ -81,6 +102,8 @@ async def serve(
                 ready(_address(listener))
                 await stopping.wait()
                 logger.bind(event="app").info("stopping")
+                stop_loops(runner.app)  # health says so at once, and passes end meanwhile
+                await drain(runner, site, listener)
         finally:
             # Also after a failed start: aiohttp closes nothing by itself then.
             await runner.cleanup()

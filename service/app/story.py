@@ -21,6 +21,7 @@ from service.app.keys import (
     RUNNER,
     STORE,
 )
+from service.app.measures import METERS, MeteredJournal, passed
 from service.app.watched import WatchedModel
 from service.bus import Bus, TickerUpdated
 from service.config import Config
@@ -56,6 +57,7 @@ def new_id() -> str:
 async def story(app: web.Application) -> AsyncIterator[None]:
     """Bind the flows; nothing is opened here."""
     store, clock, exchange, settings = app[STORE], app[CLOCK], app[EXCHANGE], app[SETTINGS]
+    journal = MeteredJournal(store.journal, app[METERS])
     app[BUS] = bus = Bus()
     app[RECONCILER] = reconciler = Reconciler(
         orders=store.orders, exchange=exchange, bus=bus, clock=clock
@@ -68,7 +70,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
             exchange=exchange,
             model=WatchedModel(app[MODEL], app),
             market_data=store.market_data,
-            journal=store.journal,
+            journal=journal,
             orders=store.orders,
             settings=settings,
             bus=bus,
@@ -77,7 +79,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
         decider=Decider(
             exchange=exchange,
             orders=store.orders,
-            journal=store.journal,
+            journal=journal,
             state=store.state,
             settings=settings,
             clock=clock,
@@ -91,12 +93,14 @@ async def story(app: web.Application) -> AsyncIterator[None]:
             new_id=new_id,
         ),
         leadership=leadership,
-        journal=store.journal,
+        journal=journal,
         settings=settings,
         clock=clock,
     )
-    app[RUNNER] = runner = Runner(clock=clock, new_id=new_id)
-    app[HOUSE] = Runner(clock=SystemClock(), new_id=new_id)
+    app[RUNNER] = runner = Runner(clock=clock, new_id=new_id, observe=partial(passed, app))
+    app[HOUSE] = Runner(
+        clock=SystemClock(), new_id=new_id, observe=partial(passed, app, in_real_time=True)
+    )
     app[JOBS] = runner
     app[GENERATE] = desk.generate
     app[RECONCILE] = partial(_sync, app)
@@ -116,7 +120,9 @@ async def health(app: web.Application) -> AsyncIterator[None]:
         await gemini.ping(await settings.get(AI_MODEL))
 
     async def ask_upbit() -> None:
+        # Both ways: what everybody may see, and what only our key opens.
         await upbit.tickers(app[CONFIG].markets)
+        await upbit.balances()
 
     app[PROBER] = Prober(
         clock=app[CLOCK],
@@ -133,7 +139,7 @@ async def health(app: web.Application) -> AsyncIterator[None]:
     app[HEALTH] = app[PROBER]
 
     async def heard(_: TickerUpdated) -> None:
-        app[PROBER].heard_from("upbit_api")
+        app[PROBER].seems_well("upbit_api")
 
     app[BUS].subscribe(TickerUpdated, heard)
     yield

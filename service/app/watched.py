@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from service.app.alerting import LOOKOUT
 from service.app.keys import PROBER
 from service.domain.errors import BoundaryError
 from service.domain.signals import Answer
@@ -26,4 +27,5 @@ class WatchedModel:
             self._app[PROBER].heard_from("gemini_api", error=exc)
             raise
         self._app[PROBER].heard_from("gemini_api")
+        self._app[LOOKOUT].model_answered(usable=answer.proposal is not None, why=answer.why)
         return answer

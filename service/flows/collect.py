@@ -9,6 +9,7 @@ from service.domain.markets import Market, Timeframe
 from service.ports import Clock, Exchange, MarketData
 
 MAX_CANDLES: Final = 200  #: in one answer of the exchange
+MAX_PAGES: Final = 20  #: in one pass, nearly three days of minutes
 _MINUTE: Final = timedelta(minutes=1)
 
 
@@ -34,7 +35,20 @@ async def _collect_minutes(
     market: Market, *, exchange: Exchange, market_data: MarketData, clock: Clock
 ) -> None:
     newest = await market_data.newest_candle_at(market, Timeframe.M1)
-    behind = (clock.now() - newest) // _MINUTE if newest else MAX_CANDLES
-    # The newest stored minute may have been unfinished, and a new one has begun: two at least.
-    count = max(2, min(behind + 2, MAX_CANDLES))
-    await market_data.put_candles(await exchange.candles(market, Timeframe.M1, count=count))
+    for _ in range(MAX_PAGES):
+        # Up to a minute that we name, not up to what the exchange calls now: between reading our
+        # clock and its answer minutes may pass, and the oldest would fall out at the other end.
+        end = clock.now().replace(second=0, microsecond=0) + _MINUTE
+        behind = (end - newest) // _MINUTE if newest else MAX_CANDLES
+        # The newest stored minute may have been unfinished, and a new one has begun: two at least.
+        count = max(2, min(behind + 1, MAX_CANDLES))
+        is_last = newest is None or behind <= MAX_CANDLES
+        if newest is not None and not is_last:
+            # After a long outage: oldest first and stored page by page, so that whatever cuts this
+            # short leaves no hole that the newest stored minute would hide for ever.
+            end = newest + MAX_CANDLES * _MINUTE
+        page = await exchange.candles(market, Timeframe.M1, count=count, before=end)
+        await market_data.put_candles(page)
+        if is_last:
+            return
+        newest = end  # what is missing of a market without trades will not come later

@@ -1,7 +1,7 @@
 """The one runner: it repeats, times, retries, catches and reports. Steps do one pass."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -24,6 +24,7 @@ class Pass:
 
     job: str
     run_id: str
+    started_at: datetime  #: the market's instant
     duration_ms: float  #: real time, waits between attempts included
     attempts: int
     error: Exception | None
@@ -41,9 +42,17 @@ class Runner:
     finishes it.
     """
 
-    def __init__(self, *, clock: Clock, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        observe: Callable[[Pass], Awaitable[None]] | None = None,
+    ) -> None:
+        """Args: observe: told of every pass of a job, once it is over."""
         self._clock = clock
         self._new_id = new_id
+        self._observe = observe
         self._loops: dict[str, Loop] = {}
         self._states: dict[str, JobState] = {}
         self._stopping = asyncio.Event()
@@ -136,6 +145,19 @@ class Runner:
             consecutive_failures=0 if result.success else before.consecutive_failures + 1,
         )
         _report(loop, result, was_failing=before.consecutive_failures > 0)
+        if loop.is_job:
+            await self._tell(result)
+
+    async def _tell(self, result: Pass) -> None:
+        if self._observe is None:
+            return
+        try:
+            await self._observe(result)
+        except Exception as exc:  # noqa: BLE001 - a pass that is done does not fail for its record
+            is_bug = not isinstance(exc, BoundaryError)
+            logger.bind(
+                event="app", job=result.job, run_id=result.run_id, error=type(exc).__name__
+            ).opt(exception=exc if is_bug else None).warning("a pass could not be put on record")
 
     async def _attempts(self, loop: Loop, *, until: datetime) -> Pass:
         """Make the pass, again after 1, 2, 4 s or what the other side asked for (FR-010).
@@ -143,6 +165,7 @@ class Runner:
         A retry that could only start in the next period's place is not made.
         """
         run_id, began = self._new_id(), self._clock.monotonic()
+        started_at = self._clock.now()
         waits = backoff.expo(base=2, factor=1)
         next(waits)  # the generator's first value is its start signal, not a wait
         error: Exception | None = None
@@ -167,6 +190,7 @@ class Runner:
         return Pass(
             job=loop.name,
             run_id=run_id,
+            started_at=started_at,
             duration_ms=(self._clock.monotonic() - began) * 1000,
             attempts=attempt,
             error=error,

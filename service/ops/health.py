@@ -12,8 +12,9 @@ from loguru import logger
 
 from service.domain.errors import BoundaryError
 from service.ops import components
-from service.ops.findings import Status, overall
+from service.ops.findings import Finding, Status, overall
 from service.ops.instants import rfc3339
+from service.ops.reasons import MILD, Reason
 from service.ops.watch import Rhythm, Watch
 from service.ports import (
     Activity,
@@ -82,6 +83,7 @@ class Prober:
         }
         self._activity: Activity | None = None
         self._trading: TradingBody = _TRADING_AT_FIRST
+        self._noted: dict[Watched, dict[Reason, bool]] = {name: {} for name in asks}
         self._patience_s = patience_s
         self._starved = 0
         self._told: dict[str, Status] = {}
@@ -114,6 +116,18 @@ class Prober:
     ) -> None:
         """Take a real call's end for a probe's: an answer, or the `error` it met."""
         self._watches[component].heard(error)
+
+    def note(self, component: Watched, reason: Reason, *, holds: bool) -> None:
+        """Take a lasting fact that no probe of `component` sees; shown while the probe is fine."""
+        self._noted[component][reason] = holds
+
+    def proved(self, component: Literal["database"]) -> None:
+        """Take a real call that worked as proof, and go on asking in our own rhythm."""
+        self._watches[component].proved()
+
+    def seems_well(self, component: Literal["upbit_api"]) -> None:
+        """Look again at once, when it was away: part of it answers."""
+        self._watches[component].seems_well()
 
     def mark_reconciled(self) -> None:
         """Say that what the last process left open is settled: traffic may come."""
@@ -148,7 +162,7 @@ class Prober:
         pool = self._database.state()
         return {
             "database": components.database(watches["database"], pool, starved=self._starved),
-            "upbit_api": components.watched(watches["upbit_api"]),
+            "upbit_api": components.watched(watches["upbit_api"], self._with_notes("upbit_api")),
             "gemini_api": components.watched(watches["gemini_api"]),
             # The runner's own notes lie in memory: they need no question and are never stale.
             "scheduler": components.scheduler(self._jobs.states(), now=now, monotonic=monotonic),
@@ -157,6 +171,14 @@ class Prober:
             ),
             "recent_order": components.recent_order(rows, reading, now=now),
         }
+
+    def _with_notes(self, component: Watched) -> Finding:
+        finding = self._watches[component].finding()
+        noted = [reason for reason, holds in self._noted[component].items() if holds]
+        if finding.status != "healthy" or not noted:
+            return finding
+        reason = next((reason for reason in noted if reason not in MILD), noted[0])
+        return Finding("warning" if reason in MILD else "unhealthy", reason)
 
     async def _read_activity(self) -> None:
         self._activity = await self._activity_rows.activity()

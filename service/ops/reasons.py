@@ -58,13 +58,20 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     "unknown_orders": "There are orders whose fate is not known yet.",
     "reconcile_mismatch": "Our books and the exchange's differ.",
     "starting": "It has not been looked at yet.",
-    "disk_full": "The disk is full.",
+    "disk_full": "The disk is full, or the database takes no writes.",
     "clock_skew": "Our clock differs from the exchange's.",
 }
 
 #: True of the moment it is said, so that one answer is enough; other failures may be chance.
 DEFINITE: Final[frozenset[Reason]] = frozenset(
-    {"auth_rejected", "key_expired", "key_expiring", "quota_exhausted", "banned_until"}
+    {
+        "auth_rejected",
+        "key_expired",
+        "key_expiring",
+        "quota_exhausted",
+        "banned_until",
+        "disk_full",
+    }
 )
 #: It still works, for now.
 MILD: Final[frozenset[Reason]] = frozenset({"starting", "key_expiring", "clock_skew"})
@@ -94,6 +101,7 @@ _BY_CODE: Final[Mapping[str, Reason]] = {
     **dict.fromkeys(("28000", "28p01"), "auth_rejected"),
     **dict.fromkeys(("57014", "55p03"), "timeout"),
     "53100": "disk_full",
+    "25006": "disk_full",  # managed servers turn read-only when their disk fills up
     "53300": "pool_exhausted",
 }
 _BY_CLASS: Final[Mapping[type[BaseException], Reason]] = {

@@ -16,12 +16,13 @@ _OFF: Final = logging.CRITICAL + 1
 LEVELS: Final[Mapping[str, int]] = {
     "aiohttp.access": _OFF,  # the web room writes its own line
     "backoff": _OFF,  # prints the error's text; the runner reports
+    "apprise": _OFF,  # quotes addresses and answers; the courier reports
     "asyncio": logging.WARNING,
     "google_genai": logging.WARNING,
     "httpcore": logging.WARNING,
     "httpx": logging.WARNING,
     "httpx2": logging.WARNING,
-    "urllib3": logging.WARNING,
+    "urllib3": logging.ERROR,  # its warnings quote paths, and a webhook's path is its password
     "yoyo": logging.WARNING,
 }
 

@@ -8,7 +8,7 @@ _GONE: Final = "the log stream is gone ({}): log lines are dropped from here on\
 
 
 class LineStream:
-    """Writes whole lines; a line that cannot be written is counted and dropped.
+    """Writes whole lines, one or many; what cannot be written is counted and dropped.
 
     Attributes:
         dropped: lines lost so far.
@@ -26,7 +26,7 @@ class LineStream:
                 line = line[written:]
             self._stream.flush()
         except Exception as exc:  # noqa: BLE001 - whatever a stream raises, the caller goes on
-            self.dropped += 1
+            self.dropped += max(line.count(b"\n"), 1)
             self._tell(exc)
 
     def _tell(self, exc: Exception) -> None:

@@ -12,6 +12,11 @@ from service.ports import Clock
 
 FAILURES: Final = 2  #: in a row make it unhealthy; one success makes it healthy again
 STALLED_PERIODS: Final = 3
+#: A cheap question works all the same on a day whose quota is used up, or on a full disk: only a
+#: real call can tell that it is over.
+_REAL_CALLS_TELL: Final[frozenset[Reason]] = frozenset({"quota_exhausted", "disk_full"})
+#: The whole way was broken: a sign of life is worth asking again at once.
+_OUTAGE: Final[frozenset[Reason]] = frozenset({"timeout", "connection_refused", "bad_response"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +83,21 @@ class Watch:
             self._kept = frozenset()
         else:
             self.failed(reason_of(error))
-            # Asking for the model's name works on a day whose quota is used up: only a real
-            # call can tell that it is back.
-            self._kept = frozenset({"quota_exhausted"})
+            self._kept = _REAL_CALLS_TELL
+
+    def proved(self) -> None:
+        """Take a real call that did what may have failed before; the next question is due as was.
+
+        For calls that are so frequent that they would keep us from ever asking, and from
+        measuring how long the answer takes.
+        """
+        self._note(None)
+        self._kept = frozenset()
+
+    def seems_well(self) -> None:
+        """Ask at once, when it was away as a whole: something of it answers again."""
+        if self._reason in _OUTAGE:
+            self._due = self._clock.monotonic()
 
     def failed(self, reason: Reason) -> None:
         self._failures += 1

@@ -30,6 +30,10 @@ class Guard:
         self._secret = secret_key.encode()
         self._nonces: OrderedDict[str, None] = OrderedDict()
 
+    @property
+    def access_key(self) -> str:
+        return self._access_key
+
     def check(self, authorization: str | None, *, query: str, body: str) -> None:
         """Raise Refused (401) unless the request is signed by the account.
 

@@ -1,6 +1,7 @@
 """Upbit's Exchange API: signed, decimals as strings, errors named by words."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from aiohttp import web
@@ -19,8 +20,9 @@ from service.sandbox.params import (
 )
 from service.sandbox.reply import reply
 from service.sandbox.ticket import read_market
-from service.sandbox.wire import Body, account_body, chance_body, order_body
+from service.sandbox.wire import KST, Body, account_body, chance_body, order_body
 
+_KEY_LASTS: Final = timedelta(days=365)
 _MOST_BY_ID: Final = 100
 _MOST_CANCELLED: Final = 20
 
@@ -33,6 +35,15 @@ async def accounts(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     desk.now()
     return reply([account_body(account) for account in desk.engine.accounts()])
+
+
+@routes.get("/v1/api_keys")
+async def api_keys(request: web.Request) -> web.Response:
+    await signed_body(request)
+    # A key ends in real time, whatever market is replayed; ours are always as good as new.
+    ends = datetime.now(KST).replace(microsecond=0) + _KEY_LASTS
+    key = {"access_key": request.app[DESK].guard.access_key, "expire_at": ends.isoformat()}
+    return reply([key])
 
 
 @routes.get("/v1/orders/chance")

@@ -4,13 +4,17 @@ One plan for the exchange and the model, as an object in tests and over
 `POST /__sandbox__/faults` by hand.
 """
 
+import base64
+import binascii
+import random
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from service.domain.errors import InvalidRequest
+from service.sandbox.limits import LIMITS, group_of
 
 ModelFault = Literal[
     "rate_limited",  # 429 with a RetryInfo
@@ -25,6 +29,11 @@ ModelFault = Literal[
     "nonsense",  # JSON, but out of every range
     "thought",  # well, behind a thought
     "new_finish",  # a finish reason that no SDK knows
+    "reckless",  # the schema kept, the judgement gone: buys with full confidence, always
+    "hostile",  # orders to the reader and HTML in the reasoning
+    "huge",  # a megabyte of reasoning in many lines
+    "no_usage",  # nobody says what it cost
+    "renamed",  # answered by a model that no price table knows
 ]
 
 
@@ -35,33 +44,68 @@ class Fault(BaseModel):
 
     method: str = "*"
     path: str = "*"  #: glob over the path, e.g. /v1/orders* or */models/*
+    group: str | None = None  #: of Upbit's rate limits, e.g. candle: only its requests
     status: Annotated[int, Field(ge=100, le=599)] | None = None  #: answered instead of executing
     headers: Mapping[str, str] = {}
     body: str = ""
+    body_base64: str | None = None  #: instead of `body`: bytes that are no text
     delay_s: Annotated[float, Field(ge=0, le=3600)] = 0.0  #: real seconds
     phase: Literal["before", "after"] = "before"  #: delayed before or after executing
     drop_before: bool = False  #: the connection breaks, nothing was executed
     drop_after: bool = False  #: executed, but the answer never arrives
     truncate: bool = False  #: executed, and half the answer arrives
+    drip_s: Annotated[float, Field(ge=0, le=3600)] = 0.0  #: executed; real seconds between bytes
+    echo: bool = False  #: with `status`: the answer repeats the request, headers and all
     model: ModelFault | None = None  #: what the model's answer looks like
     every_nth: Annotated[int, Field(ge=1)] = 1
+    chance: Annotated[float, Field(gt=0, le=1)] = 1.0  #: of those left; the plan's own dice
     times: Annotated[int, Field(ge=1)] | None = None  #: then the route is well again
 
+    @field_validator("group")
+    @classmethod
+    def _group(cls, value: str | None) -> str | None:
+        if value is not None and value not in LIMITS:
+            raise ValueError(f"one of {', '.join(LIMITS)}")
+        return value
+
+    @field_validator("body_base64")
+    @classmethod
+    def _base64(cls, value: str | None) -> str | None:
+        try:
+            base64.b64decode(value or "", validate=True)
+        except binascii.Error as exc:
+            raise ValueError("no base64") from exc
+        return value
+
+    @property
+    def payload(self) -> bytes:
+        """The scripted answer's body."""
+        if self.body_base64 is not None:
+            return base64.b64decode(self.body_base64)
+        return self.body.encode()
+
     def concerns(self, method: str, path: str) -> bool:
-        return self.method in ("*", method) and fnmatchcase(path, self.path)
+        if self.method not in ("*", method) or not fnmatchcase(path, self.path):
+            return False
+        is_upbit = path.startswith("/v1/") and not path.startswith("/v1/models")
+        return self.group is None or (is_upbit and group_of(method, path) == self.group)
 
 
 _PLAN = TypeAdapter(list[Fault])
 
 
 class Faults:
-    """The plan now in force; the first fault that is due on a route wins."""
+    """The plan now in force; the first fault that is due on a route wins.
 
-    def __init__(self) -> None:
+    Args: seed: of the dice for faults that strike by chance.
+    """
+
+    def __init__(self, seed: int = 7) -> None:
         self._plan: list[_Counted] = []
+        self._dice = random.Random(seed)  # noqa: S311 - a test repeats what it has seen
 
     def add(self, *faults: Fault) -> None:
-        self._plan.extend(_Counted(fault) for fault in faults)
+        self._plan.extend(_Counted(fault, self._dice) for fault in faults)
 
     def clear(self) -> None:
         self._plan.clear()
@@ -89,8 +133,9 @@ class Faults:
 
 
 class _Counted:
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, dice: random.Random) -> None:
         self.fault = fault
+        self._dice = dice
         self.seen = 0  #: requests that it concerned
         self.hit = 0  #: requests that it spoiled
 
@@ -99,6 +144,8 @@ class _Counted:
             return None
         self.seen += 1
         if self.seen % self.fault.every_nth:
+            return None
+        if self.fault.chance < 1 and self._dice.random() >= self.fault.chance:
             return None
         self.hit += 1
         return self.fault

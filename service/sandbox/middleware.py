@@ -36,11 +36,16 @@ async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _dropped(request)
     if fault.model is not None:
         request[model.FAULT] = fault.model
-    response = await handler(request) if fault.status is None else _scripted(fault)
+    if fault.status is None:
+        response = await handler(request)
+    else:
+        response = await _echo(request, fault) if fault.echo else _scripted(fault)
     if fault.phase == "after":
         await _delayed(desk, fault)
     if fault.drop_after:
         return _dropped(request)
+    if fault.drip_s:
+        return await _dripped(request, response, desk, fault.drip_s)
     return await _half(request, response) if fault.truncate else response
 
 
@@ -78,9 +83,17 @@ async def _delayed(desk: Desk, fault: Fault) -> None:
 
 
 def _scripted(fault: Fault) -> web.Response:
-    kind = "application/json" if fault.body[:1] in ("{", "[") else "text/plain"
+    kind = "application/json" if fault.payload[:1] in (b"{", b"[") else "text/plain"
     headers = {"Content-Type": kind, **fault.headers}
-    return web.Response(status=fault.status or 200, headers=headers, body=fault.body.encode())
+    return web.Response(status=fault.status or 200, headers=headers, body=fault.payload)
+
+
+async def _echo(request: web.Request, fault: Fault) -> web.Response:
+    """Answer as a careless proxy's error page does: with everything we were sent."""
+    lines = [f"{request.method} {request.path_qs}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    body = "\n".join(lines).encode() + b"\n\n" + await request.read()
+    return web.Response(status=fault.status or 200, headers=fault.headers, body=body)
 
 
 def _dropped(request: web.Request) -> web.Response:
@@ -89,13 +102,33 @@ def _dropped(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def _half(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+def _body_of(response: web.StreamResponse) -> bytes:
     whole = response.body if isinstance(response, web.Response) else None
-    body = whole if isinstance(whole, bytes | bytearray) else b""
+    return bytes(whole) if isinstance(whole, bytes | bytearray) else b""
+
+
+async def _dripped(
+    request: web.Request, response: web.StreamResponse, desk: Desk, drip_s: float
+) -> web.StreamResponse:
+    """Send the answer byte by byte: no single read is late, the whole never comes."""
+    body = _body_of(response)
+    slow = web.StreamResponse(status=response.status, headers=response.headers)
+    slow.content_length = len(body)
+    await slow.prepare(request)
+    for position in range(len(body)):
+        if request.transport is None or desk.stopping.is_set():
+            break
+        await slow.write(body[position : position + 1])
+        await real_pause(drip_s, wake=desk.stopping)
+    return slow
+
+
+async def _half(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    body = _body_of(response)
     cut = web.StreamResponse(status=response.status, headers=response.headers)
     cut.content_length = max(1, len(body))
     await cut.prepare(request)
-    await cut.write(bytes(body[: len(body) // 2]))
+    await cut.write(body[: len(body) // 2])
     if request.transport is not None:
         request.transport.close()
     return cut

@@ -138,6 +138,12 @@ class EmbeddedPostgres:
             raise StartError("The embedded PostgreSQL is not running: start it first")
         return url(host=self._where, port=PORT, user=USER, database=database)
 
+    def has_database(self, name: str) -> bool:
+        admin = parameters(self.dsn(_ADMIN))
+        with closing(connect(admin)) as connection, connection.cursor() as cursor:
+            cursor.execute(HAS_DATABASE, {"name": name})
+            return cursor.fetchone() is not None
+
     def ensure_database(self, name: str) -> None:
         admin = parameters(self.dsn(_ADMIN))
         with closing(connect(admin)) as connection, connection.cursor() as cursor:

@@ -25,6 +25,7 @@ from service.store.cursor import (
 )
 from service.store.dsn import CONNECT_S, refusal
 from service.store.places import Places
+from service.store.quiet import timeouts_expected
 from service.store.reach import Route, reach
 
 __all__ = ["Cursor", "Gate", "Isolation", "open_gate"]
@@ -183,11 +184,12 @@ async def open_gate(
         pool_recycle=-1,
     )
     gate = Gate(pool, maxsize=maxsize, max_waiting=max_waiting, wait_s=wait_s, close_s=close_s)
-    try:
-        await _fill(pool, route)
-        yield gate
-    finally:
-        await gate.close()
+    with timeouts_expected():
+        try:
+            await _fill(pool, route)
+            yield gate
+        finally:
+            await gate.close()
 
 
 async def _fill(pool: aiopg.Pool, route: Route) -> None:

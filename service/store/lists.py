@@ -1,6 +1,7 @@
 """The read side of the API, gathered: ready JSON, one statement each."""
 
 from service.ports import Key, Page
+from service.store.lists_alerts import AlertLists
 from service.store.lists_market import MarketLists
 from service.store.lists_orders import OrderLists
 from service.store.lists_signals import SignalLists
@@ -30,7 +31,7 @@ CONFIG_CHANGES = """
 """
 
 
-class PgLists(MarketLists, SignalLists, OrderLists):
+class PgLists(MarketLists, SignalLists, OrderLists, AlertLists):
     async def config_changes(
         self, *, limit: int, before: Key | None = None, key: str | None = None
     ) -> Page:

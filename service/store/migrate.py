@@ -58,7 +58,7 @@ def rollback_all(dsn: str, folder: Path) -> int:
 
 
 def _run(dsn: str, folder: Path, *, wait_s: float, up: bool) -> int:
-    files = _read(folder)
+    files = files_in(folder)
     given = parameters(dsn)
     with _guarded(given, wait_s) as guard:
         _check(guard, files)
@@ -109,7 +109,7 @@ def _one(connection: Connection, sql: str, params: Mapping[str, object]) -> bool
     return bool(row and row[0])
 
 
-def _read(folder: Path) -> dict[str, str]:
+def files_in(folder: Path) -> dict[str, str]:
     """Return the sha256 of every migration file by its name."""
     names = [p for p in folder.glob("*") if p.suffix in {".sql", ".py"} and p.name[0] not in "_."]
     if not names:

@@ -3,16 +3,18 @@
 Locks are always taken in one order: the lease, the order, its market's position.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import psycopg2.errors
 
+from service.domain.alerts import Notice
 from service.domain.errors import DomainError, DuplicateOrder, NotLeader
 from service.domain.markets import Market
 from service.domain.orders import Fill, Intent, Order, OrderStatus, OrderType, Side
 from service.domain.positions import Position
+from service.store.alerts import put
 from service.store.booking import book, fill_from, is_booked, position_from
 from service.store.gate import Gate
 from service.store.lease import TRADING
@@ -107,9 +109,19 @@ _DUPLICATES: Final = {
 }
 
 
+Notices = Callable[[Order, OrderStatus, datetime], Sequence[Notice]]
+
+
+def _silent(_: Order, __: OrderStatus, ___: datetime) -> Sequence[Notice]:
+    return ()
+
+
 class PgOrders:
-    def __init__(self, gate: Gate) -> None:
+    """Args: notices: what to tell a person of an order's move; queued in its transaction."""
+
+    def __init__(self, gate: Gate, *, notices: Notices = _silent) -> None:
         self._gate = gate
+        self._notices = notices
 
     async def add(
         self,
@@ -172,6 +184,8 @@ class PgOrders:
                     market, side = Market.parse(row[0]), Side(row[1])
                     await book(cur, order.id, market=market, side=side, fills=fills, at=at)
                 await cur.execute(ADVANCE, _state_args(order, at))
+                for notice in self._notices(order, seen, at):
+                    await put(cur, notice)
                 return True
         except psycopg2.errors.UniqueViolation as exc:
             # Another order's transaction was faster than our look at the books.

@@ -1,14 +1,16 @@
 """The operator's settings, and who changed what."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import orjson
 import psycopg2.errors
 
+from service.domain.alerts import Notice
 from service.domain.errors import InvalidSetting
 from service.ports import JSON, SettingChange
+from service.store.alerts import put
 from service.store.gate import Cursor, Gate
 from service.store.rows import json_text, recordset
 
@@ -68,9 +70,19 @@ RECORD = """
 """
 
 
+Notices = Callable[[SettingChange], Sequence[Notice]]
+
+
+def _silent(_: SettingChange) -> Sequence[Notice]:
+    return ()
+
+
 class PgSettingRows:
-    def __init__(self, gate: Gate) -> None:
+    """Args: notices: what to tell a person of a change; queued in its transaction."""
+
+    def __init__(self, gate: Gate, *, notices: Notices = _silent) -> None:
         self._gate = gate
+        self._notices = notices
 
     async def load(self, key: str) -> tuple[JSON] | None:
         async with self._gate.cursor() as cur:
@@ -100,17 +112,20 @@ class PgSettingRows:
         try:
             async with self._gate.transaction() as cur:
                 old = await _taken(cur, who | {"given": given}, only_absent=only_absent)
-                changes = recordset({"key": k, "old": old[k], "new": new[k]} for k in old)
+                rows = recordset({"key": k, "old": old[k], "new": new[k]} for k in old)
                 if old:
-                    await cur.execute(RECORD, who | {"changes": changes})
+                    await cur.execute(RECORD, who | {"changes": rows})
+                changes = tuple(
+                    SettingChange(
+                        key=key, old=_value(old[key]), new=values[key], changed_by=by, changed_at=at
+                    )
+                    for key in sorted(old)
+                )
+                for notice in [n for change in changes for n in self._notices(change)]:
+                    await put(cur, notice)
         except psycopg2.errors.UntranslatableCharacter as exc:
             raise InvalidSetting("a setting's text must not hold the NUL character") from exc
-        return tuple(
-            SettingChange(
-                key=key, old=_value(old[key]), new=values[key], changed_by=by, changed_at=at
-            )
-            for key in sorted(old)
-        )
+        return changes
 
 
 async def _taken(

@@ -1,5 +1,6 @@
 """One typed key per dependency; app.py binds them, tests bind fakes."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from aiohttp import web
@@ -7,7 +8,17 @@ from aiohttp import web
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
-from service.ports import Audit, Clock, Database, Exchange, HealthSource, Jobs, Lists, Orders
+from service.ports import (
+    Audit,
+    Clock,
+    Database,
+    Exchange,
+    HealthSource,
+    Jobs,
+    Lists,
+    Orders,
+    Statistics,
+)
 from service.settings.settings import Settings
 
 
@@ -33,5 +44,9 @@ JOBS = web.AppKey[Jobs]("jobs")
 AUDIT = web.AppKey[Audit]("audit")
 GENERATE = web.AppKey[Generate]("generate")
 RECONCILE = web.AppKey[Reconcile]("reconcile")
+STATISTICS = web.AppKey[Statistics]("statistics")
+REAL_CLOCK = web.AppKey[Clock]("real_clock")  #: requests come in real time, whatever the market's
+#: The process as Prometheus text.
+EXPOSITION = web.AppKey[Callable[[], bytes]]("exposition")
 #: Real seconds a request's body may take to arrive; `setup` gives it a default.
 BODY_WITHIN_S = web.AppKey("body_within_s", float)

@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from loguru import logger
 
 from service.domain.errors import ServiceError
-from service.ports import Clock
+from service.ports import Clock, Requests
 from service.web.access import CALLER, admit
 from service.web.health import alive
 from service.web.keys import CLOCK, CONFIG
@@ -22,21 +22,28 @@ from service.web.problems import internal_problem, problem_of, problem_of_http
 from service.web.request_id import HEADER, REQUEST_ID, id_of
 
 _ERROR = web.RequestKey("error", str)
+_ALIVE: Final = "/health"
 _PROBES: Final = frozenset({"/health", "/health/ready", "/health/detailed"})
 _ONE_PROBE_IN: Final = 100  #: good answers to health checks that get a line in the log
 
 
-def front(new_id: Callable[[], str]) -> Middleware:
-    """Return the middleware; `new_id` names requests that come without a sane name."""
+def front(new_id: Callable[[], str], requests: Requests | None = None) -> Middleware:
+    """Return the middleware.
+
+    Args: new_id: names requests that come without a sane name.  requests: hears of each one.
+    """
     probes = itertools.count()
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = requests.began() if requests else 0.0
         request_id = id_of(request, new_id)
         # With a single middleware, `handler` is the route's own function.
         if handler is alive:
             quick = await alive(request)
             quick.headers[HEADER] = request_id
+            if requests:
+                requests.answered(began, route=_ALIVE, method=request.method, status=200)
             return quick
         clock = request.app[CLOCK]
         started = clock.monotonic()
@@ -44,6 +51,9 @@ def front(new_id: Callable[[], str]) -> Middleware:
         with logger.contextualize(request_id=request_id):
             response = await _answered(request, handler, request_id)
             response.headers[HEADER] = request_id
+            if requests:
+                route, method = _route(request), request.method
+                requests.answered(began, route=route, method=method, status=response.status)
             if _is_news(request, response, probes):
                 _log(request, response, request_id, clock, started)
         return response

@@ -5,7 +5,8 @@ from typing import Final
 
 from aiohttp import web
 
-from service.web import dashboard, health, market, metrics, settings_api, signals, trading
+from service.ports import Requests
+from service.web import alerts, dashboard, health, market, metrics, settings_api, signals, trading
 from service.web.keys import BODY_WITHIN_S
 from service.web.middleware import front
 from service.web.pages import page_routes
@@ -43,19 +44,31 @@ ROUTES: Final = (
     web.get(f"{_API}/config/changes", settings_api.changes),
     web.get(f"{_API}/config/{{key}}", settings_api.setting),
     web.patch(f"{_API}/config/{{key}}", settings_api.change_one),
+    web.get(f"{_API}/alerts", alerts.alerts),
     web.get(f"{_API}/metrics/pool", metrics.pool),
     web.get(f"{_API}/metrics/cache", metrics.cache),
+    web.get(f"{_API}/metrics/jobs", metrics.jobs),
+    web.get(f"{_API}/metrics/http", metrics.http),
+    web.get(f"{_API}/metrics/ai", metrics.ai),
+    web.get("/metrics", metrics.exposition),
 )
 
 
-def setup(app: web.Application, *, new_id: Callable[[], str] | None = None) -> None:
-    """Add the middleware, the headers and the routes; `new_id` names requests.
+def setup(
+    app: web.Application,
+    *,
+    new_id: Callable[[], str] | None = None,
+    requests: Requests | None = None,
+) -> None:
+    """Add the middleware, the headers and the routes.
+
+    Args: new_id: names requests.  requests: hears of each one.
 
     Make the application with `client_max_size=MAX_BODY` (body.py) and its runner with
     `access_log=None`: the middleware writes the line.
     """
     if BODY_WITHIN_S not in app:
         app[BODY_WITHIN_S] = _BODY_WITHIN_S
-    app.middlewares.append(front(new_id or counted_ids()))
+    app.middlewares.append(front(new_id or counted_ids(), requests))
     app.on_response_prepare.append(secure)
     app.add_routes([*ROUTES, *page_routes()])

@@ -50,14 +50,19 @@ class Program:
 
     def start(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
+        with self.out.open("wb") as out:
+            return self._start(stdout=out.fileno())
+
+    def _start(self, *, stdout: int) -> Self:
+        self.directory.mkdir(parents=True, exist_ok=True)
         clean = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
-        with self.out.open("wb") as out, self.err.open("wb") as err:
+        with self.err.open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-W", "error", "-m", "service", *self.arguments],
                 cwd=self.directory,
                 env=clean | {"PYTHONPATH": str(ROOT)} | self.variables,
                 stdin=subprocess.DEVNULL,
-                stdout=out,
+                stdout=stdout,
                 stderr=err,
                 start_new_session=True,
             )

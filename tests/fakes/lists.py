@@ -18,7 +18,8 @@ class FakeLists:
     """Satisfies ports.Lists. Each list holds (key, row) pairs, in any order.
 
     Attributes:
-        tickers, candles, signal_rows, order_rows, fill_rows, change_rows: what there is.
+        tickers, candles, signal_rows, order_rows, fill_rows, change_rows, alert_rows: what there
+            is.
         order_details: what `order` returns by id.
         asked: the arguments of every call by its name, newest last.
         fail: raised by every call until it is None again.
@@ -32,6 +33,7 @@ class FakeLists:
         self.order_details: dict[int, Row] = {}
         self.fill_rows: list[tuple[Key, Row]] = []
         self.change_rows: list[tuple[Key, Row]] = []
+        self.alert_rows: list[tuple[Key, Row]] = []
         self.asked: list[tuple[str, Mapping[str, object]]] = []
         self.fail: BaseException | None = None
 
@@ -108,6 +110,17 @@ class FakeLists:
         self._note("config_changes", limit=limit, before=before, key=key)
         return _page(self.change_rows, limit, before, key=key)
 
+    async def alerts(
+        self,
+        *,
+        limit: int,
+        before: Key | None = None,
+        state: str | None = None,
+        severity: str | None = None,
+    ) -> Page:
+        self._note("alerts", limit=limit, before=before, state=state, severity=severity)
+        return _page(self.alert_rows, limit, before, state=state, severity=severity)
+
     # --- what a test arranges -------------------------------------------------------------
 
     def add_ticker(self, *, market: str = "KRW-BTC", price: str = "100000000", n: int = 1) -> None:
@@ -134,6 +147,10 @@ class FakeLists:
         self.change_rows.append(
             _row(n, {"id": n, "key": key, "old_value": None, "new_value": "0.7"})
         )
+
+    def add_alert(self, *, state: str = "SENT", severity: str = "error", n: int = 1) -> None:
+        row = {"id": n, "key": "job:collect", "state": state, "severity": severity}
+        self.alert_rows.append(_row(n, row))
 
     def _note(self, name: str, **arguments: object) -> None:
         self.asked.append((name, arguments))

@@ -15,7 +15,16 @@ from typer.testing import CliRunner, Result
 
 from service import __version__, cli
 
-COMMANDS: Final = ("run", "check", "migrate", "sandbox", "healthcheck", "version", "settings")
+COMMANDS: Final = (
+    "run",
+    "check",
+    "migrate",
+    "sandbox",
+    "healthcheck",
+    "stats",
+    "version",
+    "settings",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -305,3 +314,60 @@ def test_an_address_of_another_kind_is_refused(main: Program) -> None:
 
     assert code == 2
     assert "write a whole address" in err
+
+
+# --- check, as one document ----------------------------------------------------------------------
+
+
+def test_check_prints_one_json_document_when_asked_for() -> None:
+    result = trader("check", "--json", TRADER_PORT=str(a_free_port()), TRADER_CANDLES="none.json")
+
+    told = json.loads(result.stdout)
+    assert result.exit_code == 2
+    assert told["ok"] is False
+    assert {"level": "ok", "item": "TRADER_MODE", "text": "sandbox", "remedy": None} in told[
+        "findings"
+    ]
+    assert {f["level"] for f in told["findings"]} <= {"ok", "warn", "FAIL"}
+
+
+# --- stats ---------------------------------------------------------------------------------------
+
+PASS: Final = {
+    "timestamp": "2026-01-24T09:00:00.000Z", "event": "job", "service": "upbit-ai-trader",
+    "job": "collect_market_data", "run_id": "r", "duration_ms": 12.5, "success": True,
+    "attempts": 1, "error": None,
+}  # fmt: skip
+
+
+def test_stats_needs_a_log_and_nothing_else(folder: Path) -> None:
+    (folder / "t.log").write_text(json.dumps(PASS) + "\nnot ours\n")
+
+    result = trader("stats", "--log", "t.log", TRADER_PORT="http")
+
+    assert result.exit_code == 0, result.output
+    assert "2 lines read, 1 of them not of this service" in result.stdout
+    assert "collect_market_data" in result.stdout
+
+
+def test_stats_reads_standard_input(folder: Path) -> None:
+    line = json.dumps(PASS)
+
+    result = CliRunner().invoke(cli.app, ["stats", "--log", "-", "--json"], input=line)
+
+    assert json.loads(result.stdout)["jobs"][0]["p95_ms"] == 12.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--log", "nowhere.log"), "--log: nowhere.log cannot be opened"),
+        (("--log", "nowhere.log", "--since", "soon"), "--since: write an instant like"),
+    ],
+)
+def test_stats_says_what_is_wrong(main: Program, arguments: tuple[str, ...], words: str) -> None:
+    code, out, err = main("stats", *arguments)
+
+    assert (code, out) == (2, "")
+    assert words in err
+    assert len(err.splitlines()) == 1

@@ -30,7 +30,9 @@ Sets = Callable[..., None]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder without a .env, and an environment without our variables."""
     for name in list(os.environ):
-        if name.upper().startswith(("TRADER_", "UPBIT_", "GEMINI_", "DATABASE_URL")):
+        if name.upper().startswith(
+            ("TRADER_", "UPBIT_", "GEMINI_", "DATABASE_URL", "CREDENTIALS_")
+        ):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -417,3 +419,49 @@ def test_names_of_this_machine(host: str) -> None:
 )
 def test_names_that_others_can_reach(host: str) -> None:
     assert not is_loopback(host)
+
+
+# --- secrets as files ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["trader_admin_token", "TRADER_ADMIN_TOKEN"])
+def test_a_secret_may_be_a_file_of_its_variables_name(
+    sets: Sets, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text(f"{SECRET}\n")
+    sets(CREDENTIALS_DIRECTORY=str(tmp_path))
+
+    config = load()
+
+    assert config.admin_token is not None
+    assert config.admin_token.get_secret_value() == SECRET
+    assert SECRET in config.secrets()
+
+
+def test_the_environment_wins_over_a_file(sets: Sets, tmp_path: Path) -> None:
+    (tmp_path / "upbit_base_url").write_text("http://127.0.0.1:1")
+    sets(CREDENTIALS_DIRECTORY=str(tmp_path), UPBIT_BASE_URL="http://127.0.0.1:2", **KEYS)
+    sets(GEMINI_BASE_URL="http://127.0.0.1:3")
+
+    assert load().upbit_base_url == "http://127.0.0.1:2"
+
+
+def test_a_directory_of_secrets_that_is_not_there_is_none(sets: Sets, tmp_path: Path) -> None:
+    sets(CREDENTIALS_DIRECTORY=str(tmp_path / "nowhere"))
+
+    assert load().admin_token is None
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_secret_that_may_not_be_read_is_a_sentence(sets: Sets, tmp_path: Path) -> None:
+    (tmp_path / "trader_admin_token").touch(mode=0o000)
+    sets(CREDENTIALS_DIRECTORY=str(tmp_path))
+
+    assert "cannot be read" in refusal()
+
+
+def test_a_secret_that_is_not_text_is_a_sentence(sets: Sets, tmp_path: Path) -> None:
+    (tmp_path / "trader_admin_token").write_bytes(b"\xff\xfe")
+    sets(CREDENTIALS_DIRECTORY=str(tmp_path))
+
+    assert refusal() == "A file with a secret is not UTF-8 text: write it anew"

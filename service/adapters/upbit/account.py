@@ -1,5 +1,6 @@
 """Upbit's view of our account and of what it may do. Source of the fields: Upbit docs v1.6.4."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from service.adapters.upbit.errors import OddAnswer
@@ -40,3 +41,11 @@ def balances(payload: object) -> dict[str, Balance]:
             currency=name, available=record.amount("balance"), locked=record.amount("locked")
         )
     return found
+
+
+def key_expires_at(payload: object, access_key: str) -> datetime | None:
+    """Return when `access_key` ends, or None when it is not in the account's list of keys."""
+    for record in records(payload, "api_key"):
+        if record.text("access_key") == access_key:
+            return record.instant("expire_at")
+    return None

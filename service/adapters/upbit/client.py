@@ -16,6 +16,7 @@ from service.adapters.upbit.errors import ErrorAnswer, OddAnswer
 from service.adapters.upbit.limits import Group, Limiter, ban_s
 from service.adapters.upbit.record import error_name, parsed
 from service.adapters.upbit.sign import Signer, wire_query
+from service.adapters.upbit.skew import SkewMeter
 
 READ_TIMEOUT: Final = aiohttp.ClientTimeout(total=6, connect=3)
 ORDER_TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=3)
@@ -41,12 +42,14 @@ class Client:
         exchange_url: str,
         signer: Signer,
         limiter: Limiter,
+        skew: SkewMeter,
     ) -> None:
         self._session = session
         self._quotation_url = quotation_url.rstrip("/")
         self._exchange_url = exchange_url.rstrip("/")
         self._signer = signer
         self._limiter = limiter
+        self._skew = skew
 
     async def quote(
         self, path: str, params: Mapping[str, str] = _NOTHING, *, group: Group
@@ -89,6 +92,7 @@ class Client:
         data: bytes | None = None,
     ) -> object:
         await self._limiter.turn(group)
+        asked_at = self._skew.asked()
         async with self._session.request(
             method,
             url,
@@ -100,6 +104,7 @@ class Client:
             raise_for_status=False,  # its error has the URL in its text and no error name
         ) as response:
             self._limiter.heard(response.headers.get("Remaining-Req"))
+            self._skew.heard(response.headers.get("Date"), asked_at=asked_at)
             if response.status not in _SUCCESS:
                 raise await self._complaint(response, group)
             raw = await _body(response)

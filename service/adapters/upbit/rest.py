@@ -13,6 +13,7 @@ from service.adapters.upbit.client import Client
 from service.adapters.upbit.errors import translated
 from service.adapters.upbit.limits import Group, Limiter
 from service.adapters.upbit.sign import Signer
+from service.adapters.upbit.skew import SkewMeter
 from service.adapters.upbit.wire import instant
 from service.domain.errors import ExchangeRefused
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
@@ -42,13 +43,21 @@ class UpbitRest:
         clock: Clock | None = None,
         paced: bool = True,
     ) -> None:
+        self._access_key = access_key
+        self._skew = SkewMeter()
         self._client = Client(
             session,
             quotation_url=quotation_url,
             exchange_url=exchange_url,
             signer=Signer(access_key, secret_key),
             limiter=Limiter(clock or SystemClock(), paced=paced),
+            skew=self._skew,
         )
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """Return by how many seconds our clock is ahead of Upbit's at the least, or None."""
+        return self._skew.seconds
 
     async def markets(self) -> frozenset[Market]:
         with translated(writing=False):
@@ -89,6 +98,12 @@ class UpbitRest:
     async def balances(self) -> Mapping[str, Balance]:
         with translated(writing=False):
             return account.balances(await self._client.look("/v1/accounts"))
+
+    async def key_expires_at(self) -> datetime | None:
+        """Return when our key ends, real time; None when Upbit's list does not name it."""
+        with translated(writing=False):
+            payload = await self._client.look("/v1/api_keys")
+            return account.key_expires_at(payload, self._access_key)
 
     async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
         """Send the order, once.

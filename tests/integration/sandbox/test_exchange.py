@@ -232,3 +232,12 @@ async def test_a_body_that_is_no_order_is_a_400_or_401(client: Client, body: str
 
     assert response.status in (400, 401)
     assert isinstance(error["name"], str)
+
+
+async def test_the_key_list_names_our_key_and_when_it_ends(client: Client) -> None:
+    status, keys = await client.ask("GET", "/v1/api_keys")
+
+    assert status == 200
+    [key] = keys
+    assert key["access_key"] == client.access
+    assert key["expire_at"].endswith("+09:00")

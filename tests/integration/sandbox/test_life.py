@@ -75,6 +75,32 @@ async def test_a_truncated_answer_breaks_off(sandbox: Sandbox, client: Client) -
         await client.public("/v1/ticker", markets="KRW-BTC")
 
 
+async def test_a_dripped_answer_comes_whole_however_slowly(
+    sandbox: Sandbox, client: Client
+) -> None:
+    _, at_once = await client.public("/v1/market/all")
+    sandbox.faults.add(Fault(path="/v1/market/all", drip_s=0.001))
+
+    status, dripped = await client.public("/v1/market/all")
+
+    assert (status, dripped) == (200, at_once)
+
+
+async def test_a_careless_error_page_repeats_the_request_with_its_key(
+    sandbox: Sandbox, client: Client
+) -> None:
+    sandbox.faults.add(Fault(path="/v1/accounts", status=502, echo=True))
+    bearer = client.bearer()
+
+    async with client.session.get(
+        client.url + "/v1/accounts", headers={"Authorization": bearer}
+    ) as response:
+        page = await response.text()
+
+    assert response.status == 502
+    assert bearer in page
+
+
 async def _hits(sandbox: Sandbox) -> AsyncIterator[int]:
     for _ in range(100_000):
         yield sandbox.faults.plan()[0]["hit"]

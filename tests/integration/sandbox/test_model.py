@@ -197,3 +197,34 @@ async def test_each_fault_of_the_model_looks_as_the_sdk_reports_it(with_fault: A
     assert prose.text
     assert not prose.text.startswith("{")
     assert json.loads(nonsense.text or "")["confidence"] == 7.2
+
+
+async def test_a_day_s_quota_is_told_from_a_minute_s(
+    sandbox: Sandbox, gemini: genai.client.AsyncClient
+) -> None:
+    sandbox.faults.add(Fault(path="*/models/*", model="quota"))
+
+    with pytest.raises(errors.ClientError) as refused:
+        await ask(gemini)
+
+    details = refused.value.details["error"]["details"]
+    assert "PerDay" in details[0]["violations"][0]["quotaId"]
+
+
+async def test_answers_that_keep_the_schema_may_still_be_bad(
+    sandbox: Sandbox, gemini: genai.client.AsyncClient
+) -> None:
+    async def with_fault(kind: Any) -> types.GenerateContentResponse:
+        sandbox.faults.clear()
+        sandbox.faults.add(Fault(path="*/models/*", model=kind, times=1))
+        return await ask(gemini)
+
+    reckless, hostile, huge, unpaid, renamed = [
+        await with_fault(kind) for kind in ("reckless", "hostile", "huge", "no_usage", "renamed")
+    ]
+
+    assert json.loads(reckless.text or "")["confidence"] == 1
+    assert "<script>" in json.loads(hostile.text or "")["reasoning"]
+    assert len(huge.text or "") > 1_000_000
+    assert unpaid.usage_metadata is None
+    assert renamed.model_version not in {None, "gemini-3.8-flash"}

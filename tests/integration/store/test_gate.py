@@ -227,6 +227,23 @@ async def test_a_cancelled_backend_is_a_timeout_and_keeps_its_connection(
         assert await pid_of(cursor) == pid
 
 
+async def test_a_statement_timeout_is_not_reported_a_second_time_by_the_event_loop(
+    dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def too_long(gate: Gate) -> None:
+        async with gate.transaction() as cursor:
+            await cursor.execute("SET LOCAL statement_timeout = '10ms'")
+            await cursor.execute("SELECT pg_sleep(60)")
+
+    async with open_gate(dsn, minsize=1, maxsize=1) as gate:
+        with pytest.raises(StoreTimeout):
+            await too_long(gate)
+
+        asyncio.get_running_loop().call_exception_handler({"message": "somebody else's"})
+
+    assert [record.getMessage() for record in caplog.records] == ["somebody else's"]
+
+
 async def test_a_real_cancellation_stays_one(single: Gate) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05), single.cursor() as cursor:

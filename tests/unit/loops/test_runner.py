@@ -13,7 +13,7 @@ from service.domain.errors import (
     StoreDown,
 )
 from service.loops.loop import Loop, every
-from service.loops.runner import Runner
+from service.loops.runner import Pass, Runner
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
@@ -320,3 +320,55 @@ async def test_a_pass_is_begun_once_however_often_it_is_attempted() -> None:
 
     assert step.started_at == [0, 1, 10]
     assert begun == [0, 10]
+
+
+async def test_every_pass_of_a_job_is_observed_with_the_instant_it_started() -> None:
+    clock = FakeClock()
+    seen: list[Pass] = []
+
+    async def observe(result: Pass) -> None:
+        seen.append(result)
+
+    runner = Runner(clock=clock, new_id=lambda: "run-1", observe=observe)
+    step = Script(runner, clock, ExchangeUnavailable("no answer"), 0.5, ExchangeRefused("no"))
+
+    await runner.run(a_loop(step))
+
+    passes = [(p.job, p.run_id, p.attempts, p.success, p.duration_ms) for p in seen]
+    assert passes == [
+        ("collect", "run-1", 2, True, 1_500),
+        ("collect", "run-1", 1, False, 0),
+    ]
+    assert [p.started_at for p in seen] == [T0, T0 + timedelta(seconds=10)]
+
+
+async def test_the_houses_own_beats_are_not_observed() -> None:
+    clock = FakeClock()
+    seen: list[Pass] = []
+
+    async def observe(result: Pass) -> None:
+        seen.append(result)
+
+    runner = Runner(clock=clock, new_id=lambda: "run-1", observe=observe)
+
+    await runner.run(a_loop(Script(runner, clock, 0.0, 0.0), is_job=False))
+
+    assert seen == []
+
+
+@pytest.mark.parametrize("error", [StoreDown("gone"), KeyError("bug")])
+async def test_a_pass_that_cannot_be_recorded_is_a_warning_and_no_failure(
+    logs: Logs, error: Exception
+) -> None:
+    clock = FakeClock()
+
+    async def observe(_: Pass) -> None:
+        raise error
+
+    runner = Runner(clock=clock, new_id=lambda: "run-1", observe=observe)
+
+    await runner.run(a_loop(Script(runner, clock, 0.0, 0.0)))
+
+    state = runner.states()[0]
+    assert (state.runs, state.consecutive_failures) == (2, 0)
+    assert logs.levels == ["INFO", "WARNING", "INFO", "WARNING"]

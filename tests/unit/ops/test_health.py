@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from service.domain.errors import (
+    ExchangeRefused,
     ExchangeUnavailable,
     ModelRefused,
     ModelUnavailable,
@@ -608,3 +609,62 @@ async def test_a_change_of_status_is_told_once(outside: Outside, logs: Logs) -> 
         ("INFO", "database", "healthy", None),
     ]
     assert {line["event"] for line in logs.lines} == {"app"}
+
+
+# --- real calls that are no probes ----------------------------------------------------------------
+
+
+async def test_a_database_that_only_reads_is_told_by_its_writes_and_healed_by_one(
+    outside: Outside,
+) -> None:
+    prober = outside.prober()
+    await outside.look(prober)
+
+    prober.heard_from("database", error=StoreDown("read-only", code="25006"))
+    await outside.look(prober, times=3)
+    told = reason(prober, "database")
+    prober.proved("database")
+
+    assert told == ("unhealthy", "disk_full")
+    assert reason(prober, "database") == ("healthy", None)
+
+
+async def test_a_call_that_proves_the_database_well_does_not_keep_us_from_measuring_it(
+    outside: Outside,
+) -> None:
+    prober = outside.prober()
+    for _ in range(10):
+        prober.proved("database")
+        outside.clock.pass_time(3)
+        await prober.probe()
+
+    assert outside.asked.count("database") >= 5
+
+
+async def test_prices_that_come_again_have_the_exchange_looked_at_at_once(
+    outside: Outside,
+) -> None:
+    prober = outside.prober()
+    outside.errors["upbit_api"] = ExchangeUnavailable("Upbit answered 503", code="http_503")
+    await outside.look(prober, times=2)
+    told = reason(prober, "upbit_api")
+    outside.errors.clear()
+
+    prober.seems_well("upbit_api")
+    outside.clock.pass_time(1)
+    await prober.probe()
+
+    assert told == ("unhealthy", "bad_response")
+    assert reason(prober, "upbit_api") == ("healthy", None)
+
+
+async def test_prices_do_not_heal_a_rejected_key(outside: Outside) -> None:
+    prober = outside.prober()
+    outside.errors["upbit_api"] = ExchangeRefused("no", code="no_authorization_ip")
+    await outside.look(prober)
+
+    prober.seems_well("upbit_api")
+    outside.clock.pass_time(1)
+    await prober.probe()
+
+    assert reason(prober, "upbit_api") == ("unhealthy", "auth_rejected")

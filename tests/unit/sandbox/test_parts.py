@@ -126,10 +126,54 @@ def test_a_fault_strikes_every_nth_time_and_only_so_often() -> None:
     assert faults.due("POST", "/v1/orders/test") is None
 
 
+def test_a_fault_of_one_rate_limit_group_spares_the_others_and_the_model() -> None:
+    faults = Faults()
+    faults.add(Fault(group="default", status=429))
+
+    struck = [
+        (method, path)
+        for method, path in (
+            ("GET", "/v1/accounts"),
+            ("GET", "/v1/orders/chance"),
+            ("POST", "/v1/orders"),
+            ("GET", "/v1/ticker"),
+            ("POST", "/v1/models/gemini-3.8-flash:generateContent"),
+        )
+        if faults.due(method, path)
+    ]
+
+    assert struck == [("GET", "/v1/accounts"), ("GET", "/v1/orders/chance")]
+
+
+def test_a_fault_by_chance_strikes_about_so_often_and_the_same_with_the_same_seed() -> None:
+    def strikes(seed: int) -> list[bool]:
+        faults = Faults(seed)
+        faults.add(Fault(chance=0.2))
+        return [faults.due("GET", "/v1/ticker") is not None for _ in range(2000)]
+
+    first = strikes(1)
+
+    assert first == strikes(1) != strikes(2)
+    assert 300 < sum(first) < 500
+
+
+def test_bytes_that_are_no_text_can_be_answered() -> None:
+    assert Fault(body="한").payload == "한".encode()
+    assert Fault(body_base64="/w==").payload == b"\xff"
+
+
 def test_a_plan_that_is_not_understood_is_refused_whole() -> None:
     faults = Faults()
 
-    for body in (b"", b"{}", b'[{"status": 503}, {"stat": 1}]', b'[{"status": "500"}]'):
+    for body in (
+        b"",
+        b"{}",
+        b'[{"status": 503}, {"stat": 1}]',
+        b'[{"status": "500"}]',
+        b'[{"group": "nobody"}]',
+        b'[{"body_base64": "?"}]',
+        b'[{"chance": 0}]',
+    ):
         with pytest.raises(InvalidRequest):
             faults.add_json(body)
 

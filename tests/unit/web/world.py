@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
-from service.ports import JSON, JobState, PoolState
+from service.ports import JSON, JobState, PoolState, Requests
 from service.settings.settings import Settings
 from service.web import keys
 from service.web.body import MAX_BODY
@@ -62,6 +62,26 @@ class FakeDatabase:
         return PoolState(size=10, free=9, max=20, waiting=0)
 
 
+class FakeStatistics:
+    """Satisfies ports.Statistics; remembers the windows asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, datetime, datetime]] = []
+
+    async def jobs(self, *, since: datetime, until: datetime) -> bytes:
+        return self._noted("jobs", since, until)
+
+    async def requests(self, *, since: datetime, until: datetime) -> bytes:
+        return self._noted("requests", since, until)
+
+    async def model_calls(self, *, since: datetime, until: datetime) -> bytes:
+        return self._noted("model_calls", since, until)
+
+    def _noted(self, name: str, since: datetime, until: datetime) -> bytes:
+        self.asked.append((name, since, until))
+        return b'{"items":[]}'
+
+
 class FakeJobs:
     """Satisfies ports.Jobs."""
 
@@ -92,6 +112,9 @@ class World:
     )
     audit: FakeAudit = field(default_factory=FakeAudit)
     jobs: FakeJobs = field(default_factory=FakeJobs)
+    statistics: FakeStatistics = field(default_factory=FakeStatistics)
+    real_clock: FakeClock = field(default_factory=FakeClock)
+    requests: Requests | None = None
     asked: list[Market] = field(default_factory=list)
     refusal: BaseException | None = None  #: raised by generate and reconcile
     body_within_s: float = 10.0
@@ -120,8 +143,11 @@ class World:
         app[keys.DATABASE] = FakeDatabase()
         app[keys.JOBS] = self.jobs
         app[keys.AUDIT] = self.audit
+        app[keys.STATISTICS] = self.statistics
+        app[keys.REAL_CLOCK] = self.real_clock
+        app[keys.EXPOSITION] = lambda: b"trader_trading_active 1.0\n"
         app[keys.GENERATE] = self.generate
         app[keys.RECONCILE] = self.reconcile
         app[keys.BODY_WITHIN_S] = self.body_within_s
-        setup(app, new_id=lambda: "r-1")
+        setup(app, new_id=lambda: "r-1", requests=self.requests)
         return app

@@ -1,0 +1,45 @@
+"""What counting one request costs: ours, against a counter and a histogram of prometheus_client."""
+
+import time
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from benchmarks.rounds import Result, medians
+from service.adapters.clock import SystemClock
+from service.ops.requests import BOUNDS_S, RequestMeter
+
+REQUESTS: Final = 50_000
+ROUTES: Final = tuple(f"/api/v1/route/{n}" for n in range(20))
+
+
+def ours() -> float:
+    meter = RequestMeter(SystemClock())
+    began = time.process_time()
+    for n in range(REQUESTS):
+        asked = meter.began()
+        meter.answered(asked, route=ROUTES[n % 20], method="GET", status=200)
+    return (time.process_time() - began) / REQUESTS * 1e6
+
+
+def prometheus() -> float:
+    registry = CollectorRegistry()
+    count = Counter("requests", "-", ["route", "method", "status"], registry=registry)
+    took = Histogram("seconds", "-", ["route"], buckets=BOUNDS_S, registry=registry)
+    began = time.process_time()
+    for n in range(REQUESTS):
+        asked, route = time.monotonic(), ROUTES[n % 20]
+        count.labels(route, "GET", "200").inc()
+        took.labels(route).observe(time.monotonic() - asked)
+    return (time.process_time() - began) / REQUESTS * 1e6
+
+
+def measure() -> Result:
+    took = medians({"ours": ours, "prometheus": prometheus})
+    return Result(
+        name="counting a request / prometheus_client",
+        ours=took["ours"],
+        theirs=took["prometheus"],
+        unit="us",
+        at_most=1.0,
+    )

@@ -1,0 +1,119 @@
+"""How long the statistics of a day and of a month take, after a month at 100 requests a second."""
+
+import asyncio
+import math
+import random
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from loguru import logger
+
+from service.domain.latency import Sketch
+from service.ports import RequestSlot
+from service.store.embedded import EmbeddedPostgres
+from service.store.gate import Gate, open_gate
+from service.store.metric_rows import PgMetricRows
+from service.store.migrate import migrate, migrations_folder
+from service.store.statistics import MINUTES_KEPT, PgStatistics
+
+WITHIN_MS: Final = 100.0
+DAYS: Final = 31
+#: route and requests a minute; 6,000 together
+MIX: Final = {
+    "dashboard/summary": 2_400, "health": 1_200, "health/detailed": 600, "market/latest": 480,
+    "market/candles": 360, "signals": 300, "trading/orders": 240, "trading/position": 180,
+    "metrics": 60, "signals/{id}": 60, "trading/fills": 60, "config": 60,
+}  # fmt: skip
+UNTIL: Final = datetime(2026, 2, 1, 0, 37, tzinfo=UTC)
+MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    day_ms: float
+    month_ms: float
+    mb: float
+
+    @property
+    def is_kept(self) -> bool:
+        return self.day_ms <= WITHIN_MS
+
+    def __str__(self) -> str:
+        verdict = "ok" if self.is_kept else "MISSED"
+        return (
+            f"metrics/http over a day at 100 requests/s: {self.day_ms:.0f} ms <= {WITHIN_MS:g}"
+            f"  {verdict}; over a month {self.month_ms:.0f} ms; a month takes {self.mb:.0f} MB"
+        )
+
+
+def measure() -> Windows:
+    logger.remove()
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        server = EmbeddedPostgres(folder)
+        server.start()
+        try:
+            server.ensure_database("bench")
+            migrate(server.dsn("bench"), migrations_folder())
+            return asyncio.run(_measure(server.dsn("bench")))
+        finally:
+            server.stop()
+
+
+async def _measure(dsn: str) -> Windows:
+    async with open_gate(dsn, minsize=1, maxsize=1) as gate:
+        await _fill(gate)
+        async with gate.cursor() as cursor:
+            await cursor.execute("VACUUM ANALYZE request_stats")
+            await cursor.execute("SELECT pg_total_relation_size('request_stats')")
+            row = await cursor.fetchone()
+        assert row is not None
+        day, month = [await _took_ms(gate, hours) for hours in (24, 744)]
+        return Windows(day_ms=day, month_ms=month, mb=row[0] / 1e6)
+
+
+async def _fill(gate: Gate) -> None:
+    """Write minute after minute; single minutes only where they would still be kept."""
+    chance, store = random.Random(7), PgMetricRows(gate)
+    drawn = {route: [_drawn(chance, count) for _ in range(11)] for route, count in MIX.items()}
+    hours = [UNTIL.replace(minute=0) - n * timedelta(hours=1) for n in range(DAYS * 24 + 1)]
+    for hour in reversed(hours):
+        kept = hour >= UNTIL - MINUTES_KEPT
+        minutes = [at for n in range(60) if (at := hour + n * MINUTE) < UNTIL]
+        await store.add_requests(
+            [
+                RequestSlot(
+                    minute=at, route=route, method="GET", status_class=2, sketch=sketches[n % 11]
+                )
+                for n, at in enumerate(minutes)
+                for route, sketches in drawn.items()
+            ]
+        )
+        if not kept:
+            await store.drop_minutes(before=hour + timedelta(hours=1))
+        if hour.hour == 0:
+            # A month passes in seconds here; autovacuum comes once a minute.
+            async with gate.cursor() as cursor:
+                await cursor.execute("VACUUM request_stats")
+
+
+def _drawn(chance: random.Random, count: int) -> Sketch:
+    sketch = Sketch()
+    for _ in range(count):
+        sketch.add(chance.lognormvariate(math.log(4), 0.6))
+    return sketch
+
+
+async def _took_ms(gate: Gate, hours: int) -> float:
+    seen = []
+    for _ in range(5):
+        began = time.monotonic()
+        await PgStatistics(gate).requests(since=UNTIL - timedelta(hours=hours), until=UNTIL)
+        seen.append((time.monotonic() - began) * 1000)
+    return statistics.median(seen)

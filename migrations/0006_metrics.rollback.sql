@@ -1,0 +1,2 @@
+DROP TABLE request_stats;
+DROP TABLE job_runs;

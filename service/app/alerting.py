@@ -1,0 +1,102 @@
+"""Alerts bound together: who sees what, where it is written, who gets it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from aiohttp import web
+from loguru import logger
+
+from service.adapters.clock import SystemClock
+from service.adapters.notify import AppriseTarget, open_targets
+from service.app.keys import GATE, LEADERSHIP, PROBER
+from service.config import Config
+from service.domain.errors import BoundaryError, ConfigError
+from service.flows.deliver import Courier
+from service.flows.inbox import Inbox
+from service.flows.lookout import Lookout
+from service.loops.runner import Pass
+from service.ports import Outgoing
+from service.store.alerts import PgAlerts
+from service.web.keys import CLOCK, CONFIG, SETTINGS
+
+SENDER: Final = "send_alerts"
+FLUSH_WITHIN_S: Final = 2.0  #: at the stop; what is not sent by then is sent after the next start
+
+ALERTS = web.AppKey("alerts", PgAlerts)
+COURIER = web.AppKey("courier", Courier)
+LOOKOUT = web.AppKey("lookout", Lookout)
+#: By severity and outcome, since the start.
+ALERTS_COUNTED = web.AppKey[Counter[tuple[str, str]]]("alerts_counted")
+TARGETS = web.AppKey("targets", Sequence[AppriseTarget])
+
+
+def targets_of(config: Config) -> Sequence[AppriseTarget]:
+    """Raises: ConfigError, for an address that cannot be used."""
+    if config.alert_urls is None:
+        return ()
+    return open_targets(config.alert_urls.get_secret_value(), mode=config.mode.value)
+
+
+async def targets(app: web.Application) -> AsyncIterator[None]:
+    """Look at the addresses; first of all, so that a wrong one is told before anything starts."""
+    app[TARGETS] = targets_of(app[CONFIG])
+    app[ALERTS_COUNTED] = Counter()
+    yield
+
+
+async def alerts(app: web.Application) -> AsyncIterator[None]:
+    inbox, found = Inbox(), app[TARGETS]
+    app[ALERTS] = outbox = PgAlerts(app[GATE])
+    app[LOOKOUT] = lookout = Lookout(inbox=inbox, clock=app[CLOCK])
+    app[COURIER] = courier = Courier(
+        outbox=outbox,
+        targets=found,
+        inbox=inbox,
+        lookout=lookout,
+        health=app[PROBER],
+        settings=app[SETTINGS],
+        clock=SystemClock(),
+        alone=lambda: app[LEADERSHIP].is_leader,
+        counted=app[ALERTS_COUNTED],
+    )
+    yield
+    await flush(courier)
+
+
+async def tried(config: Config) -> Sequence[tuple[str, str | None]]:
+    """Send a test message to every target; return its name and what went wrong.
+
+    Raises: ConfigError, also when there is nobody to send to.
+    """
+    found = targets_of(config)
+    if not found:
+        raise ConfigError("TRADER_ALERT_URLS is not set: nobody is told of anything")
+    message = Outgoing(
+        id=0,
+        severity="info",
+        title="Test",
+        body="This is what an alert looks like. Nothing has happened.",
+    )
+    errors = await asyncio.gather(*(target.send(message) for target in found))
+    return [(target.name, error) for target, error in zip(found, errors, strict=True)]
+
+
+def job_over(app: web.Application, result: Pass) -> None:
+    """Tell of a job that was given up, once until it works again (S4.3)."""
+    # On a standby a pass does nothing, and so says nothing of how the job is.
+    counts = not result.success or app[LEADERSHIP].is_leader
+    if counts and result.job != SENDER:  # which could not tell of itself
+        app[LOOKOUT].job_ended(result.job, error=result.error, attempts=result.attempts)
+
+
+async def flush(courier: Courier, *, within_s: float = FLUSH_WITHIN_S) -> None:
+    """Send what is due before everything closes, in bounded time."""
+    try:
+        async with asyncio.timeout(within_s):
+            await courier.flush()
+    except (BoundaryError, TimeoutError) as exc:
+        logger.bind(event="alert", error=type(exc).__name__).warning(
+            "not every alert could be sent before the stop, the next start sends the rest"
+        )

@@ -1,0 +1,62 @@
+"""What one look came to: a level, a sentence, and what to do about it."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from service.domain.errors import BoundaryError
+
+LOOK_S: Final = 5.0  #: real seconds that one look may take
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Texts are for operators and logs: no secret, no balance, no foreign error text."""
+
+    level: Level = Level.OK
+    item: str
+    text: str
+    remedy: str | None = None  #: what to do; None when there is nothing to be done
+
+    @property
+    def line(self) -> str:
+        said = f"{self.text}: {self.remedy}" if self.remedy else self.text
+        return f"{self.level:<4} {self.item}: {said}"
+
+
+def ok(item: str, text: str) -> Finding:
+    return Finding(item=item, text=text)
+
+
+def warn(item: str, text: str, remedy: str) -> Finding:
+    return Finding(level=Level.WARN, item=item, text=text, remedy=remedy)
+
+
+def fail(item: str, text: str, remedy: str | None = None) -> Finding:
+    """Return a failure; an error of ours says its remedy itself."""
+    return Finding(level=Level.FAIL, item=item, text=text, remedy=remedy)
+
+
+def refusal(item: str, exc: BoundaryError, *, remedy: str, about: str = "") -> Finding:
+    """Return the failure of a call; errors of ours that know the remedy say it after a `;`."""
+    text = f"{about}: {exc}" if about else str(exc)
+    return fail(item, text, None if ";" in text else remedy)
+
+
+async def bounded(
+    look: Awaitable[Finding], *, item: str, remedy: str, within_s: float = LOOK_S
+) -> Finding:
+    """Return what `look` finds, or a failure when it takes too long."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await look
+    except TimeoutError:
+        return fail(item, f"no answer within {within_s:g} s", remedy)

@@ -1,0 +1,97 @@
+"""The self-check of a running service: what is not well is logged, and health knows it.
+
+The quick looks at this machine come before the start, the questions to Upbit beside it, and both
+again each hour; our clock is compared with Upbit's on every answer that comes anyway.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from loguru import logger
+
+from service.app.checks import exchange
+from service.app.checks.exchange import Account
+from service.app.checks.finding import Finding, Level
+from service.app.checks.machine import machine
+from service.config import Config, Mode
+from service.domain.errors import BoundaryError
+from service.loops.loop import Loop, every
+from service.ops.health import Prober
+from service.ops.reasons import Reason
+
+LOOKS_IN_A_ROW: Final = 2  #: one odd `Date` may be a proxy's
+_REASONS: Final[tuple[tuple[Reason, Level], ...]] = (
+    ("key_expired", Level.FAIL),
+    ("key_expiring", Level.WARN),
+)
+_LEVELS: Final = {Level.WARN: "WARNING", Level.FAIL: "ERROR"}
+
+
+def tell(found: Iterable[Finding]) -> None:
+    """Log one line for each finding that is not ok."""
+    for finding in found:
+        if finding.level is not Level.OK:
+            logger.bind(
+                event="app", check=finding.item, found=finding.text, remedy=finding.remedy
+            ).log(_LEVELS[finding.level], "the self-check has found something")
+
+
+class SelfCheck:
+    """Repeats the looks that may come out otherwise while the service runs."""
+
+    def __init__(self, *, config: Config, account: Account, prober: Prober) -> None:
+        self._config = config
+        self._account = account
+        self._prober = prober
+        # What holds of the machine was told before the start.
+        self._told = {finding.item: finding.level for finding in machine(config)}
+        self._skewed = 0
+
+    def loops(self) -> tuple[Loop, ...]:
+        """Return what repeats, by real time."""
+        return (
+            Loop(name="check.clock", every=every(seconds=15), step=self.clock, is_job=False),
+            Loop(name="check.machine", every=every(hours=1), step=self.machine, is_job=False),
+            Loop(name="check.key", every=every(hours=1), step=self.key, is_job=False),
+        )
+
+    async def machine(self) -> None:
+        self._tell_changes(machine(self._config))
+
+    async def clock(self) -> None:
+        """Compare our clock with the one that Upbit's last answer told; asks nobody."""
+        finding = exchange.clock(self._account.clock_skew_s)
+        if self._account.clock_skew_s is None:
+            return  # an exchange that is away is told elsewhere
+        self._skewed = 0 if finding.level is Level.OK else self._skewed + 1
+        is_sure = self._skewed >= LOOKS_IN_A_ROW
+        self._prober.note("upbit_api", "clock_skew", holds=is_sure)
+        if is_sure or not self._skewed:
+            self._tell_changes([finding])
+
+    async def key(self) -> None:
+        """Ask when our key ends; while that cannot be asked, what was known holds."""
+        if self._config.mode is Mode.SANDBOX and self._config.upbit_base_url is None:
+            return
+        try:
+            ends_at = await self._account.key_expires_at()
+        except BoundaryError as exc:
+            self._tell_changes([exchange.unknown_expiry(exc)])
+            return
+        finding = exchange.judged_expiry(ends_at, now=datetime.now(UTC))
+        self._tell_changes([finding])
+        for reason, level in _REASONS:
+            holds = ends_at is not None and finding.level is level
+            self._prober.note("upbit_api", reason, holds=holds)
+
+    def _tell_changes(self, found: Iterable[Finding]) -> None:
+        """Log what is not well when it is new or has become worse or better, not each hour."""
+        news = [f for f in found if self._told.get(f.item, Level.OK) is not f.level]
+        self._told |= {finding.item: finding.level for finding in news}
+        tell(news)
+        for finding in news:
+            if finding.level is Level.OK:
+                logger.bind(event="app", check=finding.item, found=finding.text).info(
+                    "the self-check finds it well again"
+                )

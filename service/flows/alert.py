@@ -1,0 +1,150 @@
+"""Which events a person is told of: one table. docs/alerts.md says the same.
+
+Texts are put together from names, closed lists and our own identifiers: never from what somebody
+else wrote, never with an amount of money.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from service.domain.alerts import Alert, Notice, Recovery, Severity
+from service.domain.orders import Order, OrderStatus
+from service.ports import SettingChange
+from service.settings.table import TRADING_ENABLED
+
+SEEDED_BY: Final = "system:"  #: what the service sets by itself at its first start is no news
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Args: over: title of the recovery; None for what is over as soon as it is told."""
+
+    key: str
+    severity: Severity
+    title: str
+    body: str
+    over: str | None
+
+
+def _unhealthy(severity: Severity) -> Rule:
+    return Rule(
+        key="component:{component}",
+        severity=severity,
+        title="{component} is unhealthy",
+        body="{message}",
+        over="{component} is healthy again",
+    )
+
+
+RULES: Final[Mapping[str, Rule]] = {
+    "job_given_up": Rule(
+        key="job:{job}",
+        severity="error",
+        title="Job {job} fails",
+        body="{error}, given up after {attempts} attempt(s). The next period starts as usual.",
+        over="Job {job} works again",
+    ),
+    "order_unknown": Rule(
+        key="order:{identifier}:unknown",
+        severity="warning",
+        title="A {side} order for {market} may or may not be on the book",
+        body="Order {identifier} is being looked up and is never sent again.",
+        over="The fate of the {side} order for {market} is known",
+    ),
+    "order_failed": Rule(
+        key="order:{identifier}:failed",
+        severity="warning",
+        title="A {side} order for {market} failed",
+        body="Order {identifier} was never on the book: {reason}.",
+        over=None,
+    ),
+    "model_unusable": Rule(
+        key="model:unusable",
+        severity="warning",
+        title="The model's answers are unusable",
+        body="{count} in a row, no signal was made of them: {why}.",
+        over="The model's answers are usable again",
+    ),
+    "database_unhealthy": _unhealthy("critical"),
+    "scheduler_unhealthy": _unhealthy("critical"),
+    "upbit_api_unhealthy": _unhealthy("error"),
+    "gemini_api_unhealthy": _unhealthy("error"),
+    "recent_signal_unhealthy": _unhealthy("error"),
+    "recent_order_unhealthy": _unhealthy("error"),
+    "trading_halted": Rule(
+        key="trading:halted",
+        severity="critical",
+        title="Trading is halted",
+        body="Reason: {reason}. No order is made until trading resumes.",
+        over="Trading is no longer halted",
+    ),
+    "lease_lost": Rule(
+        key="trading:lease",
+        severity="warning",
+        title="This process no longer trades",
+        body="It has lost the trading lease: another process took over, or the database was away.",
+        over=None,
+    ),
+    "trading_switched": Rule(
+        key="setting:trading_enabled:{switch}:{when}",
+        severity="warning",
+        title="Trading is switched {switch}",
+        body="The setting trading_enabled was changed by {by}.",
+        over=None,
+    ),
+}
+
+
+def alert(event: str, *, at: datetime, **values: object) -> Alert:
+    """Return what is told of `event`; `values` fill in its rule's words."""
+    rule = RULES[event]
+    return Alert(
+        key=rule.key.format_map(values),
+        severity=rule.severity,
+        title=rule.title.format_map(values),
+        body=rule.body.format_map(values),
+        at=at,
+        lasts=rule.over is not None,
+    )
+
+
+def recovery(event: str, *, at: datetime, **values: object) -> Recovery:
+    """Return the end of `event`, which has to be one that lasts."""
+    rule = RULES[event]
+    if rule.over is None:
+        raise ValueError(f"{event} is over as soon as it is told")
+    return Recovery(key=rule.key.format_map(values), title=rule.over.format_map(values), at=at)
+
+
+# --- events that are rows: told in the transaction that writes them ---------------------------
+
+
+def order_notices(order: Order, seen: OrderStatus, at: datetime) -> Sequence[Notice]:
+    """Return what to tell of `order`, which was in status `seen` until now."""
+    if order.status is seen:
+        return ()
+    notices: list[Notice] = []
+    values = {
+        "identifier": order.identifier,
+        "market": order.intent.market,
+        "side": order.intent.side.value,
+        "reason": order.reason or "no reason given",
+    }
+    if seen is OrderStatus.UNKNOWN:
+        notices.append(recovery("order_unknown", at=at, **values))
+    if order.status is OrderStatus.UNKNOWN:
+        notices.append(alert("order_unknown", at=at, **values))
+    if order.status is OrderStatus.FAILED:
+        notices.append(alert("order_failed", at=at, **values))
+    return notices
+
+
+def setting_notices(change: SettingChange) -> Sequence[Notice]:
+    if change.key != TRADING_ENABLED.name or change.changed_by.startswith(SEEDED_BY):
+        return ()
+    # Each switch is news of its own, however soon it follows the last one.
+    values = {"switch": "on" if change.new else "off", "by": change.changed_by}
+    at = change.changed_at
+    return (alert("trading_switched", at=at, **values | {"when": at.isoformat()}),)

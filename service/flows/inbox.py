@@ -1,0 +1,56 @@
+"""What was seen and is not written down yet: bridges the moments without a database."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from loguru import logger
+
+from service.domain.alerts import Alert, Notice
+from service.ports import AlertOutbox
+
+MOST: Final = 100
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    notice: Notice
+    told: bool = False  #: sent past the outbox, because nothing could be written to it
+
+
+class Inbox:
+    """Takes notices from wherever they arise, without waiting for anything."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Waiting] = deque()
+
+    def add(self, notice: Notice) -> None:
+        """Keep `notice` until it is stored; the same problem waits once."""
+        if not self._repeats(notice):
+            self._waiting.append(Waiting(notice))
+        if len(self._waiting) > MOST:
+            # The newest are the least important: they are mostly what the first ones caused.
+            lost = self._waiting.pop()
+            logger.bind(event="alert", key=lost.notice.key).warning(
+                "too many alerts wait for the database, this one is only logged"
+            )
+
+    async def store(self, outbox: AlertOutbox) -> None:
+        """Write everything to the outbox, oldest first. Raises the store's errors."""
+        while self._waiting:
+            first = self._waiting[0]
+            await outbox.put(first.notice, told=first.told)
+            self._waiting.popleft()
+
+    def untold(self) -> Sequence[tuple[Waiting, Alert]]:
+        """Return the alerts that nobody has got yet."""
+        return [
+            (one, one.notice)
+            for one in self._waiting
+            if isinstance(one.notice, Alert) and not one.told
+        ]
+
+    def _repeats(self, notice: Notice) -> bool:
+        newest = next((w for w in reversed(self._waiting) if w.notice.key == notice.key), None)
+        return newest is not None and isinstance(newest.notice, Alert) == isinstance(notice, Alert)

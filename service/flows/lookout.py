@@ -1,0 +1,85 @@
+"""Sees what a person has to know and is no row: failed jobs, sick components, useless answers."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from service.domain.errors import BoundaryError
+from service.flows.alert import RULES, alert, recovery
+from service.flows.inbox import Inbox
+from service.ports import Clock, HealthSource
+
+UNUSABLE_IN_A_ROW: Final = 3
+
+
+class Lookout:
+    """Turns what it sees into notices. Waits for nothing and never fails."""
+
+    def __init__(self, *, inbox: Inbox, clock: Clock) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._open: set[str] = set()
+        self._unusable = 0
+        self._trading: str | None = None
+
+    def inherit(self, keys: Iterable[str]) -> None:
+        """Take over the open problems of a process before this one: we see their end."""
+        self._open.update(keys)
+
+    def job_ended(self, job: str, *, error: Exception | None, attempts: int) -> None:
+        """A pass is over; with an `error` it was given up."""
+        if error is None:
+            self._end("job_given_up", job=job)
+        else:
+            self._begin("job_given_up", job=job, error=_named(error), attempts=attempts)
+
+    def model_answered(self, *, usable: bool, why: str | None = None) -> None:
+        if usable:
+            self._unusable = 0
+            self._end("model_unusable")
+            return
+        self._unusable += 1
+        if self._unusable >= UNUSABLE_IN_A_ROW:
+            self._begin("model_unusable", count=self._unusable, why=why or "no reason given")
+
+    def look(self, health: HealthSource) -> None:
+        """Compare how the process is doing with what has been told of it."""
+        body = health.body()
+        for name, part in body["components"].items():
+            event = f"{name}_unhealthy"
+            if event not in RULES:
+                continue
+            if part["status"] == "healthy":
+                self._end(event, component=name)
+            elif part["status"] == "unhealthy" and not self._is_open(event, component=name):
+                self._begin(event, component=name, message=part["message"] or "No reason known.")
+        self._look_at_trading(body["trading"]["state"], body["trading"]["reason"])
+
+    def _look_at_trading(self, state: str, reason: str | None) -> None:
+        before, self._trading = self._trading, state
+        if state == "HALTED" and not self._is_open("trading_halted"):
+            self._begin("trading_halted", reason=reason or "none given")
+        elif state in {"ACTIVE", "DISABLED"}:
+            self._end("trading_halted")
+        elif state == "STANDBY" and before not in {"STANDBY", None}:
+            self._inbox.add(alert("lease_lost", at=self._clock.now()))
+
+    def _begin(self, event: str, **values: object) -> None:
+        seen = alert(event, at=self._clock.now(), **values)
+        self._open.add(seen.key)
+        self._inbox.add(seen)
+
+    def _end(self, event: str, **values: object) -> None:
+        if self._is_open(event, **values):
+            over = recovery(event, at=self._clock.now(), **values)
+            self._open.discard(over.key)
+            self._inbox.add(over)
+
+    def _is_open(self, event: str, **values: object) -> bool:
+        return RULES[event].key.format_map(values) in self._open
+
+
+def _named(error: Exception) -> str:
+    """Return the error by class and code; its text may be somebody else's."""
+    code = error.code if isinstance(error, BoundaryError) else None
+    name = type(error).__name__
+    return f"{name} ({code})" if code else name

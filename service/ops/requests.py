@@ -1,0 +1,109 @@
+"""Counts every HTTP request in memory: for the database by the minute, for Prometheus since start.
+
+It stands on the hot path. One dictionary look-up leads to everything a request adds to.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.domain.latency import Sketch
+from service.ports import Clock, RequestSlot
+
+#: Upper bounds of the exposed histogram, seconds; from a cached answer to the server's patience.
+BOUNDS_S: Final = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+#: Any token is a method to HTTP; a label takes only these.
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER: Final = "OTHER"
+_MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Series:
+    """All requests to one route by one method with one status, since the process started."""
+
+    bounded: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+    sum_s: float = 0.0
+    minute: Sketch = field(default_factory=Sketch)  #: of the running minute only
+
+    @property
+    def count(self) -> int:
+        return sum(self.bounded)
+
+
+Labels = tuple[str, str, int]  #: route, method, status
+
+
+class RequestMeter:
+    """Satisfies ports.Requests. Args: clock: real time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._series: dict[Labels, Series] = {}
+        self._done: list[RequestSlot] = []
+        self._minute = clock.now()
+        self._over_at = 0.0  #: `monotonic()` at which the running minute is over
+        self._begin_minute()
+
+    def began(self) -> float:
+        return self._monotonic()
+
+    def answered(self, began: float, *, route: str, method: str, status: int) -> None:
+        ended = self._monotonic()
+        if ended >= self._over_at:
+            self._turn()
+        series = self._series.get((route, method, status))
+        if series is None:
+            series = self._found(route, method, status)
+        seconds = ended - began
+        series.bounded[bisect_left(BOUNDS_S, seconds)] += 1
+        series.sum_s += seconds
+        series.minute.add(seconds * 1000)
+
+    def take(self) -> Sequence[RequestSlot]:
+        """Return what was counted since the last call; it is counted from here on elsewhere."""
+        self._turn()
+        taken, self._done = self._done, []
+        return taken
+
+    def series(self) -> Iterator[tuple[Labels, Series]]:
+        yield from self._series.items()
+
+    def _found(self, route: str, method: str, status: int) -> Series:
+        named = method if method in METHODS else OTHER
+        return self._series.setdefault((route, named, status), Series())
+
+    def _turn(self) -> None:
+        """Put aside what the running minute holds; statuses of a class become one slot."""
+        slots: dict[tuple[str, str, int], Sketch] = {}
+        for (route, method, status), series in self._series.items():
+            if series.minute.count:
+                slots.setdefault((route, method, status // 100), Sketch()).merge(series.minute)
+                series.minute = Sketch()
+        for (route, method, status_class), sketch in slots.items():
+            self._done.append(
+                RequestSlot(
+                    minute=self._minute,
+                    route=route,
+                    method=method,
+                    status_class=status_class,
+                    sketch=sketch,
+                )
+            )
+        self._begin_minute()
+
+    def _begin_minute(self) -> None:
+        # The wall clock is read once a minute, not once a request.
+        now = self._clock.now()
+        self._minute = _whole_minute(now)
+        left_s = (self._minute + _MINUTE - now).total_seconds()
+        self._over_at = self._monotonic() + left_s
+
+
+def _whole_minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)

@@ -1,0 +1,227 @@
+"""Percentiles, rates and costs, computed in the database; never averaged from other percentiles."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.domain.latency import GAMMA, LEAST_MS
+from service.store.page import JsonReader
+
+#: Single minutes are kept so long; older windows begin with a whole hour.
+MINUTES_KEPT: Final = timedelta(hours=48)
+_HOUR: Final = timedelta(hours=1)
+
+# The names of the jobs are found by skipping through the index, one probe a job; each job's
+# window is then one range of it. A GROUP BY would read all that was ever recorded.
+JOBS = """
+    WITH RECURSIVE known (job) AS (
+        (SELECT job FROM job_runs ORDER BY job LIMIT 1)
+         UNION ALL
+        SELECT (SELECT job_runs.job
+                  FROM job_runs
+                 WHERE job_runs.job > known.job
+                 ORDER BY job_runs.job
+                 LIMIT 1)
+          FROM known
+         WHERE known.job IS NOT NULL
+    )
+    SELECT json_build_object(
+               'since', to_char(%(since)s AT TIME ZONE 'UTC', %(instant)s),
+               'until', to_char(%(until)s AT TIME ZONE 'UTC', %(instant)s),
+               'items', coalesce(json_agg(item ORDER BY known.job), '[]'))::text
+      FROM known
+     CROSS JOIN LATERAL (
+            SELECT count(*) AS count,
+                   count(*) FILTER (WHERE success) AS successes,
+                   percentile_cont(ARRAY[0.5, 0.95, 0.99])
+                       WITHIN GROUP (ORDER BY duration_ms)::numeric[] AS p,
+                   max(duration_ms) AS max_ms,
+                   avg(duration_ms) AS mean_ms
+              FROM job_runs
+             WHERE job_runs.job = known.job
+               AND started_at >= %(since)s
+               AND started_at < %(until)s) AS seen
+      LEFT JOIN LATERAL (
+            SELECT started_at, finished_at, duration_ms, attempts, success, error, code
+              FROM job_runs
+             WHERE job_runs.job = known.job
+             ORDER BY started_at DESC
+             LIMIT 1) AS newest ON true
+     CROSS JOIN LATERAL (
+            SELECT to_char(newest.started_at AT TIME ZONE 'UTC', %(instant)s) AS started_at,
+                   to_char(newest.finished_at AT TIME ZONE 'UTC', %(instant)s) AS finished_at,
+                   newest.duration_ms,
+                   newest.attempts,
+                   newest.success,
+                   newest.error,
+                   newest.code) AS last
+     CROSS JOIN LATERAL (
+            SELECT known.job,
+                   seen.count,
+                   seen.successes,
+                   seen.count - seen.successes AS failures,
+                   round(seen.successes::numeric / nullif(seen.count, 0), 6) AS success_rate,
+                   round(p[1], 3) AS p50_ms,
+                   round(p[2], 3) AS p95_ms,
+                   round(p[3], 3) AS p99_ms,
+                   round(seen.max_ms::numeric, 3) AS max_ms,
+                   round(seen.mean_ms::numeric, 3) AS mean_ms,
+                   row_to_json(last) AS last) AS item
+     WHERE known.job IS NOT NULL
+"""
+
+# A percentile lies between two ranks; both are looked up and weighed, as percentile_cont does
+# with the values themselves. Each is within 1 % of the true one, and so is what lies between.
+REQUESTS = """
+    WITH picked AS (
+        SELECT route, method, status_class, count, sum_ms, max_ms, buckets, counts
+          FROM request_stats
+         WHERE minutes = 60 AND slot >= %(first_hour)s AND slot < %(last_hour)s
+         UNION ALL
+        SELECT route, method, status_class, count, sum_ms, max_ms, buckets, counts
+          FROM request_stats
+         WHERE minutes = 1 AND slot >= %(since)s AND slot < %(first_hour)s
+         UNION ALL
+        SELECT route, method, status_class, count, sum_ms, max_ms, buckets, counts
+          FROM request_stats
+         WHERE minutes = 1 AND slot >= greatest(%(since)s, %(last_hour)s) AND slot < %(until)s
+    ), total AS (
+        SELECT route,
+               method,
+               sum(count) AS count,
+               coalesce(sum(count) FILTER (WHERE status_class = 4), 0) AS client_errors,
+               coalesce(sum(count) FILTER (WHERE status_class = 5), 0) AS errors,
+               sum(sum_ms) AS sum_ms,
+               max(max_ms) AS max_ms
+          FROM picked
+         GROUP BY route, method
+    ), spread AS (
+        SELECT route, method, bucket,
+               sum(sum(n)) OVER (PARTITION BY route, method ORDER BY bucket) AS upto
+          FROM picked
+         CROSS JOIN LATERAL unnest(buckets, counts) AS filled (bucket, n)
+         GROUP BY route, method, bucket
+    ), asked AS (
+        SELECT route, method, q, q * (count - 1) AS rank
+          FROM total
+         CROSS JOIN unnest(ARRAY[0.5, 0.95, 0.99]) AS q
+    ), found AS (
+        SELECT route, method, q, rank - floor(rank) AS weight,
+               min(bucket) FILTER (WHERE upto > floor(rank)) AS low,
+               min(bucket) FILTER (WHERE upto > ceil(rank)) AS high
+          FROM asked
+          JOIN spread USING (route, method)
+         GROUP BY route, method, q, rank
+    ), valued AS (
+        SELECT route, method, q,
+               least(max_ms,
+                     %(least_ms)s * 2 / (%(gamma)s + 1)
+                     * (power(%(gamma)s, low::double precision) * (1 - weight)
+                        + power(%(gamma)s, high::double precision) * weight)) AS ms
+          FROM found
+          JOIN total USING (route, method)
+    )
+    SELECT json_build_object(
+               'since', to_char(%(since)s AT TIME ZONE 'UTC', %(instant)s),
+               'until', to_char(%(until)s AT TIME ZONE 'UTC', %(instant)s),
+               'items', coalesce(json_agg(item ORDER BY total.route, total.method), '[]'))::text
+      FROM total
+     CROSS JOIN LATERAL (
+            SELECT max(ms) FILTER (WHERE q = 0.5) AS p50,
+                   max(ms) FILTER (WHERE q = 0.95) AS p95,
+                   max(ms) FILTER (WHERE q = 0.99) AS p99
+              FROM valued
+             WHERE valued.route = total.route AND valued.method = total.method) AS p
+     CROSS JOIN LATERAL (
+            SELECT total.route,
+                   total.method,
+                   total.count,
+                   total.client_errors,
+                   total.errors,
+                   round(total.errors / total.count, 6) AS error_rate,
+                   round(p.p50::numeric, 3) AS p50_ms,
+                   round(p.p95::numeric, 3) AS p95_ms,
+                   round(p.p99::numeric, 3) AS p99_ms,
+                   round(total.max_ms::numeric, 3) AS max_ms,
+                   round((total.sum_ms / total.count)::numeric, 3) AS mean_ms) AS item
+"""
+
+# Calls without a known cost are counted, never taken for free: a sum says how much it leaves out.
+MODEL_CALLS = """
+    WITH called AS (
+        SELECT (started_at AT TIME ZONE 'UTC')::date AS day, *
+          FROM ai_calls
+         WHERE started_at >= %(since)s
+           AND started_at < %(until)s
+    ), summed AS (
+        SELECT day,
+               model,
+               count(*) AS calls,
+               count(*) FILTER (WHERE outcome = 'ok') AS ok,
+               count(*) FILTER (WHERE outcome = 'unusable') AS unusable,
+               count(*) FILTER (WHERE outcome = 'error') AS error,
+               coalesce(sum(input_tokens), 0) AS input_tokens,
+               coalesce(sum(output_tokens), 0) AS output_tokens,
+               coalesce(sum(thinking_tokens), 0) AS thinking_tokens,
+               coalesce(sum(cached_tokens), 0) AS cached_tokens,
+               coalesce(sum(input_tokens), 0) + coalesce(sum(output_tokens), 0)
+                   + coalesce(sum(thinking_tokens), 0) AS total_tokens,
+               trim_scale(sum(cost_usd))::text AS cost_usd,
+               count(*) FILTER (WHERE cost_usd IS NULL) AS calls_without_cost,
+               percentile_cont(ARRAY[0.5, 0.95])
+                   WITHIN GROUP (ORDER BY duration_ms)::numeric[] AS p,
+               max(duration_ms) AS max_ms
+          FROM called
+         GROUP BY GROUPING SETS ((day, model), ())
+    ), shown AS (
+        SELECT day, model, calls, ok, unusable, error, input_tokens, output_tokens,
+               thinking_tokens, cached_tokens, total_tokens, cost_usd, calls_without_cost,
+               round(p[1], 3) AS p50_ms,
+               round(p[2], 3) AS p95_ms,
+               round(max_ms::numeric, 3) AS max_ms
+          FROM summed
+    )
+    SELECT json_build_object(
+               'since', to_char(%(since)s AT TIME ZONE 'UTC', %(instant)s),
+               'until', to_char(%(until)s AT TIME ZONE 'UTC', %(instant)s),
+               'items', coalesce(json_agg(shown ORDER BY day DESC, model)
+                                 FILTER (WHERE day IS NOT NULL), '[]'),
+               'total', (SELECT row_to_json(total)
+                           FROM (SELECT calls, ok, unusable, error, input_tokens, output_tokens,
+                                        thinking_tokens, cached_tokens, total_tokens, cost_usd,
+                                        calls_without_cost, p50_ms, p95_ms, max_ms
+                                   FROM shown
+                                  WHERE day IS NULL) AS total))::text
+      FROM shown
+"""
+
+
+class PgStatistics(JsonReader):
+    async def jobs(self, *, since: datetime, until: datetime) -> bytes:
+        return await self._all(JOBS, {"since": since, "until": until})
+
+    async def requests(self, *, since: datetime, until: datetime) -> bytes:
+        """The window begins with a whole minute, one that reaches beyond MINUTES_KEPT with a
+        whole hour; the answer says since when.
+        """
+        since = since.replace(second=0, microsecond=0)
+        if until - since > MINUTES_KEPT - _HOUR:
+            since = since.replace(minute=0)
+        last_hour = until.replace(minute=0, second=0, microsecond=0)
+        first_hour = min(_hour_at_or_after(since), last_hour)
+        args = {
+            "since": since,
+            "until": until,
+            "first_hour": first_hour,
+            "last_hour": last_hour,
+            "gamma": GAMMA,
+            "least_ms": LEAST_MS,
+        }
+        return await self._all(REQUESTS, args)
+
+    async def model_calls(self, *, since: datetime, until: datetime) -> bytes:
+        return await self._all(MODEL_CALLS, {"since": since, "until": until})
+
+
+def _hour_at_or_after(at: datetime) -> datetime:
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    return hour if hour == at else hour + _HOUR

@@ -1,0 +1,57 @@
+"""What a person hears of an outage: once that it is there, once that it is over."""
+
+from pathlib import Path
+
+from tests.e2e.processes import SandboxProgram, Service, until
+from tests.fakes.webhook import Webhook, open_webhook
+
+CANARY = "canary-7f3a9e51c04d"
+DOWN = {"method": "GET", "path": "/v1/ticker", "status": 503}
+FAILS = "[sandbox] error: Job collect_market_data fails"
+WORKS = "[sandbox] recovered: Job collect_market_data works again"
+SWITCHED_OFF = "[sandbox] warning: Trading is switched off"
+
+
+async def heard(hook: Webhook, title: str) -> None:
+    async def look() -> bool:
+        return title in hook.titles
+
+    await until(look, what=title)
+
+
+async def test_an_outage_reaches_the_webhook_once_and_so_does_its_end(folder: Path) -> None:
+    async with open_webhook() as hook, SandboxProgram(folder / "x", TRADER_SPEED="60") as sandbox:
+        await sandbox.ready()
+        urls = {"TRADER_ALERT_URLS": f"{hook.address}{CANARY}"}
+        async with Service(folder / "s", **sandbox.for_service(), **urls) as service:
+            await service.ready()
+            await sandbox.ask("POST", "/__sandbox__/faults", [DOWN])
+            await heard(hook, FAILS)
+            await sandbox.ask("DELETE", "/__sandbox__/faults")
+            await heard(hook, WORKS)
+            alerts = await service.all("/api/v1/alerts")
+
+            # The last one is made in the moment of the stop, and sent before the end.
+            await service.ask("PATCH", "/api/v1/config/trading_enabled", body={"value": False})
+            code = await service.stop()
+
+    ours = [alert for alert in alerts if alert["key"] == "job:collect_market_data"]
+    assert code == 0
+    assert hook.titles.count(FAILS) == hook.titles.count(WORKS) == 1
+    assert hook.titles.index(FAILS) < hook.titles.index(WORKS)
+    assert SWITCHED_OFF in hook.titles
+    assert [alert["kind"] for alert in ours] == ["RECOVERY", "PROBLEM"]
+    assert ours[1]["state"] == "SENT"
+    assert ours[1]["recovered_at"] is not None
+    assert CANARY not in service.out.read_text() + service.stderr()
+
+
+async def test_a_wrong_address_stops_the_start_before_anything_is_started(folder: Path) -> None:
+    service = Service(folder, TRADER_ALERT_URLS=f"foo://{CANARY}").start()
+
+    code = await service.ended()
+
+    assert code == 2
+    assert "TRADER_ALERT_URLS: of its 1 address(es) number 1 cannot be used" in service.stderr()
+    assert CANARY not in service.stderr() + service.out.read_text()
+    assert not (folder / "var").exists()

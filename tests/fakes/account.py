@@ -1,0 +1,35 @@
+"""What the self-check asks of Upbit, in memory."""
+
+from datetime import datetime
+
+from service.domain.errors import BoundaryError
+from service.domain.markets import Market
+from tests.builders import KRW_BTC
+
+
+class FakeAccount:
+    """Satisfies checks.exchange.Account and .Exchange; set the fields freely."""
+
+    def __init__(self) -> None:
+        self.clock_skew_s: float | None = 0.0
+        self.ends_at: datetime | None = None
+        self.traded = frozenset({KRW_BTC})
+        self.error: BoundaryError | None = None
+        self.asked = 0
+
+    async def markets(self) -> frozenset[Market]:
+        self._ask()
+        return self.traded
+
+    async def balances(self) -> object:
+        self._ask()
+        return {}
+
+    async def key_expires_at(self) -> datetime | None:
+        self._ask()
+        return self.ends_at
+
+    def _ask(self) -> None:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error

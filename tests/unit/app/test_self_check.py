@@ -1,0 +1,195 @@
+"""What the running service finds wrong with itself: told once, and shown in health."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from service.app.checks.finding import fail, ok, warn
+from service.app.self_check import SelfCheck, tell
+from service.config import Config, Mode
+from service.domain.errors import ExchangeRefused, ExchangeUnavailable
+from service.ops.health import Prober
+from service.ports import ComponentBody
+from tests.fakes.account import FakeAccount
+from tests.fakes.logs import Logs
+from tests.unit.ops.test_health import Outside
+
+FOUND = "the self-check has found something"
+WELL = "the self-check finds it well again"
+
+
+@pytest.fixture
+def account() -> FakeAccount:
+    account = FakeAccount()
+    account.ends_at = datetime.now(UTC) + timedelta(days=200)
+    return account
+
+
+@pytest.fixture
+async def prober() -> Prober:
+    prober = Outside().prober()
+    await prober.probe()
+    return prober
+
+
+@pytest.fixture
+def check(account: FakeAccount, prober: Prober, tmp_path: Path) -> SelfCheck:
+    config = Config(
+        mode=Mode.SANDBOX,
+        data_dir=tmp_path,
+        upbit_base_url="http://127.0.0.1:1",
+        upbit_access_key="a-key",
+        upbit_secret_key="a-secret",
+        gemini_base_url="http://127.0.0.1:1",
+    )
+    return SelfCheck(config=config, account=account, prober=prober)
+
+
+def upbit(prober: Prober) -> ComponentBody:
+    return prober.body()["components"]["upbit_api"]
+
+
+def test_what_is_ok_is_not_told_and_the_rest_is_a_line_each(logs: Logs) -> None:
+    tell([ok("port", "free"), warn("disk", "little room", "make some"), fail("upbit", "away")])
+
+    assert logs.levels == ["WARNING", "ERROR"]
+    assert logs.messages == [FOUND, FOUND]
+    assert [(line["check"], line["found"], line["remedy"]) for line in logs.lines] == [
+        ("disk", "little room", "make some"),
+        ("upbit", "away", None),
+    ]
+    assert {line["event"] for line in logs.lines} == {"app"}
+
+
+async def test_one_odd_date_is_no_skew_and_two_in_a_row_are(
+    check: SelfCheck, account: FakeAccount, prober: Prober, logs: Logs
+) -> None:
+    account.clock_skew_s = 9.0
+    await check.clock()
+    once = upbit(prober)
+    await check.clock()
+    twice = upbit(prober)
+    await check.clock()
+
+    assert (once["status"], once["reason"]) == ("healthy", None)
+    assert (twice["status"], twice["reason"]) == ("warning", "clock_skew")
+    assert logs.messages == [FOUND]
+
+
+async def test_a_clock_that_was_set_right_heals_at_once(
+    check: SelfCheck, account: FakeAccount, prober: Prober, logs: Logs
+) -> None:
+    account.clock_skew_s = -40.0
+    await check.clock()
+    await check.clock()
+    account.clock_skew_s = 0.0
+    await check.clock()
+    account.clock_skew_s = -40.0
+    await check.clock()
+
+    assert upbit(prober)["status"] == "healthy"
+    assert logs.messages == [FOUND, WELL]
+    assert logs.levels == ["ERROR", "INFO"]
+
+
+async def test_an_exchange_that_has_not_told_the_time_is_no_news(
+    check: SelfCheck, account: FakeAccount, prober: Prober, logs: Logs
+) -> None:
+    account.clock_skew_s = None
+
+    await check.clock()
+    await check.clock()
+
+    assert upbit(prober)["status"] == "healthy"
+    assert logs.lines == []
+
+
+@pytest.mark.parametrize(
+    ("days", "shown", "told"),
+    [
+        (29, ("warning", "key_expiring"), ["WARNING"]),
+        (-1, ("unhealthy", "key_expired"), ["ERROR"]),
+        (40, ("healthy", None), []),
+    ],
+)
+async def test_a_key_that_ends_soon_is_shown_and_told_once(
+    check: SelfCheck, account: FakeAccount, prober: Prober, *, logs: Logs,
+    days: int, shown: tuple[str, str | None], told: list[str],
+) -> None:  # fmt: skip
+    account.ends_at = datetime.now(UTC) + timedelta(days=days)
+
+    await check.key()
+    await check.key()
+
+    assert (upbit(prober)["status"], upbit(prober)["reason"]) == shown
+    assert logs.levels == told
+
+
+async def test_a_new_key_heals(check: SelfCheck, account: FakeAccount, prober: Prober) -> None:
+    renewed, account.ends_at = account.ends_at, datetime.now(UTC) + timedelta(days=3)
+    await check.key()
+    account.ends_at = renewed
+    await check.key()
+
+    assert upbit(prober)["status"] == "healthy"
+
+
+@pytest.mark.parametrize(
+    "error", [ExchangeRefused("Upbit refused: x"), ExchangeUnavailable("Upbit did not answer")]
+)
+async def test_an_end_that_cannot_be_asked_for_keeps_what_was_known(
+    check: SelfCheck,
+    account: FakeAccount,
+    prober: Prober,
+    error: ExchangeRefused | ExchangeUnavailable,
+) -> None:
+    account.ends_at = datetime.now(UTC) + timedelta(days=3)
+    await check.key()
+    account.error = error
+    await check.key()
+
+    assert upbit(prober)["reason"] == "key_expiring"
+
+
+async def test_a_real_failure_says_more_than_a_noted_one(
+    check: SelfCheck, account: FakeAccount, prober: Prober
+) -> None:
+    account.ends_at = datetime.now(UTC) + timedelta(days=3)
+    await check.key()
+    prober.heard_from("upbit_api", error=ExchangeRefused("no", code="jwt_verification"))
+
+    assert upbit(prober)["reason"] == "auth_rejected"
+
+
+async def test_our_own_sandbox_is_not_asked(
+    account: FakeAccount, prober: Prober, tmp_path: Path
+) -> None:
+    check = SelfCheck(config=Config(data_dir=tmp_path), account=account, prober=prober)
+
+    await check.key()
+
+    assert account.asked == 0
+
+
+async def test_the_machine_was_told_before_the_start_and_only_changes_are_news(
+    check: SelfCheck, tmp_path: Path, logs: Logs
+) -> None:
+    await check.machine()
+    same = list(logs.messages)
+    os.chmod(tmp_path, 0o777)  # noqa: PTH101 - in a coroutine, where Path is told off
+    await check.machine()
+    await check.machine()
+    os.chmod(tmp_path, 0o700)  # noqa: PTH101 - as above
+    await check.machine()
+
+    assert same == []
+    assert logs.messages == [FOUND, WELL]
+
+
+def test_every_look_repeats_without_being_a_job(check: SelfCheck) -> None:
+    loops = check.loops()
+
+    assert {loop.name for loop in loops} == {"check.clock", "check.machine", "check.key"}
+    assert not any(loop.is_job for loop in loops)

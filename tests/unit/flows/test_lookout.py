@@ -1,0 +1,178 @@
+"""What is seen in memory, and when it is told."""
+
+import pytest
+
+from service.domain.alerts import Alert, Notice, Recovery
+from service.domain.errors import ExchangeUnavailable, StoreDown
+from service.flows.inbox import MOST, Inbox
+from service.flows.lookout import UNUSABLE_IN_A_ROW, Lookout
+from service.ports import ComponentBody
+from tests.builders import T0
+from tests.fakes.alerts import FakeOutbox
+from tests.fakes.clock import FakeClock
+from tests.fakes.health import FakeHealth, a_component
+
+
+class Post:
+    """A lookout, and what reaches the outbox."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.inbox = Inbox()
+        self.outbox = FakeOutbox()
+        self.lookout = Lookout(inbox=self.inbox, clock=self.clock)
+        self.health = FakeHealth()
+
+    async def told(self) -> list[str]:
+        """Return the titles that reached the outbox since the last time."""
+        before = len(self.outbox.notices)
+        await self.inbox.store(self.outbox)
+        return [notice.title for notice in self.outbox.notices[before:]]
+
+    def show(self, component: str, **body: object) -> None:
+        part: ComponentBody = a_component(**body)
+        self.health.snapshot["components"][component] = part
+        self.lookout.look(self.health)
+
+    def trade(self, state: str, reason: str | None = None) -> None:
+        self.health.snapshot["trading"] = {"state": state, "reason": reason, "since": None}
+        self.lookout.look(self.health)
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post()
+
+
+def fail(post: Post, error: Exception | None) -> None:
+    post.lookout.job_ended("collect", error=error, attempts=4)
+
+
+async def test_a_job_that_is_given_up_is_told_and_so_is_its_recovery(post: Post) -> None:
+    fail(post, ExchangeUnavailable("Upbit answered 503", code="http_503"))
+    fail(post, None)
+    fail(post, None)
+
+    assert await post.told() == ["Job collect fails", "Job collect works again"]
+    first = post.outbox.notices[0]
+    assert isinstance(first, Alert)
+    assert (first.key, first.at) == ("job:collect", T0)
+    assert first.body.startswith("ExchangeUnavailable (http_503), given up after 4 attempt(s).")
+
+
+async def test_a_job_that_always_worked_is_never_told(post: Post) -> None:
+    fail(post, None)
+
+    assert await post.told() == []
+
+
+async def test_an_errors_own_text_is_not_told(post: Post) -> None:
+    fail(post, KeyError("canary-1f3a"))
+
+    await post.told()
+    assert "canary" not in repr(post.outbox.notices)
+
+
+async def test_every_failed_pass_reaches_the_outbox_which_counts_them(post: Post) -> None:
+    fail(post, StoreDown())
+    await post.told()
+    fail(post, StoreDown())
+
+    assert await post.told() == ["Job collect fails"]
+
+
+async def test_the_end_of_a_problem_of_the_process_before_is_told(post: Post) -> None:
+    post.lookout.inherit({"job:collect", "component:upbit_api"})
+
+    fail(post, None)
+    post.lookout.look(post.health)
+
+    assert await post.told() == ["Job collect works again", "upbit_api is healthy again"]
+
+
+async def test_one_unusable_answer_is_chance_and_three_are_told(post: Post) -> None:
+    for _ in range(UNUSABLE_IN_A_ROW - 1):
+        post.lookout.model_answered(usable=False, why="not_json")
+    post.lookout.model_answered(usable=True)
+    quiet = await post.told()
+
+    for _ in range(UNUSABLE_IN_A_ROW):
+        post.lookout.model_answered(usable=False, why="not_json")
+    post.lookout.model_answered(usable=True)
+
+    assert quiet == []
+    assert await post.told() == [
+        "The model's answers are unusable",
+        "The model's answers are usable again",
+    ]
+
+
+async def test_a_sick_component_is_told_once_until_it_is_healthy(post: Post) -> None:
+    for _ in range(3):
+        post.show("upbit_api", status="unhealthy", message="It cannot be reached.")
+    post.show("upbit_api", status="warning")
+    post.show("upbit_api", status="healthy")
+
+    assert await post.told() == ["upbit_api is unhealthy", "upbit_api is healthy again"]
+
+
+async def test_a_component_that_only_warns_is_not_told(post: Post) -> None:
+    post.show("recent_signal", status="warning", reason="signal_older_than_1h")
+
+    assert await post.told() == []
+
+
+async def test_a_halt_is_told_and_its_end_but_not_while_another_process_trades(post: Post) -> None:
+    post.trade("HALTED", "volatility")
+    post.trade("HALTED", "volatility")
+    halted = await post.told()
+    post.trade("ACTIVE")
+
+    assert halted == ["Trading is halted"]
+    assert await post.told() == ["Trading is no longer halted"]
+
+
+async def test_losing_the_lease_is_told_and_standing_by_from_the_start_is_not(post: Post) -> None:
+    post.trade("STANDBY", "starting")
+    at_first = await post.told()
+    post.trade("ACTIVE")
+    post.trade("STANDBY", "no_trading_lease")
+    post.trade("STANDBY", "no_trading_lease")
+
+    assert at_first == []
+    assert await post.told() == ["This process no longer trades"]
+
+
+# --- the inbox -----------------------------------------------------------------------------------
+
+
+def a_notice(number: int = 1) -> Alert:
+    return Alert(key=f"k{number}", severity="error", title=f"t{number}", body="", at=T0)
+
+
+async def test_the_same_problem_waits_once_and_its_end_behind_it(post: Post) -> None:
+    over = Recovery(key="k1", title="over", at=T0)
+    notices: list[Notice] = [a_notice(), a_notice(), over, over, a_notice()]
+    for notice in notices:
+        post.inbox.add(notice)
+
+    assert await post.told() == ["t1", "over", "t1"]
+
+
+async def test_what_could_not_be_stored_waits_for_the_next_time(post: Post) -> None:
+    post.inbox.add(a_notice(1))
+    post.inbox.add(a_notice(2))
+    post.outbox.fail = StoreDown()
+    with pytest.raises(StoreDown):
+        await post.told()
+
+    post.outbox.fail = None
+
+    assert await post.told() == ["t1", "t2"]
+
+
+async def test_a_flood_without_a_database_keeps_what_came_first(post: Post) -> None:
+    for number in range(MOST + 50):
+        post.inbox.add(a_notice(number))
+
+    assert await post.told() == [f"t{number}" for number in range(MOST)]

@@ -1,0 +1,40 @@
+import asyncio
+
+from service.ops.lag import LoopLag
+from tests.fakes.clock import FakeClock
+
+
+class LateClock(FakeClock):
+    """Every pause ends later than it should."""
+
+    late_s = 0.0
+
+    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        await super().pause(seconds + self.late_s)
+
+
+async def test_the_worst_delay_shows_until_it_is_half_a_minute_old() -> None:
+    clock = LateClock()
+    lag, never = LoopLag(clock), asyncio.Event()
+
+    clock.late_s = 0.25
+    await lag.measure(stopping=never)
+    clock.late_s = 0.0
+    await lag.measure(stopping=never)
+    fresh = lag.worst_s()
+    for _ in range(29):
+        await lag.measure(stopping=never)
+
+    assert round(fresh, 6) == 0.25
+    assert round(lag.worst_s(), 6) == 0
+
+
+async def test_a_pause_cut_short_by_the_stop_is_no_measurement() -> None:
+    clock, stopping = LateClock(), asyncio.Event()
+    clock.late_s = 3.0
+    stopping.set()
+    lag = LoopLag(clock)
+
+    await lag.measure(stopping=stopping)
+
+    assert lag.worst_s() == 0
