@@ -299,7 +299,6 @@ def _logging(config: "Config", *, aside: bool = False) -> Iterator["Log"]:
         version=__version__,
         secrets=config.secrets(),
         stream=sys.stderr.buffer if aside else None,
-        in_thread=not aside,
     )
     try:
         yield log

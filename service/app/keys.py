@@ -47,6 +47,7 @@ class Upstream:
 
 DSN = web.AppKey("dsn", str)
 GATE = web.AppKey("gate", Gate)
+WEB_GATE = web.AppKey("web_gate", Gate)  #: the share of it that the API has
 STORE = web.AppKey("store", Store)
 UPSTREAM = web.AppKey("upstream", Upstream)
 ACCOUNT = web.AppKey("account", UpbitRest)

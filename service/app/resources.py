@@ -16,7 +16,18 @@ from pydantic import SecretStr
 from service.adapters.clock import SystemClock
 from service.adapters.gemini import open_gemini
 from service.adapters.upbit.rest import UpbitRest
-from service.app.keys import ACCOUNT, DSN, GATE, MODEL, SESSION, STORE, UPSTREAM, Store, Upstream
+from service.app.keys import (
+    ACCOUNT,
+    DSN,
+    GATE,
+    MODEL,
+    SESSION,
+    STORE,
+    UPSTREAM,
+    WEB_GATE,
+    Store,
+    Upstream,
+)
 from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
 from service.domain.errors import BoundaryError, ConfigError, StartError
 from service.flows.alert import order_notices, setting_notices
@@ -41,6 +52,8 @@ from service.web.keys import AUDIT, CLOCK, CONFIG, DATABASE, EXCHANGE, LISTS, OR
 
 POOL_MIN: Final = 10  #: FR-001
 POOL_MAX: Final = 20  #: FR-001
+#: What the API may have of them; jobs, orders and health have the rest to themselves.
+POOL_WEB: Final = 12
 
 
 @asynccontextmanager
@@ -77,9 +90,10 @@ async def database(app: web.Application) -> AsyncIterator[None]:
             await _claim(store.state, config.mode)
             app[DSN], app[GATE], app[STORE] = dsn, gate, store
             app[DATABASE] = gate
-            app[ORDERS] = store.orders
-            app[LISTS] = PgLists(gate)
-            app[AUDIT] = PgAudit(gate)
+            app[WEB_GATE] = shared = gate.share(POOL_WEB, max_waiting=config.max_waiting)
+            app[ORDERS] = PgOrders(shared)
+            app[LISTS] = PgLists(shared)
+            app[AUDIT] = PgAudit(shared)
             yield
 
 
@@ -215,7 +229,8 @@ async def model(app: web.Application) -> AsyncIterator[None]:
 
 
 async def settings(app: web.Application) -> AsyncIterator[None]:
-    table = Settings(PgSettingRows(app[GATE], notices=setting_notices), app[CLOCK])
+    rows = PgSettingRows(app[GATE], changing=app[WEB_GATE], notices=setting_notices)
+    table = Settings(rows, app[CLOCK])
     if app[CONFIG].mode is not Mode.LIVE:
         # Play money trades from the first minute; with real money the operator says when.
         await table.seed({TRADING_ENABLED.name: True}, by="system:first-start")

@@ -23,6 +23,7 @@ from service.config import Config
 from service.domain.errors import StartError
 from service.ops.meters import Meters
 from service.web.body import MAX_BODY
+from service.web.crowd import CrowdedSite, cut_stalled_readers
 from service.web.keys import CONFIG, REAL_CLOCK
 from service.web.routes import setup
 
@@ -94,7 +95,7 @@ async def serve(
         )
         try:
             if await _unless(stopping, runner.setup()):
-                site = web.SockSite(runner, listener, backlog=BACKLOG)
+                site = CrowdedSite(runner, listener, backlog=BACKLOG)
                 try:
                     await site.start()
                 except OSError as exc:
@@ -142,6 +143,7 @@ def bound(config: Config) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((config.host, config.port))
+        cut_stalled_readers(listener)
     except OSError as exc:
         listener.close()
         raise _not_bound(config, exc) from exc

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -50,13 +51,39 @@ class Lines:
         Numbers lines without a gap; the caller lets one record through at a time.
         """
         self._seq += 1
+        seq = self._seq  # a value that logs while it is printed takes the next one
+        try:
+            return self._rendered(record, seq)
+        except Exception as exc:  # noqa: BLE001 - loguru would print the record to stderr
+            return self._own(
+                seq, "ERROR", "a log line could not be made", error_type=type(exc).__name__
+            )
+
+    def skip(self) -> None:
+        """Give the number of a line that is dropped to nobody else."""
+        self._seq += 1
+
+    def dropped(self, lines: int, *, at_least_warning: int) -> bytes:
+        """Return the line that stands for the `lines` numbers before its own."""
+        self._seq += 1
+        return self._own(
+            self._seq, "WARNING", "log.dropped", dropped=lines, dropped_warnings=at_least_warning
+        )
+
+    def _own(self, seq: int, level: str, message: str, **fields: JSON) -> bytes:
+        """Return a line about the log itself, of nothing that could fail or need a mask."""
+        now = rfc3339(datetime.now(tz=UTC))
+        head: dict[str, JSON] = {"timestamp": now, "level": level, "event": "app"}
+        return _dumped(head | {"message": message, **self._facts, "seq": seq} | fields) + b"\n"
+
+    def _rendered(self, record: "Record", seq: int) -> bytes:
         fields: dict[str, JSON] = {
             "timestamp": rfc3339(record["time"]),
             "level": record["level"].name,
             "event": "app",
             "message": self._masker.text(record["message"]),
             **self._facts,
-            "seq": self._seq,
+            "seq": seq,
         }
         failed = record["exception"]
         if failed is not None:

@@ -1,5 +1,6 @@
 """Sets up logging: one sink, one flat JSON line per event, masked last. See docs/logs.md."""
 
+import atexit
 import os
 import socket
 import sys
@@ -9,38 +10,37 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
-import orjson
 from loguru import logger
 
 from service.ops.lines import Lines
 from service.ops.masking import Masker
 from service.ops.stdlib import Interception
 from service.ops.stream import LineStream
-from service.ops.writer import LineWriter
+from service.ops.writer import CLOSE_S, LineWriter
 
 if TYPE_CHECKING:
     from loguru import Message, Record
 
 SERVICE: Final = "upbit-ai-trader"
-_KEPT: Final = 30  #: loguru's WARNING: never dropped for want of room while lesser lines are there
+_URGENT: Final = 30  #: loguru's number of WARNING; lines below it are dropped first
 
 
 class Log:
-    """What `configure` set up. `close` gives stdlib logging back and writes what still waits."""
+    """What `configure` set up. Lines are made where they are logged, written by a thread."""
 
-    def __init__(
-        self, *, stream: LineStream, lines: Lines, level: str, in_thread: bool = False
-    ) -> None:
-        self._stream = stream
-        self._writer = LineWriter(stream.write, tell=_tell_dropped) if in_thread else None
+    def __init__(self, *, stream: LineStream, lines: Lines, level: str) -> None:
         self._lines = lines
-        self._writing = threading.RLock()  # not Lock: a destructor may warn in mid-line
-        # The line is written by the filter, not by the sink. Before it calls a sink, loguru
+        self._making = threading.RLock()  # not Lock: a destructor may warn in mid-line
+        self._process = os.getpid()
+        self._dropped = 0
+        self._untold = self._untold_urgent = 0
+        self._writer = LineWriter(stream, has_room_again=self._tell_dropped)
+        # The line is made by the filter, not by the sink. Before it calls a sink, loguru
         # formats message and exception for itself, a third of a line's cost; and when that
         # fails it prints the record to stderr, unmasked. A filter comes before all that.
         self._handler = logger.add(
             _nothing_is_left,
-            filter=self._write,
+            filter=self._take,
             level=level,
             format="",
             diagnose=False,  # would print the values of local variables: keys, balances
@@ -48,18 +48,35 @@ class Log:
             catch=True,
         )
         self._interception = Interception(level)
+        # After an uncaught exception nobody calls `close`.
+        atexit.register(self.close)
 
     @property
     def dropped(self) -> int:
-        """Lines that could not be written."""
-        return self._stream.dropped + (self._writer.dropped if self._writer else 0)
+        """Lines that found no room, or could not be written."""
+        return self._dropped + self._writer.lost
+
+    @property
+    def waiting(self) -> int:
+        """Lines that are not written yet."""
+        return self._writer.waiting
+
+    def flush(self, *, within_s: float = CLOSE_S) -> bool:
+        """Wait until every line logged so far is written; return whether it is."""
+        return self._writer.flush(within_s=within_s)
 
     def close(self) -> None:
+        """Give stdlib logging back and write what waits, for CLOSE_S at most."""
+        atexit.unregister(self.close)
+        if self._process != os.getpid():
+            self._begin_as_child()
         self._interception.undo()
         with suppress(ValueError):  # somebody has removed all sinks meanwhile
             logger.remove(self._handler)
-        if self._writer is not None:
-            self._writer.close()
+        self._tell_dropped()
+        self._writer.stop(within_s=CLOSE_S)
+        with self._making:
+            self._writer.end()
 
     def __enter__(self) -> Self:
         return self
@@ -67,47 +84,43 @@ class Log:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _write(self, record: "Record") -> bool:
-        with self._writing:
-            try:
-                line = self._lines.render(record)
-            except Exception as exc:  # noqa: BLE001 - loguru would print the record to stderr
-                line = _excuse(exc)
-            if self._writer is None:
-                self._stream.write(line)
-            else:
-                self._writer.put(line, spare=record["level"].no < _KEPT)
+    def _take(self, record: "Record") -> bool:
+        if self._process != os.getpid():
+            self._begin_as_child()
+        with self._making:
+            is_urgent = record["level"].no >= _URGENT
+            if not self._writer.has_room(is_urgent=is_urgent):
+                self._drop(is_urgent=is_urgent)
+                return False
+            if self._untold:
+                self._tell_dropped()
+            self._writer.put(self._lines.render(record))
         return False
+
+    def _drop(self, *, is_urgent: bool) -> None:
+        self._lines.skip()
+        self._dropped += 1
+        self._untold += 1
+        self._untold_urgent += is_urgent
+
+    def _tell_dropped(self) -> None:
+        """Say how many lines are missing, in the very place where they are."""
+        with self._making:
+            if self._untold:
+                self._writer.put(
+                    self._lines.dropped(self._untold, at_least_warning=self._untold_urgent)
+                )
+                self._untold = self._untold_urgent = 0
+
+    def _begin_as_child(self) -> None:
+        """Write directly: a fork copies no thread, and perhaps a lock that nobody holds."""
+        self._process = os.getpid()
+        self._making = threading.RLock()
+        self._writer.abandon()
 
 
 def _nothing_is_left(_: "Message") -> None:
     """Stand where loguru wants a sink."""
-
-
-def _tell_dropped(count: int) -> None:
-    logger.bind(event="app", dropped=count).warning(
-        "log lines were dropped: whoever reads the log was too slow"
-    )
-
-
-def _excuse(exc: Exception) -> bytes:
-    fields = {
-        "level": "ERROR",
-        "event": "app",
-        "message": "a log line could not be made",
-        "error_type": type(exc).__name__,
-    }
-    return orjson.dumps(fields) + b"\n"
-
-
-def _stdout() -> BinaryIO:
-    """Return standard output without Python's buffer.
-
-    Of the buffer a thread that is stuck in a write holds the lock, and the interpreter, which
-    flushes it once more at its end, would abort.
-    """
-    buffer = sys.stdout.buffer
-    return getattr(buffer, "raw", buffer)
 
 
 def configure(
@@ -118,7 +131,6 @@ def configure(
     secrets: Iterable[str] = (),
     instance: str | None = None,
     stream: BinaryIO | None = None,
-    in_thread: bool = False,
 ) -> Log:
     """Make one masked JSON sink the only place where anything is logged.
 
@@ -128,7 +140,6 @@ def configure(
             only under telling names. Of a URL with a password the password alone as well.
         instance: tells processes apart; host name and process id by default.
         stream: takes bytes; standard output by default.
-        in_thread: write in a thread, so that a stream that blocks stops nobody; for a service.
     """
     facts = {
         "service": SERVICE,
@@ -139,8 +150,7 @@ def configure(
     }
     logger.remove()
     return Log(
-        stream=LineStream(stream or _stdout()),
-        in_thread=in_thread,
+        stream=LineStream(stream or sys.stdout.buffer),
         lines=Lines(masker=Masker(secrets), facts=facts),
         level=level,
     )

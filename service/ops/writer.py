@@ -1,112 +1,170 @@
-"""Writes log lines in a thread of its own: a reader of stdout that stalls never stops the service.
-
-Lines wait in a bounded queue. When that is full, what is less than a warning is dropped and counted
-(`seq` has a gap there); once the reader reads again, a warning says how many.
-"""
+"""A bounded queue of lines and the one thread that writes them: callers never wait (ADR 0013)."""
 
 import threading
-import time
-from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Final
 
-MOST_LINES: Final = 10_000
-MOST_BYTES: Final = 16 * 1024 * 1024  #: a line has 15 KiB at most, most have a few hundred bytes
-BATCH: Final = 256  #: lines in one write
-CLOSE_S: Final = 2.0  #: for what is left at the end, when nobody reads
+from service.ops.stream import LineStream
+
+LINES: Final = 10_000  #: waiting, of DEBUG and INFO; WARNING and above have as many again
+BYTES: Final = 8 * 1024 * 1024  #: waiting, the same way; a line has at most 15 KiB
+CLOSE_S: Final = 2.0  #: what waiting lines get at the end
+_PIECE: Final = 32 * 1024  #: bytes a write; what a stalled reader leaves in doubt is one piece
+AGAIN_S: Final = 1.0  #: between two tries of a stream that fails
 
 
 class LineWriter:
-    """Takes lines from any thread and never waits for the stream.
+    """Takes lines from any thread, writes them in their order.
 
-    Args:
-        write: takes bytes, may block; raises nothing.
-        tell: says how many were dropped; called in the writer's thread, and may log.
+    `has_room`, `put` and `end` are for one caller at a time. The two ends share no lock: what
+    has been put is counted by the caller, what is done by the thread; the difference waits.
 
     Attributes:
-        dropped: lines that found no room so far.
+        lost: lines that were taken and could not be written.
     """
 
     def __init__(
         self,
-        write: Callable[[bytes], None],
+        stream: LineStream,
         *,
-        tell: Callable[[int], None],
-        most_lines: int = MOST_LINES,
-        most_bytes: int = MOST_BYTES,
+        has_room_again: Callable[[], None],
+        again_s: float = AGAIN_S,
     ) -> None:
-        self.dropped = 0
-        self._write = write
-        self._tell = tell
-        self._most_lines, self._most_bytes = most_lines, most_bytes
-        self._lines: deque[tuple[bytes, bool]] = deque()
-        self._bytes = 0
-        self._untold = 0
-        self._closing = False
-        # Re-entrant: a destructor may log in the middle of a put.
-        self._turn = threading.Condition(threading.RLock())
+        """Start the thread, which calls `has_room_again` once a full queue is down to its half."""
+        self.lost = 0
+        self._stream = stream
+        self._has_room_again = has_room_again
+        self._again_s = again_s
+        # Written in C, and so safe from a destructor that logs in the middle of a `put`.
+        self._queue: SimpleQueue[bytes | threading.Event] = SimpleQueue()
+        self._put, self._put_bytes = 0, 0
+        self._done, self._done_bytes = 0, 0
+        self._is_full = False
+        self._has_failed = False
+        self._is_direct = False
+        self._closing = threading.Event()
+        # A daemon: one that stands in a full pipe must not keep the process from its end.
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
-    def put(self, line: bytes, *, spare: bool) -> None:
-        """Queue `line`; without room a `spare` one is dropped, another one displaces a spare."""
-        with self._turn:
-            if self._is_full(len(line)) and (spare or not self._make_room(len(line))):
-                self._drop()
-                return
-            self._lines.append((line, spare))
-            self._bytes += len(line)
-            self._turn.notify()
+    @property
+    def waiting(self) -> int:
+        return self._put - self._done
 
-    def close(self, *, within_s: float = CLOSE_S) -> bool:
-        """Write what is left, for a while; return whether everything was written."""
-        until = time.monotonic() + within_s
-        with self._turn:
-            self._closing = True
-            self._turn.notify()
-        self._thread.join(max(until - time.monotonic(), 0.0))
-        return not self._thread.is_alive()
+    def has_room(self, *, is_urgent: bool) -> bool:
+        """Whether a line may be put now.
 
-    def _is_full(self, more: int) -> bool:
-        return len(self._lines) >= self._most_lines or self._bytes + more > self._most_bytes
+        Once full, there is room for lines that are not urgent only below the half of the
+        queue: else each line that is written would let one in, and tell of a gap before it.
+        """
+        if self._is_direct:
+            return True
+        waiting, size = self._put - self._done, self._put_bytes - self._done_bytes
+        if is_urgent:
+            return waiting < 2 * LINES and size < 2 * BYTES
+        if self._is_full:
+            self._is_full = not self._has_half()
+        else:
+            self._is_full = waiting >= LINES or size >= BYTES
+        return not self._is_full
 
-    def _make_room(self, more: int) -> bool:
-        """Drop the oldest spare lines until there is room; all at once, since that takes a walk."""
-        if not any(spare for _, spare in self._lines):
-            return False
-        kept = deque(item for item in self._lines if not item[1])
-        for _ in range(len(self._lines) - len(kept)):
-            self._drop()
-        self._lines, self._bytes = kept, sum(len(line) for line, _ in kept)
-        return not self._is_full(more)
+    def put(self, line: bytes) -> None:
+        """Queue a line; after the end write it at once, or lose it if that would have to wait."""
+        if self._is_direct:
+            self._put_directly(line)
+            return
+        self._put += 1
+        self._put_bytes += len(line)
+        self._queue.put(line)
 
-    def _drop(self) -> None:
-        self.dropped += 1
-        self._untold += 1
+    def flush(self, *, within_s: float) -> bool:
+        """Wait until all that was put is written; return whether it is."""
+        if self._is_direct:
+            return True
+        reached = threading.Event()
+        self._queue.put(reached)
+        return reached.wait(within_s)
+
+    def stop(self, *, within_s: float) -> None:
+        """Let the thread write what waits, for a bounded time. `end` comes next."""
+        if not self._is_direct:
+            self._closing.set()
+            self._queue.put(threading.Event())  # wakes the thread
+            self._thread.join(within_s)
+
+    def end(self) -> None:
+        """Write directly from now on. What the thread could not write is lost, and told."""
+        if self._is_direct:
+            return
+        self._is_direct = True
+        if self._thread.is_alive() or self._has_failed:
+            self.lost += self.waiting
+            if self.waiting:
+                self._stream.tell_lost(self.waiting)
+            return
+        while not self._queue.empty():  # came when the thread had just gone
+            item = self._queue.get()
+            if isinstance(item, bytes):
+                self._put_directly(item)
+
+    def abandon(self) -> None:
+        """Forget the thread and what waits for it: in a forked child both are the parent's."""
+        self._is_direct = True
+        self._put = self._done = self.lost = 0
+
+    def _put_directly(self, line: bytes) -> None:
+        # The thread may still stand in the stream; then there is no room for this line either.
+        if self._thread.is_alive() or not self._stream.is_ready():
+            self.lost += 1
+            return
+        try:
+            self._stream.take(line)
+        except Exception as exc:  # noqa: BLE001 - whatever a stream raises, the caller goes on
+            self.lost += 1
+            self._stream.tell_failing(exc)
 
     def _run(self) -> None:
-        while (batch := self._next()) is not None:
-            if batch:
-                self._write(b"".join(batch))
-            if dropped := self._news():
-                self._tell(dropped)
+        while not (self._closing.is_set() and self._queue.empty()):
+            piece, reached = self._next_piece()
+            if piece and not self._written(b"".join(piece)):
+                self._has_failed = True
+                return
+            self._done_bytes += sum(map(len, piece))
+            self._done += len(piece)
+            if reached is not None:
+                reached.set()
+            if self._is_full and self._has_half():
+                self._has_room_again()
 
-    def _next(self) -> list[bytes] | None:
-        """Return what waits, a handful of lines at most; None at the end."""
-        with self._turn:
-            while not self._lines and not self._untold and not self._closing:
-                self._turn.wait()
-            if self._closing and not self._lines and not self._untold:
-                return None
-            count = min(len(self._lines), BATCH)
-            batch = [self._lines.popleft()[0] for _ in range(count)]
-            self._bytes -= sum(map(len, batch))
-            return batch
+    def _next_piece(self) -> tuple[list[bytes], threading.Event | None]:
+        """Wait for a line; return it and what waits behind it, up to somebody's `flush`."""
+        piece: list[bytes] = []
+        size = 0
+        while size < _PIECE:
+            item = self._queue.get()
+            if not isinstance(item, bytes):
+                return piece, item
+            piece.append(item)
+            size += len(item)
+            if self._queue.empty():
+                break
+        return piece, None
 
-    def _news(self) -> int:
-        """Return how many were dropped, once there is room to say it without dropping more."""
-        with self._turn:
-            if self._lines:
-                return 0
-            dropped, self._untold = self._untold, 0
-            return dropped
+    def _has_half(self) -> bool:
+        size = self._put_bytes - self._done_bytes
+        return self.waiting <= LINES // 2 and size <= BYTES // 2
+
+    def _written(self, piece: bytes) -> bool:
+        """Write all of `piece`, however long it takes; False when it fails and we are closing."""
+        rest = memoryview(piece)
+        while rest:
+            try:
+                rest = rest[self._stream.take(rest) :]
+            except BlockingIOError:  # somebody made it so; it is one file for all who have it
+                self._stream.is_ready(within_s=self._again_s)
+            except Exception as exc:  # noqa: BLE001 - whatever a stream raises, we try again
+                self._stream.tell_failing(exc)
+                if self._closing.wait(self._again_s):
+                    return False
+        return True

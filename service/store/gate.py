@@ -28,7 +28,7 @@ from service.store.places import Places
 from service.store.quiet import timeouts_expected
 from service.store.reach import Route, reach
 
-__all__ = ["Cursor", "Gate", "Isolation", "open_gate"]
+__all__ = ["Cursor", "Gate", "Isolation", "Share", "open_gate"]
 
 CLOSE_S: Final = 3.0  #: what running statements get at shutdown
 
@@ -46,12 +46,21 @@ class Gate:
         self._places = Places(maxsize, max_waiting=max_waiting, wait_s=wait_s)
         self._close_s = close_s
         self._closing = False
+        self._shares: list[Share] = []
 
     def state(self) -> PoolState:
         pool = self._pool
-        return PoolState(
-            size=pool.size, free=pool.freesize, max=self._maxsize, waiting=self._places.waiting
-        )
+        waiting = self._places.waiting + sum(share.waiting for share in self._shares)
+        return PoolState(size=pool.size, free=pool.freesize, max=self._maxsize, waiting=waiting)
+
+    def share(self, number: int, *, max_waiting: int = 64, wait_s: float = 1.0) -> "Share":
+        """Return a gate onto `number` of these connections at most, with a queue of its own.
+
+        Who has only a share leaves the rest to the others, however many of it ask.
+        """
+        share = Share(self, number, max_waiting=max_waiting, wait_s=wait_s)
+        self._shares.append(share)
+        return share
 
     async def ping(self) -> None:
         async with self.cursor() as cursor:
@@ -63,7 +72,7 @@ class Gate:
 
         Raises: StoreBusy, when no connection came free in time; StoreDown.
         """
-        async with self._lent() as cursor:
+        async with self.lent() as cursor:
             yield cursor
 
     @asynccontextmanager
@@ -75,7 +84,7 @@ class Gate:
         StoreDown or a cancellation out of the COMMIT itself leaves the outcome unknown: look for
         the rows by key before writing them again.
         """
-        async with self._lent() as cursor:
+        async with self.lent() as cursor:
             # aiopg's own `begin()` complains from its destructor when BEGIN or COMMIT is cut off.
             await cursor.execute(isolation)
             try:
@@ -88,7 +97,8 @@ class Gate:
             await cursor.commit()
 
     @asynccontextmanager
-    async def _lent(self) -> AsyncIterator[GatedCursor]:
+    async def lent(self) -> AsyncIterator[GatedCursor]:
+        """Lend a cursor; `cursor` and `transaction` are what others use."""
         if self._closing:
             raise StoreDown("The database is being closed")
         async with self._places.taken():
@@ -135,6 +145,32 @@ class Gate:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._close_s):
                 await self._pool.wait_closed()
+
+
+class Share(Gate):
+    """A part of a gate: it lends that gate's connections, and closes none of them."""
+
+    def __init__(self, whole: Gate, number: int, *, max_waiting: int, wait_s: float) -> None:
+        super().__init__(
+            whole._pool,  # noqa: SLF001 - the same pool, counted twice
+            maxsize=number,
+            max_waiting=max_waiting,
+            wait_s=wait_s,
+            close_s=0,
+        )
+        self._whole = whole
+
+    @property
+    def waiting(self) -> int:
+        return self._places.waiting
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[GatedCursor]:
+        async with self._places.taken(), self._whole.lent() as cursor:
+            yield cursor
+
+    async def close(self) -> None:
+        """Do nothing: the whole is closed by who opened it."""
 
 
 def _unreachable(exc: Exception) -> BoundaryError:

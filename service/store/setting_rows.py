@@ -78,10 +78,16 @@ def _silent(_: SettingChange) -> Sequence[Notice]:
 
 
 class PgSettingRows:
-    """Args: notices: what to tell a person of a change; queued in its transaction."""
+    """Args:
+    changing: lends connections for changes, which wait for locks; `gate` for the rest.
+    notices: what to tell a person of a change; queued in its transaction.
+    """
 
-    def __init__(self, gate: Gate, *, notices: Notices = _silent) -> None:
+    def __init__(
+        self, gate: Gate, *, changing: Gate | None = None, notices: Notices = _silent
+    ) -> None:
         self._gate = gate
+        self._changing = changing or gate
         self._notices = notices
 
     async def load(self, key: str) -> tuple[JSON] | None:
@@ -110,7 +116,7 @@ class PgSettingRows:
         given = recordset({"key": key, "value": text} for key, text in new.items())
         who = {"by": by, "at": at, "request_id": request_id, "channel": CHANNEL}
         try:
-            async with self._gate.transaction() as cur:
+            async with self._changing.transaction() as cur:
                 old = await _taken(cur, who | {"given": given}, only_absent=only_absent)
                 rows = recordset({"key": k, "old": old[k], "new": new[k]} for k in old)
                 if old:

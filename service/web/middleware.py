@@ -15,7 +15,8 @@ from loguru import logger
 
 from service.domain.errors import ServiceError
 from service.ports import Clock, Requests
-from service.web.access import CALLER, admit
+from service.web.access import CALLER, PUBLIC, admit
+from service.web.admission import ADMISSION
 from service.web.health import alive
 from service.web.keys import CLOCK, CONFIG
 from service.web.problems import internal_problem, problem_of, problem_of_http
@@ -64,7 +65,10 @@ def front(new_id: Callable[[], str], requests: Requests | None = None) -> Middle
 async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     try:
         request[CALLER] = admit(request, request.app[CONFIG])
-        return await handler(request)
+        if request.path in PUBLIC:
+            return await handler(request)
+        async with request.app[ADMISSION].lane(request):
+            return await handler(request)
     except web.HTTPException as exc:
         if exc.status < HTTPStatus.BAD_REQUEST:
             raise

@@ -34,6 +34,7 @@ from service.web.refusals import (
     InvalidCursor,
     NoCredentials,
     NotJson,
+    Overloaded,
     WrongHost,
 )
 
@@ -64,6 +65,7 @@ KINDS: Final[Mapping[type[ServiceError], Kind]] = {
     NoCredentials: Kind(401, "no-credentials", "Say who you are"),
     WrongHost: Kind(421, "wrong-host", "This service does not answer under that name"),
     CrossSite: Kind(403, "cross-site", "Another site may not change anything here"),
+    Overloaded: Kind(503, "overloaded", "The service is busy"),
     NotLeader: Kind(409, "not-leader", "Another process is trading"),
     TooSoon: Kind(429, "too-soon", "Too soon after the last time"),
     BoundaryError: Kind(503, "unavailable", "Something this service needs does not answer"),

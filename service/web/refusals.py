@@ -9,9 +9,13 @@ NotAllowed
 ├── NoCredentials        nobody said who is asking, or the token is wrong
 ├── WrongHost            the Host header names another site: DNS rebinding
 └── CrossSite            another web site's page tries to change something here
+ServiceError
+└── Overloaded           too many ask at once
 """
 
-from service.domain.errors import InvalidRequest, NotAllowed
+from typing import Final
+
+from service.domain.errors import InvalidRequest, NotAllowed, ServiceError
 
 
 class InvalidCursor(InvalidRequest):
@@ -40,3 +44,9 @@ class WrongHost(NotAllowed):
 
 class CrossSite(NotAllowed):
     """A page of another origin tries to change something here."""
+
+
+class Overloaded(ServiceError):
+    """No place came free in time; nothing was begun."""
+
+    retry_after_s: Final = 1.0

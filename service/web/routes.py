@@ -7,6 +7,7 @@ from aiohttp import web
 
 from service.ports import Requests
 from service.web import alerts, dashboard, health, market, metrics, settings_api, signals, trading
+from service.web.admission import ADMISSION, Admission
 from service.web.keys import BODY_WITHIN_S
 from service.web.middleware import front
 from service.web.pages import page_routes
@@ -69,6 +70,8 @@ def setup(
     """
     if BODY_WITHIN_S not in app:
         app[BODY_WITHIN_S] = _BODY_WITHIN_S
+    if ADMISSION not in app:
+        app[ADMISSION] = Admission()
     app.middlewares.append(front(new_id or counted_ids(), requests))
     app.on_response_prepare.append(secure)
     app.add_routes([*ROUTES, *page_routes()])

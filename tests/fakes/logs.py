@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from service.ops.logs import configure
+from service.ops.logs import Log, configure
 
 
 class Logs:
@@ -14,6 +14,7 @@ class Logs:
 
     def __init__(self) -> None:
         self.stream = io.BytesIO()
+        self._log: Log | None = None
 
     @classmethod
     @contextmanager
@@ -21,11 +22,13 @@ class Logs:
         """Log here and nowhere else; `options` as for `configure`."""
         logs = cls()
         given = {"level": "DEBUG", "mode": "sandbox", "version": "0.0.0", "instance": "test"}
-        with configure(stream=logs.stream, **(given | options)):
+        with configure(stream=logs.stream, **(given | options)) as logs._log:
             yield logs
 
     @property
     def raw(self) -> bytes:
+        if self._log is not None:
+            assert self._log.flush(), "a line is not written"
         return self.stream.getvalue()
 
     @property

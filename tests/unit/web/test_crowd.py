@@ -1,0 +1,111 @@
+"""Connections: how many are held, and how one ends that nobody reads."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import closing, suppress
+
+import pytest
+from aiohttp import web
+
+from service.web.crowd import CONNECTIONS, CrowdedSite, cut_stalled_readers, room
+
+SAFETY_S = 20
+ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Served:
+    def __init__(self, site: CrowdedSite, runner: web.AppRunner, port: int) -> None:
+        self.site = site
+        self.runner = runner
+        self.port = port
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    def held(self) -> int:
+        assert self.runner.server is not None
+        return len(self.runner.server.connections)
+
+    async def until_held(self, number: int) -> None:
+        async with asyncio.timeout(SAFETY_S):
+            while self.held() != number:  # noqa: ASYNC110 - aiohttp has no event for it
+                await asyncio.sleep(0.001)
+
+
+async def large(_: web.Request) -> web.Response:
+    return web.Response(body=b"x" * 64_000_000)
+
+
+async def small(_: web.Request) -> web.Response:
+    return web.Response(body=b"ok")
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    """Two connections at most; a reader that takes nothing for 200 ms is cut."""
+    app = web.Application()
+    app.add_routes([web.get("/", small), web.get("/large", large)])
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=False)
+    await runner.setup()
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        cut_stalled_readers(listener, after_ms=200)
+        site = CrowdedSite(runner, listener, backlog=16, connections=2)
+        await site.start()
+        yield Served(site, runner, listener.getsockname()[1])
+        await runner.cleanup()
+
+
+async def answer(served: Served) -> bytes:
+    reader, writer = await served.connect()
+    try:
+        writer.write(ASK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        async with asyncio.timeout(SAFETY_S):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+async def test_a_connection_too_many_is_told_so_and_the_others_are_served(served: Served) -> None:
+    held = [await served.connect() for _ in range(2)]
+    await served.until_held(2)
+
+    refused = await answer(served)
+    reader, writer = held[0]
+    writer.write(ASK)
+    async with asyncio.timeout(SAFETY_S):
+        first = await reader.readuntil(b"ok")
+    writer.close()
+    await served.until_held(1)
+    next_one = await answer(served)
+    held[1][1].close()
+
+    head, _, body = refused.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 1" in head
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert next_one.startswith(b"HTTP/1.1 200 ")
+    assert served.site.refused == 1
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+async def test_a_reader_that_takes_nothing_of_a_large_answer_is_cut(served: Served) -> None:
+    with closing(socket.socket()) as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.setblocking(False)
+        with suppress(BlockingIOError):
+            peer.connect(("127.0.0.1", served.port))
+        await served.until_held(1)
+        await asyncio.get_running_loop().sock_sendall(peer, ASK.replace(b"/ ", b"/large ", 1))
+
+        # Nothing is read: only the cut ends the connection.
+        await served.until_held(0)
+
+    assert served.held() == 0
+
+
+@pytest.mark.parametrize(("descriptors", "held"), [(100_000, CONNECTIONS), (700, 444), (64, 16)])
+def test_connections_leave_descriptors_to_everything_else(descriptors: int, held: int) -> None:
+    assert room(descriptors) == held
