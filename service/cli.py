@@ -33,8 +33,11 @@ settings_app = typer.Typer(help="Read and change what may change at run time.")
 app.add_typer(settings_app, name="settings", no_args_is_help=True)
 alert_app = typer.Typer(help="Tell people what they have to know.")
 app.add_typer(alert_app, name="alert", no_args_is_help=True)
+jobs_app = typer.Typer(help="Look at what repeats in the running service, and run one now.")
+app.add_typer(jobs_app, name="jobs", no_args_is_help=True)
 
 Mode = Annotated[str | None, typer.Option(help="sandbox, paper or live [TRADER_MODE]")]
+Url = Annotated[str | None, typer.Option(help="of the service [TRADER_HOST, TRADER_PORT]")]
 Port = Annotated[int | None, typer.Option(help="HTTP port, 0 for any free one [TRADER_PORT]")]
 DataDir = Annotated[Path | None, typer.Option(help="where data is kept [TRADER_DATA_DIR]")]
 Candles = Annotated[Path | None, typer.Option(help="candle file to replay [TRADER_CANDLES]")]
@@ -235,6 +238,27 @@ def alert_test() -> None:
         print(f"{'ok    ' if error is None else 'FAILED'} {name}{f' ({error})' if error else ''}")
     if any(error for _, error in results):
         raise typer.Exit(1)
+
+
+@jobs_app.command("list")
+def list_jobs(url: Url = None) -> None:
+    """Print how each job of the running service is."""
+    config = _load()
+    from service.app.remote import job_lines, jobs
+
+    for line in job_lines(jobs(config, url)):
+        print(line)
+
+
+@jobs_app.command("run")
+def run_job_now(name: str, url: Url = None) -> None:
+    """Have the running service make a pass of one job now."""
+    config = _load()
+    from service.app.remote import run_job
+
+    job = run_job(config, url, name)
+    when = "comes after the pass that runs" if job["running"] else "starts now"
+    print(f"{name}: accepted; {when}")
 
 
 # --- around the commands ----------------------------------------------------------------------

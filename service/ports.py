@@ -447,9 +447,14 @@ class JobState:
     next_run_at: datetime | None
     consecutive_failures: int
     runs: int
-    skipped: int  #: grid points missed because a pass ran longer than the period
+    skipped: int  #: grid points without a pass: the last one ran on, or we were asked to wait
     beat_at: float  #: `Clock.monotonic()` of the last sign of life
     beat_within_s: float  #: real seconds within which the next sign of life is due
+    last_failure_at: datetime | None = None
+    is_enabled: bool = True  #: False where the operator has switched it off
+    restarts: int = 0  #: since the start of the process
+    restarts_in_a_row: int = 0  #: without a pass that ended between them
+    restarted_at: float | None = None  #: `Clock.monotonic()` of the last restart
 
 
 class Jobs(Protocol):
@@ -467,6 +472,8 @@ class JobBody(TypedDict):
     last_success_at: str | None
     consecutive_failures: int
     next_run_at: str | None
+    restarts: NotRequired[int]  #: left out while there was none
+    enabled: NotRequired[bool]  #: left out while it is
 
 
 class ComponentBody(TypedDict):

@@ -11,7 +11,9 @@ import aiojobs
 from aiohttp import web
 from loguru import logger
 
+from service.adapters.clock import SystemClock
 from service.app.alerting import COURIER, SENDER
+from service.app.by_hand import switchable
 from service.app.keys import (
     ACCOUNT,
     BUS,
@@ -34,6 +36,7 @@ from service.flows.leadership import RENEW_EVERY_S
 from service.flows.markets import traded
 from service.flows.rounds import Rounds
 from service.loops.loop import Loop, every
+from service.loops.supervisor import Supervisor
 from service.settings.table import SIGNAL_INTERVAL_MINUTES
 from service.store.listen import Listener
 from service.store.setting_rows import CHANNEL
@@ -82,7 +85,12 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
         return IN_FLIGHT if await store.orders.open() else AT_REST
 
     return (
-        Loop(name="collect_market_data", every=every(seconds=10), step=collecting),
+        Loop(
+            name="collect_market_data",
+            every=every(seconds=10),
+            step=collecting,
+            needs_lease=True,
+        ),
         Loop(
             name="generate_trading_signal",
             every=signal_interval,
@@ -90,8 +98,9 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
             begin=rounds.begin,
             # One market after the other: a time limit for all would starve the last ones.
             deadline_s=TURN_S * len(app[CONFIG].markets),
+            needs_lease=True,
         ),
-        Loop(name=SYNC, every=sync_interval, step=syncing),
+        Loop(name=SYNC, every=sync_interval, step=syncing, needs_lease=True),
     )
 
 
@@ -164,10 +173,11 @@ async def loops(app: web.Application) -> AsyncIterator[None]:
     await app[PROBER].probe()
     # No limit: a loop never ends, so one queued behind the limit would never start.
     scheduler = aiojobs.Scheduler(limit=None, close_timeout=1.0, exception_handler=_died)
-    for loop in jobs(app):
-        await scheduler.spawn(runner.run(loop), name=loop.name)
+    keeper, housekeeper = (Supervisor(each, clock=SystemClock()) for each in (runner, house))
+    for loop in switchable(jobs(app), app[SETTINGS]):
+        await scheduler.spawn(keeper.keep(loop), name=loop.name)
     for beat in beats(app):
-        await scheduler.spawn(house.run(beat), name=beat.name)
+        await scheduler.spawn(housekeeper.keep(beat), name=beat.name)
     yield
     stop_loops(app)
     await scheduler.wait_and_close(timeout=STOP_WITHIN_S)

@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 
 from service import __version__
 from service.adapters.clock import SystemClock
+from service.app.by_hand import run_job
 from service.app.keys import (
     BUS,
     DESK,
@@ -46,6 +47,7 @@ from service.web.keys import (
     HEALTH,
     JOBS,
     RECONCILE,
+    RUN_JOB,
     SETTINGS,
 )
 
@@ -104,6 +106,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
     app[JOBS] = runner
     app[GENERATE] = desk.generate
     app[RECONCILE] = partial(_sync, app)
+    app[RUN_JOB] = partial(run_job, runner, leadership)
     yield
 
 

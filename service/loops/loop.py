@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 Period = Callable[[], Awaitable[timedelta]]
+Switch = Callable[[], Awaitable[bool]]
 
 
 def _nothing() -> None:
@@ -21,6 +22,8 @@ class Loop:
         begin: called once a pass, before its first attempt.
         deadline_s: real seconds one attempt may take before it is cancelled as hung.
         is_job: False for the house's own beats, which write no job line.
+        needs_lease: whether only the process that trades does anything in this job.
+        enabled: asked before each pass whether the job is on; None: it always is.
         nudge: set it to have the next pass now.
     """
 
@@ -30,6 +33,8 @@ class Loop:
     begin: Callable[[], None] = _nothing
     deadline_s: float = 60.0
     is_job: bool = True
+    needs_lease: bool = False
+    enabled: Switch | None = None
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -11,6 +11,7 @@ from loguru import logger
 
 from service.domain.errors import BoundaryError
 from service.loops.loop import Loop
+from service.loops.waits import LONGEST_HOLD_S, asked_s, on_grid
 from service.ports import Clock, JobState
 
 MAX_ATTEMPTS: Final = 4  #: one try and three retries, after 1, 2 and 4 seconds (FR-007)
@@ -56,6 +57,10 @@ class Runner:
         self._loops: dict[str, Loop] = {}
         self._states: dict[str, JobState] = {}
         self._stopping = asyncio.Event()
+        self._calls: dict[str, asyncio.Event] = {}  #: set when somebody asks for a pass by hand
+        self._due: dict[str, datetime] = {}  #: where on the grid each loop is
+        self._held: dict[str, datetime] = {}  #: until when the other side asked to be left alone
+        self._asleep: set[str] = set()
 
     def states(self) -> Sequence[JobState]:
         return tuple(self._states.values())
@@ -65,34 +70,108 @@ class Runner:
         if loop := self._loops.get(name):
             loop.nudge.set()
 
+    def call(self, name: str) -> None:
+        """Have a pass of `name` by hand: as `nudge`, and also while it is off or held."""
+        if name in self._loops:
+            self._calls[name].set()
+            self.nudge(name)
+
+    def state(self, name: str) -> JobState:
+        return self._states[name]
+
+    def needs_lease(self, name: str) -> bool:
+        return self._loops[name].needs_lease
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        return self._stopping
+
+    def is_hung(self, name: str) -> bool:
+        """Whether `name` works on something for longer than it may; a wait is no work."""
+        state = self._states.get(name)
+        return (
+            state is not None
+            and name not in self._asleep
+            and self._clock.monotonic() - state.beat_at > state.beat_within_s
+        )
+
+    def restarting(self, loop: Loop, *, error: str, wait_s: float) -> None:
+        """Note that `loop` has died of `error` and is run again after real `wait_s`."""
+        before = self._states[loop.name]
+        self._note(
+            loop,
+            running=False,
+            last_error=error,
+            last_failure_at=self._clock.now(),
+            next_run_at=None,
+            consecutive_failures=before.consecutive_failures + 1,
+            restarts=before.restarts + 1,
+            restarts_in_a_row=before.restarts_in_a_row + 1,
+            restarted_at=self._clock.monotonic(),
+            beat_within_s=wait_s + BEAT_SLACK_S,
+        )
+
     def stop(self) -> None:
         """Let every loop end after the pass it is in."""
         self._stopping.set()
+        for call in self._calls.values():
+            call.set()
         for loop in self._loops.values():
             loop.nudge.set()
 
     async def run(self, loop: Loop) -> None:
-        """Repeat `loop` until `stop`."""
+        """Repeat `loop` until `stop`; run again after its death, it goes on where it was."""
         self._loops[loop.name] = loop
-        self._states[loop.name] = self._at_first(loop)
+        self._calls.setdefault(loop.name, asyncio.Event())
+        self._states.setdefault(loop.name, self._at_first(loop))
+        self._note(loop, beat_within_s=BEAT_SLACK_S)
         async with self._clock.participant():
             try:
                 await self._repeat(loop)
             finally:
                 if not self._stopping.is_set():
-                    # Nobody starts it again, and health need not wait for three periods to see.
+                    # Until it is started again, health need not wait for three periods to see.
                     self._note(loop, beat_within_s=0.0)
 
     async def _repeat(self, loop: Loop) -> None:
         due = self._clock.now()
         period = await self._period(loop)
+        if (broke_off := self._due.get(loop.name)) is not None:
+            due = self._not_before_asked(loop, self._next_due(loop, broke_off, period), period)
+            await self._wait(loop, due, period)
+        self._due[loop.name] = due
         while not self._stopping.is_set():
-            await self._one_pass(loop, period)
+            await self._turn(loop, period)
             # Asked again after the pass, because the pass may have changed what is due next:
             # an order in flight is followed every two seconds, none every five minutes.
             period = await self._period(loop)
-            due = self._next_due(loop, due, period)
+            due = self._not_before_asked(loop, self._next_due(loop, due, period), period)
+            self._due[loop.name] = due
             await self._wait(loop, due, period)
+
+    async def _turn(self, loop: Loop, period: timedelta) -> None:
+        """Make the pass, unless the job is off and nobody asks for it by hand."""
+        await self._look_at_switch(loop)
+        if self._stopping.is_set():
+            return
+        call = self._calls[loop.name]
+        if self._states[loop.name].is_enabled or call.is_set():
+            call.clear()
+            await self._one_pass(loop, period)
+        else:
+            loop.nudge.clear()
+
+    async def _look_at_switch(self, loop: Loop) -> None:
+        if loop.enabled is None:
+            return
+        try:
+            is_enabled = await loop.enabled()
+        except Exception as exc:  # noqa: BLE001 - a loop outlives whatever is asked of it
+            logger.bind(event="job", job=loop.name, error=type(exc).__name__).opt(
+                exception=None if isinstance(exc, BoundaryError) else exc
+            ).warning("whether the job is on could not be read, the last answer holds")
+            return
+        self._note(loop, is_enabled=is_enabled)
 
     def _at_first(self, loop: Loop) -> JobState:
         return JobState(
@@ -142,8 +221,11 @@ class Runner:
             last_duration_ms=result.duration_ms,
             last_success_at=self._clock.now() if result.success else before.last_success_at,
             last_error=type(result.error).__name__ if result.error else None,
+            last_failure_at=self._clock.now() if result.error else before.last_failure_at,
+            restarts_in_a_row=0,
             consecutive_failures=0 if result.success else before.consecutive_failures + 1,
         )
+        self._held[loop.name] = self._clock.now() + timedelta(seconds=asked_s(result.error))
         _report(loop, result, was_failing=before.consecutive_failures > 0)
         if loop.is_job:
             await self._tell(result)
@@ -171,10 +253,11 @@ class Runner:
         error: Exception | None = None
         attempt = 0
         for attempt in range(1, MAX_ATTEMPTS + 1):
+            self._note(loop, beat_within_s=loop.deadline_s + BEAT_SLACK_S)
             error = await _attempt(loop)
             if not (isinstance(error, BoundaryError) and error.retryable):
                 break
-            wait_s = max(float(next(waits)), error.retry_after_s or 0.0)
+            wait_s = max(float(next(waits)), asked_s(error))
             too_late = self._clock.now() + timedelta(seconds=wait_s) >= until
             if attempt == MAX_ATTEMPTS or too_late or self._stopping.is_set():
                 break
@@ -184,7 +267,7 @@ class Runner:
             ).warning("the pass failed and will be tried again")  # fmt: skip
             # Waiting as long as it was asked to is no sign of death.
             self._note(loop, beat_within_s=wait_s + loop.deadline_s * MAX_ATTEMPTS + BEAT_SLACK_S)
-            await self._clock.sleep(wait_s, wake=self._stopping)
+            await self._sleep(loop, wait_s, wake=self._stopping)
             if self._stopping.is_set():
                 break
         return Pass(
@@ -209,9 +292,50 @@ class Runner:
             self._note(loop, skipped=self._states[loop.name].skipped + missed)
         return due + period * (missed + 1)
 
+    def _not_before_asked(self, loop: Loop, due: datetime, period: timedelta) -> datetime:
+        """Return the first grid point from `due` on that obeys the other side's Retry-After."""
+        held_s = self._held_s(loop)
+        due, passed_over = on_grid(
+            due, period, not_before=self._clock.now() + timedelta(seconds=held_s)
+        )
+        if passed_over and held_s:
+            self._note(loop, skipped=self._states[loop.name].skipped + passed_over)
+            logger.bind(
+                event="job", job=loop.name, wait_s=held_s, skipped=passed_over, next_run_at=due
+            ).warning("the next pass waits for as long as the other side asked")
+        return due
+
+    def _held_s(self, loop: Loop) -> float:
+        """Return for how long `loop` is to wait yet; a clock that was set back does not add."""
+        until = self._held.get(loop.name, self._clock.now())
+        left_s = (until - self._clock.now()).total_seconds()
+        return left_s if 0 < left_s <= LONGEST_HOLD_S else 0.0
+
+    async def _obey(self, loop: Loop, due: datetime) -> None:
+        """Leave the job alone for as long as it was asked; only a call by hand cuts in.
+
+        A nudge meanwhile is not lost: it has its pass right after.
+        """
+        call = self._calls[loop.name]
+        while not call.is_set() and (left_s := self._held_s(loop)) > 0:
+            chunk_s = min(left_s, ASK_AGAIN_S)
+            shown = due if self._states[loop.name].is_enabled else None
+            self._note(loop, next_run_at=shown, beat_within_s=chunk_s + BEAT_SLACK_S)
+            await self._sleep(loop, chunk_s, wake=call)
+            await self._look_at_switch(loop)
+
+    async def _sleep(self, loop: Loop, seconds: float, *, wake: asyncio.Event) -> None:
+        self._asleep.add(loop.name)
+        try:
+            await self._clock.sleep(seconds, wake=wake)
+        finally:
+            self._asleep.discard(loop.name)
+            self._note(loop, beat_within_s=BEAT_SLACK_S)
+
     async def _wait(self, loop: Loop, due: datetime, period: timedelta) -> None:
         """Wait until `due`, or for a nudge; sooner when the period shrinks meanwhile."""
-        began = self._states[loop.name].last_start_at or due
+        await self._obey(loop, due)
+        began = max(self._states[loop.name].last_start_at or due - period, due - period)
         while not loop.nudge.is_set():
             now = self._clock.now()
             due = min(due, now + period)  # a clock that was set back holds nobody up
@@ -219,10 +343,15 @@ class Runner:
             if left_s <= 0:
                 return
             # Three periods without a sign of life is what health calls dead.
-            patience_s = max(3 * self._states[loop.name].every_s, BEAT_SLACK_S)
-            self._note(loop, next_run_at=due, beat_within_s=patience_s)
-            await self._clock.sleep(min(left_s, ASK_AGAIN_S), wake=loop.nudge)
+            state, chunk_s = self._states[loop.name], min(left_s, ASK_AGAIN_S)
+            # The period may be longer now than at the pass: as long as we mean to sleep is fine.
+            patience_s = max(3 * state.every_s, BEAT_SLACK_S + max(0.0, chunk_s - state.every_s))
+            self._note(
+                loop, next_run_at=due if state.is_enabled else None, beat_within_s=patience_s
+            )
+            await self._sleep(loop, chunk_s, wake=loop.nudge)
             if left_s > ASK_AGAIN_S:
+                await self._look_at_switch(loop)
                 due = min(due, began + await self._period(loop))
 
     def _note(self, loop: Loop, **changes: Any) -> None:  # noqa: ANN401 - fields of JobState
@@ -275,5 +404,5 @@ def _report(loop: Loop, result: Pass, *, was_failing: bool) -> None:
         line.bind(cause=str(result.error)).warning("the job still fails")
     else:
         line.bind(cause=str(result.error), code=result.error.code).error(
-            "the pass failed and is given up; the next period starts as usual"
+            "the pass failed and is given up"
         )

@@ -81,8 +81,13 @@ def _written(at: datetime | None) -> str | None:
 
 
 def _job(state: JobState) -> JobBody:
-    return {
+    body: JobBody = {
         "last_success_at": _written(state.last_success_at),
         "consecutive_failures": state.consecutive_failures,
         "next_run_at": _written(state.next_run_at),
     }
+    if state.restarts:
+        body["restarts"] = state.restarts
+    if not state.is_enabled:
+        body["enabled"] = False
+    return body

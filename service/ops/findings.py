@@ -16,6 +16,8 @@ SIGNAL_DEAD_S: Final = 6 * 3600
 UNKNOWN_OLD_S: Final = 60
 UNKNOWN_DEAD_S: Final = 600
 FAILS_IN_A_ROW: Final = 3
+RESTARTS_IN_A_ROW: Final = 3  #: without a pass that ended: starting it again does not help
+RESTART_RECENT_S: Final = 600  #: real time
 #: Without these nothing works, and starting again may help; an outage outside never may.
 VITAL: Final = frozenset({"database", "scheduler"})
 
@@ -36,9 +38,19 @@ HEALTHY: Final = Finding("healthy", None)
 def of_jobs(states: Sequence[JobState], *, monotonic: float) -> Finding:
     if any(monotonic - state.beat_at > state.beat_within_s for state in states):
         return Finding("unhealthy", "heartbeat_stale")
-    if any(state.consecutive_failures >= FAILS_IN_A_ROW for state in states):
+    if any(state.restarts_in_a_row >= RESTARTS_IN_A_ROW for state in states):
+        return Finding("unhealthy", "loop_dead")
+    if any(_is_troubled(state, monotonic=monotonic) for state in states):
         return Finding("warning", "loop_dead")
     return HEALTHY
+
+
+def _is_troubled(state: JobState, *, monotonic: float) -> bool:
+    restarted_at = state.restarted_at
+    if restarted_at is not None and monotonic - restarted_at < RESTART_RECENT_S:
+        return True
+    # What the operator has switched off need not get well first.
+    return state.is_enabled and state.consecutive_failures >= FAILS_IN_A_ROW
 
 
 def of_signals(activity: Activity, *, now: datetime, started_at: datetime) -> Finding:

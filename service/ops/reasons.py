@@ -49,7 +49,7 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     "bad_response": "Its answer could not be understood.",
     "pool_exhausted": "Every database connection is in use.",
     "heartbeat_stale": "A repeating job has shown no sign of life in time.",
-    "loop_dead": "A repeating job fails every time.",
+    "loop_dead": "A repeating job fails every time, or ended and had to be started again.",
     "prober_stalled": "It has not been looked at for three periods.",
     "event_loop_lag": "The process is too busy to keep its own time.",
     "signal_older_than_1h": "The last signal is more than an hour old.",

@@ -8,6 +8,7 @@ from typing import Any, Final
 from service.domain.markets import Market
 from service.domain.pricing import ModelPrice
 from service.settings.amounts import Number, Whole
+from service.settings.job_names import OPTIONAL, OptionalJob
 from service.settings.key import Key
 from service.settings.kinds import Choice, ListOf, MarketCode, ModelName, OrOff, Switch
 from service.settings.prices import KNOWN_PRICES, PriceTable
@@ -171,6 +172,13 @@ DATA_RETENTION_DAYS: Final[Key[int]] = Key(
     unit="days",
     sentence="How long collected prices are kept.",
 )
+DISABLED_JOBS: Final[Key[tuple[str, ...]]] = Key(
+    "disabled_jobs",
+    default=(),
+    kind=ListOf(OptionalJob(), most=len(OPTIONAL)),
+    unit="",
+    sentence="The jobs that are switched off.",
+)
 ALERT_MIN_SEVERITY: Final[Key[str]] = Key(
     "alert_min_severity",
     default="warning",
@@ -202,6 +210,7 @@ _ROWS: Final[tuple[Key[Any], ...]] = (  # Any: each row has a type of its own
     AI_DAILY_BUDGET_USD,
     PRICE_TABLE,
     DATA_RETENTION_DAYS,
+    DISABLED_JOBS,
     ALERT_MIN_SEVERITY,
 )
 TABLE: Final[Mapping[str, Key[Any]]] = MappingProxyType({key.name: key for key in _ROWS})

@@ -15,6 +15,7 @@ from service.ports import (
     Exchange,
     HealthSource,
     Jobs,
+    JobState,
     Lists,
     Orders,
     Statistics,
@@ -30,6 +31,11 @@ class Generate(Protocol):
 class Reconcile(Protocol):
     async def __call__(self) -> int:
         """Look every open order up at the exchange; return how many moved. Raises: NotLeader."""
+
+
+class RunJob(Protocol):
+    async def __call__(self, name: str, /) -> JobState:
+        """Have a pass now; return how the job is. Raises: NotFound, NotLeader."""
 
 
 CONFIG = web.AppKey("config", Config)
@@ -48,5 +54,6 @@ STATISTICS = web.AppKey[Statistics]("statistics")
 REAL_CLOCK = web.AppKey[Clock]("real_clock")  #: requests come in real time, whatever the market's
 #: The process as Prometheus text.
 EXPOSITION = web.AppKey[Callable[[], bytes]]("exposition")
+RUN_JOB = web.AppKey[RunJob]("run_job")
 #: Real seconds a request's body may take to arrive; `setup` gives it a default.
 BODY_WITHIN_S = web.AppKey("body_within_s", float)

@@ -6,7 +6,17 @@ from typing import Final
 from aiohttp import web
 
 from service.ports import Requests
-from service.web import alerts, dashboard, health, market, metrics, settings_api, signals, trading
+from service.web import (
+    admin,
+    alerts,
+    dashboard,
+    health,
+    market,
+    metrics,
+    settings_api,
+    signals,
+    trading,
+)
 from service.web.admission import ADMISSION, Admission
 from service.web.keys import BODY_WITHIN_S
 from service.web.middleware import front
@@ -46,6 +56,8 @@ ROUTES: Final = (
     web.get(f"{_API}/config/{{key}}", settings_api.setting),
     web.patch(f"{_API}/config/{{key}}", settings_api.change_one),
     web.get(f"{_API}/alerts", alerts.alerts),
+    web.get(f"{_API}/admin/jobs", admin.jobs),
+    web.post(f"{_API}/admin/jobs/{{name}}/run", admin.run_job),
     web.get(f"{_API}/metrics/pool", metrics.pool),
     web.get(f"{_API}/metrics/cache", metrics.cache),
     web.get(f"{_API}/metrics/jobs", metrics.jobs),

@@ -24,6 +24,7 @@ COMMANDS: Final = (
     "stats",
     "version",
     "settings",
+    "jobs",
 )
 
 
@@ -98,6 +99,8 @@ def test_an_unknown_command_or_option_ends_with_2(main: Program) -> None:
         ("migrate",),
         ("sandbox",),
         ("healthcheck",),
+        ("jobs", "list"),
+        ("jobs", "run", "collect_market_data"),
         ("settings", "list"),
         ("settings", "get", "min_confidence"),
         ("settings", "set", "min_confidence", "0.7"),

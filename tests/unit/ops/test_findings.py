@@ -85,6 +85,12 @@ def test_orders_are_judged_by_the_last_one_and_by_those_unknown(
         ({"consecutive_failures": 2}, "healthy", None),
         ({"consecutive_failures": 3}, "warning", "loop_dead"),
         ({"consecutive_failures": 3, "beat_at": 0.0}, "unhealthy", "heartbeat_stale"),
+        ({"consecutive_failures": 3, "is_enabled": False}, "healthy", None),
+        ({"restarts": 1, "restarted_at": 400.1}, "warning", "loop_dead"),
+        ({"restarts": 1, "restarted_at": 400.0}, "healthy", None),
+        ({"restarts": 1, "restarted_at": 990.0, "is_enabled": False}, "warning", "loop_dead"),
+        ({"restarts": 2, "restarts_in_a_row": 2, "restarted_at": 990.0}, "warning", "loop_dead"),
+        ({"restarts": 3, "restarts_in_a_row": 3, "restarted_at": 990.0}, "unhealthy", "loop_dead"),
     ],
 )
 def test_one_job_in_trouble_is_the_schedulers_trouble(

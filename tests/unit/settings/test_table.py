@@ -41,6 +41,7 @@ CONTRACT = {
     "ai_fallback_models": [],
     "ai_daily_budget_usd": "2",
     "data_retention_days": 365,
+    "disabled_jobs": [],
     "alert_min_severity": "warning",
 }
 

@@ -116,7 +116,8 @@ class World:
     real_clock: FakeClock = field(default_factory=FakeClock)
     requests: Requests | None = None
     asked: list[Market] = field(default_factory=list)
-    refusal: BaseException | None = None  #: raised by generate and reconcile
+    ran: list[str] = field(default_factory=list)
+    refusal: BaseException | None = None  #: raised by generate, reconcile and run_job
     body_within_s: float = 10.0
 
     async def generate(self, market: Market) -> Signal:
@@ -130,6 +131,12 @@ class World:
         if self.refusal is not None:
             raise self.refusal
         return 3
+
+    async def run_job(self, name: str) -> JobState:
+        if self.refusal is not None:
+            raise self.refusal
+        self.ran.append(name)
+        return next(job for job in self.jobs.jobs if job.name == name)
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=MAX_BODY)
@@ -148,6 +155,7 @@ class World:
         app[keys.EXPOSITION] = lambda: b"trader_trading_active 1.0\n"
         app[keys.GENERATE] = self.generate
         app[keys.RECONCILE] = self.reconcile
+        app[keys.RUN_JOB] = self.run_job
         app[keys.BODY_WITHIN_S] = self.body_within_s
         setup(app, new_id=lambda: "r-1", requests=self.requests)
         return app

@@ -1,0 +1,38 @@
+"""What an operator does with jobs: switch them off, run one now."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from service.domain.errors import NotFound, NotLeader
+from service.flows.leadership import Leadership
+from service.loops.loop import Loop
+from service.loops.runner import Runner
+from service.ports import JobState
+from service.settings.settings import Settings
+from service.settings.table import DISABLED_JOBS
+
+
+def switchable(loops: Iterable[Loop], settings: Settings) -> Iterator[Loop]:
+    """Yield each loop so that the setting `disabled_jobs` is asked before its passes."""
+    for loop in loops:
+
+        async def is_on(name: str = loop.name) -> bool:
+            return name not in await settings.get(DISABLED_JOBS)
+
+        yield replace(loop, enabled=is_on)
+
+
+async def run_job(runner: Runner, leadership: Leadership, name: str) -> JobState:
+    """Have a pass of `name` now, or right after the one that runs; return how the job is.
+
+    Raises: NotFound; NotLeader, where the pass would do nothing.
+    """
+    if name not in {state.name for state in runner.states()}:
+        raise NotFound(f"there is no job {name[:40]!r}")
+    if runner.needs_lease(name) and not leadership.may_trade:
+        raise NotLeader(
+            f"{name} is for the process that trades, and this one stands by or has not settled its"
+            " past yet; ask the other one, or again in a moment"
+        )
+    runner.call(name)
+    return runner.state(name)

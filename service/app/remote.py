@@ -1,0 +1,126 @@
+"""Asks the running service over HTTP, for the command line."""
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from contextlib import closing
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from service.config import Config, is_loopback
+from service.domain.errors import BoundaryError, StartError
+
+TIMEOUT_S: Final = 10.0
+_JOBS: Final = "/api/v1/admin/jobs"
+
+
+class NoAnswer(BoundaryError):
+    """The service could not be asked, or said no; the sentence has the remedy."""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    # urllib would send the token along to wherever it is sent.
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def jobs(config: Config, url: str | None) -> list[dict[str, Any]]:
+    """Return every job as the service describes it. Raises: NoAnswer, StartError."""
+    body = _ask("GET", _JOBS, config, url)
+    try:
+        return list(body["items"])
+    except (KeyError, TypeError):
+        raise _not_ours(_address(config, url)) from None
+
+
+def run_job(config: Config, url: str | None, name: str) -> dict[str, Any]:
+    """Have a pass of `name` now. Raises: NoAnswer, StartError."""
+    body = _ask("POST", f"{_JOBS}/{quote(name, safe='')}/run", config, url)
+    if not isinstance(body, dict) or "running" not in body:
+        raise _not_ours(_address(config, url))
+    return body
+
+
+def job_lines(items: list[dict[str, Any]]) -> list[str]:
+    """Return a table: a line of titles and one for each job."""
+    titles = ("name", "period", "state", "last success", "next run", "failures", "restarts")
+    rows = [titles, *(_row(item) for item in items)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _row(item: dict[str, Any]) -> tuple[str, ...]:
+    state = "running" if item.get("running") else "waiting" if item.get("enabled") else "off"
+    failures = f"{item.get('consecutive_failures')} {item.get('last_error') or ''}".strip()
+    return (
+        str(item.get("name")),
+        f"{item.get('period_s') or 0:g} s",
+        state,
+        str(item.get("last_success_at") or "-"),
+        str(item.get("next_run_at") or "-"),
+        failures,
+        str(item.get("restarts")),
+    )
+
+
+def _ask(method: str, path: str, config: Config, url: str | None) -> Any:  # noqa: ANN401 - JSON
+    address = _address(config, url)
+    request = urllib.request.Request(address + path, method=method)  # noqa: S310 - checked below
+    token = config.admin_token or (config.viewer_token if method == "GET" else None)
+    if token is not None:
+        request.add_header("Authorization", f"Bearer {token.get_secret_value()}")
+    # No proxy: it would see the token.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+    try:
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as exc:
+        with closing(exc):
+            raise NoAnswer(_refusal(exc, address)) from None
+    except (OSError, http.client.HTTPException) as exc:
+        reason = getattr(exc, "reason", exc)
+        raise NoAnswer(
+            f"Nobody answers at {address} ({reason}): start the service, or name it with --url"
+        ) from None
+    except ValueError:
+        raise _not_ours(address) from None
+
+
+def _address(config: Config, url: str | None) -> str:
+    """Return where to ask. Raises: StartError, for what is no place to send a token to."""
+    if url is None and config.port == 0:
+        raise StartError("TRADER_PORT=0 takes any free port: name the service's with --url")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)  # noqa: S104
+    own = f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
+    address = (url or own).rstrip("/")
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+        raise StartError("--url: write a whole address, like http://127.0.0.1:8080")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise StartError(
+            "--url: plain http is for this machine only, because the token travels with the"
+            " question; use https, or run the command where the service runs"
+        )
+    return address
+
+
+def _refusal(exc: urllib.error.HTTPError, address: str) -> str:
+    try:
+        detail = str(json.load(exc)["detail"])
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        return f"{address} answers {exc.code}: is that the trader service? Name it with --url"
+    if exc.code == http.HTTPStatus.UNAUTHORIZED:
+        return f"{address} wants a token ({detail}): set TRADER_ADMIN_TOKEN here as well"
+    return f"{address} says no ({exc.code}): {detail}"
+
+
+def _not_ours(address: str) -> NoAnswer:
+    return NoAnswer(f"What answers at {address} is not this service: name it with --url")

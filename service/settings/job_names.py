@@ -1,0 +1,26 @@
+"""Which jobs an operator may switch off."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from service.ports import JSON
+from service.settings.key import Unfit
+
+#: Named one by one, so that whoever adds a job decides whether the service is safe without it.
+OPTIONAL: Final = ("collect_market_data", "generate_trading_signal")
+_FOLLOWS_ORDERS: Final = "sync_pending_orders"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalJob:
+    bounds: str = f"one of {', '.join(OPTIONAL)}"
+
+    def parse(self, raw: JSON) -> str:
+        if raw == _FOLLOWS_ORDERS:
+            raise Unfit(f"{_FOLLOWS_ORDERS} is always on, because orders must be followed")
+        if not isinstance(raw, str) or raw not in OPTIONAL:
+            raise Unfit
+        return raw
+
+    def dump(self, value: str) -> JSON:
+        return value

@@ -1,0 +1,149 @@
+"""Jobs switched off by a setting, and run by hand on the runner itself."""
+
+import asyncio
+from typing import Any, Self, cast
+
+import pytest
+
+from service.adapters.clock import SystemClock
+from service.app.by_hand import run_job, switchable
+from service.domain.errors import InvalidSetting, NotFound, NotLeader
+from service.flows.leadership import Leadership
+from service.loops.loop import Loop, every
+from service.loops.runner import Runner
+from service.settings.settings import Settings
+from tests.fakes.clock import FakeClock
+from tests.fakes.setting_rows import FakeSettingRows
+
+
+class Lead:
+    may_trade = True
+
+
+def leading(*, may_trade: bool) -> Leadership:
+    lead = Lead()
+    lead.may_trade = may_trade
+    return cast("Leadership", lead)
+
+
+class Running:
+    """A loop of the real runner; its passes wait to be let go."""
+
+    def __init__(self, **overrides: Any) -> None:
+        self.runner = Runner(clock=SystemClock(), new_id=lambda: "run-1")
+        self.begun: asyncio.Queue[int] = asyncio.Queue()
+        self.go_on = asyncio.Semaphore(0)
+        self.passes = self.alive = self.most = 0
+        given: dict[str, Any] = {
+            "name": "job",
+            "every": every(hours=1),
+            "step": self.step,
+        } | overrides
+        self.loop = Loop(**given)
+
+    async def step(self) -> None:
+        self.passes += 1
+        self.alive += 1
+        self.most = max(self.most, self.alive)
+        self.begun.put_nowait(self.passes)
+        await self.go_on.acquire()
+        self.alive -= 1
+
+    async def __aenter__(self) -> Self:
+        self.task = asyncio.create_task(self.runner.run(self.loop))
+        await self.begun.get()
+        return self
+
+    async def planned(self) -> None:
+        """Wait until the pass has ended and the next one is planned."""
+        for _ in range(1000):
+            if self.runner.state("job").next_run_at is not None:
+                return
+            await asyncio.sleep(0)
+        raise TimeoutError
+
+    async def __aexit__(self, *_: object) -> None:
+        self.runner.stop()
+        self.go_on.release()
+        async with asyncio.timeout(30):
+            await self.task
+
+
+async def test_calls_during_a_pass_are_one_pass_right_after_it() -> None:
+    async with Running() as job:
+        first = await run_job(job.runner, leading(may_trade=True), "job")
+        await run_job(job.runner, leading(may_trade=True), "job")
+        job.go_on.release()
+        async with asyncio.timeout(30):
+            await job.begun.get()
+
+    assert first.running
+    assert (job.passes, job.most) == (2, 1)
+
+
+async def test_a_call_between_passes_is_a_pass_now() -> None:
+    async with Running() as job:
+        job.go_on.release()
+        await job.planned()
+        planned = job.runner.state("job").next_run_at
+
+        state = await run_job(job.runner, leading(may_trade=True), "job")
+        async with asyncio.timeout(30):
+            await job.begun.get()
+            job.go_on.release()
+        await job.planned()
+
+        assert not state.running
+        assert job.runner.state("job").next_run_at == planned
+
+
+async def test_a_job_that_needs_the_lease_is_not_run_without_it() -> None:
+    async with Running(needs_lease=True) as job:
+        with pytest.raises(NotLeader, match="stands by"):
+            await run_job(job.runner, leading(may_trade=False), "job")
+
+
+async def test_a_job_that_needs_no_lease_runs_anywhere() -> None:
+    async with Running() as job:
+        state = await run_job(job.runner, leading(may_trade=False), "job")
+
+    assert state.name == "job"
+
+
+async def test_there_is_no_job_before_it_runs() -> None:
+    runner = Runner(clock=FakeClock(), new_id=lambda: "run-1")
+
+    with pytest.raises(NotFound):
+        await run_job(runner, leading(may_trade=True), "job")
+
+
+async def test_each_loop_asks_for_its_own_name() -> None:
+    settings = Settings(FakeSettingRows(), FakeClock())
+    names = ("collect_market_data", "generate_trading_signal", "sync_pending_orders")
+    loops = tuple(switchable([Running(name=name).loop for name in names], settings))
+
+    await settings.change({"disabled_jobs": ["generate_trading_signal"]}, by="test")
+
+    assert [await loop.enabled() for loop in loops if loop.enabled] == [True, False, True]
+
+
+@pytest.mark.parametrize("name", ["sync_pending_orders", "leader.renew", "no_such_job", "", 3])
+async def test_what_must_not_rest_cannot_be_switched_off(name: Any) -> None:
+    settings = Settings(FakeSettingRows(), FakeClock())
+
+    with pytest.raises(InvalidSetting, match="collect_market_data, generate_trading_signal"):
+        await settings.change({"disabled_jobs": ["collect_market_data", name]}, by="test")
+
+
+async def test_it_is_said_why_orders_are_always_followed() -> None:
+    settings = Settings(FakeSettingRows(), FakeClock())
+
+    with pytest.raises(InvalidSetting, match="orders must be followed"):
+        await settings.change({"disabled_jobs": ["sync_pending_orders"]}, by="test")
+
+
+async def test_a_list_written_past_the_checks_switches_nothing_off() -> None:
+    settings = Settings(FakeSettingRows({"disabled_jobs": ["sync_pending_orders"]}), FakeClock())
+    loops = tuple(switchable([Running(name="sync_pending_orders").loop], settings))
+
+    assert [await loop.enabled() for loop in loops if loop.enabled] == [True]

@@ -1,0 +1,209 @@
+"""`trader jobs` against what may answer: one sentence, and the token goes nowhere else."""
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service import cli
+
+JOB = {
+    "name": "collect_market_data", "period_s": 10.0, "enabled": True, "running": False,
+    "last_start_at": None, "last_success_at": "2026-01-24T09:00:00.000Z", "last_failure_at": None,
+    "last_duration_ms": 3.0, "next_run_at": None, "consecutive_failures": 2, "runs": 1,
+    "skipped": 0, "restarts": 1, "last_error": "StoreDown",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith(("TRADER_", "UPBIT_", "GEMINI_", "DATABASE_URL")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+class Trader:
+    """`trader jobs …`, where errors become sentences."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: str, **variables: str) -> tuple[object, str, str]:
+        """Return exit code, stdout and stderr."""
+        for name, value in variables.items():
+            self._monkeypatch.setenv(name, value)
+        self._monkeypatch.setattr("sys.argv", ["trader", "jobs", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = self._capsys.readouterr()
+        return ended.value.code, out, err
+
+
+@pytest.fixture
+def trader(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Trader:
+    return Trader(monkeypatch, capsys)
+
+
+class Service:
+    """Gives everybody the same answer and remembers the questions."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.port = address.rpartition(":")[2]
+        self.asked: list[tuple[str, str, str | None]] = []
+
+
+@contextmanager
+def answering(body: object, *, status: int = 200, **headers: str) -> Iterator[Service]:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            service.asked.append((self.command, self.path, self.headers.get("Authorization")))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        do_POST = do_GET  # noqa: N815 - its name
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        service = Service(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield service
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def problem(detail: str) -> dict[str, Any]:
+    return {"type": "urn:trader:problem:x", "title": "No", "detail": detail, "request_id": "r-1"}
+
+
+def test_the_list_is_a_table_with_a_line_for_each_job(trader: Trader) -> None:
+    items = [JOB, JOB | {"name": "other", "enabled": False}, JOB | {"name": "x", "running": True}]
+    with answering({"items": items, "next_cursor": None}) as service:
+        code, out, err = trader("list", TRADER_PORT=service.port)
+
+    assert (code, err) == (0, "")
+    titles, *rows = out.splitlines()
+    assert " ".join(titles.split()) == ("name period state last success next run failures restarts")
+    assert [row.split()[:4] for row in rows] == [
+        ["collect_market_data", "10", "s", "waiting"],
+        ["other", "10", "s", "off"],
+        ["x", "10", "s", "running"],
+    ]
+    assert "2 StoreDown" in rows[0]
+
+
+def test_a_pass_is_asked_for_with_the_admins_token(trader: Trader) -> None:
+    with answering(JOB, status=202) as service:
+        code, out, _ = trader(
+            "run", "collect_market_data", TRADER_PORT=service.port, TRADER_ADMIN_TOKEN="adm-1"
+        )
+
+    assert (code, out) == (0, "collect_market_data: accepted; starts now\n")
+    assert service.asked == [("POST", "/api/v1/admin/jobs/collect_market_data/run", "Bearer adm-1")]
+
+
+def test_a_viewers_token_is_enough_to_look_and_not_sent_to_change(trader: Trader) -> None:
+    with answering({"items": []}) as service:
+        trader("list", TRADER_PORT=service.port, TRADER_VIEWER_TOKEN="view-1")
+        trader("run", "x")
+
+    assert [token for _, _, token in service.asked] == ["Bearer view-1", None]
+
+
+def test_a_name_cannot_lead_to_another_address(trader: Trader) -> None:
+    with answering(JOB) as service:
+        trader("run", "../../config/reset?x=#", TRADER_PORT=service.port)
+
+    (asked,) = service.asked
+    assert asked[1] == "/api/v1/admin/jobs/..%2F..%2Fconfig%2Freset%3Fx%3D%23/run"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (401, problem("this token is not known here"), "set TRADER_ADMIN_TOKEN here as well"),
+        (403, problem("a viewer may look"), "says no (403): a viewer may look"),
+        (404, problem("there is no job 'x'; there is a, b"), "there is no job 'x'; there is a, b"),
+        (409, problem("another process trades"), "says no (409): another process trades"),
+        (404, b"<html>", "answers 404: is that the trader service?"),
+        (200, b"<html>", "is not this service"),
+        (200, [], "is not this service"),
+        (200, {}, "is not this service"),
+    ],
+)
+def test_a_no_is_one_sentence(trader: Trader, status: int, body: object, sentence: str) -> None:
+    with answering(body, status=status) as service:
+        code, out, err = trader("run", "x", TRADER_PORT=service.port)
+
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_nobody_there_is_one_sentence_with_the_remedy(trader: Trader) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+
+        code, out, err = trader("list", TRADER_PORT=str(port))
+
+    assert (code, out) == (2, "")
+    assert f"Nobody answers at http://127.0.0.1:{port}" in err
+    assert "start the service" in err
+
+
+def test_the_token_follows_no_redirect(trader: Trader) -> None:
+    with (
+        answering({"items": []}) as elsewhere,
+        answering(b"", status=307, Location=f"{elsewhere.address}/") as service,
+    ):
+        code, _, err = trader("list", TRADER_PORT=service.port, TRADER_ADMIN_TOKEN="adm-1")
+
+    assert code == 2
+    assert "answers 307" in err
+    assert elsewhere.asked == []
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("http://192.0.2.1:8080", "plain http is for this machine only"),
+        ("file:///etc/passwd", "write a whole address"),
+        ("127.0.0.1:8080", "write a whole address"),
+        ("http://127.0.0.1:99999", "write a whole address"),
+        ("http://me:pw@127.0.0.1", "write a whole address"),
+    ],
+)
+def test_the_token_goes_to_no_odd_address(trader: Trader, url: str, sentence: str) -> None:
+    code, _, err = trader("list", "--url", url, TRADER_ADMIN_TOKEN="adm-1")
+
+    assert code == 2
+    assert sentence in err
+
+
+def test_any_free_port_is_no_address_to_ask_at(trader: Trader) -> None:
+    code, _, err = trader("list", TRADER_PORT="0")
+
+    assert (code, err) == (
+        2,
+        "TRADER_PORT=0 takes any free port: name the service's with --url\n",
+    )
