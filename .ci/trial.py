@@ -24,6 +24,7 @@ MARKET_SECONDS_A_SECOND = 180  #: three hours and twenty minutes in about a minu
 TRADES_FOR_S = 60
 STARTS_WITHIN_S = 60
 STOPS_WITHIN_S = 15
+SETTLES_WITHIN_S = 3
 
 failures: list[str] = []
 passed = 0
@@ -55,6 +56,13 @@ def everything(address: str, path: str) -> list[dict[str, Any]]:
         cursor = f"&cursor={page['next_cursor']}"
 
 
+def settled(address: str, path: str) -> list[dict[str, Any]]:
+    """Return the rows there are now as they stand in a moment: the newest may be half-way."""
+    there = {row["id"] for row in everything(address, path)}
+    time.sleep(SETTLES_WITHIN_S)
+    return [row for row in everything(address, path) if row["id"] in there]
+
+
 def start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     variables = {k: v for k, v in os.environ.items() if not k.startswith("TRADER_")}
     variables |= {
@@ -84,9 +92,10 @@ def start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
 def check_story(address: str) -> None:
     health = get(address, "/health/detailed")
     stats = get(address, "/api/v1/market/collector/stats")
-    signals = everything(address, "/api/v1/signals")
-    orders = everything(address, "/api/v1/trading/orders")
-    fills = everything(address, "/api/v1/trading/fills")
+    signals = settled(address, "/api/v1/signals")
+    orders = settled(address, "/api/v1/trading/orders")
+    ids = {order["id"] for order in orders}
+    fills = [f for f in everything(address, "/api/v1/trading/fills") if f["order_id"] in ids]
     print(
         f"      {len(signals)} signals, {len(orders)} orders, {len(fills)} fills,"
         f" health {health['status']}"
