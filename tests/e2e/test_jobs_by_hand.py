@@ -13,15 +13,21 @@ def job(body: Any, name: str) -> dict[str, Any]:
     return dict(found)
 
 
+def has_run(body: Any, name: str, *, times: int) -> bool:
+    """Whether the passes are over and the next is planned: it is, an instant after the count."""
+    found = job(body, name)
+    return found["runs"] == times and found["next_run_at"] is not None
+
+
 async def test_a_job_is_run_by_the_command_line_and_switched_off_by_a_setting(folder: Path) -> None:
     async with Service(folder / "s") as service:
         await service.ready()
         name = "generate_trading_signal"
-        before = job(await service.until(JOBS, lambda b: job(b, name)["runs"] == 1), name)
+        before = job(await service.until(JOBS, lambda b: has_run(b, name, times=1)), name)
 
         run = Program(folder / "r", "jobs", "run", name, "--url", service.address).start()
         ran = await run.ended()
-        after = job(await service.until(JOBS, lambda b: job(b, name)["runs"] == 2), name)
+        after = job(await service.until(JOBS, lambda b: has_run(b, name, times=2)), name)
         typo = Program(folder / "t", "jobs", "run", "typo", "--url", service.address).start()
         refused = await typo.ended()
         table = Program(folder / "l", "jobs", "list", "--url", service.address).start()
