@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 # The checkout itself needs no installation step to run: the entry point is `python -m service`.
 TRADER := $(BIN)/python -m service
 
+# Tests beside each other: the programs that tests/e2e starts wait more than they work.
+WORKERS ?= 3
+
 .DEFAULT_GOAL := help
 .PHONY: help run test slow lint types conformance bench check lock clean
 
@@ -20,10 +23,10 @@ run: $(VENV)/.run ## start the service (sandbox unless TRADER_MODE says otherwis
 	@exec $(TRADER) run
 
 test: $(VENV)/.dev lint types ## lint, types, tests with coverage
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 slow: $(VENV)/.dev ## the tests that have to wait real time, which CI runs too
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n $(WORKERS)
 
 lint: $(VENV)/.dev ## style and format
 	$(BIN)/ruff check .

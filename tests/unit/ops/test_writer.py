@@ -6,6 +6,7 @@ import io
 import json
 import os
 import threading
+import time
 from itertools import pairwise
 from typing import Any, BinaryIO
 
@@ -28,15 +29,21 @@ class Pipe:
         self.stream: BinaryIO = os.fdopen(writing, "wb", buffering=0)
         self.log: Log = configure(level="DEBUG", mode="sandbox", version="0", stream=self.stream)
         self._thread = threading.Thread(target=self._read)
-        self._raw = b""
+        self._raw = bytearray()
 
     def start_reading(self) -> None:
         self._thread.start()
 
     def finish(self) -> list[dict[str, Any]]:
-        """Close the log and return every line that came."""
+        """Close the log and return every line that came.
+
+        Read up first: `close` waits for two seconds only, which a busy machine may need.
+        """
         if not self._thread.is_alive():
             self.start_reading()
+        end = time.monotonic() + SAFETY_S
+        while not self.log.flush() and time.monotonic() < end:
+            pass
         self.log.close()
         self.stream.close()
         self._thread.join(SAFETY_S)
