@@ -45,5 +45,5 @@ def measure() -> Result:
         ours=took["ours"],
         theirs=took["serialize"],
         unit="us",
-        at_most=0.5,
+        at_most=0.4,
     )

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import uuid
+import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
@@ -31,7 +32,6 @@ class Log:
     def __init__(self, *, stream: LineStream, lines: Lines, level: str) -> None:
         self._lines = lines
         self._making = threading.RLock()  # not Lock: a destructor may warn in mid-line
-        self._process = os.getpid()
         self._dropped = 0
         self._untold = self._untold_urgent = 0
         self._writer = LineWriter(stream, has_room_again=self._tell_dropped)
@@ -50,6 +50,9 @@ class Log:
         self._interception = Interception(level)
         # After an uncaught exception nobody calls `close`.
         atexit.register(self.close)
+        # Not by comparing process ids: asking for one is a system call in every line.
+        child = weakref.WeakMethod(self._begin_as_child)
+        os.register_at_fork(after_in_child=lambda: (begin := child()) and begin())
 
     @property
     def dropped(self) -> int:
@@ -68,8 +71,6 @@ class Log:
     def close(self) -> None:
         """Give stdlib logging back and write what waits, for CLOSE_S at most."""
         atexit.unregister(self.close)
-        if self._process != os.getpid():
-            self._begin_as_child()
         self._interception.undo()
         with suppress(ValueError):  # somebody has removed all sinks meanwhile
             logger.remove(self._handler)
@@ -85,8 +86,6 @@ class Log:
         self.close()
 
     def _take(self, record: "Record") -> bool:
-        if self._process != os.getpid():
-            self._begin_as_child()
         with self._making:
             is_urgent = record["level"].no >= _URGENT
             if not self._writer.has_room(is_urgent=is_urgent):
@@ -114,7 +113,6 @@ class Log:
 
     def _begin_as_child(self) -> None:
         """Write directly: a fork copies no thread, and perhaps a lock that nobody holds."""
-        self._process = os.getpid()
         self._making = threading.RLock()
         self._writer.abandon()
 

@@ -61,6 +61,8 @@ class LineWriter:
         if self._is_direct:
             return True
         waiting, size = self._put - self._done, self._put_bytes - self._done_bytes
+        if waiting < LINES and size < BYTES and not self._is_full:  # nearly always
+            return True
         if is_urgent:
             return waiting < 2 * LINES and size < 2 * BYTES
         if self._is_full:
