@@ -5,6 +5,7 @@ import platform
 import sys
 
 from benchmarks import (
+    crowd,
     health_cpu,
     log_line,
     request_accounting,
@@ -24,6 +25,7 @@ def main() -> int:
         health_cpu.measure,
         request_window.measure,
         start.measure,
+        crowd.measure,
     ):
         result = measure()
         print(result, flush=True)

@@ -18,8 +18,10 @@ from service.ports import Clock, Requests
 from service.web.access import CALLER, PUBLIC, admit
 from service.web.admission import ADMISSION
 from service.web.health import alive
+from service.web.hold_off import hold_off
 from service.web.keys import CLOCK, CONFIG
 from service.web.problems import internal_problem, problem_of, problem_of_http
+from service.web.refusals import Overloaded
 from service.web.request_id import HEADER, REQUEST_ID, id_of
 
 _ERROR = web.RequestKey("error", str)
@@ -75,6 +77,8 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
         return problem_of_http(exc, request_id)
     except ServiceError as exc:
         request[_ERROR] = type(exc).__name__
+        if isinstance(exc, Overloaded):
+            hold_off(request, seconds=exc.retry_after_s)
         response = problem_of(exc, request_id)
         if response is None:
             return _bug(request, exc, request_id)

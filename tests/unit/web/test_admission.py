@@ -154,6 +154,36 @@ async def test_of_too_many_reads_the_rest_is_told_to_come_back_and_health_never_
     assert admission.state()["read"] == {"limit": limit, "at_work": 0, "waiting": 0, "refused": 1}
 
 
+async def test_who_asks_again_at_once_is_read_when_the_time_has_come(
+    world: World, serve: Serve
+) -> None:
+    world.lists = lists = SlowLists()
+    client = await serve(world)
+    admission: Admission = client.app[ADMISSION]
+    limit = LIMITS[Kind.READ].at_work
+
+    async with asyncio.timeout(SAFETY_S), asyncio.TaskGroup() as group:
+        for _ in range(limit):
+            group.create_task(status(client, f"{URL}/latest"))
+        await until(lambda: admission.state()["read"]["at_work"] == limit)
+        first = await status(client, f"{URL}/latest")
+        unread = held_off(client)
+        # Of all connections only that one is free, so this goes where nobody listens yet.
+        second = await status(client, "/health")
+        still_unread = held_off(client)
+        lists.release.set()
+
+    assert (first, second) == (503, 200)
+    assert (unread, still_unread) == (1, 0)
+
+
+def held_off(client: Client) -> int:
+    server = client.server.handler
+    assert server is not None
+    transports = [connection.transport for connection in server.connections]
+    return sum(not t.is_reading() for t in transports if isinstance(t, asyncio.ReadTransport))
+
+
 async def test_a_stranger_takes_no_place(world: World, serve: Serve) -> None:
     client = await serve(world)
 

@@ -1,0 +1,25 @@
+"""Whoever was told when to come back is not listened to before.
+
+A refusal costs as much as a small answer. Five hundred clients that ask again at once would keep
+the process busy with refusals, and health and trading waiting; left in the kernel, their next
+requests cost nothing, and the connection still has its answer.
+"""
+
+import asyncio
+
+from aiohttp import web
+
+
+def hold_off(request: web.Request, *, seconds: float) -> None:
+    """Leave what comes next on the connection of `request` unread for `seconds`."""
+    transport = request.transport
+    # A body that is still on its way is read and thrown away by aiohttp; that must go on.
+    if transport is None or not request.content.is_eof():
+        return
+    transport.pause_reading()
+    asyncio.get_running_loop().call_later(seconds, _listen_again, transport)
+
+
+def _listen_again(transport: asyncio.Transport) -> None:
+    if not transport.is_closing():
+        transport.resume_reading()
