@@ -7,8 +7,9 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -35,6 +36,8 @@ alert_app = typer.Typer(help="Tell people what they have to know.")
 app.add_typer(alert_app, name="alert", no_args_is_help=True)
 jobs_app = typer.Typer(help="Look at what repeats in the running service, and run one now.")
 app.add_typer(jobs_app, name="jobs", no_args_is_help=True)
+
+E = TypeVar("E", bound=StrEnum)
 
 Mode = Annotated[str | None, typer.Option(help="sandbox, paper or live [TRADER_MODE]")]
 Url = Annotated[str | None, typer.Option(help="of the service [TRADER_HOST, TRADER_PORT]")]
@@ -179,6 +182,29 @@ def stats(
 
 
 @app.command()
+def export(
+    kind: Annotated[str, typer.Argument(help="orders, fills or signals")],
+    since: Annotated[
+        str | None, typer.Option("--from", help="first Korean day, 2026-01-01")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", help="last Korean day, included")] = None,
+    form: Annotated[str, typer.Option("--format", help="csv or json")] = "csv",
+    out: Annotated[
+        Path | None, typer.Option(help="file to make; standard output by default")
+    ] = None,
+) -> None:
+    """Write the history to a file: what a tax report needs, and everything else."""
+    config = _load()
+    from service.app.export import exported, window
+    from service.store.export import Form, Kind
+
+    what, how = _one_of(kind, Kind), _one_of(form, Form)
+    with _logging(config, aside=True):
+        rows = asyncio.run(exported(config, what, how, window(since, until), out))
+    print(f"{rows} {what} written", file=sys.stderr)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     print(__version__)
@@ -268,6 +294,14 @@ def _load(**overrides: object) -> "Config":
     from service.config import load
 
     return load(**overrides)
+
+
+def _one_of(text: str, kinds: "type[E]") -> "E":
+    try:
+        return kinds(text)
+    except ValueError:
+        words = ", ".join(str(kind) for kind in kinds)
+        raise typer.BadParameter(f"{text!r} is none of {words}") from None
 
 
 def _json_or_text(value: str) -> Any:  # noqa: ANN401 - JSON

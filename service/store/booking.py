@@ -31,12 +31,13 @@ HOLD_POSITION = """
 
 ADD_FILLS = """
     INSERT INTO fills (
-           trade_uuid, order_id, market, side, price, volume, funds, fee, traded_at, recorded_at)
-    SELECT trade_uuid, %(order_id)s, %(market)s, %(side)s, price, volume, funds, fee, traded_at,
-           %(at)s
+           trade_uuid, order_id, market, side, price, volume, funds, fee, realised_pnl, traded_at,
+           recorded_at)
+    SELECT trade_uuid, %(order_id)s, %(market)s, %(side)s, price, volume, funds, fee, realised_pnl,
+           traded_at, %(at)s
       FROM json_to_recordset(%(fills)s::json) AS given (
            n integer, trade_uuid text, price numeric, volume numeric, funds numeric, fee numeric,
-           traded_at timestamptz)
+           realised_pnl numeric, traded_at timestamptz)
      ORDER BY n
 """
 
@@ -80,10 +81,13 @@ async def book(
     row = await cur.fetchone()
     assert row is not None  # noqa: S101 - INSERT ... RETURNING
     position = position_from(market, row)
-    rows = recordset(asdict(fill) | {"n": n} for n, fill in enumerate(fills))
+    booked = []
+    for n, fill in enumerate(fills):
+        before, position = position, _after(position, side, fill, order_id=order_id)
+        earned = position.realised_pnl - before.realised_pnl
+        booked.append(asdict(fill) | {"n": n, "realised_pnl": earned})
+    rows = recordset(booked)
     await cur.execute(ADD_FILLS, held | {"order_id": order_id, "side": side.value, "fills": rows})
-    for fill in fills:
-        position = _after(position, side, fill, order_id=order_id)
     await cur.execute(MOVE_POSITION, asdict(position) | {"market": str(market)})
 
 

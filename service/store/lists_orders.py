@@ -61,6 +61,7 @@ ORDER = """
                            trim_scale(f.volume)::text AS volume,
                            trim_scale(f.funds)::text AS funds,
                            trim_scale(f.fee)::text AS fee,
+                           trim_scale(f.realised_pnl)::text AS realised_pnl,
                            to_char(f.traded_at AT TIME ZONE 'UTC', %(instant)s) AS traded_at,
                            to_char(f.recorded_at AT TIME ZONE 'UTC', %(instant)s) AS recorded_at
                    ) AS fill
@@ -98,7 +99,7 @@ FILLS = """
            max(row_id) FILTER (WHERE n = %(limit)s),
            count(*) > %(limit)s
       FROM (SELECT id AS row_id, traded_at AS at, trade_uuid, order_id, market, side, price,
-                   volume, funds, fee, recorded_at,
+                   volume, funds, fee, realised_pnl, recorded_at,
                    row_number() OVER (ORDER BY traded_at DESC, id DESC) AS n
               FROM fills
              WHERE (%(market)s::text IS NULL OR market = %(market)s)
@@ -116,6 +117,7 @@ FILLS = """
                    trim_scale(volume)::text AS volume,
                    trim_scale(funds)::text AS funds,
                    trim_scale(fee)::text AS fee,
+                   trim_scale(realised_pnl)::text AS realised_pnl,
                    to_char(at AT TIME ZONE 'UTC', %(instant)s) AS traded_at,
                    to_char(recorded_at AT TIME ZONE 'UTC', %(instant)s) AS recorded_at) AS item
 """

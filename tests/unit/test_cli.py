@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "sandbox",
     "healthcheck",
     "stats",
+    "export",
     "version",
     "settings",
     "jobs",

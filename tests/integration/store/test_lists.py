@@ -326,6 +326,7 @@ async def test_an_order_shows_its_state_fills_and_evidence(gate: Gate) -> None:
         "volume": "0.001",
         "funds": "100000",
         "fee": "50.000000000001",
+        "realised_pnl": "-50.000000000001",
         "traded_at": "2026-01-24T09:00:00.000000Z",
         "recorded_at": "2026-01-24T09:00:00.000000Z",
     }
@@ -430,8 +431,9 @@ MANY_CANDLES = """
 """
 MANY_FILLS = """
     INSERT INTO fills (
-           trade_uuid, order_id, market, side, price, volume, funds, fee, traded_at, recorded_at)
-    SELECT 't-' || id, id, market, side, 1, 1, 1, 0, created_at, created_at
+           trade_uuid, order_id, market, side, price, volume, funds, fee, realised_pnl, traded_at,
+           recorded_at)
+    SELECT 't-' || id, id, market, side, 1, 1, 1, 0, 0, created_at, created_at
       FROM orders
 """
 MANY_CHANGES = """

@@ -463,6 +463,8 @@ async def test_positions_and_sums_are_always_what_the_fills_add_up_to(
         " <> (f.volume, f.funds, f.fee)",
     )
     assert mismatched == []
+    earned = await rows(gate, "SELECT market, sum(realised_pnl) FROM fills GROUP BY market")
+    assert {(str(m), (await orders.position(m)).realised_pnl) for m in markets} == set(earned)
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+ALTER TABLE fills DROP COLUMN realised_pnl;
