@@ -1,7 +1,7 @@
 """What the flows, the loops and the web need from outside, in our own words."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -572,6 +572,27 @@ class MetricRows(Protocol):
 
     async def drop_minutes(self, *, before: datetime) -> None:
         """Forget single minutes; their hours stay."""
+
+
+class History(Protocol):
+    """What grows all the time, one table a month.
+
+    Raises StoreBusy, StoreDown or StoreTimeout (somebody was in the way for too long).
+    """
+
+    async def add_months(self, table: str, *, at: Iterable[datetime]) -> int:
+        """Make room for these instants' months; return how many there were not yet."""
+
+    async def drop_month(self, table: str, *, before: datetime) -> str | None:
+        """Drop the oldest month that was over at `before`; return its name, None without one."""
+
+    async def drop_alerts(self, *, before: datetime, queued_before: datetime, limit: int) -> int:
+        """Delete settled alerts, `limit` at most; return how many.
+
+        Args:
+            before: the market's instant.
+            queued_before: real time; both must have passed.
+        """
 
 
 class Statistics(Protocol):

@@ -23,6 +23,7 @@ from service.app.keys import (
     LEADERSHIP,
     PROBER,
     RECONCILER,
+    RETENTION,
     RUNNER,
     STORE,
 )
@@ -101,6 +102,12 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
             needs_lease=True,
         ),
         Loop(name=SYNC, every=sync_interval, step=syncing, needs_lease=True),
+        Loop(
+            name="cleanup_old_data",
+            every=every(hours=24),
+            step=partial(_clean, app),
+            needs_lease=True,
+        ),
     )
 
 
@@ -159,6 +166,21 @@ async def _lead(app: web.Application) -> None:
         app[PROBER].mark_reconciled()
 
 
+async def _clean(app: web.Application) -> None:
+    if app[LEADERSHIP].is_leader:
+        await app[RETENTION].step()
+
+
+async def _make_room(app: web.Application) -> None:
+    try:
+        await app[RETENTION].make_room()
+    except BoundaryError as exc:
+        # Rows that find no room make it themselves: a start need not fail for this.
+        logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
+            "the tables of the coming months could not be made yet"
+        )
+
+
 async def loops(app: web.Application) -> AsyncIterator[None]:
     runner, house = app[RUNNER], app[HOUSE]
     app[STOPPING] = asyncio.Event()
@@ -168,6 +190,7 @@ async def loops(app: web.Application) -> AsyncIterator[None]:
             runner.nudge(SYNC)
 
     app[BUS].subscribe(OrderMoved, follow)
+    await _make_room(app)
     # Before the port opens: what the last process left open is settled, and health knows it.
     await _lead(app)
     await app[PROBER].probe()

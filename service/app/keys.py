@@ -10,6 +10,7 @@ from service.adapters.upbit.rest import UpbitRest
 from service.bus import Bus
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
+from service.flows.retention import Retention
 from service.flows.trade import Desk
 from service.loops.runner import Runner
 from service.ops.health import Prober
@@ -60,3 +61,4 @@ LEADERSHIP = web.AppKey("leadership", Leadership)
 RECONCILER = web.AppKey("reconciler", Reconciler)
 DESK = web.AppKey("desk", Desk)
 PROBER = web.AppKey("prober", Prober)
+RETENTION = web.AppKey("retention", Retention)

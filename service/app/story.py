@@ -19,6 +19,7 @@ from service.app.keys import (
     MODEL,
     PROBER,
     RECONCILER,
+    RETENTION,
     RUNNER,
     STORE,
 )
@@ -32,6 +33,7 @@ from service.flows.execute import Executor
 from service.flows.leadership import Leadership
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
+from service.flows.retention import Retention
 from service.flows.trade import Desk
 from service.loops.runner import Runner
 from service.ops.health import RHYTHMS, Prober
@@ -39,6 +41,7 @@ from service.ops.watch import Rhythm
 from service.ports import JobState, TradingBody
 from service.settings.table import AI_MODEL, TRADING_ENABLED
 from service.store.activity import PgActivity
+from service.store.months import PgHistory
 from service.web.keys import (
     CLOCK,
     CONFIG,
@@ -46,6 +49,7 @@ from service.web.keys import (
     GENERATE,
     HEALTH,
     JOBS,
+    REAL_CLOCK,
     RECONCILE,
     RUN_JOB,
     SETTINGS,
@@ -98,6 +102,9 @@ async def story(app: web.Application) -> AsyncIterator[None]:
         journal=journal,
         settings=settings,
         clock=clock,
+    )
+    app[RETENTION] = Retention(
+        history=PgHistory(app[GATE]), settings=settings, clock=clock, real_clock=app[REAL_CLOCK]
     )
     app[RUNNER] = runner = Runner(clock=clock, new_id=new_id, observe=partial(passed, app))
     app[HOUSE] = Runner(

@@ -170,7 +170,7 @@ DATA_RETENTION_DAYS: Final[Key[int]] = Key(
     default=365,
     kind=Whole(7, 3650),
     unit="days",
-    sentence="How long collected prices are kept.",
+    sentence="How long collected prices and what is measured are kept.",
 )
 DISABLED_JOBS: Final[Key[tuple[str, ...]]] = Key(
     "disabled_jobs",

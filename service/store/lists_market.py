@@ -18,7 +18,8 @@ HISTORY = """
               FROM market_data
              WHERE market = %(market)s
                AND (%(before_at)s::timestamptz IS NULL
-                    OR (collected_at, id) < (%(before_at)s, %(before_id)s))
+                    OR collected_at <= %(before_at)s  -- a pair rules out no later month
+                       AND (collected_at, id) < (%(before_at)s, %(before_id)s))
              ORDER BY collected_at DESC, id DESC
              LIMIT %(limit)s + 1) AS found
      CROSS JOIN LATERAL (

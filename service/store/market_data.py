@@ -5,6 +5,7 @@ from datetime import datetime
 
 from service.domain.markets import Candle, Market, Ticker, Timeframe
 from service.store.gate import Gate
+from service.store.months import insert
 from service.store.rows import recordset
 
 ADD_TICKERS = """
@@ -58,8 +59,7 @@ class PgMarketData:
         if not tickers:
             return
         args = {"tickers": recordset(map(_ticker_row, tickers)), "at": at}
-        async with self._gate.cursor() as cur:
-            await cur.execute(ADD_TICKERS, args)
+        await insert(self._gate, ADD_TICKERS, args, table="market_data", at=(at,))
 
     async def latest_id(self, market: Market) -> int | None:
         async with self._gate.cursor() as cur:

@@ -7,6 +7,7 @@ from typing import Final
 from service.domain.latency import Sketch
 from service.ports import JobRun, RequestSlot
 from service.store.gate import Gate
+from service.store.months import insert
 from service.store.rows import recordset, storable
 
 MINUTE: Final = 1
@@ -21,7 +22,7 @@ ADD_JOB_RUNS = """
       FROM json_to_recordset(%(rows)s::json) AS run (
            run_id uuid, job text, started_at timestamptz, finished_at timestamptz,
            duration_ms double precision, attempts integer, error text, code text)
-        ON CONFLICT (run_id) DO NOTHING
+        ON CONFLICT (run_id, started_at) DO NOTHING
 """
 
 # In the order of the key: two processes that add to the same minute must not wait for each
@@ -63,16 +64,17 @@ class PgMetricRows:
         self._gate = gate
 
     async def add_job_runs(self, runs: Sequence[JobRun]) -> None:
-        async with self._gate.cursor() as cur:
-            await cur.execute(ADD_JOB_RUNS, {"rows": recordset(map(_job_row, runs))})
+        args = {"rows": recordset(map(_job_row, runs))}
+        starts = (run.started_at for run in runs)
+        await insert(self._gate, ADD_JOB_RUNS, args, table="job_runs", at=starts)
 
     async def add_requests(self, slots: Sequence[RequestSlot]) -> None:
         """One statement, so all of it or nothing. An answer lost after the commit counts the
         batch twice; a few seconds of requests are not worth a journal of their own.
         """
         args = {"rows": recordset([*_minutes(slots), *_hours(slots)]), "most": MOST}
-        async with self._gate.cursor() as cur:
-            await cur.execute(ADD_REQUESTS, args)
+        minutes = (slot.minute for slot in slots)
+        await insert(self._gate, ADD_REQUESTS, args, table="request_stats", at=minutes)
 
     async def drop_minutes(self, *, before: datetime) -> None:
         async with self._gate.cursor() as cur:

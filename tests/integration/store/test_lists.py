@@ -589,7 +589,7 @@ async def test_every_list_reads_its_index_and_never_the_whole_table(gate: Gate) 
             (FILLS, {"market": "KRW-3"}, "fills_market_traded_at"),
             (CONFIG_CHANGES, {"key": None}, "config_changes_changed_at"),
             (CONFIG_CHANGES, {"key": "key-3"}, "config_changes_key_changed_at"),
-            (HISTORY, {"market": "KRW-BTC"}, "market_data_market_collected_at"),
+            (HISTORY, {"market": "KRW-BTC"}, "market_data_2026_01_pkey"),
             (CANDLES, {"market": "KRW-BTC", "timeframe": "1m"}, "candles_pkey"),
         ):
             assert await first_read(sql, **args | key) == ("Index Scan", index)

@@ -206,7 +206,9 @@ async def test_a_jobs_window_is_one_range_of_the_index(gate: Gate) -> None:
         {"since": T0 - HOUR, "until": T0},
     )
 
-    assert "Index Only Scan using job_runs_job_started_at" in "\n".join(line for (line,) in plan)
+    assert "Index Only Scan using job_runs_2026_01_job_started_at" in "\n".join(
+        line for (line,) in plan
+    )
 
 
 # --- requests -------------------------------------------------------------------------------------

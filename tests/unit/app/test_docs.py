@@ -9,11 +9,13 @@ ROOT = Path(__file__).parents[3]
 HEADINGS = re.findall(
     r"^### `(\w+)`$", (ROOT / "docs" / "jobs.md").read_text("utf-8"), re.MULTILINE
 )
-SOURCE = (ROOT / "service" / "app" / "jobs.py").read_text("utf-8")
+SOURCE = "\n".join(
+    (ROOT / "service" / "app" / name).read_text("utf-8") for name in ("jobs.py", "alerting.py")
+)
 #: The house's beats have a dot in their names.
 DECLARED = {
     *re.findall(r'name="(\w+)"', SOURCE),
-    *re.findall(r'^SYNC: Final = "(\w+)"', SOURCE, re.MULTILINE),
+    *re.findall(r'^(?:SYNC|SENDER): Final = "(\w+)"', SOURCE, re.MULTILINE),
 }
 
 

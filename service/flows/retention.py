@@ -1,0 +1,115 @@
+"""What grows all the time: room is made before it is needed, and what is old goes."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from loguru import logger
+
+from service.domain.errors import BoundaryError, StoreTimeout
+from service.ports import Clock, History
+from service.settings.settings import Settings
+from service.settings.table import DATA_RETENTION_DAYS
+
+MONTHS_AHEAD: Final = 2
+#: A window of /api/v1/metrics may be so long, and must be whole.
+LONGEST_WINDOW: Final = timedelta(days=31)
+_BATCH: Final = 500  #: alerts a statement
+_FOR_EVER: Final = timedelta.max
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """A table of one table a month, and how long its rows are kept.
+
+    Attributes:
+        in_real_time: its instants are real time, not the market's.
+        at_least, at_most: bounds to what the operator asks for.
+    """
+
+    table: str
+    in_real_time: bool = False
+    at_least: timedelta = timedelta()
+    at_most: timedelta = _FOR_EVER
+
+    def kept(self, asked: timedelta) -> timedelta:
+        return min(max(asked, self.at_least), self.at_most)
+
+
+#: Whatever tells of money or of who changed what is not here, and never deleted.
+SERIES: Final = (
+    Series(table="market_data"),
+    # Some 56,000 rows a day, nearly all of passes that found nothing to do (docs/database.md).
+    Series(table="job_runs", at_least=LONGEST_WINDOW, at_most=2 * LONGEST_WINDOW),
+    Series(table="request_stats", in_real_time=True, at_least=LONGEST_WINDOW),
+)
+
+
+class Retention:
+    def __init__(
+        self, *, history: History, settings: Settings, clock: Clock, real_clock: Clock
+    ) -> None:
+        """Args: clock: the market's."""
+        self._history = history
+        self._settings = settings
+        self._clock = clock
+        self._real_clock = real_clock
+
+    async def make_room(self) -> int:
+        """Make this month's tables and the next ones'; return how many there were not yet."""
+        made = 0
+        for series in SERIES:
+            months = months_from(self._now(series), MONTHS_AHEAD + 1)
+            made += await self._history.add_months(series.table, at=months)
+        return made
+
+    async def step(self) -> None:
+        """One pass of `cleanup_old_data`.
+
+        Raises: the first BoundaryError, once everything else that could be done is done.
+        """
+        made = await self.make_room()
+        days = await self._settings.get(DATA_RETENTION_DAYS)
+        asked = timedelta(days=days)
+        dropped: list[str] = []
+        busy: BoundaryError | None = None
+        for series in SERIES:
+            try:
+                await self._drop_months(series, asked, dropped)
+            except StoreTimeout as exc:
+                busy = busy or exc  # somebody reads on and on; the other tables need not wait
+        alerts = await self._drop_alerts(max(asked, LONGEST_WINDOW))
+        if made or dropped or alerts:
+            logger.bind(
+                event="app", job="cleanup_old_data", months_made=made, months_dropped=dropped,
+                alerts_deleted=alerts,
+            ).info("room was made and what is old was removed")  # fmt: skip
+        if busy is not None:
+            raise busy
+
+    async def _drop_months(self, series: Series, asked: timedelta, dropped: list[str]) -> None:
+        before = self._now(series) - series.kept(asked)
+        while month := await self._history.drop_month(series.table, before=before):
+            dropped.append(month)
+
+    async def _drop_alerts(self, kept: timedelta) -> int:
+        before, queued_before = self._clock.now() - kept, self._real_clock.now() - kept
+        deleted = 0
+        while number := await self._history.drop_alerts(
+            before=before, queued_before=queued_before, limit=_BATCH
+        ):
+            deleted += number
+        return deleted
+
+    def _now(self, series: Series) -> datetime:
+        return (self._real_clock if series.in_real_time else self._clock).now()
+
+
+def months_from(at: datetime, count: int) -> tuple[datetime, ...]:
+    """Return the beginnings of `at`'s month and of those after it, `count` in all, in UTC."""
+    here = at.astimezone(UTC)
+    first = here.year * 12 + here.month - 1
+    return tuple(
+        datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC)
+        for number in range(first, first + count)
+    )
