@@ -12,13 +12,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from loguru import logger
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names it so
 
-from service.domain.markets import Market
+from service.domain.markets import Market, Ticker
 from service.flows.retention import SERIES, months_from
 from service.ports import Key
 from service.store.dsn import connect, parameters
@@ -29,7 +30,6 @@ from service.store.market_data import PgMarketData
 from service.store.migrate import migrate, migrations_folder
 from service.store.months import DROP_MONTH
 from service.store.statistics import PgStatistics
-from tests.builders import a_ticker
 
 UNTIL: Final = datetime(2026, 12, 1, tzinfo=UTC)
 MARKETS: Final = 20
@@ -183,9 +183,21 @@ async def _read(gate: Gate) -> None:
         print(f"{name:30} {await _median_ms(read):8.2f} ms", flush=True)
 
 
+def _a_ticker(market: Market) -> Ticker:
+    return Ticker(
+        market=market,
+        price=Decimal(100_000_000),
+        high=Decimal(101_000_000),
+        low=Decimal(99_000_000),
+        volume_24h=Decimal("1234.56789012"),
+        change_24h_ratio=Decimal("0.01234567"),
+        traded_at=UNTIL,
+    )
+
+
 async def _write(gate: Gate) -> None:
     prices = PgMarketData(gate)
-    tickers = [a_ticker(market=Market("KRW", f"C{n}")) for n in range(1, MARKETS + 1)]
+    tickers = [_a_ticker(Market("KRW", f"C{n}")) for n in range(1, MARKETS + 1)]
     took = await _median_ms(lambda: prices.add_tickers(tickers, at=UNTIL), times=200)
     print(f"{'a pass of 20 prices, written':30} {took:8.2f} ms", flush=True)
 

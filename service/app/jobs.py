@@ -104,7 +104,7 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
         Loop(name=SYNC, every=sync_interval, step=syncing, needs_lease=True),
         Loop(
             name="cleanup_old_data",
-            every=every(hours=24),
+            every=app[RETENTION].interval,
             step=partial(_clean, app),
             needs_lease=True,
         ),

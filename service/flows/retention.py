@@ -1,17 +1,22 @@
 """What grows all the time: room is made before it is needed, and what is old goes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from loguru import logger
 
-from service.domain.errors import BoundaryError, StoreTimeout
+from service.domain.errors import StoreTimeout
 from service.ports import Clock, History
 from service.settings.settings import Settings
 from service.settings.table import DATA_RETENTION_DAYS
 
 MONTHS_AHEAD: Final = 2
+EVERY: Final = timedelta(hours=24)
+#: After a pass that found a table in use: a backup reads for an hour, and comes every night.
+WHILE_BUSY: Final = timedelta(hours=1)
+_PATIENCE: Final = 24  #: passes in a row that may find one so, until the job counts as failed
 #: A window of /api/v1/metrics may be so long, and must be whole.
 LONGEST_WINDOW: Final = timedelta(days=31)
 _BATCH: Final = 500  #: alerts a statement
@@ -54,6 +59,10 @@ class Retention:
         self._settings = settings
         self._clock = clock
         self._real_clock = real_clock
+        self._busy_passes = 0
+
+    async def interval(self) -> timedelta:
+        return WHILE_BUSY if self._busy_passes else EVERY
 
     async def make_room(self) -> int:
         """Make this month's tables and the next ones'; return how many there were not yet."""
@@ -66,26 +75,35 @@ class Retention:
     async def step(self) -> None:
         """One pass of `cleanup_old_data`.
 
-        Raises: the first BoundaryError, once everything else that could be done is done.
+        Raises: StoreTimeout, once everything else is done, when a table has been in use for a day.
         """
         made = await self.make_room()
         days = await self._settings.get(DATA_RETENTION_DAYS)
         asked = timedelta(days=days)
         dropped: list[str] = []
-        busy: BoundaryError | None = None
+        busy: dict[str, StoreTimeout] = {}
         for series in SERIES:
             try:
                 await self._drop_months(series, asked, dropped)
             except StoreTimeout as exc:
-                busy = busy or exc  # somebody reads on and on; the other tables need not wait
+                busy[series.table] = exc  # somebody reads on and on: the others need not wait
         alerts = await self._drop_alerts(max(asked, LONGEST_WINDOW))
         if made or dropped or alerts:
             logger.bind(
                 event="app", job="cleanup_old_data", months_made=made, months_dropped=dropped,
                 alerts_deleted=alerts,
             ).info("room was made and what is old was removed")  # fmt: skip
-        if busy is not None:
-            raise busy
+        self._told_busy(busy)
+
+    def _told_busy(self, busy: Mapping[str, StoreTimeout]) -> None:
+        self._busy_passes = self._busy_passes + 1 if busy else 0
+        if not busy:
+            return
+        if self._busy_passes > _PATIENCE:
+            raise next(iter(busy.values()))
+        logger.bind(event="app", job="cleanup_old_data", tables=sorted(busy)).warning(
+            "a month could not be dropped, because its table is in use; the next try is in an hour"
+        )
 
     async def _drop_months(self, series: Series, asked: timedelta, dropped: list[str]) -> None:
         before = self._now(series) - series.kept(asked)

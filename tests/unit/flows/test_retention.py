@@ -162,22 +162,36 @@ async def test_no_month_that_a_window_needs_is_ever_asked_for() -> None:
         assert series.table == "market_data" or kept >= LONGEST_WINDOW
 
 
-async def test_a_table_that_is_busy_holds_up_no_other_and_the_pass_says_so() -> None:
+async def test_a_table_that_is_busy_holds_up_no_other_and_is_tried_again_soon() -> None:
     house = House()
     history = house.history
     for series in SERIES:
         await history.add_months(series.table, at=[NOW - 800 * DAY])
     history.busy, history.old_alerts = {"market_data"}, 3
 
-    with pytest.raises(StoreTimeout):
-        await house.retention.step()
+    await house.retention.step()
     after_the_first = {table: len(months) for table, months in history.months.items()}
+    soon = await house.retention.interval()
     history.busy = set()
     await house.retention.step()
 
+    assert (soon, await house.retention.interval()) == (timedelta(hours=1), DAY)
     assert after_the_first == {"market_data": 4, "job_runs": 3, "request_stats": 3}
     assert history.old_alerts == 0
     assert len(history.months["market_data"]) == 3
+
+
+async def test_a_table_that_is_busy_for_a_day_fails_the_job() -> None:
+    """A night's backup is no failure; somebody who never ends is."""
+    house = House()
+    house.history.busy = {"job_runs"}
+
+    for _ in range(24):
+        await house.retention.step()
+
+    with pytest.raises(StoreTimeout):
+        await house.retention.step()
+    assert await house.retention.interval() == timedelta(hours=1)
 
 
 async def test_alerts_go_in_batches_until_none_is_left() -> None:
