@@ -71,11 +71,13 @@ async def _measure(dsn: str) -> Windows:
         await _fill(gate)
         async with gate.cursor() as cursor:
             await cursor.execute("VACUUM ANALYZE request_stats")
-            await cursor.execute("SELECT pg_total_relation_size('request_stats')")
+            await cursor.execute(
+                "SELECT sum(pg_total_relation_size(part)) FROM month_tables('request_stats')"
+            )
             row = await cursor.fetchone()
         assert row is not None
         day, month = [await _took_ms(gate, hours) for hours in (24, 744)]
-        return Windows(day_ms=day, month_ms=month, mb=row[0] / 1e6)
+        return Windows(day_ms=day, month_ms=month, mb=float(row[0]) / 1e6)
 
 
 async def _fill(gate: Gate) -> None:

@@ -1,5 +1,5 @@
-CREATE TEMPORARY TABLE old_market_data ON COMMIT DROP AS TABLE market_data;
-CREATE TEMPORARY TABLE old_market_data_id ON COMMIT DROP AS
+CREATE UNLOGGED TABLE old_market_data AS TABLE market_data;
+CREATE UNLOGGED TABLE old_market_data_id AS
     SELECT last_value, is_called FROM market_data_id_seq;
 DROP TABLE market_data;
 
@@ -22,10 +22,11 @@ SELECT id, market, price, high, low, volume_24h, change_24h_ratio, traded_at, co
 DO $$ BEGIN
     PERFORM setval('market_data_id_seq', last_value, is_called) FROM old_market_data_id;
 END $$;
+DROP TABLE old_market_data, old_market_data_id;
 CREATE INDEX market_data_market_collected_at ON market_data (market, collected_at DESC, id DESC);
 
-CREATE TEMPORARY TABLE old_job_runs ON COMMIT DROP AS TABLE job_runs;
-CREATE TEMPORARY TABLE old_job_runs_id ON COMMIT DROP AS
+CREATE UNLOGGED TABLE old_job_runs AS TABLE job_runs;
+CREATE UNLOGGED TABLE old_job_runs_id AS
     SELECT last_value, is_called FROM job_runs_id_seq;
 DROP TABLE job_runs;
 
@@ -50,9 +51,10 @@ SELECT id, run_id, job, started_at, finished_at, duration_ms, attempts, success,
 DO $$ BEGIN
     PERFORM setval('job_runs_id_seq', last_value, is_called) FROM old_job_runs_id;
 END $$;
+DROP TABLE old_job_runs, old_job_runs_id;
 CREATE INDEX job_runs_job_started_at ON job_runs (job, started_at) INCLUDE (duration_ms, success);
 
-CREATE TEMPORARY TABLE old_request_stats ON COMMIT DROP AS TABLE request_stats;
+CREATE UNLOGGED TABLE old_request_stats AS TABLE request_stats;
 DROP TABLE request_stats;
 
 CREATE TABLE request_stats (
@@ -76,6 +78,7 @@ INSERT INTO request_stats (
        minutes, slot, route, method, status_class, count, sum_ms, max_ms, buckets, counts)
 SELECT minutes, slot, route, method, status_class, count, sum_ms, max_ms, buckets, counts
   FROM old_request_stats;
+DROP TABLE old_request_stats;
 
 DROP FUNCTION drop_month(regclass, timestamptz);
 DROP FUNCTION add_month(regclass, timestamptz);

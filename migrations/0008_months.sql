@@ -80,8 +80,9 @@ $$;
 
 -- --- prices -------------------------------------------------------------------------------------
 
-CREATE TEMPORARY TABLE old_market_data ON COMMIT DROP AS TABLE market_data;
-CREATE TEMPORARY TABLE old_market_data_id ON COMMIT DROP AS
+-- Set aside and not renamed, so that keys and rules get their names anew.
+CREATE UNLOGGED TABLE old_market_data AS TABLE market_data;
+CREATE UNLOGGED TABLE old_market_data_id AS
     SELECT last_value, is_called FROM market_data_id_seq;
 DROP TABLE market_data;
 
@@ -114,11 +115,12 @@ INSERT INTO market_data (
        id, market, price, high, low, volume_24h, change_24h_ratio, traded_at, collected_at)
 SELECT id, market, price, high, low, volume_24h, change_24h_ratio, traded_at, collected_at
   FROM old_market_data;
+DROP TABLE old_market_data, old_market_data_id;
 
 -- --- passes of jobs -----------------------------------------------------------------------------
 
-CREATE TEMPORARY TABLE old_job_runs ON COMMIT DROP AS TABLE job_runs;
-CREATE TEMPORARY TABLE old_job_runs_id ON COMMIT DROP AS
+CREATE UNLOGGED TABLE old_job_runs AS TABLE job_runs;
+CREATE UNLOGGED TABLE old_job_runs_id AS
     SELECT last_value, is_called FROM job_runs_id_seq;
 DROP TABLE job_runs;
 
@@ -157,10 +159,11 @@ INSERT INTO job_runs (
        id, run_id, job, started_at, finished_at, duration_ms, attempts, success, error, code)
 SELECT id, run_id, job, started_at, finished_at, duration_ms, attempts, success, error, code
   FROM old_job_runs;
+DROP TABLE old_job_runs, old_job_runs_id;
 
 -- --- request statistics -------------------------------------------------------------------------
 
-CREATE TEMPORARY TABLE old_request_stats ON COMMIT DROP AS TABLE request_stats;
+CREATE UNLOGGED TABLE old_request_stats AS TABLE request_stats;
 DROP TABLE request_stats;
 
 -- Histograms that can be added up, each minute (`minutes` = 1) and each hour (60) of real time.
@@ -191,3 +194,4 @@ INSERT INTO request_stats (
        minutes, slot, route, method, status_class, count, sum_ms, max_ms, buckets, counts)
 SELECT minutes, slot, route, method, status_class, count, sum_ms, max_ms, buckets, counts
   FROM old_request_stats;
+DROP TABLE old_request_stats;
