@@ -76,6 +76,7 @@ ALERTS: Final = """
 """
 ADD_MONTH: Final = "SELECT add_month(%(table)s::regclass, %(at)s)"
 DELETE_MONTH: Final = "DELETE FROM market_data WHERE collected_at >= %(since)s"
+PARTS: Final = "SELECT part::text FROM month_tables(%(table)s)"
 # Also of what is one table only.
 SIZE: Final = """
     SELECT sum(pg_table_size(part)), sum(pg_indexes_size(part))
@@ -134,13 +135,22 @@ def _load(connection: Connection, part: float) -> None:
         began = time.monotonic()
         number = _execute(connection, sql, args)
         took_s = time.monotonic() - began
-        _execute(connection, f"VACUUM ANALYZE {table}")
+        _vacuum(connection, table)
         heap, indexes = _size(connection, table)
         print(
             f"{table:12} {number:>9,} rows in {took_s:5.1f} s; {heap / number:5.0f} bytes a row"
             f" + {indexes / number:4.0f} in indexes; {(heap + indexes) / 1e6:7,.1f} MB",
             flush=True,
         )
+
+
+def _vacuum(connection: Connection, table: str) -> None:
+    """As autovacuum does, which never looks at the empty parent of the months."""
+    with connection.cursor() as cursor:
+        cursor.execute(PARTS, {"table": table})
+        parts = [part for (part,) in cursor.fetchall()]
+    for part in parts or [table]:
+        _execute(connection, f"VACUUM ANALYZE {part}")
 
 
 def _size(connection: Connection, table: str) -> tuple[int, int]:

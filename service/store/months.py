@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from loguru import logger
 from psycopg2.errors import CheckViolation
 
 from service.store.gate import Gate
@@ -58,6 +59,8 @@ async def insert(
                 raise
             await cur.execute(ADD_MONTHS, {"table": table, "instants": sorted(set(at))})
             await cur.execute(sql, args)
+            # Out of the ordinary, but nothing to act upon: the rows are stored.
+            logger.bind(event="app", table=table).info("rows came before their month's table")
 
 
 class PgHistory:

@@ -42,6 +42,9 @@ async def test_log_tables_and_prometheus_agree_to_the_last_pass_and_request(fold
     assert told["foreign_lines"] == 0
     assert jobs == in_log
     assert jobs["generate_trading_signal"] >= 1
+    assert jobs["cleanup_old_data"] >= 1
+    # Room for each row was made at the start, before anything was written.
+    assert not [line for line in service.lines() if "before their month" in line["message"]]
     assert minutes == hours
     # The log has one good health check in a hundred; of everything else, every request.
     assert {route: n for route, n in minutes.items() if "health" not in route} == requests_in_log

@@ -20,7 +20,7 @@ from service.store.lists_market import HISTORY, LATEST, SUMMARY
 from service.store.market_data import LATEST_ID, PgMarketData
 from service.store.metric_rows import DROP_MINUTES, PgMetricRows
 from service.store.migrate import files_in, migrate, migrations_folder
-from service.store.months import PgHistory
+from service.store.months import DROP_ALERTS, PgHistory
 from service.store.page import INSTANT
 from service.store.statistics import JOBS, REQUESTS, PgStatistics
 from service.store.yoyo_backend import Backend
@@ -487,6 +487,25 @@ async def test_batches_are_bounded(gate: Gate) -> None:
     await aged(gate)
 
     assert [await drop_alerts(gate, limit=3) for _ in range(4)] == [3, 3, 1, 0]
+
+
+async def test_old_alerts_are_found_by_the_index_of_the_list(gate: Gate) -> None:
+    await execute(
+        gate,
+        "INSERT INTO alerts (kind, key, severity, title, body, state, created_at, last_at)"
+        " SELECT 'NOTICE', 'told ' || n, 'error', 'told', '', 'SENT', at, at"
+        "   FROM generate_series(1, 5000) AS n"
+        "  CROSS JOIN LATERAL (SELECT %(at)s + n * interval '1 minute' AS at) AS moved",
+        {"at": T0},
+    )
+    await execute(gate, "ANALYZE alerts")
+    args = {"before": T0 + HOUR, "queued_before": T0, "limit": 500}
+
+    plan = await rows(gate, "EXPLAIN " + DROP_ALERTS, args)
+
+    text = "\n".join(line for (line,) in plan)
+    assert "alerts_created_at" in text
+    assert "Seq Scan" not in text
 
 
 # --- money ----------------------------------------------------------------------------------------
