@@ -86,7 +86,6 @@ async def test_sigkill_during_an_order_loses_nothing_and_sends_nothing_twice(fol
 
 
 @pytest.mark.slow  # a killed owner's lease, and the half minute an order is searched for
-@pytest.mark.slow
 async def test_sigkill_before_an_order_arrives_fails_it_and_trading_goes_on(folder: Path) -> None:
     async with SandboxProgram(folder / "x", TRADER_SPEED="600") as sandbox:
         await sandbox.ready()
