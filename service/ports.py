@@ -197,10 +197,35 @@ class TradingState:
     state: Literal["ACTIVE", "HALTED"]
     reason: str | None
     since: datetime
+    halted_by: str | None = None  #: a rule of ours, e.g. system:clock, or a caller's name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskEvent:
+    """What stopped trading, or let it go on."""
+
+    event: Literal["HALTED", "RESUMED"]
+    reason: str  #: a short stable word, e.g. clock_skew
+    actor: str
+    at: datetime
+    detail: Mapping[str, JSON]
 
 
 class State(Protocol):
     async def trading_state(self) -> TradingState: ...
+
+    async def halt(
+        self, *, reason: str, actor: str, at: datetime, detail: Mapping[str, JSON]
+    ) -> bool:
+        """Halt trading, with its risk event and alert in one transaction.
+
+        False, and nothing stored, when it is halted already, by whomever.
+        """
+
+    async def resume(
+        self, *, reason: str, actor: str, at: datetime, detail: Mapping[str, JSON]
+    ) -> bool:
+        """End the halt that `actor` made for `reason`; False, when no such halt stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

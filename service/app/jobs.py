@@ -36,6 +36,7 @@ from service.flows.collect import collect
 from service.flows.leadership import RENEW_EVERY_S
 from service.flows.markets import traded
 from service.flows.rounds import Rounds
+from service.flows.timekeeping import Timekeeper
 from service.loops.loop import Loop, every
 from service.loops.supervisor import Supervisor
 from service.settings.table import SIGNAL_INTERVAL_MINUTES
@@ -113,7 +114,14 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
 
 def beats(app: web.Application) -> tuple[Loop, ...]:
     """Return what repeats by real time, whatever market is replayed."""
-    check = SelfCheck(config=app[CONFIG], account=app[ACCOUNT], prober=app[PROBER])
+    check = SelfCheck(
+        config=app[CONFIG],
+        account=app[ACCOUNT],
+        prober=app[PROBER],
+        timekeeper=Timekeeper(
+            state=app[STORE].state, clock=app[CLOCK], leads=lambda: app[LEADERSHIP].is_leader
+        ),
+    )
     return (
         *check.loops(),
         Loop(

@@ -30,7 +30,7 @@ from service.app.keys import (
 )
 from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
 from service.domain.errors import BoundaryError, ConfigError, StartError
-from service.flows.alert import order_notices, setting_notices
+from service.flows.alert import order_notices, risk_notices, setting_notices
 from service.flows.leadership import LEASE_TTL_S
 from service.sandbox.clock import MarketClock
 from service.sandbox.options import SandboxOptions
@@ -84,7 +84,7 @@ async def database(app: web.Application) -> AsyncIterator[None]:
                 market_data=PgMarketData(gate),
                 journal=PgJournal(gate),
                 orders=PgOrders(gate, notices=order_notices),
-                state=PgState(gate),
+                state=PgState(gate, notices=risk_notices),
                 lease=PgLease(gate, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
             )
             await _claim(store.state, config.mode)

@@ -1,7 +1,8 @@
 """The self-check of a running service: what is not well is logged, and health knows it.
 
 The quick looks at this machine come before the start, the questions to Upbit beside it, and both
-again each hour; our clock is compared with Upbit's on every answer that comes anyway.
+again each hour; our clock is compared with Upbit's on every answer that comes anyway, and
+trading is halted while it is far off.
 """
 
 from collections.abc import Iterable
@@ -16,10 +17,12 @@ from service.app.checks.finding import Finding, Level
 from service.app.checks.machine import machine
 from service.config import Config, Mode
 from service.domain.errors import BoundaryError
+from service.flows.timekeeping import Timekeeper
 from service.loops.loop import Loop, every
 from service.ops.health import Prober
 from service.ops.reasons import Reason
 
+CLOCK_EVERY_S: Final = 5.0  #: in memory only
 LOOKS_IN_A_ROW: Final = 2  #: one odd `Date` may be a proxy's
 _REASONS: Final[tuple[tuple[Reason, Level], ...]] = (
     ("key_expired", Level.FAIL),
@@ -40,10 +43,13 @@ def tell(found: Iterable[Finding]) -> None:
 class SelfCheck:
     """Repeats the looks that may come out otherwise while the service runs."""
 
-    def __init__(self, *, config: Config, account: Account, prober: Prober) -> None:
+    def __init__(
+        self, *, config: Config, account: Account, prober: Prober, timekeeper: Timekeeper
+    ) -> None:
         self._config = config
         self._account = account
         self._prober = prober
+        self._timekeeper = timekeeper
         # What holds of the machine was told before the start.
         self._told = {finding.item: finding.level for finding in machine(config)}
         self._skewed = 0
@@ -51,7 +57,12 @@ class SelfCheck:
     def loops(self) -> tuple[Loop, ...]:
         """Return what repeats, by real time."""
         return (
-            Loop(name="check.clock", every=every(seconds=15), step=self.clock, is_job=False),
+            Loop(
+                name="check.clock",
+                every=every(seconds=CLOCK_EVERY_S),
+                step=self.clock,
+                is_job=False,
+            ),
             Loop(name="check.machine", every=every(hours=1), step=self.machine, is_job=False),
             Loop(name="check.key", every=every(hours=1), step=self.key, is_job=False),
         )
@@ -60,10 +71,17 @@ class SelfCheck:
         self._tell_changes(machine(self._config))
 
     async def clock(self) -> None:
-        """Compare our clock with the one that Upbit's last answer told; asks nobody."""
-        finding = exchange.clock(self._account.clock_skew_s)
-        if self._account.clock_skew_s is None:
-            return  # an exchange that is away is told elsewhere
+        """Compare our clock with the one that Upbit's answers told; asks nobody.
+
+        Raises: BoundaryError, when a halt or its end cannot be stored; tried again each time.
+        """
+        skews_s = self._account.take_clock_skews_s()
+        if skews_s:  # an exchange that is away is told elsewhere
+            self._note_skew(min(skews_s, key=abs))
+        await self._timekeeper.look(skews_s)
+
+    def _note_skew(self, skew_s: float) -> None:
+        finding = exchange.clock(skew_s)
         self._skewed = 0 if finding.level is Level.OK else self._skewed + 1
         is_sure = self._skewed >= LOOKS_IN_A_ROW
         self._prober.note("upbit_api", "clock_skew", holds=is_sure)

@@ -11,7 +11,7 @@ from typing import Final
 
 from service.domain.alerts import Alert, Notice, Recovery, Severity
 from service.domain.orders import Order, OrderStatus
-from service.ports import SettingChange
+from service.ports import RiskEvent, SettingChange
 from service.settings.table import TRADING_ENABLED
 
 SEEDED_BY: Final = "system:"  #: what the service sets by itself at its first start is no news
@@ -139,6 +139,11 @@ def order_notices(order: Order, seen: OrderStatus, at: datetime) -> Sequence[Not
     if order.status is OrderStatus.FAILED:
         notices.append(alert("order_failed", at=at, **values))
     return notices
+
+
+def risk_notices(event: RiskEvent) -> Sequence[Notice]:
+    tell = alert if event.event == "HALTED" else recovery
+    return (tell("trading_halted", at=event.at, reason=event.reason),)
 
 
 def setting_notices(change: SettingChange) -> Sequence[Notice]:

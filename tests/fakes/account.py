@@ -17,6 +17,10 @@ class FakeAccount:
         self.error: BoundaryError | None = None
         self.asked = 0
 
+    def take_clock_skews_s(self) -> tuple[float, ...]:
+        """Return that one answer came since the last call, if any ever told the time."""
+        return () if self.clock_skew_s is None else (self.clock_skew_s,)
+
     async def markets(self) -> frozenset[Market]:
         self._ask()
         return self.traded

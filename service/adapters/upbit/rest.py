@@ -59,6 +59,10 @@ class UpbitRest:
         """Return by how many seconds our clock is ahead of Upbit's at the least, or None."""
         return self._skew.seconds
 
+    def take_clock_skews_s(self) -> tuple[float, ...]:
+        """Return the same for each answer since the last call, oldest first; for one caller."""
+        return self._skew.take()
+
     async def markets(self) -> frozenset[Market]:
         with translated(writing=False):
             return quotation.markets(await self._client.quote("/v1/market/all", group=Group.MARKET))

@@ -55,3 +55,24 @@ def test_the_last_answer_counts_and_an_unreadable_one_leaves_it() -> None:
 
     assert first == pytest.approx(9.5)
     assert meter.seconds == 0
+
+
+def test_what_each_answer_said_is_handed_over_once() -> None:
+    now = ASKED
+    meter = SkewMeter(now=lambda: now)
+    meter.heard("Sun, 22 Nov 2026 20:54:51 GMT", asked_at=now)
+    meter.heard("Sun, 22 Nov 2026 20:55:01 GMT", asked_at=now)
+
+    first, second = meter.take(), meter.take()
+
+    assert list(first) == pytest.approx([9.5, 0])
+    assert second == ()
+    assert meter.seconds == 0
+
+
+def test_answers_that_nobody_asks_about_are_forgotten() -> None:
+    meter = SkewMeter(now=lambda: ASKED)
+    for _ in range(1000):
+        meter.heard("Sun, 22 Nov 2026 20:55:01 GMT", asked_at=ASKED)
+
+    assert len(meter.take()) < 100

@@ -9,11 +9,14 @@ import pytest
 from service.app.checks.finding import fail, ok, warn
 from service.app.self_check import SelfCheck, tell
 from service.config import Config, Mode
-from service.domain.errors import ExchangeRefused, ExchangeUnavailable
+from service.domain.errors import ExchangeRefused, ExchangeUnavailable, StoreDown
+from service.flows.timekeeping import Timekeeper
 from service.ops.health import Prober
 from service.ports import ComponentBody
 from tests.fakes.account import FakeAccount
+from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
+from tests.fakes.state import FakeState
 from tests.unit.ops.test_health import Outside
 
 FOUND = "the self-check has found something"
@@ -35,7 +38,24 @@ async def prober() -> Prober:
 
 
 @pytest.fixture
-def check(account: FakeAccount, prober: Prober, tmp_path: Path) -> SelfCheck:
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def state() -> FakeState:
+    return FakeState()
+
+
+@pytest.fixture
+def timekeeper(clock: FakeClock, state: FakeState) -> Timekeeper:
+    return Timekeeper(state=state, clock=clock, leads=lambda: True)
+
+
+@pytest.fixture
+def check(
+    account: FakeAccount, prober: Prober, timekeeper: Timekeeper, tmp_path: Path
+) -> SelfCheck:
     config = Config(
         mode=Mode.SANDBOX,
         data_dir=tmp_path,
@@ -44,7 +64,7 @@ def check(account: FakeAccount, prober: Prober, tmp_path: Path) -> SelfCheck:
         upbit_secret_key="a-secret",
         gemini_base_url="http://127.0.0.1:1",
     )
-    return SelfCheck(config=config, account=account, prober=prober)
+    return SelfCheck(config=config, account=account, prober=prober, timekeeper=timekeeper)
 
 
 def upbit(prober: Prober) -> ComponentBody:
@@ -106,6 +126,24 @@ async def test_an_exchange_that_has_not_told_the_time_is_no_news(
     assert logs.lines == []
 
 
+async def test_a_clock_that_is_far_off_halts_trading_and_a_store_that_is_away_is_asked_again(
+    check: SelfCheck, account: FakeAccount, clock: FakeClock, state: FakeState
+) -> None:
+    account.clock_skew_s = 40.0
+    for _ in range(4):
+        await check.clock()
+        clock.pass_time(5)
+    before = state.now.state
+    state.fail = StoreDown("away")
+    with pytest.raises(StoreDown):
+        await check.clock()
+    state.fail, account.clock_skew_s = None, None
+    await check.clock()
+
+    assert before == "ACTIVE"
+    assert (state.now.state, state.now.reason) == ("HALTED", "clock_skew")
+
+
 @pytest.mark.parametrize(
     ("days", "shown", "told"),
     [
@@ -164,9 +202,11 @@ async def test_a_real_failure_says_more_than_a_noted_one(
 
 
 async def test_our_own_sandbox_is_not_asked(
-    account: FakeAccount, prober: Prober, tmp_path: Path
+    account: FakeAccount, prober: Prober, timekeeper: Timekeeper, tmp_path: Path
 ) -> None:
-    check = SelfCheck(config=Config(data_dir=tmp_path), account=account, prober=prober)
+    check = SelfCheck(
+        config=Config(data_dir=tmp_path), account=account, prober=prober, timekeeper=timekeeper
+    )
 
     await check.key()
 
