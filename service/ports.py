@@ -450,6 +450,9 @@ class Database(Protocol):
 
     def state(self) -> PoolState: ...
 
+    def wait_p95_ms(self) -> float | None:
+        """Return how long callers wait for a connection lately; None where too few have asked."""
+
 
 class RecentActivity(Protocol):
     async def activity(self) -> Activity: ...

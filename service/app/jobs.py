@@ -16,6 +16,7 @@ from service.app.alerting import COURIER, SENDER
 from service.app.by_hand import switchable
 from service.app.keys import (
     ACCOUNT,
+    BOOKS,
     BUS,
     DESK,
     DSN,
@@ -130,6 +131,12 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
             step=partial(_lead, app),
             is_job=False,
         ),
+        Loop(
+            name="orders.compare",
+            every=every(minutes=1),
+            step=partial(_compare, app),
+            is_job=False,
+        ),
         Loop(name="health.probe", every=every(seconds=1), step=app[PROBER].probe, is_job=False),
         # Listens until the end; should it ever break off, it begins again.
         Loop(
@@ -153,6 +160,17 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
             is_job=False,
         ),
     )
+
+
+async def _compare(app: web.Application) -> None:
+    """Look whether our books and the exchange's agree, and have health say so."""
+    books = app[BOOKS]
+    if app[LEADERSHIP].may_trade:
+        await books.compare()
+    else:
+        books.forget()
+    differ = books.disagree or app[RECONCILER].contradicted
+    app[PROBER].note("recent_order", "reconcile_mismatch", holds=differ)
 
 
 def _listener(app: web.Application) -> Listener:

@@ -8,6 +8,7 @@ from aiohttp import web
 from service.adapters.gemini import Gemini
 from service.adapters.upbit.rest import UpbitRest
 from service.bus import Bus
+from service.flows.books import Books
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
@@ -58,6 +59,7 @@ BUS = web.AppKey("bus", Bus)
 RUNNER = web.AppKey("runner", Runner)  #: the jobs, by the market's clock
 HOUSE = web.AppKey("house", Runner)  #: the house's own beats, by real time
 LEADERSHIP = web.AppKey("leadership", Leadership)
+BOOKS = web.AppKey("books", Books)
 RECONCILER = web.AppKey("reconciler", Reconciler)
 DESK = web.AppKey("desk", Desk)
 PROBER = web.AppKey("prober", Prober)

@@ -1,5 +1,6 @@
 """The flows bound to what they need, and the jobs that run them."""
 
+import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC
 from functools import partial
@@ -11,6 +12,7 @@ from service import __version__
 from service.adapters.clock import SystemClock
 from service.app.by_hand import run_job
 from service.app.keys import (
+    BOOKS,
     BUS,
     DESK,
     GATE,
@@ -28,6 +30,7 @@ from service.app.watched import WatchedModel
 from service.bus import Bus, TickerUpdated
 from service.config import Config
 from service.domain.errors import NotLeader
+from service.flows.books import Books
 from service.flows.decide import Decider
 from service.flows.execute import Executor
 from service.flows.leadership import Leadership
@@ -68,6 +71,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
     app[RECONCILER] = reconciler = Reconciler(
         orders=store.orders, exchange=exchange, bus=bus, clock=clock
     )
+    app[BOOKS] = Books(orders=store.orders, exchange=exchange)
     app[LEADERSHIP] = leadership = Leadership(
         lease=store.lease, clock=clock, on_gain=reconciler.reconcile
     )
@@ -144,6 +148,8 @@ async def health(app: web.Application) -> AsyncIterator[None]:
         upbit=ask_upbit,
         gemini=ask_gemini,
         trading=partial(_trading, app),
+        lag_s=app[METERS].lag.worst_s,
+        chance=random.random,
         rhythms={**RHYTHMS, "activity": _activity_rhythm(app[CONFIG])},
     )
     app[HEALTH] = app[PROBER]

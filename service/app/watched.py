@@ -26,6 +26,7 @@ class WatchedModel:
         except BoundaryError as exc:
             self._app[PROBER].heard_from("gemini_api", error=exc)
             raise
-        self._app[PROBER].heard_from("gemini_api")
-        self._app[LOOKOUT].model_answered(usable=answer.proposal is not None, why=answer.why)
+        usable = answer.proposal is not None
+        self._app[PROBER].heard_from("gemini_api", usable=usable)
+        self._app[LOOKOUT].model_answered(usable=usable, why=answer.why)
         return answer

@@ -33,13 +33,18 @@ class _Search:
 
 
 class Reconciler:
-    """Settles orders of ours that are not settled, by their identifier."""
+    """Settles orders of ours that are not settled, by their identifier.
+
+    Attributes:
+        contradicted: whether, by the last whole pass, the exchange says what our books rule out.
+    """
 
     def __init__(self, *, orders: Orders, exchange: Exchange, bus: Bus, clock: Clock) -> None:
         self._orders = orders
         self._exchange = exchange
         self._bus = bus
         self._clock = clock
+        self.contradicted = False
         self._searches: dict[str, _Search] = {}
         self._in_hand: set[str] = set()
 
@@ -73,6 +78,7 @@ class Reconciler:
                     cause=str(exc),
                 ).warning("the order cannot be settled")
                 odd.append(exc)
+        self.contradicted = any(isinstance(exc, DomainError) for exc in odd)
         if odd:
             raise odd[0]
         return moved

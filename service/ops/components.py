@@ -9,7 +9,8 @@ from service.ops.instants import rfc3339
 from service.ops.watch import Watch
 from service.ports import Activity, ComponentBody, JobBody, JobState, PoolState
 
-STARVED: Final = 2  #: looks in a row without a free connection; one may be chance
+STARVED: Final = 2  #: looks in a row at a pool that is too small; one may be chance
+POOL_WAIT_MS: Final = 100.0
 
 
 def watched(watch: Watch, finding: Finding | None = None) -> ComponentBody:
@@ -20,7 +21,7 @@ def watched(watch: Watch, finding: Finding | None = None) -> ComponentBody:
 
 
 def database(watch: Watch, pool: PoolState, *, starved: int) -> ComponentBody:
-    """Args: starved: looks in a row that found no free connection."""
+    """Args: starved: looks in a row that found the pool too small."""
     finding = watch.finding()
     if starved >= STARVED:
         if finding.status == "healthy":
@@ -38,8 +39,16 @@ def database(watch: Watch, pool: PoolState, *, starved: int) -> ComponentBody:
     return body
 
 
-def scheduler(states: Sequence[JobState], *, now: datetime, monotonic: float) -> ComponentBody:
-    body = of_jobs(states, monotonic=monotonic).body()
+def is_starved(pool: PoolState, wait_p95_ms: float | None) -> bool:
+    """Whether the pool is too small for what is asked of it."""
+    is_empty = pool.free == 0 and pool.size >= pool.max
+    return is_empty or (wait_p95_ms is not None and wait_p95_ms > POOL_WAIT_MS)
+
+
+def scheduler(
+    states: Sequence[JobState], *, now: datetime, monotonic: float, lag_s: float
+) -> ComponentBody:
+    body = of_jobs(states, monotonic=monotonic, lag_s=lag_s).body()
     body["checked_at"] = rfc3339(now)
     body["jobs"] = {state.name: _job(state) for state in states}
     return body
@@ -57,9 +66,11 @@ def recent_signal(
     return body
 
 
-def recent_order(rows: Activity | None, reading: Finding, *, now: datetime) -> ComponentBody:
+def recent_order(
+    rows: Activity | None, reading: Finding, *, now: datetime, mismatch: bool
+) -> ComponentBody:
     """Args: reading: how reading `rows` goes; None when it has not worked yet."""
-    finding = None if rows is None else of_orders(rows, now=now)
+    finding = None if rows is None else of_orders(rows, now=now, mismatch=mismatch)
     body = _as_far_as_known(finding, reading).body()
     body["last_at"] = _written(None if rows is None else rows.last_order_at)
     body["unknown_orders"] = 0 if rows is None else rows.unknown_orders

@@ -16,6 +16,7 @@ SIGNAL_DEAD_S: Final = 6 * 3600
 UNKNOWN_OLD_S: Final = 60
 UNKNOWN_DEAD_S: Final = 600
 FAILS_IN_A_ROW: Final = 3
+LAG_S: Final = 5.0  #: of the event loop; what is asked of the process meanwhile waits as long
 RESTARTS_IN_A_ROW: Final = 3  #: without a pass that ended: starting it again does not help
 RESTART_RECENT_S: Final = 600  #: real time
 #: Without these nothing works, and starting again may help; an outage outside never may.
@@ -35,7 +36,10 @@ class Finding:
 HEALTHY: Final = Finding("healthy", None)
 
 
-def of_jobs(states: Sequence[JobState], *, monotonic: float) -> Finding:
+def of_jobs(states: Sequence[JobState], *, monotonic: float, lag_s: float = 0.0) -> Finding:
+    """Args: lag_s: worst delay of the event loop lately."""
+    if lag_s > LAG_S:  # first: it makes jobs look dead that are not
+        return Finding("unhealthy", "event_loop_lag")
     if any(monotonic - state.beat_at > state.beat_within_s for state in states):
         return Finding("unhealthy", "heartbeat_stale")
     if any(state.restarts_in_a_row >= RESTARTS_IN_A_ROW for state in states):
@@ -64,8 +68,13 @@ def of_signals(activity: Activity, *, now: datetime, started_at: datetime) -> Fi
     return Finding("warning", "signal_older_than_1h") if age_s > SIGNAL_OLD_S else HEALTHY
 
 
-def of_orders(activity: Activity, *, now: datetime) -> Finding:
-    """Judge the orders; never having made one is healthy."""
+def of_orders(activity: Activity, *, now: datetime, mismatch: bool = False) -> Finding:
+    """Judge the orders; never having made one is healthy.
+
+    Args: mismatch: our books and the exchange's are known to differ.
+    """
+    if mismatch:
+        return Finding("unhealthy", "reconcile_mismatch")
     if activity.unknown_orders and activity.oldest_unknown_at is not None:
         age_s = (now - activity.oldest_unknown_at).total_seconds()
         if age_s >= UNKNOWN_OLD_S:

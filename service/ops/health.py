@@ -14,7 +14,8 @@ from service.domain.errors import BoundaryError
 from service.ops import components
 from service.ops.findings import Finding, Status, overall
 from service.ops.instants import rfc3339
-from service.ops.reasons import MILD, Reason
+from service.ops.reasons import MILD, Reason, reason_of
+from service.ops.recent_calls import RecentCalls
 from service.ops.watch import Rhythm, Watch
 from service.ports import (
     Activity,
@@ -28,6 +29,7 @@ from service.ports import (
 )
 
 Watched = Literal["database", "upbit_api", "gemini_api", "activity", "trading"]
+Noted = Literal["upbit_api", "recent_order"]
 RHYTHMS: Final[Mapping[Watched, Rhythm]] = {
     "database": Rhythm(5, 1),
     "upbit_api": Rhythm(15, 3),
@@ -46,6 +48,8 @@ class Prober:
     Args:
         upbit, gemini: the cheapest question each can answer; raising means a failure.
         trading: whether trading is on, and why not.
+        lag_s: worst delay of the event loop lately, seconds.
+        chance: 0..1 anew at each call, for the jitter; 0.5 is none.
         started_at: the market's instant the process started, now by default.
     """
 
@@ -61,6 +65,8 @@ class Prober:
         upbit: Callable[[], Awaitable[None]],
         gemini: Callable[[], Awaitable[None]],
         trading: Callable[[], Awaitable[TradingBody]],
+        lag_s: Callable[[], float] = lambda: 0.0,
+        chance: Callable[[], float] = lambda: 0.5,
         started_at: datetime | None = None,
         rhythms: Mapping[Watched, Rhythm] = RHYTHMS,
         patience_s: float = PATIENCE_S,
@@ -79,11 +85,13 @@ class Prober:
             "trading": self._read_trading,
         }
         self._watches: dict[Watched, Watch] = {
-            name: Watch(ask, rhythms[name], clock) for name, ask in asks.items()
+            name: Watch(ask, rhythms[name], clock, chance) for name, ask in asks.items()
         }
         self._activity: Activity | None = None
         self._trading: TradingBody = _TRADING_AT_FIRST
-        self._noted: dict[Watched, dict[Reason, bool]] = {name: {} for name in asks}
+        self._noted: dict[Noted, dict[Reason, bool]] = {"upbit_api": {}, "recent_order": {}}
+        self._model_calls = RecentCalls(clock)
+        self._lag_s = lag_s
         self._patience_s = patience_s
         self._starved = 0
         self._told: dict[str, Status] = {}
@@ -104,8 +112,8 @@ class Prober:
             await asyncio.wait(asked, timeout=self._patience_s)
         for name, watch in self._watches.items():
             self._report_bug(name, watch.take_answer())
-        pool = self._database.state()
-        self._starved = self._starved + 1 if pool.free == 0 and pool.size >= pool.max else 0
+        starved = components.is_starved(self._database.state(), self._database.wait_p95_ms())
+        self._starved = self._starved + 1 if starved else 0
         self._tell_changes()
 
     def heard_from(
@@ -113,11 +121,15 @@ class Prober:
         component: Literal["database", "upbit_api", "gemini_api"],
         *,
         error: BaseException | None = None,
+        usable: bool = True,
     ) -> None:
-        """Take a real call's end for a probe's: an answer, or the `error` it met."""
+        """Take a real call's end for a probe's: an answer, `usable` or not, or its `error`."""
         self._watches[component].heard(error)
+        if component == "gemini_api":
+            trouble: Reason | None = None if usable else "bad_response"
+            self._model_calls.note(trouble if error is None else reason_of(error))
 
-    def note(self, component: Watched, reason: Reason, *, holds: bool) -> None:
+    def note(self, component: Noted, reason: Reason, *, holds: bool) -> None:
         """Take a lasting fact that no probe of `component` sees; shown while the probe is fine."""
         self._noted[component][reason] = holds
 
@@ -162,19 +174,27 @@ class Prober:
         pool = self._database.state()
         return {
             "database": components.database(watches["database"], pool, starved=self._starved),
-            "upbit_api": components.watched(watches["upbit_api"], self._with_notes("upbit_api")),
-            "gemini_api": components.watched(watches["gemini_api"]),
+            "upbit_api": components.watched(watches["upbit_api"], self._of_upbit()),
+            "gemini_api": components.watched(watches["gemini_api"], self._of_model()),
             # The runner's own notes lie in memory: they need no question and are never stale.
-            "scheduler": components.scheduler(self._jobs.states(), now=now, monotonic=monotonic),
+            "scheduler": components.scheduler(
+                self._jobs.states(), now=now, monotonic=monotonic, lag_s=self._lag_s()
+            ),
             "recent_signal": components.recent_signal(
                 rows, reading, now=now, started_at=self._started_at
             ),
-            "recent_order": components.recent_order(rows, reading, now=now),
+            "recent_order": components.recent_order(
+                rows, reading, now=now, mismatch=any(self._noted["recent_order"].values())
+            ),
         }
 
-    def _with_notes(self, component: Watched) -> Finding:
-        finding = self._watches[component].finding()
-        noted = [reason for reason, holds in self._noted[component].items() if holds]
+    def _of_model(self) -> Finding:
+        finding = self._watches["gemini_api"].finding()
+        return self._model_calls.finding() if finding.status == "healthy" else finding
+
+    def _of_upbit(self) -> Finding:
+        finding = self._watches["upbit_api"].finding()
+        noted = [reason for reason, holds in self._noted["upbit_api"].items() if holds]
         if finding.status != "healthy" or not noted:
             return finding
         reason = next((reason for reason in noted if reason not in MILD), noted[0])

@@ -47,7 +47,7 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     "circuit_open": "It failed too often; it is left alone for a while.",
     "quota_exhausted": "Today's quota is used up.",
     "bad_response": "Its answer could not be understood.",
-    "pool_exhausted": "Every database connection is in use.",
+    "pool_exhausted": "The database connections do not suffice: callers wait for one.",
     "heartbeat_stale": "A repeating job has shown no sign of life in time.",
     "loop_dead": "A repeating job fails every time, or ended and had to be started again.",
     "prober_stalled": "It has not been looked at for three periods.",

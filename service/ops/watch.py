@@ -12,6 +12,7 @@ from service.ports import Clock
 
 FAILURES: Final = 2  #: in a row make it unhealthy; one success makes it healthy again
 STALLED_PERIODS: Final = 3
+JITTER: Final = 0.1  #: of the period, at most; processes started together shall not ask together
 #: A cheap question works all the same on a day whose quota is used up, or on a full disk: only a
 #: real call can tell that it is over.
 _REAL_CALLS_TELL: Final[frozenset[Reason]] = frozenset({"quota_exhausted", "disk_full"})
@@ -30,17 +31,27 @@ class Rhythm:
 class Watch:
     """Asks one thing, one question at a time.
 
+    Args:
+        chance: 0..1 anew at each call; 0.5 is the period itself.
+
     Attributes:
         checked_at: the market's instant of the last answer or failure.
         latency_ms: of the last answer we asked for, None after a failure.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[None]], rhythm: Rhythm, clock: Clock) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[None]],
+        rhythm: Rhythm,
+        clock: Clock,
+        chance: Callable[[], float],
+    ) -> None:
         self.checked_at: datetime | None = None
         self.latency_ms: float | None = None
         self._ask = ask
         self._rhythm = rhythm
         self._clock = clock
+        self._chance = chance
         self._seen = clock.monotonic()
         self._due = self._seen
         self._failures = 0
@@ -56,7 +67,7 @@ class Watch:
     def start_if_due(self) -> None:
         """Ask, unless it is too early or the last question is still open."""
         if self._asking is None and self._clock.monotonic() >= self._due:
-            self._due = self._clock.monotonic() + self._rhythm.every_s
+            self._due = self._next_due()
             self._asking = asyncio.create_task(self._timed())
             # A failure nobody will look at, because the process stops, is no news.
             self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -77,7 +88,7 @@ class Watch:
 
     def heard(self, error: BaseException | None) -> None:
         """Take a real call for a question: what it met says more than any probe."""
-        self._due = self._clock.monotonic() + self._rhythm.every_s
+        self._due = self._next_due()
         if error is None:
             self._note(None)
             self._kept = frozenset()
@@ -120,6 +131,10 @@ class Watch:
     def _note(self, reason: Reason | None, *, failures: int = 0) -> None:
         self._reason, self._failures = reason, failures
         self._seen, self.checked_at = self._clock.monotonic(), self._clock.now()
+
+    def _next_due(self) -> float:
+        jitter = 1 + JITTER * (2 * self._chance() - 1)
+        return self._clock.monotonic() + self._rhythm.every_s * jitter
 
     async def _timed(self) -> float:
         """Return how long the answer took, milliseconds."""

@@ -53,6 +53,13 @@ class Gate:
         waiting = self._places.waiting + sum(share.waiting for share in self._shares)
         return PoolState(size=pool.size, free=pool.freesize, max=self._maxsize, waiting=waiting)
 
+    def wait_p95_ms(self) -> float | None:
+        """Return how long who is lent a connection waits for it, by the last half minute.
+
+        Of the whole: the queue for a share is the share's own.
+        """
+        return self._places.waits.p95_ms()
+
     def share(self, number: int, *, max_waiting: int = 64, wait_s: float = 1.0) -> "Share":
         """Return a gate onto `number` of these connections at most, with a queue of its own.
 

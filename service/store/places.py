@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from service.domain.errors import StoreBusy
 from service.store.cursor import RETRY_AFTER_S
+from service.store.waits import Waits
 
 
 class Places:
@@ -13,10 +14,14 @@ class Places:
 
     Attributes:
         waiting: how many stand in the queue.
+        waits: how long they stood there lately.
     """
 
-    def __init__(self, number: int, *, max_waiting: int, wait_s: float) -> None:
+    def __init__(
+        self, number: int, *, max_waiting: int, wait_s: float, waits: Waits | None = None
+    ) -> None:
         self.waiting = 0
+        self.waits = waits or Waits()
         self._number = number
         self._free = asyncio.Semaphore(number)
         self._max_waiting = max_waiting
@@ -29,6 +34,7 @@ class Places:
             await self._queue()
         else:
             await self._free.acquire()
+            self.waits.none()
         try:
             yield
         finally:
@@ -46,6 +52,7 @@ class Places:
                 retry_after_s=RETRY_AFTER_S,
             )
         self.waiting += 1
+        began = self.waits.began()
         try:
             async with asyncio.timeout(self._wait_s):
                 await self._free.acquire()
@@ -56,3 +63,4 @@ class Places:
             ) from None
         finally:
             self.waiting -= 1
+            self.waits.ended(began)

@@ -101,6 +101,23 @@ def test_one_job_in_trouble_is_the_schedulers_trouble(
     assert of_jobs(states, monotonic=1000.0) == Finding(status, reason)
 
 
+@pytest.mark.parametrize(("lag_s", "status"), [(5.0, "healthy"), (5.1, "unhealthy")])
+def test_an_event_loop_that_is_late_is_the_schedulers_trouble_and_no_jobs(
+    lag_s: float, status: Status
+) -> None:
+    late = a_job_state(beat_at=1000.0 if status == "healthy" else 0.0)
+
+    found = of_jobs([late], monotonic=1000.0, lag_s=lag_s)
+
+    assert found == Finding(status, None if status == "healthy" else "event_loop_lag")
+
+
+def test_books_that_differ_say_more_than_an_order_that_failed() -> None:
+    failed = some_activity(last_order_status=OrderStatus.FAILED)
+
+    assert of_orders(failed, now=T0, mismatch=True) == Finding("unhealthy", "reconcile_mismatch")
+
+
 def test_before_any_job_runs_the_scheduler_is_healthy() -> None:
     assert of_jobs((), monotonic=0.0) == Finding("healthy", None)
 

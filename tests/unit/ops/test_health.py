@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ class Outside:
     asked: list[str] = field(default_factory=list)
     hanging: dict[str, asyncio.Event] = field(default_factory=dict)
     pool: PoolState = field(default_factory=lambda: PoolState(size=10, free=9, max=20, waiting=0))
+    wait_ms: float | None = None
+    lag: float = 0.0
     rows: Activity = field(default_factory=some_activity)
     jobs: list[JobState] = field(default_factory=list)
     trade: TradingBody = field(
@@ -58,6 +61,9 @@ class Outside:
 
     def state(self) -> PoolState:
         return self.pool
+
+    def wait_p95_ms(self) -> float | None:
+        return self.wait_ms
 
     async def activity(self) -> Activity:
         await self.asking("activity")()
@@ -81,6 +87,7 @@ class Outside:
             upbit=self.asking("upbit_api"),
             gemini=self.asking("gemini_api"),
             trading=self.trading,
+            lag_s=lambda: self.lag,
             **options,
         )
 
@@ -329,6 +336,39 @@ async def test_each_thing_is_asked_in_its_own_rhythm(outside: Outside) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("chance", "early_s", "due_s"), [(0.0, 13.4, 13.6), (1.0, 16.4, 16.6), (0.75, 15.6, 15.8)]
+)
+async def test_the_period_varies_by_a_tenth_at_most(
+    outside: Outside, chance: float, early_s: float, due_s: float
+) -> None:
+    prober = outside.prober(chance=lambda: chance)
+    counts = []
+    for wait_s in (0.0, early_s, due_s - early_s):
+        outside.clock.pass_time(wait_s)
+        await prober.probe()
+        counts.append(outside.asked.count("upbit_api"))
+
+    assert counts == [1, 1, 2]
+
+
+async def test_each_period_varies_anew(outside: Outside) -> None:
+    chances = itertools.cycle([0.0, 1.0])
+    prober = outside.prober(
+        chance=lambda: next(chances), rhythms=dict.fromkeys(RHYTHMS, Rhythm(10, 1))
+    )
+    asked_at = []
+    for second in range(60):
+        before = outside.asked.count("database")
+        await prober.probe()
+        if outside.asked.count("database") > before:
+            asked_at.append(second)
+        outside.clock.pass_time(1)
+
+    # Five questions take turns at the chances: the same one never has the same period twice.
+    assert {b - a for a, b in itertools.pairwise(asked_at)} == {9, 11}
+
+
 async def test_a_prober_that_stands_still_is_noticed(outside: Outside) -> None:
     prober = outside.prober()
     await prober.probe()
@@ -409,6 +449,19 @@ async def test_a_full_queue_for_the_pool_says_so(outside: Outside) -> None:
     assert reason(prober, "database") == ("unhealthy", "pool_exhausted")
 
 
+async def test_callers_that_wait_long_for_a_connection_are_a_warning_at_the_second_look(
+    outside: Outside,
+) -> None:
+    prober = outside.prober()
+    seen = []
+    for outside.wait_ms in (100.1, 100.0, 100.1, 100.1, None):
+        await outside.look(prober)
+        seen.append(reason(prober, "database"))
+
+    fine, warned = ("healthy", None), ("warning", "pool_exhausted")
+    assert seen == [fine, fine, fine, warned, fine]
+
+
 # --- signals and orders ---------------------------------------------------------------------------
 
 
@@ -447,6 +500,28 @@ async def test_unknown_orders_are_counted(outside: Outside) -> None:
     part = prober.body()["components"]["recent_order"]
     assert (part["status"], part["unknown_orders"]) == ("unhealthy", 2)
     assert prober.body()["status"] == "degraded"
+
+
+async def test_books_that_differ_are_shown_until_they_agree(outside: Outside) -> None:
+    prober = outside.prober()
+    await prober.probe()
+
+    prober.note("recent_order", "reconcile_mismatch", holds=True)
+    told, whole = reason(prober, "recent_order"), prober.body()["status"]
+    prober.note("recent_order", "reconcile_mismatch", holds=False)
+
+    assert told == ("unhealthy", "reconcile_mismatch")
+    assert whole == "degraded", "starting again would not help"
+    assert reason(prober, "recent_order") == ("healthy", None)
+
+
+async def test_a_process_too_busy_to_keep_time_is_unhealthy_as_a_whole(outside: Outside) -> None:
+    prober = outside.prober()
+    await prober.probe()
+    outside.lag = 5.5
+
+    assert reason(prober, "scheduler") == ("unhealthy", "event_loop_lag")
+    assert prober.body()["status"] == "unhealthy"
 
 
 async def test_what_cannot_be_read_is_a_warning_with_the_last_known_facts(
@@ -535,6 +610,63 @@ async def test_other_real_failures_are_healed_by_a_question(outside: Outside) ->
     await outside.look(prober)
 
     assert reason(prober, "gemini_api") == ("healthy", None)
+
+
+def called(prober: Prober, *, well: int, errors: int = 0, unusable: int = 0) -> None:
+    for _ in range(errors):
+        prober.heard_from("gemini_api", error=ModelUnavailable(code="timeout"))
+        prober.heard_from("gemini_api")  # one between two failures: no outage
+        well -= 1
+    for _ in range(unusable):
+        prober.heard_from("gemini_api", usable=False)
+    for _ in range(well):
+        prober.heard_from("gemini_api")
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        ({"well": 8, "errors": 2}, ("warning", "timeout")),
+        ({"well": 8, "unusable": 2}, ("warning", "bad_response")),
+        ({"well": 16, "errors": 1, "unusable": 3}, ("warning", "bad_response")),
+        ({"well": 9, "errors": 1}, ("healthy", None)),
+        ({"well": 17, "errors": 4}, ("healthy", None)),
+        ({"well": 5, "errors": 4}, ("healthy", None)),
+    ],
+)
+async def test_a_fifth_of_ten_calls_in_vain_is_a_warning(
+    outside: Outside, calls: dict[str, int], expected: tuple[str, str | None]
+) -> None:
+    prober = outside.prober()
+    await prober.probe()
+
+    called(prober, **calls)
+
+    assert reason(prober, "gemini_api") == expected
+
+
+async def test_calls_of_long_ago_and_probes_do_not_count(outside: Outside) -> None:
+    prober = outside.prober()
+    await prober.probe()
+    called(prober, well=0, unusable=10)
+    warned = reason(prober, "gemini_api")
+
+    outside.clock.pass_time(6 * 3600 + 1)
+    await outside.look(prober, times=2)
+    called(prober, well=9)
+
+    assert warned == ("warning", "bad_response")
+    assert reason(prober, "gemini_api") == ("healthy", None)
+
+
+async def test_an_outage_says_more_than_a_rate(outside: Outside) -> None:
+    prober = outside.prober()
+    called(prober, well=0, unusable=10)
+    outside.errors["gemini_api"] = ModelUnavailable(code="unreachable")
+
+    await outside.look(prober, times=2)
+
+    assert reason(prober, "gemini_api") == ("unhealthy", "connection_refused")
 
 
 # --- ready, and what is told ---------------------------------------------------------------------

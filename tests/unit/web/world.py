@@ -61,6 +61,9 @@ class FakeDatabase:
     def state(self) -> PoolState:
         return PoolState(size=10, free=9, max=20, waiting=0)
 
+    def wait_p95_ms(self) -> float | None:
+        return None
+
 
 class FakeStatistics:
     """Satisfies ports.Statistics; remembers the windows asked for."""
