@@ -552,6 +552,15 @@ class CacheStats(TypedDict):
     entries: int
 
 
+class LaneState(TypedDict):
+    """One class of requests."""
+
+    limit: int
+    at_work: int
+    waiting: int
+    refused: int  #: since the start
+
+
 # --- what is measured ---------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ from service.ops.recorder import Recorder
 from service.ports import JSON, JobRun, Journal, ModelCall
 from service.store.metric_rows import PgMetricRows
 from service.store.statistics import PgStatistics
+from service.web.admission import ADMISSION
 from service.web.keys import (
     CLOCK,
     CONFIG,
@@ -33,6 +34,7 @@ from service.web.keys import (
     SETTINGS,
     STATISTICS,
 )
+from service.web.lobby import DOOR
 
 METERS = web.AppKey("meters", Meters)
 RECORDER = web.AppKey("recorder", Recorder)
@@ -57,6 +59,8 @@ async def measures(app: web.Application) -> AsyncIterator[None]:
         health=app[HEALTH].body,
         alerts=app[ALERTS_COUNTED].copy,
         lines_dropped=app.get(LINES_DROPPED),
+        lanes=app[ADMISSION].state,
+        turned_away=lambda: app[DOOR].refused,
     ).text
 
     async def made(event: SignalMade) -> None:

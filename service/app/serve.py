@@ -25,6 +25,7 @@ from service.ops.meters import Meters
 from service.web.body import MAX_BODY
 from service.web.crowd import CrowdedSite, cut_stalled_readers
 from service.web.keys import CONFIG, REAL_CLOCK
+from service.web.lobby import DOOR, Door
 from service.web.routes import setup
 
 #: aiohttp waits twice: once for handlers to end, once more after cancelling was announced.
@@ -38,6 +39,7 @@ def build_app(config: Config) -> web.Application:
     app[CONFIG] = config
     app[REAL_CLOCK] = clock = SystemClock()
     app[METERS] = meters = Meters(clock)
+    app[DOOR] = Door()
     setup(app, requests=meters.requests)
     # Started top to bottom, stopped bottom to top: loops let go before the pool closes.
     app.cleanup_ctx.extend(
@@ -95,7 +97,7 @@ async def serve(
         )
         try:
             if await _unless(stopping, runner.setup()):
-                site = CrowdedSite(runner, listener, backlog=BACKLOG)
+                site = CrowdedSite(runner, listener, backlog=BACKLOG, door=app[DOOR])
                 try:
                     await site.start()
                 except OSError as exc:

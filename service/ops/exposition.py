@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from service.ops.meters import JOB_BOUNDS_S, Meters
 from service.ops.requests import BOUNDS_S
-from service.ports import CacheStats, HealthBody, JobState, PoolState
+from service.ports import CacheStats, HealthBody, JobState, LaneState, PoolState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _STATUSES: Final = {"healthy": 0, "warning": 1, "unhealthy": 2}
@@ -38,6 +38,8 @@ class Exposition(Collector):
         jobs, pool, cache, health: what is asked at each scrape; none of them does I/O.
         alerts: by severity and outcome (sent, failed, suppressed), where alerts are sent.
         lines_dropped: log lines lost so far, where the log counts them.
+        lanes: requests by class, where they are let in one by one.
+        turned_away: connections refused so far, where they are counted.
     """
 
     def __init__(
@@ -52,11 +54,14 @@ class Exposition(Collector):
         health: Callable[[], HealthBody],
         alerts: Callable[[], Mapping[tuple[str, str], int]] | None = None,
         lines_dropped: Callable[[], int] | None = None,
+        lanes: Callable[[], Mapping[str, LaneState]] | None = None,
+        turned_away: Callable[[], int] | None = None,
     ) -> None:
         self._meters = meters
         self._version, self._mode = version, mode
         self._jobs, self._pool, self._cache, self._health = jobs, pool, cache, health
         self._alerts, self._lines_dropped = alerts, lines_dropped
+        self._lanes, self._turned_away = lanes, turned_away
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)  # memory, CPU, descriptors of this process
@@ -75,6 +80,7 @@ class Exposition(Collector):
         )  # fmt: skip
         yield from self._of_jobs()
         yield from self._of_requests()
+        yield from self._of_admission()
         yield from self._of_model()
         yield from self._of_trading()
         yield from self._of_process()
@@ -119,6 +125,27 @@ class Exposition(Collector):
         for route, counts in bounded.items():
             _add_histogram(took, (route,), BOUNDS_S, counts, sums[route])
         yield took
+
+    def _of_admission(self) -> Iterator[Metric]:
+        if self._lanes is not None:
+            lanes = self._lanes()
+            yield _counter(
+                "trader_http_shed", "Requests sent away because too many were there.", ("class",),
+                {(name,): lane["refused"] for name, lane in lanes.items()},
+            )  # fmt: skip
+            yield _gauge(
+                "trader_http_at_work", "Requests at work.", ("class",),
+                {(name,): lane["at_work"] for name, lane in lanes.items()},
+            )  # fmt: skip
+            yield _gauge(
+                "trader_http_waiting", "Requests that wait for a place.", ("class",),
+                {(name,): lane["waiting"] for name, lane in lanes.items()},
+            )  # fmt: skip
+        if self._turned_away is not None:
+            yield CounterMetricFamily(
+                "trader_http_connections_refused", "Connections sent away because too many were"
+                " open.", self._turned_away(),
+            )  # fmt: skip
 
     def _of_model(self) -> Iterator[Metric]:
         meters = self._meters

@@ -8,10 +8,11 @@ import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Final, TypedDict
+from typing import Final
 
 from aiohttp import web
 
+from service.ports import LaneState
 from service.web.access import READING
 from service.web.refusals import Overloaded
 
@@ -38,13 +39,6 @@ LIMITS: Final = {
 }
 #: Addresses that go on answering; `routes` has none yet.
 STREAMS: Final[frozenset[str]] = frozenset()
-
-
-class LaneState(TypedDict):
-    limit: int
-    at_work: int
-    waiting: int
-    refused: int  #: since the start
 
 
 class Lane:

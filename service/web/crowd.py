@@ -7,35 +7,20 @@ reach neither its database nor the exchange.
 import asyncio
 import resource
 import socket
-from typing import Final, cast
+from typing import Final
 
 from aiohttp import web
 
-from service.web.bodies import encoded
-from service.web.problems import PROBLEM_TYPE, TYPE_PREFIX
+from service.web.lobby import ASK_WITHIN_S, Door, Lobby
 
 CONNECTIONS: Final = 1_000
 DESCRIPTORS: Final = 256  #: left to everything else: pool, exchange, files
 STALLED_MS: Final = 30_000  #: for a reader that takes nothing of its answer
 
-_LINGERING: Final = 64  #: refused connections that may still read why
-_LINGER_S: Final = 1.0
-
-_WHY: Final = encoded(
-    {
-        "type": f"{TYPE_PREFIX}overloaded",
-        "title": "The service is busy",
-        "status": 503,
-        "detail": "too many connections are open: ask again in a second",
-    }
-)
-_REFUSAL: Final = (
-    "HTTP/1.1 503 Service Unavailable\r\n"
-    f"Content-Type: {PROBLEM_TYPE}\r\n"
-    "Retry-After: 1\r\n"
-    "Connection: close\r\n"
-    f"Content-Length: {len(_WHY)}\r\n\r\n"
-).encode() + _WHY
+#: Beyond them for health checks alone, each gone with its answer. The last ones are this
+#: machine's: its own check must get through whatever strangers do.
+SPARE: Final = 40
+SPARE_LOCAL: Final = 50
 
 
 def room(descriptors: int) -> int:
@@ -56,10 +41,9 @@ def cut_stalled_readers(listener: socket.socket, *, after_ms: int = STALLED_MS) 
 
 
 class CrowdedSite(web.SockSite):
-    """A site that holds so many connections and answers the next one with 503 at once.
+    """A site that holds so many connections; of the next ones it hears health checks alone.
 
-    Attributes:
-        refused: connections sent away since the start.
+    Anybody else is told with 503 to come back, and closed.
     """
 
     def __init__(
@@ -68,11 +52,13 @@ class CrowdedSite(web.SockSite):
         listener: socket.socket,
         *,
         backlog: int,
+        door: Door,
         connections: int | None = None,
+        ask_within_s: float = ASK_WITHIN_S,
     ) -> None:
         super().__init__(runner, listener, backlog=backlog)
-        self.refused = 0
-        self._lingering: set[asyncio.Transport] = set()
+        self._door = door
+        self._ask_within_s = ask_within_s
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._limit = room(soft) if connections is None else connections
 
@@ -85,37 +71,17 @@ class CrowdedSite(web.SockSite):
         )
 
     async def stop(self) -> None:
-        for transport in tuple(self._lingering):
+        for transport in tuple(self._door.lobby):
             transport.abort()
         await super().stop()
 
     def _protocol(self) -> asyncio.BaseProtocol:
         server = self._runner.server
         if server is None or len(server.connections) >= self._limit:
-            self.refused += 1
-            return _Refusing(self._lingering)
+            return Lobby(self._door, self._spare, ask_within_s=self._ask_within_s)
         return server()
 
-
-class _Refusing(asyncio.Protocol):
-    """Says why, and waits a moment for the peer to go.
-
-    Closed at once, with its request unread, the kernel would reset the connection and the
-    peer might see neither.
-    """
-
-    def __init__(self, lingering: set[asyncio.Transport]) -> None:
-        self._lingering = lingering
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        if len(self._lingering) >= _LINGERING:
-            self._transport.abort()
-            return
-        self._lingering.add(self._transport)
-        self._transport.write(_REFUSAL)
-        self._transport.write_eof()
-        asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._lingering.discard(self._transport)
+    def _spare(self, is_local: bool) -> asyncio.Protocol | None:  # noqa: FBT001 - see Spare
+        server = self._runner.server
+        most = self._limit + (SPARE_LOCAL if is_local else SPARE)
+        return server() if server is not None and len(server.connections) < most else None

@@ -12,7 +12,7 @@ from prometheus_client.samples import Sample
 from service.domain.signals import Usage
 from service.ops.exposition import Exposition
 from service.ops.meters import Meters
-from service.ports import CacheStats, JobState, ModelCall, PoolState
+from service.ports import CacheStats, JobState, LaneState, ModelCall, PoolState
 from tests.builders import T0, an_answer
 from tests.fakes.clock import FakeClock
 from tests.fakes.health import FakeHealth, a_component
@@ -39,6 +39,10 @@ CONTRACT = {
     "trader_component_status": {"component"},
     "trader_trading_active": set(),
     "trader_alerts_total": {"severity", "outcome"},
+    "trader_http_shed_total": {"class"},
+    "trader_http_at_work": {"class"},
+    "trader_http_waiting": {"class"},
+    "trader_http_connections_refused_total": set(),
     "trader_log_lines_dropped_total": set(),
     "trader_event_loop_lag_seconds": set(),
 }
@@ -89,6 +93,11 @@ class Process:
             health=self.health.body,
             alerts=lambda: self.alerts,
             lines_dropped=lambda: 4,
+            lanes=lambda: {
+                "read": LaneState(limit=32, at_work=5, waiting=2, refused=7),
+                "change": LaneState(limit=8, at_work=0, waiting=0, refused=0),
+            },
+            turned_away=lambda: 6,
         )  # fmt: skip
 
     def live(self) -> None:
@@ -154,6 +163,11 @@ def test_counters_say_what_happened(process: Process) -> None:
     assert value("trader_cache_reads_total", result="miss") == 1
     assert value("trader_alerts_total", severity="critical", outcome="sent") == 2
     assert value("trader_log_lines_dropped_total") == 4
+    assert value("trader_http_shed_total", **{"class": "read"}) == 7
+    assert value("trader_http_shed_total", **{"class": "change"}) == 0
+    assert value("trader_http_at_work", **{"class": "read"}) == 5
+    assert value("trader_http_waiting", **{"class": "read"}) == 2
+    assert value("trader_http_connections_refused_total") == 6
 
 
 def test_what_has_not_happened_yet_is_zero_and_not_missing(process: Process) -> None:
@@ -227,3 +241,5 @@ def test_without_a_source_a_metric_is_left_out() -> None:
 
     assert b"trader_alerts" not in bare.text()
     assert b"trader_log_lines_dropped" not in bare.text()
+    assert b"trader_http_shed" not in bare.text()
+    assert b"trader_http_connections_refused" not in bare.text()

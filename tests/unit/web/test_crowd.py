@@ -8,15 +8,19 @@ from contextlib import closing, suppress
 import pytest
 from aiohttp import web
 
-from service.web.crowd import CONNECTIONS, CrowdedSite, cut_stalled_readers, room
+from service.web.crowd import CONNECTIONS, SPARE_LOCAL, CrowdedSite, cut_stalled_readers, room
+from service.web.lobby import Door
 
 SAFETY_S = 20
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
+GOES_ON = web.AppKey("goes_on", asyncio.Event)
+
+
 class Served:
-    def __init__(self, site: CrowdedSite, runner: web.AppRunner, port: int) -> None:
-        self.site = site
+    def __init__(self, door: Door, runner: web.AppRunner, port: int) -> None:
+        self.door = door
         self.runner = runner
         self.port = port
 
@@ -41,26 +45,34 @@ async def small(_: web.Request) -> web.Response:
     return web.Response(body=b"ok")
 
 
+async def slow(request: web.Request) -> web.Response:
+    await request.app[GOES_ON].wait()
+    return web.Response(body=b"ok")
+
+
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     """Two connections at most; a reader that takes nothing for 200 ms is cut."""
-    app = web.Application()
+    app, door = web.Application(), Door()
     app.add_routes([web.get("/", small), web.get("/large", large)])
+    app.add_routes([web.get("/health", small), web.get("/health/detailed", slow)])
+    app[GOES_ON] = asyncio.Event()
     runner = web.AppRunner(app, access_log=None, handler_cancellation=False)
     await runner.setup()
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         cut_stalled_readers(listener, after_ms=200)
-        site = CrowdedSite(runner, listener, backlog=16, connections=2)
+        site = CrowdedSite(runner, listener, backlog=128, door=door, connections=2)
         await site.start()
-        yield Served(site, runner, listener.getsockname()[1])
+        yield Served(door, runner, listener.getsockname()[1])
         await runner.cleanup()
 
 
-async def answer(served: Served) -> bytes:
+async def answer(served: Served, path: bytes = b"/", connection: bytes = b"close") -> bytes:
     reader, writer = await served.connect()
     try:
-        writer.write(ASK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        ask = ASK.replace(b"/", path, 1)
+        writer.write(ask.replace(b"\r\n\r\n", b"\r\nConnection: " + connection + b"\r\n\r\n"))
         async with asyncio.timeout(SAFETY_S):
             return await reader.read()
     finally:
@@ -87,7 +99,45 @@ async def test_a_connection_too_many_is_told_so_and_the_others_are_served(served
     assert f"Content-Length: {len(body)}".encode() in head
     assert first.startswith(b"HTTP/1.1 200 ")
     assert next_one.startswith(b"HTTP/1.1 200 ")
-    assert served.site.refused == 1
+    assert served.door.refused == 1
+
+
+async def test_with_no_room_left_health_is_answered_and_nothing_else_is(served: Served) -> None:
+    held = [await served.connect() for _ in range(2)]
+    await served.until_held(2)
+
+    # Read to the end: the connection is closed after the answer, whatever was asked for.
+    healthy = await answer(served, b"/health", connection=b"keep-alive")
+    refused = await answer(served, b"/large", connection=b"keep-alive")
+    again = await answer(served, b"/health")
+    await served.until_held(2)
+    for _, writer in held:
+        writer.close()
+
+    assert healthy.startswith(b"HTTP/1.1 200 ")
+    assert b"Connection: close" in healthy
+    assert healthy.endswith(b"ok")
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert again.startswith(b"HTTP/1.1 200 ")
+    assert served.door.refused == 1
+
+
+async def test_the_room_for_health_checks_ends_too(served: Served) -> None:
+    held = [await served.connect() for _ in range(2)]
+    await served.until_held(2)
+    asking = [
+        asyncio.ensure_future(answer(served, b"/health/detailed")) for _ in range(SPARE_LOCAL)
+    ]
+    await served.until_held(2 + SPARE_LOCAL)
+
+    refused = await answer(served, b"/health")
+    served.runner.app[GOES_ON].set()
+    answers = await asyncio.gather(*asking)
+    for _, writer in held:
+        writer.close()
+
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert {given[:12] for given in answers} == {b"HTTP/1.1 200"}
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
