@@ -9,6 +9,7 @@ from service.adapters.gemini import Gemini
 from service.adapters.upbit.rest import UpbitRest
 from service.bus import Bus
 from service.flows.books import Books
+from service.flows.circuit import Circuit
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
@@ -32,6 +33,14 @@ class Store:
     orders: PgOrders
     state: PgState
     lease: PgLease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circuits:
+    """What fails too often is left alone for a while: ADR 0015."""
+
+    model: Circuit
+    purchases: Circuit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +68,7 @@ BUS = web.AppKey("bus", Bus)
 RUNNER = web.AppKey("runner", Runner)  #: the jobs, by the market's clock
 HOUSE = web.AppKey("house", Runner)  #: the house's own beats, by real time
 LEADERSHIP = web.AppKey("leadership", Leadership)
+CIRCUITS = web.AppKey("circuits", Circuits)
 BOOKS = web.AppKey("books", Books)
 RECONCILER = web.AppKey("reconciler", Reconciler)
 DESK = web.AppKey("desk", Desk)

@@ -14,6 +14,7 @@ from service.app.by_hand import run_job
 from service.app.keys import (
     BOOKS,
     BUS,
+    CIRCUITS,
     DESK,
     GATE,
     HOUSE,
@@ -24,13 +25,15 @@ from service.app.keys import (
     RETENTION,
     RUNNER,
     STORE,
+    Circuits,
 )
 from service.app.measures import METERS, MeteredJournal, passed
 from service.app.watched import WatchedModel
 from service.bus import Bus, TickerUpdated
 from service.config import Config
-from service.domain.errors import NotLeader
+from service.domain.errors import ExchangeUnavailable, ModelUnavailable, NotLeader
 from service.flows.books import Books
+from service.flows.circuit import Circuit
 from service.flows.decide import Decider
 from service.flows.execute import Executor
 from service.flows.leadership import Leadership
@@ -41,7 +44,7 @@ from service.flows.trade import Desk
 from service.loops.runner import Runner
 from service.ops.health import RHYTHMS, Prober
 from service.ops.watch import Rhythm
-from service.ports import JobState, TradingBody
+from service.ports import Clock, JobState, TradingBody
 from service.settings.table import AI_MODEL, TRADING_ENABLED
 from service.store.activity import PgActivity
 from service.store.months import PgHistory
@@ -71,6 +74,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
     app[RECONCILER] = reconciler = Reconciler(
         orders=store.orders, exchange=exchange, bus=bus, clock=clock
     )
+    app[CIRCUITS] = circuits = _circuits(clock)
     app[BOOKS] = Books(orders=store.orders, exchange=exchange)
     app[LEADERSHIP] = leadership = Leadership(
         lease=store.lease, clock=clock, on_gain=reconciler.reconcile
@@ -85,6 +89,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
             settings=settings,
             bus=bus,
             clock=clock,
+            circuit=circuits.model,
         ),
         decider=Decider(
             exchange=exchange,
@@ -101,6 +106,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
             leadership=leadership,
             clock=clock,
             new_id=new_id,
+            circuit=circuits.purchases,
         ),
         leadership=leadership,
         journal=journal,
@@ -119,6 +125,19 @@ async def story(app: web.Application) -> AsyncIterator[None]:
     app[RECONCILE] = partial(_sync, app)
     app[RUN_JOB] = partial(run_job, runner, leadership)
     yield
+
+
+def _circuits(clock: Clock) -> Circuits:
+    def market_s() -> float:
+        return clock.now().timestamp()
+
+    # By the market's seconds, as jobs wait between attempts; where those are real ones, by the
+    # clock that cannot be set back.
+    seconds = clock.monotonic if isinstance(clock, SystemClock) else market_s
+    return Circuits(
+        model=Circuit("the model", error=ModelUnavailable, seconds=seconds),
+        purchases=Circuit("the exchange's orders", error=ExchangeUnavailable, seconds=seconds),
+    )
 
 
 async def _sync(app: web.Application) -> int:
@@ -149,6 +168,10 @@ async def health(app: web.Application) -> AsyncIterator[None]:
         gemini=ask_gemini,
         trading=partial(_trading, app),
         lag_s=app[METERS].lag.worst_s,
+        circuits={
+            "upbit_api": lambda: app[CIRCUITS].purchases.is_open,
+            "gemini_api": lambda: app[CIRCUITS].model.is_open,
+        },
         chance=random.random,
         rhythms={**RHYTHMS, "activity": _activity_rhythm(app[CONFIG])},
     )

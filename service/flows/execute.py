@@ -1,6 +1,7 @@
 """Turn an allowed intent into an order on the book, exactly once."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Final
 
 from loguru import logger
@@ -11,7 +12,8 @@ from service.domain.errors import (
     ExchangeUnavailable,
     OutcomeUnknown,
 )
-from service.domain.orders import IDENTIFIER_PREFIX, Intent, Order
+from service.domain.orders import IDENTIFIER_PREFIX, Intent, Order, Side
+from service.flows.circuit import Circuit
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from service.ports import Clock, Exchange, Orders
@@ -33,20 +35,26 @@ class Executor:
         leadership: Leadership,
         clock: Clock,
         new_id: Callable[[], str],
+        circuit: Circuit,
     ) -> None:
+        """Args: circuit: for purchases. A sale makes the risk smaller and is never held up."""
         self._orders = orders
         self._exchange = exchange
         self._reconciler = reconciler
         self._leadership = leadership
         self._clock = clock
         self._new_id = new_id
+        self._circuit = circuit
 
     async def execute(self, intent: Intent, *, decision_id: int | None) -> Order:
         """Return the order as it stands once it was sent and looked at a few times.
 
-        Raises: NotLeader, before anything is written; StoreDown and kin, before anything is sent.
+        Raises: NotLeader, and ExchangeUnavailable when too many purchases have failed, before
+            anything is written; StoreDown and kin, before anything is sent.
         """
         began, epoch = self._clock.monotonic(), self._leadership.epoch()
+        if intent.side is Side.BUY:
+            self._circuit.check()
         identifier = IDENTIFIER_PREFIX + self._new_id()
         # Taken before the row is visible: the reconciler must not look for an order whose
         # request is still on its way, find nothing, and call it lost; nor race us for its fills.
@@ -73,7 +81,8 @@ class Executor:
     async def _send(self, order: Order) -> Order:
         """Send once. Whatever is not a certain no leaves an order to look up, not to send again."""
         try:
-            seen = await self._exchange.submit(order.intent, identifier=order.identifier)
+            with self._circuit.call() if order.intent.side is Side.BUY else nullcontext():
+                seen = await self._exchange.submit(order.intent, identifier=order.identifier)
         except ExchangeRefused as exc:
             return await self._reconciler.refused(order, exc)
         except ExchangeUnavailable:

@@ -10,6 +10,7 @@ from service.domain.errors import BoundaryError
 from service.domain.markets import Candle, Market, Timeframe
 from service.domain.pricing import cost_usd
 from service.domain.signals import Answer, Signal, Usage
+from service.flows.circuit import Circuit
 from service.flows.collect import MAX_CANDLES
 from service.flows.prompt import Snapshot, facts, kept, prompt
 from service.ports import Clock, Exchange, Journal, MarketData, Model, ModelCall, Orders, Prompt
@@ -39,9 +40,11 @@ class Proposer:
         settings: Settings,
         bus: Bus,
         clock: Clock,
+        circuit: Circuit,
     ) -> None:
         self._exchange = exchange
         self._model = model
+        self._circuit = circuit
         self._market_data = market_data
         self._journal = journal
         self._orders = orders
@@ -52,8 +55,10 @@ class Proposer:
     async def propose(self, market: Market, *, trigger: Trigger) -> Signal | None:
         """Return the signal as stored, or None when the model's answer was unusable.
 
-        Raises: BoundaryError, when exchange, model or database did not answer.
+        Raises: BoundaryError, when exchange, model or database did not answer, or the model has
+            failed so often that it is not asked.
         """
+        self._circuit.check()  # before the exchange is asked for what nobody would read
         snapshot = await self._snapshot(market)
         shown = facts(snapshot)
         call_id, answer = await self._ask(prompt(shown))
@@ -134,7 +139,8 @@ class Proposer:
             )
 
         try:
-            answer = await self._model.ask(question, model=model)
+            with self._circuit.call():
+                answer = await self._model.ask(question, model=model)
         except BoundaryError as exc:
             await self._record(call(None, exc))
             raise

@@ -29,7 +29,8 @@ class Rounds:
     async def step(self) -> None:
         """Trade every market; called again in the same round, only those an outage kept from it.
 
-        Raises: the first failure that may mend, else the first, once all markets had their turn.
+        Raises: once all markets had their turn, of the failures that may mend the one that asks for
+            the longest wait, else the first.
         """
         if self._left is None:
             self._left = await self._markets()
@@ -44,7 +45,13 @@ class Rounds:
                 failed.append((market, exc))
         self._left = tuple(market for market, exc in failed if _may_mend(exc))
         if failed:
-            raise next((exc for _, exc in failed if _may_mend(exc)), failed[0][1])
+            raise max(
+                (exc for _, exc in failed if _may_mend(exc)), key=_asked_s, default=failed[0][1]
+            )
+
+
+def _asked_s(error: ServiceError) -> float:
+    return (error.retry_after_s or 0.0) if isinstance(error, BoundaryError) else 0.0
 
 
 def _may_mend(error: ServiceError) -> bool:

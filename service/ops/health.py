@@ -14,7 +14,7 @@ from service.domain.errors import BoundaryError
 from service.ops import components
 from service.ops.findings import Finding, Status, overall
 from service.ops.instants import rfc3339
-from service.ops.reasons import MILD, Reason, reason_of
+from service.ops.reasons import DEFINITE, MILD, Reason, reason_of
 from service.ops.recent_calls import RecentCalls
 from service.ops.watch import Rhythm, Watch
 from service.ports import (
@@ -30,6 +30,8 @@ from service.ports import (
 
 Watched = Literal["database", "upbit_api", "gemini_api", "activity", "trading"]
 Noted = Literal["upbit_api", "recent_order"]
+Outside = Literal["upbit_api", "gemini_api"]
+_NO_CIRCUITS: Final[Mapping[Outside, Callable[[], bool]]] = {}
 RHYTHMS: Final[Mapping[Watched, Rhythm]] = {
     "database": Rhythm(5, 1),
     "upbit_api": Rhythm(15, 3),
@@ -39,6 +41,7 @@ RHYTHMS: Final[Mapping[Watched, Rhythm]] = {
 }
 PATIENCE_S: Final = 1.0  #: a pass waits so long; what is slower is looked at in a later pass
 _LEVELS: Final = {"healthy": "INFO", "warning": "WARNING", "unhealthy": "ERROR"}
+_CIRCUIT_OPEN: Final = Finding("unhealthy", "circuit_open")
 _TRADING_AT_FIRST: Final[TradingBody] = {"state": "STANDBY", "reason": "starting", "since": None}
 
 
@@ -49,6 +52,7 @@ class Prober:
         upbit, gemini: the cheapest question each can answer; raising means a failure.
         trading: whether trading is on, and why not.
         lag_s: worst delay of the event loop lately, seconds.
+        circuits: whether what fails too often is left alone for now.
         chance: 0..1 anew at each call, for the jitter; 0.5 is none.
         started_at: the market's instant the process started, now by default.
     """
@@ -66,6 +70,7 @@ class Prober:
         gemini: Callable[[], Awaitable[None]],
         trading: Callable[[], Awaitable[TradingBody]],
         lag_s: Callable[[], float] = lambda: 0.0,
+        circuits: Mapping[Outside, Callable[[], bool]] = _NO_CIRCUITS,
         chance: Callable[[], float] = lambda: 0.5,
         started_at: datetime | None = None,
         rhythms: Mapping[Watched, Rhythm] = RHYTHMS,
@@ -92,6 +97,7 @@ class Prober:
         self._noted: dict[Noted, dict[Reason, bool]] = {"upbit_api": {}, "recent_order": {}}
         self._model_calls = RecentCalls(clock)
         self._lag_s = lag_s
+        self._circuits = circuits
         self._patience_s = patience_s
         self._starved = 0
         self._told: dict[str, Status] = {}
@@ -189,16 +195,22 @@ class Prober:
         }
 
     def _of_model(self) -> Finding:
-        finding = self._watches["gemini_api"].finding()
+        finding = self._of("gemini_api")
         return self._model_calls.finding() if finding.status == "healthy" else finding
 
     def _of_upbit(self) -> Finding:
-        finding = self._watches["upbit_api"].finding()
+        finding = self._of("upbit_api")
         noted = [reason for reason, holds in self._noted["upbit_api"].items() if holds]
         if finding.status != "healthy" or not noted:
             return finding
         reason = next((reason for reason in noted if reason not in MILD), noted[0])
         return Finding("warning" if reason in MILD else "unhealthy", reason)
+
+    def _of(self, component: Outside) -> Finding:
+        finding = self._watches[component].finding()
+        is_open = self._circuits.get(component, bool)()
+        # What is certain says more: it names what to do.
+        return _CIRCUIT_OPEN if is_open and finding.reason not in DEFINITE else finding
 
     async def _read_activity(self) -> None:
         self._activity = await self._activity_rows.activity()

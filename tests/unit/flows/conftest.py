@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from service.bus import Bus, Event, OrderFilled, OrderMoved, SignalMade, TickerUpdated
+from service.domain.errors import ExchangeUnavailable, ModelUnavailable
+from service.flows.circuit import Circuit
 from service.flows.decide import Decider
 from service.flows.execute import Executor
 from service.flows.leadership import Leadership
@@ -50,6 +52,12 @@ class House:
         self.leadership = Leadership(
             lease=self.lease, clock=self.clock, on_gain=self.reconciler.reconcile
         )
+        self.model_circuit = Circuit(
+            "the model", error=ModelUnavailable, seconds=self.clock.monotonic
+        )
+        self.purchases = Circuit(
+            "the orders", error=ExchangeUnavailable, seconds=self.clock.monotonic
+        )
         self.executor = Executor(
             orders=self.orders,
             exchange=self.exchange,
@@ -57,6 +65,7 @@ class House:
             leadership=self.leadership,
             clock=self.clock,
             new_id=lambda: str(next(ids)),
+            circuit=self.purchases,
         )
         self.decider = Decider(
             exchange=self.exchange,
@@ -75,6 +84,7 @@ class House:
             settings=self.settings,
             bus=self.bus,
             clock=self.clock,
+            circuit=self.model_circuit,
         )
         self.desk = Desk(
             proposer=self.proposer,

@@ -203,3 +203,21 @@ async def test_a_market_that_no_retry_can_mend_is_told_and_not_tried_again_in_it
 
     assert trades.asked == ["BTC", "ETH"]
     assert [line["market"] for line in logs.lines] == ["KRW-BTC"]
+
+
+async def test_of_the_markets_failures_the_longest_wait_asked_for_is_told() -> None:
+    waits = iter([None, 20.0, 5.0])
+
+    async def trade(_: Market) -> None:
+        raise ExchangeUnavailable("no answer", retry_after_s=next(waits))
+
+    async def markets() -> tuple[Market, ...]:
+        return KRW_BTC, Market("KRW", "ETH"), Market("KRW", "XRP")
+
+    rounds = Rounds(trade=trade, markets=markets)
+    rounds.begin()
+
+    with pytest.raises(ExchangeUnavailable) as caught:
+        await rounds.step()
+
+    assert caught.value.retry_after_s == 20

@@ -669,6 +669,38 @@ async def test_an_outage_says_more_than_a_rate(outside: Outside) -> None:
     assert reason(prober, "gemini_api") == ("unhealthy", "connection_refused")
 
 
+# --- what is left alone -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("component", ["upbit_api", "gemini_api"])
+async def test_what_is_left_alone_says_so_while_it_is(outside: Outside, component: str) -> None:
+    is_open = True
+    prober = outside.prober(circuits={component: lambda: is_open})
+    await prober.probe()
+    told = {name: reason(prober, name) for name in ("upbit_api", "gemini_api")}
+
+    is_open = False
+
+    other = {"upbit_api": "gemini_api", "gemini_api": "upbit_api"}[component]
+    assert told == {component: ("unhealthy", "circuit_open"), other: ("healthy", None)}
+    assert reason(prober, component) == ("healthy", None)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("timeout", "circuit_open"), ("auth_rejected", "auth_rejected"), ("banned", "banned_until")],
+)
+async def test_a_cause_that_is_certain_is_told_rather_than_that_nobody_asks(
+    outside: Outside, code: str, expected: str
+) -> None:
+    prober = outside.prober(circuits={"upbit_api": lambda: True})
+    outside.errors["upbit_api"] = ExchangeUnavailable(code=code)
+
+    await outside.look(prober, times=2)
+
+    assert reason(prober, "upbit_api") == ("unhealthy", expected)
+
+
 # --- ready, and what is told ---------------------------------------------------------------------
 
 

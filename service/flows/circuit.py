@@ -1,0 +1,90 @@
+"""Leaves alone for a while what fails too often. ADR 0015 says where, and why nowhere else."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from loguru import logger
+
+from service.domain.breaker import Breaker, Ticket
+from service.domain.errors import BoundaryError, OutcomeUnknown
+
+CODE: Final = "circuit_open"
+
+
+class Circuit:
+    """One dependency's breaker, with its clock.
+
+    Args:
+        name: as in a sentence, e.g. the model.
+        error: raised instead of asking; of a kind that may be tried again.
+        seconds: of the clock that waits between attempts are counted by; never goes back.
+    """
+
+    def __init__(
+        self, name: str, *, error: type[BoundaryError], seconds: Callable[[], float]
+    ) -> None:
+        self._name = name
+        self._error = error
+        self._seconds = seconds
+        self._breaker = Breaker()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody may ask right now."""
+        return self._breaker.wait_s(self._seconds()) > 0
+
+    def check(self) -> None:
+        """Raise the error that `call` would, and begin nothing."""
+        if self.is_open:
+            raise self._refusal()
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Make one call inside; how it ends is noted.
+
+        Raises: the error this was made with, while the circuit is open. It asks to wait until
+            that is over, so whoever tries again does so once, and not in vain.
+        """
+        begun = self._breaker.begin(self._seconds())
+        if begun is None:
+            raise self._refusal()
+        self._breaker, ticket = begun
+        worked: bool | None = None
+        try:
+            yield
+            worked = True
+        except BoundaryError as exc:
+            worked = _is_alive(exc)
+            raise
+        except asyncio.CancelledError:
+            worked = False  # nobody cancels what answers in time
+            raise
+        finally:
+            self._note(ticket, worked)
+
+    def _note(self, ticket: Ticket, worked: bool | None) -> None:  # noqa: FBT001 - see Breaker
+        before = self._breaker
+        self._breaker = after = before.end(ticket, self._seconds(), worked=worked)
+        if after.era == before.era:
+            return
+        line = logger.bind(event="app", circuit=self._name, wait_s=after.wait_s(self._seconds()))
+        if after.opened_at is None:
+            line.info("it answers again and is asked as before")
+        else:
+            line.warning("it fails too often and is left alone for a while")
+
+    def _refusal(self) -> BoundaryError:
+        wait_s = self._breaker.wait_s(self._seconds())
+        return self._error(
+            f"{self._name} failed too often; nothing is asked for {wait_s:.0f} s",
+            code=CODE,
+            retry_after_s=wait_s,
+        )
+
+
+def _is_alive(error: BoundaryError) -> bool:
+    """Whether `error` is an answer: a refusal, or a wish to be left alone, which is obeyed."""
+    is_lost = error.retryable or isinstance(error, OutcomeUnknown)
+    return not is_lost or error.retry_after_s is not None
