@@ -69,7 +69,9 @@ class Circuit:
         self._breaker = after = before.end(ticket, self._seconds(), worked=worked)
         if after.era == before.era:
             return
-        line = logger.bind(event="app", circuit=self._name, wait_s=after.wait_s(self._seconds()))
+        line = logger.bind(
+            event="app", circuit=self._name, wait_s=round(after.wait_s(self._seconds()), 1)
+        )
         if after.opened_at is None:
             line.info("it answers again and is asked as before")
         else:

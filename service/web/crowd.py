@@ -7,6 +7,7 @@ reach neither its database nor the exchange.
 import asyncio
 import resource
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -67,15 +68,17 @@ class CrowdedSite(web.SockSite):
         # As SockSite does, with our factory before aiohttp's own: it has no hook for that.
         await web.BaseSite.start(self)
         self._server = await asyncio.get_running_loop().create_server(
-            self._protocol, sock=self._sock, backlog=self._backlog
+            self._entrance, sock=self._sock, backlog=self._backlog
         )
 
     async def stop(self) -> None:
-        for transport in tuple(self._door.lobby):
-            transport.abort()
+        self._door.clear()
         await super().stop()
 
-    def _protocol(self) -> asyncio.BaseProtocol:
+    def _entrance(self) -> asyncio.BaseProtocol:
+        return _Entrance(self._protocol)
+
+    def _protocol(self) -> asyncio.Protocol:
         server = self._runner.server
         if server is None or len(server.connections) >= self._limit:
             return Lobby(self._door, self._spare, ask_within_s=self._ask_within_s)
@@ -85,3 +88,19 @@ class CrowdedSite(web.SockSite):
         server = self._runner.server
         most = self._limit + (SPARE_LOCAL if is_local else SPARE)
         return server() if server is not None and len(server.connections) < most else None
+
+
+class _Entrance(asyncio.Protocol):
+    """Decides when the connection is there.
+
+    asyncio asks for the protocols of all who wait in the backlog before the first of them counts
+    as connected: a hundred would find the same last place free.
+    """
+
+    def __init__(self, protocol: Callable[[], asyncio.Protocol]) -> None:
+        self._protocol = protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        protocol = self._protocol()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)

@@ -13,10 +13,8 @@ from service.web.bodies import encoded
 from service.web.problems import PROBLEM_TYPE, TYPE_PREFIX
 
 ASK_WITHIN_S: Final = 1.0
-#: Who may be heard, or read why not, at the same time. The last ones are this machine's: its own
-#: health check must get through whatever strangers do.
-MOST: Final = 64
-MOST_LOCAL: Final = 80
+#: Who may be heard, or read why not, at the same time: so many of this machine, and as many others.
+MOST: Final = 48
 
 _LINGER_S: Final = 1.0
 _LONGEST_HEAD: Final = 8_192
@@ -47,14 +45,21 @@ Spare = Callable[[bool], asyncio.Protocol | None]
 
 @dataclass(slots=True, eq=False)
 class Door:
-    """What waits in the lobby, and what was seen since the start.
+    """Who stands in the lobby, and what was seen since the start.
 
     Attributes:
         refused: connections sent away.
+        here, elsewhere: the lobby by where its peers are, oldest first. Apart, so that no number of
+            strangers keeps this machine's own health check out.
     """
 
     refused: int = 0
-    lobby: set[asyncio.Transport] = field(default_factory=set)
+    here: dict["Lobby", None] = field(default_factory=dict)
+    elsewhere: dict["Lobby", None] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        for one in (*self.here, *self.elsewhere):
+            one.cut()
 
 
 DOOR = web.AppKey("door", Door)
@@ -79,12 +84,11 @@ class Lobby(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._is_local = bool(peer) and is_loopback(peer[0])
         self._timer = asyncio.get_running_loop().call_later(self._ask_within_s, self._refuse)
-        if len(self._door.lobby) >= (MOST_LOCAL if self._is_local else MOST):
-            self._decide()
-            self._door.refused += 1
-            self._transport.abort()
-            return
-        self._door.lobby.add(self._transport)
+        self._room = self._door.here if self._is_local else self._door.elsewhere
+        if len(self._room) >= MOST:
+            # Who stands there longest has had its chance to ask.
+            next(iter(self._room)).cut()
+        self._room[self] = None
 
     def data_received(self, data: bytes) -> None:
         if self._decided:
@@ -99,7 +103,13 @@ class Lobby(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         self._decide()
-        self._door.lobby.discard(self._transport)
+        self._room.pop(self, None)
+
+    def cut(self) -> None:
+        """End the connection without another word."""
+        self._door.refused += not self._decided
+        self.connection_lost(None)
+        self._transport.abort()
 
     def _let_in(self) -> None:
         protocol = self._spare(self._is_local)
@@ -107,7 +117,7 @@ class Lobby(asyncio.Protocol):
             self._refuse()
             return
         self._decide()
-        self._door.lobby.discard(self._transport)
+        self._room.pop(self, None)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(_last_request(self._head))

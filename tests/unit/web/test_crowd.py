@@ -62,7 +62,7 @@ async def served() -> AsyncIterator[Served]:
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         cut_stalled_readers(listener, after_ms=200)
-        site = CrowdedSite(runner, listener, backlog=128, door=door, connections=2)
+        site = CrowdedSite(runner, listener, backlog=128, door=door, connections=2, ask_within_s=60)
         await site.start()
         yield Served(door, runner, listener.getsockname()[1])
         await runner.cleanup()
@@ -122,13 +122,24 @@ async def test_with_no_room_left_health_is_answered_and_nothing_else_is(served: 
     assert served.door.refused == 1
 
 
+async def test_many_at_the_same_moment_do_not_all_find_the_last_place(served: Served) -> None:
+    crowd = await asyncio.gather(*(served.connect() for _ in range(30)))
+    async with asyncio.timeout(SAFETY_S):
+        while len(served.door.here) < 28:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+
+    assert served.held() == 2
+    for _, writer in crowd:
+        writer.close()
+
+
 async def test_the_room_for_health_checks_ends_too(served: Served) -> None:
     held = [await served.connect() for _ in range(2)]
     await served.until_held(2)
-    asking = [
-        asyncio.ensure_future(answer(served, b"/health/detailed")) for _ in range(SPARE_LOCAL)
-    ]
-    await served.until_held(2 + SPARE_LOCAL)
+    asking = []
+    for number in range(SPARE_LOCAL):  # one by one: the lobby itself has less room
+        asking.append(asyncio.ensure_future(answer(served, b"/health/detailed")))
+        await served.until_held(3 + number)
 
     refused = await answer(served, b"/health")
     served.runner.app[GOES_ON].set()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.web.lobby import MOST, MOST_LOCAL, Door, Lobby
+from service.web.lobby import MOST, Door, Lobby
 
 HERE, ELSEWHERE = "127.0.0.1", "203.0.113.9"
 HOST = b"Host: localhost\r\n"
@@ -58,6 +58,10 @@ class House:
         self.room -= 1
         return self.answering if self.room >= 0 else None
 
+    @property
+    def waiting(self) -> int:
+        return len(self.door.here) + len(self.door.elsewhere)
+
     def comes(self, peer: str = HERE, *, ask_within_s: float = 60) -> tuple[Lobby, FakeTransport]:
         lobby = Lobby(self.door, self.spare, ask_within_s=ask_within_s)
         transport = FakeTransport(peer)
@@ -89,7 +93,7 @@ async def test_a_health_check_is_answered_and_ends_with_its_answer(
     assert house.answering.transport is transport
     assert transport.protocol is house.answering
     assert house.answering.heard == line + b"\r\nConnection: close\r\n" + HOST + b"\r\n"
-    assert (house.door.refused, house.door.lobby) == (0, set())
+    assert (house.door.refused, house.waiting) == (0, 0)
 
 
 async def test_it_may_come_byte_by_byte_and_nothing_after_it_is_heard(house: House) -> None:
@@ -142,7 +146,7 @@ async def test_anything_else_is_refused_as_soon_as_it_is_clear(house: House, ask
     assert house.asked == []
     assert house.door.refused == 1
     lobby.connection_lost(None)
-    assert house.door.lobby == set()
+    assert house.waiting == 0
 
 
 async def test_a_health_check_too_many_is_refused_too(house: House) -> None:
@@ -165,13 +169,39 @@ async def test_who_says_nothing_is_refused(house: House) -> None:
     assert b"503" in transport.written
 
 
-async def test_strangers_cannot_take_the_last_places_in_the_lobby(house: House) -> None:
-    strangers = [house.comes(ELSEWHERE)[1] for _ in range(MOST_LOCAL)]
-    locals_ = [house.comes(HERE)[1] for _ in range(MOST_LOCAL)]
+async def test_in_a_full_lobby_the_one_who_stood_there_longest_goes(house: House) -> None:
+    others = [house.comes(ELSEWHERE)[1] for _ in range(MOST)]
+    before = [transport.aborted for transport in others]
 
-    assert [t.aborted for t in strangers] == [False] * MOST + [True] * (MOST_LOCAL - MOST)
-    assert [t.aborted for t in locals_].count(False) == MOST_LOCAL - MOST
-    assert house.door.refused == (MOST_LOCAL - MOST) + MOST
+    lobby, newest = house.comes(ELSEWHERE)
+    lobby.data_received(b"GET /health HTTP/1.1\r\n\r\n")
+
+    assert before == [False] * MOST
+    assert [transport.aborted for transport in others] == [True] + [False] * (MOST - 1)
+    assert newest.protocol is house.answering
+    assert (house.door.refused, house.waiting) == (1, MOST - 1)
+
+
+async def test_no_number_of_strangers_sends_this_machine_away(house: House) -> None:
+    lobby, transport = house.comes(HERE)
+    for _ in range(5 * MOST):
+        house.comes(ELSEWHERE)
+
+    lobby.data_received(b"GET /health HTTP/1.1\r\n\r\n")
+
+    assert not transport.aborted
+    assert transport.protocol is house.answering
+    assert house.waiting == MOST
+
+
+async def test_who_was_refused_is_counted_once_though_cut_before_it_went(house: House) -> None:
+    lobby, transport = house.comes()
+    lobby.data_received(b"GET / HTTP/1.1\r\n")
+
+    house.door.clear()
+
+    assert transport.aborted
+    assert (house.door.refused, house.waiting) == (1, 0)
 
 
 @pytest.mark.parametrize(("peer", "is_local"), [(HERE, True), ("::1", True), (ELSEWHERE, False)])
@@ -192,4 +222,4 @@ async def test_who_goes_before_asking_leaves_nothing_behind(house: House) -> Non
     await asyncio.sleep(0.001)
 
     assert transport.written == b""
-    assert (house.door.refused, house.door.lobby) == (0, set())
+    assert (house.door.refused, house.waiting) == (0, 0)
