@@ -20,6 +20,7 @@ from service.app.keys import (
     BUS,
     DESK,
     DSN,
+    EMBEDDED,
     HOUSE,
     LEADERSHIP,
     PROBER,
@@ -31,7 +32,7 @@ from service.app.keys import (
 from service.app.measures import METERS, RECORDER
 from service.app.self_check import SelfCheck
 from service.bus import OrderMoved
-from service.domain.errors import BoundaryError
+from service.domain.errors import BoundaryError, StartError, StoreDown
 from service.domain.orders import OPEN
 from service.flows.collect import collect
 from service.flows.leadership import RENEW_EVERY_S
@@ -125,6 +126,7 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
     )
     return (
         *check.loops(),
+        *_keeping(app),
         Loop(
             name="leader.renew",
             every=every(seconds=RENEW_EVERY_S),
@@ -171,6 +173,27 @@ async def _compare(app: web.Application) -> None:
         books.forget()
     differ = books.disagree or app[RECONCILER].contradicted
     app[PROBER].note("recent_order", "reconcile_mismatch", holds=differ)
+
+
+def _keeping(app: web.Application) -> tuple[Loop, ...]:
+    """Return what starts our own PostgreSQL again; an operator's server is the operator's."""
+    if EMBEDDED not in app:
+        return ()
+
+    async def keep() -> None:
+        try:
+            revived = await asyncio.to_thread(app[EMBEDDED].revive)
+        except StartError as exc:
+            raise StoreDown(str(exc)) from exc
+        if revived:
+            logger.bind(event="app").warning(
+                "the embedded PostgreSQL had ended and was started again"
+            )
+
+    # Recovery after a crash reads the whole journal, which may take minutes.
+    return (
+        Loop(name="postgres.keep", every=every(seconds=2), step=keep, is_job=False, deadline_s=600),
+    )
 
 
 def _listener(app: web.Application) -> Listener:

@@ -16,6 +16,7 @@ from service.flows.retention import Retention
 from service.flows.trade import Desk
 from service.loops.runner import Runner
 from service.ops.health import Prober
+from service.store.embedded import EmbeddedPostgres
 from service.store.gate import Gate
 from service.store.journal import PgJournal
 from service.store.lease import PgLease
@@ -57,6 +58,7 @@ class Upstream:
 
 
 DSN = web.AppKey("dsn", str)
+EMBEDDED = web.AppKey("embedded", EmbeddedPostgres)  #: only where the server is ours
 GATE = web.AppKey("gate", Gate)
 WEB_GATE = web.AppKey("web_gate", Gate)  #: the share of it that the API has
 STORE = web.AppKey("store", Store)

@@ -1,10 +1,12 @@
 """What has to be opened and closed: database, market, sessions, settings. One generator each."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
+from operator import setitem
 from typing import Final
 from uuid import uuid4
 
@@ -19,6 +21,7 @@ from service.adapters.upbit.rest import UpbitRest
 from service.app.keys import (
     ACCOUNT,
     DSN,
+    EMBEDDED,
     GATE,
     MODEL,
     SESSION,
@@ -57,8 +60,13 @@ POOL_WEB: Final = 12
 
 
 @asynccontextmanager
-async def open_server(config: Config) -> AsyncIterator[str]:
-    """Yield the address of the database: the operator's server, or our own embedded one."""
+async def open_server(
+    config: Config, *, opened: Callable[[EmbeddedPostgres], None] | None = None
+) -> AsyncIterator[str]:
+    """Yield the address of the database: the operator's server, or our own embedded one.
+
+    Args: opened: gets our own one, for whoever keeps it alive.
+    """
     if config.database_url is not None:
         yield config.database_url.get_secret_value()
         return
@@ -68,6 +76,8 @@ async def open_server(config: Config) -> AsyncIterator[str]:
         # Play money and real money in databases of their own.
         name = f"trader_{config.mode}"
         await asyncio.to_thread(server.ensure_database, name)
+        if opened is not None:
+            opened(server)
         yield server.dsn(name)
     finally:
         await asyncio.to_thread(server.stop)
@@ -75,7 +85,7 @@ async def open_server(config: Config) -> AsyncIterator[str]:
 
 async def database(app: web.Application) -> AsyncIterator[None]:
     config = app[CONFIG]
-    async with open_server(config) as dsn:
+    async with open_server(config, opened=partial(setitem, app, EMBEDDED)) as dsn:
         await asyncio.to_thread(migrate, dsn, migrations_folder())
         async with open_gate(
             dsn, minsize=POOL_MIN, maxsize=POOL_MAX, max_waiting=config.max_waiting

@@ -132,6 +132,22 @@ class EmbeddedPostgres:
                         "the embedded PostgreSQL has not ended; see its log"
                     )
 
+    def revive(self) -> bool:
+        """Start the server again if it has died under us; return whether that was needed.
+
+        A killed backend is its postmaster's business; a killed postmaster is ours.
+        Raises: StartError.
+        """
+        with self._turn, self._explained():
+            before = self._server
+            if before is None or before.pid() is not None:
+                return False
+            with locked(self._home / "lock", within_s=_LOCK_S):
+                before.let_go()
+                self._server = self._started()  # adopted, where another process was faster
+                self._where = self._server.socket_directory()
+            return True
+
     def dsn(self, database: str) -> str:
         """Return the address of `database` on the running server."""
         if self._where is None:

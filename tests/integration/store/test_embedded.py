@@ -372,6 +372,23 @@ def test_committed_rows_survive_a_killed_postmaster_and_its_orphans(
     assert not lives(directory)
 
 
+def test_a_server_that_died_under_its_user_is_revived_and_one_that_lives_is_left_alone(
+    running: EmbeddedPostgres, directory: Path
+) -> None:
+    untouched = running.revive()
+    dead = pid_in(directory)
+    os.kill(dead, signal.SIGKILL)
+    os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+
+    revived = running.revive()
+    found = query(running, "SELECT 1")
+    running.stop()
+
+    assert (untouched, revived, found) == (False, True, (1,))
+    assert not running.revive(), "nobody starts what was stopped on purpose"
+    assert not lives(directory)
+
+
 def test_a_killed_initdb_leaves_no_half_cluster(directory: Path, serve: Serve) -> None:
     shutil.rmtree(directory / "cluster")
     (directory / "cluster.init" / "base").mkdir(parents=True)
