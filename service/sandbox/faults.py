@@ -46,7 +46,7 @@ class Fault(BaseModel):
     path: str = "*"  #: glob over the path, e.g. /v1/orders* or */models/*
     group: str | None = None  #: of Upbit's rate limits, e.g. candle: only its requests
     status: Annotated[int, Field(ge=100, le=599)] | None = None  #: answered instead of executing
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}  #: of that answer; without `status`, of the real one
     body: str = ""
     body_base64: str | None = None  #: instead of `body`: bytes that are no text
     delay_s: Annotated[float, Field(ge=0, le=3600)] = 0.0  #: real seconds

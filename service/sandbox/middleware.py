@@ -38,6 +38,7 @@ async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[model.FAULT] = fault.model
     if fault.status is None:
         response = await handler(request)
+        response.headers.update(fault.headers)
     else:
         response = await _echo(request, fault) if fault.echo else _scripted(fault)
     if fault.phase == "after":

@@ -101,6 +101,17 @@ async def test_a_careless_error_page_repeats_the_request_with_its_key(
     assert bearer in page
 
 
+async def test_an_executed_answer_can_carry_other_headers(sandbox: Sandbox, client: Client) -> None:
+    date = "Thu, 01 Jan 2026 00:00:00 GMT"
+    sandbox.faults.add(Fault(path="/v1/market/all", headers={"Date": date}))
+
+    async with client.session.get(client.url + "/v1/market/all") as response:
+        markets = await response.json()
+
+    assert response.headers["Date"] == date
+    assert markets
+
+
 async def _hits(sandbox: Sandbox) -> AsyncIterator[int]:
     for _ in range(100_000):
         yield sandbox.faults.plan()[0]["hit"]
