@@ -1,7 +1,8 @@
 """One connection's cursor: aiopg's errors translated where they happen."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -38,9 +39,11 @@ class Cursor(Protocol):
         was rolled back), psycopg2.IntegrityError, and other psycopg2 errors, which are bugs.
         """
 
-    async def fetchone(self) -> tuple[Any, ...] | None: ...
+    async def fetchone(self) -> tuple[Any, ...] | None:
+        """Raises: StoreDown, when the connection broke after the statement's answer."""
 
-    async def fetchall(self) -> list[tuple[Any, ...]]: ...
+    async def fetchall(self) -> list[tuple[Any, ...]]:
+        """Raises: as `fetchone`."""
 
 
 class GatedCursor:
@@ -109,12 +112,25 @@ class GatedCursor:
         return None
 
     async def fetchone(self) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = await self._inner.fetchone()
+        with self._fetching():
+            row: tuple[Any, ...] | None = await self._inner.fetchone()
         return row
 
     async def fetchall(self) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = await self._inner.fetchall()
+        with self._fetching():
+            rows: list[tuple[Any, ...]] = await self._inner.fetchall()
         return rows
+
+    @contextmanager
+    def _fetching(self) -> Iterator[None]:
+        # The rows are here, but aiopg closes the cursor with a connection that breaks before we
+        # come to fetch them. What the statement did is then as unknown as without an answer.
+        try:
+            yield
+        except psycopg2.InterfaceError as exc:
+            if not self._connection.closed:
+                raise
+            raise StoreDown("PostgreSQL dropped the connection") from exc
 
 
 def _cancelled() -> bool:

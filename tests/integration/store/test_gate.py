@@ -404,6 +404,23 @@ async def test_a_cursor_kept_too_long_does_nothing(single: Gate) -> None:
     assert await value(single, "SELECT reason FROM trading_state") is None
 
 
+async def test_an_answer_lost_with_its_connection_is_an_outage_and_no_bug(
+    single: Gate, dsn: str
+) -> None:
+    async with single.cursor() as cursor:
+        pid = await pid_of(cursor)
+        await cursor.execute("SELECT 1")
+        strike(dsn, KILL, pid=pid)
+        async with asyncio.timeout(SAFETY_S):
+            while not cursor._connection.closed:  # type: ignore[attr-defined]  # noqa: ASYNC110 - aiopg tells nobody
+                await asyncio.sleep(0)
+
+        with pytest.raises(StoreDown, match="dropped the connection"):
+            await cursor.fetchone()
+
+    assert await value(single, "SELECT 1") == 1
+
+
 async def test_a_commit_that_is_cut_off_says_so(single: Gate) -> None:
     async with single.cursor() as cursor:
         await cursor.execute(
