@@ -142,6 +142,9 @@ class Journal(Protocol):
         Raises: DomainError, when the signal was decided otherwise before.
         """
 
+    async def undecided(self, market: Market, *, before: datetime) -> Sequence[int]:
+        """Return the signals made before then that have no decision, oldest first."""
+
     async def last_signal_at(self, market: Market) -> datetime | None: ...
 
 

@@ -1,7 +1,7 @@
 """What is measured, bound to where it happens and to where it goes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -143,6 +143,9 @@ class MeteredJournal:
         decision_id = await self._inner.add_decision(signal_id=signal_id, verdict=verdict, at=at)
         self._meters.decisions[_labels(verdict)] += 1
         return decision_id
+
+    async def undecided(self, market: Market, *, before: datetime) -> Sequence[int]:
+        return await self._inner.undecided(market, before=before)
 
     async def last_signal_at(self, market: Market) -> datetime | None:
         return await self._inner.last_signal_at(market)

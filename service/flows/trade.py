@@ -15,7 +15,7 @@ from service.domain.errors import (
     TooSoon,
 )
 from service.domain.markets import Market
-from service.domain.risk import Allowed, Verdict
+from service.domain.risk import Allowed, Check, Refused, Verdict
 from service.domain.signals import Signal
 from service.flows.decide import Decider, Decision
 from service.flows.execute import Executor
@@ -90,10 +90,27 @@ class Desk:
             max_age_s = await self._settings.get(SIGNAL_MAX_AGE_SECONDS)
             if self._age_s(story.signal) <= max_age_s:
                 return story.signal
+        await self._close_forgotten(market)
         signal = await self._proposer.propose(market, trigger=trigger)
         if signal is not None:
             await self._finish(_Story(signal))
         return signal
+
+    async def _close_forgotten(self, market: Market) -> None:
+        """Decide what nobody remembers: a signal whose row's answer was lost, or whose process
+        died before its decision. Nobody knows what the market was then, so it is never acted upon.
+        """
+        now = self._clock.now()
+        max_age_s = await self._settings.get(SIGNAL_MAX_AGE_SECONDS)
+        before = now - timedelta(seconds=max_age_s)
+        for signal_id in await self._journal.undecided(market, before=before):
+            detail = f"no decision was made within {max_age_s} s"
+            check = Check(rule="signal_age", passed=False, detail=detail)
+            forgotten = Refused(reason=check.rule, detail=detail, checks=(check,))
+            await self._journal.add_decision(signal_id=signal_id, verdict=forgotten, at=now)
+            logger.bind(
+                event="risk", market=str(market), signal_id=signal_id, reason=check.rule
+            ).warning("a signal that an outage left without a decision is refused")
 
     async def _finish(self, story: _Story) -> None:
         """Decide and execute. What an outage cuts short is kept for later, a bug's work is not."""

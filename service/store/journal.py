@@ -1,6 +1,6 @@
 """What was asked, proposed and decided: rows that are written once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -40,6 +40,15 @@ ADD_DECISION = """
        SET signal_id = excluded.signal_id
      WHERE decisions.verdict = excluded.verdict
     RETURNING id
+"""
+
+UNDECIDED = """
+    SELECT signals.id
+      FROM trading_signals AS signals
+     WHERE signals.market = %(market)s
+       AND signals.created_at < %(before)s
+       AND NOT EXISTS (SELECT FROM decisions WHERE decisions.signal_id = signals.id)
+     ORDER BY signals.id
 """
 
 LAST_SIGNAL_AT = """
@@ -132,6 +141,11 @@ class PgJournal:
         if row is None:
             raise DomainError(f"signal {signal_id} was decided otherwise before")
         return int(row[0])
+
+    async def undecided(self, market: Market, *, before: datetime) -> Sequence[int]:
+        async with self._gate.cursor() as cur:
+            await cur.execute(UNDECIDED, {"market": str(market), "before": before})
+            return tuple(row[0] for row in await cur.fetchall())
 
     async def last_signal_at(self, market: Market) -> datetime | None:
         async with self._gate.cursor() as cur:

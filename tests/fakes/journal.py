@@ -1,6 +1,6 @@
 """What was asked, proposed and decided, in memory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -36,8 +36,9 @@ class FakeJournal:
         calls, signals, decisions: the rows in the order they were written.
         kept: what the signals' rows hold besides, by signal id.
         fail: raised by the next call instead of doing anything.
+        lose_signal: raised by the next signal after it was stored, as a lost answer would be.
         fail_decision: the same, for the next decision alone.
-        lose_decision: raised by the next decision after it was stored, as a lost answer would be.
+        lose_decision: as `lose_signal`, for the next decision.
         after_decision: called after each decision, for what happens meanwhile.
     """
 
@@ -47,6 +48,7 @@ class FakeJournal:
         self.decisions: list[Decided] = []
         self.kept: dict[int, Kept] = {}
         self.fail: BaseException | None = None
+        self.lose_signal: BaseException | None = None
         self.fail_decision: BaseException | None = None
         self.lose_decision: BaseException | None = None
         self.after_decision: Callable[[], object] | None = None
@@ -83,6 +85,9 @@ class FakeJournal:
         self.kept[signal.id] = Kept(
             call_id=call_id, market_data_id=market_data_id, facts=facts, trigger=trigger
         )
+        if self.lose_signal is not None:
+            lost, self.lose_signal = self.lose_signal, None
+            raise lost
         return signal
 
     async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:
@@ -102,6 +107,15 @@ class FakeJournal:
             lost, self.lose_decision = self.lose_decision, None
             raise lost
         return len(self.decisions)
+
+    async def undecided(self, market: Market, *, before: datetime) -> Sequence[int]:
+        self._raise_failure()
+        decided = {row.signal_id for row in self.decisions}
+        return [
+            signal.id
+            for signal in self.signals
+            if signal.market == market and signal.created_at < before and signal.id not in decided
+        ]
 
     async def last_signal_at(self, market: Market) -> datetime | None:
         self._raise_failure()

@@ -151,6 +151,18 @@ async def test_a_market_without_signals_has_no_last_one(gate: Gate) -> None:
     assert await PgJournal(gate).last_signal_at(KRW_BTC) is None
 
 
+async def test_only_old_signals_of_this_market_without_a_decision_are_undecided(gate: Gate) -> None:
+    journal = PgJournal(gate)
+    decided, forgotten = [await a_stored_signal(gate) for _ in range(2)]
+    await a_stored_signal(gate, market=Market("KRW", "ETH"))
+    await journal.add_decision(signal_id=decided.id, verdict=Held(), at=T0)
+
+    young = await journal.undecided(KRW_BTC, before=T0)
+    old = await journal.undecided(KRW_BTC, before=T0 + timedelta(seconds=1))
+
+    assert (tuple(young), tuple(old)) == ((), (forgotten.id,))
+
+
 async def test_a_hold_is_stored_as_a_signal_too(gate: Gate) -> None:
     signal = await a_stored_signal(gate, proposal=a_proposal(action=Action.HOLD))
 

@@ -112,6 +112,27 @@ async def test_an_old_unfinished_signal_is_refused_for_its_age_and_a_new_one_mad
     assert isinstance(second.verdict, Allowed)
 
 
+async def test_a_signal_whose_answer_was_lost_is_refused_later_and_never_acted_upon(
+    house: House, logs: Logs
+) -> None:
+    house.journal.lose_signal = StoreDown("the row's answer was lost")
+    with pytest.raises(StoreDown):
+        await house.desk.trade(KRW_BTC)
+
+    await house.desk.trade(KRW_BTC)  # young as it is, it may still be another process's
+    house.clock.pass_time(1800)
+    await house.leadership.renew()
+    await house.desk.trade(KRW_BTC)
+
+    verdicts = {row.signal_id: row.verdict for row in house.journal.decisions}
+    assert sorted(verdicts) == [1, 2, 3]
+    assert isinstance(verdicts[1], Refused)
+    assert verdicts[1].reason == "signal_age"
+    assert isinstance(verdicts[2], Allowed)
+    told = [line for line in logs.lines if "without a decision" in line["message"]]
+    assert [line["signal_id"] for line in told] == [1]
+
+
 async def test_a_second_manual_signal_has_to_wait_for_the_cooldown(house: House) -> None:
     await house.desk.generate(KRW_BTC)
     house.clock.pass_time(60)
