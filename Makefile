@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 VENV_CONFORMANCE ?= .venv-conformance
 BIN := $(VENV)/bin
+MINUTES ?= 5
 # The checkout itself needs no installation step to run: the entry point is `python -m service`.
 TRADER := $(BIN)/python -m service
 
@@ -14,7 +15,7 @@ TRADER := $(BIN)/python -m service
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow lint types conformance bench check lock clean
+.PHONY: help run test slow lint types conformance chaos soak bench check lock clean
 
 help: ## show these lines
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -23,7 +24,7 @@ run: $(VENV)/.run ## start the service (sandbox unless TRADER_MODE says otherwis
 	@exec $(TRADER) run
 
 test: $(VENV)/.dev lint types ## lint, types, tests with coverage
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist worksteal --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not slow and not chaos" -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 slow: $(VENV)/.dev ## the tests that have to wait real time, which CI runs too
 	$(BIN)/python -m pytest -m slow -n $(WORKERS)
@@ -39,6 +40,12 @@ conformance: $(VENV)/.run $(VENV_CONFORMANCE)/.clients ## upbit-sdk, ccxt and py
 	@# `confcutdir`: the other tests' fixtures need the service's packages, which are not there.
 	SANDBOX_PYTHON=$(abspath $(BIN)/python) $(VENV_CONFORMANCE)/bin/python -m pytest \
 		--confcutdir=tests/conformance tests/conformance
+
+chaos: $(VENV)/.dev ## every fault on the real service, about seven minutes
+	$(BIN)/python -m tests.faults
+
+soak: $(VENV)/.dev ## load and random faults, nothing may grow; MINUTES=5
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 bench: $(VENV)/.dev ## measure; ratios within one run
 	$(BIN)/python -m benchmarks

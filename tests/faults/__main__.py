@@ -1,0 +1,52 @@
+"""`make chaos`: every fault, in lanes that run beside each other, each on a service of its own."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping
+from typing import Final
+
+#: pytest's choice for each lane, the longest first.
+LANES: Final[Mapping[str, tuple[str, ...]]] = {
+    "day": ("tests/faults/test_day.py",),
+    "exchange": ("tests/faults/test_faults.py", "-k", "lane_exchange or reason"),
+    "postgres": ("tests/faults/test_faults.py", "-k", "lane_postgres"),
+    "outage": ("tests/faults/test_faults.py", "-k", "lane_outage"),
+    "model": ("tests/faults", "-k", "lane_model or f34 or f64"),
+    "process": ("tests/faults", "-k", "lane_process or f37 or f56 or f58 or f63 or starts_while"),
+}
+AT_ONCE: Final = 3  #: lanes mostly wait; the day keeps one core busy
+PYTEST: Final = (sys.executable, "-m", "pytest", "-m", "chaos or not chaos", "-q", "-s")
+
+
+async def _run(name: str, turn: asyncio.Semaphore) -> bool:
+    async with turn:
+        began = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            *PYTEST,
+            *LANES[name],
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        passed = process.returncode == 0
+        print(f"\n==> {name}: {'passed' if passed else 'FAILED'}", end=" ")  # noqa: T201
+        print(f"in {time.monotonic() - began:.0f} s")  # noqa: T201
+        lines = said.decode(errors="replace").splitlines()
+        told = [line.lstrip(".") for line in lines if "normal again" in line or _is_figure(line)]
+        print("\n".join(told if passed else lines), flush=True)  # noqa: T201
+        return passed
+
+
+def _is_figure(line: str) -> bool:
+    return line.lstrip(".").startswith(("SC-004", "F63")) or " passed" in line
+
+
+async def main() -> int:
+    turn = asyncio.Semaphore(AT_ONCE)
+    passed = await asyncio.gather(*(_run(name, turn) for name in LANES))
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,148 @@
+"""The identities that must hold whatever happened: our books against the exchange's.
+
+Exact decimals only. Each breach is one sentence; none is the wish.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+ZERO = Decimal(0)
+Row = Mapping[str, Any]
+#: Attempts that the exchange accepted; FAILED ones it never saw.
+ACCEPTED = frozenset({"SUBMITTED", "PARTIALLY_FILLED", "EXECUTED", "CANCELLED"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """Our tables, read in one transaction."""
+
+    orders: Sequence[Row]
+    fills: Sequence[Row]
+    positions: Sequence[Row]
+    signals: int
+    decisions: Mapping[str, int]  #: by verdict
+    allowed_with_order: int
+
+
+READ = {
+    "orders": """
+        SELECT id, identifier, exchange_uuid, decision_id, status, executed_volume,
+               executed_funds, paid_fee, created_at
+          FROM orders
+         ORDER BY id
+    """,
+    "fills": "SELECT trade_uuid, order_id, market, side, volume, funds, fee FROM fills ORDER BY id",
+    "positions": "SELECT market, volume FROM positions",
+    "signals": "SELECT count(*) AS n FROM trading_signals",
+    "decisions": "SELECT verdict, count(*) AS n FROM decisions GROUP BY verdict",
+    "allowed": """
+        SELECT count(DISTINCT o.decision_id) AS n
+          FROM decisions AS d
+          JOIN orders AS o ON o.decision_id = d.id
+         WHERE d.verdict = 'ALLOWED'
+    """,
+}
+
+
+def read_books(tables: Mapping[str, Sequence[Row]]) -> Books:
+    """Return what the statements of `READ` answered."""
+    return Books(
+        orders=tables["orders"],
+        fills=tables["fills"],
+        positions=tables["positions"],
+        signals=tables["signals"][0]["n"],
+        decisions={row["verdict"]: row["n"] for row in tables["decisions"]},
+        allowed_with_order=tables["allowed"][0]["n"],
+    )
+
+
+def breaches(books: Books, ledger: Mapping[str, Any], *, lapsed: int = 0) -> list[str]:
+    """Return every identity that does not hold, with the figures.
+
+    Args: lapsed: allowed orders that were given up after an outage and said so in the log.
+    """
+    return [
+        *_one_to_one(books, ledger),
+        *_sums(books, ledger),
+        *_money(books, ledger),
+        *_signals(books, lapsed),
+    ]
+
+
+def _one_to_one(books: Books, ledger: Mapping[str, Any]) -> Iterator[str]:
+    """I1, I2: accepted attempts and the exchange's orders are the same; no decision has two."""
+    theirs = {order["identifier"]: order["uuid"] for order in ledger["orders"]}
+    ours = {
+        order["identifier"]: order["exchange_uuid"]
+        for order in books.orders
+        if order["status"] in ACCEPTED
+    }
+    if theirs != ours:
+        odd = sorted(theirs.items() ^ ours.items())
+        yield f"I1: the exchange's orders and ours differ: {odd}"
+    unsettled = [order["identifier"] for order in books.orders if order["status"] in UNSETTLED]
+    if unsettled:
+        yield f"I1: not settled yet: {unsettled}"
+    decided = [o["decision_id"] for o in books.orders if o["status"] in ACCEPTED]
+    if len(decided) != len(set(decided)):
+        yield "I2: a decision has two accepted orders"
+
+
+UNSETTLED = frozenset({"PENDING", "UNKNOWN"})
+
+
+def _sums(books: Books, ledger: Mapping[str, Any]) -> Iterator[str]:
+    """I3: an order's fills add up to what the exchange says was executed and paid."""
+    by_uuid = {order["uuid"]: order for order in ledger["orders"]}
+    for order in books.orders:
+        theirs = by_uuid.get(order["exchange_uuid"])
+        if theirs is None:
+            continue
+        fills = [fill for fill in books.fills if fill["order_id"] == order["id"]]
+        ours = tuple(sum((f[name] for f in fills), ZERO) for name in ("volume", "funds", "fee"))
+        said = tuple(
+            Decimal(theirs[name]) for name in ("executed_volume", "executed_funds", "paid_fee")
+        )
+        stored = (order["executed_volume"], order["executed_funds"], order["paid_fee"])
+        if not ours == said == stored:
+            yield f"I3: order {order['id']}: fills {ours}, exchange {said}, stored {stored}"
+    trades = {trade["uuid"] for trade in ledger["trades"]}
+    if trades != {fill["trade_uuid"] for fill in books.fills}:
+        yield "I3: the exchange's trades and our fills are not the same"
+
+
+def _money(books: Books, ledger: Mapping[str, Any]) -> Iterator[str]:
+    """I4, I5, I6: opening plus fills is what the account holds, and what the positions say."""
+    expected = {currency: Decimal(amount) for currency, amount in ledger["opening"].items()}
+    held: dict[str, Decimal] = {}
+    for fill in books.fills:
+        quote, base = fill["market"].split("-")
+        sign = 1 if fill["side"] == "BUY" else -1
+        expected[quote] = expected.get(quote, ZERO) - sign * fill["funds"] - fill["fee"]
+        expected[base] = expected.get(base, ZERO) + sign * fill["volume"]
+        held[fill["market"]] = held.get(fill["market"], ZERO) + sign * fill["volume"]
+    actual = {
+        account["currency"]: Decimal(account["balance"]) + Decimal(account["locked"])
+        for account in ledger["accounts"]
+    }
+    for currency in expected.keys() | actual.keys():
+        if expected.get(currency, ZERO) != actual.get(currency, ZERO):
+            yield (
+                f"I4/I5: {currency}: the fills explain {expected.get(currency, ZERO)},"
+                f" the exchange holds {actual.get(currency, ZERO)}"
+            )
+    for position in books.positions:
+        if position["volume"] != held.get(position["market"], ZERO):
+            yield f"I6: the position in {position['market']} is not the sum of its fills"
+
+
+def _signals(books: Books, lapsed: int) -> Iterator[str]:
+    """I7: every signal has its one decision, every allowed one its order or its farewell."""
+    decided = sum(books.decisions.values())
+    if books.signals != decided:
+        yield f"I7: {books.signals} signals, {decided} decisions"
+    allowed = books.decisions.get("ALLOWED", 0)
+    if not books.allowed_with_order <= allowed <= books.allowed_with_order + lapsed:
+        yield f"I7: {allowed} signals allowed, {books.allowed_with_order} with an order"

@@ -1,0 +1,290 @@
+"""Ways to break things: each puts a fault in, and takes it out again at the end of its block."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Final, Literal
+
+from service.domain.errors import StartError
+from service.store.dsn import connect, parameters
+from tests.faults.proxy import Cut
+from tests.faults.stack import DATABASE, Stack
+
+Injection = Callable[[Stack], AbstractAsyncContextManager[None]]
+
+#: The service's own sessions, not the one that asks.
+_SESSIONS: Final = """
+    SELECT pg_terminate_backend(pid)
+      FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+def refusal(status: int, name: str, **more: Any) -> dict[str, Any]:
+    """Return a fault that answers as Upbit refuses."""
+    body = json.dumps({"error": {"name": name, "message": "no"}})
+    return {"status": status, "body": body} | more
+
+
+def planned(*faults: dict[str, Any]) -> Injection:
+    """Have the sandbox, exchange or model, answer as the plan says."""
+
+    @asynccontextmanager
+    async def injected(stack: Stack) -> AsyncIterator[None]:
+        await stack.plan(*faults)
+        try:
+            yield
+        finally:
+            await stack.clear_plan()
+
+    return injected
+
+
+def model(kind: str, **more: Any) -> Injection:
+    return planned({"path": "*:generateContent", "model": kind} | more)
+
+
+@asynccontextmanager
+async def clock_off(stack: Stack) -> AsyncIterator[None]:
+    """Have the exchange's clock say that ours is five minutes fast."""
+    there = datetime.now(UTC) - timedelta(minutes=5)
+    async with upbit(headers={"Date": format_datetime(there, usegmt=True)})(stack):
+        yield
+
+
+def upbit(**fault: Any) -> Injection:
+    return planned({"path": "/v1/[!m]*"} | fault)  # everything but /v1/models and /v1/market
+
+
+def stopped(whom: Literal["sandbox", "postgres"]) -> Injection:
+    """Freeze processes: they take connections and never answer."""
+
+    @asynccontextmanager
+    async def injected(stack: Stack) -> AsyncIterator[None]:
+        pids = [stack.sandbox.pid] if whom == "sandbox" else await stack.postgres_pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
+
+    return injected
+
+
+@asynccontextmanager
+async def postgres_killed(stack: Stack) -> AsyncIterator[None]:
+    """Kill -9 the postmaster; whoever runs the server starts it again."""
+    postmaster, *_ = await stack.postgres_pids()
+    os.kill(postmaster, signal.SIGKILL)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(stack.postgres.stop)
+        await asyncio.to_thread(stack.postgres.start)
+
+
+@asynccontextmanager
+async def postgres_down(stack: Stack) -> AsyncIterator[None]:
+    await asyncio.to_thread(stack.postgres.stop)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(stack.postgres.start)
+
+
+@asynccontextmanager
+async def sessions_terminated(stack: Stack) -> AsyncIterator[None]:
+    await stack.sql(_SESSIONS)
+    yield
+
+
+@asynccontextmanager
+async def network_swallows(stack: Stack) -> AsyncIterator[None]:
+    """The way to the database is a black hole, which no server closes for us."""
+    stack.proxy.stop_flow()
+    try:
+        yield
+    finally:
+        stack.proxy.let_flow()
+
+
+@asynccontextmanager
+async def network_refuses(stack: Stack) -> AsyncIterator[None]:
+    await stack.proxy.close()
+    try:
+        yield
+    finally:
+        await stack.proxy.start()
+
+
+@asynccontextmanager
+async def no_connection_left(stack: Stack) -> AsyncIterator[None]:
+    """Others hold every connection of the server while ours, which were cut, are made anew."""
+    await stack.proxy.close()
+    try:
+        taken = await asyncio.to_thread(_all_connections, stack)
+    finally:
+        await stack.proxy.start()
+    try:
+        yield
+    finally:
+        for connection in taken:
+            connection.close()
+
+
+def _all_connections(stack: Stack) -> list[Any]:
+    given = parameters(stack.postgres.dsn(DATABASE))
+    taken = [connect(given)]
+    with taken[0].cursor() as cursor:
+        while True:  # a cut session ends a moment later, and would leave room
+            cursor.execute(_SESSIONS)
+            if not cursor.fetchall():
+                break
+    with suppress(StartError):
+        while True:
+            taken.append(connect(given))
+    return taken
+
+
+@asynccontextmanager
+async def read_only(stack: Stack) -> AsyncIterator[None]:
+    """What a managed server does when its disk is full, or when it became a standby."""
+    await stack.sql(f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on", _SESSIONS)
+    try:
+        yield
+    finally:
+        await stack.sql(
+            "SET default_transaction_read_only = off",
+            f"ALTER DATABASE {DATABASE} RESET default_transaction_read_only",
+            _SESSIONS,
+        )
+
+
+def cut(word: str, when: Literal["before", "after"], times: int = 1) -> Injection:
+    """Break the database connection while this statement passes."""
+
+    @asynccontextmanager
+    async def injected(stack: Stack) -> AsyncIterator[None]:
+        stack.proxy.cut = Cut(word.encode(), when, times)
+        try:
+            yield
+        finally:
+            stack.proxy.cut = None
+
+    return injected
+
+
+def writes_fail(sqlstate: str, *tables: str) -> Injection:
+    """Have PostgreSQL refuse to write the tables, with an error of its own that it cannot be
+    brought to at will: a deadlock, a serialisation failure, a full disk.
+    """
+
+    @asynccontextmanager
+    async def injected(stack: Stack) -> AsyncIterator[None]:
+        await stack.sql(
+            "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN RAISE EXCEPTION 'spoiled' USING ERRCODE = '{sqlstate}'; END $$",
+            *(
+                f"CREATE TRIGGER spoil BEFORE INSERT OR UPDATE ON {table}"
+                " FOR EACH STATEMENT EXECUTE FUNCTION spoil()"
+                for table in tables
+            ),
+        )
+        try:
+            yield
+        finally:
+            await stack.sql("DROP FUNCTION spoil CASCADE")
+
+    return injected
+
+
+def locked(*tables: str) -> Injection:
+    """Hold tables as a long migration would; nobody may even read them."""
+
+    @asynccontextmanager
+    async def injected(stack: Stack) -> AsyncIterator[None]:
+        given = parameters(stack.postgres.dsn(DATABASE))
+        with closing(await asyncio.to_thread(connect, given)) as connection:
+            with connection.cursor() as cursor:
+                for statement in ("BEGIN", f"LOCK TABLE {', '.join(tables)}"):
+                    await asyncio.to_thread(cursor.execute, statement)
+            yield
+
+    return injected
+
+
+def cancelled(*tables: str) -> Injection:
+    """Lock tables and cancel whatever waits: to us the same as a statement timeout, 57014."""
+
+    @asynccontextmanager
+    async def injected(stack: Stack) -> AsyncIterator[None]:
+        cancelling = asyncio.create_task(_cancel_waiting(stack))
+        try:
+            async with locked(*tables)(stack):
+                yield
+        finally:
+            cancelling.cancel()
+            await asyncio.gather(cancelling, return_exceptions=True)
+
+    return injected
+
+
+async def _cancel_waiting(stack: Stack) -> None:
+    while True:
+        await stack.sql(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        )
+        await asyncio.sleep(0.05)
+
+
+def renamed(table: str) -> Injection:
+    """Take a table away: an error that nobody foresaw, a bug as far as a loop can tell."""
+
+    @asynccontextmanager
+    async def injected(stack: Stack) -> AsyncIterator[None]:
+        await stack.sql(f"ALTER TABLE {table} RENAME TO {table}_gone")
+        try:
+            yield
+        finally:
+            await stack.sql(f"ALTER TABLE {table}_gone RENAME TO {table}")
+
+    return injected
+
+
+def changed(**values: Any) -> Injection:
+    """Change settings, and change them back."""
+
+    @asynccontextmanager
+    async def injected(stack: Stack) -> AsyncIterator[None]:
+        before = {
+            item["key"]: item["value"]
+            for item in (await stack.service.get("/api/v1/config"))["items"]
+        }
+        await stack.change(**values)
+        try:
+            yield
+        finally:
+            await stack.change(**{name: before[name] for name in values})
+
+    return injected
+
+
+def together(*injections: Injection) -> Injection:
+    @asynccontextmanager
+    async def injected(stack: Stack) -> AsyncIterator[None]:
+        first, *rest = injections
+        async with first(stack):
+            if not rest:
+                yield
+                return
+            async with together(*rest)(stack):
+                yield
+
+    return injected

@@ -1,0 +1,61 @@
+"""Every reason that health can give, and what brings it about; docs/faults.md shows the same."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from service.ops.findings import VITAL
+from tests.faults.table import TABLE
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Row:
+    """Overall status and HTTP code follow from component and status; `trial.py` checks both."""
+
+    reason: str
+    component: str
+    status: str
+    by: frozenset[str]  #: names of faults, or of a test
+
+    def cells(self) -> tuple[str, ...]:
+        is_vital = self.component in VITAL and self.status == "unhealthy"
+        overall, code = ("unhealthy", "503") if is_vital else ("degraded", "200")
+        by = " ".join(sorted(self.by))
+        return (f"`{self.reason}`", by, f"`{self.component}`", self.status, overall, code)
+
+
+_SELF_CHECK: Final = frozenset({"tests/e2e/test_self_check.py"})
+_OUTPUTS: Final = frozenset({"tests/faults/test_outputs.py"})
+#: Brought about by a fault that has a test of its own.
+ELSEWHERE: Final = (
+    Row("key_expiring", "upbit_api", "warning", _SELF_CHECK),
+    Row("no_signal_yet", "recent_signal", "warning", _OUTPUTS),
+    Row("prober_stalled", "database", "unhealthy", frozenset({"F49"})),
+    Row("starting", "gemini_api", "warning", _OUTPUTS),
+)
+
+_EVERY = "tests/unit/ops/test_health.py::test_every_reason_can_be_shown_with_its_own_sentence"
+#: What no fault from outside brings about in seconds, and the test that shows it all the same.
+ONLY_IN_PARTS: Final[Mapping[str, str]] = {
+    "circuit_open": _EVERY,
+    "event_loop_lag": _EVERY,
+    # A pass has a deadline and a loop that hangs is started again: its beats stop with the whole
+    # process only, and then the prober has stalled as well.
+    "heartbeat_stale": "tests/unit/ops/test_findings.py"
+    "::test_one_job_in_trouble_is_the_schedulers_trouble",
+    "reconcile_mismatch": _EVERY,
+}
+
+
+def rows() -> list[Row]:
+    return sorted((*_by_faults(), *ELSEWHERE), key=lambda row: row.cells())
+
+
+def _by_faults() -> Iterator[Row]:
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for fault in TABLE:
+        for component, (status, reason) in fault.sees.items():
+            if "|" not in reason:  # else which of them comes first is chance
+                found.setdefault((reason, component, status), set()).add(fault.name)
+    for (reason, component, status), names in found.items():
+        yield Row(reason, component, status, frozenset(names))

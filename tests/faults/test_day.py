@@ -1,0 +1,140 @@
+"""SC-004: a day of passing errors is recovered within the retries, and no minute is missing.
+
+The whole service in this process, with its market as fast as it can work: in the market's time a
+pass takes none, so that the waits of 1, 2 and 4 seconds have room in each period of ten.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from service import config as configuration
+from service.app.keys import GATE, UPSTREAM
+from service.app.serve import build_app
+from service.ops.logs import configure
+from service.web.keys import CLOCK
+from tests.faults.checks import MINUTES, not_as_on_the_exchange
+
+JOB = "collect_market_data"
+#: So that about one attempt in five fails. Of the slow kinds there are only a few: after a 429 the
+#: group rests for a real second, and a time limit takes six.
+PASSING: list[Mapping[str, Any]] = [
+    {"group": group, "chance": chance} | fault
+    for group in ("ticker", "candle")
+    for chance, fault in (
+        (0.002, {"status": 429, "body": '{"error": {"name": 429, "message": "slow down"}}'}),
+        (0.04, {"status": 503}),
+        (0.02, {"status": 500, "body": "<html>"}),
+        (0.03, {"drop_before": True}),
+        (0.02, {"drop_after": True}),
+        (0.04, {"truncate": True}),
+        (0.5, {"delay_s": 7, "times": 1}),
+    )
+]
+QUICK = [fault for fault in PASSING if "delay_s" not in fault]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """What became of the passes of one job."""
+
+    passes: int
+    spoiled: int  #: passes that met an error
+    recovered: int  #: of those, succeeded by trying again
+    attempts: int
+    failed_attempts: int
+
+    @classmethod
+    def read(cls, log: Path) -> "Day":
+        lines = [json.loads(line) for line in log.read_bytes().splitlines()]
+        passes = [line for line in lines if line.get("job") == JOB and "success" in line]
+        retried = [line for line in passes if line["attempts"] > 1 or not line["success"]]
+        recovered = [line for line in retried if line["success"]]
+        attempts = sum(line["attempts"] for line in passes)
+        return cls(
+            passes=len(passes),
+            spoiled=len(retried),
+            recovered=len(recovered),
+            attempts=attempts,
+            failed_attempts=attempts - len(passes) + len(retried) - len(recovered),
+        )
+
+
+@asynccontextmanager
+async def running(folder: Path, dsn: str) -> AsyncIterator[web.Application]:
+    config = configuration.load(
+        mode="sandbox", database_url=dsn, speed=Decimal(0), data_dir=folder / "var", port=0
+    )
+    runner = web.AppRunner(build_app(config), access_log=None)
+    try:
+        await runner.setup()
+        yield runner.app
+    finally:
+        await runner.cleanup()
+
+
+async def _lived(
+    folder: Path, dsn: str, *, hours: int, faults: Sequence[Mapping[str, Any]]
+) -> tuple[list[Any], list[str]]:
+    """Live for so many market hours; return the plan as it went and the minutes that are wrong."""
+    async with running(folder, dsn) as app, aiohttp.ClientSession() as session:
+        url = app[UPSTREAM].quotation_url
+        async with session.post(f"{url}/__sandbox__/faults", json=faults) as added:
+            assert added.status == 201, await added.text()
+        await app[CLOCK].sleep(3600 * hours)
+        async with session.get(f"{url}/__sandbox__/faults") as told:
+            plan: list[Any] = await told.json()
+        await session.delete(f"{url}/__sandbox__/faults")
+        await app[CLOCK].sleep(120)  # without faults: what is left open is caught up
+
+        async def page(query: str) -> Any:
+            async with session.get(f"{url}/v1/candles/minutes/1?market=KRW-BTC{query}") as got:
+                return await got.json()
+
+        async with app[GATE].cursor() as cursor:
+            await cursor.execute(MINUTES)
+            closes = dict(await cursor.fetchall())
+        return plan, await not_as_on_the_exchange(closes, page=page)
+
+
+@pytest.mark.parametrize(
+    ("hours", "faults"),
+    [
+        pytest.param(1, QUICK, id="an_hour", marks=pytest.mark.timeout(120)),
+        pytest.param(24, PASSING, id="a_day", marks=[pytest.mark.timeout(560), pytest.mark.chaos]),
+    ],
+)
+async def test_sc004_passing_errors_are_recovered_and_no_minute_is_missing(
+    hours: int, faults: Sequence[Mapping[str, Any]], empty_dsn: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+
+    with (
+        log.open("wb") as stream,
+        configure(level="INFO", mode="sandbox", version="0", stream=stream),
+    ):
+        plan, wrong = await _lived(tmp_path, empty_dsn, hours=hours, faults=faults)
+    day = Day.read(log)
+
+    hits = sum(fault["hit"] for fault in plan)
+    rate = day.recovered / day.spoiled
+    succeeded = 1 - (day.spoiled - day.recovered) / day.passes
+    print(  # noqa: T201
+        f"SC-004 {hours} h: {hits} requests spoiled, {day.passes} passes,"
+        f" {day.failed_attempts}/{day.attempts} attempts failed,"
+        f" {day.spoiled} passes met an error, {day.recovered} recovered ({rate:.2%}),"
+        f" {succeeded:.2%} of all succeeded, {len(wrong)} minutes missing or wrong"
+    )
+    assert wrong == []
+    assert all(fault["hit"] for fault in plan if fault["chance"] > 0.01)
+    assert day.failed_attempts / day.attempts >= 0.15
+    assert succeeded >= 0.99
+    assert rate >= 0.98

@@ -1,0 +1,63 @@
+"""Every fault of the table, tried on the real service one after the other."""
+
+from pathlib import Path
+
+import pytest
+
+from service.ops.reasons import REASONS
+from tests.faults.conftest import Keeper
+from tests.faults.matrix import ONLY_IN_PARTS, rows
+from tests.faults.table import TABLE, Fault
+from tests.faults.trial import tried
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_reason_of_health_is_brought_about_by_a_fault_or_named_as_an_exception() -> None:
+    shown = {row.reason for row in rows()}
+
+    assert shown | ONLY_IN_PARTS.keys() == set(REASONS)
+    assert not shown & ONLY_IN_PARTS.keys()
+
+
+@pytest.mark.parametrize("test", sorted({*ONLY_IN_PARTS.values()}))
+def test_an_exceptions_own_test_is_there(test: str) -> None:
+    path, _, name = test.partition("::")
+
+    assert f"def {name}(" in (ROOT / path).read_text()
+
+
+def test_the_documents_matrix_of_reasons_is_what_the_faults_show() -> None:
+    text = (ROOT / "docs" / "faults.md").read_text()
+    table = text.partition("## Reasons of health\n")[2].partition("\n## ")[0]
+    lines = [line for line in table.splitlines() if line.startswith("| `")]
+    written = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+
+    assert [cells for cells in written if len(cells) == 6] == [row.cells() for row in rows()]
+    assert {cells[0].strip("`") for cells in written if len(cells) == 2} == ONLY_IN_PARTS.keys()
+
+
+def _parameters() -> list[object]:
+    return [
+        pytest.param(
+            fault,
+            id=f"lane_{fault.lane}-{fault.name}-{fault.what}".replace(" ", "_"),
+            marks=[pytest.mark.timeout(300), *(() if fault.quick else (pytest.mark.chaos,))],
+        )
+        for fault in TABLE
+    ]
+
+
+@pytest.mark.parametrize("fault", _parameters())
+async def test_the_service_tells_of_the_fault_outlives_it_and_loses_nothing(
+    keeper: Keeper, fault: Fault
+) -> None:
+    stack = await keeper.stack()
+
+    try:
+        recovered_s = await tried(stack, fault)
+    except BaseException:
+        await keeper.drop()
+        raise
+
+    print(f"{fault.name} {fault.what}: normal again after {recovered_s:.1f} s")  # noqa: T201

@@ -1,0 +1,118 @@
+"""Who was told of a fault, and what is on record of it: alerts, passes, model calls, log lines."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from tests.e2e.processes import until
+from tests.faults.stack import Stack
+
+_KEPT = "id, kind, key, about, recovered_at IS NOT NULL AS is_over, next_attempt_at IS NULL AS told"
+_GIVEN_UP = "the pass failed and is given up"
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What had been told before the fault.
+
+    Attributes:
+        last: the newest row of the outbox.
+        heard: what the webhook had got.
+    """
+
+    stack: Stack
+    last: int
+    heard: int
+
+    @classmethod
+    async def so_far(cls, stack: Stack) -> Self:
+        (row,) = await stack.sql("SELECT coalesce(max(id), 0) AS last FROM alerts")
+        return cls(stack, row["last"], len(stack.hook.titles))
+
+    async def begun(self, component: str) -> None:
+        """Wait, the fault still in, until somebody is told that `component` is unhealthy."""
+
+        async def look() -> bool:
+            if component == "database":
+                # No row can be trusted to be written or read: a message all the same.
+                heard = self.stack.hook.titles[self.heard :]
+                return any(f"{component} is unhealthy" in title for title in heard)
+            return bool(await self._problems(component))
+
+        await until(look, what=f"an alert says that {component} is unhealthy")
+
+    async def ended(self, component: str) -> None:
+        """Wait until its end is told as well: one alert, one recovery notice."""
+
+        async def look() -> bool:
+            problems = await self._problems(component)
+            return bool(problems) and all(row["is_over"] for row in problems)
+
+        await until(look, what=f"the alert on {component} is over")
+        problems = await self._problems(component)
+        told = [row["about"] for row in await self._rows() if row["kind"] == "RECOVERY"]
+
+        assert len(problems) == 1, "one outage is one alert"
+        assert told.count(problems[0]["id"]) == 1, "one alert has one recovery notice"
+
+    async def _problems(self, component: str) -> list[dict[str, Any]]:
+        return [
+            row
+            for row in await self._rows()
+            if row["kind"] == "PROBLEM" and row["key"] == f"component:{component}"
+        ]
+
+    async def _rows(self) -> list[dict[str, Any]]:
+        return await self.stack.sql(f"SELECT {_KEPT} FROM alerts WHERE id > {self.last}")
+
+
+async def until_nothing_is_open(stack: Stack) -> None:
+    """I12: no problem is left open, nothing waits to be sent."""
+    left: list[str] = []
+
+    async def look() -> bool:
+        left[:] = [
+            f"{row['kind']} {row['key']}"
+            for row in await stack.sql(f"SELECT {_KEPT} FROM alerts")
+            if not row["told"] or (row["kind"] == "PROBLEM" and not row["is_over"])
+        ]
+        return not left
+
+    try:
+        await until(look, what="no alert is open")
+    except TimeoutError:
+        raise AssertionError(f"still open or not sent: {left}") from None
+
+
+async def check_records(stack: Stack) -> None:
+    """I11, once the service has ended: what the log says and what the tables say is the same."""
+    lines = stack.service.log.read()
+    # The house's own beats write no such line.
+    jobs = {line["job"] for line in lines if line["message"] == "pass"}
+    passes = [line for line in lines if "success" in line and line.get("job") in jobs]
+    logged = Counter(line["run_id"] for line in passes)
+    runs = Counter(row["id"] for row in await stack.sql("SELECT run_id::text AS id FROM job_runs"))
+    alerted = {row["key"] for row in await stack.sql("SELECT DISTINCT key FROM alerts")}
+    given_up = {f"job:{line['job']}" for line in passes if line["message"] == _GIVEN_UP}
+    given_up.discard("job:send_alerts")  # which could not tell of itself
+    asked = sum(line["event"] == "ai" for line in lines)
+    calls = await stack.count("ai_calls")
+    lost = sum(_is_call_without_row(line) for line in lines)
+
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1)), "a line is missing"
+    assert not logged - runs, "job_runs has every pass of the log"
+    assert not runs - logged, "the log has every pass of job_runs"
+    assert given_up <= alerted, "a pass was given up and nobody was told"
+    assert asked - lost <= calls <= asked, "log and ai_calls have the same questions"
+
+
+def _is_call_without_row(line: Mapping[str, Any]) -> bool:
+    """Whether a pass broke off at the database, perhaps between the answer and its row."""
+    is_failure = line.get("success") is False and line.get("job") == "generate_trading_signal"
+    is_retry = "wait_s" in line and line.get("job") == "generate_trading_signal"
+    return (is_failure or is_retry) and str(line.get("error", "")).startswith("Store")
+
+
+def unhealthy(sees: Mapping[str, tuple[str, str]]) -> Sequence[str]:
+    return [component for component, (status, _) in sees.items() if status == "unhealthy"]

@@ -1,0 +1,85 @@
+"""One fault from end to end: put in, seen, taken out, and everything as it should be again."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from tests.faults.stack import Stack
+from tests.faults.table import Fault, Line
+from tests.faults.told import Telling, unhealthy
+
+#: A failure of ours, whatever was broken outside.
+BUGS: Final = frozenset(
+    {
+        "a background task has died",
+        "a handler failed",
+        "a health check has a bug",
+        "a log line could not be made",
+        "the job has a bug or hung",
+    }
+)
+VITAL: Final = frozenset({"database", "scheduler"})
+
+
+async def tried(stack: Stack, fault: Fault) -> float:
+    """Try the fault; return the seconds from its end until all was healthy again."""
+    await stack.until_healthy()
+    telling, alarming = await Telling.so_far(stack), unhealthy(fault.sees)
+    pid, mark, met = stack.service.pid, stack.service.log.mark, len(stack.answers.odd)
+    async with fault.inject(stack):
+        for component, (status, reasons) in fault.sees.items():
+            await _seen(stack, component, status, reasons)
+        for line in fault.logs:
+            await stack.until_lines(mark, partial(_has, line), f"{line}")
+        if fault.check is not None:
+            await fault.check(stack, mark)
+        for component in alarming:
+            await telling.begun(component)
+    over = time.monotonic()
+    await stack.until_healthy()
+    recovered_s = time.monotonic() - over
+    if fault.also_afterwards is not None:
+        await fault.also_afterwards(stack, mark)
+    await stack.until_balanced()
+    for component in alarming:
+        await telling.ended(component)
+    assert stack.service.pid == pid
+    bugs = list(_bugs(stack.service.log.since(mark), fault))
+    assert not bugs, bugs[:3]
+    odd = [met for met in stack.answers.odd[met:] if met[1] not in fault.api]
+    assert not odd, odd[:5]
+    return recovered_s
+
+
+async def _seen(stack: Stack, component: str, status: str, reasons: str) -> None:
+    """Wait until health says so, and check that overall status and HTTP code follow from it."""
+    seen: list[tuple[int, Mapping[str, Any]]] = []
+
+    def so(code: int, body: Mapping[str, Any]) -> bool:
+        part = body["components"][component]
+        seen[:] = [(code, body)]
+        return part["status"] == status and bool(re.fullmatch(reasons, part["reason"] or ""))
+
+    await stack.until_health(so, f"{component} is {status}: {reasons}")
+    ((code, body),) = seen
+    parts = {name: part["status"] for name, part in body["components"].items()}
+    vital = any(parts[name] == "unhealthy" for name in VITAL)
+    assert body["status"] == ("unhealthy" if vital else "degraded")
+    assert code == (503 if vital else 200)
+    assert body["components"][component]["message"]
+
+
+def _has(wanted: Line, lines: Sequence[Mapping[str, Any]]) -> bool:
+    return any(all(line.get(k, "absent") == v for k, v in wanted.items()) for line in lines)
+
+
+def _bugs(lines: Sequence[Mapping[str, Any]], fault: Fault) -> Iterator[Mapping[str, Any]]:
+    for line in lines:
+        told = line["message"]
+        if told.startswith(tuple(fault.bugs)):
+            continue
+        grave = line["level"] == "CRITICAL" and line["event"] != "alert"
+        if told in BUGS or grave or "traceback" in line:
+            yield {k: line.get(k) for k in ("message", "job", "error", "error_type", "traceback")}
