@@ -42,12 +42,17 @@ ADD_DECISION = """
     RETURNING id
 """
 
+# Of the newest only: each pass leaves one without a decision at most, and the next pass asks. All
+# signals there ever were would be looked through in vain, longer with every year.
 UNDECIDED = """
     SELECT signals.id
-      FROM trading_signals AS signals
-     WHERE signals.market = %(market)s
-       AND signals.created_at < %(before)s
-       AND NOT EXISTS (SELECT FROM decisions WHERE decisions.signal_id = signals.id)
+      FROM (SELECT id
+              FROM trading_signals
+             WHERE market = %(market)s
+               AND created_at < %(before)s
+             ORDER BY created_at DESC, id DESC
+             LIMIT 50) AS signals
+     WHERE NOT EXISTS (SELECT FROM decisions WHERE decisions.signal_id = signals.id)
      ORDER BY signals.id
 """
 

@@ -1,0 +1,130 @@
+"""A used database: every table of the history with so many rows, made inside PostgreSQL.
+
+Twenty markets; a price of each every ten seconds; a signal every three seconds, so that a million
+of them fit into five weeks; a third of the signals buy or sell, and nearly all orders are done.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names it so
+
+UNTIL: Final = datetime(2026, 12, 1, tzinfo=UTC)
+MARKETS: Final = 20
+BUSY: Final = "KRW-C1"  #: has prices, candles, signals, orders and fills, as each of the twenty
+
+# Rows that refer to each other are made by number: row n of one table belongs to row n of the
+# next. Checking that again, row by row, would take most of the time.
+_WITHOUT_CHECKS: Final = "SET session_replication_role = replica"
+_WITH_CHECKS: Final = "SET session_replication_role = DEFAULT"
+_MONTHS: Final = """
+    SELECT add_month(%(table)s::regclass, month)
+      FROM generate_series(date_trunc('month', %(since)s, 'UTC'), %(until)s, '1 month') AS month
+"""
+PRICES: Final = """
+    INSERT INTO market_data (
+           market, price, high, low, volume_24h, change_24h_ratio, traded_at, collected_at)
+    SELECT 'KRW-C' || n %% 20, 100000 + n %% 977, 101000, 99000, n %% 9973, 0.0123, at, at
+      FROM generate_series(%(first)s, %(last)s) AS n
+     CROSS JOIN LATERAL (
+           SELECT %(until)s - (%(last)s - n) / 20 * interval '10 seconds' AS at) AS moved
+"""
+CANDLES: Final = """
+    INSERT INTO candles (market, timeframe, opened_at, open, high, low, close, volume, funds)
+    SELECT 'KRW-C' || n %% 20, '1m', %(until)s - n / 20 * interval '1 minute',
+           100000 + n %% 977, 101000, 99000, 100000 + n %% 991, n %% 97, n %% 9973
+      FROM generate_series(%(first)s, %(last)s) AS n
+"""
+CALLS: Final = """
+    INSERT INTO ai_calls (
+           purpose, model, started_at, duration_ms, outcome, input_tokens, output_tokens,
+           thinking_tokens, cached_tokens, cost_usd)
+    SELECT 'signal', 'gemini-3.8-flash', %(until)s - (%(last)s - n) * interval '3 seconds',
+           800 + n %% 977, 'ok', 900, 100, 50, 0, 0.000123456
+      FROM generate_series(%(first)s, %(last)s) AS n
+"""
+# One in a thousand sells: rare enough that a list of them must not be searched for.
+SIGNALS: Final = """
+    INSERT INTO trading_signals (
+           market, action, confidence, reasoning, model, price, market_data_id, ai_call_id,
+           trigger, facts, created_at)
+    SELECT 'KRW-C' || n %% 20,
+           CASE WHEN n %% 1000 = 1 THEN 'SELL' WHEN n %% 3 = 0 THEN 'BUY' ELSE 'HOLD' END,
+           0.7, 'Momentum over the last hour supports the move; volume confirms it.',
+           'gemini-3.8-flash', 100000 + n %% 977, n, n, 'schedule',
+           '{"price": "100000", "change_1h_pct": "0.42"}',
+           %(until)s - (%(last)s - n) * interval '3 seconds'
+      FROM generate_series(%(first)s, %(last)s) AS n
+"""
+DECISIONS: Final = """
+    INSERT INTO decisions (signal_id, verdict, reason, detail, checks, created_at)
+    SELECT n, 'ALLOWED', NULL, NULL,
+           '[{"rule": "confidence", "passed": true, "detail": "confidence 0.7"}]',
+           %(until)s - (%(last)s - n) * interval '3 seconds'
+      FROM generate_series(%(first)s, %(last)s) AS n
+"""
+ORDERS: Final = """
+    INSERT INTO orders (
+           identifier, exchange_uuid, decision_id, market, side, type, volume, funds, status,
+           executed_volume, executed_funds, paid_fee, leader_epoch, created_at, sent_at, updated_at)
+    SELECT 'uat-' || lpad(n::text, 12, '0'), lpad(n::text, 32, '0'), n, 'KRW-C' || n %% 20,
+           CASE WHEN n %% 1000 = 1 THEN 'SELL' ELSE 'BUY' END, 'MARKET',
+           CASE WHEN n %% 1000 = 1 THEN 1 END,
+           CASE WHEN n %% 1000 = 1 THEN NULL ELSE 100000 END,
+           CASE WHEN n > %(last)s - 5 THEN 'SUBMITTED' WHEN n %% 1000 = 7 THEN 'FAILED'
+                ELSE 'EXECUTED' END,
+           0.9995, 99950.123456789, 49.9750617283945, 1, at, at, at
+      FROM generate_series(%(first)s, %(last)s) AS n
+     CROSS JOIN LATERAL (
+           SELECT %(until)s - (%(last)s - n) * interval '3 seconds' AS at) AS moved
+"""
+FILLS: Final = """
+    INSERT INTO fills (
+           trade_uuid, order_id, market, side, price, volume, funds, fee, realised_pnl, traded_at,
+           recorded_at)
+    SELECT lpad(n::text, 32, '0'), n, 'KRW-C' || n %% 20,
+           CASE WHEN n %% 1000 = 1 THEN 'SELL' ELSE 'BUY' END,
+           100000 + n %% 977, 0.9995, 99950.123456789, 49.9750617283945, -49.9750617283945, at, at
+      FROM generate_series(%(first)s, %(last)s) AS n
+     CROSS JOIN LATERAL (
+           SELECT %(until)s - (%(last)s - n) * interval '3 seconds' AS at) AS moved
+"""
+PASSES: Final = """
+    INSERT INTO job_runs (run_id, job, started_at, finished_at, duration_ms, attempts, success)
+    SELECT lpad(to_hex(n), 32, '0')::uuid,
+           CASE WHEN n %% 13 < 10 THEN 'send_alerts' WHEN n %% 13 < 12 THEN 'collect_market_data'
+                ELSE 'sync_pending_orders' END,
+           at, at, 1 + n %% 97, 1, true
+      FROM generate_series(%(first)s, %(last)s) AS n
+     CROSS JOIN LATERAL (
+           SELECT %(until)s - (%(last)s - n) * interval '1.5 seconds' AS at) AS moved
+"""
+CHANGES: Final = """
+    INSERT INTO config_changes (key, new_value, changed_by, changed_at)
+    SELECT 'key-' || n %% 20, '1', 'cli', %(until)s - (%(last)s - n) * interval '1 minute'
+      FROM generate_series(%(first)s, %(last)s) AS n
+"""
+POSITIONS: Final = """
+    INSERT INTO positions (market, volume, cost, realised_pnl, fees_paid, opened_at, updated_at)
+    SELECT 'KRW-C' || n, 1, 100000, 0, 50, %(until)s, %(until)s
+      FROM generate_series(0, 19) AS n
+        ON CONFLICT (market) DO NOTHING
+"""
+_SERIES: Final = {"market_data": timedelta(seconds=0.5), "job_runs": timedelta(seconds=1.5)}
+_ROWS: Final = (
+    PRICES, CANDLES, CALLS, SIGNALS, DECISIONS, ORDERS, FILLS, PASSES, CHANGES, POSITIONS,
+)  # fmt: skip
+
+
+def grow(connection: Connection, rows: int) -> None:
+    """Fill the empty tables of a migrated database with `rows` rows each. Needs a superuser."""
+    with connection.cursor() as cursor:
+        for table, step in _SERIES.items():
+            since = UNTIL - rows * step
+            cursor.execute(_MONTHS, {"table": table, "since": since, "until": UNTIL})
+        cursor.execute(_WITHOUT_CHECKS)
+        for statement in _ROWS:
+            cursor.execute(statement, {"first": 1, "last": rows, "until": UNTIL})
+        cursor.execute(_WITH_CHECKS)
+        # As autovacuum would leave it: figures, and pages that are known to be visible to all.
+        cursor.execute("VACUUM ANALYZE")

@@ -1,0 +1,74 @@
+"""Every question that the service asks its history, as it asks it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from benchmarks.growth import BUSY, MARKETS, UNTIL
+from service.domain.markets import Market, Timeframe
+from service.domain.orders import OrderStatus
+from service.ports import Key
+from service.store.activity import PgActivity
+from service.store.gate import Gate
+from service.store.journal import PgJournal
+from service.store.lists import PgLists
+from service.store.market_data import PgMarketData
+from service.store.orders import PgOrders
+from service.store.statistics import PgStatistics
+
+Question = Callable[[], Awaitable[object]]
+PAGE: Final = 50
+HOUR: Final = timedelta(hours=1)
+_S = OrderStatus
+
+
+def questions(gate: Gate, rows: int) -> Mapping[str, Question]:
+    """Return what is asked of a database that `growth.grow` has given `rows` rows a table."""
+    lists, market = PgLists(gate), Market.parse(BUSY)
+    markets = tuple(Market("KRW", f"C{n}") for n in range(MARKETS))
+    orders, statistics = PgOrders(gate), PgStatistics(gate)
+    # From the middle of the history on, wherever that is.
+    half = Key(UNTIL - rows // 2 * timedelta(seconds=3), rows // 2)
+    old = Key(UNTIL - rows // 40 * timedelta(seconds=10), rows // 2)
+    recent = {"since": UNTIL - HOUR, "until": UNTIL}
+    return {
+        "orders": lambda: lists.orders(limit=PAGE),
+        "orders, one status": lambda: lists.orders(limit=PAGE, status=_S.EXECUTED),
+        "orders, a rare status": lambda: lists.orders(limit=PAGE, status=_S.FAILED),
+        "orders, a status nobody has": lambda: lists.orders(limit=PAGE, status=_S.UNKNOWN),
+        "orders, one market": lambda: lists.orders(limit=PAGE, market=market),
+        "orders, from the middle on": lambda: lists.orders(limit=PAGE, before=half),
+        "orders, one status, from the middle on": lambda: lists.orders(
+            limit=PAGE, status=_S.EXECUTED, before=half
+        ),
+        "one order with its fills": lambda: lists.order(rows // 2),
+        "fills": lambda: lists.fills(limit=PAGE),
+        "fills, one market": lambda: lists.fills(limit=PAGE, market=market),
+        "fills, from the middle on": lambda: lists.fills(limit=PAGE, before=half),
+        "signals": lambda: lists.signals(limit=PAGE),
+        "signals, one market": lambda: lists.signals(limit=PAGE, market=market),
+        "signals, a rare action": lambda: lists.signals(limit=PAGE, action="SELL"),
+        "signals of one price": lambda: lists.signals(limit=PAGE, market_data_id=rows // 2),
+        "signals, from the middle on": lambda: lists.signals(limit=PAGE, before=half),
+        "one signal": lambda: lists.signal(rows // 2),
+        "the latest signal of 20 markets": lambda: lists.signals_latest(markets),
+        "prices": lambda: lists.market_history(market, limit=PAGE),
+        "prices, from the middle on": lambda: lists.market_history(market, limit=PAGE, before=old),
+        "the latest price of 20 markets": lambda: lists.market_latest(markets),
+        "candles": lambda: lists.market_candles(market, Timeframe.M1, limit=PAGE),
+        "an hour's summary of one market": lambda: lists.market_summary(market, since=UNTIL - HOUR),
+        "the collector's hour, 20 markets": lambda: lists.collector_stats(
+            markets, since=UNTIL - HOUR
+        ),
+        "changes of settings": lambda: lists.config_changes(limit=PAGE),
+        "changes of one setting": lambda: lists.config_changes(limit=PAGE, key="key-3"),
+        "signals without a decision": lambda: PgJournal(gate).undecided(market, before=UNTIL),
+        "positions": orders.positions,
+        "open orders": orders.open,
+        "orders of the last hour, counted": lambda: orders.count_since(UNTIL - HOUR),
+        "an hour's passes of all jobs": lambda: statistics.jobs(**recent),
+        "an hour's model calls": lambda: statistics.model_calls(**recent),
+        "the newest candle": lambda: PgMarketData(gate).newest_candle_at(market, Timeframe.M1),
+        "when the last signal was": lambda: PgJournal(gate).last_signal_at(market),
+        "what health wants to know": PgActivity(gate).activity,
+    }

@@ -1,0 +1,87 @@
+"""No question takes longer because the history is longer: a million rows in every large table."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import pytest
+
+from benchmarks.explaining import ExplainingGate, Reading
+from benchmarks.growth import grow
+from benchmarks.history import INDEXES
+from benchmarks.questions import questions
+from service.store.dsn import connect, parameters
+from service.store.embedded import EmbeddedPostgres
+from service.store.gate import Gate, open_gate
+from service.store.migrate import migrate, migrations_folder
+from tests.conftest import FAST
+from tests.integration.store.seeds import rows
+
+ROWS: Final = int(os.environ.get("HISTORY_ROWS", "1_000_000"))
+#: Of 8 KiB; a page of fifty signals with what became of each looks up nine of them a row.
+MOST_PAGES: Final = 600
+SMALL: Final = 1_000  #: rows; PostgreSQL reads such a table whole, and may
+SMALL_TABLES = "SELECT relname FROM pg_class WHERE reltuples BETWEEN 0 AND %(most)s"
+UNUSED = """
+    SELECT indexrelid::regclass::text
+      FROM pg_index
+      JOIN pg_class ON pg_class.oid = indexrelid
+     WHERE NOT indisunique
+       AND NOT relispartition
+       AND relnamespace = 'public'::regnamespace
+"""
+
+
+@pytest.fixture(scope="module")
+def history() -> Iterator[str]:
+    """Not in memory, as the other tests' databases are: it takes two gigabytes."""
+    with TemporaryDirectory(prefix="trader-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        server = EmbeddedPostgres(folder, settings=FAST)
+        server.start()
+        try:
+            server.ensure_database("history")
+            dsn = server.dsn("history")
+            migrate(dsn, migrations_folder())
+            with closing(connect(parameters(dsn))) as connection:
+                grow(connection, ROWS)
+            yield dsn
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+async def long(history: str) -> AsyncIterator[Gate]:
+    async with open_gate(history, minsize=1, maxsize=2) as gate:
+        yield gate
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_every_question_reads_a_handful_of_pages_of_a_million_rows(long: Gate) -> None:
+    explaining = ExplainingGate(long)
+    small = {name for (name,) in await rows(long, SMALL_TABLES, {"most": SMALL})}
+
+    seen: dict[str, list[Reading]] = {}
+    for name, question in questions(explaining, ROWS).items():
+        explaining.readings.clear()
+        await question()
+        seen[name] = explaining.readings.copy()
+
+    assert all(seen.values())
+    for name, readings in seen.items():
+        whole = [what for r in readings for kind, what in r.scans if kind == "Seq Scan"]
+        assert set(whole) <= small, name
+        assert sum(reading.pages for reading in readings) <= MOST_PAGES, name
+
+
+async def test_each_index_that_is_no_key_is_there_for_a_question(gate: Gate) -> None:
+    found = {name for (name,) in await rows(gate, UNUSED)}
+
+    # Read by jobs that have tests of their own plans, and by the audit list that is to come.
+    elsewhere = {name for name in found if name.startswith(("alerts_", "audit_log_at"))}
+    assert found - elsewhere == set(INDEXES)
