@@ -104,7 +104,8 @@ class Client:
             raise_for_status=False,  # its error has the URL in its text and no error name
         ) as response:
             self._limiter.heard(response.headers.get("Remaining-Req"))
-            self._skew.heard(response.headers.get("Date"), asked_at=asked_at)
+            if "Age" not in response.headers:  # an answer out of some cache was stamped before
+                self._skew.heard(response.headers.get("Date"), asked_at=asked_at)
             if response.status not in _SUCCESS:
                 raise await self._complaint(response, group)
             raw = await _body(response)

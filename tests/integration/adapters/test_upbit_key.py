@@ -67,3 +67,14 @@ async def test_a_server_with_our_time_is_within_a_second(upbit: UpbitRest, stub:
     await upbit.markets()
 
     assert upbit.clock_skew_s == 0
+
+
+async def test_an_answer_that_a_cache_has_kept_tells_no_time(
+    upbit: UpbitRest, stub: UpbitStub
+) -> None:
+    stub.answer("GET /v1/accounts", "[]", headers={"Date": SLOW, "Age": "61"})
+
+    await upbit.balances()
+
+    assert upbit.clock_skew_s is None
+    assert upbit.take_clock_skews_s() == ()
