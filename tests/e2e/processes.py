@@ -22,9 +22,11 @@ _OURS = ("TRADER_", "UPBIT_", "GEMINI_", "GOOGLE_", "DATABASE_URL")
 T = TypeVar("T")
 
 
-async def until(look: Callable[[], Awaitable[T | None]], *, what: str) -> T:
+async def until(
+    look: Callable[[], Awaitable[T | None]], *, what: str, patience_s: float = PATIENCE_S
+) -> T:
     """Return the first answer of `look` that is true, asking again and again."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     while time.monotonic() < end:
         if found := await look():
             return found

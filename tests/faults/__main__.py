@@ -1,6 +1,7 @@
 """`make chaos`: every fault, in lanes that run beside each other, each on a service of its own."""
 
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ LANES: Final[Mapping[str, tuple[str, ...]]] = {
     "process": ("tests/faults", "-k", "lane_process or f37 or f56 or f58 or f63 or starts_while"),
 }
 AT_ONCE: Final = 3  #: lanes mostly wait; the day keeps one core busy
+LONGEST_S: Final = 3600  #: for one lane; each test has a bound of its own
 PYTEST: Final = (sys.executable, "-m", "pytest", "-m", "chaos or not chaos", "-q", "-s")
 
 
@@ -28,7 +30,13 @@ async def _run(name: str, turn: asyncio.Semaphore) -> bool:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        said, _ = await process.communicate()
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                said, _ = await process.communicate()
+        except (TimeoutError, asyncio.CancelledError):
+            process.send_signal(signal.SIGINT)  # pytest ends what its tests have started
+            await process.wait()
+            raise
         passed = process.returncode == 0
         print(f"\n==> {name}: {'passed' if passed else 'FAILED'}", end=" ")  # noqa: T201
         print(f"in {time.monotonic() - began:.0f} s")  # noqa: T201

@@ -69,8 +69,10 @@ class Load:
         paths = ("/health", "/api/v1/dashboard/summary", "/api/v1/signals?limit=20", "/metrics")
         headers = {"Authorization": f"Bearer {self._stack.canaries.secrets['viewer']}"}
         timeout = aiohttp.ClientTimeout(total=10)
+        # A connection each: kept ones would be counted as the service's own descriptors.
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
         async with (
-            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+            aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session,
             asyncio.TaskGroup() as under_way,
         ):
             began = time.monotonic()

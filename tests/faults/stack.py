@@ -24,10 +24,11 @@ from psycopg2.extras import RealDictCursor
 
 from service.store.dsn import connect, parameters
 from service.store.embedded import EmbeddedPostgres
-from tests.e2e.processes import SandboxProgram, Service, until
+from tests.e2e.processes import SandboxProgram, Service
 from tests.fakes.webhook import Webhook, open_webhook
 from tests.faults.books import READ, breaches, read_books
 from tests.faults.proxy import PgProxy
+from tests.faults.waits import until
 
 DATABASE = "faults"
 #: What was committed survives kill -9 of every process. Nobody pulls the plug of this machine.

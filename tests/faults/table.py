@@ -131,7 +131,7 @@ EXCHANGE = (
         what="418, blocked for seconds",
         lane="exchange",
         inject=planned(
-            {"path": "/v1/ticker", "status": 418, "body": "blocked for 25 sec", "times": 1},
+            {"path": "/v1/ticker", "status": 418, "body": "blocked for 40 sec", "times": 1},
             {"path": "/v1/[!m]*"},  # spoils nothing, counts everything
         ),
         sees={"upbit_api": ("unhealthy", "banned_until")},
@@ -196,7 +196,7 @@ MODEL = (
         name="F29",
         what="429 with a wait",
         lane="model",
-        inject=model("rate_limited", times=1),
+        inject=together(changed(signal_interval_minutes=30), model("rate_limited", times=1)),
         logs=(
             {"job": SIGNAL, "attempt": 1, "wait_s": 7.5, "code": "rate_limited"},
             {"job": SIGNAL, "success": True, "attempts": 2},
@@ -215,12 +215,15 @@ MODEL = (
         name="F30",
         what="503 three times: 1, 2, 4 seconds",
         lane="model",
-        inject=planned({"path": "*:generateContent", "status": 503, "times": 3}),
+        # A period that has room for all four attempts, however slow the machine is.
+        inject=together(
+            changed(signal_interval_minutes=30),
+            planned({"path": "*:generateContent", "status": 503, "times": 3}),
+        ),
         logs=(
             *({"job": SIGNAL, "attempt": n, "wait_s": 2.0 ** (n - 1)} for n in (1, 2, 3)),
             {"job": SIGNAL, "success": True, "attempts": 4},
         ),
-        quick=True,
     ),
     Fault(
         name="F31",

@@ -8,8 +8,9 @@ from functools import partial
 
 import pytest
 
-from tests.e2e.processes import Service, until
+from tests.e2e.processes import Service
 from tests.faults.conftest import open_folder
+from tests.faults.waits import until
 
 
 async def _told(service: Service) -> bool:
@@ -20,7 +21,7 @@ async def _told(service: Service) -> bool:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_f37_the_embedded_postgresql_is_started_again_after_kill_9() -> None:
     folder = open_folder()
     async with Service(folder, TRADER_SPEED="60") as service:

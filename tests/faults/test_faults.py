@@ -42,7 +42,7 @@ def _parameters() -> list[object]:
         pytest.param(
             fault,
             id=f"lane_{fault.lane}-{fault.name}-{fault.what}".replace(" ", "_"),
-            marks=[pytest.mark.timeout(300), *(() if fault.quick else (pytest.mark.chaos,))],
+            marks=[pytest.mark.timeout(900), *(() if fault.quick else (pytest.mark.chaos,))],
         )
         for fault in TABLE
     ]

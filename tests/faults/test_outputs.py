@@ -17,10 +17,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.e2e.processes import until
 from tests.fakes.webhook import Webhook, open_webhook
 from tests.faults.conftest import Keeper, open_folder
 from tests.faults.stack import PipedService, Stack, canary
+from tests.faults.waits import until
 
 CROWD = 500
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -61,7 +61,7 @@ async def _works(stack: Stack) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_f56_a_reader_of_the_log_that_stalls_or_goes_stops_nobody() -> None:
     folder = open_folder()
     async with Stack.opened(folder, kind=PipedService) as stack:
@@ -103,7 +103,7 @@ def _read(pipe: int, raw: bytearray, lines: int) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_f58_an_alert_outlives_a_webhook_that_refuses_and_one_that_redirects() -> None:
     folder, token = open_folder(), canary("hook")
     async with open_webhook() as thief, open_webhook() as hook:
@@ -146,7 +146,7 @@ async def _nothing_waits(stack: Stack, about: str) -> bool:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_f63_five_hundred_clients_at_once_get_answers_or_are_told_when_to_come_again(
     keeper: Keeper,
 ) -> None:
@@ -178,7 +178,7 @@ async def test_f63_five_hundred_clients_at_once_get_answers_or_are_told_when_to_
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_a_service_that_starts_while_the_model_is_away_says_so() -> None:
     folder = open_folder()
     plan = [
@@ -235,7 +235,7 @@ async def _as_admin(stack: Stack) -> AsyncIterator[str]:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look at the page with")
 async def test_f34_what_the_model_says_is_text_on_the_page_whatever_it_says(
     keeper: Keeper, tmp_path: Path
@@ -286,7 +286,7 @@ def _outputs(stack: Stack, dump: str) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_f64_no_secret_turns_up_in_any_output_and_the_search_would_find_it(
     keeper: Keeper,
 ) -> None:
