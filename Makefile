@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 VENV_CONFORMANCE ?= .venv-conformance
 BIN := $(VENV)/bin
-MINUTES ?= 5
+MINUTES ?= 10
 # The checkout itself needs no installation step to run: the entry point is `python -m service`.
 TRADER := $(BIN)/python -m service
 
@@ -41,10 +41,10 @@ conformance: $(VENV)/.run $(VENV_CONFORMANCE)/.clients ## upbit-sdk, ccxt and py
 	SANDBOX_PYTHON=$(abspath $(BIN)/python) $(VENV_CONFORMANCE)/bin/python -m pytest \
 		--confcutdir=tests/conformance tests/conformance
 
-chaos: $(VENV)/.dev ## every fault on the real service, about seven minutes
+chaos: $(VENV)/.dev ## every fault on the real service, about eight minutes
 	$(BIN)/python -m tests.faults
 
-soak: $(VENV)/.dev ## load and random faults, nothing may grow; MINUTES=5
+soak: $(VENV)/.dev ## load and random faults, nothing may grow; MINUTES=10
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 bench: $(VENV)/.dev ## measure; ratios within one run

@@ -1,6 +1,7 @@
 """The harness itself: books that do not balance are found, and so is what grows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -134,4 +135,6 @@ def test_what_grows_is_told_from_what_is_flat() -> None:
 
     assert grows.startswith("rss_mb")
     assert verdict(samples(mb_a_minute=0.1)) == []
+    step = [replace(one, rss_mb=140 if one.at_s > 900 else 120) for one in samples(mb_a_minute=0)]
+    assert verdict(step) == []
     assert slope_an_hour([(0, 1), (3600, 3)]) == 2
