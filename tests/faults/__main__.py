@@ -14,7 +14,11 @@ LANES: Final[Mapping[str, tuple[str, ...]]] = {
     "postgres": ("tests/faults/test_faults.py", "-k", "lane_postgres"),
     "outage": ("tests/faults/test_faults.py", "-k", "lane_outage"),
     "model": ("tests/faults", "-k", "lane_model or f34 or f64"),
-    "process": ("tests/faults", "-k", "lane_process or f37 or f56 or f58 or f63 or starts_while"),
+    "process": (
+        "tests/faults",
+        "-k",
+        "lane_process or f30 or f37 or f56 or f58 or f63 or starts_while",
+    ),
 }
 AT_ONCE: Final = 3  #: lanes mostly wait; the day keeps one core busy
 LONGEST_S: Final = 3600  #: for one lane; each test has a bound of its own

@@ -28,6 +28,21 @@ STORE_AWAY: Final = frozenset({503, 504})
 # --- the exchange ---------------------------------------------------------------------------------
 
 
+async def a_wrong_clock_halts_trading(stack: Stack, _: int) -> None:
+    await stack.until_health(
+        lambda _, body: (
+            (body["trading"]["state"], body["trading"]["reason"]) == ("HALTED", "clock_skew")
+        ),
+        "trading is halted while the clocks differ",
+    )
+
+
+async def trading_goes_on(stack: Stack, _: int) -> None:
+    await stack.until_health(
+        lambda _, body: body["trading"]["state"] == "ACTIVE", "trading goes on by itself"
+    )
+
+
 async def asks_rarely(stack: Stack, _: int) -> None:
     """After a 429 the group is left alone for a second; two flows share it."""
     began = time.monotonic()
@@ -242,6 +257,21 @@ def stands_still(seconds: float) -> Callable[[Stack], AbstractAsyncContextManage
                 os.kill(stack.service.pid, signal.SIGCONT)
             async with await waiting as answer:
                 stack.told = (answer.status, await answer.json())
+
+    return injected
+
+
+def stood_still(seconds: float) -> Callable[[Stack], AbstractAsyncContextManager[None]]:
+    """Stop the service for so long and let it go on: what it does then is looked at."""
+
+    @asynccontextmanager
+    async def injected(stack: Stack) -> AsyncIterator[None]:
+        os.kill(stack.service.pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            os.kill(stack.service.pid, signal.SIGCONT)
+        yield
 
     return injected
 

@@ -28,22 +28,19 @@ _SELF_CHECK: Final = frozenset({"tests/e2e/test_self_check.py"})
 _OUTPUTS: Final = frozenset({"tests/faults/test_outputs.py"})
 #: Brought about by a fault that has a test of its own.
 ELSEWHERE: Final = (
+    Row("circuit_open", "gemini_api", "unhealthy", frozenset({"F30"})),
     Row("key_expiring", "upbit_api", "warning", _SELF_CHECK),
     Row("no_signal_yet", "recent_signal", "warning", _OUTPUTS),
     Row("prober_stalled", "database", "unhealthy", frozenset({"F49"})),
     Row("starting", "gemini_api", "warning", _OUTPUTS),
 )
 
-_EVERY = "tests/unit/ops/test_health.py::test_every_reason_can_be_shown_with_its_own_sentence"
 #: What no fault from outside brings about in seconds, and the test that shows it all the same.
 ONLY_IN_PARTS: Final[Mapping[str, str]] = {
-    "circuit_open": _EVERY,
-    "event_loop_lag": _EVERY,
     # A pass has a deadline and a loop that hangs is started again: its beats stop with the whole
     # process only, and then the prober has stalled as well.
     "heartbeat_stale": "tests/unit/ops/test_findings.py"
     "::test_one_job_in_trouble_is_the_schedulers_trouble",
-    "reconcile_mismatch": _EVERY,
 }
 
 

@@ -66,6 +66,11 @@ def _job(name: str, error: str, **more: Any) -> Line:
     return _GIVEN_UP | {"job": name, "error": error} | more
 
 
+#: Upbit's answer to GET /v1/accounts of an account without coins.
+ONLY_MONEY = (
+    '[{"currency": "KRW", "balance": "1000000", "locked": "0", "avg_buy_price": "0",'
+    ' "avg_buy_price_modified": true, "unit_currency": "KRW"}]'
+)
 COLLECT, SIGNAL, SYNC = "collect_market_data", "generate_trading_signal", "sync_pending_orders"
 
 EXCHANGE = (
@@ -143,6 +148,19 @@ EXCHANGE = (
         lane="outage",
         inject=clock_off,
         sees={"upbit_api": ("warning", "clock_skew")},
+        check=checks.a_wrong_clock_halts_trading,
+        also_afterwards=checks.trading_goes_on,
+    ),
+    Fault(
+        name="F22",
+        what="the exchange holds no coins of ours",
+        lane="process",
+        # Bought and not sold again, so that there is something to miss a minute later too.
+        inject=together(
+            model("reckless"),
+            planned({"path": "/v1/accounts", "status": 200, "body": ONLY_MONEY}),
+        ),
+        sees={"recent_order": ("unhealthy", "reconcile_mismatch")},
     ),
     Fault(
         name="F12",
@@ -504,6 +522,13 @@ PROCESS = (
         what="the process stands still for three seconds",
         lane="process",
         inject=checks.stands_still(3),
+    ),
+    Fault(
+        name="F52",
+        what="the process stands still for eight seconds",
+        lane="process",
+        inject=checks.stood_still(8),
+        sees={"scheduler": ("unhealthy", "event_loop_lag")},
     ),
     Fault(
         name="F49",
