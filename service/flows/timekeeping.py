@@ -24,10 +24,11 @@ class _Run:
     """Answers in a row that agree."""
 
     since: float  #: `Clock.monotonic()`
+    until: float  #: that of the last one; the silence after it says nothing
     answers: int
 
-    def lasted(self, seconds: float, *, now: float) -> bool:
-        return self.answers >= ANSWERS and now - self.since >= seconds
+    def lasted(self, seconds: float) -> bool:
+        return self.answers >= ANSWERS and self.until - self.since >= seconds
 
 
 class Timekeeper:
@@ -53,8 +54,8 @@ class Timekeeper:
         Call it every few seconds, without answers too. Raises: BoundaryError, when what is
         certain cannot be stored; the next look tries again.
         """
-        now = self._clock.monotonic()
         if skews_s:
+            now = self._clock.monotonic()
             # Between fine and far off is neither: both runs end.
             self._off = _continued(
                 self._off, skews_s, now, holds=min(map(abs, skews_s)) > FAR_OFF_S
@@ -65,9 +66,9 @@ class Timekeeper:
             self._skew_s = min(skews_s, key=abs)
         if not self._leads():
             return
-        if self._off is not None and self._off.lasted(HALT_AFTER_S, now=now):
+        if self._off is not None and self._off.lasted(HALT_AFTER_S):
             await self._halt()
-        elif self._fine is not None and self._fine.lasted(RESUME_AFTER_S, now=now):
+        elif self._fine is not None and self._fine.lasted(RESUME_AFTER_S):
             await self._resume()
 
     async def _halt(self) -> None:
@@ -96,5 +97,5 @@ def _continued(
 ) -> _Run | None:
     if not holds:
         return None
-    before = run or _Run(since=now, answers=0)
-    return _Run(since=before.since, answers=before.answers + len(skews_s))
+    before = run or _Run(since=now, until=now, answers=0)
+    return _Run(since=before.since, until=now, answers=before.answers + len(skews_s))

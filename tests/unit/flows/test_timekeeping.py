@@ -65,6 +65,7 @@ async def test_a_clock_far_off_halts_trading_once(post: Post, logs: Logs) -> Non
         [FAR],  # one answer
         [FAR * 40],  # many, in one moment
         [FAR, (), (), (), ()],  # one answer, looked at for long
+        [FAR * 40, (), (), (), ()],  # many, in one moment, and then silence
         [FAR * 2, FAR * 2, (*FAR, 0.1), FAR * 2, FAR * 2],  # a sane one among them
         [(29.9,)] * 40,
         [(-30.0,)] * 40,
@@ -109,6 +110,12 @@ async def test_a_clock_that_is_only_less_off_keeps_the_halt(post: Post, skew_s: 
 
 async def test_an_exchange_that_says_nothing_keeps_the_halt(post: Post) -> None:
     await post.hear(*during(30, FAR), *during(600, ()))
+
+    assert post.events == ["HALTED"]
+
+
+async def test_one_good_moment_and_silence_after_it_keep_the_halt(post: Post) -> None:
+    await post.hear(*during(30, FAR), (0.0,) * 40, *during(600, ()))
 
     assert post.events == ["HALTED"]
 
