@@ -136,7 +136,7 @@ class EmbeddedPostgres:
         """Start the server again if it has died under us; return whether that was needed.
 
         A killed backend is its postmaster's business; a killed postmaster is ours.
-        Raises: StartError.
+        Raises: StartError, also when the data is gone.
         """
         with self._turn, self._explained():
             before = self._server
@@ -144,6 +144,12 @@ class EmbeddedPostgres:
                 return False
             with locked(self._home / "lock", within_s=_LOCK_S):
                 before.let_go()
+                # A disk that was taken away must not come back as an empty database.
+                if not self._cluster.exists():
+                    raise StartError(
+                        f"The data in {self._cluster} is gone: bring it back, or start the"
+                        " service anew to begin with an empty database"
+                    )
                 self._server = self._started()  # adopted, where another process was faster
                 self._where = self._server.socket_directory()
             return True

@@ -389,6 +389,24 @@ def test_a_server_that_died_under_its_user_is_revived_and_one_that_lives_is_left
     assert not lives(directory)
 
 
+def test_a_revival_makes_no_empty_database_where_the_data_is_gone(
+    running: EmbeddedPostgres, directory: Path
+) -> None:
+    dead = pid_in(directory)
+    os.kill(dead, signal.SIGKILL)
+    os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+    kept = (directory / "cluster").rename(directory / "elsewhere")
+
+    with pytest.raises(StartError, match="is gone"):
+        running.revive()
+    made = (directory / "cluster").exists()
+    kept.rename(directory / "cluster")
+    revived = running.revive()
+
+    assert (made, revived) == (False, True)
+    assert query(running, "SELECT answer FROM kept") == (42,)
+
+
 def test_a_killed_initdb_leaves_no_half_cluster(directory: Path, serve: Serve) -> None:
     shutil.rmtree(directory / "cluster")
     (directory / "cluster.init" / "base").mkdir(parents=True)
