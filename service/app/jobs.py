@@ -136,7 +136,7 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
         Loop(
             name="orders.compare",
             every=every(minutes=1),
-            step=partial(_compare, app),
+            step=partial(compare, app),
             is_job=False,
         ),
         Loop(name="health.probe", every=every(seconds=1), step=app[PROBER].probe, is_job=False),
@@ -164,14 +164,17 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
     )
 
 
-async def _compare(app: web.Application) -> None:
+async def compare(app: web.Application) -> None:
     """Look whether our books and the exchange's agree, and have health say so."""
-    books = app[BOOKS]
-    if app[LEADERSHIP].may_trade:
+    books, leadership = app[BOOKS], app[LEADERSHIP]
+    if leadership.may_trade:
         await books.compare()
     else:
         books.forget()
-    differ = books.disagree or app[RECONCILER].contradicted
+    # A leader whose past cannot be settled may not trade, and why must show; what a process found
+    # before it lost the lease is for the next one to find.
+    contradicted = leadership.is_leader and app[RECONCILER].contradicted
+    differ = books.disagree or contradicted
     app[PROBER].note("recent_order", "reconcile_mismatch", holds=differ)
 
 

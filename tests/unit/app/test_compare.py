@@ -1,0 +1,50 @@
+"""What the comparison of the books tells health."""
+
+from typing import Any, cast
+
+from aiohttp import web
+
+from service.app.jobs import compare
+from service.app.keys import BOOKS, LEADERSHIP, PROBER, RECONCILER
+from service.bus import Bus
+from service.domain.errors import DomainError
+from service.domain.orders import OrderStatus
+from service.flows.books import Books
+from service.flows.leadership import Leadership
+from service.flows.reconcile import Reconciler
+from tests.builders import an_order
+from tests.fakes.clock import FakeClock
+from tests.fakes.exchange import FakeExchange
+from tests.fakes.orders import FakeOrders
+from tests.fakes.state import FakeLease
+
+
+class Health:
+    def __init__(self) -> None:
+        self.noted: list[tuple[str, str, bool]] = []
+
+    def note(self, component: str, reason: str, *, holds: bool) -> None:
+        self.noted.append((component, reason, holds))
+
+
+async def test_what_the_exchange_contradicts_shows_until_another_process_leads() -> None:
+    app, health = web.Application(), Health()
+    orders, exchange, lease, clock = FakeOrders(), FakeExchange(), FakeLease(), FakeClock()
+    orders.hold(an_order(status=OrderStatus.SUBMITTED))
+    exchange.fail_next("find", DomainError("a trade belongs to another order"))
+    reconciler = Reconciler(orders=orders, exchange=exchange, bus=Bus(), clock=clock)
+    leadership = Leadership(lease=lease, clock=clock, on_gain=reconciler.reconcile)
+    app[BOOKS] = Books(orders=orders, exchange=exchange)
+    app[RECONCILER], app[LEADERSHIP] = reconciler, leadership
+    app[PROBER] = cast("Any", health)
+
+    await leadership.renew()
+    await compare(app)
+    lease.epoch = None
+    await leadership.renew()
+    await compare(app)
+
+    assert health.noted == [
+        ("recent_order", "reconcile_mismatch", True),
+        ("recent_order", "reconcile_mismatch", False),
+    ]
