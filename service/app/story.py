@@ -12,6 +12,7 @@ from service import __version__
 from service.adapters.clock import SystemClock
 from service.app.by_hand import run_job
 from service.app.keys import (
+    ACCOUNT,
     BOOKS,
     BUS,
     CIRCUITS,
@@ -114,7 +115,11 @@ async def story(app: web.Application) -> AsyncIterator[None]:
         clock=clock,
     )
     app[RETENTION] = Retention(
-        history=PgHistory(app[GATE]), settings=settings, clock=clock, real_clock=app[REAL_CLOCK]
+        history=PgHistory(app[GATE]),
+        settings=settings,
+        clock=clock,
+        real_clock=app[REAL_CLOCK],
+        ahead_s=lambda: app[ACCOUNT].clock_skew_s,
     )
     app[RUNNER] = runner = Runner(clock=clock, new_id=new_id, observe=partial(passed, app))
     app[HOUSE] = Runner(

@@ -1,6 +1,6 @@
 """What grows all the time: room is made before it is needed, and what is old goes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,6 +20,8 @@ _PATIENCE: Final = 24  #: passes in a row that may find one so, until the job co
 #: A window of /api/v1/metrics may be so long, and must be whole.
 LONGEST_WINDOW: Final = timedelta(days=31)
 _BATCH: Final = 500  #: alerts a statement
+#: Our clock so far ahead of the exchange's: what it calls old may be of today.
+_FAR_AHEAD_S: Final = 86_400.0
 _FOR_EVER: Final = timedelta.max
 
 
@@ -52,13 +54,23 @@ SERIES: Final = (
 
 class Retention:
     def __init__(
-        self, *, history: History, settings: Settings, clock: Clock, real_clock: Clock
+        self,
+        *,
+        history: History,
+        settings: Settings,
+        clock: Clock,
+        real_clock: Clock,
+        ahead_s: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """Args: clock: the market's."""
+        """Args:
+        clock: the market's.
+        ahead_s: how far ours is ahead of the exchange's, where that is known.
+        """
         self._history = history
         self._settings = settings
         self._clock = clock
         self._real_clock = real_clock
+        self._ahead_s = ahead_s
         self._busy_passes = 0
 
     async def interval(self) -> timedelta:
@@ -78,6 +90,11 @@ class Retention:
         Raises: StoreTimeout, once everything else is done, when a table has been in use for a day.
         """
         made = await self.make_room()
+        if (self._ahead_s() or 0.0) > _FAR_AHEAD_S:
+            logger.bind(event="app", job="cleanup_old_data").error(
+                "nothing is removed: our clock is far ahead of the exchange's, set it"
+            )
+            return
         days = await self._settings.get(DATA_RETENTION_DAYS)
         asked = timedelta(days=days)
         dropped: list[str] = []

@@ -53,11 +53,13 @@ class House:
     def __init__(self, *, now: datetime = NOW, real_now: datetime = NOW) -> None:
         self.history, self.clock = FakeHistory(), FakeClock(now)
         self.settings = Settings(FakeSettingRows(), self.clock)
+        self.ahead_s: float | None = None
         self.retention = Retention(
             history=self.history,
             settings=self.settings,
             clock=self.clock,
             real_clock=FakeClock(real_now),
+            ahead_s=lambda: self.ahead_s,
         )
 
     async def keep(self, days: int) -> None:
@@ -202,3 +204,20 @@ async def test_alerts_go_in_batches_until_none_is_left() -> None:
 
     assert house.history.old_alerts == 0
     assert len(house.history.alerts_asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "removes"), [(None, True), (-9e9, True), (60.0, True), (90_000.0, False)]
+)
+async def test_a_clock_that_is_days_ahead_makes_nothing_old(
+    ahead_s: float | None, removes: bool
+) -> None:
+    house = House()
+    await house.history.add_months("market_data", at=[NOW - 800 * DAY])
+    house.history.old_alerts = 1
+    house.ahead_s = ahead_s
+
+    await house.retention.step()
+
+    assert (min(house.history.months["market_data"]) > NOW - 400 * DAY) is removes
+    assert (house.history.old_alerts == 0) is removes
