@@ -33,7 +33,8 @@ def window(since: str | None, until: str | None) -> Window:
         raise InvalidRequest(f"--to {last} is before --from {first}")
     return Window(
         since=None if first is None else _midnight(first),
-        until=None if last is None else _midnight(last + timedelta(days=1)),
+        # The last day there is has no next one: whoever writes it means all there is.
+        until=None if last is None or last == date.max else _midnight(last + timedelta(days=1)),
     )
 
 

@@ -227,3 +227,7 @@ def test_days_that_make_no_sense_are_a_sentence(
 ) -> None:
     with pytest.raises(InvalidRequest, match=words):
         window(since, until)
+
+
+def test_the_last_day_there_is_leaves_the_window_open() -> None:
+    assert window(None, "9999-12-31") == EVERYTHING
