@@ -50,6 +50,8 @@ STOP_WITHIN_S: Final = 5.0  #: for the passes in flight; the whole stop has ten 
 IN_FLIGHT: Final = timedelta(seconds=2)  #: between two looks while an order is not settled
 AT_REST: Final = timedelta(minutes=5)
 SYNC: Final = "sync_pending_orders"
+#: Until the next try, where our PostgreSQL cannot start: each one reads the journal again.
+REVIVE_AGAIN_S: Final = 10.0
 TURN_S: Final = 120.0  #: for one market's signal and order, at its slowest
 
 STOPPING = web.AppKey("stopping", asyncio.Event)
@@ -126,7 +128,7 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
     )
     return (
         *check.loops(),
-        *_keeping(app),
+        *keeping(app),
         Loop(
             name="leader.renew",
             every=every(seconds=RENEW_EVERY_S),
@@ -178,7 +180,7 @@ async def compare(app: web.Application) -> None:
     app[PROBER].note("recent_order", "reconcile_mismatch", holds=differ)
 
 
-def _keeping(app: web.Application) -> tuple[Loop, ...]:
+def keeping(app: web.Application) -> tuple[Loop, ...]:
     """Return what starts our own PostgreSQL again; an operator's server is the operator's."""
     if EMBEDDED not in app:
         return ()
@@ -187,7 +189,7 @@ def _keeping(app: web.Application) -> tuple[Loop, ...]:
         try:
             revived = await asyncio.to_thread(app[EMBEDDED].revive)
         except StartError as exc:
-            raise StoreDown(str(exc)) from exc
+            raise StoreDown(str(exc), retry_after_s=REVIVE_AGAIN_S) from exc
         if revived:
             logger.bind(event="app").warning(
                 "the embedded PostgreSQL had ended and was started again"
