@@ -10,7 +10,7 @@ from service.domain.errors import BoundaryError
 from service.domain.markets import Candle, Market, Timeframe
 from service.domain.pricing import cost_usd
 from service.domain.signals import Answer, Signal, Usage
-from service.flows.circuit import Circuit
+from service.flows.circuit import CODE, Circuit
 from service.flows.collect import MAX_CANDLES
 from service.flows.prompt import Snapshot, facts, kept, prompt
 from service.ports import Clock, Exchange, Journal, MarketData, Model, ModelCall, Orders, Prompt
@@ -142,7 +142,9 @@ class Proposer:
             with self._circuit.call():
                 answer = await self._model.ask(question, model=model)
         except BoundaryError as exc:
-            await self._record(call(None, exc))
+            # The circuit may have opened since it was looked at: then nothing was asked.
+            if exc.code != CODE:
+                await self._record(call(None, exc))
             raise
         return await self._record(call(answer, None)), answer
 

@@ -1,8 +1,10 @@
 """What fails too often is left alone: purchases and questions to the model, and nothing else."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -16,6 +18,7 @@ from service.domain.errors import (
 )
 from service.domain.markets import Market
 from service.domain.orders import Order, OrderStatus, Side
+from service.domain.positions import Position
 from service.flows.circuit import Circuit
 from service.flows.rounds import Rounds
 from service.loops.loop import Loop, every
@@ -23,6 +26,7 @@ from service.loops.runner import Runner
 from tests.builders import KRW_BTC, T0, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
+from tests.fakes.orders import FakeOrders
 from tests.unit.flows.conftest import House
 
 TIMEOUT = ModelUnavailable("no answer", code="timeout")
@@ -208,6 +212,30 @@ async def test_a_model_that_is_left_alone_costs_nothing_and_leaves_no_row(house:
 
     assert caught.value.code == "circuit_open"
     assert (house.model.asked, house.exchange.calls, house.journal.calls) == ([], [], [])
+
+
+class OrdersThatTakeLong(FakeOrders):
+    """Much happens elsewhere while a position is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def position(self, market: Market) -> Position:
+        self.meanwhile()
+        return await super().position(market)
+
+
+async def test_a_question_kept_back_at_the_last_moment_leaves_no_row_either() -> None:
+    orders = OrdersThatTakeLong()
+    house = House(orders=orders)
+    orders.meanwhile = partial(broken, house.model_circuit, house.clock)
+
+    with pytest.raises(ModelUnavailable) as caught:
+        await house.desk.trade(KRW_BTC)
+
+    assert caught.value.code == "circuit_open"
+    assert (house.model.asked, house.journal.calls) == ([], [])
 
 
 async def test_a_purchase_is_not_written_while_purchases_fail_and_is_made_up_for(
