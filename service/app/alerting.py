@@ -10,6 +10,7 @@ from loguru import logger
 
 from service.adapters.clock import SystemClock
 from service.adapters.notify import AppriseTarget, open_targets
+from service.app.ending import ALERTS_BY_S, ENDING
 from service.app.keys import GATE, LEADERSHIP, PROBER
 from service.config import Config
 from service.domain.errors import BoundaryError, ConfigError
@@ -22,7 +23,6 @@ from service.store.alerts import PgAlerts
 from service.web.keys import CLOCK, CONFIG, SETTINGS
 
 SENDER: Final = "send_alerts"
-FLUSH_WITHIN_S: Final = 2.0  #: at the stop; what is not sent by then is sent after the next start
 
 ALERTS = web.AppKey("alerts", PgAlerts)
 COURIER = web.AppKey("courier", Courier)
@@ -62,7 +62,7 @@ async def alerts(app: web.Application) -> AsyncIterator[None]:
         counted=app[ALERTS_COUNTED],
     )
     yield
-    await flush(courier)
+    await flush(courier, within_s=app[ENDING].left_s(ALERTS_BY_S))
 
 
 async def tried(config: Config) -> Sequence[tuple[str, str | None]]:
@@ -91,7 +91,7 @@ def job_over(app: web.Application, result: Pass) -> None:
         app[LOOKOUT].job_ended(result.job, error=result.error, attempts=result.attempts)
 
 
-async def flush(courier: Courier, *, within_s: float = FLUSH_WITHIN_S) -> None:
+async def flush(courier: Courier, *, within_s: float) -> None:
     """Send what is due before everything closes, in bounded time."""
     try:
         async with asyncio.timeout(within_s):

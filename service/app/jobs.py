@@ -14,6 +14,7 @@ from loguru import logger
 from service.adapters.clock import SystemClock
 from service.app.alerting import COURIER, SENDER
 from service.app.by_hand import switchable
+from service.app.ending import ENDING, LEASE_BY_S, PASSES_BY_S
 from service.app.keys import (
     ACCOUNT,
     BOOKS,
@@ -46,7 +47,6 @@ from service.store.listen import Listener
 from service.store.setting_rows import CHANNEL
 from service.web.keys import CLOCK, CONFIG, EXCHANGE, SETTINGS
 
-STOP_WITHIN_S: Final = 5.0  #: for the passes in flight; the whole stop has ten seconds
 IN_FLIGHT: Final = timedelta(seconds=2)  #: between two looks while an order is not settled
 AT_REST: Final = timedelta(minutes=5)
 SYNC: Final = "sync_pending_orders"
@@ -257,10 +257,12 @@ async def loops(app: web.Application) -> AsyncIterator[None]:
         await scheduler.spawn(housekeeper.keep(beat), name=beat.name)
     yield
     stop_loops(app)
-    await scheduler.wait_and_close(timeout=STOP_WITHIN_S)
+    ending = app[ENDING]
+    await scheduler.wait_and_close(timeout=ending.left_s(PASSES_BY_S))
     try:
-        await app[LEADERSHIP].resign()
-    except BoundaryError as exc:
+        async with ending.by(LEASE_BY_S):
+            await app[LEADERSHIP].resign()
+    except (BoundaryError, TimeoutError) as exc:
         logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
             "the trading lease could not be given back, it runs out by itself"
         )
@@ -268,6 +270,7 @@ async def loops(app: web.Application) -> AsyncIterator[None]:
 
 def stop_loops(app: web.Application) -> None:
     """Let every loop end after its pass; called first, so that the drain overlaps."""
+    app[ENDING].begin()
     if STOPPING in app:
         app[PROBER].mark_draining()
         app[RUNNER].stop()

@@ -1,16 +1,15 @@
 """What is measured, bound to where it happens and to where it goes."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 
 from aiohttp import web
 from loguru import logger
 
 from service import __version__
 from service.app.alerting import ALERTS_COUNTED, job_over
+from service.app.ending import ENDING, MEASURES_BY_S
 from service.app.keys import BUS, GATE, RUNNER
 from service.bus import OrderMoved, SignalMade
 from service.domain.errors import BoundaryError
@@ -39,7 +38,6 @@ from service.web.lobby import DOOR
 METERS = web.AppKey("meters", Meters)
 RECORDER = web.AppKey("recorder", Recorder)
 LINES_DROPPED = web.AppKey[Callable[[], int]]("lines_dropped")
-_LAST_FLUSH_S: Final = 2.0
 
 
 async def measures(app: web.Application) -> AsyncIterator[None]:
@@ -73,7 +71,7 @@ async def measures(app: web.Application) -> AsyncIterator[None]:
     app[BUS].subscribe(OrderMoved, moved)
     yield
     try:
-        async with asyncio.timeout(_LAST_FLUSH_S):
+        async with app[ENDING].by(MEASURES_BY_S):
             await recorder.flush()
     except TimeoutError:
         logger.bind(event="app").warning("the last measurements could not be written in time")

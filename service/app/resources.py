@@ -246,3 +246,4 @@ async def settings(app: web.Application) -> AsyncIterator[None]:
         await table.seed({TRADING_ENABLED.name: True}, by="system:first-start")
     app[SETTINGS] = table
     yield
+    await table.close()

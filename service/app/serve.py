@@ -15,6 +15,7 @@ from service.adapters.clock import SystemClock
 from service.app import alerting, resources
 from service.app.checks.machine import machine
 from service.app.drain import drain, install
+from service.app.ending import ENDING, Ending
 from service.app.jobs import loops, stop_loops
 from service.app.measures import LINES_DROPPED, METERS, measures
 from service.app.self_check import tell
@@ -40,6 +41,7 @@ def build_app(config: Config) -> web.Application:
     app[REAL_CLOCK] = clock = SystemClock()
     app[METERS] = meters = Meters(clock)
     app[DOOR] = Door()
+    app[ENDING] = Ending()
     setup(app, requests=meters.requests)
     # Started top to bottom, stopped bottom to top: loops let go before the pool closes.
     app.cleanup_ctx.extend(

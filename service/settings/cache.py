@@ -65,6 +65,13 @@ class LoadingCache:
         # then ends a new value early.
         await self._memory.delete(name)
 
+    async def close(self) -> None:
+        """End the loads that nobody waits for any more, before what they read from is closed."""
+        if tasks := set(self._loading.values()):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
     def stats(self) -> CacheStats:
         """Return the counts since the process started. Waiting for another's load is a miss."""
         reads = self._hits + self._misses

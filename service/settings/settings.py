@@ -71,6 +71,10 @@ class Settings:
     def stats(self) -> CacheStats:
         return self._cache.stats()
 
+    async def close(self) -> None:
+        """End loads that are still on their way."""
+        await self._cache.close()
+
     # --- the hook -------------------------------------------------------------------------
 
     async def invalidate(self, name: str) -> None:

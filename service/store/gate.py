@@ -30,7 +30,7 @@ from service.store.reach import Route, reach
 
 __all__ = ["Cursor", "Gate", "Isolation", "Share", "open_gate"]
 
-CLOSE_S: Final = 3.0  #: what running statements get at shutdown
+CLOSE_S: Final = 1.0  #: what running statements get at shutdown; those of jobs have ended by then
 
 
 class Gate:

@@ -12,7 +12,7 @@ LANES: Final[Mapping[str, tuple[str, ...]]] = {
     "day": ("tests/faults/test_day.py",),
     "exchange": ("tests/faults/test_faults.py", "-k", "lane_exchange or reason"),
     "postgres": ("tests/faults/test_faults.py", "-k", "lane_postgres"),
-    "outage": ("tests/faults/test_faults.py", "-k", "lane_outage"),
+    "outage": ("tests/faults", "-k", "lane_outage or f48"),
     "model": ("tests/faults", "-k", "lane_model or f34 or f64"),
     "process": (
         "tests/faults",
@@ -51,7 +51,7 @@ async def _run(name: str, turn: asyncio.Semaphore) -> bool:
 
 
 def _is_figure(line: str) -> bool:
-    return line.lstrip(".").startswith(("SC-004", "F63")) or " passed" in line
+    return line.lstrip(".").startswith(("SC-004", "F48", "F63")) or " passed" in line
 
 
 async def main() -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # it has no types
 
-from service.app.jobs import STOP_WITHIN_S
+from service.app.ending import MEASURES_BY_S
 from service.config import Config, variable
 from service.ops.lines import CONTRACT
 
@@ -205,7 +205,7 @@ def test_the_time_to_stop_is_longer_than_a_stop() -> None:
     unit.read(DEPLOY / "upbit-ai-trader.service")
     compose = loaded("compose.yaml")["services"]["trader"]
 
-    assert int(unit["Service"]["TimeoutStopSec"]) >= 45 > 2 * STOP_WITHIN_S
+    assert int(unit["Service"]["TimeoutStopSec"]) >= 45 > 2 * MEASURES_BY_S
     assert int(compose["stop_grace_period"].removesuffix("s")) >= 45
 
 

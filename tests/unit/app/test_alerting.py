@@ -71,7 +71,7 @@ async def test_the_stop_sends_what_is_due() -> None:
     office = Office(target)
     office.see()
 
-    await flush(office.courier)
+    await flush(office.courier, within_s=10)
 
     assert target.got == ["t1"]
 
@@ -94,7 +94,7 @@ async def test_the_stop_without_a_database_still_tells_what_nobody_knows(logs: L
     office.outbox.fail = StoreDown()
     office.see(severity="critical")
 
-    await flush(office.courier)
+    await flush(office.courier, within_s=10)
 
     assert target.got == ["t1"]
     assert [line["level"] for line in logs.of("alert")] == ["INFO", "WARNING"]

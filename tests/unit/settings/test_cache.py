@@ -288,3 +288,16 @@ async def test_the_counters_tell_hits_from_misses(cache: LoadingCache, source: S
         "invalidations": 1,
         "entries": 1,
     }
+
+
+async def test_closing_ends_a_load_that_hangs_and_whoever_waits_for_it() -> None:
+    cache, source = LoadingCache(), Source()
+    reader = asyncio.create_task(cache.get("key", source.load))
+    await source.reading.wait()
+
+    await cache.close()
+
+    await asyncio.wait({reader}, timeout=10)
+    assert reader.cancelled()
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("cache.load")]
+    await cache.close()  # with nothing on its way there is nothing to end
