@@ -1,11 +1,13 @@
 # Two commands for a fresh machine: `make run` and `make test`. Each sets up what it needs.
 # PYTHON chooses the interpreter (3.11 or newer), VENV where its packages go; the clients that
-# judge the sandbox go into VENV_CONFORMANCE, away from the service's own.
+# judge the sandbox go into VENV_CONFORMANCE and the twin that `make bench` races into VENV_TWIN,
+# away from the service's own.
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 VENV_CONFORMANCE ?= .venv-conformance
+VENV_TWIN ?= .venv-twin
 BIN := $(VENV)/bin
 MINUTES ?= 10
 # The checkout itself needs no installation step to run: the entry point is `python -m service`.
@@ -15,10 +17,10 @@ TRADER := $(BIN)/python -m service
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow lint types conformance chaos soak bench check lock clean
+.PHONY: help run test slow lint types conformance chaos soak bench bench-short check lock clean
 
 help: ## show these lines
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 run: $(VENV)/.run ## start the service (sandbox unless TRADER_MODE says otherwise)
 	@exec $(TRADER) run
@@ -47,8 +49,11 @@ chaos: $(VENV)/.dev ## every fault on the real service, about eight minutes
 soak: $(VENV)/.dev ## load and random faults, nothing may grow; MINUTES=10
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
-bench: $(VENV)/.dev ## measure; ratios within one run
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev $(VENV_TWIN)/.twin ## the whole table on an empty machine, half an hour
+	TWIN_PYTHON=$(abspath $(VENV_TWIN)/bin/python) $(BIN)/python -m benchmarks
+
+bench-short: $(VENV)/.dev ## ratios with slack, as CI has it, two minutes
+	$(BIN)/python -m benchmarks --short
 
 check: $(VENV)/.run ## validate the configuration
 	@$(TRADER) check
@@ -63,12 +68,15 @@ lock: ## write requirements/*.lock anew (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header \
 		--no-emit-index-url --no-emit-find-links --upgrade \
 		-o requirements/conformance.lock requirements/conformance.in
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header \
+		--no-emit-index-url --no-emit-find-links --upgrade \
+		-o requirements/twin.lock requirements/twin.in
 
 clean: ## remove the environment and the caches; data in var/ stays
-	rm -rf $(VENV) $(VENV_CONFORMANCE) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV_CONFORMANCE) $(VENV_TWIN) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A stamp is written last, so that an interrupted set-up is done again.
-$(VENV)/bin/python $(VENV_CONFORMANCE)/bin/python:
+$(VENV)/bin/python $(VENV_CONFORMANCE)/bin/python $(VENV_TWIN)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Setting up $(@D:/bin=) with $(PYTHON) ..." >&2
 	@$(PYTHON) -m venv $(@D:/bin=) || { echo "The venv module failed; on Debian: apt install python3-venv" >&2; exit 1; }
@@ -90,4 +98,9 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
 $(VENV_CONFORMANCE)/.clients: requirements/conformance.lock | $(VENV_CONFORMANCE)/bin/python
 	@echo "Installing the clients that judge the sandbox (once) ..." >&2
 	@$(INSTALL) -r requirements/conformance.lock
+	@touch $@
+
+$(VENV_TWIN)/.twin: requirements/twin.lock | $(VENV_TWIN)/bin/python
+	@echo "Installing what the twin is made of (once) ..." >&2
+	@$(INSTALL) -r requirements/twin.lock
 	@touch $@

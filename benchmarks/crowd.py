@@ -19,6 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks.processes import port_told
+from benchmarks.rounds import Result
+
 CLIENTS: Final = 500
 A_SECOND: Final = 1_500  #: requests of all clients together
 LASTS_S: Final = 30.0
@@ -49,28 +52,29 @@ class Crowd:
     broken: int = 0  #: connections that ended without an answer
     normal_after_s: float = math.inf
 
-    @property
-    def is_kept(self) -> bool:
-        return (
-            set(self.statuses) <= {200, 503}
-            and not (self.unhealthy or self.without_retry_after or self.broken)
-            and percentile(self.health_ms, 99) <= HEALTH_P99_MS
-            and self.normal_after_s <= NORMAL_WITHIN_S
-        )
-
-    def __str__(self) -> str:
-        health = ", ".join(f"p{p} {percentile(self.health_ms, p):.1f}" for p in (50, 95, 99, 100))
-        accepted = ", ".join(f"p{p} {percentile(self.accepted_ms, p):.0f}" for p in (50, 99))
-        answers = ", ".join(
-            f"{count} x {status}" for status, count in sorted(self.statuses.items())
-        )
-        return (
-            f"{CLIENTS} clients, {A_SECOND} requests/s for {LASTS_S:g} s: {answers},"
-            f" {self.broken} without an answer, {self.without_retry_after} without Retry-After\n"
-            f"  {HEALTH}: {health} ms (p99 <= {HEALTH_P99_MS:g}), {self.unhealthy} not 200;"
-            f" accepted: {accepted} ms; normal after {self.normal_after_s:.2f} s"
-            f"  {'ok' if self.is_kept else 'MISSED'}"
-        )
+    def results(self) -> list[Result]:
+        other = sum(count for status, count in self.statuses.items() if status not in {200, 503})
+        wrong = other + self.broken + self.without_retry_after
+        crowd = f"{CLIENTS} clients, {A_SECOND} requests/s"
+        return [
+            Result(
+                name=f"{HEALTH} under {crowd}, p99",
+                ours=percentile(self.health_ms, 99), unit="ms", at_most=HEALTH_P99_MS,
+            ),
+            Result(name="of these not answered by 200", ours=self.unhealthy, unit="", at_most=0),
+            Result(
+                name="answers that are neither 200 nor 503 with Retry-After",
+                ours=wrong, unit="", at_most=0,
+            ),
+            Result(name="answers by 200", ours=self.statuses[200], unit=""),
+            Result(name="answers by 503", ours=self.statuses[503], unit=""),
+            Result(name="accepted, p50", ours=percentile(self.accepted_ms, 50), unit="ms"),
+            Result(name="accepted, p99", ours=percentile(self.accepted_ms, 99), unit="ms"),
+            Result(
+                name="all lists answer 200 again after",
+                ours=self.normal_after_s, unit="s", at_most=NORMAL_WITHIN_S,
+            ),
+        ]  # fmt: skip
 
 
 def percentile(values: list[float], percent: int) -> float:
@@ -169,7 +173,7 @@ async def _normal_after(port: int) -> float:
     return math.inf
 
 
-def measure() -> Crowd:
+def measure() -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -181,20 +185,11 @@ def measure() -> Crowd:
                 stdout=out, stderr=err, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         try:
-            return asyncio.run(rush(_port(folder / "err")))
+            return asyncio.run(rush(port_told(folder / "err", service))).results()
         finally:
             service.send_signal(signal.SIGTERM)
             service.wait(30)
 
 
-def _port(err: Path) -> int:
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        if found := re.search(r"http://[^:\s]+:(\d+)", err.read_text()):
-            return int(found[1])
-        time.sleep(0.01)
-    raise TimeoutError(err.read_text())
-
-
 if __name__ == "__main__":
-    print(measure())
+    print(*measure(), sep="\n")

@@ -7,22 +7,17 @@
 import argparse
 import asyncio
 import statistics
-import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import closing, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Final
 
 from loguru import logger
 
+from benchmarks.databases import Databases
 from benchmarks.explaining import ExplainingGate
-from benchmarks.growth import grow
 from benchmarks.questions import Question, questions
-from service.store.dsn import connect, parameters
-from service.store.embedded import EmbeddedPostgres
+from benchmarks.rounds import Result, Rounds
 from service.store.gate import Gate, open_gate
-from service.store.migrate import migrate, migrations_folder
 
 ROUNDS: Final = 31
 AT_MOST: Final = 1.2  #: the median of a long history over that of the short one
@@ -50,63 +45,42 @@ INDEXES: Final = {
 DROP: Final = {index: f"DROP INDEX {index}" for index in INDEXES}
 
 
-def measure(sizes: tuple[int, ...] = SIZES, *, explain: bool = False) -> bool:
-    """Print the table; return whether every question keeps to `AT_MOST`."""
-    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        server = EmbeddedPostgres(folder)
-        server.start()
-        try:
-            return asyncio.run(_compared(server, sizes, explain=explain))
-        finally:
-            server.stop()
+def measure(
+    databases: Databases, sizes: tuple[int, ...] = SIZES, *, explain: bool = False
+) -> list[Result]:
+    """Return how each question fares with the longest history, against the shortest."""
+    dsns = [databases.grown(rows) for rows in sizes]
+    return asyncio.run(_compared(dsns[0], dsns[-1], (sizes[0], sizes[-1]), explain=explain))
 
 
-async def _compared(server: EmbeddedPostgres, sizes: tuple[int, ...], *, explain: bool) -> bool:
-    for rows in sizes:
-        began = time.monotonic()
-        await asyncio.to_thread(_made, server, rows)
-        print(f"{rows:,} rows a table: made in {time.monotonic() - began:.0f} s", flush=True)
+async def _compared(
+    short_dsn: str, long_dsn: str, sizes: tuple[int, int], *, explain: bool
+) -> list[Result]:
     async with (
-        open_gate(server.dsn(_name(sizes[0])), minsize=1, maxsize=1) as short,
-        open_gate(server.dsn(_name(sizes[-1])), minsize=1, maxsize=1) as long,
+        open_gate(short_dsn, minsize=1, maxsize=1) as short,
+        open_gate(long_dsn, minsize=1, maxsize=1) as long,
     ):
         if explain:
-            await _explained(long, sizes[-1])
-            await _without_indexes(long, sizes[-1])
-        return await _asked(questions(short, sizes[0]), questions(long, sizes[-1]))
+            await _explained(long, sizes[1])
+            await _without_indexes(long, sizes[1])
+        asked = questions(short, sizes[0]), questions(long, sizes[1])
+        return [await _asked(name, asked[0][name], asked[1][name], sizes) for name in asked[0]]
 
 
-def _made(server: EmbeddedPostgres, rows: int) -> None:
-    server.ensure_database(_name(rows))
-    dsn = server.dsn(_name(rows))
-    migrate(dsn, migrations_folder())
-    with closing(connect(parameters(dsn))) as connection:
-        grow(connection, rows)
-
-
-def _name(rows: int) -> str:
-    return f"history_{rows}"
-
-
-async def _asked(short: Mapping[str, Question], long: Mapping[str, Question]) -> bool:
-    print(f"\n{'median, ms':<42} {'short':>8} {'long':>8}")
-    kept = True
-    for name in short:
-        took: dict[str, list[float]] = {"short": [], "long": []}
-        for turn in range(ROUNDS + 3):
-            for which, question in (("short", short[name]), ("long", long[name])):
-                began = time.perf_counter()
-                await question()
-                if turn >= 3:
-                    took[which].append((time.perf_counter() - began) * 1000)
-        before, after = (statistics.median(values) for values in took.values())
-        is_flat = after <= max(before * AT_MOST, before + NOISE_MS)
-        kept = kept and is_flat
-        verdict = "" if is_flat else "  MISSED"
-        print(f"{name:<42} {before:8.2f} {after:8.2f} {after / before:6.2f}x{verdict}", flush=True)
-    return kept
+async def _asked(name: str, short: Question, long: Question, sizes: tuple[int, int]) -> Result:
+    took: tuple[list[float], list[float]] = ([], [])
+    for turn in range(ROUNDS + 3):
+        for seen, question in zip(took, (short, long), strict=True):
+            began = time.perf_counter()
+            await question()
+            if turn >= 3:
+                seen.append((time.perf_counter() - began) * 1000)
+    before, after = Rounds(tuple(took[0])), Rounds(tuple(took[1]))
+    return Result(
+        name=f"{name}, {sizes[1]:,} rows / {sizes[0]:,}",
+        ours=after.median, theirs=before.median, unit="ms", noise=before.noise,
+        at_most=AT_MOST, within=NOISE_MS,
+    )  # fmt: skip
 
 
 async def _explained(gate: Gate, rows: int) -> None:
@@ -156,7 +130,10 @@ def main() -> None:
     parser.add_argument("--explain", action="store_true")
     given = parser.parse_args()
     logger.remove()
-    raise SystemExit(not measure(tuple(given.rows), explain=given.explain))
+    with Databases.open() as databases:
+        results = measure(databases, tuple(given.rows), explain=given.explain)
+    print(*(f"{result}  {result.verdict()}" for result in results), sep="\n")
+    raise SystemExit(not all(result.is_kept() for result in results))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ from typing import Final
 
 from loguru import logger
 
-from benchmarks.rounds import Result, medians
+from benchmarks.rounds import Result, rounds_of
 from service.ops.logs import configure
 
 LINES: Final = 5_000
 
 
-def measure() -> Result:
+def measure() -> list[Result]:
     line = logger.bind(event="job", job="collect_market_data", duration_ms=12.5, success=True)
 
     def timed() -> float:
@@ -39,11 +39,13 @@ def measure() -> Result:
             finally:
                 logger.remove(handler)
 
-    took = medians({"ours": ours, "serialize": serialized})
-    return Result(
-        name="log line / loguru serialize=True",
-        ours=took["ours"],
-        theirs=took["serialize"],
-        unit="us",
-        at_most=0.4,
-    )
+    took = rounds_of({"ours": ours, "serialize": serialized})
+    return [
+        Result.of(
+            "log line / loguru serialize=True",
+            took["ours"],
+            took["serialize"],
+            unit="us",
+            at_most=0.4,
+        )
+    ]

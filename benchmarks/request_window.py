@@ -4,21 +4,16 @@ import asyncio
 import math
 import random
 import statistics
-import tempfile
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
-from loguru import logger
-
+from benchmarks.databases import Databases
+from benchmarks.rounds import Result
 from service.domain.latency import Sketch
 from service.ports import RequestSlot
-from service.store.embedded import EmbeddedPostgres
 from service.store.gate import Gate, open_gate
 from service.store.metric_rows import PgMetricRows
-from service.store.migrate import migrate, migrations_folder
 from service.store.statistics import MINUTES_KEPT, PgStatistics
 
 WITHIN_MS: Final = 100.0
@@ -33,40 +28,11 @@ UNTIL: Final = datetime(2026, 2, 1, 0, 37, tzinfo=UTC)
 MINUTE: Final = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Windows:
-    day_ms: float
-    month_ms: float
-    mb: float
-
-    @property
-    def is_kept(self) -> bool:
-        return self.day_ms <= WITHIN_MS
-
-    def __str__(self) -> str:
-        verdict = "ok" if self.is_kept else "MISSED"
-        return (
-            f"metrics/http over a day at 100 requests/s: {self.day_ms:.0f} ms <= {WITHIN_MS:g}"
-            f"  {verdict}; over a month {self.month_ms:.0f} ms; a month takes {self.mb:.0f} MB"
-        )
+def measure(databases: Databases) -> list[Result]:
+    return asyncio.run(_measure(databases.empty("request_window")))
 
 
-def measure() -> Windows:
-    logger.remove()
-    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        server = EmbeddedPostgres(folder)
-        server.start()
-        try:
-            server.ensure_database("bench")
-            migrate(server.dsn("bench"), migrations_folder())
-            return asyncio.run(_measure(server.dsn("bench")))
-        finally:
-            server.stop()
-
-
-async def _measure(dsn: str) -> Windows:
+async def _measure(dsn: str) -> list[Result]:
     async with open_gate(dsn, minsize=1, maxsize=1) as gate:
         await _fill(gate)
         async with gate.cursor() as cursor:
@@ -77,7 +43,13 @@ async def _measure(dsn: str) -> Windows:
             row = await cursor.fetchone()
         assert row is not None
         day, month = [await _took_ms(gate, hours) for hours in (24, 744)]
-        return Windows(day_ms=day, month_ms=month, mb=float(row[0]) / 1e6)
+    return [
+        Result(
+            name="metrics/http over a day at 100 requests/s", ours=day, unit="ms", at_most=WITHIN_MS
+        ),
+        Result(name="metrics/http over a month", ours=month, unit="ms"),
+        Result(name="a month of request histograms", ours=float(row[0]) / 1e6, unit="MB"),
+    ]
 
 
 async def _fill(gate: Gate) -> None:

@@ -3,41 +3,99 @@
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 ROUNDS: Final = 7
 
 
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """What one candidate has shown, round by round."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def noise(self) -> float:
+        """How far the middle half of the rounds lies apart, as a part of the median."""
+        if len(self.values) < 2:
+            return 0.0
+        low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
+        return (high - low) / self.median
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One comparison."""
+    """One line of the table: a ratio of two medians, or a figure that stands for itself."""
 
     name: str
     ours: float
-    theirs: float
+    theirs: float | None = None  #: None: there is nothing to compare with
     unit: str
-    at_most: float  #: the ratio we hold ourselves to
+    noise: float | None = None  #: of their rounds: the machine's, for nothing of ours is in it
+    at_most: float | None = None  #: what we hold the ratio, or the figure, to
+    at_least: float | None = None
+    within: float = 0.0  #: ours may be so much above theirs, in `unit`: less cannot be told apart
+    again: bool = False  #: measured a second time, because it was missed the first time
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        ours: Rounds,
+        theirs: Rounds,
+        *,
+        unit: str,
+        at_most: float | None = None,
+        at_least: float | None = None,
+    ) -> Self:
+        return cls(
+            name=name, ours=ours.median, theirs=theirs.median, unit=unit, noise=theirs.noise,
+            at_most=at_most, at_least=at_least,
+        )  # fmt: skip
 
     @property
-    def ratio(self) -> float:
-        return self.ours / self.theirs
+    def value(self) -> float:
+        return self.ours if self.theirs is None else self.ours / self.theirs
+
+    def is_kept(self, slack: float = 1.0) -> bool:
+        """Return whether it keeps to its bound, made so many times as wide."""
+        if self.theirs is not None and self.ours - self.theirs <= self.within * slack > 0:
+            return True
+        return (self.at_most is None or self.value <= self.at_most * slack) and (
+            self.at_least is None or self.value >= self.at_least / slack
+        )
 
     @property
-    def is_kept(self) -> bool:
-        return self.ratio <= self.at_most
+    def bound(self) -> str:
+        sign = "x" if self.theirs is not None else f" {self.unit}".rstrip()
+        if self.at_most is not None:
+            return f"<= {self.at_most:g}{sign}"
+        return "-" if self.at_least is None else f">= {self.at_least:g}{sign}"
+
+    def verdict(self, slack: float = 1.0) -> str:
+        if self.at_most is None and self.at_least is None:
+            return ""
+        if not self.is_kept(slack):
+            return "MISSED"
+        return "ok" if self.is_kept() else "ok, within the slack"
 
     def __str__(self) -> str:
-        verdict = "ok" if self.is_kept else "MISSED"
+        if self.theirs is None:
+            return f"{self.name:<62} {self.ours:9.2f} {self.unit:<28} {self.bound}"
         return (
-            f"{self.name:<52} {self.ours:9.2f} {self.theirs:9.2f} {self.unit:<5}"
-            f" {self.ratio:6.2f}x <= {self.at_most:g}x  {verdict}"
+            f"{self.name:<62} {self.ours:9.2f} {self.theirs:9.2f} {self.unit:<5}"
+            f" {self.value:6.2f}x {self.bound:<9}"
         )
 
 
-def medians(
+def rounds_of(
     candidates: Mapping[str, Callable[[], float]], *, rounds: int = ROUNDS
-) -> dict[str, float]:
-    """Return each candidate's median over rounds in which every one had its turn.
+) -> dict[str, Rounds]:
+    """Return what each candidate showed in rounds in which every one had its turn.
 
     The first round only warms up.
     """
@@ -47,4 +105,4 @@ def medians(
             value = measure()
             if turn:
                 seen[name].append(value)
-    return {name: statistics.median(values) for name, values in seen.items()}
+    return {name: Rounds(tuple(values)) for name, values in seen.items()}

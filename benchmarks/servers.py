@@ -1,40 +1,118 @@
-"""What health_cpu measures, each in a process of its own: `hello` or `house`."""
+"""What is measured over HTTP, each in a process of its own.
+
+`house` is the product's web application, with a database address as the service has it: its gate,
+its share for the API, its log, to nowhere. `hello` and `bare` are what one would write by hand.
+"""
 
 import asyncio
+import os
 import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
 
+import aiopg
 from aiohttp import web
 
+from benchmarks.growth import MARKETS
 from service.adapters.clock import SystemClock
+from service.app.resources import POOL_MAX, POOL_MIN, POOL_WEB
 from service.config import Config
+from service.domain.markets import Market
+from service.ops.logs import configure
 from service.ops.meters import Meters
+from service.ports import Key
+from service.settings.settings import Settings
+from service.store.gate import open_gate
+from service.store.lists import PgLists
+from service.store.lists_orders import ORDERS
+from service.store.page import INSTANT
+from service.store.setting_rows import PgSettingRows
 from service.web.body import MAX_BODY
-from service.web.keys import CONFIG
+from service.web.keys import CLOCK, CONFIG, LISTS, SETTINGS
+from service.web.paging import encode
 from service.web.routes import setup
 
-
-async def hello(_: web.Request) -> web.Response:
-    return web.Response(text="hello")
+HOT_LIST: Final = "/api/v1/trading/orders?status=EXECUTED&limit=50"
 
 
-def build(kind: str) -> web.Application:
+@asynccontextmanager
+async def house(dsn: str) -> AsyncIterator[web.Application]:
     app = web.Application(client_max_size=MAX_BODY)
-    if kind == "house":
-        app[CONFIG] = Config(_env_file=None)
-        setup(app, requests=Meters(SystemClock()).requests)
-    else:
-        app.router.add_get("/health", hello)
-    return app
+    markets = tuple(Market("KRW", f"C{n}") for n in range(MARKETS))
+    app[CONFIG] = Config(_env_file=None, markets=markets)
+    app[CLOCK] = clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        if dsn:
+            gate = await stack.enter_async_context(
+                open_gate(dsn, minsize=POOL_MIN, maxsize=POOL_MAX)
+            )
+            app[LISTS] = PgLists(gate.share(POOL_WEB))
+            app[SETTINGS] = Settings(PgSettingRows(gate), clock)
+        setup(app, requests=Meters(clock).requests)
+        yield app
 
 
-async def main(kind: str) -> None:
-    runner = web.AppRunner(build(kind), access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
+@asynccontextmanager
+async def hello(_: str) -> AsyncIterator[web.Application]:
+    app = web.Application()
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    app.router.add_get("/hello", answer)
+    yield app
+
+
+@asynccontextmanager
+async def bare(dsn: str) -> AsyncIterator[web.Application]:
+    """The hot list and nothing else: no checks, no ids, no log, no guard of any kind."""
+    pool = await aiopg.create_pool(dsn, minsize=POOL_MIN, maxsize=POOL_MAX, enable_hstore=False)
+    app = web.Application()
+
+    async def answer(request: web.Request) -> web.Response:
+        limit = int(request.query["limit"])
+        args = {
+            "instant": INSTANT, "market": None, "status": request.query["status"], "limit": limit,
+            "before_at": None, "before_id": None,
+        }  # fmt: skip
+        async with pool.acquire() as connection, connection.cursor() as cursor:
+            await cursor.execute(ORDERS, args)
+            items, at, row_id, more = await cursor.fetchone()
+        following = f'"{encode(Key(at, row_id))}"' if more else "null"
+        body = f'{{"items":{items},"next_cursor":{following}}}'.encode()
+        return web.Response(body=body, content_type="application/json")
+
+    app.router.add_get(HOT_LIST.partition("?")[0], answer)
+    try:
+        yield app
+    finally:
+        pool.terminate()
+        await pool.wait_closed()
+
+
+@contextmanager
+def logging() -> Iterator[None]:
+    """Lines are made and written as in the service, to nowhere."""
+    with Path(os.devnull).open("wb") as void:
+        log = configure(level="INFO", mode="sandbox", version="0", stream=void)
+        try:
+            yield
+        finally:
+            log.close()
+
+
+async def main(kind: str, dsn: str = "") -> None:
+    async with {"house": house, "hello": hello, "bare": bare}[kind](dsn) as app:
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        print(runner.addresses[0][1], flush=True)
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    with logging():
+        asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""A server in a process of its own, and what that process has used."""
+
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+START_S: Final = 60.0
+
+
+class Process:
+    """Prints its port as the first line on standard output, and serves until it is ended."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **env}, stdout=subprocess.PIPE
+        )
+        self.pid = self._process.pid
+        self.port = self._read_port()
+
+    def _read_port(self) -> int:
+        assert self._process.stdout is not None
+        if select.select([self._process.stdout], [], [], START_S)[0]:
+            line = self._process.stdout.readline().strip()
+            if line.isdigit():
+                return int(line)
+        self.close()
+        raise RuntimeError(f"a server to measure did not start: {self._process.args!r}")
+
+    def cpu_us(self) -> float:
+        """Return how many microseconds all its threads have been on a processor."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        # Nanoseconds: the first field of schedstat.
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1000
+
+    def close(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@contextmanager
+def server(kind: str, dsn: str = "") -> Iterator[Process]:
+    """Run one of benchmarks.servers."""
+    command = [sys.executable, "-m", "benchmarks.servers", kind, *([dsn] if dsn else [])]
+    with running(command, {}) as process:
+        yield process
+
+
+@contextmanager
+def running(command: Sequence[str], env: Mapping[str, str]) -> Iterator[Process]:
+    process = Process(command, env)
+    try:
+        yield process
+    finally:
+        process.close()
+
+
+def rss_mib(pid: int) -> float:
+    (line,) = (
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmRSS" in line
+    )
+    return int(line.split()[1]) / 1024
+
+
+def port_told(err: Path, service: "subprocess.Popen[bytes]") -> int:
+    """Return the port that a starting service tells on standard error."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end and service.poll() is None:
+        if found := re.search(r"http://[^:\s]+:(\d+)", err.read_text()):
+            return int(found[1])
+        time.sleep(0.01)
+    raise RuntimeError(f"the service did not start: {err.read_text()}")
