@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from typing import Final
 
 from benchmarks.databases import Databases
+from benchmarks.hot_list import HOT_LIST
 from benchmarks.processes import running, server
 from benchmarks.rounds import Result, rounds_of
-from benchmarks.servers import HOT_LIST
 from benchmarks.visitors import Visitors
 from service.store.dsn import parameters
 

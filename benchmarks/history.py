@@ -19,7 +19,7 @@ from benchmarks.questions import Question, questions
 from benchmarks.rounds import Result, Rounds
 from service.store.gate import Gate, open_gate
 
-ROUNDS: Final = 31
+ROUNDS: Final = 61
 AT_MOST: Final = 1.2  #: the median of a long history over that of the short one
 NOISE_MS: Final = 0.3  #: differences below it are the machine's, not the history's
 SIZES: Final = (10_000, 1_000_000)

@@ -6,10 +6,12 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from benchmarks.visitors import Visitors
 
 ROOT: Final = Path(__file__).parents[1]
 START_S: Final = 60.0
@@ -49,6 +51,17 @@ class Process:
             self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+
+def cpu_us_of(process: Process, visitors: Visitors, requests: int) -> Callable[[], float]:
+    """Return what measures the server's processor time for one of their requests."""
+
+    def measured() -> float:
+        before = process.cpu_us()
+        visitors.ask(requests)
+        return (process.cpu_us() - before) / requests
+
+    return measured
 
 
 @contextmanager

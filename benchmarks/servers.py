@@ -10,12 +10,12 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final
 
 import aiopg
 from aiohttp import web
 
 from benchmarks.growth import MARKETS
+from benchmarks.hot_list import HOT_LIST
 from service.adapters.clock import SystemClock
 from service.app.resources import POOL_MAX, POOL_MIN, POOL_WEB
 from service.config import Config
@@ -33,8 +33,6 @@ from service.web.body import MAX_BODY
 from service.web.keys import CLOCK, CONFIG, LISTS, SETTINGS
 from service.web.paging import encode
 from service.web.routes import setup
-
-HOT_LIST: Final = "/api/v1/trading/orders?status=EXECUTED&limit=50"
 
 
 @asynccontextmanager
