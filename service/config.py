@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -218,6 +219,7 @@ class Config(BaseSettings):
         return is_loopback(self.host)
 
 
+@lru_cache(maxsize=1024)  # asked several times for each request, of few peers
 def is_loopback(host: str) -> bool:
     """Return whether `host` names this machine only. Host names are not looked up."""
     if host == "localhost":

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg2 import sql
 
 from service.store.dsn import connect, parameters
@@ -16,6 +17,10 @@ from service.store.embedded import EmbeddedPostgres
 from service.store.gate import Gate, open_gate
 from service.store.migrate import migrate, migrations_folder
 from tests.builders import T0
+
+# No test is timed: on a busy machine a single example takes longer than any limit.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 #: Tests may lose their data; durability costs them half of their time.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -12,6 +12,9 @@ BYTES: Final = 8 * 1024 * 1024  #: waiting, the same way; a line has at most 15 
 CLOSE_S: Final = 2.0  #: what waiting lines get at the end
 _PIECE: Final = 32 * 1024  #: bytes a write; what a stalled reader leaves in doubt is one piece
 AGAIN_S: Final = 1.0  #: between two tries of a stream that fails
+#: After a write, lines gather for so long. Waking the thread costs whoever logs more than the line
+#: itself, and it would be woken for each.
+GATHER_S: Final = 0.01
 
 
 class LineWriter:
@@ -138,6 +141,8 @@ class LineWriter:
                 reached.set()
             if self._is_full and self._has_half():
                 self._has_room_again()
+            if piece and self._queue.empty():
+                self._closing.wait(GATHER_S)
 
     def _next_piece(self) -> tuple[list[bytes], threading.Event | None]:
         """Wait for a line; return it and what waits behind it, up to somebody's `flush`."""

@@ -54,14 +54,15 @@ class Settings:
         """Raises: UnknownSetting; on a miss also the store's errors."""
         key = key_named(name)
         value = await self.get(key)
+        is_default, dumped = value == key.default, key.dump(value)
         return SettingView(
             key=key.name,
-            value=key.dump(value),
-            default=key.dump(key.default),
+            value=dumped,
+            default=dumped if is_default else key.dump(key.default),
             unit=key.unit,
             sentence=key.sentence,
             bounds=key.bounds,
-            is_default=value == key.default,
+            is_default=is_default,
         )
 
     async def all(self) -> tuple[SettingView, ...]:
