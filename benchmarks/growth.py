@@ -110,9 +110,40 @@ POSITIONS: Final = """
       FROM generate_series(0, 19) AS n
         ON CONFLICT (market) DO NOTHING
 """
-_SERIES: Final = {"market_data": timedelta(seconds=0.5), "job_runs": timedelta(seconds=1.5)}
+DAYS: Final = """
+    INSERT INTO daily_stats (
+           market, day, fills, bought_volume, bought_funds, sold_volume, sold_funds, fees,
+           realised_pnl, wins, losses)
+    SELECT 'KRW-C' || n %% 20, %(until)s::date - ((%(last)s - n) / 20)::integer, 1 + n %% 97,
+           0.9995, 99950.123456789, 0.5, 50000.123456789, 49.9750617283945, n %% 977 - 488,
+           n %% 7, n %% 5
+      FROM generate_series(%(first)s, %(last)s) AS n
+"""
+EQUITIES: Final = """
+    INSERT INTO equity_snapshots (
+           quote, at, cash, coins, equity, realised_pnl, unrealised_pnl, fees_paid)
+    SELECT 'KRW', %(until)s - (%(last)s - n + 1) * interval '1 minute', 9000000.12345678,
+           1000000 + n %% 9973, 10000000.12345678 + n %% 9973, n %% 977, n %% 9973 - 5000, n
+      FROM generate_series(%(first)s, %(last)s) AS n
+"""
+HOURS: Final = """
+    INSERT INTO equity_hours (
+           quote, hour, first_at, first_equity, first_pnl, low, high, drawdown_ratio, newest_at,
+           cash, coins, equity, realised_pnl, unrealised_pnl, fees_paid)
+    SELECT 'KRW', hour, hour, 10000000.12345678, 0, 9900000.12345678 - n %% 97,
+           10100000.12345678 + n %% 89, 0.0123, hour + interval '59 minutes',
+           9000000.12345678, 1000000, 10000000.12345678, n %% 977, n %% 991, n
+      FROM generate_series(%(first)s, %(last)s) AS n
+     CROSS JOIN LATERAL (SELECT %(until)s - (%(last)s - n + 1) * interval '1 hour' AS hour) AS moved
+"""
+_SERIES: Final = {
+    "market_data": timedelta(seconds=0.5),
+    "job_runs": timedelta(seconds=1.5),
+    "equity_snapshots": timedelta(minutes=1),
+}
 _ROWS: Final = (
     PRICES, CANDLES, CALLS, SIGNALS, DECISIONS, ORDERS, FILLS, PASSES, CHANGES, POSITIONS,
+    DAYS, EQUITIES, HOURS,
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ INDEXES: Final = {
     "fills_order_id": "one order with its fills",
     "fills_traded_at": "fills",
     "fills_market_traded_at": "fills, one market",
+    "daily_stats_day": "days",
     "trading_signals_created_at": "signals",
     "trading_signals_market_created_at": "signals, one market",
     "trading_signals_action_created_at": "signals, a rare action",

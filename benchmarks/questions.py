@@ -14,11 +14,13 @@ from service.store.journal import PgJournal
 from service.store.lists import PgLists
 from service.store.market_data import PgMarketData
 from service.store.orders import PgOrders
+from service.store.portfolio import PgPortfolio
 from service.store.statistics import PgStatistics
 
 Question = Callable[[], Awaitable[object]]
 PAGE: Final = 50
 HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
 _S = OrderStatus
 
 
@@ -30,6 +32,7 @@ def questions(gate: Gate, rows: int) -> Mapping[str, Question]:
     # From the middle of the history on, wherever that is.
     half = Key(UNTIL - rows // 2 * timedelta(seconds=3), rows // 2)
     old = Key(UNTIL - rows // 40 * timedelta(seconds=10), rows // 2)
+    portfolio, year, half_year = PgPortfolio(gate), 366 * DAY, Key(UNTIL - 183 * DAY, rows // 2)
     recent = {"since": UNTIL - HOUR, "until": UNTIL}
     return {
         "orders": lambda: lists.orders(limit=PAGE),
@@ -70,5 +73,29 @@ def questions(gate: Gate, rows: int) -> Mapping[str, Question]:
         "an hour's model calls": lambda: statistics.model_calls(**recent),
         "the newest candle": lambda: PgMarketData(gate).newest_candle_at(market, Timeframe.M1),
         "when the last signal was": lambda: PgJournal(gate).last_signal_at(market),
+        "the newest price of 20 markets, if fresh": lambda: PgMarketData(gate).newest_prices(
+            markets, since=UNTIL - HOUR
+        ),
+        "the portfolio's summary": lambda: portfolio.summary(
+            quote="KRW", now=UNTIL, days=[1, 7, 30]
+        ),
+        "the portfolio's summary of a year": lambda: portfolio.summary(
+            quote="KRW", now=UNTIL, days=[1, 7, 30, 366]
+        ),
+        "a day's equity": lambda: portfolio.equity(
+            quote="KRW", since=UNTIL - DAY, until=UNTIL, points=500
+        ),
+        "a week's equity": lambda: portfolio.equity(
+            quote="KRW", since=UNTIL - 7 * DAY, until=UNTIL, points=500
+        ),
+        "a year's equity": lambda: portfolio.equity(
+            quote="KRW", since=UNTIL - year, until=UNTIL, points=500
+        ),
+        "days": lambda: portfolio.daily(limit=PAGE),
+        "days, one market": lambda: portfolio.daily(limit=PAGE, market=market),
+        "days, from half a year ago on": lambda: portfolio.daily(limit=PAGE, before=half_year),
+        "days, one market, from half a year ago on": lambda: portfolio.daily(
+            limit=PAGE, market=market, before=half_year
+        ),
         "what health wants to know": PgActivity(gate).activity,
     }

@@ -12,6 +12,7 @@ from service.domain.alerts import Notice, Severity
 from service.domain.latency import Sketch
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrder, Fill, Intent, Order, OrderStatus
+from service.domain.portfolio import Equity
 from service.domain.positions import Position
 from service.domain.risk import Verdict
 from service.domain.signals import Answer, Proposal, Signal
@@ -95,6 +96,11 @@ class MarketData(Protocol):
 
     async def latest_id(self, market: Market) -> int | None:
         """Return the id of the newest ticker row."""
+
+    async def newest_prices(
+        self, markets: Sequence[Market], *, since: datetime
+    ) -> Mapping[Market, Decimal]:
+        """Return the newest price of each market that has one not older than `since`."""
 
     async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
         """Return when the newest stored candle opened."""
@@ -184,6 +190,14 @@ class Orders(Protocol):
 
     async def positions(self) -> tuple[Position, ...]:
         """Return the position of every market that ever had a fill, closed ones too."""
+
+
+class Equities(Protocol):
+    async def add(self, equities: Sequence[Equity], *, at: datetime) -> None:
+        """Store the account at this minute, in one transaction with the hour's row.
+
+        A minute that is stored, or older than the newest of its hour, stays as it is.
+        """
 
 
 class Lease(Protocol):
@@ -646,3 +660,23 @@ class Statistics(Protocol):
 
     async def model_calls(self, *, since: datetime, until: datetime) -> bytes:
         """Args: since, until: the market's instants, midnights in UTC."""
+
+
+class Portfolio(Protocol):
+    """What trading came to. Each method is one statement; ready JSON."""
+
+    async def summary(self, *, quote: str, now: datetime, days: Sequence[int]) -> bytes:
+        """Return the newest snapshot, and a period for each of `days`: so many Korean days, with
+        today as the last.
+        """
+
+    async def equity(self, *, quote: str, since: datetime, until: datetime, points: int) -> bytes:
+        """Return at most `points` values of the window, oldest first, and its deepest drawdown.
+
+        Args: until: exclusive.
+        """
+
+    async def daily(
+        self, *, limit: int, before: Key | None = None, market: Market | None = None
+    ) -> Page:
+        """Return the statistics of Korean days, the newest first."""

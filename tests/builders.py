@@ -6,6 +6,7 @@ from typing import Any
 
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import (
+    ZERO,
     Book,
     ExchangeOrder,
     Fill,
@@ -16,6 +17,7 @@ from service.domain.orders import (
     Side,
     Trade,
 )
+from service.domain.portfolio import Equity
 from service.domain.positions import Position
 from service.domain.risk import Limits, Situation
 from service.domain.signals import Action, Answer, Proposal, Signal, Usage
@@ -176,6 +178,18 @@ def a_fill(**overrides: Any) -> Fill:
         "traded_at": T0,
     }
     return Fill(**values | overrides)
+
+
+def an_equity(**overrides: Any) -> Equity:
+    values: dict[str, Any] = {
+        "quote": "KRW",
+        "cash": Decimal(10_000_000),
+        "coins": ZERO,
+        "realised_pnl": ZERO,
+        "unrealised_pnl": ZERO,
+        "fees_paid": ZERO,
+    }
+    return Equity(**values | overrides)
 
 
 def an_exchange_order(**overrides: Any) -> ExchangeOrder:

@@ -28,6 +28,7 @@ from service.app.keys import (
     RECONCILER,
     RETENTION,
     RUNNER,
+    SNAPSHOTS,
     STORE,
 )
 from service.app.measures import METERS, RECORDER
@@ -107,6 +108,12 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
             needs_lease=True,
         ),
         Loop(name=SYNC, every=sync_interval, step=syncing, needs_lease=True),
+        Loop(
+            name="snapshot_equity",
+            every=every(minutes=1),
+            step=partial(_snapshot, app),
+            needs_lease=True,
+        ),
         Loop(
             name="cleanup_old_data",
             every=app[RETENTION].interval,
@@ -218,6 +225,11 @@ async def _lead(app: web.Application) -> None:
     app[PROBER].proved("database")
     if app[LEADERSHIP].is_settled:
         app[PROBER].mark_reconciled()
+
+
+async def _snapshot(app: web.Application) -> None:
+    if app[LEADERSHIP].may_trade:
+        await app[SNAPSHOTS].step()
 
 
 async def _clean(app: web.Application) -> None:

@@ -13,10 +13,12 @@ from service.flows.circuit import Circuit
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
+from service.flows.snapshot import Snapshots
 from service.flows.trade import Desk
 from service.loops.runner import Runner
 from service.ops.health import Prober
 from service.store.embedded import EmbeddedPostgres
+from service.store.equity import PgEquities
 from service.store.gate import Gate
 from service.store.journal import PgJournal
 from service.store.lease import PgLease
@@ -33,6 +35,7 @@ class Store:
     journal: PgJournal
     orders: PgOrders
     state: PgState
+    equities: PgEquities
     lease: PgLease
 
 
@@ -76,3 +79,4 @@ RECONCILER = web.AppKey("reconciler", Reconciler)
 DESK = web.AppKey("desk", Desk)
 PROBER = web.AppKey("prober", Prober)
 RETENTION = web.AppKey("retention", Retention)
+SNAPSHOTS = web.AppKey("snapshots", Snapshots)

@@ -42,6 +42,7 @@ from service.settings.settings import Settings
 from service.settings.table import TRADING_ENABLED
 from service.store.audit import PgAudit
 from service.store.embedded import EmbeddedPostgres
+from service.store.equity import PgEquities
 from service.store.gate import open_gate
 from service.store.journal import PgJournal
 from service.store.lease import PgLease
@@ -49,9 +50,20 @@ from service.store.lists import PgLists
 from service.store.market_data import PgMarketData
 from service.store.migrate import migrate, migrations_folder
 from service.store.orders import PgOrders
+from service.store.portfolio import PgPortfolio
 from service.store.setting_rows import PgSettingRows
 from service.store.state import PgState
-from service.web.keys import AUDIT, CLOCK, CONFIG, DATABASE, EXCHANGE, LISTS, ORDERS, SETTINGS
+from service.web.keys import (
+    AUDIT,
+    CLOCK,
+    CONFIG,
+    DATABASE,
+    EXCHANGE,
+    LISTS,
+    ORDERS,
+    PORTFOLIO,
+    SETTINGS,
+)
 
 POOL_MIN: Final = 10  #: FR-001
 POOL_MAX: Final = 20  #: FR-001
@@ -95,6 +107,7 @@ async def database(app: web.Application) -> AsyncIterator[None]:
                 journal=PgJournal(gate),
                 orders=PgOrders(gate, notices=order_notices),
                 state=PgState(gate, notices=risk_notices),
+                equities=PgEquities(gate),
                 lease=PgLease(gate, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
             )
             await _claim(store.state, config.mode)
@@ -104,6 +117,7 @@ async def database(app: web.Application) -> AsyncIterator[None]:
             app[ORDERS] = PgOrders(shared)
             app[LISTS] = PgLists(shared)
             app[AUDIT] = PgAudit(shared)
+            app[PORTFOLIO] = PgPortfolio(shared)
             yield
 
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 from functools import partial
 
 from aiohttp import web
@@ -25,6 +25,7 @@ from service.app.keys import (
     RECONCILER,
     RETENTION,
     RUNNER,
+    SNAPSHOTS,
     STORE,
     Circuits,
 )
@@ -41,11 +42,13 @@ from service.flows.leadership import Leadership
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
+from service.flows.snapshot import PRICE_LASTS, Snapshots
 from service.flows.trade import Desk
 from service.loops.runner import Runner
 from service.ops.health import RHYTHMS, Prober
 from service.ops.watch import Rhythm
 from service.ports import Clock, JobState, TradingBody
+from service.sandbox.clock import MarketClock
 from service.settings.table import AI_MODEL, TRADING_ENABLED
 from service.store.activity import PgActivity
 from service.store.months import PgHistory
@@ -121,6 +124,15 @@ async def story(app: web.Application) -> AsyncIterator[None]:
         real_clock=app[REAL_CLOCK],
         ahead_s=lambda: app[ACCOUNT].clock_skew_s,
     )
+    app[SNAPSHOTS] = Snapshots(
+        markets=app[CONFIG].markets,
+        exchange=exchange,
+        market_data=store.market_data,
+        orders=store.orders,
+        equities=store.equities,
+        clock=clock,
+        price_lasts=_price_lasts(clock),
+    )
     app[RUNNER] = runner = Runner(clock=clock, new_id=new_id, observe=partial(passed, app))
     app[HOUSE] = Runner(
         clock=SystemClock(), new_id=new_id, observe=partial(passed, app, in_real_time=True)
@@ -130,6 +142,12 @@ async def story(app: web.Application) -> AsyncIterator[None]:
     app[RECONCILE] = partial(_sync, app)
     app[RUN_JOB] = partial(run_job, runner, leadership)
     yield
+
+
+def _price_lasts(clock: Clock) -> timedelta:
+    """A fast market's minutes are shorter than a pass that collects; ten real seconds are not."""
+    speed = clock.speed if isinstance(clock, MarketClock) else 1
+    return max(PRICE_LASTS, timedelta(seconds=10) * float(speed))
 
 
 def _circuits(clock: Clock) -> Circuits:

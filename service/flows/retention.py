@@ -32,23 +32,26 @@ class Series:
     Attributes:
         in_real_time: its instants are real time, not the market's.
         at_least, at_most: bounds to what the operator asks for.
+        is_for_ever: tells of money, so that room is made and nothing is ever dropped.
     """
 
     table: str
     in_real_time: bool = False
     at_least: timedelta = timedelta()
     at_most: timedelta = _FOR_EVER
+    is_for_ever: bool = False
 
     def kept(self, asked: timedelta) -> timedelta:
         return min(max(asked, self.at_least), self.at_most)
 
 
-#: Whatever tells of money or of who changed what is not here, and never deleted.
+#: Whatever tells of money or of who changed what is not here, or is for ever: never deleted.
 SERIES: Final = (
     Series(table="market_data"),
     # Some 56,000 rows a day, nearly all of passes that found nothing to do (docs/database.md).
     Series(table="job_runs", at_least=LONGEST_WINDOW, at_most=2 * LONGEST_WINDOW),
     Series(table="request_stats", in_real_time=True, at_least=LONGEST_WINDOW),
+    Series(table="equity_snapshots", is_for_ever=True),
 )
 
 
@@ -123,6 +126,8 @@ class Retention:
         )
 
     async def _drop_months(self, series: Series, asked: timedelta, dropped: list[str]) -> None:
+        if series.is_for_ever:
+            return
         before = self._now(series) - series.kept(asked)
         while month := await self._history.drop_month(series.table, before=before):
             dropped.append(month)

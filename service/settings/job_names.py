@@ -7,7 +7,12 @@ from service.ports import JSON
 from service.settings.key import Unfit
 
 #: Named one by one, so that whoever adds a job decides whether the service is safe without it.
-OPTIONAL: Final = ("collect_market_data", "generate_trading_signal", "cleanup_old_data")
+OPTIONAL: Final = (
+    "collect_market_data",
+    "generate_trading_signal",
+    "snapshot_equity",
+    "cleanup_old_data",
+)
 _FOLLOWS_ORDERS: Final = "sync_pending_orders"
 
 

@@ -1,4 +1,4 @@
-"""Fills into the books: each trade once, and the position they move with them."""
+"""Fills into the books: each trade once, and the position and the day they move with them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -48,6 +48,52 @@ MOVE_POSITION = """
      WHERE market = %(market)s
 """
 
+# After the position, whose holder alone writes its market's days: nobody waits for anybody here.
+# A sale is won or lost as a whole order, on the day of its first fill; a later fill may turn it.
+COUNT_DAYS = """
+    WITH mine AS (
+        SELECT id, (traded_at AT TIME ZONE 'Asia/Seoul')::date AS day, volume, funds, fee,
+               realised_pnl, trade_uuid = ANY (%(trade_uuids)s::text[]) AS is_new
+          FROM fills
+         WHERE order_id = %(order_id)s
+    ), outcome AS (
+        SELECT (array_agg(day ORDER BY id))[1] AS day,
+               sum(realised_pnl) AS earned,
+               coalesce(sum(realised_pnl) FILTER (WHERE NOT is_new), 0) AS earned_before
+          FROM mine
+    )
+    INSERT INTO daily_stats AS daily (
+           market, day, fills, bought_volume, bought_funds, sold_volume, sold_funds, fees,
+           realised_pnl, wins, losses)
+    SELECT %(market)s, day, sum(fills),
+           sum(CASE %(side)s WHEN 'BUY' THEN volume ELSE 0 END),
+           sum(CASE %(side)s WHEN 'BUY' THEN funds ELSE 0 END),
+           sum(CASE %(side)s WHEN 'SELL' THEN volume ELSE 0 END),
+           sum(CASE %(side)s WHEN 'SELL' THEN funds ELSE 0 END),
+           sum(fee), sum(realised_pnl), sum(wins), sum(losses)
+      FROM (SELECT day, 1 AS fills, volume, funds, fee, realised_pnl, 0 AS wins, 0 AS losses
+              FROM mine
+             WHERE is_new
+             UNION ALL
+            SELECT day, 0, 0, 0, 0, 0,
+                   (earned > 0)::integer - (earned_before > 0)::integer,
+                   (earned < 0)::integer - (earned_before < 0)::integer
+              FROM outcome
+             WHERE %(side)s = 'SELL') AS counted
+     GROUP BY day
+     ORDER BY day
+        ON CONFLICT (market, day) DO UPDATE
+       SET fills = daily.fills + excluded.fills,
+           bought_volume = daily.bought_volume + excluded.bought_volume,
+           bought_funds = daily.bought_funds + excluded.bought_funds,
+           sold_volume = daily.sold_volume + excluded.sold_volume,
+           sold_funds = daily.sold_funds + excluded.sold_funds,
+           fees = daily.fees + excluded.fees,
+           realised_pnl = daily.realised_pnl + excluded.realised_pnl,
+           wins = daily.wins + excluded.wins,
+           losses = daily.losses + excluded.losses
+"""
+
 
 async def is_booked(cur: Cursor, order_id: int, fills: Sequence[Fill]) -> bool:
     """Return whether one of `fills` stands in the books already; the order's row is locked.
@@ -74,7 +120,7 @@ async def book(
     fills: Sequence[Fill],
     at: datetime,
 ) -> None:
-    """Add the new `fills`, oldest first, and fold them into the market's position."""
+    """Add the new `fills`, oldest first, to the market's position and to its days."""
     held = {"market": str(market), "at": at}
     # Before the fills get their ids: a market's fills by id are then its position's history.
     await cur.execute(HOLD_POSITION, held)
@@ -89,6 +135,9 @@ async def book(
     rows = recordset(booked)
     await cur.execute(ADD_FILLS, held | {"order_id": order_id, "side": side.value, "fills": rows})
     await cur.execute(MOVE_POSITION, asdict(position) | {"market": str(market)})
+    trades = [fill.trade_uuid for fill in fills]
+    counted = {"order_id": order_id, "market": str(market), "side": side.value}
+    await cur.execute(COUNT_DAYS, counted | {"trade_uuids": trades})
 
 
 def _after(position: Position, side: Side, fill: Fill, *, order_id: int) -> Position:

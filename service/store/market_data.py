@@ -1,7 +1,8 @@
 """Prices and candles, as they were collected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from service.domain.markets import Candle, Market, Ticker, Timeframe
 from service.store.gate import Gate
@@ -23,6 +24,18 @@ LATEST_ID = """
      WHERE market = %(market)s
      ORDER BY collected_at DESC, id DESC
      LIMIT 1
+"""
+
+NEWEST_PRICES = """
+    SELECT asked.market, newest.price
+      FROM unnest(%(markets)s::text[]) AS asked (market)
+     CROSS JOIN LATERAL (
+            SELECT price
+              FROM market_data
+             WHERE market_data.market = asked.market
+               AND collected_at >= %(since)s
+             ORDER BY collected_at DESC, id DESC
+             LIMIT 1) AS newest
 """
 
 NEWEST_CANDLE_AT = """
@@ -66,6 +79,14 @@ class PgMarketData:
             await cur.execute(LATEST_ID, {"market": str(market)})
             row = await cur.fetchone()
             return None if row is None else int(row[0])
+
+    async def newest_prices(
+        self, markets: Sequence[Market], *, since: datetime
+    ) -> Mapping[Market, Decimal]:
+        args = {"markets": [str(market) for market in markets], "since": since}
+        async with self._gate.cursor() as cur:
+            await cur.execute(NEWEST_PRICES, args)
+            return {Market.parse(market): price for market, price in await cur.fetchall()}
 
     async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
         args = {"market": str(market), "timeframe": timeframe.value}

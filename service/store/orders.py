@@ -1,6 +1,6 @@
 """Orders, their fills and the positions these add up to.
 
-Locks are always taken in one order: the lease, the order, its market's position.
+Locks are always taken in one order: the lease, the order, its market's position, its days.
 """
 
 from collections.abc import Callable, Sequence

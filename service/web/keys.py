@@ -18,6 +18,7 @@ from service.ports import (
     JobState,
     Lists,
     Orders,
+    Portfolio,
     Statistics,
 )
 from service.settings.settings import Settings
@@ -51,6 +52,7 @@ AUDIT = web.AppKey[Audit]("audit")
 GENERATE = web.AppKey[Generate]("generate")
 RECONCILE = web.AppKey[Reconcile]("reconcile")
 STATISTICS = web.AppKey[Statistics]("statistics")
+PORTFOLIO = web.AppKey[Portfolio]("portfolio")
 REAL_CLOCK = web.AppKey[Clock]("real_clock")  #: requests come in real time, whatever the market's
 #: The process as Prometheus text.
 EXPOSITION = web.AppKey[Callable[[], bytes]]("exposition")

@@ -1,12 +1,13 @@
 """The plain page: four small files without anything of the account in them."""
 
-import hashlib
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+
+from service.web.etag import is_known, quoted, tag_of
 
 _FOLDER: Final = Path(__file__).parent / "page"
 #: Address, file and type; nothing else of the folder is ever served.
@@ -24,12 +25,12 @@ def page_routes() -> list[web.RouteDef]:
 
 def _serving(file: Path, kind: str) -> Handler:
     body = file.read_bytes()
-    tag = hashlib.sha256(body).hexdigest()[:32]
+    tag = tag_of(body)
     # Asked for again each time, answered in full only when it changed.
-    headers = {hdrs.CACHE_CONTROL: "no-cache", hdrs.ETAG: f'"{tag}"'}
+    headers = {hdrs.CACHE_CONTROL: "no-cache", hdrs.ETAG: quoted(tag)}
 
     async def serve(request: web.Request) -> web.Response:
-        if any(known.value == tag for known in request.if_none_match or ()):
+        if is_known(request, tag):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
         return web.Response(body=body, headers=headers, content_type=kind, charset="utf-8")
 

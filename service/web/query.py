@@ -1,7 +1,9 @@
 """The part of the address behind the question mark, read strictly."""
 
 import difflib
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeVar
 
@@ -12,6 +14,10 @@ from service.domain.markets import Market
 from service.web.keys import CONFIG
 
 _ID_DIGITS: Final = 18  #: of a bigint, all values of so many digits fit
+#: What fromisoformat takes besides, weeks and dates alone, is no instant.
+_INSTANT: Final = re.compile(
+    r"2\d{3}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII
+)
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -55,6 +61,18 @@ class Query:
             return kind(text)
         except ValueError:
             raise InvalidRequest(f"{name} is one of {', '.join(kind)}") from None
+
+    def instant(self, name: str) -> datetime | None:
+        """Return the instant in UTC. Raises: InvalidRequest, with an example."""
+        text = self._values.get(name)
+        if text is None:
+            return None
+        if _INSTANT.fullmatch(text):
+            try:
+                return datetime.fromisoformat(text).astimezone(UTC)
+            except (ValueError, OverflowError):
+                pass  # the 30th of February
+        raise InvalidRequest(f"{name} is an instant of 2000 or later, like 2026-01-24T09:00:00Z")
 
     def market(self) -> Market | None:
         """Return the market asked for, None when none is. Raises: UnknownMarket."""

@@ -13,11 +13,13 @@ from service.web import (
     health,
     market,
     metrics,
+    portfolio,
     settings_api,
     signals,
     trading,
 )
 from service.web.admission import ADMISSION, Admission
+from service.web.etag import revalidated
 from service.web.keys import BODY_WITHIN_S
 from service.web.middleware import front
 from service.web.pages import page_routes
@@ -34,7 +36,7 @@ ROUTES: Final = (
     web.get("/health/detailed", health.detailed),
     web.get(f"{_API}/market", market.overview),
     web.get(f"{_API}/market/history", market.history),
-    web.get(f"{_API}/market/candles", market.candles),
+    web.get(f"{_API}/market/candles", revalidated(market.candles)),
     web.get(f"{_API}/market/summary", market.summary),
     web.get(f"{_API}/market/latest", market.latest),
     web.get(f"{_API}/market/collector/stats", market.collector_stats),
@@ -49,11 +51,14 @@ ROUTES: Final = (
     web.get(f"{_API}/trading/fills", trading.fills),
     web.get(f"{_API}/trading/position", trading.position),
     web.get(f"{_API}/trading/balance", trading.balance),
-    web.get(f"{_API}/config", settings_api.settings),
+    web.get(f"{_API}/portfolio/summary", portfolio.summary),
+    web.get(f"{_API}/portfolio/equity", portfolio.equity),
+    web.get(f"{_API}/portfolio/daily", revalidated(portfolio.daily)),
+    web.get(f"{_API}/config", revalidated(settings_api.settings)),
     web.patch(f"{_API}/config", settings_api.change_many),
     web.post(f"{_API}/config/reset", settings_api.reset),
     web.get(f"{_API}/config/changes", settings_api.changes),
-    web.get(f"{_API}/config/{{key}}", settings_api.setting),
+    web.get(f"{_API}/config/{{key}}", revalidated(settings_api.setting)),
     web.patch(f"{_API}/config/{{key}}", settings_api.change_one),
     web.get(f"{_API}/alerts", alerts.alerts),
     web.get(f"{_API}/admin/jobs", admin.jobs),

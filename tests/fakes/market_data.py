@@ -1,7 +1,8 @@
 """Prices and candles in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from service.domain.markets import Candle, Market, Ticker, Timeframe
 
@@ -24,6 +25,11 @@ class FakeMarketData:
     async def latest_id(self, market: Market) -> int | None:
         ids = [n for n, (_, ticker) in enumerate(self.tickers, 1) if ticker.market == market]
         return ids[-1] if ids else None
+
+    async def newest_prices(
+        self, markets: Sequence[Market], *, since: datetime
+    ) -> Mapping[Market, Decimal]:
+        return {t.market: t.price for at, t in self.tickers if t.market in markets and at >= since}
 
     async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
         opened = [at for of, frame, at in self.candles if (of, frame) == (market, timeframe)]

@@ -14,6 +14,7 @@ from yoyo.migrations import read_migrations
 from service.domain.errors import StoreTimeout
 from service.store.alerts import PgAlerts
 from service.store.dsn import connect, parameters
+from service.store.equity import PgEquities
 from service.store.gate import Gate, open_gate
 from service.store.lists import PgLists
 from service.store.lists_market import HISTORY, LATEST, SUMMARY
@@ -24,7 +25,7 @@ from service.store.months import DROP_ALERTS, PgHistory
 from service.store.page import INSTANT
 from service.store.statistics import JOBS, REQUESTS, PgStatistics
 from service.store.yoyo_backend import Backend
-from tests.builders import KRW_BTC, T0, a_ticker
+from tests.builders import KRW_BTC, T0, a_ticker, an_equity
 from tests.integration.store.seeds import (
     a_stored_decision,
     a_stored_order,
@@ -512,7 +513,8 @@ async def test_old_alerts_are_found_by_the_index_of_the_list(gate: Gate) -> None
 
 EVIDENCE = (
     "orders", "fills", "positions", "trading_signals", "decisions", "ai_calls", "candles",
-    "system_configs", "config_changes", "audit_log", "trading_state", "leader",
+    "system_configs", "config_changes", "audit_log", "trading_state", "leader", "daily_stats",
+    "equity_snapshots", "equity_hours",
 )  # fmt: skip
 
 
@@ -520,6 +522,7 @@ async def test_what_tells_of_money_is_never_touched(gate: Gate) -> None:
     decision = await a_stored_decision(gate)
     await filled(gate, await a_stored_order(gate, decision_id=decision))
     await prices_at(gate, T0)
+    await PgEquities(gate).add([an_equity()], at=T0)
 
     async def evidence() -> dict[str, Any]:
         return {

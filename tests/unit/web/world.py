@@ -1,6 +1,6 @@
 """The whole web room on fakes, over a loopback socket."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
-from service.ports import JSON, JobState, PoolState, Requests
+from service.ports import JSON, JobState, Key, Page, PoolState, Requests
 from service.settings.settings import Settings
 from service.web import keys
 from service.web.body import MAX_BODY
@@ -85,6 +85,30 @@ class FakeStatistics:
         return b'{"items":[]}'
 
 
+class FakePortfolio:
+    """Satisfies ports.Portfolio; remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Mapping[str, object]]] = []
+        self.days = b'[{"day":"2026-01-24","market":"KRW-BTC"}]'
+        self.last: Key | None = None
+
+    async def summary(self, *, quote: str, now: datetime, days: Sequence[int]) -> bytes:
+        self.asked.append(("summary", {"quote": quote, "now": now, "days": list(days)}))
+        return b'{"equity":"10000000"}'
+
+    async def equity(self, *, quote: str, since: datetime, until: datetime, points: int) -> bytes:
+        asked = {"quote": quote, "since": since, "until": until, "points": points}
+        self.asked.append(("equity", asked))
+        return b'{"items":[]}'
+
+    async def daily(
+        self, *, limit: int, before: Key | None = None, market: Market | None = None
+    ) -> Page:
+        self.asked.append(("daily", {"limit": limit, "before": before, "market": market}))
+        return Page(self.days, self.last)
+
+
 class FakeJobs:
     """Satisfies ports.Jobs."""
 
@@ -116,6 +140,7 @@ class World:
     audit: FakeAudit = field(default_factory=FakeAudit)
     jobs: FakeJobs = field(default_factory=FakeJobs)
     statistics: FakeStatistics = field(default_factory=FakeStatistics)
+    portfolio: FakePortfolio = field(default_factory=FakePortfolio)
     real_clock: FakeClock = field(default_factory=FakeClock)
     requests: Requests | None = None
     asked: list[Market] = field(default_factory=list)
@@ -154,6 +179,7 @@ class World:
         app[keys.JOBS] = self.jobs
         app[keys.AUDIT] = self.audit
         app[keys.STATISTICS] = self.statistics
+        app[keys.PORTFOLIO] = self.portfolio
         app[keys.REAL_CLOCK] = self.real_clock
         app[keys.EXPOSITION] = lambda: b"trader_trading_active 1.0\n"
         app[keys.GENERATE] = self.generate

@@ -1,0 +1,3 @@
+DROP TABLE equity_hours;
+DROP TABLE equity_snapshots;
+DROP TABLE daily_stats;

@@ -1,0 +1,48 @@
+"""Answer 304 to whoever has the answer already: RFC 9110, section 13.1.2."""
+
+import hashlib
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+_DIGEST_BYTES: Final = 16
+_ANY: Final = "*"
+
+
+def revalidated(handler: Handler) -> Handler:
+    """Tag what `handler` answers by its bytes; they stay here when the caller has them.
+
+    For documents that are asked for often and change seldom: the question is asked all the same,
+    and what is saved is sending and reading its answer.
+    """
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = await handler(request)
+        body = response.body if isinstance(response, web.Response) else None
+        if response.status != HTTPStatus.OK or not isinstance(body, bytes):
+            return response
+        tag = tag_of(body)
+        if is_known(request, tag):
+            response = web.Response(status=HTTPStatus.NOT_MODIFIED)
+        response.headers[hdrs.ETAG] = quoted(tag)
+        return response
+
+    return answer
+
+
+def tag_of(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def quoted(tag: str) -> str:
+    """Return the value of the header; a strong tag, as equal tags mean equal bytes."""
+    return f'"{tag}"'
+
+
+def is_known(request: web.Request, tag: str) -> bool:
+    """Return whether If-None-Match names `tag`, or takes any; weak tags are as good here."""
+    if request.headers.get(hdrs.IF_NONE_MATCH) == _ANY:
+        return True
+    return any(etag.value == tag for etag in request.if_none_match or ())
