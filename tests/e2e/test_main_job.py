@@ -31,8 +31,11 @@ async def test_a_fresh_start_collects_signals_orders_and_fills_and_the_money_add
         )
         fills = await service.all("/api/v1/trading/fills")
         signals = await service.all("/api/v1/signals")
+        worth = await service.until(
+            "/api/v1/portfolio/summary", lambda told: (told["at"] or "") > fills[0]["recorded_at"]
+        )
         balances = await service.get("/api/v1/trading/balance")
-        history = await service.get("/api/v1/market/history")
+        history = await service.get("/api/v1/market/history?limit=500")
 
     krw = OPENING_KRW
     for fill in fills:
@@ -43,6 +46,9 @@ async def test_a_fresh_start_collects_signals_orders_and_fills_and_the_money_add
     assert {s["action"] for s in signals} >= {"BUY", "SELL"}
     assert {f["order_id"] for f in fills} == {o["id"] for o in orders["items"]}
     assert total["KRW"] == krw
+    coins = total.get("BTC", Decimal(0))
+    worths = {krw + coins * Decimal(row["price"]) for row in history["items"]}
+    assert Decimal(worth["equity"]) in worths
 
 
 async def test_the_log_is_json_to_the_last_line_and_every_job_reports(folder: Path) -> None:
