@@ -147,3 +147,19 @@ async def test_two_passes_in_opposite_order_do_not_deadlock(gate: Gate) -> None:
         await asyncio.gather(market_data.put_candles(candles), market_data.put_candles(moved[::-1]))
 
     assert await rows(gate, "SELECT count(*) FROM candles") == [(200,)]
+
+
+async def test_the_newest_price_of_each_market_is_one_that_is_fresh(gate: Gate) -> None:
+    data, eth = PgMarketData(gate), KRW_ETH
+    for minutes, price in ((0, 1), (2, 3), (1, 2)):
+        at = T0 + timedelta(minutes=minutes)
+        await data.add_tickers([a_ticker(price=Decimal(price))], at=at)
+    await data.add_tickers([a_ticker(market=eth, price=Decimal("0.5"))], at=T0)
+
+    async def newest(minutes: int, *markets: Market) -> dict[Market, Decimal]:
+        return dict(await data.newest_prices(markets, since=T0 + timedelta(minutes=minutes)))
+
+    assert await newest(0, KRW_BTC, eth) == {KRW_BTC: Decimal(3), eth: Decimal("0.5")}
+    assert await newest(1, KRW_BTC, eth) == {KRW_BTC: Decimal(3)}
+    assert await newest(3, KRW_BTC) == {}
+    assert await newest(0) == {}

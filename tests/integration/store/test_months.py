@@ -23,6 +23,7 @@ from service.store.metric_rows import DROP_MINUTES, PgMetricRows
 from service.store.migrate import files_in, migrate, migrations_folder
 from service.store.months import DROP_ALERTS, PgHistory
 from service.store.page import INSTANT
+from service.store.portfolio import CURVE
 from service.store.statistics import JOBS, REQUESTS, PgStatistics
 from service.store.yoyo_backend import Backend
 from tests.builders import KRW_BTC, T0, a_ticker, an_equity
@@ -563,6 +564,7 @@ async def a_year(gate: Gate) -> None:
     await PgMetricRows(gate).add_requests([a_slot(minute=at) for at in every])
     for table in TABLES:
         await PgHistory(gate).add_months(table, at=every)
+    await PgHistory(gate).add_months("equity_snapshots", at=every)
     await execute(gate, A_YEAR_OF_PRICES, {"since": T0, "until": every[-1]})
     await execute(gate, A_YEAR_OF_PASSES, {"since": T0, "until": every[-1]})
     await execute(gate, "ANALYZE")
@@ -598,6 +600,9 @@ async def test_a_window_reads_its_months_only(gate: Gate) -> None:
         "request_stats_2026_11",
         "request_stats_2026_12",
     }
+    week = {"quote": "KRW", "points": 9, "since": until - 7 * DAY, "until": until}
+    minutes = week | {"first_hour": until, "last_hour": until}
+    assert await tables_read(gate, CURVE, minutes) <= {"equity_hours", "equity_snapshots_2026_12"}
     since = {"market": "KRW-BTC", "since": until - DAY}
     assert await tables_read(gate, SUMMARY, since) <= {
         "market_data_2026_12",
