@@ -217,6 +217,22 @@ async def check_window(gate: Gate, walk: Series, since: datetime, until: datetim
         assert Decimal(point["low"]) <= values[at] <= Decimal(point["high"])
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_hours_tell_what_their_minutes_tell(gate: Gate, seed: int) -> None:
+    """Written as in the service, minute by minute; the long window is read by the hour."""
+    walk = a_walk(seed, minutes=200, gaps=0.3)
+    await store(gate, walk)
+    end = T0 + 5 * HOUR
+
+    by_hour = await curve(gate, end - MINUTES_UPTO - HOUR, end)
+    by_minute = await curve(gate, end - DAY, end)
+
+    deepest = max(drawdowns(walk))
+    assert Decimal(by_hour["max_drawdown_ratio"]) == deepest
+    assert Decimal(by_minute["max_drawdown_ratio"]) == deepest
+    assert len(by_hour["items"]) <= 4 < len(by_minute["items"])
+
+
 async def test_each_part_of_the_window_shows_its_last_value_low_and_high(
     gate: Gate, walk: Series
 ) -> None:
