@@ -8,7 +8,9 @@ import argparse
 import asyncio
 import statistics
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from operator import attrgetter
 from typing import Final
 
 from loguru import logger
@@ -47,28 +49,46 @@ DROP: Final = {index: f"DROP INDEX {index}" for index in INDEXES}
 
 
 def measure(
-    databases: Databases, sizes: tuple[int, ...] = SIZES, *, explain: bool = False
+    databases: Databases,
+    sizes: tuple[int, ...] = SIZES,
+    *,
+    explain: bool = False,
+    judged: Callable[[Rounds], float] = attrgetter("median"),
 ) -> list[Result]:
     """Return how each question fares with the longest history, against the shortest."""
-    dsns = [databases.grown(rows) for rows in sizes]
-    return asyncio.run(_compared(dsns[0], dsns[-1], (sizes[0], sizes[-1]), explain=explain))
+    dsns = databases.grown(sizes[0]), databases.grown(sizes[-1])
+    return asyncio.run(_compared(dsns, (sizes[0], sizes[-1]), explain=explain, judged=judged))
 
 
 async def _compared(
-    short_dsn: str, long_dsn: str, sizes: tuple[int, int], *, explain: bool
+    dsns: tuple[str, str],
+    sizes: tuple[int, int],
+    *,
+    explain: bool,
+    judged: Callable[[Rounds], float],
 ) -> list[Result]:
     async with (
-        open_gate(short_dsn, minsize=1, maxsize=1) as short,
-        open_gate(long_dsn, minsize=1, maxsize=1) as long,
+        open_gate(dsns[0], minsize=1, maxsize=1) as short,
+        open_gate(dsns[1], minsize=1, maxsize=1) as long,
     ):
         if explain:
             await _explained(long, sizes[1])
             await _without_indexes(long, sizes[1])
-        asked = questions(short, sizes[0]), questions(long, sizes[1])
-        return [await _asked(name, asked[0][name], asked[1][name], sizes) for name in asked[0]]
+        results = []
+        of_long = questions(long, sizes[1])
+        for name, question in questions(short, sizes[0]).items():
+            before, after = await _asked(question, of_long[name])
+            results.append(
+                Result(
+                    name=f"{name}, {sizes[1]:,} rows / {sizes[0]:,}",
+                    ours=judged(after), theirs=judged(before), unit="ms", noise=before.noise,
+                    at_most=AT_MOST, within=NOISE_MS,
+                )
+            )  # fmt: skip
+        return results
 
 
-async def _asked(name: str, short: Question, long: Question, sizes: tuple[int, int]) -> Result:
+async def _asked(short: Question, long: Question) -> tuple[Rounds, Rounds]:
     took: tuple[list[float], list[float]] = ([], [])
     for turn in range(ROUNDS + 3):
         for seen, question in zip(took, (short, long), strict=True):
@@ -76,12 +96,7 @@ async def _asked(name: str, short: Question, long: Question, sizes: tuple[int, i
             await question()
             if turn >= 3:
                 seen.append((time.perf_counter() - began) * 1000)
-    before, after = Rounds(tuple(took[0])), Rounds(tuple(took[1]))
-    return Result(
-        name=f"{name}, {sizes[1]:,} rows / {sizes[0]:,}",
-        ours=after.median, theirs=before.median, unit="ms", noise=before.noise,
-        at_most=AT_MOST, within=NOISE_MS,
-    )  # fmt: skip
+    return Rounds(tuple(took[0])), Rounds(tuple(took[1]))
 
 
 async def _explained(gate: Gate, rows: int) -> None:

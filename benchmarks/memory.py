@@ -40,7 +40,7 @@ PATHS: Final = (
     "/api/v1/config",
     "/api/v1/config/min_confidence",
     "/api/v1/metrics/pool",
-    "/health/detailed",
+    "/health",
     "/metrics",
 )
 IDLE_AFTER_S: Final = 15.0

@@ -19,6 +19,11 @@ class Rounds:
         return statistics.median(self.values)
 
     @property
+    def least(self) -> float:
+        """What was measured when nobody disturbed: of durations the one to trust under load."""
+        return min(self.values)
+
+    @property
     def noise(self) -> float:
         """How far the middle half of the rounds lies apart, as a part of the median."""
         if len(self.values) < 2:
