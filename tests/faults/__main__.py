@@ -9,18 +9,18 @@ from typing import Final
 
 #: pytest's choice for each lane, the longest first.
 LANES: Final[Mapping[str, tuple[str, ...]]] = {
-    "day": ("tests/faults/test_day.py",),
-    "exchange": ("tests/faults/test_faults.py", "-k", "lane_exchange or reason"),
-    "postgres": ("tests/faults/test_faults.py", "-k", "lane_postgres"),
-    "outage": ("tests/faults", "-k", "lane_outage or f48"),
-    "model": ("tests/faults", "-k", "lane_model or f34 or f64"),
     "process": (
         "tests/faults",
         "-k",
         "lane_process or f30 or f37 or f56 or f58 or f63 or starts_while",
     ),
+    "outage": ("tests/faults", "-k", "lane_outage or f48"),
+    "postgres": ("tests/faults/test_faults.py", "-k", "lane_postgres"),
+    "exchange": ("tests/faults/test_faults.py", "-k", "lane_exchange or reason"),
+    "model": ("tests/faults", "-k", "lane_model or f34 or f64"),
+    "day": ("tests/faults/test_day.py",),
 }
-AT_ONCE: Final = 3  #: lanes mostly wait; the day keeps one core busy
+AT_ONCE: Final = 4  #: lanes mostly wait; the day keeps one core busy
 LONGEST_S: Final = 3600  #: for one lane; each test has a bound of its own
 PYTEST: Final = (sys.executable, "-m", "pytest", "-m", "chaos or not chaos", "-q", "-s")
 
