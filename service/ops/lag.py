@@ -7,6 +7,7 @@ from typing import Final
 from service.ports import Clock
 
 PAUSE_S: Final = 0.9
+EVERY_S: Final = 1.0  #: of the loop that calls it: two measurements are never further apart
 _PAUSES: Final = 30  #: the worst of so many shows at the next scrape, however short it was
 
 
@@ -16,13 +17,17 @@ class LoopLag:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._late: deque[float] = deque(maxlen=_PAUSES)
+        self._ended: float | None = None
 
     async def measure(self, *, stopping: asyncio.Event) -> None:
         """Pause once and note how late it ended; call it every second."""
         began = self._clock.monotonic()
+        # A standstill may as well fall between two pauses, a tenth of the time.
+        between = 0.0 if self._ended is None else began - self._ended - EVERY_S
         await self._clock.pause(PAUSE_S, wake=stopping)
+        self._ended = ended = self._clock.monotonic()
         if not stopping.is_set():
-            self._late.append(max(self._clock.monotonic() - began - PAUSE_S, 0.0))
+            self._late.append(max(ended - began - PAUSE_S, between, 0.0))
 
     def worst_s(self) -> float:
         """Return the worst delay of about the last half minute, seconds."""

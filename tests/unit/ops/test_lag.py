@@ -38,3 +38,25 @@ async def test_a_pause_cut_short_by_the_stop_is_no_measurement() -> None:
     await lag.measure(stopping=stopping)
 
     assert lag.worst_s() == 0
+
+
+async def test_a_standstill_between_two_pauses_is_seen_as_well() -> None:
+    clock, never = LateClock(), asyncio.Event()
+    lag = LoopLag(clock)
+    await lag.measure(stopping=never)
+
+    await clock.pause(8.0)  # the whole process, e.g. by SIGSTOP
+    await lag.measure(stopping=never)
+
+    assert round(lag.worst_s(), 6) == 7
+
+
+async def test_the_rest_of_the_second_between_two_pauses_is_no_delay() -> None:
+    clock, never = LateClock(), asyncio.Event()
+    lag = LoopLag(clock)
+
+    for _ in range(3):
+        await lag.measure(stopping=never)
+        await clock.pause(0.1)
+
+    assert round(lag.worst_s(), 6) == 0
