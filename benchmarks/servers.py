@@ -20,7 +20,7 @@ from service.adapters.clock import SystemClock
 from service.app.resources import POOL_MAX, POOL_MIN, POOL_WEB
 from service.config import Config
 from service.domain.markets import Market
-from service.ops.logs import configure
+from service.ops.logs import Log, configure
 from service.ops.meters import Meters
 from service.ports import Key
 from service.settings.settings import Settings
@@ -36,7 +36,7 @@ from service.web.routes import setup
 
 
 @asynccontextmanager
-async def house(dsn: str) -> AsyncIterator[web.Application]:
+async def house(dsn: str, log: Log) -> AsyncIterator[web.Application]:
     app = web.Application(client_max_size=MAX_BODY)
     markets = tuple(Market("KRW", f"C{n}") for n in range(MARKETS))
     app[CONFIG] = Config(_env_file=None, markets=markets)
@@ -48,12 +48,12 @@ async def house(dsn: str) -> AsyncIterator[web.Application]:
             )
             app[LISTS] = PgLists(gate.share(POOL_WEB))
             app[SETTINGS] = Settings(PgSettingRows(gate), clock)
-        setup(app, requests=Meters(clock).requests)
+        setup(app, requests=Meters(clock).requests, log=log)
         yield app
 
 
 @asynccontextmanager
-async def hello(_: str) -> AsyncIterator[web.Application]:
+async def hello(_dsn: str, _log: Log) -> AsyncIterator[web.Application]:
     app = web.Application()
 
     async def answer(_: web.Request) -> web.Response:
@@ -64,7 +64,7 @@ async def hello(_: str) -> AsyncIterator[web.Application]:
 
 
 @asynccontextmanager
-async def bare(dsn: str) -> AsyncIterator[web.Application]:
+async def bare(dsn: str, _log: Log) -> AsyncIterator[web.Application]:
     """The hot list and nothing else: no checks, no ids, no log, no guard of any kind."""
     pool = await aiopg.create_pool(dsn, minsize=POOL_MIN, maxsize=POOL_MAX, enable_hstore=False)
     app = web.Application()
@@ -91,18 +91,18 @@ async def bare(dsn: str) -> AsyncIterator[web.Application]:
 
 
 @contextmanager
-def logging() -> Iterator[None]:
+def logging() -> Iterator[Log]:
     """Lines are made and written as in the service, to nowhere."""
     with Path(os.devnull).open("wb") as void:
         log = configure(level="INFO", mode="sandbox", version="0", stream=void)
         try:
-            yield
+            yield log
         finally:
             log.close()
 
 
-async def main(kind: str, dsn: str = "") -> None:
-    async with {"house": house, "hello": hello, "bare": bare}[kind](dsn) as app:
+async def main(log: Log, kind: str, dsn: str = "") -> None:
+    async with {"house": house, "hello": hello, "bare": bare}[kind](dsn, log) as app:
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -112,5 +112,5 @@ async def main(kind: str, dsn: str = "") -> None:
 
 
 if __name__ == "__main__":
-    with logging():
-        asyncio.run(main(*sys.argv[1:]))
+    with logging() as log:
+        asyncio.run(main(log, *sys.argv[1:]))

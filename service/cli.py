@@ -74,7 +74,7 @@ def run(
             serve(
                 config,
                 ready=lambda address: _banner(config.mode, address),
-                lines_dropped=lambda: log.dropped,
+                log=log,
             )
         )
 

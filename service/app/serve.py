@@ -22,6 +22,7 @@ from service.app.self_check import tell
 from service.app.story import health, story
 from service.config import Config
 from service.domain.errors import StartError
+from service.ops.logs import Log
 from service.ops.meters import Meters
 from service.web.body import MAX_BODY
 from service.web.crowd import CrowdedSite, cut_stalled_readers
@@ -35,14 +36,16 @@ KEEP_ALIVE_S: Final = 75.0
 BACKLOG: Final = 128
 
 
-def build_app(config: Config) -> web.Application:
+def build_app(config: Config, log: Log | None = None) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY)
     app[CONFIG] = config
     app[REAL_CLOCK] = clock = SystemClock()
     app[METERS] = meters = Meters(clock)
     app[DOOR] = Door()
     app[ENDING] = Ending()
-    setup(app, requests=meters.requests)
+    setup(app, requests=meters.requests, log=log)
+    if log is not None:
+        app[LINES_DROPPED] = lambda: log.dropped
     # Started top to bottom, stopped bottom to top: loops let go before the pool closes.
     app.cleanup_ctx.extend(
         [
@@ -73,23 +76,21 @@ async def serve(
     *,
     ready: Callable[[str], None],
     stop: asyncio.Event | None = None,
-    lines_dropped: Callable[[], int] | None = None,
+    log: Log | None = None,
 ) -> None:
     """Run the service until SIGTERM or SIGINT; repeats change nothing.
 
     Args:
         ready: called once with the address, when the port is open.
         stop: for callers that own the process's signals, e.g. tests.
-        lines_dropped: log lines lost so far, for the metrics.
+        log: takes a line for each request; its lost lines are in the metrics.
 
     Raises: StartError, when something it needs cannot be opened; all that was opened is closed.
     """
     stopping = stop or stop_on_signals()
     tell(machine(config))
     with closing(bound(config)) as listener:
-        app = build_app(config)
-        if lines_dropped is not None:
-            app[LINES_DROPPED] = lines_dropped
+        app = build_app(config, log)
         runner = web.AppRunner(
             app,
             access_log=None,

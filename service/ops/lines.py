@@ -12,7 +12,7 @@ from service.ops.instants import of_milliseconds
 from service.ops.masking import Masker
 from service.ops.names import kind_of
 from service.ops.values import safe_str, shortened
-from service.ports import JSON
+from service.ports import JSON, REQUEST
 
 if TYPE_CHECKING:
     from loguru import Record, RecordException
@@ -59,6 +59,39 @@ class Lines:
                 seq, "ERROR", "a log line could not be made", error_type=type(exc).__name__
             )
 
+    def request(
+        self,
+        *,
+        level: str,
+        method: str,
+        route: str,
+        status: int,
+        duration_ms: float,
+        size: int | None,
+        request_id: str,
+        error: str | None,
+    ) -> bytes:
+        """Return the line of a request, made without a record, which would cost three times it."""
+        self._seq += 1
+        text = self._masker.text
+        line: dict[str, JSON] = {
+            "timestamp": _now(),
+            "level": level,
+            "event": "http",
+            "message": "request",
+            **self._facts,
+            "seq": self._seq,
+            # Only these two come from outside.
+            "method": text(method),
+            "route": route,
+            "status": status,
+            "duration_ms": duration_ms,
+            "bytes": size,
+            "request_id": text(request_id),
+            "error": error,
+        }
+        return _fitted(line) + b"\n"
+
     def skip(self) -> None:
         """Give the number of a line that is dropped to nobody else."""
         self._seq += 1
@@ -88,6 +121,8 @@ class Lines:
         if failed is not None:
             fields |= self._exception(failed)
         plain, is_plain = self._masker.plain, self._is_plain
+        if (request_id := REQUEST.get()) is not None:
+            fields["request_id"] = plain(request_id)
         for key, value in record["extra"].items():
             if failed is None and is_plain(key):
                 fields[key] = plain(value)

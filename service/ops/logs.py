@@ -9,6 +9,7 @@ import uuid
 import weakref
 from collections.abc import Iterable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from loguru import logger
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from loguru import Message, Record
 
 SERVICE: Final = "upbit-ai-trader"
-_URGENT: Final = 30  #: loguru's number of WARNING; lines below it are dropped first
+#: loguru's numbers. Lines below the urgent ones are dropped first.
+_INFO: Final = 20
+_URGENT: Final = 30
+_ERROR: Final = 40
 
 
 class Log:
@@ -31,6 +35,7 @@ class Log:
 
     def __init__(self, *, stream: LineStream, lines: Lines, level: str) -> None:
         self._lines = lines
+        self._least = logger.level(level).no
         self._making = threading.RLock()  # not Lock: a destructor may warn in mid-line
         self._dropped = 0
         self._untold = self._untold_urgent = 0
@@ -85,16 +90,49 @@ class Log:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def request(
+        self,
+        *,
+        method: str,
+        route: str,
+        status: int,
+        duration_ms: float,
+        size: int | None,
+        request_id: str,
+        error: str | None,
+    ) -> None:
+        """Satisfies ports.RequestLog: in the same stream, past loguru (ADR 0017)."""
+        failed = status == HTTPStatus.INTERNAL_SERVER_ERROR
+        if (_ERROR if failed else _INFO) < self._least:
+            return
+        with self._making:
+            if self._has_room(is_urgent=failed):
+                line = self._lines.request(
+                    level="ERROR" if failed else "INFO",
+                    method=method,
+                    route=route,
+                    status=status,
+                    duration_ms=duration_ms,
+                    size=size,
+                    request_id=request_id,
+                    error=error,
+                )
+                self._writer.put(line)
+
     def _take(self, record: "Record") -> bool:
         with self._making:
-            is_urgent = record["level"].no >= _URGENT
-            if not self._writer.has_room(is_urgent=is_urgent):
-                self._drop(is_urgent=is_urgent)
-                return False
-            if self._untold:
-                self._tell_dropped()
-            self._writer.put(self._lines.render(record))
+            if self._has_room(is_urgent=record["level"].no >= _URGENT):
+                self._writer.put(self._lines.render(record))
         return False
+
+    def _has_room(self, *, is_urgent: bool) -> bool:
+        """Whether a line may be made now, with all before it told; if not, it is dropped."""
+        if not self._writer.has_room(is_urgent=is_urgent):
+            self._drop(is_urgent=is_urgent)
+            return False
+        if self._untold:
+            self._tell_dropped()
+        return True
 
     def _drop(self, *, is_urgent: bool) -> None:
         self._lines.skip()

@@ -53,7 +53,7 @@ class RequestMeter:
     def began(self) -> float:
         return self._monotonic()
 
-    def answered(self, began: float, *, route: str, method: str, status: int) -> None:
+    def answered(self, began: float, *, route: str, method: str, status: int) -> float:
         ended = self._monotonic()
         if ended >= self._over_at:
             self._turn()
@@ -64,6 +64,7 @@ class RequestMeter:
         series.bounded[bisect_left(BOUNDS_S, seconds)] += 1
         series.sum_s += seconds
         series.minute.add(seconds * 1000)
+        return seconds
 
     def take(self) -> Sequence[RequestSlot]:
         """Return what was counted since the last call; it is counted from here on elsewhere."""

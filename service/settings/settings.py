@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import orjson
 from loguru import logger
@@ -32,6 +32,14 @@ class SettingView:
     is_default: bool  #: the value in force equals the default, stored or not
 
 
+@dataclass(frozen=True, slots=True)
+class _Held(Generic[T]):
+    """What the cache keeps of a setting: shown far more often than loaded."""
+
+    value: T
+    view: SettingView
+
+
 class Settings:
     """What the operator may change while the service runs; docs/settings.md."""
 
@@ -48,22 +56,14 @@ class Settings:
 
     async def get(self, key: Key[T]) -> T:
         """Return the value in force. Raises: StoreBusy, StoreDown, StoreTimeout on a miss."""
-        return await self._cache.get(key.name, partial(self._load, key))
+        held: _Held[T] = await self._cache.get(key.name, partial(self._loaded, key))
+        return held.value
 
     async def view(self, name: str) -> SettingView:
         """Raises: UnknownSetting; on a miss also the store's errors."""
         key = key_named(name)
-        value = await self.get(key)
-        is_default, dumped = value == key.default, key.dump(value)
-        return SettingView(
-            key=key.name,
-            value=dumped,
-            default=dumped if is_default else key.dump(key.default),
-            unit=key.unit,
-            sentence=key.sentence,
-            bounds=key.bounds,
-            is_default=is_default,
-        )
+        held: _Held[object] = await self._cache.get(key.name, partial(self._loaded, key))
+        return held.view
 
     async def all(self) -> tuple[SettingView, ...]:
         """Return every setting in the table's order. Raises the store's errors on a miss."""
@@ -150,6 +150,20 @@ class Settings:
         if only_absent and await self._rows.load(key.name) is not None:
             return await self._load(key)
         return parsed[key.name]  # type: ignore[return-value]  # parse_all used this very key
+
+    async def _loaded(self, key: Key[T]) -> "_Held[T]":
+        value = await self._load(key)
+        is_default, dumped = value == key.default, key.dump(value)
+        view = SettingView(
+            key=key.name,
+            value=dumped,
+            default=dumped if is_default else key.dump(key.default),
+            unit=key.unit,
+            sentence=key.sentence,
+            bounds=key.bounds,
+            is_default=is_default,
+        )
+        return _Held(value, view)
 
     async def _load(self, key: Key[T]) -> T:
         row = await self._rows.load(key.name)

@@ -6,7 +6,7 @@ What comes out of here is a row, an IntegrityError, or one of StoreBusy, StoreDo
 import asyncio
 import select
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
 
 import aiopg
@@ -73,14 +73,12 @@ class Gate:
         async with self.cursor() as cursor:
             await cursor.execute("SELECT 1")
 
-    @asynccontextmanager
-    async def cursor(self) -> AsyncIterator[Cursor]:
+    def cursor(self) -> AbstractAsyncContextManager[Cursor]:
         """Lend a cursor in autocommit: each statement is its own transaction.
 
         Raises: StoreBusy, when no connection came free in time; StoreDown.
         """
-        async with self.lent() as cursor:
-            yield cursor
+        return self.lent()
 
     @asynccontextmanager
     async def transaction(
@@ -108,7 +106,7 @@ class Gate:
         """Lend a cursor; `cursor` and `transaction` are what others use."""
         if self._closing:
             raise StoreDown("The database is being closed")
-        async with self._places.taken():
+        async with self._places:
             connection = await self._live_connection()
             try:
                 inner = await connection.cursor(timeout=ANSWER_S)
@@ -173,7 +171,7 @@ class Share(Gate):
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[GatedCursor]:
-        async with self._places.taken(), self._whole.lent() as cursor:
+        async with self._places, self._whole.lent() as cursor:
             yield cursor
 
     async def close(self) -> None:

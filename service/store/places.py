@@ -1,8 +1,7 @@
 """How many may use the database at once, how many may wait for it, and for how long."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 
 from service.domain.errors import StoreBusy
 from service.store.cursor import RETRY_AFTER_S
@@ -11,6 +10,8 @@ from service.store.waits import Waits
 
 class Places:
     """Room for `number` at once, and a queue that is bounded in length and in time.
+
+    `async with places:` holds one; not by a generator, for every statement passes two of them.
 
     Attributes:
         waiting: how many stand in the queue.
@@ -27,18 +28,21 @@ class Places:
         self._max_waiting = max_waiting
         self._wait_s = wait_s
 
-    @asynccontextmanager
-    async def taken(self) -> AsyncIterator[None]:
-        """Hold a place. Raises: StoreBusy, when none came free in time or the queue is full."""
+    async def __aenter__(self) -> None:
+        """Raises: StoreBusy, when no place came free in time or the queue is full."""
         if self._free.locked():
             await self._queue()
         else:
             await self._free.acquire()
             self.waits.none()
-        try:
-            yield
-        finally:
-            self._free.release()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._free.release()
 
     async def take_all(self) -> None:
         """Wait until nobody is inside; nobody comes in after that."""

@@ -4,10 +4,12 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hmac import compare_digest
 from typing import Final
 
 from aiohttp import hdrs, web
+from multidict import istr
 from pydantic import SecretStr
 
 from service.config import Config, Mode, is_loopback
@@ -25,7 +27,7 @@ _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 #: A proxy on this machine makes the whole world look local. These headers never give
 #: trust, they only take away what a local address would have given.
-_FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+_FORWARDED: Final = (hdrs.FORWARDED, hdrs.X_FORWARDED_FOR, istr("X-Real-IP"))
 
 
 class Role(StrEnum):
@@ -69,9 +71,11 @@ def admit(request: web.Request, config: Config) -> Caller:
 
 
 def _is_local(request: web.Request) -> bool:
-    if request.remote is None or any(name in request.headers for name in _FORWARDED):
-        return False
-    return is_loopback(request.remote)
+    headers = request.headers
+    for name in _FORWARDED:
+        if name in headers:
+            return False
+    return request.remote is not None and is_loopback(request.remote)
 
 
 def _check_host(request: web.Request, config: Config, *, is_local: bool) -> None:
@@ -80,14 +84,20 @@ def _check_host(request: web.Request, config: Config, *, is_local: bool) -> None
     A caller from another machine of a service bound to every address has no power without a
     token, which no page can steal by rebinding; only there any name will do.
     """
-    match = _AUTHORITY.fullmatch(request.headers.get(hdrs.HOST, ""))
-    if match is not None:
-        name = match[1].strip("[]").lower()
+    name = _name_in(request.headers.get(hdrs.HOST, ""))
+    if name is not None:
         if is_loopback(name) or name == config.host.lower():
             return
         if not is_local and _is_wildcard(config.host):
             return
     raise WrongHost("ask for this service as localhost, or as the TRADER_HOST it is bound to")
+
+
+@lru_cache(maxsize=256)  # few callers, who ask often
+def _name_in(authority: str) -> str | None:
+    """Return the name that a Host header asks for, None for what is no such header."""
+    match = _AUTHORITY.fullmatch(authority)
+    return None if match is None else match[1].strip("[]").lower()
 
 
 def _is_wildcard(host: str) -> bool:
@@ -110,8 +120,7 @@ def _caller(request: web.Request, config: Config, *, is_local: bool) -> Caller:
     remote = request.remote or "unknown"
     given = request.headers.get(hdrs.AUTHORIZATION)
     if given is None:
-        role = _bare_role(config, is_local=is_local)
-        return Caller(role, remote, is_local=is_local, has_token=False)
+        return _without_token(_bare_role(config, is_local=is_local), remote, is_local=is_local)
     match = _BEARER.fullmatch(given.strip())
     token = match[1].encode("utf-8", "surrogateescape") if match else b""
     # Both are compared whatever the first says: the time tells nothing.
@@ -122,9 +131,13 @@ def _caller(request: web.Request, config: Config, *, is_local: bool) -> Caller:
     return Caller(role, remote, is_local=is_local, has_token=True)
 
 
+@lru_cache(maxsize=256)
+def _without_token(role: Role, remote: str, *, is_local: bool) -> Caller:
+    return Caller(role, remote, is_local=is_local, has_token=False)
+
+
 def _bare_role(config: Config, *, is_local: bool) -> Role:
-    secrets = (config.admin_token, config.viewer_token, config.password)
-    if not is_local or any(secrets):
+    if not is_local or config.admin_token or config.viewer_token or config.password:
         return Role.ANONYMOUS
     return Role.ADMIN if config.mode is Mode.SANDBOX else Role.VIEWER
 

@@ -43,6 +43,7 @@ def quoted(tag: str) -> str:
 
 def is_known(request: web.Request, tag: str) -> bool:
     """Return whether If-None-Match names `tag`, or takes any; weak tags are as good here."""
-    if request.headers.get(hdrs.IF_NONE_MATCH) == _ANY:
-        return True
+    given = request.headers.get(hdrs.IF_NONE_MATCH)
+    if given is None or given == _ANY:
+        return given is not None
     return any(etag.value == tag for etag in request.if_none_match or ())

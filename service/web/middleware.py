@@ -14,12 +14,12 @@ from aiohttp.typedefs import Handler, Middleware
 from loguru import logger
 
 from service.domain.errors import ServiceError
-from service.ports import Clock, Requests
+from service.ports import REQUEST, RequestLog, Requests
 from service.web.access import CALLER, PUBLIC, admit
 from service.web.admission import ADMISSION
 from service.web.health import alive
 from service.web.hold_off import hold_off
-from service.web.keys import CLOCK, CONFIG
+from service.web.keys import CONFIG
 from service.web.problems import internal_problem, problem_of, problem_of_http
 from service.web.refusals import Overloaded
 from service.web.request_id import HEADER, REQUEST_ID, id_of
@@ -30,46 +30,60 @@ _PROBES: Final = frozenset({"/health", "/health/ready", "/health/detailed"})
 _ONE_PROBE_IN: Final = 100  #: good answers to health checks that get a line in the log
 
 
-def front(new_id: Callable[[], str], requests: Requests | None = None) -> Middleware:
+def front(
+    new_id: Callable[[], str], requests: Requests, log: RequestLog | None = None
+) -> Middleware:
     """Return the middleware.
 
-    Args: new_id: names requests that come without a sane name.  requests: hears of each one.
+    Args:
+        new_id: names requests that come without a sane name.
+        requests: hears of each one.
+        log: takes a line for each one that is news.
     """
     probes = itertools.count()
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        began = requests.began() if requests else 0.0
+        began, method = requests.began(), request.method
         request_id = id_of(request, new_id)
         # With a single middleware, `handler` is the route's own function.
         if handler is alive:
             quick = await alive(request)
             quick.headers[HEADER] = request_id
-            if requests:
-                requests.answered(began, route=_ALIVE, method=request.method, status=200)
+            requests.answered(began, route=_ALIVE, method=method, status=200)
             return quick
-        clock = request.app[CLOCK]
-        started = clock.monotonic()
         request[REQUEST_ID] = request_id
-        with logger.contextualize(request_id=request_id):
+        token = REQUEST.set(request_id)
+        try:
             response = await _answered(request, handler, request_id)
-            response.headers[HEADER] = request_id
-            if requests:
-                route, method = _route(request), request.method
-                requests.answered(began, route=route, method=method, status=response.status)
-            if _is_news(request, response, probes):
-                _log(request, response, request_id, clock, started)
+        finally:
+            REQUEST.reset(token)
+        response.headers[HEADER] = request_id
+        # The template, never the path: ids and what people type are not labels.
+        route, status = _route(request), response.status
+        seconds = requests.answered(began, route=route, method=method, status=status)
+        if log and _is_news(request, response, probes):
+            log.request(
+                method=method,
+                route=route,
+                status=status,
+                duration_ms=round(seconds * 1000, 3),
+                size=response.content_length,
+                request_id=request_id,
+                error=request.get(_ERROR),
+            )
         return response
 
     return answer
 
 
 async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+    app = request.app
     try:
-        request[CALLER] = admit(request, request.app[CONFIG])
+        request[CALLER] = admit(request, app[CONFIG])
         if request.path in PUBLIC:
             return await handler(request)
-        async with request.app[ADMISSION].lane(request):
+        async with app[ADMISSION].lane(request):
             return await handler(request)
     except web.HTTPException as exc:
         if exc.status < HTTPStatus.BAD_REQUEST:
@@ -100,27 +114,6 @@ def _is_news(
     if response.status != HTTPStatus.OK or request.path not in _PROBES:
         return True
     return next(probes) % _ONE_PROBE_IN == 0
-
-
-def _log(
-    request: web.Request,
-    response: web.StreamResponse,
-    request_id: str,
-    clock: Clock,
-    started: float,
-) -> None:
-    line = logger.bind(
-        event="http",
-        method=request.method,
-        # The template, never the path: ids and what people type are not labels.
-        route=_route(request),
-        status=response.status,
-        duration_ms=round((clock.monotonic() - started) * 1000, 3),
-        bytes=response.content_length,
-        request_id=request_id,
-        error=request.get(_ERROR),
-    )
-    line.log("ERROR" if response.status == HTTPStatus.INTERNAL_SERVER_ERROR else "INFO", "request")
 
 
 def _route(request: web.Request) -> str:

@@ -30,6 +30,8 @@ class Query:
         # Traded or not: what was collected and what is held can always be looked at.
         self._collected: Sequence[Market] = request.app[CONFIG].markets
         self._values: dict[str, str] = {}
+        if not request.rel_url.raw_query_string:
+            return
         for name, value in request.query.items():
             if name not in known:
                 raise InvalidRequest(_unknown(name, known))

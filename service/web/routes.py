@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from service.ports import Requests
+from service.ports import RequestLog, Requests
 from service.web import (
     admin,
     alerts,
@@ -75,12 +75,13 @@ ROUTES: Final = (
 def setup(
     app: web.Application,
     *,
+    requests: Requests,
     new_id: Callable[[], str] | None = None,
-    requests: Requests | None = None,
+    log: RequestLog | None = None,
 ) -> None:
     """Add the middleware, the headers and the routes.
 
-    Args: new_id: names requests.  requests: hears of each one.
+    Args: requests: hears of each one.  new_id: names them.  log: takes their lines.
 
     Make the application with `client_max_size=MAX_BODY` (body.py) and its runner with
     `access_log=None`: the middleware writes the line.
@@ -89,6 +90,6 @@ def setup(
         app[BODY_WITHIN_S] = _BODY_WITHIN_S
     if ADMISSION not in app:
         app[ADMISSION] = Admission()
-    app.middlewares.append(front(new_id or counted_ids(), requests))
+    app.middlewares.append(front(new_id or counted_ids(), requests, log))
     app.on_response_prepare.append(secure)
     app.add_routes([*ROUTES, *page_routes()])

@@ -26,6 +26,11 @@ class Logs:
             yield logs
 
     @property
+    def log(self) -> Log:
+        assert self._log is not None
+        return self._log
+
+    @property
     def raw(self) -> bytes:
         if self._log is not None:
             assert self._log.flush(), "a line is not written"

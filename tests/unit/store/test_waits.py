@@ -63,10 +63,10 @@ async def test_who_waits_is_measured_and_who_does_not_counts_too(waits: Waits, t
     places = Places(1, max_waiting=100, wait_s=20, waits=waits)
 
     async def enter() -> None:
-        async with places.taken():
+        async with places:
             pass
 
-    async with places.taken():
+    async with places:
         waiting = [asyncio.ensure_future(enter()) for _ in range(FEWEST)]
         await asyncio.sleep(0)
         assert places.waiting == FEWEST
@@ -80,9 +80,9 @@ async def test_a_wait_in_vain_counts(waits: Waits, time: Time) -> None:
     places = Places(1, max_waiting=100, wait_s=0.001, waits=waits)
     waited(waits, time, *[1.0] * (FEWEST - 2))
 
-    async with places.taken():
+    async with places:
         with pytest.raises(StoreBusy):
-            async with places.taken():
+            async with places:
                 pass
 
     assert waits.p95_ms() == pytest.approx(1000), "twenty by now"

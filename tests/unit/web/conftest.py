@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from loguru import logger
 
+from service.ports import REQUEST
 from tests.unit.web.world import Client, Serve, World
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def lines() -> Iterator[list[dict[str, Any]]]:
 
     def hear(message: "Message") -> None:
         record = message.record
-        fields = {"message": record["message"], "level": record["level"].name}
+        fields: dict[str, Any] = {"message": record["message"], "level": record["level"].name}
+        fields["request_id"] = REQUEST.get()
         heard.append(record["extra"] | fields | {"exception": record["exception"]})
 
     number = logger.add(hear, level="DEBUG", format="{message}")

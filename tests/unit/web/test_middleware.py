@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from service.domain import errors
 from service.domain.errors import (
@@ -171,37 +172,37 @@ async def test_after_a_bug_the_next_request_is_answered(client: Client, world: W
 # --- the log line -----------------------------------------------------------------------------
 
 
-def http_lines(lines: Lines) -> Lines:
-    return [line for line in lines if line.get("event") == "http"]
-
-
 async def test_a_request_leaves_one_line_with_the_route_not_the_path(
-    client: Client, lines: Lines
+    client: Client, world: World
 ) -> None:
     answer = await client.get(f"{URL}/123456")
 
-    (line,) = http_lines(lines)
-    assert line["route"] == "/api/v1/signals/{id}"
-    assert "123456" not in str({k: v for k, v in line.items() if k != "bytes"})
-    assert line["message"] == "request"
-    assert (line["method"], line["status"], line["request_id"]) == ("GET", 404, "r-1")
-    assert line["error"] == "NotFound"
-    assert line["duration_ms"] == 0
-    assert line["bytes"] == len(await answer.read())
+    assert world.log.lines == [
+        {
+            "method": "GET",
+            "route": "/api/v1/signals/{id}",
+            "status": 404,
+            "duration_ms": 0,
+            "size": len(await answer.read()),
+            "request_id": "r-1",
+            "error": "NotFound",
+        }
+    ]
 
 
-async def test_an_unknown_address_is_one_label(client: Client, lines: Lines) -> None:
+async def test_an_unknown_address_is_one_label(client: Client, world: World) -> None:
     await client.get("/etc/passwd")
 
-    assert [line["route"] for line in http_lines(lines)] == ["unmatched"]
+    assert [line["route"] for line in world.log.lines] == ["unmatched"]
 
 
-async def test_query_and_tokens_are_not_in_the_line(client: Client, lines: Lines) -> None:
+async def test_query_and_tokens_are_not_in_the_line(client: Client, world: World) -> None:
     await client.get(
         URL, params={"market": "KRW-CANARY"}, headers={"Authorization": "Bearer canary"}
     )
 
-    assert "canary" not in str(http_lines(lines)).lower()
+    (line,) = world.log.lines
+    assert "canary" not in str(line).lower()
 
 
 async def test_lines_of_a_handler_carry_its_request_id(client: Client, lines: Lines) -> None:
@@ -213,24 +214,35 @@ async def test_lines_of_a_handler_carry_its_request_id(client: Client, lines: Li
     assert changed["request_id"] == "mine"
 
 
+async def test_a_request_is_named_in_its_own_lines_only(client: Client, lines: Lines) -> None:
+    for name in ("one", "two"):
+        await client.patch(
+            "/api/v1/config", json={"min_confidence": 0.7}, headers={"X-Request-ID": name}
+        )
+    logger.info("between requests")
+
+    told = [line["request_id"] for line in lines if line["message"] != "setting invalidated"]
+    assert told == ["one", None]
+
+
 async def test_good_health_checks_are_logged_once_in_a_hundred(
-    client: Client, lines: Lines
+    client: Client, world: World
 ) -> None:
     for _ in range(101):
         await client.get("/health/ready")
 
-    assert len(http_lines(lines)) == 2
+    assert len(world.log.lines) == 2
 
 
-async def test_every_bad_health_check_is_logged(client: Client, world: World, lines: Lines) -> None:
+async def test_every_bad_health_check_is_logged(client: Client, world: World) -> None:
     world.health.ready = False
     for _ in range(3):
         await client.get("/health/ready")
 
-    assert [line["status"] for line in http_lines(lines)] == [503, 503, 503]
+    assert [line["status"] for line in world.log.lines] == [503, 503, 503]
 
 
-async def test_alive_leaves_no_line(client: Client, lines: Lines) -> None:
+async def test_alive_leaves_no_line(client: Client, world: World) -> None:
     await client.get("/health")
 
-    assert http_lines(lines) == []
+    assert world.log.lines == []

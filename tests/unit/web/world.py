@@ -1,5 +1,6 @@
 """The whole web room on fakes, over a loopback socket."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,7 @@ from aiohttp.test_utils import TestClient
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
+from service.ops.requests import RequestMeter
 from service.ports import JSON, JobState, Key, Page, PoolState, Requests
 from service.settings.settings import Settings
 from service.web import keys
@@ -50,6 +52,18 @@ class FakeAudit:
         self.rows.append(
             {"actor": actor, "action": action, "subject": subject, "request_id": request_id}
         )
+
+
+class FakeRequestLog:
+    """Satisfies ports.RequestLog; keeps the lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.heard = asyncio.Event()  #: the first one is here
+
+    def request(self, **fields: Any) -> None:
+        self.lines.append(fields)
+        self.heard.set()
 
 
 class FakeDatabase:
@@ -142,7 +156,8 @@ class World:
     statistics: FakeStatistics = field(default_factory=FakeStatistics)
     portfolio: FakePortfolio = field(default_factory=FakePortfolio)
     real_clock: FakeClock = field(default_factory=FakeClock)
-    requests: Requests | None = None
+    requests: Requests = field(default_factory=lambda: RequestMeter(FakeClock()))
+    log: FakeRequestLog = field(default_factory=FakeRequestLog)
     asked: list[Market] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
     refusal: BaseException | None = None  #: raised by generate, reconcile and run_job
@@ -186,5 +201,5 @@ class World:
         app[keys.RECONCILE] = self.reconcile
         app[keys.RUN_JOB] = self.run_job
         app[keys.BODY_WITHIN_S] = self.body_within_s
-        setup(app, new_id=lambda: "r-1", requests=self.requests)
+        setup(app, new_id=lambda: "r-1", requests=self.requests, log=self.log)
         return app
