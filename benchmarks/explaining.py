@@ -17,6 +17,7 @@ class Reading:
 
     scans: tuple[tuple[str, str], ...]  #: node type, and the index or table it reads
     pages: int  #: of 8 KiB, from memory or disk
+    rows: int  #: read from tables and indexes, those that were then left out too
     execution_ms: float
     planning_ms: float
 
@@ -26,6 +27,7 @@ class Reading:
         return cls(
             scans=tuple(_scans(plan)),
             pages=plan["Shared Hit Blocks"] + plan["Shared Read Blocks"],
+            rows=round(_rows(plan)),
             execution_ms=explained["Execution Time"],
             planning_ms=explained["Planning Time"],
         )
@@ -75,3 +77,11 @@ def _scans(plan: Plan) -> list[tuple[str, str]]:
     name = plan.get("Index Name") or plan.get("Relation Name")
     own = [(plan["Node Type"], name)] if name else []
     return own + [scan for child in plan.get("Plans", ()) for scan in _scans(child)]
+
+
+def _rows(plan: Plan) -> float:
+    below = sum(_rows(child) for child in plan.get("Plans", ()))
+    if "Relation Name" not in plan:
+        return below
+    left_out = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
+    return float((plan["Actual Rows"] + left_out) * plan["Actual Loops"] + below)

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.explaining import ExplainingGate, Reading
 from benchmarks.growth import grow
-from benchmarks.history import INDEXES
+from benchmarks.indexes import INDEXES
 from benchmarks.questions import questions
 from service.store.dsn import connect, parameters
 from service.store.embedded import EmbeddedPostgres
