@@ -456,10 +456,21 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolState:
+    """The connections of one process, those it lends in shares included.
+
+    Attributes:
+        waiting: callers that stand in a queue for one right now.
+        waits, waited_s: callers that had to, since the start, and for how long together.
+        refused: callers that got none in time, or found the queue full, since the start.
+    """
+
     size: int
     free: int
     max: int
     waiting: int
+    waits: int = 0
+    waited_s: float = 0.0
+    refused: int = 0
 
 
 class Database(Protocol):
@@ -512,6 +523,13 @@ class PoolBody(TypedDict):
     free: int
     max: int
     waiting: int
+
+
+class PoolMetrics(PoolBody):
+    waits: int
+    waited_s: float
+    refused: int
+    wait_p95_ms: float | None  #: of the last half minute; null where fewer than twenty have asked
 
 
 class JobBody(TypedDict):

@@ -191,6 +191,15 @@ class Exposition(Collector):
         yield GaugeMetricFamily(
             "trader_pool_waiting", "Who waits for a database connection.", pool.waiting
         )
+        yield CounterMetricFamily(
+            "trader_pool_waits", "Who had to wait for a database connection.", pool.waits
+        )
+        yield CounterMetricFamily(
+            "trader_pool_wait_seconds", "How long they waited together.", pool.waited_s
+        )
+        yield CounterMetricFamily(
+            "trader_pool_refused", "Who got no database connection.", pool.refused
+        )
         yield _counter(
             "trader_cache_reads", "Reads of settings.", ("result",),
             {("hit",): cache["hits"], ("miss",): cache["misses"]},

@@ -50,8 +50,16 @@ class Gate:
 
     def state(self) -> PoolState:
         pool = self._pool
-        waiting = self._places.waiting + sum(share.waiting for share in self._shares)
-        return PoolState(size=pool.size, free=pool.freesize, max=self._maxsize, waiting=waiting)
+        queues = [self._places, *(share.places for share in self._shares)]
+        return PoolState(
+            size=pool.size,
+            free=pool.freesize,
+            max=self._maxsize,
+            waiting=sum(queue.waiting for queue in queues),
+            waits=sum(queue.waits.waited for queue in queues),
+            waited_s=sum(queue.waits.waited_s for queue in queues),
+            refused=sum(queue.refused for queue in queues),
+        )
 
     def wait_p95_ms(self) -> float | None:
         """Return how long who is lent a connection waits for it, by the last half minute.
@@ -166,8 +174,8 @@ class Share(Gate):
         self._whole = whole
 
     @property
-    def waiting(self) -> int:
-        return self._places.waiting
+    def places(self) -> Places:
+        return self._places
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[GatedCursor]:

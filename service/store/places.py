@@ -15,13 +15,14 @@ class Places:
 
     Attributes:
         waiting: how many stand in the queue.
+        refused: how many got no place so far.
         waits: how long they stood there lately.
     """
 
     def __init__(
         self, number: int, *, max_waiting: int, wait_s: float, waits: Waits | None = None
     ) -> None:
-        self.waiting = 0
+        self.waiting = self.refused = 0
         self.waits = waits or Waits()
         self._number = number
         self._free = asyncio.Semaphore(number)
@@ -51,6 +52,7 @@ class Places:
 
     async def _queue(self) -> None:
         if self.waiting >= self._max_waiting:
+            self.refused += 1
             raise StoreBusy(
                 f"{self.waiting} requests already wait for the database",
                 retry_after_s=RETRY_AFTER_S,
@@ -61,6 +63,7 @@ class Places:
             async with asyncio.timeout(self._wait_s):
                 await self._free.acquire()
         except TimeoutError:
+            self.refused += 1
             raise StoreBusy(
                 f"No database connection came free within {self._wait_s:g} s",
                 retry_after_s=RETRY_AFTER_S,

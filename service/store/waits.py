@@ -12,9 +12,15 @@ _RATIO: Final = 0.95
 
 
 class Waits:
-    """Args: now: real seconds, never going back."""
+    """Args: now: real seconds, never going back.
+
+    Attributes:
+        waited, waited_s: how often somebody had to wait so far, and for how long together.
+    """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.waited = 0
+        self.waited_s = 0.0
         self._now = now
         self._waits: deque[tuple[float, float]] = deque(maxlen=_KEPT)
 
@@ -25,6 +31,8 @@ class Waits:
     def ended(self, began: float) -> None:
         """Note a wait, also one that was in vain."""
         now = self._now()
+        self.waited += 1
+        self.waited_s += now - began
         self._waits.append((now, now - began))
 
     def none(self) -> None:

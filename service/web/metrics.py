@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from aiohttp import hdrs, web
 
-from service.ports import PoolBody
+from service.ports import PoolMetrics
 from service.web.bodies import json_response, raw_response
 from service.web.keys import CLOCK, DATABASE, EXPOSITION, REAL_CLOCK, SETTINGS, STATISTICS
 from service.web.query import Query
@@ -19,7 +19,9 @@ _PROMETHEUS: Final = {hdrs.CONTENT_TYPE: "text/plain; version=0.0.4; charset=utf
 
 async def pool(request: web.Request) -> web.Response:
     Query(request)
-    return json_response(cast("PoolBody", asdict(request.app[DATABASE].state())))
+    database = request.app[DATABASE]
+    body = asdict(database.state()) | {"wait_p95_ms": database.wait_p95_ms()}
+    return json_response(cast("PoolMetrics", body))
 
 
 async def cache(request: web.Request) -> web.Response:

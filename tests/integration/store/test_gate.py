@@ -136,8 +136,11 @@ async def test_two_hundred_at_once_are_served_or_refused_and_the_pool_is_whole_a
             tasks.create_task(operate())
 
     assert outcomes == {"served": 84, "refused, come back in 1.0 s": 116}
-    assert full.state().waiting == 0
-    assert full.state().free == full.state().size
+    state = full.state()
+    assert (state.waits, state.refused) == (64, 116)
+    assert state.waited_s > 0
+    assert state.waiting == 0
+    assert state.free == state.size
     assert await hold_all(full, 20) == [0] * 20
 
 

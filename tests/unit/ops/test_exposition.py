@@ -35,6 +35,9 @@ CONTRACT = {
     "trader_orders_total": {"status"},
     "trader_pool_connections": {"state"},
     "trader_pool_waiting": set(),
+    "trader_pool_waits_total": set(),
+    "trader_pool_wait_seconds_total": set(),
+    "trader_pool_refused_total": set(),
     "trader_cache_reads_total": {"result"},
     "trader_component_status": {"component"},
     "trader_trading_active": set(),
@@ -85,7 +88,9 @@ class Process:
             version="0.1.0",
             mode="sandbox",
             jobs=lambda: [a_job()],
-            pool=lambda: PoolState(size=10, free=7, max=20, waiting=3),
+            pool=lambda: PoolState(
+                size=10, free=7, max=20, waiting=3, waits=8, waited_s=0.5, refused=2
+            ),
             cache=lambda: CacheStats(
                 hits=9, misses=1, hit_ratio=0.9, loads=1, load_failures=0, invalidations=0,
                 entries=1,
@@ -160,6 +165,10 @@ def test_counters_say_what_happened(process: Process) -> None:
     assert value("trader_ai_calls_without_cost_total", model=model) == 1
     assert value("trader_decisions_total", verdict="REFUSED", reason="confidence") == 1
     assert value("trader_pool_connections", state="used") == 3
+    assert value("trader_pool_waiting") == 3
+    assert value("trader_pool_waits_total") == 8
+    assert value("trader_pool_wait_seconds_total") == 0.5
+    assert value("trader_pool_refused_total") == 2
     assert value("trader_cache_reads_total", result="miss") == 1
     assert value("trader_alerts_total", severity="critical", outcome="sent") == 2
     assert value("trader_log_lines_dropped_total") == 4

@@ -38,6 +38,8 @@ def test_of_a_hundred_waits_five_are_longer(waits: Waits, time: Time) -> None:
     waited(waits, time, *(n / 1000 for n in range(1, 101)))
 
     assert waits.p95_ms() == pytest.approx(95, abs=1)
+    assert waits.waited == 100
+    assert waits.waited_s == pytest.approx(5.05)
 
 
 def test_a_percentile_of_a_few_says_nothing(waits: Waits, time: Time) -> None:

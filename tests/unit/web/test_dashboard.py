@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from service.domain.errors import StoreDown
-from service.ports import CacheStats
+from service.ports import CacheStats, PoolMetrics
 from service.web.pages import FILES
 from tests.builders import a_fill, an_intent, an_order
 from tests.unit.web.world import Client, World
@@ -56,7 +56,11 @@ async def test_pool_and_cache_are_shown(client: Client) -> None:
     pool = await (await client.get("/api/v1/metrics/pool")).json()
     cache = await (await client.get("/api/v1/metrics/cache")).json()
 
-    assert pool == {"size": 10, "free": 9, "max": 20, "waiting": 0}
+    assert pool == {
+        "size": 10, "free": 9, "max": 20, "waiting": 0, "waits": 0, "waited_s": 0.0,
+        "refused": 0, "wait_p95_ms": None,
+    }  # fmt: skip
+    assert pool.keys() == PoolMetrics.__annotations__.keys()
     assert cache.keys() == CacheStats.__annotations__.keys()
 
 

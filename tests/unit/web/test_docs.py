@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from service.ports import CacheStats, PoolBody
+from service.ports import CacheStats, PoolMetrics
 from service.web.problems import HTTP_KINDS, INTERNAL, KINDS
 from tests.unit.web.world import World
 
@@ -34,7 +34,7 @@ def test_every_problem_has_a_line_with_its_status() -> None:
     assert described == {(kind.slug, str(kind.status)) for kind in kinds}
 
 
-@pytest.mark.parametrize(("route", "body"), [("pool", PoolBody), ("cache", CacheStats)])
+@pytest.mark.parametrize(("route", "body"), [("pool", PoolMetrics), ("cache", CacheStats)])
 def test_every_counter_is_named(route: str, body: type) -> None:
     line = re.search(rf"^\| GET \| `/api/v1/metrics/{route}` .*$", TEXT, re.MULTILINE)
 
