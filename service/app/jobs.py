@@ -71,7 +71,7 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
             await collect(
                 markets=app[CONFIG].markets,
                 exchange=app[EXCHANGE],
-                market_data=store.market_data,
+                market_data=store.collected,
                 bus=app[BUS],
                 clock=app[CLOCK],
             )

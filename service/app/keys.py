@@ -29,9 +29,10 @@ from service.store.state import PgState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """One object a table family, all on the same gate."""
+    """One object a table family. What jobs only collect or add up is on their share."""
 
     market_data: PgMarketData
+    collected: PgMarketData  #: the same rows, for those jobs
     journal: PgJournal
     orders: PgOrders
     state: PgState
@@ -64,6 +65,9 @@ DSN = web.AppKey("dsn", str)
 EMBEDDED = web.AppKey("embedded", EmbeddedPostgres)  #: only where the server is ours
 GATE = web.AppKey("gate", Gate)
 WEB_GATE = web.AppKey("web_gate", Gate)  #: the share of it that the API has
+JOBS_GATE = web.AppKey(
+    "jobs_gate", Gate
+)  #: the share of the jobs that only collect, measure and clean up
 STORE = web.AppKey("store", Store)
 UPSTREAM = web.AppKey("upstream", Upstream)
 ACCOUNT = web.AppKey("account", UpbitRest)

@@ -10,7 +10,7 @@ from loguru import logger
 from service import __version__
 from service.app.alerting import ALERTS_COUNTED, job_over
 from service.app.ending import ENDING, MEASURES_BY_S
-from service.app.keys import BUS, GATE, RUNNER
+from service.app.keys import BUS, GATE, JOBS_GATE, RUNNER
 from service.bus import OrderMoved, SignalMade
 from service.domain.errors import BoundaryError
 from service.domain.markets import Market
@@ -22,7 +22,6 @@ from service.ops.meters import Meters
 from service.ops.recorder import Recorder
 from service.ports import JSON, JobRun, Journal, ModelCall
 from service.store.metric_rows import PgMetricRows
-from service.store.statistics import PgStatistics
 from service.web.admission import ADMISSION
 from service.web.keys import (
     CLOCK,
@@ -31,7 +30,6 @@ from service.web.keys import (
     HEALTH,
     REAL_CLOCK,
     SETTINGS,
-    STATISTICS,
 )
 from service.web.lobby import DOOR
 
@@ -42,17 +40,16 @@ LINES_DROPPED = web.AppKey[Callable[[], int]]("lines_dropped")
 
 async def measures(app: web.Application) -> AsyncIterator[None]:
     """Write what is measured; after the loops have ended, one last time."""
-    meters, gate = app[METERS], app[GATE]
+    meters = app[METERS]
     app[RECORDER] = recorder = Recorder(
-        requests=meters.requests, rows=PgMetricRows(gate), clock=app[REAL_CLOCK]
+        requests=meters.requests, rows=PgMetricRows(app[JOBS_GATE]), clock=app[REAL_CLOCK]
     )
-    app[STATISTICS] = PgStatistics(gate)
     app[EXPOSITION] = Exposition(
         meters=meters,
         version=__version__,
         mode=app[CONFIG].mode,
         jobs=app[RUNNER].states,
-        pool=gate.state,
+        pool=app[GATE].state,
         cache=app[SETTINGS].stats,
         health=app[HEALTH].body,
         alerts=app[ALERTS_COUNTED].copy,

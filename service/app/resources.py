@@ -23,6 +23,7 @@ from service.app.keys import (
     DSN,
     EMBEDDED,
     GATE,
+    JOBS_GATE,
     MODEL,
     SESSION,
     STORE,
@@ -53,6 +54,7 @@ from service.store.orders import PgOrders
 from service.store.portfolio import PgPortfolio
 from service.store.setting_rows import PgSettingRows
 from service.store.state import PgState
+from service.store.statistics import PgStatistics
 from service.web.keys import (
     AUDIT,
     CLOCK,
@@ -63,12 +65,15 @@ from service.web.keys import (
     ORDERS,
     PORTFOLIO,
     SETTINGS,
+    STATISTICS,
 )
 
 POOL_MIN: Final = 10  #: FR-001
 POOL_MAX: Final = 20  #: FR-001
-#: What the API may have of them; jobs, orders and health have the rest to themselves.
+#: What the API may have of them, and the jobs that only collect, measure and clean up. The rest,
+#: five at least, is for orders, the lease, alerts and health, however many of the others hang.
 POOL_WEB: Final = 12
+POOL_JOBS: Final = 3
 
 
 @asynccontextmanager
@@ -102,12 +107,14 @@ async def database(app: web.Application) -> AsyncIterator[None]:
         async with open_gate(
             dsn, minsize=POOL_MIN, maxsize=POOL_MAX, max_waiting=config.max_waiting
         ) as gate:
+            app[JOBS_GATE] = jobs = gate.share(POOL_JOBS, max_waiting=config.max_waiting)
             store = Store(
                 market_data=PgMarketData(gate),
+                collected=PgMarketData(jobs),
                 journal=PgJournal(gate),
                 orders=PgOrders(gate, notices=order_notices),
                 state=PgState(gate, notices=risk_notices),
-                equities=PgEquities(gate),
+                equities=PgEquities(jobs),
                 lease=PgLease(gate, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
             )
             await _claim(store.state, config.mode)
@@ -118,6 +125,7 @@ async def database(app: web.Application) -> AsyncIterator[None]:
             app[LISTS] = PgLists(shared)
             app[AUDIT] = PgAudit(shared)
             app[PORTFOLIO] = PgPortfolio(shared)
+            app[STATISTICS] = PgStatistics(shared)
             yield
 
 

@@ -19,6 +19,7 @@ from service.app.keys import (
     DESK,
     GATE,
     HOUSE,
+    JOBS_GATE,
     LEADERSHIP,
     MODEL,
     PROBER,
@@ -118,7 +119,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
         clock=clock,
     )
     app[RETENTION] = Retention(
-        history=PgHistory(app[GATE]),
+        history=PgHistory(app[JOBS_GATE]),
         settings=settings,
         clock=clock,
         real_clock=app[REAL_CLOCK],
@@ -127,7 +128,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
     app[SNAPSHOTS] = Snapshots(
         markets=app[CONFIG].markets,
         exchange=exchange,
-        market_data=store.market_data,
+        market_data=store.collected,
         orders=store.orders,
         equities=store.equities,
         clock=clock,

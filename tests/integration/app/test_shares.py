@@ -1,0 +1,123 @@
+"""Who has which connections: the composition root on a real server, its shares used up."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from service.app.keys import GATE, JOBS_GATE, STORE, WEB_GATE
+from service.app.resources import POOL_JOBS, POOL_MAX, POOL_MIN, POOL_WEB, database
+from service.domain.portfolio import Equity
+from service.store.gate import Gate
+from service.web.keys import AUDIT, CONFIG, DATABASE, LISTS, ORDERS, PORTFOLIO, STATISTICS
+from tests.builders import KRW_BTC, T0, a_ticker, an_intent
+from tests.integration.store.seeds import a_stored_decision, an_allowed, the_epoch
+from tests.unit.web.world import a_config
+
+SAFETY_S: Final = 20
+DAY: Final = timedelta(days=1)
+
+#: Whatever the API asks the database, by what it asks.
+OF_THE_API: dict[str, Callable[[web.Application], Awaitable[object]]] = {
+    "orders": lambda app: app[ORDERS].positions(),
+    "lists": lambda app: app[LISTS].orders(limit=1),
+    "audit": lambda app: app[AUDIT].add(
+        actor="a", action="x", subject="s", detail={}, request_id=None, at=T0
+    ),
+    "portfolio": lambda app: app[PORTFOLIO].summary(quote="KRW", now=T0, days=(1,)),
+    # A month of passes takes a second to add up: the heaviest of all.
+    "statistics": lambda app: app[STATISTICS].jobs(since=T0 - 31 * DAY, until=T0),
+}
+OF_THE_JOBS: dict[str, Callable[[web.Application], Awaitable[object]]] = {
+    "prices": lambda app: app[STORE].collected.add_tickers([a_ticker()], at=T0),
+    "snapshots": lambda app: app[STORE].equities.add([an_equity()], at=T0),
+}
+
+
+def an_equity() -> Equity:
+    nothing = Decimal(0)
+    return Equity(
+        quote="KRW",
+        cash=nothing,
+        coins=nothing,
+        realised_pnl=nothing,
+        unrealised_pnl=nothing,
+        fees_paid=nothing,
+    )
+
+
+@pytest.fixture
+async def app(dsn: str) -> AsyncIterator[web.Application]:
+    made = web.Application()
+    made[CONFIG] = a_config(database_url=SecretStr(dsn))
+    opened = asynccontextmanager(database)(made)
+    async with opened:
+        yield made
+
+
+@asynccontextmanager
+async def held(gate: Gate, number: int) -> AsyncIterator[None]:
+    """Hold `number` connections in hanging statements' stead."""
+    async with AsyncExitStack() as stack:
+        for _ in range(number):
+            await stack.enter_async_context(gate.cursor())
+        yield
+
+
+async def until_waiting(gate: Gate, number: int) -> None:
+    async with asyncio.timeout(SAFETY_S):
+        while gate.state().waiting < number:  # noqa: ASYNC110 - the pool has no event to wait for
+            await asyncio.sleep(0)
+
+
+async def test_the_pool_is_filled_before_anything_else_is_opened(app: web.Application) -> None:
+    state = app[GATE].state()
+
+    assert (POOL_MIN, POOL_MAX) == (10, 20)
+    assert state.size >= POOL_MIN
+    assert state.free == state.size
+
+
+@pytest.mark.parametrize("name", OF_THE_API)
+async def test_whatever_the_api_asks_waits_for_the_apis_share(
+    app: web.Application, name: str
+) -> None:
+    async with held(app[WEB_GATE], POOL_WEB):
+        asking = asyncio.ensure_future(OF_THE_API[name](app))
+        await until_waiting(app[GATE], 1)
+
+    await asking
+
+
+@pytest.mark.parametrize("name", OF_THE_JOBS)
+async def test_whatever_is_collected_and_measured_waits_for_the_jobs_share(
+    app: web.Application, name: str
+) -> None:
+    async with held(app[JOBS_GATE], POOL_JOBS):
+        asking = asyncio.ensure_future(OF_THE_JOBS[name](app))
+        await until_waiting(app[GATE], 1)
+
+    await asking
+
+
+async def test_with_the_shares_of_api_and_jobs_used_up_trading_has_four_connections_and_health_one(
+    app: web.Application,
+) -> None:
+    gate, store = app[GATE], app[STORE]
+    decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
+
+    async with held(app[WEB_GATE], POOL_WEB), held(app[JOBS_GATE], POOL_JOBS), held(gate, 3):
+        order = await store.orders.add(
+            an_intent(), identifier="o-1", decision_id=decision_id, epoch=epoch, at=T0
+        )
+        async with gate.cursor():
+            await app[DATABASE].ping()
+
+    assert order.market == KRW_BTC
+    assert gate.state().waits == 0
