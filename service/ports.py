@@ -1,7 +1,7 @@
 """What the flows, the loops and the web need from outside, in our own words."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -255,6 +255,19 @@ class SettingChange:
     changed_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedRule:
+    """What must hold of several settings together, whoever changes which of them.
+
+    Attributes:
+        keys: the settings it is about.
+        check: gets what would be stored of them; raises to have nothing stored.
+    """
+
+    keys: tuple[str, ...]
+    check: Callable[[Mapping[str, JSON]], None]
+
+
 class SettingRows(Protocol):
     async def load(self, key: str) -> tuple[JSON] | None:
         """Return the stored value in a 1-tuple, or None when the operator never set it."""
@@ -267,10 +280,12 @@ class SettingRows(Protocol):
         at: datetime,
         request_id: str | None,
         only_absent: bool = False,
+        rule: SharedRule | None = None,
     ) -> tuple[SettingChange, ...]:
         """Store all values or none, with their change and audit rows and the notification to
         other processes, in one transaction. A value equal to the stored one is no change.
         `only_absent` leaves alone what is already stored. Returns what really changed.
+        Changes under a rule come one after the other, in all processes together.
         """
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -10,7 +11,7 @@ import orjson
 from loguru import logger
 
 from service.domain.errors import InvalidSetting
-from service.ports import JSON, CacheStats, Clock, SettingChange, SettingRows
+from service.ports import JSON, CacheStats, Clock, SettingChange, SettingRows, SharedRule
 from service.settings.cache import LoadingCache
 from service.settings.checks import check_ascending, key_named, parse_all
 from service.settings.key import Key
@@ -115,9 +116,8 @@ class Settings:
         only_absent: bool = False,
     ) -> tuple[SettingChange, ...]:
         parsed = parse_all(values)
-        # One at a time: of two changes that each fit, both together might not.
+        # One at a time, so that changes that hang take one connection and not all of the API's.
         async with self._changing:
-            await self._check_whole(parsed, only_absent=only_absent)
             try:
                 changes = await self._rows.change(
                     {name: TABLE[name].dump(value) for name, value in parsed.items()},
@@ -125,6 +125,7 @@ class Settings:
                     at=self._clock.now(),
                     request_id=request_id,
                     only_absent=only_absent,
+                    rule=self._rule(parsed.keys()),
                 )
             finally:
                 # After a failure too: an answer that was lost may have been a commit.
@@ -136,20 +137,18 @@ class Settings:
             )
         return changes
 
-    async def _check_whole(self, parsed: Mapping[str, object], *, only_absent: bool) -> None:
-        # From the rows, not from the cache: another process may have changed them just now.
-        if any(key.name in parsed for key in ASCENDING):
-            would_be = {
-                key: await self._would_be(key, parsed, only_absent=only_absent) for key in ASCENDING
-            }
-            check_ascending(would_be, changed=parsed.keys())
+    def _rule(self, changed: AbstractSet[str]) -> SharedRule | None:
+        if not any(key.name in changed for key in ASCENDING):
+            return None
 
-    async def _would_be(self, key: Key[T], parsed: Mapping[str, object], *, only_absent: bool) -> T:
-        if key.name not in parsed:
-            return await self._load(key)
-        if only_absent and await self._rows.load(key.name) is not None:
-            return await self._load(key)
-        return parsed[key.name]  # type: ignore[return-value]  # parse_all used this very key
+        def check(stored: Mapping[str, JSON]) -> None:
+            values = {
+                key: self._usable(key, stored[key.name]) if key.name in stored else key.default
+                for key in ASCENDING
+            }
+            check_ascending(values, changed=changed)
+
+        return SharedRule(keys=tuple(key.name for key in ASCENDING), check=check)
 
     async def _loaded(self, key: Key[T]) -> "_Held[T]":
         value = await self._load(key)
@@ -167,10 +166,11 @@ class Settings:
 
     async def _load(self, key: Key[T]) -> T:
         row = await self._rows.load(key.name)
-        if row is None:
-            return key.default
+        return key.default if row is None else self._usable(key, row[0])
+
+    def _usable(self, key: Key[T], stored: JSON) -> T:
         try:
-            return key.parse(row[0])
+            return key.parse(stored)
         except InvalidSetting as exc:
             # Written past us, or by a version with wider bounds. The service goes on: open
             # positions need it more than this value, and the default is what this version

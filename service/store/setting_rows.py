@@ -9,7 +9,7 @@ import psycopg2.errors
 
 from service.domain.alerts import Notice
 from service.domain.errors import InvalidSetting
-from service.ports import JSON, SettingChange
+from service.ports import JSON, SettingChange, SharedRule
 from service.store.alerts import put
 from service.store.gate import Cursor, Gate
 from service.store.rows import json_text, recordset
@@ -20,6 +20,16 @@ LOAD = """
     SELECT value::text
       FROM system_configs
      WHERE key = %(key)s
+"""
+
+# Held until the commit: of two changes that each keep to a rule, both together might not, and a
+# setting that was never stored has no row to lock. The number is any that nothing else here uses.
+LOCK_RULES = "SELECT pg_advisory_xact_lock(20261123)"
+
+LOAD_MANY = """
+    SELECT key, value::text
+      FROM system_configs
+     WHERE key = ANY(%(keys)s)
 """
 
 # Waits for whoever is inserting the same key: afterwards each key is ours or there to be locked.
@@ -104,10 +114,11 @@ class PgSettingRows:
         at: datetime,
         request_id: str | None,
         only_absent: bool = False,
+        rule: SharedRule | None = None,
     ) -> tuple[SettingChange, ...]:
         """Store all values or none; return what really changed, by key.
 
-        Raises: InvalidSetting, when a text holds what PostgreSQL cannot store.
+        Raises: InvalidSetting, when a text holds what PostgreSQL cannot store; what `rule` raises.
         """
         try:
             new = {key: json_text(value) for key, value in values.items()}
@@ -117,10 +128,14 @@ class PgSettingRows:
         who = {"by": by, "at": at, "request_id": request_id, "channel": CHANNEL}
         try:
             async with self._changing.transaction() as cur:
+                if rule is not None:
+                    await cur.execute(LOCK_RULES)
                 old = await _taken(cur, who | {"given": given}, only_absent=only_absent)
-                rows = recordset({"key": k, "old": old[k], "new": new[k]} for k in old)
                 if old:
+                    rows = recordset({"key": k, "old": old[k], "new": new[k]} for k in old)
                     await cur.execute(RECORD, who | {"changes": rows})
+                if rule is not None:
+                    await _check(cur, rule)
                 changes = tuple(
                     SettingChange(
                         key=key, old=_value(old[key]), new=values[key], changed_by=by, changed_at=at
@@ -144,6 +159,11 @@ async def _taken(
         await cur.execute(LOCK_OTHERS, args)
         old.update(await cur.fetchall())
     return old
+
+
+async def _check(cur: Cursor, rule: SharedRule) -> None:
+    await cur.execute(LOAD_MANY, {"keys": list(rule.keys)})
+    rule.check({key: _value(text) for key, text in await cur.fetchall()})
 
 
 def _value(text: str | None) -> JSON:

@@ -8,7 +8,7 @@ from typing import cast
 
 import orjson
 
-from service.ports import JSON, SettingChange
+from service.ports import JSON, SettingChange, SharedRule
 
 
 class FakeSettingRows:
@@ -64,6 +64,7 @@ class FakeSettingRows:
         at: datetime,
         request_id: str | None,
         only_absent: bool = False,
+        rule: SharedRule | None = None,
     ) -> tuple[SettingChange, ...]:
         self._raise_failure()
         await asyncio.sleep(0)
@@ -75,7 +76,10 @@ class FakeSettingRows:
             for key, new in sorted(values.items())
             if key not in self.stored or (not only_absent and _text(self.stored[key]) != _text(new))
         )
-        self.stored.update({change.key: change.new for change in changes})
+        would_be = self.stored | {change.key: change.new for change in changes}
+        if rule is not None:
+            rule.check({key: would_be[key] for key in rule.keys if key in would_be})
+        self.stored = would_be
         self.history.extend(changes)
         if self.lose is not None:
             lost, self.lose = self.lose, None

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from service.ports import JSON, SettingChange
+from service.ports import JSON, SettingChange, SharedRule
 from service.settings.settings import Settings
 from service.store.gate import Gate, open_gate
 from service.store.listen import Listener
@@ -51,9 +51,10 @@ class CountingRows:
         at: datetime,
         request_id: str | None,
         only_absent: bool = False,
+        rule: SharedRule | None = None,
     ) -> tuple[SettingChange, ...]:
         return await self._rows.change(
-            values, by=by, at=at, request_id=request_id, only_absent=only_absent
+            values, by=by, at=at, request_id=request_id, only_absent=only_absent, rule=rule
         )
 
 

@@ -1,13 +1,16 @@
 """The settings on real PostgreSQL, in one process and in two."""
 
 import asyncio
+import json
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import pytest
 
+from service.domain.alerts import Alert, Notice
 from service.domain.errors import InvalidSetting
 from service.domain.markets import Market
-from service.ports import JSON
+from service.ports import JSON, SettingChange
 from service.settings.settings import Settings
 from service.settings.table import (
     AI_MODEL,
@@ -20,7 +23,7 @@ from service.settings.table import (
     TAKE_PROFIT_PCT,
     TRADING_ENABLED,
 )
-from service.store.gate import Gate
+from service.store.gate import Gate, open_gate
 from service.store.setting_rows import PgSettingRows
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
@@ -39,6 +42,14 @@ CHANGES = """
     SELECT key, old_value::text, new_value::text, changed_by, changed_at, request_id
       FROM config_changes
      ORDER BY id
+"""
+
+LOCKED_OUT = """
+    SELECT count(*)
+      FROM pg_locks
+      JOIN pg_stat_activity USING (pid)
+     WHERE datname = current_database()
+       AND NOT granted
 """
 
 END_LISTENERS = """
@@ -261,3 +272,71 @@ async def test_the_sizes_are_checked_against_what_another_process_has_just_store
 
     with pytest.raises(InvalidSetting, match="position_size_max_pct must not exceed max_position"):
         await there.settings.change({"position_size_max_pct": 10}, by="admin")
+
+
+async def locked_out(gate: Gate, number: int) -> None:
+    """Wait until so many sessions wait for a lock."""
+    async with asyncio.timeout(20), gate.cursor() as cur:
+        found = 0
+        while found < number:
+            await cur.execute(LOCKED_OUT)
+            (found,) = await cur.fetchone() or (0,)
+
+
+async def tried(settings: Settings, values: Mapping[str, JSON]) -> str:
+    try:
+        await settings.change(values, by="admin")
+    except InvalidSetting:
+        return "refused"
+    return "stored"
+
+
+def told(change: SettingChange) -> Sequence[Notice]:
+    return (Alert(key=change.key, severity="info", title="t", body="b", at=T0, lasts=False),)
+
+
+async def test_of_two_processes_whose_sizes_fit_only_alone_one_is_refused(
+    dsn: str, gate: Gate
+) -> None:
+    """Write skew: neither writes a row that the other one does."""
+    async with open_gate(dsn, minsize=1) as one, open_gate(dsn, minsize=1) as other:
+        here, there = (
+            Settings(PgSettingRows(each, notices=told), FakeClock()) for each in (one, other)
+        )
+        await here.change({"position_size_max_pct": 10}, by="start")
+        async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+            # What is told comes last: whoever gets that far has found his change to fit.
+            await holder.execute("LOCK TABLE alerts IN SHARE MODE")
+            both = [
+                group.create_task(tried(here, {"position_size_min_pct": 8})),
+                group.create_task(tried(there, {"position_size_max_pct": 5})),
+            ]
+            await locked_out(gate, 2)
+
+    assert sorted(task.result() for task in both) == ["refused", "stored"]
+
+
+async def test_changes_of_two_processes_at_once_are_one_chain(
+    here: Process, there: Process, gate: Gate
+) -> None:
+    """What each change says it replaced is what the one before it stored: none is lost."""
+    async with asyncio.TaskGroup() as group:
+        for n in range(20):
+            settings = (here, there)[n % 2].settings
+            group.create_task(settings.change({"stop_loss_pct": n + 1}, by=f"p{n % 2}"))
+
+    async with gate.cursor() as cur:
+        await cur.execute(CHANGES)
+        steps = await cur.fetchall()
+        await cur.execute("SELECT value::text FROM system_configs WHERE key = 'stop_loss_pct'")
+        last = await cur.fetchone()
+        await cur.execute("SELECT detail ->> 'old', detail ->> 'new' FROM audit_log ORDER BY id")
+        audited = await cur.fetchall()
+    chain = [(old, new) for _, old, new, *_ in steps]
+    assert sorted(int(json.loads(new)) for _, new in chain) == list(range(1, 21))
+    assert [old for old, _ in chain] == [None, *(new for _, new in chain[:-1])]
+    assert last == (chain[-1][1],)
+    assert [[old and json.loads(old), json.loads(new)] for old, new in chain] == [
+        list(row) for row in audited
+    ]
+    assert {by for *_, by, _, _ in steps} == {"p0", "p1"}

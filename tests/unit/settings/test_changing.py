@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.domain.errors import InvalidSetting, StoreDown, UnknownSetting
-from service.ports import JSON, SettingChange
+from service.ports import JSON, SettingChange, SharedRule
 from service.settings.settings import Settings
 from service.settings.table import (
     MARKETS,
@@ -292,8 +292,11 @@ class _StuckAfterCommit(FakeSettingRows):
         at: datetime,
         request_id: str | None,
         only_absent: bool = False,
+        rule: SharedRule | None = None,
     ) -> tuple[SettingChange, ...]:
-        await super().change(values, by=by, at=at, request_id=request_id, only_absent=only_absent)
+        await super().change(
+            values, by=by, at=at, request_id=request_id, only_absent=only_absent, rule=rule
+        )
         self.committed.set()
         await asyncio.Event().wait()
         raise AssertionError("nobody sets it")
