@@ -50,6 +50,7 @@ async def put(cur: Cursor, notice: Notice, *, told: bool = False) -> None:
         "same_within_s": SAME_WITHIN_S,
     }
     if not notice.lasts:
+        await cur.execute(sql.ALONE, args)
         await cur.execute(sql.NOTE, args)
     else:
         await cur.execute(sql.RAISE, args)

@@ -38,6 +38,10 @@ REMIND: Final = """
        AND queued_at <= now() - make_interval(secs => %(same_within_s)s)
 """
 
+# News has no row that two could meet at. A statement of its own, for what comes after has to see
+# what the other one has stored.
+ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 20261122))"
+
 NOTE: Final = """
     WITH seen AS (
         UPDATE alerts

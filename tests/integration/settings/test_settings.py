@@ -27,6 +27,7 @@ from service.store.gate import Gate, open_gate
 from service.store.setting_rows import PgSettingRows
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
+from tests.integration.store.seeds import until_locked_out
 
 from .conftest import CountingRows, Process, soon
 
@@ -42,14 +43,6 @@ CHANGES = """
     SELECT key, old_value::text, new_value::text, changed_by, changed_at, request_id
       FROM config_changes
      ORDER BY id
-"""
-
-LOCKED_OUT = """
-    SELECT count(*)
-      FROM pg_locks
-      JOIN pg_stat_activity USING (pid)
-     WHERE datname = current_database()
-       AND NOT granted
 """
 
 END_LISTENERS = """
@@ -274,15 +267,6 @@ async def test_the_sizes_are_checked_against_what_another_process_has_just_store
         await there.settings.change({"position_size_max_pct": 10}, by="admin")
 
 
-async def locked_out(gate: Gate, number: int) -> None:
-    """Wait until so many sessions wait for a lock."""
-    async with asyncio.timeout(20), gate.cursor() as cur:
-        found = 0
-        while found < number:
-            await cur.execute(LOCKED_OUT)
-            (found,) = await cur.fetchone() or (0,)
-
-
 async def tried(settings: Settings, values: Mapping[str, JSON]) -> str:
     try:
         await settings.change(values, by="admin")
@@ -311,7 +295,7 @@ async def test_of_two_processes_whose_sizes_fit_only_alone_one_is_refused(
                 group.create_task(tried(here, {"position_size_min_pct": 8})),
                 group.create_task(tried(there, {"position_size_max_pct": 5})),
             ]
-            await locked_out(gate, 2)
+            await until_locked_out(gate, 2)
 
     assert sorted(task.result() for task in both) == ["refused", "stored"]
 

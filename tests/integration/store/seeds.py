@@ -1,5 +1,6 @@
 """Rows that other rows need, written by the store itself."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +21,14 @@ CHECKS = (
     Check(rule="trading_enabled", passed=True, detail="trading is on"),
     Check(rule="confidence", passed=True, detail="confidence 0.7"),
 )
+
+LOCKED_OUT = """
+    SELECT count(DISTINCT pid)
+      FROM pg_locks
+      JOIN pg_stat_activity USING (pid)
+     WHERE datname = current_database()
+       AND NOT granted
+"""
 
 
 def an_allowed(**overrides: Any) -> Allowed:
@@ -50,6 +59,13 @@ async def rows(gate: Gate, sql: str, args: Mapping[str, object] | None = None) -
 async def execute(gate: Gate, sql: str, args: Mapping[str, object] | None = None) -> None:
     async with gate.cursor() as cursor:
         await cursor.execute(sql, args)
+
+
+async def until_locked_out(gate: Gate, number: int) -> None:
+    """Return as soon as so many sessions of this database wait for somebody's lock."""
+    async with asyncio.timeout(20):
+        while (await rows(gate, LOCKED_OUT))[0][0] < number:
+            pass
 
 
 async def a_stored_signal(

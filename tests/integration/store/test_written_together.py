@@ -1,0 +1,248 @@
+"""Two processes at once on one database: no update is lost, and who loses a race is told so.
+
+Each test holds a lock until everybody else waits for it: nobody can have been first by chance.
+docs/database.md lists every write; bookings, orders, snapshots, settings and the lease have tests
+of their own, beside what else is told of them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from service.domain.alerts import Alert, Recovery
+from service.domain.errors import StoreBusy
+from service.domain.latency import Sketch
+from service.flows.alert import risk_notices
+from service.loops.loop import Loop, every
+from service.loops.runner import Runner
+from service.ops.recorder import Recorder
+from service.ops.requests import RequestMeter
+from service.store.alerts import PgAlerts
+from service.store.gate import Gate, open_gate
+from service.store.lease import PgLease
+from service.store.metric_rows import PgMetricRows
+from service.store.state import PgState
+from tests.builders import T0
+from tests.fakes.clock import FakeClock
+from tests.integration.store.seeds import rows, until_locked_out
+
+SAFETY_S = 20
+STATE, LEASE = "SELECT FROM trading_state FOR UPDATE", "SELECT FROM leader FOR UPDATE"
+
+
+@pytest.fixture
+async def processes(dsn: str) -> AsyncIterator[Sequence[Gate]]:
+    """What two processes have each: a pool of their own."""
+    async with open_gate(dsn, minsize=1) as one, open_gate(dsn, minsize=1) as other:
+        yield (one, other)
+
+
+# --- read, changed, written back ------------------------------------------------------------------
+
+
+async def test_halts_and_their_ends_at_once_are_one_story(
+    processes: Sequence[Gate], gate: Gate
+) -> None:
+    states = [PgState(each, notices=risk_notices) for each in processes]
+    who: dict[str, Any] = {"reason": "clock_skew", "actor": "system:clock", "at": T0, "detail": {}}
+
+    done: list[bool] = []
+    for change in (PgState.halt, PgState.resume, PgState.halt):
+        async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+            await holder.execute(STATE)
+            tasks = [group.create_task(change(state, **who)) for state in states for _ in range(4)]
+            await until_locked_out(gate, len(tasks))
+        done.extend(task.result() for task in tasks)
+    # And crosswise, as it comes.
+    for _ in range(10):
+        crossing = (
+            change(state, **who) for state in states for change in (PgState.resume, PgState.halt)
+        )
+        done.extend(await asyncio.gather(*crossing))
+
+    events = [event for (event,) in await rows(gate, "SELECT event FROM risk_events ORDER BY id")]
+    assert events[0] == "HALTED"
+    assert all(before != after for before, after in pairwise(events))
+    assert len(events) == sum(done)
+    assert (await states[0].trading_state()).state == ("HALTED" if len(events) % 2 else "ACTIVE")
+    told = await rows(gate, "SELECT kind FROM alerts ORDER BY id")
+    assert [kind for (kind,) in told] == [
+        {"HALTED": "PROBLEM", "RESUMED": "RECOVERY"}[event] for event in events
+    ]
+
+
+async def test_two_recorders_that_merge_into_the_same_minute_lose_no_request(
+    processes: Sequence[Gate], gate: Gate
+) -> None:
+    clock, all_of_it = FakeClock(), Sketch()
+    meters = [RequestMeter(clock) for _ in processes]
+    recorders = [
+        Recorder(requests=meter, rows=PgMetricRows(each), clock=clock)
+        for meter, each in zip(meters, processes, strict=True)
+    ]
+
+    def answer(*seconds: float) -> None:
+        for n, took_s in enumerate(seconds):
+            began = meters[n % 2].began()
+            clock.pass_time(took_s)
+            meters[n % 2].answered(began, route="/x", method="GET", status=200)
+            all_of_it.add(took_s * 1000)
+
+    answer(0.001, 0.002)
+    await recorders[0].flush()
+    async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+        await holder.execute("SELECT FROM request_stats FOR UPDATE")
+        answer(0.001, 0.004, 0.008, 0.008)
+        for recorder in recorders:
+            group.create_task(recorder.flush())
+        await until_locked_out(gate, 2)
+
+    kept = await rows(
+        gate, "SELECT minutes, count, sum_ms, max_ms, buckets, counts FROM request_stats"
+    )
+    assert {minutes for minutes, *_ in kept} == {1, 60}
+    for _, count, sum_ms, max_ms, buckets, counts in kept:
+        assert count == all_of_it.count == 6
+        assert sum_ms == pytest.approx(all_of_it.sum_ms)
+        assert max_ms == pytest.approx(all_of_it.max_ms)
+        assert dict(zip(buckets, counts, strict=True)) == all_of_it.buckets
+
+
+async def test_a_problem_that_two_processes_see_and_see_end_at_once_is_counted_to_the_last(
+    processes: Sequence[Gate], gate: Gate
+) -> None:
+    outboxes = [PgAlerts(each) for each in processes]
+    seen = Alert(key="k", severity="error", title="t", body="b", at=T0)
+    over = Recovery(key="k", title="over", at=T0 + timedelta(minutes=1))
+    await outboxes[0].put(seen)
+
+    async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+        await holder.execute("SELECT FROM alerts FOR UPDATE")
+        for n in range(8):
+            for outbox in outboxes:
+                group.create_task(outbox.put(over if n % 4 == 3 else seen))
+        await until_locked_out(gate, 16)
+
+    problems = await rows(
+        gate,
+        "SELECT id, occurrences, recovered_at IS NULL FROM alerts WHERE kind = 'PROBLEM'"
+        " ORDER BY id",
+    )
+    ends = await rows(gate, "SELECT about FROM alerts WHERE kind = 'RECOVERY' ORDER BY about")
+    assert sum(occurrences for _, occurrences, _ in problems) == 13
+    assert [number for number, _, is_open in problems if not is_open] == [a for (a,) in ends]
+    assert sum(is_open for *_, is_open in problems) <= 1
+
+
+async def test_news_that_two_processes_have_at_once_is_told_once(
+    processes: Sequence[Gate], gate: Gate
+) -> None:
+    news = Alert(key="k", severity="warning", title="t", body="b", at=T0, lasts=False)
+    await PgAlerts(gate).put(news)
+
+    async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+        # What was told becomes too old to be counted on, while both look at it.
+        await holder.execute("UPDATE alerts SET queued_at = queued_at - interval '1 day'")
+        for each in processes:
+            group.create_task(PgAlerts(each).put(news))
+        await until_locked_out(gate, 2)
+
+    assert await rows(gate, "SELECT occurrences FROM alerts ORDER BY id") == [(1,), (2,)]
+
+
+async def test_of_two_processes_that_wait_for_a_lapsed_lease_one_takes_it(
+    processes: Sequence[Gate], gate: Gate
+) -> None:
+    await PgLease(gate, owner="gone", ttl_s=0).acquire()
+    leases = [PgLease(each, owner=f"p{n}", ttl_s=60) for n, each in enumerate(processes)]
+
+    async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+        await holder.execute(LEASE)
+        takeovers = [group.create_task(lease.acquire()) for lease in leases]
+        await until_locked_out(gate, 2)
+
+    assert sorted((task.result() for task in takeovers), key=bool) == [None, 2]
+
+
+# --- locked crosswise -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def with_a_lease(gate: Gate) -> None:
+    await PgLease(gate, owner="one", ttl_s=60).acquire()
+
+
+@pytest.mark.usefixtures("with_a_lease")
+async def test_of_two_transactions_that_lock_crosswise_one_is_told_to_try_again(
+    processes: Sequence[Gate], gate: Gate
+) -> None:
+    """A real deadlock: PostgreSQL ends one of the two, and the other one's work is kept."""
+    both = asyncio.Barrier(2)
+
+    async def transaction(each: Gate, first: str, then: str) -> None:
+        async with each.transaction() as cursor:
+            await cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
+            await cursor.execute(first)
+            await both.wait()
+            await cursor.execute(then)
+            await cursor.execute("UPDATE leader SET epoch = epoch + 1")
+
+    async with asyncio.timeout(SAFETY_S):
+        ended = await asyncio.gather(
+            transaction(processes[0], STATE, LEASE),
+            transaction(processes[1], LEASE, STATE),
+            return_exceptions=True,
+        )
+
+    (lost,) = [exc for exc in ended if exc is not None]
+    assert isinstance(lost, StoreBusy)
+    assert (lost.retryable, lost.retry_after_s, lost.code) == (True, 1.0, "40P01")
+    assert await rows(gate, "SELECT epoch FROM leader") == [(2,)]
+    assert all(each.state().free == each.state().size for each in processes)
+
+
+@pytest.mark.usefixtures("with_a_lease")
+async def test_a_jobs_pass_that_loses_to_a_deadlock_is_made_again_as_a_whole(
+    processes: Sequence[Gate], gate: Gate
+) -> None:
+    ours, theirs = processes
+    runner = Runner(clock=FakeClock(), new_id=lambda: "run-1")
+    attempts = 0
+
+    async def step() -> None:
+        nonlocal attempts
+        attempts += 1
+        async with ours.transaction() as cursor:
+            # Whoever looks first is the one that is ended.
+            await cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
+            await cursor.execute("UPDATE leader SET epoch = epoch + 1")
+            if attempts == 1:
+                await stand_in_the_way()
+            await cursor.execute("UPDATE trading_state SET reason = 'ours'")
+        runner.stop()
+
+    async def stand_in_the_way() -> None:
+        holds = asyncio.Event()
+
+        async def cross() -> None:
+            async with theirs.transaction() as cursor:
+                await cursor.execute("SET LOCAL deadlock_timeout = '1min'")
+                await cursor.execute(STATE)
+                holds.set()
+                await cursor.execute(LEASE)
+
+        group.create_task(cross())
+        await holds.wait()
+        await until_locked_out(gate, 1)
+
+    async with asyncio.timeout(SAFETY_S), asyncio.TaskGroup() as group:
+        await runner.run(Loop(name="job", every=every(seconds=10), step=step))
+
+    (state,) = runner.states()
+    assert (attempts, state.runs, state.last_error) == (2, 1, None)
+    assert await rows(gate, "SELECT epoch FROM leader") == [(2,)]
+    assert await rows(gate, "SELECT reason FROM trading_state") == [("ours",)]
