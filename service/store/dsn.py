@@ -83,10 +83,20 @@ def refusal(exc: Exception, given: Mapping[str, str]) -> StartError:
     return StartError(f"{named(given)} cannot be used ({said}): {remedy}")
 
 
-def session_options(given: Mapping[str, str], settings: Mapping[str, str]) -> str:
-    """Return `settings` as the libpq parameter `options`, what `given` asks for last."""
-    ours = " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
-    return f"{ours} {given.get('options', '')}".strip()
+def session_options(
+    given: Mapping[str, str], settings: Mapping[str, str], fixed: Mapping[str, str] | None = None
+) -> str:
+    """Return libpq's parameter `options`: `settings`, what `given` asks for, and what is `fixed`.
+
+    Of one name the last counts. All of it goes before what the server has for a role, a database
+    or everybody.
+    """
+    parts = (_options(settings), given.get("options", ""), _options(fixed or {}))
+    return " ".join(filter(None, parts))
+
+
+def _options(settings: Mapping[str, str]) -> str:
+    return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
 
 
 def _escaped(value: str) -> str:

@@ -27,12 +27,13 @@ OLDEST: Final = 14  #: major version; client_connection_check_interval is new in
 #: In every session; a setting in the DSN's own `options` wins, because it comes later.
 _SESSION: Final = {
     "timezone": "UTC",
-    "default_transaction_isolation": "read committed",
     "statement_timeout": "10s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
     "jit": "off",
 }
+#: Whatever the address and the server say: what each statement relies on (docs/database.md).
+_FIXED: Final = {"default_transaction_isolation": "read committed"}
 #: Only where the server's platform has it: a cancelled query stops burning the server's CPU.
 _CHECK_INTERVAL: Final = {"client_connection_check_interval": "2s"}
 
@@ -65,7 +66,11 @@ def _probe(given: Mapping[str, str]) -> Route:
         if _accepts(connection, _CHECK_INTERVAL):
             settings |= _CHECK_INTERVAL
         chosen = dict(_chosen(connection, given))
-    reached = {**libpq_parameters(given), **chosen, "options": session_options(given, settings)}
+    reached = {
+        **libpq_parameters(given),
+        **chosen,
+        "options": session_options(given, settings, _FIXED),
+    }
     return Route(given, make_dsn(**reached))
 
 

@@ -469,6 +469,29 @@ async def test_a_transaction_has_the_isolation_it_asked_for(gate: Gate) -> None:
     assert found == [("read committed",), ("repeatable read",), ("serializable",)]
 
 
+async def test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_default(
+    dsn: str,
+) -> None:
+    name = parameters(dsn)["dbname"]
+    with closing(connect(parameters(dsn))) as admin, admin.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} SET default_transaction_isolation TO serializable")
+    with closing(connect(parameters(dsn))) as stranger, stranger.cursor() as cursor:
+        cursor.execute("SHOW transaction_isolation")
+        default = cursor.fetchone()
+    address = f"{dsn}&options=-c%20default_transaction_isolation%3Dserializable"
+
+    found = []
+    for each in (dsn, address):
+        async with open_gate(each, minsize=1, maxsize=1) as gate:
+            found.append(await value(gate, "SHOW transaction_isolation"))
+            async with gate.transaction() as inner:
+                await inner.execute("SHOW transaction_isolation")
+                found.append((await inner.fetchone() or (None,))[0])
+
+    assert default == ("serializable",)
+    assert found == ["read committed"] * 4
+
+
 async def test_what_the_operator_sets_in_the_address_wins(dsn: str) -> None:
     async with open_gate(f"{dsn}&options=-c%20statement_timeout%3D1234", minsize=1) as gate:
         assert await value(gate, "SHOW statement_timeout") == "1234ms"
