@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from service.domain.alerts import Alert, Recovery
-from service.domain.errors import StoreBusy
+from service.domain.errors import DomainError, StoreBusy
 from service.domain.latency import Sketch
+from service.domain.risk import Held, Verdict
 from service.flows.alert import risk_notices
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
@@ -23,12 +24,18 @@ from service.ops.recorder import Recorder
 from service.ops.requests import RequestMeter
 from service.store.alerts import PgAlerts
 from service.store.gate import Gate, open_gate
+from service.store.journal import PgJournal
 from service.store.lease import PgLease
 from service.store.metric_rows import PgMetricRows
 from service.store.state import PgState
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
-from tests.integration.store.seeds import rows, until_locked_out
+from tests.integration.store.seeds import (
+    a_stored_signal,
+    an_allowed,
+    rows,
+    until_locked_out,
+)
 
 SAFETY_S = 20
 STATE, LEASE = "SELECT FROM trading_state FOR UPDATE", "SELECT FROM leader FOR UPDATE"
@@ -152,6 +159,34 @@ async def test_news_that_two_processes_have_at_once_is_told_once(
         await until_locked_out(gate, 2)
 
     assert await rows(gate, "SELECT occurrences FROM alerts ORDER BY id") == [(1,), (2,)]
+
+
+async def test_of_two_verdicts_at_once_one_stands_and_the_other_is_told(
+    processes: Sequence[Gate], gate: Gate
+) -> None:
+    signal = await a_stored_signal(gate)
+    verdicts: tuple[Verdict, ...] = (Held(), an_allowed())
+
+    async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+        await holder.execute("SELECT FROM trading_signals FOR UPDATE")
+        deciding = [
+            group.create_task(decided(PgJournal(each), signal.id, verdict))
+            for each, verdict in zip(processes, verdicts, strict=True)
+        ]
+        await until_locked_out(gate, 2)
+
+    told = [task.result() for task in deciding]
+    stood = await rows(gate, "SELECT verdict FROM decisions")
+    assert sorted(told) == ["decided otherwise", "stored"]
+    assert stood == [(("HELD", "ALLOWED")[told.index("stored")],)]
+
+
+async def decided(journal: PgJournal, signal_id: int, verdict: Verdict) -> str:
+    try:
+        await journal.add_decision(signal_id=signal_id, verdict=verdict, at=T0)
+    except DomainError:
+        return "decided otherwise"
+    return "stored"
 
 
 async def test_of_two_processes_that_wait_for_a_lapsed_lease_one_takes_it(
