@@ -1,5 +1,9 @@
-"""`make chaos`: every fault, in lanes that run beside each other, each on a service of its own."""
+"""`make chaos`: every fault, in lanes that run beside each other, each on a service of its own.
 
+`python -m tests.faults process day` runs these lanes only.
+"""
+
+import argparse
 import asyncio
 import signal
 import sys
@@ -54,13 +58,13 @@ def _is_figure(line: str) -> bool:
     return line.lstrip(".").startswith(("SC-004", "F48", "F63")) or " passed" in line
 
 
-async def main() -> int:
+async def main(lanes: Iterable[str]) -> int:
     """Return 1 when a lane failed twice; one that failed once is shown whole all the same.
 
     Faults are put into real processes on a machine that does other things: what fails alone a
     second time is ours.
     """
-    failed = await _failed(LANES)
+    failed = await _failed(lanes)
     if failed:
         print(f"\n==> once more: {', '.join(failed)}", flush=True)  # noqa: T201
         failed = await _failed(failed)
@@ -74,4 +78,9 @@ async def _failed(names: Iterable[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lanes", nargs="*", help=f"of {', '.join(LANES)}; all by default")
+    given = parser.parse_args()
+    if unknown := set(given.lanes) - LANES.keys():
+        parser.error(f"no lane is called {', '.join(sorted(unknown))}")
+    sys.exit(asyncio.run(main(given.lanes or LANES)))
