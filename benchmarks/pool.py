@@ -139,6 +139,7 @@ def _flooded(dsn: str) -> list[Result]:
     """Five hundred at once, each for 50 ms: how long until the last one knows."""
     sql = f"SELECT pg_sleep({SLOW_S})"
     refusals: list[float] = []
+    floods = 0
     with Opened() as opened:
         gate, pool = _both(opened, dsn)
         through = _through(gate, sql)
@@ -150,17 +151,21 @@ def _flooded(dsn: str) -> list[Result]:
             except StoreBusy:
                 refusals.append((time.perf_counter() - began) * 1000)
 
-        def took_ms(operate: Operation) -> float:
-            return opened.run(_took_ms(operate, FLOOD))
+        def gated_ms() -> float:
+            nonlocal floods
+            floods += 1
+            return opened.run(_took_ms(ours, FLOOD))
 
-        bare = _bare(pool, sql)
-        seen = rounds_of({"gate": lambda: took_ms(ours), "bare": lambda: took_ms(bare)}, rounds=2)
+        def bare_ms() -> float:
+            return opened.run(_took_ms(_bare(pool, sql), FLOOD))
+
+        seen = rounds_of({"gate": gated_ms, "bare": bare_ms}, rounds=2)
     return [
         Result.of(
             f"{FLOOD} at once for 50 ms, until the last has an answer, gate / bare pool",
             seen["gate"], seen["bare"], unit="ms",
         ),
-        Result(name="of these, refused by the gate", ours=len(refusals) / 3, unit=""),
+        Result(name="of these, refused by the gate", ours=len(refusals) / floods, unit=""),
         Result(
             name="the longest until one was refused", ours=max(refusals), unit="ms",
             at_most=REFUSED_WITHIN_MS,

@@ -23,6 +23,8 @@ from service.store.gate import Gate
 from service.store.journal import PgJournal
 from service.store.lease import PgLease
 from service.store.market_data import PgMarketData
+from service.store.metric_rows import PgMetricRows
+from service.store.months import PgHistory
 from service.store.orders import PgOrders
 from service.store.state import PgState
 
@@ -38,6 +40,8 @@ class Store:
     state: PgState
     equities: PgEquities
     lease: PgLease
+    metrics: PgMetricRows
+    history: PgHistory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +69,8 @@ DSN = web.AppKey("dsn", str)
 EMBEDDED = web.AppKey("embedded", EmbeddedPostgres)  #: only where the server is ours
 GATE = web.AppKey("gate", Gate)
 WEB_GATE = web.AppKey("web_gate", Gate)  #: the share of it that the API has
-JOBS_GATE = web.AppKey(
-    "jobs_gate", Gate
-)  #: the share of the jobs that only collect, measure and clean up
+#: The share of the jobs that only collect, measure and clean up.
+JOBS_GATE = web.AppKey("jobs_gate", Gate)
 STORE = web.AppKey("store", Store)
 UPSTREAM = web.AppKey("upstream", Upstream)
 ACCOUNT = web.AppKey("account", UpbitRest)

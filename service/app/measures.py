@@ -10,7 +10,7 @@ from loguru import logger
 from service import __version__
 from service.app.alerting import ALERTS_COUNTED, job_over
 from service.app.ending import ENDING, MEASURES_BY_S
-from service.app.keys import BUS, GATE, JOBS_GATE, RUNNER
+from service.app.keys import BUS, GATE, RUNNER, STORE
 from service.bus import OrderMoved, SignalMade
 from service.domain.errors import BoundaryError
 from service.domain.markets import Market
@@ -21,7 +21,6 @@ from service.ops.exposition import Exposition
 from service.ops.meters import Meters
 from service.ops.recorder import Recorder
 from service.ports import JSON, JobRun, Journal, ModelCall
-from service.store.metric_rows import PgMetricRows
 from service.web.admission import ADMISSION
 from service.web.keys import (
     CLOCK,
@@ -42,7 +41,7 @@ async def measures(app: web.Application) -> AsyncIterator[None]:
     """Write what is measured; after the loops have ended, one last time."""
     meters = app[METERS]
     app[RECORDER] = recorder = Recorder(
-        requests=meters.requests, rows=PgMetricRows(app[JOBS_GATE]), clock=app[REAL_CLOCK]
+        requests=meters.requests, rows=app[STORE].metrics, clock=app[REAL_CLOCK]
     )
     app[EXPOSITION] = Exposition(
         meters=meters,

@@ -49,7 +49,9 @@ from service.store.journal import PgJournal
 from service.store.lease import PgLease
 from service.store.lists import PgLists
 from service.store.market_data import PgMarketData
+from service.store.metric_rows import PgMetricRows
 from service.store.migrate import migrate, migrations_folder
+from service.store.months import PgHistory
 from service.store.orders import PgOrders
 from service.store.portfolio import PgPortfolio
 from service.store.setting_rows import PgSettingRows
@@ -116,6 +118,8 @@ async def database(app: web.Application) -> AsyncIterator[None]:
                 state=PgState(gate, notices=risk_notices),
                 equities=PgEquities(jobs),
                 lease=PgLease(gate, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
+                metrics=PgMetricRows(jobs),
+                history=PgHistory(jobs),
             )
             await _claim(store.state, config.mode)
             app[DSN], app[GATE], app[STORE] = dsn, gate, store

@@ -19,7 +19,6 @@ from service.app.keys import (
     DESK,
     GATE,
     HOUSE,
-    JOBS_GATE,
     LEADERSHIP,
     MODEL,
     PROBER,
@@ -52,7 +51,6 @@ from service.ports import Clock, JobState, TradingBody
 from service.sandbox.clock import MarketClock
 from service.settings.table import AI_MODEL, TRADING_ENABLED
 from service.store.activity import PgActivity
-from service.store.months import PgHistory
 from service.web.keys import (
     CLOCK,
     CONFIG,
@@ -119,7 +117,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
         clock=clock,
     )
     app[RETENTION] = Retention(
-        history=PgHistory(app[JOBS_GATE]),
+        history=app[STORE].history,
         settings=settings,
         clock=clock,
         real_clock=app[REAL_CLOCK],

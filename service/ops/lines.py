@@ -55,9 +55,7 @@ class Lines:
         try:
             return self._rendered(record, seq)
         except Exception as exc:  # noqa: BLE001 - loguru would print the record to stderr
-            return self._own(
-                seq, "ERROR", "a log line could not be made", error_type=type(exc).__name__
-            )
+            return self._unmade(seq, exc)
 
     def request(
         self,
@@ -74,23 +72,26 @@ class Lines:
         """Return the line of a request, made without a record, which would cost three times it."""
         self._seq += 1
         text = self._masker.text
-        line: dict[str, JSON] = {
-            "timestamp": _now(),
-            "level": level,
-            "event": "http",
-            "message": "request",
-            **self._facts,
-            "seq": self._seq,
-            # Only these two come from outside.
-            "method": text(method),
-            "route": route,
-            "status": status,
-            "duration_ms": duration_ms,
-            "bytes": size,
-            "request_id": text(request_id),
-            "error": error,
-        }
-        return _fitted(line) + b"\n"
+        try:
+            line: dict[str, JSON] = {
+                "timestamp": _now(),
+                "level": level,
+                "event": "http",
+                "message": "request",
+                **self._facts,
+                "seq": self._seq,
+                # Only these two come from outside.
+                "method": text(method),
+                "route": route,
+                "status": status,
+                "duration_ms": duration_ms,
+                "bytes": size,
+                "request_id": text(request_id),
+                "error": error,
+            }
+            return _fitted(line) + b"\n"
+        except Exception as exc:  # noqa: BLE001 - the request itself was answered well
+            return self._unmade(self._seq, exc)
 
     def skip(self) -> None:
         """Give the number of a line that is dropped to nobody else."""
@@ -102,6 +103,10 @@ class Lines:
         return self._own(
             self._seq, "WARNING", "log.dropped", dropped=lines, dropped_warnings=at_least_warning
         )
+
+    def _unmade(self, seq: int, exc: Exception) -> bytes:
+        name = type(exc).__name__
+        return self._own(seq, "ERROR", "a log line could not be made", error_type=name)
 
     def _own(self, seq: int, level: str, message: str, **fields: JSON) -> bytes:
         """Return a line about the log itself, of nothing that could fail or need a mask."""

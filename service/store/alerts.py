@@ -130,10 +130,11 @@ async def _claimed(cur: Cursor, threshold: Severity) -> tuple[Outgoing, ...]:
     row = await cur.fetchone()
     if row is None or not row[0]:
         return ()  # another process claims right now; the limit counts for both together
-    await cur.execute(sql.SUPPRESS_MILD, {"mild": list(least(threshold))})
+    mild = list(least(threshold))
+    await cur.execute(sql.SUPPRESS_MILD, {"mild": mild})
     await cur.execute(sql.FORGET_RECOVERED)
     await cur.execute(sql.GIVE_UP_LOST, {"max_attempts": MAX_ATTEMPTS})
-    await cur.execute(sql.DUE, {"batch": _BATCH})
+    await cur.execute(sql.DUE, {"batch": _BATCH, "max_attempts": MAX_ATTEMPTS, "mild": mild})
     due = [
         Due(id=row_id, severity=severity, title=title, attempts=attempts)
         for row_id, severity, title, attempts in await cur.fetchall()

@@ -106,16 +106,23 @@ ANY_DUE: Final = """
      LIMIT 1
 """
 
+# What follows passes over rows that somebody writes, as a booking does with its alert: the next
+# sending finds them as they are by then, and the locks of two never cross.
+
 # Held until the claim is committed. The number is any that nothing else here uses.
 LOCK: Final = "SELECT pg_try_advisory_xact_lock(20261122)"
 
 SUPPRESS_MILD: Final = """
     UPDATE alerts
        SET state = 'SUPPRESSED', reason = 'below_severity', next_attempt_at = NULL
-     WHERE next_attempt_at IS NOT NULL
-       AND state = 'PENDING'
-       AND attempts = 0
-       AND severity = ANY(%(mild)s)
+     WHERE id IN (
+           SELECT id
+             FROM alerts
+            WHERE next_attempt_at IS NOT NULL
+              AND state = 'PENDING'
+              AND attempts = 0
+              AND severity = ANY(%(mild)s)
+              FOR UPDATE SKIP LOCKED)
 """
 
 # Two of them: a recovery nobody was told the problem of, and a reminder that came too late.
@@ -124,33 +131,44 @@ FORGET_RECOVERED: Final = """
        SET state = CASE WHEN late.kind = 'RECOVERY' THEN 'SUPPRESSED' ELSE 'SENT' END,
            reason = CASE WHEN late.kind = 'RECOVERY' THEN 'problem_not_sent' END,
            next_attempt_at = NULL
-     WHERE late.next_attempt_at IS NOT NULL
-       AND late.state = 'PENDING'
-       AND late.attempts = 0
-       AND (late.told_at IS NOT NULL AND late.recovered_at IS NOT NULL
-            OR EXISTS (
-               SELECT
-                 FROM alerts AS problem
-                 LEFT JOIN alerts AS summary ON summary.id = problem.summary
-                WHERE problem.id = late.about
-                  AND problem.told_at IS NULL
-                  AND problem.next_attempt_at IS NULL
-                  AND summary.next_attempt_at IS NULL))
+     WHERE late.id IN (
+           SELECT id
+             FROM alerts AS one
+            WHERE next_attempt_at IS NOT NULL
+              AND state = 'PENDING'
+              AND attempts = 0
+              AND (told_at IS NOT NULL AND recovered_at IS NOT NULL
+                   OR EXISTS (
+                      SELECT
+                        FROM alerts AS problem
+                        LEFT JOIN alerts AS summary ON summary.id = problem.summary
+                       WHERE problem.id = one.about
+                         AND problem.told_at IS NULL
+                         AND problem.next_attempt_at IS NULL
+                         AND summary.next_attempt_at IS NULL))
+              FOR UPDATE OF one SKIP LOCKED)
 """
 
 GIVE_UP_LOST: Final = """
     UPDATE alerts
        SET state = 'FAILED', last_error = 'interrupted', next_attempt_at = NULL
-     WHERE state = 'SENDING'
-       AND next_attempt_at <= now()
-       AND attempts >= %(max_attempts)s
+     WHERE id IN (
+           SELECT id
+             FROM alerts
+            WHERE state = 'SENDING'
+              AND next_attempt_at <= now()
+              AND attempts >= %(max_attempts)s
+              FOR UPDATE SKIP LOCKED)
 """
 
-# A recovery waits until it is known whether anybody heard of the problem.
+# A recovery waits until it is known whether anybody heard of the problem. What the statements
+# above have passed over, because somebody wrote it, is not sent for that.
 DUE: Final = """
     SELECT id, severity, title, attempts
       FROM alerts AS one
      WHERE next_attempt_at <= now()
+       AND attempts < %(max_attempts)s
+       AND (attempts > 0 OR NOT severity = ANY(%(mild)s))
        AND NOT EXISTS (
            SELECT
              FROM alerts AS problem
@@ -227,6 +245,10 @@ SETTLE: Final = """
 SUPPRESS_ALL: Final = """
     UPDATE alerts
        SET state = 'SUPPRESSED', reason = 'no_target', next_attempt_at = NULL
-     WHERE next_attempt_at <= now()
+     WHERE id IN (
+           SELECT id
+             FROM alerts
+            WHERE next_attempt_at <= now()
+              FOR UPDATE SKIP LOCKED)
     RETURNING id, kind, severity, title, body, occurrences, attempts, delivered_to
 """

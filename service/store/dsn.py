@@ -83,15 +83,17 @@ def refusal(exc: Exception, given: Mapping[str, str]) -> StartError:
     return StartError(f"{named(given)} cannot be used ({said}): {remedy}")
 
 
-def session_options(
-    given: Mapping[str, str], settings: Mapping[str, str], fixed: Mapping[str, str] | None = None
-) -> str:
-    """Return libpq's parameter `options`: `settings`, what `given` asks for, and what is `fixed`.
+#: Whatever the address and the server say: what each statement relies on (docs/database.md).
+_FIXED: Final = {"default_transaction_isolation": "read committed"}
 
-    Of one name the last counts. All of it goes before what the server has for a role, a database
-    or everybody.
+
+def session_options(given: Mapping[str, str], settings: Mapping[str, str]) -> str:
+    """Return libpq's parameter `options`: `settings`, what `given` asks for, and what is fixed.
+
+    Of one name the last counts. All of it overrides what the server has for a role, a database or
+    everybody.
     """
-    parts = (_options(settings), given.get("options", ""), _options(fixed or {}))
+    parts = (_options(settings), given.get("options", ""), _options(_FIXED))
     return " ".join(filter(None, parts))
 
 

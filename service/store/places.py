@@ -11,7 +11,7 @@ from service.store.waits import Waits
 class Places:
     """Room for `number` at once, and a queue that is bounded in length and in time.
 
-    `async with places:` holds one; not by a generator, for every statement passes two of them.
+    `async with places:` holds one. Not by a generator: each statement of a share passes two.
 
     Attributes:
         waiting: how many stand in the queue.

@@ -32,8 +32,6 @@ _SESSION: Final = {
     "idle_in_transaction_session_timeout": "30s",
     "jit": "off",
 }
-#: Whatever the address and the server say: what each statement relies on (docs/database.md).
-_FIXED: Final = {"default_transaction_isolation": "read committed"}
 #: Only where the server's platform has it: a cancelled query stops burning the server's CPU.
 _CHECK_INTERVAL: Final = {"client_connection_check_interval": "2s"}
 
@@ -69,7 +67,7 @@ def _probe(given: Mapping[str, str]) -> Route:
     reached = {
         **libpq_parameters(given),
         **chosen,
-        "options": session_options(given, settings, _FIXED),
+        "options": session_options(given, settings),
     }
     return Route(given, make_dsn(**reached))
 

@@ -24,7 +24,8 @@ PUBLIC: Final = frozenset(
 #: Answered to this machine without a token: counters, for a scraper that runs beside us.
 LOCAL: Final = frozenset({"/metrics"})
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
-_AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?")
+_LONGEST_AUTHORITY: Final = 300
 #: A proxy on this machine makes the whole world look local. These headers never give
 #: trust, they only take away what a local address would have given.
 _FORWARDED: Final = (hdrs.FORWARDED, hdrs.X_FORWARDED_FOR, istr("X-Real-IP"))
@@ -84,7 +85,9 @@ def _check_host(request: web.Request, config: Config, *, is_local: bool) -> None
     A caller from another machine of a service bound to every address has no power without a
     token, which no page can steal by rebinding; only there any name will do.
     """
-    name = _name_in(request.headers.get(hdrs.HOST, ""))
+    given = request.headers.get(hdrs.HOST, "")
+    # Not even looked at: what is looked at is remembered.
+    name = _name_in(given) if len(given) <= _LONGEST_AUTHORITY else None
     if name is not None:
         if is_loopback(name) or name == config.host.lower():
             return

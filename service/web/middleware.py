@@ -62,7 +62,7 @@ def front(
         # The template, never the path: ids and what people type are not labels.
         route, status = _route(request), response.status
         seconds = requests.answered(began, route=route, method=method, status=status)
-        if log and _is_news(request, response, probes):
+        if log is not None and _is_news(request, response, probes):
             log.request(
                 method=method,
                 route=route,

@@ -37,6 +37,8 @@ OF_THE_API: dict[str, Callable[[web.Application], Awaitable[object]]] = {
 OF_THE_JOBS: dict[str, Callable[[web.Application], Awaitable[object]]] = {
     "prices": lambda app: app[STORE].collected.add_tickers([a_ticker()], at=T0),
     "snapshots": lambda app: app[STORE].equities.add([an_equity()], at=T0),
+    "measures": lambda app: app[STORE].metrics.drop_minutes(before=T0),
+    "retention": lambda app: app[STORE].history.add_months("market_data", at=[T0]),
 }
 
 

@@ -303,6 +303,47 @@ async def test_of_many_senders_at_once_each_message_has_one(outbox: Outbox) -> N
     assert sorted(sent) == [f"t{n}" for n in range(8)]
 
 
+#: What each step of a claim would change, by how it comes to be.
+STEPS = {
+    "too mild": "UPDATE alerts SET severity = 'info' WHERE title = 't1'",
+    "over before it was told again": (
+        "UPDATE alerts SET told_at = now(), recovered_at = now() WHERE title = 't1'"
+    ),
+    "lost at its last attempt": (
+        "UPDATE alerts SET state = 'SENDING', attempts = 99 WHERE title = 't1'"
+    ),
+    "due": "UPDATE alerts SET occurrences = 2 WHERE title = 't1'",
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_sender_does_not_wait_for_who_writes_an_alert(
+    outbox: Outbox, gate: Gate, step: str
+) -> None:
+    await outbox.fill(an_alert(1), an_alert(2))
+    await execute(gate, STEPS[step])
+
+    # Waiting would end in StoreTimeout.
+    async with gate.transaction() as booking:
+        await booking.execute("SELECT FROM alerts WHERE title = 't1' FOR UPDATE")
+        sent = await outbox.send()
+
+    assert sent == ["t2"]
+
+
+async def test_giving_up_on_all_does_not_wait_for_who_writes_an_alert(
+    outbox: Outbox, gate: Gate
+) -> None:
+    await outbox.fill(an_alert(1), an_alert(2))
+
+    async with gate.transaction() as booking:
+        await booking.execute("SELECT FROM alerts WHERE title = 't1' FOR UPDATE")
+        first = await outbox.suppress_all()
+    then = await outbox.suppress_all()
+
+    assert [message.title for message in (*first, *then)] == ["t2", "t1"]
+
+
 # --- the limit -----------------------------------------------------------------------------------
 
 

@@ -475,9 +475,12 @@ async def test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_
     name = parameters(dsn)["dbname"]
     with closing(connect(parameters(dsn))) as admin, admin.cursor() as cursor:
         cursor.execute(f"ALTER DATABASE {name} SET default_transaction_isolation TO serializable")
-    with closing(connect(parameters(dsn))) as stranger, stranger.cursor() as cursor:
+    with closing(psycopg2.connect(dsn)) as stranger, stranger.cursor() as cursor:
         cursor.execute("SHOW transaction_isolation")
         default = cursor.fetchone()
+    with closing(connect(parameters(dsn))) as blocking, blocking.cursor() as cursor:
+        cursor.execute("SHOW transaction_isolation")
+        in_threads = cursor.fetchone()
     address = f"{dsn}&options=-c%20default_transaction_isolation%3Dserializable"
 
     found = []
@@ -489,6 +492,7 @@ async def test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_
                 found.append((await inner.fetchone() or (None,))[0])
 
     assert default == ("serializable",)
+    assert in_threads == ("read committed",)
     assert found == ["read committed"] * 4
 
 

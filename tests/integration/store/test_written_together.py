@@ -43,8 +43,9 @@ STATE, LEASE = "SELECT FROM trading_state FOR UPDATE", "SELECT FROM leader FOR U
 
 @pytest.fixture
 async def processes(dsn: str) -> AsyncIterator[Sequence[Gate]]:
-    """What two processes have each: a pool of their own."""
-    async with open_gate(dsn, minsize=1) as one, open_gate(dsn, minsize=1) as other:
+    """What two processes have each: a pool of their own, whose waiters outlive a busy machine."""
+    patient = f"{dsn}&options=-c%20lock_timeout%3D60s%20-c%20statement_timeout%3D60s"
+    async with open_gate(patient, minsize=1) as one, open_gate(patient, minsize=1) as other:
         yield (one, other)
 
 

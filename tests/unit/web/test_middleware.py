@@ -1,9 +1,11 @@
 """Request ids, headers, the log line, and errors that nobody expected."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from loguru import logger
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from service.domain import errors
 from service.domain.errors import (
@@ -16,6 +18,7 @@ from service.domain.errors import (
     StoreTimeout,
     TooSoon,
 )
+from service.ports import REQUEST
 from service.web.problems import KINDS
 from tests.unit.web.world import Client, World
 
@@ -214,15 +217,30 @@ async def test_lines_of_a_handler_carry_its_request_id(client: Client, lines: Li
     assert changed["request_id"] == "mine"
 
 
-async def test_a_request_is_named_in_its_own_lines_only(client: Client, lines: Lines) -> None:
-    for name in ("one", "two"):
-        await client.patch(
-            "/api/v1/config", json={"min_confidence": 0.7}, headers={"X-Request-ID": name}
-        )
-    logger.info("between requests")
+@pytest.mark.parametrize("path", [URL, "/nothing", "/redirected"])
+async def test_a_task_that_answered_a_request_works_for_it_no_longer(
+    world: World, path: str
+) -> None:
+    app = world.app()
+    seen: list[str | None] = []
 
-    told = [line["request_id"] for line in lines if line["message"] != "setting invalidated"]
-    assert told == ["one", None]
+    async def handler(_: web.Request) -> web.StreamResponse:
+        seen.append(REQUEST.get())
+        if path == "/nothing":
+            raise web.HTTPNotFound
+        if path == "/redirected":
+            raise web.HTTPFound("/elsewhere")
+        return web.Response()
+
+    mocked = make_mocked_request("GET", path, headers={"Host": "localhost"}, app=app)
+    request = mocked.clone(remote="127.0.0.1")
+    (answer,) = app.middlewares
+
+    with suppress(web.HTTPFound):
+        await answer(request, handler)
+
+    assert REQUEST.get() is None
+    assert seen == ["r-1"]
 
 
 async def test_good_health_checks_are_logged_once_in_a_hundred(
