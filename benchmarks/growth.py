@@ -99,6 +99,27 @@ PASSES: Final = """
      CROSS JOIN LATERAL (
            SELECT %(until)s - (%(last)s - n) * interval '1.5 seconds' AS at) AS moved
 """
+# As the service adds them up while it writes the passes.
+HOURS_OF_PASSES: Final = """
+    INSERT INTO job_hours (hour, job, success, count, sum_ms, max_ms, buckets, counts)
+    SELECT hour, job, success, sum(n), sum(sum_ms), max(max_ms),
+           array_agg(bucket ORDER BY bucket), array_agg(n::integer ORDER BY bucket)
+      FROM (SELECT date_trunc('hour', started_at, 'UTC') AS hour, job, success,
+                   bucket_of(duration_ms) AS bucket, count(*) AS n, sum(duration_ms) AS sum_ms,
+                   max(duration_ms) AS max_ms
+              FROM job_runs
+             GROUP BY 1, 2, 3, 4) AS filled
+     GROUP BY hour, job, success
+"""
+# Hours outlive their passes: the longest window is whole, however few of them there are.
+OLDER_HOURS_OF_PASSES: Final = """
+    INSERT INTO job_hours (hour, job, success, count, sum_ms, max_ms, buckets, counts)
+    SELECT hour - n * interval '1 hour', job, success, count, sum_ms, max_ms, buckets, counts
+      FROM job_hours
+     CROSS JOIN generate_series(1, 31 * 24) AS n
+     WHERE hour = %(until)s - interval '1 hour'
+        ON CONFLICT (hour, job, success) DO NOTHING
+"""
 CHANGES: Final = """
     INSERT INTO config_changes (key, new_value, changed_by, changed_at)
     SELECT 'key-' || n %% 20, '1', 'cli', %(until)s - (%(last)s - n) * interval '1 minute'
@@ -139,11 +160,12 @@ HOURS: Final = """
 _SERIES: Final = {
     "market_data": timedelta(seconds=0.5),
     "job_runs": timedelta(seconds=1.5),
+    "job_hours": timedelta(seconds=1.5),
     "equity_snapshots": timedelta(minutes=1),
 }
 _ROWS: Final = (
-    PRICES, CANDLES, CALLS, SIGNALS, DECISIONS, ORDERS, FILLS, PASSES, CHANGES, POSITIONS,
-    DAYS, EQUITIES, HOURS,
+    PRICES, CANDLES, CALLS, SIGNALS, DECISIONS, ORDERS, FILLS, PASSES, HOURS_OF_PASSES,
+    OLDER_HOURS_OF_PASSES, CHANGES, POSITIONS, DAYS, EQUITIES, HOURS,
 )  # fmt: skip
 
 
@@ -153,6 +175,8 @@ def grow(connection: Connection, rows: int) -> None:
         for table, step in _SERIES.items():
             since = UNTIL - rows * step
             cursor.execute(_MONTHS, {"table": table, "since": since, "until": UNTIL})
+        window = {"table": "job_hours", "since": UNTIL - timedelta(days=32), "until": UNTIL}
+        cursor.execute(_MONTHS, window)
         cursor.execute(_WITHOUT_CHECKS)
         for statement in _ROWS:
             cursor.execute(statement, {"first": 1, "last": rows, "until": UNTIL})

@@ -70,6 +70,9 @@ def questions(gate: Gate, rows: int) -> Mapping[str, Question]:
         "open orders": orders.open,
         "orders of the last hour, counted": lambda: orders.count_since(UNTIL - HOUR),
         "an hour's passes of all jobs": lambda: statistics.jobs(**recent),
+        "31 days' passes of all jobs": lambda: statistics.jobs(
+            since=UNTIL - 31 * DAY, until=UNTIL - timedelta(minutes=30)
+        ),
         "an hour's model calls": lambda: statistics.model_calls(**recent),
         "the newest candle": lambda: PgMarketData(gate).newest_candle_at(market, Timeframe.M1),
         "when the last signal was": lambda: PgJournal(gate).last_signal_at(market),

@@ -19,6 +19,7 @@ from typing import Final
 from loguru import logger
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names it so
 
+from benchmarks.growth import HOURS_OF_PASSES
 from service.domain.markets import Market, Ticker
 from service.flows.retention import SERIES, months_from
 from service.ports import Key
@@ -29,7 +30,9 @@ from service.store.lists import PgLists
 from service.store.market_data import PgMarketData
 from service.store.migrate import migrate, migrations_folder
 from service.store.months import DROP_MONTH
+from service.store.page import INSTANT
 from service.store.statistics import PgStatistics
+from service.store.statistics_jobs import JOBS
 
 UNTIL: Final = datetime(2026, 12, 1, tzinfo=UTC)
 MARKETS: Final = 20
@@ -129,6 +132,7 @@ def _load(connection: Connection, part: float) -> None:
     for table, sql, args in (
         ("market_data", PRICES, prices),
         ("job_runs", PASSES, passes),
+        ("job_hours", HOURS_OF_PASSES, {}),
         ("candles", CANDLES, day),
         ("alerts", ALERTS, day),
     ):
@@ -189,8 +193,15 @@ async def _read(gate: Gate) -> None:
         "collector, a day, 20 markets": lambda: lists.collector_stats(markets, since=day),
         "jobs, a day": lambda: stats.jobs(since=day, until=UNTIL),
         "jobs, 31 days": lambda: stats.jobs(since=month, until=UNTIL),
+        "the same, pass by pass": lambda: _pass_by_pass(gate, month),
     }.items():
         print(f"{name:30} {await _median_ms(read):8.2f} ms", flush=True)
+
+
+async def _pass_by_pass(gate: Gate, since: datetime) -> None:
+    """As windows up to two days are read."""
+    async with gate.cursor() as cursor:
+        await cursor.execute(JOBS, {"since": since, "until": UNTIL, "instant": INSTANT})
 
 
 def _a_ticker(market: Market) -> Ticker:

@@ -80,7 +80,9 @@ def _template(postgres: EmbeddedPostgres) -> str:
     migrate(postgres.dsn(TEMPLATE), migrations_folder())
     # Where the tests' instants lie, there is room: as after the start of the service.
     with closing(connect(parameters(postgres.dsn(TEMPLATE)))) as made, made.cursor() as cursor:
-        for table in ("market_data", "job_runs", "request_stats", "equity_snapshots"):
+        for table in (
+            "market_data", "job_runs", "job_hours", "request_stats", "equity_snapshots",
+        ):  # fmt: skip
             cursor.execute("SELECT add_month(%s, %s)", (table, T0))
     return TEMPLATE
 

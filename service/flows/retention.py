@@ -50,6 +50,7 @@ SERIES: Final = (
     Series(table="market_data"),
     # Some 56,000 rows a day, nearly all of passes that found nothing to do (docs/database.md).
     Series(table="job_runs", at_least=LONGEST_WINDOW, at_most=2 * LONGEST_WINDOW),
+    Series(table="job_hours", at_least=LONGEST_WINDOW),
     Series(table="request_stats", in_real_time=True, at_least=LONGEST_WINDOW),
     Series(table="equity_snapshots", is_for_ever=True),
 )

@@ -57,4 +57,4 @@ class PgEquities:
 
     async def add(self, equities: Sequence[Equity], *, at: datetime) -> None:
         args = {"equities": recordset(map(asdict, equities)), "at": at}
-        await insert(self._gate, ADD, args, table="equity_snapshots", at=(at,))
+        await insert(self._gate, ADD, args, tables=("equity_snapshots",), at=(at,))

@@ -72,7 +72,7 @@ class PgMarketData:
         if not tickers:
             return
         args = {"tickers": recordset(map(_ticker_row, tickers)), "at": at}
-        await insert(self._gate, ADD_TICKERS, args, table="market_data", at=(at,))
+        await insert(self._gate, ADD_TICKERS, args, tables=("market_data",), at=(at,))
 
     async def latest_id(self, market: Market) -> int | None:
         async with self._gate.cursor() as cur:

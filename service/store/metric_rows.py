@@ -14,15 +14,44 @@ MINUTE: Final = 1
 HOUR: Final = 60
 MOST: Final = 32_767  #: requests in one entry of `counts`; what is more stands in another one
 
-# A batch whose answer was lost is sent again: its runs are recognised.
+# A batch whose answer was lost is sent again: its runs are recognised, and only those that were
+# not there are added to their hours, in the order of the key as below.
 ADD_JOB_RUNS = """
-    INSERT INTO job_runs (
-           run_id, job, started_at, finished_at, duration_ms, attempts, success, error, code)
-    SELECT run_id, job, started_at, finished_at, duration_ms, attempts, error IS NULL, error, code
-      FROM json_to_recordset(%(rows)s::json) AS run (
-           run_id uuid, job text, started_at timestamptz, finished_at timestamptz,
-           duration_ms double precision, attempts integer, error text, code text)
-        ON CONFLICT (run_id, started_at) DO NOTHING
+    WITH stored AS (
+        INSERT INTO job_runs (
+               run_id, job, started_at, finished_at, duration_ms, attempts, success, error, code)
+        SELECT run_id, job, started_at, finished_at, duration_ms, attempts, error IS NULL, error,
+               code
+          FROM json_to_recordset(%(rows)s::json) AS run (
+               run_id uuid, job text, started_at timestamptz, finished_at timestamptz,
+               duration_ms double precision, attempts integer, error text, code text)
+            ON CONFLICT (run_id, started_at) DO NOTHING
+        RETURNING job, started_at, success, duration_ms
+    ), filled AS (
+        SELECT date_trunc('hour', started_at, 'UTC') AS hour, job, success,
+               bucket_of(duration_ms) AS bucket, count(*) AS n, sum(duration_ms) AS sum_ms,
+               max(duration_ms) AS max_ms
+          FROM stored
+         GROUP BY 1, 2, 3, 4
+    )
+    INSERT INTO job_hours AS kept (hour, job, success, count, sum_ms, max_ms, buckets, counts)
+    SELECT hour, job, success, sum(n), sum(sum_ms), max(max_ms),
+           array_agg(bucket ORDER BY bucket), array_agg(n::integer ORDER BY bucket)
+      FROM filled
+     GROUP BY hour, job, success
+     ORDER BY hour, job, success
+        ON CONFLICT (hour, job, success) DO UPDATE
+       SET count = kept.count + EXCLUDED.count,
+           sum_ms = kept.sum_ms + EXCLUDED.sum_ms,
+           max_ms = greatest(kept.max_ms, EXCLUDED.max_ms),
+           (buckets, counts) = (
+               SELECT array_agg(bucket ORDER BY bucket), array_agg(n ORDER BY bucket)
+                 FROM (SELECT bucket, sum(n)::integer AS n
+                         FROM (SELECT unnest(kept.buckets), unnest(kept.counts)
+                                UNION ALL
+                               SELECT unnest(EXCLUDED.buckets), unnest(EXCLUDED.counts)
+                              ) AS both_of_them (bucket, n)
+                        GROUP BY bucket) AS merged)
 """
 
 # In the order of the key: two processes that add to the same minute must not wait for each
@@ -66,7 +95,7 @@ class PgMetricRows:
     async def add_job_runs(self, runs: Sequence[JobRun]) -> None:
         args = {"rows": recordset(map(_job_row, runs))}
         starts = (run.started_at for run in runs)
-        await insert(self._gate, ADD_JOB_RUNS, args, table="job_runs", at=starts)
+        await insert(self._gate, ADD_JOB_RUNS, args, tables=("job_runs", "job_hours"), at=starts)
 
     async def add_requests(self, slots: Sequence[RequestSlot]) -> None:
         """One statement, so all of it or nothing. An answer lost after the commit counts the
@@ -74,7 +103,7 @@ class PgMetricRows:
         """
         args = {"rows": recordset([*_minutes(slots), *_hours(slots)]), "most": MOST}
         minutes = (slot.minute for slot in slots)
-        await insert(self._gate, ADD_REQUESTS, args, table="request_stats", at=minutes)
+        await insert(self._gate, ADD_REQUESTS, args, tables=("request_stats",), at=minutes)
 
     async def drop_minutes(self, *, before: datetime) -> None:
         async with self._gate.cursor() as cur:

@@ -1,6 +1,6 @@
 """Tables that are one table a month: room for every row, and what is old goes by the month."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -43,9 +43,14 @@ _WAIT_FOR_LOCK: Final = "250ms"
 
 
 async def insert(
-    gate: Gate, sql: str, args: Mapping[str, object], *, table: str, at: Iterable[datetime]
+    gate: Gate,
+    sql: str,
+    args: Mapping[str, object],
+    *,
+    tables: Sequence[str],
+    at: Iterable[datetime],
 ) -> None:
-    """Run one INSERT into `table`; a month without room gets it first, and then it is run again.
+    """Run one INSERT into `tables`; a month without room gets it first, and then it is run again.
 
     Months are made long before they come (flows/retention.py). This is for what comes from
     elsewhere: a clock that jumped, a replayed year, passes that waited for the database.
@@ -57,10 +62,12 @@ async def insert(
             # A row that breaks a rule names it; one without room has nothing to name.
             if exc.diag.constraint_name is not None:
                 raise
-            await cur.execute(ADD_MONTHS, {"table": table, "instants": sorted(set(at))})
+            instants = sorted(set(at))
+            for table in tables:
+                await cur.execute(ADD_MONTHS, {"table": table, "instants": instants})
             await cur.execute(sql, args)
             # Out of the ordinary, but nothing to act upon: the rows are stored.
-            logger.bind(event="app", table=table).info("rows came before their month's table")
+            logger.bind(event="app", table=tables[0]).info("rows came before their month's table")
 
 
 class PgHistory:

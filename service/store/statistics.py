@@ -5,69 +5,13 @@ from typing import Final
 
 from service.domain.latency import GAMMA, LEAST_MS
 from service.store.page import JsonReader
+from service.store.statistics_jobs import JOBS, JOBS_BY_HOUR
 
 #: Single minutes are kept so long; older windows begin with a whole hour.
 MINUTES_KEPT: Final = timedelta(hours=48)
+#: Up to so long every pass is read; longer windows are whole hours, and begin with one.
+PASSES_UPTO: Final = timedelta(hours=48)
 _HOUR: Final = timedelta(hours=1)
-
-# The names of the jobs are found by skipping through the index, one probe a job; each job's
-# window is then one range of it. A GROUP BY would read all that was ever recorded.
-JOBS = """
-    WITH RECURSIVE known (job) AS (
-        (SELECT job FROM job_runs ORDER BY job LIMIT 1)
-         UNION ALL
-        SELECT (SELECT job_runs.job
-                  FROM job_runs
-                 WHERE job_runs.job > known.job
-                 ORDER BY job_runs.job
-                 LIMIT 1)
-          FROM known
-         WHERE known.job IS NOT NULL
-    )
-    SELECT json_build_object(
-               'since', to_char(%(since)s AT TIME ZONE 'UTC', %(instant)s),
-               'until', to_char(%(until)s AT TIME ZONE 'UTC', %(instant)s),
-               'items', coalesce(json_agg(item ORDER BY known.job), '[]'))::text
-      FROM known
-     CROSS JOIN LATERAL (
-            SELECT count(*) AS count,
-                   count(*) FILTER (WHERE success) AS successes,
-                   percentile_cont(ARRAY[0.5, 0.95, 0.99])
-                       WITHIN GROUP (ORDER BY duration_ms)::numeric[] AS p,
-                   max(duration_ms) AS max_ms,
-                   avg(duration_ms) AS mean_ms
-              FROM job_runs
-             WHERE job_runs.job = known.job
-               AND started_at >= %(since)s
-               AND started_at < %(until)s) AS seen
-      LEFT JOIN LATERAL (
-            SELECT started_at, finished_at, duration_ms, attempts, success, error, code
-              FROM job_runs
-             WHERE job_runs.job = known.job
-             ORDER BY started_at DESC
-             LIMIT 1) AS newest ON true
-     CROSS JOIN LATERAL (
-            SELECT to_char(newest.started_at AT TIME ZONE 'UTC', %(instant)s) AS started_at,
-                   to_char(newest.finished_at AT TIME ZONE 'UTC', %(instant)s) AS finished_at,
-                   newest.duration_ms,
-                   newest.attempts,
-                   newest.success,
-                   newest.error,
-                   newest.code) AS last
-     CROSS JOIN LATERAL (
-            SELECT known.job,
-                   seen.count,
-                   seen.successes,
-                   seen.count - seen.successes AS failures,
-                   round(seen.successes::numeric / nullif(seen.count, 0), 6) AS success_rate,
-                   round(p[1], 3) AS p50_ms,
-                   round(p[2], 3) AS p95_ms,
-                   round(p[3], 3) AS p99_ms,
-                   round(seen.max_ms::numeric, 3) AS max_ms,
-                   round(seen.mean_ms::numeric, 3) AS mean_ms,
-                   row_to_json(last) AS last) AS item
-     WHERE known.job IS NOT NULL
-"""
 
 # A percentile lies between two ranks; both are looked up and weighed, as percentile_cont does
 # with the values themselves. Each is within 1 % of the true one, and so is what lies between.
@@ -197,7 +141,19 @@ MODEL_CALLS = """
 
 class PgStatistics(JsonReader):
     async def jobs(self, *, since: datetime, until: datetime) -> bytes:
-        return await self._all(JOBS, {"since": since, "until": until})
+        """A window longer than PASSES_UPTO begins with a whole hour, and its percentiles are
+        within 1 %; the answer says since when.
+        """
+        if until - since <= PASSES_UPTO:
+            return await self._all(JOBS, {"since": since, "until": until})
+        args = {
+            "since": _hour_of(since),
+            "until": until,
+            "last_hour": _hour_of(until),
+            "gamma": GAMMA,
+            "least_ms": LEAST_MS,
+        }
+        return await self._all(JOBS_BY_HOUR, args)
 
     async def requests(self, *, since: datetime, until: datetime) -> bytes:
         """The window begins with a whole minute, one that reaches beyond MINUTES_KEPT with a
@@ -206,7 +162,7 @@ class PgStatistics(JsonReader):
         since = since.replace(second=0, microsecond=0)
         if until - since > MINUTES_KEPT - _HOUR:
             since = since.replace(minute=0)
-        last_hour = until.replace(minute=0, second=0, microsecond=0)
+        last_hour = _hour_of(until)
         first_hour = min(_hour_at_or_after(since), last_hour)
         args = {
             "since": since,
@@ -222,6 +178,10 @@ class PgStatistics(JsonReader):
         return await self._all(MODEL_CALLS, {"since": since, "until": until})
 
 
+def _hour_of(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
 def _hour_at_or_after(at: datetime) -> datetime:
-    hour = at.replace(minute=0, second=0, microsecond=0)
+    hour = _hour_of(at)
     return hour if hour == at else hour + _HOUR

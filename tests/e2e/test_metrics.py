@@ -31,7 +31,7 @@ async def test_log_tables_and_prometheus_agree_to_the_last_pass_and_request(fold
     told = json.loads(stats.out.read_text())
     in_log = {row["job"]: row["count"] for row in told["jobs"]}
     requests_in_log = {row["route"]: row["count"] for row in told["http"]}
-    jobs, minutes, hours = stored(folder / "s" / "var" / "postgres")
+    jobs, job_hours, minutes, hours = stored(folder / "s" / "var" / "postgres")
     samples = {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in scraped
@@ -40,7 +40,7 @@ async def test_log_tables_and_prometheus_agree_to_the_last_pass_and_request(fold
 
     assert all(isinstance(window["items"], list) for window in windows)
     assert told["foreign_lines"] == 0
-    assert jobs == in_log
+    assert jobs == job_hours == in_log
     assert jobs["generate_trading_signal"] >= 1
     assert jobs["cleanup_old_data"] >= 1
     # Room for each row was made at the start, before anything was written.
@@ -55,8 +55,8 @@ async def test_log_tables_and_prometheus_agree_to_the_last_pass_and_request(fold
     assert told["ai"][0]["calls"] >= samples["trader_ai_calls_total", "gemini-3.8-flash", "ok"] >= 1
 
 
-def stored(directory: Path) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """Return passes by job, and requests by route: of the minutes and of the hours."""
+def stored(directory: Path) -> tuple[dict[str, int], ...]:
+    """Return passes by job, each one and by the hour; requests by route, by minute and by hour."""
     server = EmbeddedPostgres(directory)
     server.start()
     try:
@@ -69,6 +69,7 @@ def stored(directory: Path) -> tuple[dict[str, int], dict[str, int], dict[str, i
 
             return (
                 counted("SELECT job, count(*) FROM job_runs GROUP BY job"),
+                counted("SELECT job, sum(count) FROM job_hours GROUP BY job"),
                 counted(
                     "SELECT route, sum(count) FROM request_stats WHERE minutes = 1 GROUP BY route"
                 ),

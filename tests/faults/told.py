@@ -99,6 +99,7 @@ async def check_records(stack: Stack) -> None:
     passes = [line for line in lines if "success" in line and line.get("job") in jobs]
     logged = Counter((line["run_id"], line["job"]) for line in passes)
     runs = Counter((row["id"], row["job"]) for row in rows)
+    hours = await stack.sql("SELECT job, sum(count)::bigint AS n FROM job_hours GROUP BY job")
     alerted = {row["key"] for row in await stack.sql("SELECT DISTINCT key FROM alerts")}
     given_up = {f"job:{line['job']}" for line in passes if line["message"] == _GIVEN_UP}
     given_up.discard("job:send_alerts")  # which could not tell of itself
@@ -109,6 +110,8 @@ async def check_records(stack: Stack) -> None:
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1)), "a line is missing"
     assert not logged - runs, f"not in job_runs: {logged - runs}"
     assert not runs - logged, f"not in the log: {runs - logged}"
+    counted = Counter(row["job"] for row in rows)
+    assert {row["job"]: row["n"] for row in hours} == counted, "job_hours counts the passes"
     assert given_up <= alerted, "a pass was given up and nobody was told"
     assert asked - lost <= calls <= asked, "log and ai_calls have the same questions"
 

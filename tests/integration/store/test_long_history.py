@@ -23,7 +23,8 @@ from tests.integration.store.seeds import rows
 ROWS: Final = int(os.environ.get("HISTORY_ROWS", "1_000_000"))
 #: Of 8 KiB; a page of fifty signals with what became of each looks up nine of them a row.
 MOST_PAGES: Final = 600
-SMALL: Final = 1_000  #: rows; PostgreSQL reads such a table whole, and may
+#: Rows; PostgreSQL reads such a table whole, and may. A month of hours of three jobs is one.
+SMALL: Final = 3_000
 SMALL_TABLES = "SELECT relname FROM pg_class WHERE reltuples BETWEEN 0 AND %(most)s"
 UNUSED = """
     SELECT indexrelid::regclass::text

@@ -24,7 +24,8 @@ from service.store.migrate import files_in, migrate, migrations_folder
 from service.store.months import DROP_ALERTS, PgHistory
 from service.store.page import INSTANT
 from service.store.portfolio import CURVE
-from service.store.statistics import JOBS, REQUESTS, PgStatistics
+from service.store.statistics import REQUESTS, PgStatistics
+from service.store.statistics_jobs import JOBS, JOBS_BY_HOUR
 from service.store.yoyo_backend import Backend
 from tests.builders import KRW_BTC, T0, a_ticker, an_equity
 from tests.integration.store.seeds import (
@@ -38,7 +39,7 @@ from tests.integration.store.test_metrics import a_run, a_slot
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 KST = timezone(timedelta(hours=9))
-TABLES = ("market_data", "job_runs", "request_stats")
+TABLES = ("market_data", "job_runs", "job_hours", "request_stats")
 MONTHS = """
     SELECT part::text, starts, ends
       FROM month_tables(%(table)s)
@@ -129,7 +130,7 @@ async def test_a_batch_over_many_months_finds_room_in_one_go(gate: Gate) -> None
     await PgMetricRows(gate).add_job_runs(runs)
 
     assert await rows(gate, "SELECT count(*) FROM job_runs") == [(40,)]
-    assert len(await months(gate, "job_runs")) == 14
+    assert len(await months(gate, "job_runs")) == len(await months(gate, "job_hours")) == 14
 
 
 async def test_a_row_that_breaks_a_rule_is_not_taken_for_one_without_room(gate: Gate) -> None:
@@ -596,6 +597,11 @@ async def test_a_window_reads_its_months_only(gate: Gate) -> None:
     }  # fmt: skip
 
     assert await tables_read(gate, passes, month) == {"job_runs_2026_11", "job_runs_2026_12"}
+    assert {
+        table
+        for table in await tables_read(gate, JOBS_BY_HOUR, hours)
+        if table.startswith("job_hours")
+    } == {"job_hours_2026_11", "job_hours_2026_12"}
     assert await tables_read(gate, REQUESTS, hours) == {
         "request_stats_2026_11",
         "request_stats_2026_12",
@@ -697,7 +703,7 @@ async def test_rows_survive_the_way_up_down_and_up_again(gate: Gate, dsn: str) -
     kinds = await rows(
         gate,
         "SELECT relname, relkind FROM pg_class WHERE relname = ANY(%(t)s)",
-        {"t": list(TABLES)},
+        {"t": list(CONTENT)},
     )
     await asyncio.to_thread(_migrated, dsn, up=True)
     again = await content()

@@ -107,6 +107,7 @@ async def test_each_table_goes_by_its_own_clock() -> None:
 
     assert min(house.history.months["market_data"]) == datetime(2018, 3, 1, tzinfo=UTC)
     assert min(house.history.months["job_runs"]) == datetime(2018, 3, 1, tzinfo=UTC)
+    assert min(house.history.months["job_hours"]) == datetime(2018, 3, 1, tzinfo=UTC)
     assert min(house.history.months["request_stats"]) == datetime(2026, 12, 1, tzinfo=UTC)
     assert house.history.asked["market_data"] == then - 365 * DAY
     assert house.history.asked["request_stats"] == NOW - 365 * DAY
@@ -114,7 +115,7 @@ async def test_each_table_goes_by_its_own_clock() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "prices", "passes", "requests"),
+    ("days", "prices", "passes", "hours"),
     [
         (7, 7, 31, 31),
         (31, 31, 31, 31),
@@ -124,7 +125,7 @@ async def test_each_table_goes_by_its_own_clock() -> None:
     ],
 )
 async def test_what_the_operator_asks_for_is_bounded_where_windows_or_room_say_so(
-    days: int, prices: int, passes: int, requests: int
+    days: int, prices: int, passes: int, hours: int
 ) -> None:
     house = House()
     await house.keep(days)
@@ -134,7 +135,8 @@ async def test_what_the_operator_asks_for_is_bounded_where_windows_or_room_say_s
     assert house.history.asked == {
         "market_data": NOW - prices * DAY,
         "job_runs": NOW - passes * DAY,
-        "request_stats": NOW - requests * DAY,
+        "job_hours": NOW - hours * DAY,
+        "request_stats": NOW - hours * DAY,
     }
 
 
@@ -184,6 +186,7 @@ async def test_a_table_that_is_busy_holds_up_no_other_and_is_tried_again_soon() 
     assert after_the_first == {
         "market_data": 4,
         "job_runs": 3,
+        "job_hours": 3,
         "request_stats": 3,
         "equity_snapshots": 4,  # tells of money: busy or not, nothing of it goes
     }

@@ -1,0 +1,2 @@
+DROP TABLE job_hours;
+DROP FUNCTION bucket_of(double precision);

@@ -1,0 +1,136 @@
+"""What passes of jobs came to in a window: a short one exactly, a long one by the hour."""
+
+from typing import Final
+
+# The names of the jobs are found by skipping through the index, one probe a job; each job's
+# window is then one range of it. A GROUP BY would read all that was ever recorded.
+_EACH_JOB: Final = """
+    WITH RECURSIVE known (job) AS (
+        (SELECT job FROM job_runs ORDER BY job LIMIT 1)
+         UNION ALL
+        SELECT (SELECT job_runs.job
+                  FROM job_runs
+                 WHERE job_runs.job > known.job
+                 ORDER BY job_runs.job
+                 LIMIT 1)
+          FROM known
+         WHERE known.job IS NOT NULL
+    )
+"""
+
+# Whole hours, and each pass after the last one. A percentile lies between two ranks, as in
+# REQUESTS, and is within 1 %. Materialised, or it may be computed again for each job.
+_HOURS: Final = """
+    , picked AS (
+        SELECT job, success, count, sum_ms, max_ms, buckets, counts
+          FROM job_hours
+         WHERE hour >= %(since)s AND hour < %(last_hour)s
+         UNION ALL
+        SELECT job, success, 1, duration_ms, duration_ms, ARRAY[bucket_of(duration_ms)], ARRAY[1]
+          FROM known
+         CROSS JOIN LATERAL (
+                SELECT success, duration_ms
+                  FROM job_runs
+                 WHERE job_runs.job = known.job
+                   AND started_at >= %(last_hour)s
+                   AND started_at < %(until)s) AS pass
+    ), total AS (
+        SELECT job,
+               sum(count) AS count,
+               coalesce(sum(count) FILTER (WHERE success), 0) AS successes,
+               max(max_ms) AS max_ms,
+               sum(sum_ms) AS sum_ms
+          FROM picked
+         GROUP BY job
+    ), spread AS (
+        SELECT job, bucket, sum(sum(n)) OVER (PARTITION BY job ORDER BY bucket) AS upto
+          FROM (SELECT job, unnest(buckets) AS bucket, unnest(counts) AS n FROM picked) AS filled
+         GROUP BY job, bucket
+    ), found AS (
+        SELECT job, q, max_ms, rank - floor(rank) AS weight,
+               min(bucket) FILTER (WHERE upto > floor(rank)) AS low,
+               min(bucket) FILTER (WHERE upto > ceil(rank)) AS high
+          FROM total
+         CROSS JOIN unnest(ARRAY[0.5, 0.95, 0.99]) AS q
+         CROSS JOIN LATERAL (SELECT q * (count - 1) AS rank) AS asked
+          JOIN spread USING (job)
+         GROUP BY job, q, max_ms, rank
+    ), valued AS MATERIALIZED (
+        SELECT job,
+               array_agg(
+                   least(max_ms,
+                         %(least_ms)s * 2 / (%(gamma)s + 1)
+                         * (power(%(gamma)s, low::double precision) * (1 - weight)
+                            + power(%(gamma)s, high::double precision) * weight))::numeric
+                   ORDER BY q) AS p
+          FROM found
+         GROUP BY job
+    )
+"""
+
+_ANSWER: Final = """
+    SELECT json_build_object(
+               'since', to_char(%(since)s AT TIME ZONE 'UTC', %(instant)s),
+               'until', to_char(%(until)s AT TIME ZONE 'UTC', %(instant)s),
+               'items', coalesce(json_agg(item ORDER BY known.job), '[]'))::text
+      FROM known
+"""
+
+_SEEN_EXACTLY: Final = """
+     CROSS JOIN LATERAL (
+            SELECT count(*) AS count,
+                   count(*) FILTER (WHERE success) AS successes,
+                   percentile_cont(ARRAY[0.5, 0.95, 0.99])
+                       WITHIN GROUP (ORDER BY duration_ms)::numeric[] AS p,
+                   max(duration_ms) AS max_ms,
+                   avg(duration_ms) AS mean_ms
+              FROM job_runs
+             WHERE job_runs.job = known.job
+               AND started_at >= %(since)s
+               AND started_at < %(until)s) AS seen
+"""
+
+_SEEN_BY_HOUR: Final = """
+     CROSS JOIN LATERAL (
+            SELECT coalesce(total.count, 0) AS count,
+                   coalesce(total.successes, 0) AS successes,
+                   valued.p,
+                   total.max_ms,
+                   total.sum_ms / total.count AS mean_ms
+              FROM (SELECT) AS always
+              LEFT JOIN total ON total.job = known.job
+              LEFT JOIN valued ON valued.job = known.job) AS seen
+"""
+
+_SHOWN: Final = """
+      LEFT JOIN LATERAL (
+            SELECT started_at, finished_at, duration_ms, attempts, success, error, code
+              FROM job_runs
+             WHERE job_runs.job = known.job
+             ORDER BY started_at DESC
+             LIMIT 1) AS newest ON true
+     CROSS JOIN LATERAL (
+            SELECT to_char(newest.started_at AT TIME ZONE 'UTC', %(instant)s) AS started_at,
+                   to_char(newest.finished_at AT TIME ZONE 'UTC', %(instant)s) AS finished_at,
+                   newest.duration_ms,
+                   newest.attempts,
+                   newest.success,
+                   newest.error,
+                   newest.code) AS last
+     CROSS JOIN LATERAL (
+            SELECT known.job,
+                   seen.count,
+                   seen.successes,
+                   seen.count - seen.successes AS failures,
+                   round(seen.successes::numeric / nullif(seen.count, 0), 6) AS success_rate,
+                   round(p[1], 3) AS p50_ms,
+                   round(p[2], 3) AS p95_ms,
+                   round(p[3], 3) AS p99_ms,
+                   round(seen.max_ms::numeric, 3) AS max_ms,
+                   round(seen.mean_ms::numeric, 3) AS mean_ms,
+                   row_to_json(last) AS last) AS item
+     WHERE known.job IS NOT NULL
+"""
+
+JOBS: Final = _EACH_JOB + _ANSWER + _SEEN_EXACTLY + _SHOWN
+JOBS_BY_HOUR: Final = _EACH_JOB + _HOURS + _ANSWER + _SEEN_BY_HOUR + _SHOWN
