@@ -38,7 +38,7 @@ Measure = Callable[[], list[Result]]
 
 LONG: Final = 1_000_000
 SHORT: Final = 10_000
-#: For CI: made in seconds, and even the shorter one fills a page of what one row in 1,000 is.
+#: For CI: made in seconds.
 CI_SIZES: Final = (50_000, 100_000)
 REQUESTS: Final = 100_000
 SLACK: Final = 1.3  #: how much wider bounds are in the short form

@@ -43,13 +43,14 @@ CALLS: Final = """
            800 + n %% 977, 'ok', 900, 100, 50, 0, 0.000123456
       FROM generate_series(%(first)s, %(last)s) AS n
 """
-# One in a thousand sells: rare enough that a list of them must not be searched for.
+# One in 150 sells: rare enough that a list of them must not be searched for, and even ten thousand
+# rows fill a page of them.
 SIGNALS: Final = """
     INSERT INTO trading_signals (
            market, action, confidence, reasoning, model, price, market_data_id, ai_call_id,
            trigger, facts, created_at)
     SELECT 'KRW-C' || n %% 20,
-           CASE WHEN n %% 1000 = 1 THEN 'SELL' WHEN n %% 3 = 0 THEN 'BUY' ELSE 'HOLD' END,
+           CASE WHEN n %% 150 = 1 THEN 'SELL' WHEN n %% 3 = 0 THEN 'BUY' ELSE 'HOLD' END,
            0.7, 'Momentum over the last hour supports the move; volume confirms it.',
            'gemini-3.8-flash', 100000 + n %% 977, n, n, 'schedule',
            '{"price": "100000", "change_1h_pct": "0.42"}',
@@ -68,10 +69,10 @@ ORDERS: Final = """
            identifier, exchange_uuid, decision_id, market, side, type, volume, funds, status,
            executed_volume, executed_funds, paid_fee, leader_epoch, created_at, sent_at, updated_at)
     SELECT 'uat-' || lpad(n::text, 12, '0'), lpad(n::text, 32, '0'), n, 'KRW-C' || n %% 20,
-           CASE WHEN n %% 1000 = 1 THEN 'SELL' ELSE 'BUY' END, 'MARKET',
-           CASE WHEN n %% 1000 = 1 THEN 1 END,
-           CASE WHEN n %% 1000 = 1 THEN NULL ELSE 100000 END,
-           CASE WHEN n > %(last)s - 5 THEN 'SUBMITTED' WHEN n %% 1000 = 7 THEN 'FAILED'
+           CASE WHEN n %% 150 = 1 THEN 'SELL' ELSE 'BUY' END, 'MARKET',
+           CASE WHEN n %% 150 = 1 THEN 1 END,
+           CASE WHEN n %% 150 = 1 THEN NULL ELSE 100000 END,
+           CASE WHEN n > %(last)s - 5 THEN 'SUBMITTED' WHEN n %% 150 = 7 THEN 'FAILED'
                 ELSE 'EXECUTED' END,
            0.9995, 99950.123456789, 49.9750617283945, 1, at, at, at
       FROM generate_series(%(first)s, %(last)s) AS n
@@ -83,7 +84,7 @@ FILLS: Final = """
            trade_uuid, order_id, market, side, price, volume, funds, fee, realised_pnl, traded_at,
            recorded_at)
     SELECT lpad(n::text, 32, '0'), n, 'KRW-C' || n %% 20,
-           CASE WHEN n %% 1000 = 1 THEN 'SELL' ELSE 'BUY' END,
+           CASE WHEN n %% 150 = 1 THEN 'SELL' ELSE 'BUY' END,
            100000 + n %% 977, 0.9995, 99950.123456789, 49.9750617283945, -49.9750617283945, at, at
       FROM generate_series(%(first)s, %(last)s) AS n
      CROSS JOIN LATERAL (
