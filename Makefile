@@ -49,7 +49,7 @@ chaos: $(VENV)/.dev ## every fault on the real service, about eight minutes
 soak: $(VENV)/.dev ## load and random faults, nothing may grow; MINUTES=10
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
-bench: $(VENV)/.dev $(VENV_TWIN)/.twin ## the whole table on an empty machine, half an hour
+bench: $(VENV)/.dev $(VENV_TWIN)/.twin ## the whole table on an empty machine, a quarter of an hour
 	TWIN_PYTHON=$(abspath $(VENV_TWIN)/bin/python) $(BIN)/python -m benchmarks
 
 bench-short: $(VENV)/.dev ## ratios with slack, as CI has it, two minutes

@@ -1,6 +1,6 @@
 """`python -m benchmarks.history`: every question, asked of short and long histories alike.
 
-`--rows 10000 1000000` a table, the last one against the first; 10,000,000 take ten minutes and
+`--rows 10000 1000000` a table, the last one against the first; 10,000,000 take fifteen minutes and
 25 GB. `--explain` prints how each question is answered at each of the sizes, as docs/database.md
 has it: pages of 8 KiB, then rows, time and scans of the longest.
 """

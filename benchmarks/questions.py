@@ -38,7 +38,7 @@ def questions(gate: Gate, rows: int) -> Mapping[str, Question]:
         "orders": lambda: lists.orders(limit=PAGE),
         "orders, one status": lambda: lists.orders(limit=PAGE, status=_S.EXECUTED),
         "orders, a rare status": lambda: lists.orders(limit=PAGE, status=_S.FAILED),
-        "orders, a status nobody has": lambda: lists.orders(limit=PAGE, status=_S.UNKNOWN),
+        "orders, a status nobody has": lambda: lists.orders(limit=PAGE, status=_S.CANCELLED),
         "orders, one market": lambda: lists.orders(limit=PAGE, market=market),
         "orders, from the middle on": lambda: lists.orders(limit=PAGE, before=half),
         "orders, one status, from the middle on": lambda: lists.orders(

@@ -22,7 +22,7 @@ def machine() -> dict[str, str | float | int | None]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": _version(),
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         # What others did when it began: on an idle machine it is near zero.
         "load": round(os.getloadavg()[0], 2),
