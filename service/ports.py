@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal, NotRequired, Protocol, TypedDict
+from typing import Final, Literal, NamedTuple, NotRequired, Protocol, TypedDict
 
 from service.domain.alerts import Notice, Severity
 from service.domain.latency import Sketch
@@ -654,21 +654,22 @@ class Requests(Protocol):
 REQUEST: Final[ContextVar[str | None]] = ContextVar("request", default=None)
 
 
+class AnsweredRequest(NamedTuple):
+    """What the log says of a request. A tuple: one is made for each."""
+
+    method: str
+    route: str  #: the template, never the path
+    status: int
+    duration_ms: float
+    size: int | None  #: bytes of the answer's body
+    request_id: str
+    error: str | None  #: a class name
+
+
 class RequestLog(Protocol):
     """Writes the line of a request; called on the hot path, so it neither waits nor raises."""
 
-    def request(
-        self,
-        *,
-        method: str,
-        route: str,
-        status: int,
-        duration_ms: float,
-        size: int | None,
-        request_id: str,
-        error: str | None,
-    ) -> None:
-        """Args: size: bytes of the answer's body.  error: a class name, None without one."""
+    def request(self, answered: AnsweredRequest) -> None: ...
 
 
 class MetricRows(Protocol):

@@ -19,6 +19,7 @@ from service.ops.masking import Masker
 from service.ops.stdlib import Interception
 from service.ops.stream import LineStream
 from service.ops.writer import CLOSE_S, LineWriter
+from service.ports import AnsweredRequest
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -90,34 +91,15 @@ class Log:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def request(
-        self,
-        *,
-        method: str,
-        route: str,
-        status: int,
-        duration_ms: float,
-        size: int | None,
-        request_id: str,
-        error: str | None,
-    ) -> None:
+    def request(self, answered: AnsweredRequest) -> None:
         """Satisfies ports.RequestLog: in the same stream, past loguru (ADR 0017)."""
-        failed = status == HTTPStatus.INTERNAL_SERVER_ERROR
+        failed = answered.status == HTTPStatus.INTERNAL_SERVER_ERROR
         if (_ERROR if failed else _INFO) < self._least:
             return
         with self._making:
             if self._has_room(is_urgent=failed):
-                line = self._lines.request(
-                    level="ERROR" if failed else "INFO",
-                    method=method,
-                    route=route,
-                    status=status,
-                    duration_ms=duration_ms,
-                    size=size,
-                    request_id=request_id,
-                    error=error,
-                )
-                self._writer.put(line)
+                level = "ERROR" if failed else "INFO"
+                self._writer.put(self._lines.request(answered, level=level))
 
     def _take(self, record: "Record") -> bool:
         with self._making:

@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from loguru import logger
 
 from service.domain.errors import ServiceError
-from service.ports import REQUEST, RequestLog, Requests
+from service.ports import REQUEST, AnsweredRequest, RequestLog, Requests
 from service.web.access import CALLER, PUBLIC, admit
 from service.web.admission import ADMISSION
 from service.web.health import alive
@@ -63,7 +63,7 @@ def front(
         route, status = _route(request), response.status
         seconds = requests.answered(began, route=route, method=method, status=status)
         if log is not None and _is_news(request, response, probes):
-            log.request(
+            answered = AnsweredRequest(
                 method=method,
                 route=route,
                 status=status,
@@ -72,6 +72,7 @@ def front(
                 request_id=request_id,
                 error=request.get(_ERROR),
             )
+            log.request(answered)
         return response
 
     return answer

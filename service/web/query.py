@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -70,10 +71,9 @@ class Query:
         if text is None:
             return None
         if _INSTANT.fullmatch(text):
-            try:
+            # There may be no such day: the 30th of February.
+            with suppress(ValueError, OverflowError):
                 return datetime.fromisoformat(text).astimezone(UTC)
-            except (ValueError, OverflowError):
-                pass  # the 30th of February
         raise InvalidRequest(f"{name} is an instant of 2000 or later, like 2026-01-24T09:00:00Z")
 
     def market(self) -> Market | None:

@@ -86,26 +86,28 @@ async def test_the_pool_is_filled_before_anything_else_is_opened(app: web.Applic
     assert state.free == state.size
 
 
+async def waits_for(share: Gate, places: int, asked: Awaitable[object]) -> bool:
+    """Whether `asked` gets its connection only when one of the share's places is free."""
+    async with held(share, places):
+        asking = asyncio.ensure_future(asked)
+        await until_waiting(share, 1)
+        began_early = asking.done()
+    await asking
+    return not began_early
+
+
 @pytest.mark.parametrize("name", OF_THE_API)
 async def test_whatever_the_api_asks_waits_for_the_apis_share(
     app: web.Application, name: str
 ) -> None:
-    async with held(app[WEB_GATE], POOL_WEB):
-        asking = asyncio.ensure_future(OF_THE_API[name](app))
-        await until_waiting(app[GATE], 1)
-
-    await asking
+    assert await waits_for(app[WEB_GATE], POOL_WEB, OF_THE_API[name](app))
 
 
 @pytest.mark.parametrize("name", OF_THE_JOBS)
 async def test_whatever_is_collected_and_measured_waits_for_the_jobs_share(
     app: web.Application, name: str
 ) -> None:
-    async with held(app[JOBS_GATE], POOL_JOBS):
-        asking = asyncio.ensure_future(OF_THE_JOBS[name](app))
-        await until_waiting(app[GATE], 1)
-
-    await asking
+    assert await waits_for(app[JOBS_GATE], POOL_JOBS, OF_THE_JOBS[name](app))
 
 
 async def test_with_the_shares_of_api_and_jobs_used_up_trading_has_four_connections_and_health_one(

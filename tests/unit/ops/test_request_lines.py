@@ -9,19 +9,19 @@ from loguru import logger
 
 from service.ops.logs import Log
 from service.ops.writer import LINES
-from service.ports import REQUEST
+from service.ports import REQUEST, AnsweredRequest
 from tests.fakes.logs import Logs
 from tests.unit.ops.test_writer import Pipe, explained
 
 SECRET: Final = "canary-viewer-token"
-REQUESTED: Final[dict[str, Any]] = {
-    "method": "GET", "route": "/api/v1/signals/{id}", "status": 404, "duration_ms": 1.25,
-    "size": 96, "request_id": "r-1", "error": "NotFound",
-}  # fmt: skip
+ANSWERED: Final = AnsweredRequest(
+    method="GET", route="/api/v1/signals/{id}", status=404, duration_ms=1.25, size=96,
+    request_id="r-1", error="NotFound",
+)  # fmt: skip
 
 
 def requested(log: Log, **fields: Any) -> None:
-    log.request(**REQUESTED | fields)
+    log.request(ANSWERED._replace(**fields))
 
 
 def test_it_has_the_contracts_fields_and_its_own(logs: Logs) -> None:

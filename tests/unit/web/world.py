@@ -13,7 +13,7 @@ from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
 from service.ops.requests import RequestMeter
-from service.ports import JSON, JobState, Key, Page, PoolState, Requests
+from service.ports import JSON, AnsweredRequest, JobState, Key, Page, PoolState, Requests
 from service.settings.settings import Settings
 from service.web import keys
 from service.web.body import MAX_BODY
@@ -61,8 +61,8 @@ class FakeRequestLog:
         self.lines: list[dict[str, Any]] = []
         self.heard = asyncio.Event()  #: the first one is here
 
-    def request(self, **fields: Any) -> None:
-        self.lines.append(fields)
+    def request(self, answered: AnsweredRequest) -> None:
+        self.lines.append(answered._asdict())
         self.heard.set()
 
 
