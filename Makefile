@@ -26,7 +26,7 @@ run: $(VENV)/.run ## start the service (sandbox unless TRADER_MODE says otherwis
 	@exec $(TRADER) run
 
 test: $(VENV)/.dev lint types ## lint, types, tests with coverage
-	$(BIN)/python -m pytest -m "not slow and not chaos" -n $(WORKERS) --dist worksteal --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not slow and not chaos" -n $(WORKERS) --dist worksteal --cov --cov-report=term --no-cov-on-fail
 
 slow: $(VENV)/.dev ## the tests that have to wait real time, which CI runs too
 	$(BIN)/python -m pytest -m slow -n $(WORKERS)

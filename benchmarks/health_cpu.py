@@ -2,17 +2,19 @@
 
 from typing import Final
 
-from benchmarks.processes import cpu_us_of, server
+from benchmarks.processes import apart, cpu_us_of, server
 from benchmarks.rounds import Result, rounds_of
 from benchmarks.visitors import Visitors
 
-REQUESTS: Final = 3_000
+ROUNDS: Final = 41
+REQUESTS: Final = 500
 
 
 def measure() -> list[Result]:
     with (
         server("house") as house,
         server("hello") as hello,
+        apart(house, hello),
         Visitors.open(house.port, "/health", connections=1) as health,
         Visitors.open(hello.port, "/hello", connections=1) as greeting,
     ):
@@ -20,7 +22,8 @@ def measure() -> list[Result]:
             {
                 "ours": cpu_us_of(house, health, REQUESTS),
                 "hello": cpu_us_of(hello, greeting, REQUESTS),
-            }
+            },
+            rounds=ROUNDS,
         )
     name = "/health / aiohttp hello, server CPU"
     return [Result.of(name, took["ours"], took["hello"], unit="us", at_most=1.3)]

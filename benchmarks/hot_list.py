@@ -8,16 +8,19 @@ from contextlib import ExitStack
 from typing import Final
 
 from benchmarks.databases import Databases
-from benchmarks.processes import Process, cpu_us_of, server
+from benchmarks.processes import Process, apart, cpu_us_of, server
 from benchmarks.rounds import Result, Rounds, rounds_of
 from benchmarks.visitors import Visitors
 
 HOT_LIST: Final = "/api/v1/trading/orders?status=EXECUTED&limit=50"
 SETTING: Final = "/api/v1/config/min_confidence"
 CONNECTIONS: Final = 10
+#: Many short turns: what disturbs one server for half a second is no longer half of its rounds.
+ROUNDS: Final = 41
+CPU_REQUESTS: Final = 100
 
 
-def measure(databases: Databases, *, rows: int, requests: int = 2_000) -> list[Result]:
+def measure(databases: Databases, *, rows: int, requests: int = 300) -> list[Result]:
     dsn = databases.grown(rows)
     with (
         server("house", dsn) as house,
@@ -25,7 +28,7 @@ def measure(databases: Databases, *, rows: int, requests: int = 2_000) -> list[R
         server("hello") as hello,
     ):
         rates = _rates(house, bare, requests)
-        cpu = _cpu(house, bare, hello, requests // 2)
+        cpu = _cpu(house, bare, hello)
     name = f"hot list, {rows:,} orders / bare aiohttp + aiopg"
     setting = "cached setting / aiohttp hello, server CPU"
     return [
@@ -43,10 +46,13 @@ def _rates(house: Process, bare: Process, requests: int) -> dict[str, Rounds]:
     ):
         if (one := ours.body()) != (other := theirs.body()):
             raise AssertionError(f"not the same bytes:\n{one[:300]!r}\n{other[:300]!r}")
-        return rounds_of({"ours": lambda: ours.ask(requests), "bare": lambda: theirs.ask(requests)})
+        return rounds_of(
+            {"ours": lambda: ours.ask(requests), "bare": lambda: theirs.ask(requests)},
+            rounds=ROUNDS,
+        )
 
 
-def _cpu(house: Process, bare: Process, hello: Process, requests: int) -> dict[str, Rounds]:
+def _cpu(house: Process, bare: Process, hello: Process) -> dict[str, Rounds]:
     """One connection: with many, a server that is quick finds several requests at once."""
     asked = {
         "list": (house, HOT_LIST),
@@ -54,14 +60,15 @@ def _cpu(house: Process, bare: Process, hello: Process, requests: int) -> dict[s
         "setting": (house, SETTING),
         "hello": (hello, "/hello"),
     }
-    with ExitStack() as stack:
+    with apart(house, bare, hello), ExitStack() as stack:
         return rounds_of(
             {
                 name: cpu_us_of(
                     process,
                     stack.enter_context(Visitors.open(process.port, path, connections=1)),
-                    requests,
+                    CPU_REQUESTS,
                 )
                 for name, (process, path) in asked.items()
-            }
+            },
+            rounds=ROUNDS,
         )
