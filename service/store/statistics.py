@@ -6,6 +6,7 @@ from typing import Final
 from service.domain.latency import GAMMA, LEAST_MS
 from service.store.page import JsonReader
 from service.store.statistics_jobs import JOBS, JOBS_BY_HOUR
+from service.store.statistics_sketches import percentiles_by
 
 #: Single minutes are kept so long; older windows begin with a whole hour.
 MINUTES_KEPT: Final = timedelta(hours=48)
@@ -13,9 +14,7 @@ MINUTES_KEPT: Final = timedelta(hours=48)
 PASSES_UPTO: Final = timedelta(hours=48)
 _HOUR: Final = timedelta(hours=1)
 
-# A percentile lies between two ranks; both are looked up and weighed, as percentile_cont does
-# with the values themselves. Each is within 1 % of the true one, and so is what lies between.
-REQUESTS = """
+_REQUESTS_PICKED: Final = """
     WITH picked AS (
         SELECT route, method, status_class, count, sum_ms, max_ms, buckets, counts
           FROM request_stats
@@ -38,43 +37,16 @@ REQUESTS = """
                max(max_ms) AS max_ms
           FROM picked
          GROUP BY route, method
-    ), spread AS (
-        SELECT route, method, bucket,
-               sum(sum(n)) OVER (PARTITION BY route, method ORDER BY bucket) AS upto
-          FROM picked
-         CROSS JOIN LATERAL unnest(buckets, counts) AS filled (bucket, n)
-         GROUP BY route, method, bucket
-    ), asked AS (
-        SELECT route, method, q, q * (count - 1) AS rank
-          FROM total
-         CROSS JOIN unnest(ARRAY[0.5, 0.95, 0.99]) AS q
-    ), found AS (
-        SELECT route, method, q, rank - floor(rank) AS weight,
-               min(bucket) FILTER (WHERE upto > floor(rank)) AS low,
-               min(bucket) FILTER (WHERE upto > ceil(rank)) AS high
-          FROM asked
-          JOIN spread USING (route, method)
-         GROUP BY route, method, q, rank
-    ), valued AS (
-        SELECT route, method, q,
-               least(max_ms,
-                     %(least_ms)s * 2 / (%(gamma)s + 1)
-                     * (power(%(gamma)s, low::double precision) * (1 - weight)
-                        + power(%(gamma)s, high::double precision) * weight)) AS ms
-          FROM found
-          JOIN total USING (route, method)
     )
+"""
+
+_REQUESTS_SHOWN: Final = """
     SELECT json_build_object(
                'since', to_char(%(since)s AT TIME ZONE 'UTC', %(instant)s),
                'until', to_char(%(until)s AT TIME ZONE 'UTC', %(instant)s),
                'items', coalesce(json_agg(item ORDER BY total.route, total.method), '[]'))::text
       FROM total
-     CROSS JOIN LATERAL (
-            SELECT max(ms) FILTER (WHERE q = 0.5) AS p50,
-                   max(ms) FILTER (WHERE q = 0.95) AS p95,
-                   max(ms) FILTER (WHERE q = 0.99) AS p99
-              FROM valued
-             WHERE valued.route = total.route AND valued.method = total.method) AS p
+      LEFT JOIN valued USING (route, method)
      CROSS JOIN LATERAL (
             SELECT total.route,
                    total.method,
@@ -82,12 +54,14 @@ REQUESTS = """
                    total.client_errors,
                    total.errors,
                    round(total.errors / total.count, 6) AS error_rate,
-                   round(p.p50::numeric, 3) AS p50_ms,
-                   round(p.p95::numeric, 3) AS p95_ms,
-                   round(p.p99::numeric, 3) AS p99_ms,
+                   round(p[1], 3) AS p50_ms,
+                   round(p[2], 3) AS p95_ms,
+                   round(p[3], 3) AS p99_ms,
                    round(total.max_ms::numeric, 3) AS max_ms,
                    round((total.sum_ms / total.count)::numeric, 3) AS mean_ms) AS item
 """
+
+REQUESTS: Final = _REQUESTS_PICKED + percentiles_by("route", "method") + _REQUESTS_SHOWN
 
 # Calls without a known cost are counted, never taken for free: a sum says how much it leaves out.
 MODEL_CALLS = """

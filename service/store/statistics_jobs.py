@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from service.store.statistics_sketches import percentiles_by
+
 # The names of the jobs are found by skipping through the index, one probe a job; each job's
 # window is then one range of it. A GROUP BY would read all that was ever recorded.
 _EACH_JOB: Final = """
@@ -18,8 +20,7 @@ _EACH_JOB: Final = """
     )
 """
 
-# Whole hours, and each pass after the last one. A percentile lies between two ranks, as in
-# REQUESTS, and is within 1 %. Materialised, or it may be computed again for each job.
+# Whole hours, and each pass after the last one.
 _HOURS: Final = """
     , picked AS (
         SELECT job, success, count, sum_ms, max_ms, buckets, counts
@@ -41,29 +42,6 @@ _HOURS: Final = """
                max(max_ms) AS max_ms,
                sum(sum_ms) AS sum_ms
           FROM picked
-         GROUP BY job
-    ), spread AS (
-        SELECT job, bucket, sum(sum(n)) OVER (PARTITION BY job ORDER BY bucket) AS upto
-          FROM (SELECT job, unnest(buckets) AS bucket, unnest(counts) AS n FROM picked) AS filled
-         GROUP BY job, bucket
-    ), found AS (
-        SELECT job, q, max_ms, rank - floor(rank) AS weight,
-               min(bucket) FILTER (WHERE upto > floor(rank)) AS low,
-               min(bucket) FILTER (WHERE upto > ceil(rank)) AS high
-          FROM total
-         CROSS JOIN unnest(ARRAY[0.5, 0.95, 0.99]) AS q
-         CROSS JOIN LATERAL (SELECT q * (count - 1) AS rank) AS asked
-          JOIN spread USING (job)
-         GROUP BY job, q, max_ms, rank
-    ), valued AS MATERIALIZED (
-        SELECT job,
-               array_agg(
-                   least(max_ms,
-                         %(least_ms)s * 2 / (%(gamma)s + 1)
-                         * (power(%(gamma)s, low::double precision) * (1 - weight)
-                            + power(%(gamma)s, high::double precision) * weight))::numeric
-                   ORDER BY q) AS p
-          FROM found
          GROUP BY job
     )
 """
@@ -133,4 +111,4 @@ _SHOWN: Final = """
 """
 
 JOBS: Final = _EACH_JOB + _ANSWER + _SEEN_EXACTLY + _SHOWN
-JOBS_BY_HOUR: Final = _EACH_JOB + _HOURS + _ANSWER + _SEEN_BY_HOUR + _SHOWN
+JOBS_BY_HOUR: Final = _EACH_JOB + _HOURS + percentiles_by("job") + _ANSWER + _SEEN_BY_HOUR + _SHOWN
