@@ -57,6 +57,7 @@ def _plain(result: Result) -> dict[str, object]:
         "noise": _number(result.noise),
         "at_most": result.at_most,
         "at_least": result.at_least,
+        "within": result.within,
         "kept": result.is_kept(),
         "measured_again": result.again,
     }

@@ -78,7 +78,8 @@ class Result:
     def bound(self) -> str:
         sign = "x" if self.theirs is not None else f" {self.unit}".rstrip()
         if self.at_most is not None:
-            return f"<= {self.at_most:g}{sign}"
+            more = f" or +{self.within:g} {self.unit}" if self.within else ""
+            return f"<= {self.at_most:g}{sign}{more}"
         return "-" if self.at_least is None else f">= {self.at_least:g}{sign}"
 
     def verdict(self, slack: float = 1.0) -> str:
@@ -93,7 +94,7 @@ class Result:
             return f"{self.name:<62} {self.ours:9.2f} {self.unit:<28} {self.bound}"
         return (
             f"{self.name:<62} {self.ours:9.2f} {self.theirs:9.2f} {self.unit:<5}"
-            f" {self.value:6.2f}x {self.bound:<9}"
+            f" {self.value:6.2f}x {self.bound:<19}"
         )
 
 
