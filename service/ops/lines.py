@@ -60,7 +60,7 @@ class Lines:
     def request(self, answered: AnsweredRequest, *, level: str) -> bytes:
         """Return the line of a request, made without a record, which would cost three times it."""
         self._seq += 1
-        text = self._masker.text
+        seq, text = self._seq, self._masker.text
         try:
             line: dict[str, JSON] = {
                 "timestamp": _now(),
@@ -68,7 +68,7 @@ class Lines:
                 "event": "http",
                 "message": "request",
                 **self._facts,
-                "seq": self._seq,
+                "seq": seq,
                 # Only these two come from outside.
                 "method": text(answered.method),
                 "route": answered.route,
@@ -80,7 +80,7 @@ class Lines:
             }
             return _fitted(line) + b"\n"
         except Exception as exc:  # noqa: BLE001 - the request itself was answered well
-            return self._unmade(self._seq, exc)
+            return self._unmade(seq, exc)
 
     def skip(self) -> None:
         """Give the number of a line that is dropped to nobody else."""

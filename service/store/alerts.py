@@ -132,8 +132,8 @@ async def _claimed(cur: Cursor, threshold: Severity) -> tuple[Outgoing, ...]:
         return ()  # another process claims right now; the limit counts for both together
     mild = list(least(threshold))
     await cur.execute(sql.SUPPRESS_MILD, {"mild": mild})
-    await cur.execute(sql.FORGET_RECOVERED)
     await cur.execute(sql.GIVE_UP_LOST, {"max_attempts": MAX_ATTEMPTS})
+    await cur.execute(sql.FORGET_NEEDLESS)
     await cur.execute(sql.DUE, {"batch": _BATCH, "max_attempts": MAX_ATTEMPTS, "mild": mild})
     due = [
         Due(id=row_id, severity=severity, title=title, attempts=attempts)

@@ -106,8 +106,8 @@ ANY_DUE: Final = """
      LIMIT 1
 """
 
-# What follows passes over rows that somebody writes, as a booking does with its alert: the next
-# sending finds them as they are by then, and the locks of two never cross.
+# A claim, up to what is due, and SUPPRESS_ALL pass over rows that somebody writes, as a booking
+# does with its alert: the next sending finds them as they are by then, and nobody waits.
 
 # Held until the claim is committed. The number is any that nothing else here uses.
 LOCK: Final = "SELECT pg_try_advisory_xact_lock(20261122)"
@@ -125,30 +125,6 @@ SUPPRESS_MILD: Final = """
               FOR UPDATE SKIP LOCKED)
 """
 
-# Two of them: a recovery nobody was told the problem of, and a reminder that came too late.
-FORGET_RECOVERED: Final = """
-    UPDATE alerts AS late
-       SET state = CASE WHEN late.kind = 'RECOVERY' THEN 'SUPPRESSED' ELSE 'SENT' END,
-           reason = CASE WHEN late.kind = 'RECOVERY' THEN 'problem_not_sent' END,
-           next_attempt_at = NULL
-     WHERE late.id IN (
-           SELECT id
-             FROM alerts AS one
-            WHERE next_attempt_at IS NOT NULL
-              AND state = 'PENDING'
-              AND attempts = 0
-              AND (told_at IS NOT NULL AND recovered_at IS NOT NULL
-                   OR EXISTS (
-                      SELECT
-                        FROM alerts AS problem
-                        LEFT JOIN alerts AS summary ON summary.id = problem.summary
-                       WHERE problem.id = one.about
-                         AND problem.told_at IS NULL
-                         AND problem.next_attempt_at IS NULL
-                         AND summary.next_attempt_at IS NULL))
-              FOR UPDATE OF one SKIP LOCKED)
-"""
-
 GIVE_UP_LOST: Final = """
     UPDATE alerts
        SET state = 'FAILED', last_error = 'interrupted', next_attempt_at = NULL
@@ -161,14 +137,50 @@ GIVE_UP_LOST: Final = """
               FOR UPDATE SKIP LOCKED)
 """
 
+# Two of them: a recovery nobody was told the problem of, and a reminder that came too late.
+_NEEDLESS: Final = """
+           (one.told_at IS NOT NULL AND one.recovered_at IS NOT NULL
+            OR EXISTS (
+               SELECT
+                 FROM alerts AS problem
+                 LEFT JOIN alerts AS summary ON summary.id = problem.summary
+                WHERE problem.id = one.about
+                  AND problem.told_at IS NULL
+                  AND problem.next_attempt_at IS NULL
+                  AND summary.next_attempt_at IS NULL))
+"""
+
+# After GIVE_UP_LOST: a problem that it gives up was told to nobody.
+FORGET_NEEDLESS: Final = (
+    """
+    UPDATE alerts AS late
+       SET state = CASE WHEN late.kind = 'RECOVERY' THEN 'SUPPRESSED' ELSE 'SENT' END,
+           reason = CASE WHEN late.kind = 'RECOVERY' THEN 'problem_not_sent' END,
+           next_attempt_at = NULL
+     WHERE late.id IN (
+           SELECT id
+             FROM alerts AS one
+            WHERE next_attempt_at IS NOT NULL
+              AND state = 'PENDING'
+              AND attempts = 0
+              AND """
+    + _NEEDLESS
+    + """
+              FOR UPDATE OF one SKIP LOCKED)
+"""
+)
+
 # A recovery waits until it is known whether anybody heard of the problem. What the statements
-# above have passed over, because somebody wrote it, is not sent for that.
-DUE: Final = """
+# above would take out, and came or was passed over while somebody wrote it, waits for them.
+DUE: Final = (
+    """
     SELECT id, severity, title, attempts
       FROM alerts AS one
      WHERE next_attempt_at <= now()
        AND attempts < %(max_attempts)s
-       AND (attempts > 0 OR NOT severity = ANY(%(mild)s))
+       AND (attempts > 0 OR NOT (severity = ANY(%(mild)s) OR """
+    + _NEEDLESS
+    + """))
        AND NOT EXISTS (
            SELECT
              FROM alerts AS problem
@@ -179,6 +191,7 @@ DUE: Final = """
      LIMIT %(batch)s
        FOR UPDATE OF one SKIP LOCKED
 """
+)
 
 LATELY: Final = """
     SELECT count(*)

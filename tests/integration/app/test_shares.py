@@ -72,12 +72,6 @@ async def held(gate: Gate, number: int) -> AsyncIterator[None]:
         yield
 
 
-async def until_waiting(gate: Gate, number: int) -> None:
-    async with asyncio.timeout(SAFETY_S):
-        while gate.state().waiting < number:  # noqa: ASYNC110 - the pool has no event to wait for
-            await asyncio.sleep(0)
-
-
 async def test_the_pool_is_filled_before_anything_else_is_opened(app: web.Application) -> None:
     state = app[GATE].state()
 
@@ -90,7 +84,9 @@ async def waits_for(share: Gate, places: int, asked: Awaitable[object]) -> bool:
     """Whether `asked` gets its connection only when one of the share's places is free."""
     async with held(share, places):
         asking = asyncio.ensure_future(asked)
-        await until_waiting(share, 1)
+        async with asyncio.timeout(SAFETY_S):
+            while not asking.done() and share.state().waiting < 1:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0)
         began_early = asking.done()
     await asking
     return not began_early

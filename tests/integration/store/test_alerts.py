@@ -12,6 +12,7 @@ from service.domain.errors import StoreDown
 from service.domain.orders import OrderStatus
 from service.flows.alert import order_notices, setting_notices
 from service.ports import Key
+from service.store import alerts_sql
 from service.store.alerts import PgAlerts, put
 from service.store.gate import Gate
 from service.store.lease import PgLease
@@ -293,6 +294,22 @@ async def test_a_sender_that_died_at_the_last_attempt_ends_it(outbox: Outbox, ga
     assert await rows(gate, "SELECT state, last_error FROM alerts") == [("FAILED", "interrupted")]
 
 
+async def test_the_end_of_what_a_sender_died_with_at_the_last_attempt_is_not_told(
+    outbox: Outbox, gate: Gate
+) -> None:
+    await outbox.fill(an_alert())
+    await outbox.claim(least="warning")
+    await execute(gate, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS})
+    await pass_time(gate, 61)
+    await outbox.fill(its_end())
+
+    assert await outbox.send() == []
+    assert await states(gate) == [
+        ("t1", "FAILED", None),
+        ("t1 is over", "SUPPRESSED", "problem_not_sent"),
+    ]
+
+
 async def test_of_many_senders_at_once_each_message_has_one(outbox: Outbox) -> None:
     await outbox.fill(*(an_alert(n) for n in range(8)))
 
@@ -329,6 +346,26 @@ async def test_a_sender_does_not_wait_for_who_writes_an_alert(
         sent = await outbox.send()
 
     assert sent == ["t2"]
+
+
+#: What takes an alert out that was due a moment ago.
+ENDS = {step: change for step, change in STEPS.items() if step != "due"} | {
+    "the end of what nobody was told": (
+        "UPDATE alerts SET state = 'FAILED', next_attempt_at = NULL WHERE title = 't2';"
+        "UPDATE alerts SET kind = 'RECOVERY', about = two.id"
+        "  FROM (SELECT id FROM alerts WHERE title = 't2') AS two WHERE title = 't1'"
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_what_becomes_needless_in_the_middle_of_a_claim_is_not_sent(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    await outbox.fill(an_alert(1), an_alert(2))
+    monkeypatch.setattr(alerts_sql, "DUE", f"{ENDS[end]};{alerts_sql.DUE}")
+
+    assert "t1" not in await outbox.send()
 
 
 async def test_giving_up_on_all_does_not_wait_for_who_writes_an_alert(

@@ -1,12 +1,14 @@
 """The line of a request goes past loguru, into the same stream by the same rules."""
 
 import asyncio
+import itertools
 import threading
 from typing import Any, Final
 
 import pytest
 from loguru import logger
 
+from service.ops import lines
 from service.ops.logs import Log
 from service.ops.writer import LINES
 from service.ports import REQUEST, AnsweredRequest
@@ -84,16 +86,43 @@ def test_nothing_in_it_breaks_the_line_or_shows_a_secret(field: str, text: str) 
     assert line["event"] == "http"
 
 
+def test_one_that_cannot_be_made_is_an_error_with_the_next_number(logs: Logs) -> None:
+    requested(logs.log, size=object())
+    requested(logs.log)
+
+    unmade, line = logs.lines
+    assert unmade["level"] == "ERROR"
+    assert unmade["message"] == "a log line could not be made"
+    assert [unmade["seq"], line["seq"]] == [1, 2]
+
+
+def test_what_is_logged_while_it_is_made_has_a_number_of_its_own(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, times = lines._now, itertools.count()
+
+    def interrupted() -> str:
+        if next(times) == 0:
+            logger.warning("a destructor in mid-line")
+        return now()
+
+    monkeypatch.setattr(lines, "_now", interrupted)
+    requested(logs.log)
+    requested(logs.log)
+
+    assert sorted(line["seq"] for line in logs.lines) == [1, 2, 3]
+
+
 async def test_what_finds_no_room_is_told_where_it_is_missing() -> None:
     pipe = Pipe()
     for _ in range(LINES + 5_000):
         requested(pipe.log)
     dropped = pipe.log.dropped
 
-    lines = await asyncio.to_thread(pipe.finish)
+    written = await asyncio.to_thread(pipe.finish)
 
     assert dropped > 0
-    assert explained(lines) == dropped
+    assert explained(written) == dropped
 
 
 def test_the_request_a_task_works_for_is_named_in_its_lines(logs: Logs) -> None:
