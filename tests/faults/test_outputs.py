@@ -51,8 +51,8 @@ async def _works(stack: Stack) -> None:
     job = "collect_market_data"
 
     def at(body: dict[str, Any]) -> str:
-        last: str = body["components"]["scheduler"]["jobs"][job]["last_success_at"]
-        return last
+        last: str | None = body["components"]["scheduler"]["jobs"][job]["last_success_at"]
+        return last or ""  # a service that has just started has none yet
 
     _, before = await stack.health()
     await stack.until_health(
