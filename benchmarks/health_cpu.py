@@ -3,11 +3,10 @@
 from typing import Final
 
 from benchmarks.processes import apart, cpu_us_of, server
-from benchmarks.rounds import Result, rounds_of
+from benchmarks.rounds import MANY_ROUNDS, Result, rounds_of
 from benchmarks.visitors import Visitors
 
-ROUNDS: Final = 41
-REQUESTS: Final = 500
+REQUESTS: Final = 500  #: a round
 
 
 def measure() -> list[Result]:
@@ -23,7 +22,7 @@ def measure() -> list[Result]:
                 "ours": cpu_us_of(house, health, REQUESTS),
                 "hello": cpu_us_of(hello, greeting, REQUESTS),
             },
-            rounds=ROUNDS,
+            rounds=MANY_ROUNDS,
         )
     name = "/health / aiohttp hello, server CPU"
     return [Result.of(name, took["ours"], took["hello"], unit="us", at_most=1.3)]

@@ -9,15 +9,13 @@ from typing import Final
 
 from benchmarks.databases import Databases
 from benchmarks.processes import Process, apart, cpu_us_of, server
-from benchmarks.rounds import Result, Rounds, rounds_of
+from benchmarks.rounds import MANY_ROUNDS, Result, Rounds, rounds_of
 from benchmarks.visitors import Visitors
 
 HOT_LIST: Final = "/api/v1/trading/orders?status=EXECUTED&limit=50"
 SETTING: Final = "/api/v1/config/min_confidence"
 CONNECTIONS: Final = 10
-#: Many short turns: what disturbs one server for half a second is no longer half of its rounds.
-ROUNDS: Final = 41
-CPU_REQUESTS: Final = 100
+CPU_REQUESTS: Final = 100  #: a round
 
 
 def measure(databases: Databases, *, rows: int, requests: int = 300) -> list[Result]:
@@ -52,7 +50,7 @@ def _rates(house: Process, bare: Process, requests: int) -> dict[str, Rounds]:
             raise AssertionError(f"not the same bytes:\n{one[:300]!r}\n{other[:300]!r}")
         return rounds_of(
             {"ours": lambda: ours.ask(requests), "bare": lambda: theirs.ask(requests)},
-            rounds=ROUNDS,
+            rounds=MANY_ROUNDS,
         )
 
 
@@ -78,5 +76,5 @@ def _cpu(
                 )
                 for name, (process, path) in asked.items()
             },
-            rounds=ROUNDS,
+            rounds=MANY_ROUNDS,
         )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 ROUNDS: Final = 7
+#: Of short turns: what disturbs one server for half a second is no longer half of its rounds.
+MANY_ROUNDS: Final = 41
 
 
 @dataclass(frozen=True, slots=True)
