@@ -85,6 +85,9 @@ class Prompt:
 class Model(Protocol):
     """Raises ModelUnavailable or ModelRefused; an unusable answer is a value, not an error."""
 
+    def check(self, model: str) -> None:
+        """Raise what `ask` would raise without a request: a wait that the server asked for."""
+
     async def ask(self, prompt: Prompt, *, model: str) -> Answer: ...
 
 

@@ -5,9 +5,11 @@ The SDK's habits are switched off one by one, each with its reason; tests keep w
 
 import asyncio
 import ssl
+import time
 import warnings
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Final
 
 import aiohttp
@@ -19,28 +21,70 @@ from pydantic import ValidationError
 
 from service.adapters import gemini_wire as wire
 from service.adapters.gemini_errors import translated
+from service.adapters.holds import Holds
+from service.domain.errors import BoundaryError, ModelQuotaUsedUp, ModelUnavailable
 from service.domain.signals import Answer
 from service.ports import Prompt
 
 SHORTEST_DEADLINE_S: Final = 10  #: the service answers 400 to a shorter X-Server-Timeout
 _CONNECTIONS: Final = 8
+_SERVER: Final = ""  #: the part of a hold that concerns every model; no model has this name
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Gemini:
-    """Satisfies ports.Model. Made by `open_gemini`; belongs to one event loop."""
+    """Satisfies ports.Model. Made by `open_gemini`; belongs to one event loop.
 
-    def __init__(self, client: genai.Client, *, timeout_s: float) -> None:
+    A wait that an answer asks for holds for every later call, whichever job, market or person
+    makes it (FR-010): of the same model, where the quota counts each model by itself, and of all
+    models otherwise.
+    """
+
+    def __init__(
+        self,
+        client: genai.Client,
+        *,
+        timeout_s: float,
+        holds: Holds,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
         self._client = client
         self._timeout_s = timeout_s
+        self._holds = holds
+        self._now = now
+
+    def check(self, model: str) -> None:
+        """Raise the error of a hold that lasts: ModelUnavailable or ModelQuotaUsedUp, not sent."""
+        hold = self._holds.longest(_SERVER, model)
+        if hold is None:
+            return
+        if hold.code == "quota_exhausted":
+            raise ModelQuotaUsedUp(
+                f"the model's quota of the day is used up; it returns in {hold.left_s:.0f} s",
+                code=hold.code,
+                retry_after_s=hold.left_s,
+                sent=False,
+            )
+        raise ModelUnavailable(
+            f"Gemini asked us to wait; nothing is asked for {hold.left_s:.0f} s",
+            code=hold.code,
+            retry_after_s=hold.left_s,
+            sent=False,
+        )
 
     async def ask(self, prompt: Prompt, *, model: str) -> Answer:
         """Ask once; a malformed answer is a value with its reason, never an error.
 
-        Raises: ModelUnavailable, with the seconds the service asked us to wait; ModelRefused.
+        Raises: ModelUnavailable, with the seconds the service asked us to wait; ModelRefused. Both
+            without a request while a hold lasts.
         """
+        self.check(model)
         config = wire.config(prompt.system, model=model)
         _expect_unknown_words()
-        with translated():
+        with self._translated(model):
             try:
                 async with asyncio.timeout(self._timeout_s):
                     response = await self._client.aio.models.generate_content(
@@ -57,16 +101,37 @@ class Gemini:
 
     async def ping(self, model: str) -> None:
         """Ask whether `model` is there; costs no tokens. Raises as `ask` does."""
-        with translated():
+        self.check(model)
+        with self._translated(model):
             async with asyncio.timeout(self._timeout_s):
                 await self._client.aio.models.get(model=model)
+
+    @contextmanager
+    def _translated(self, model: str) -> Iterator[None]:
+        def heard(error: BoundaryError, *, of_model: bool) -> None:
+            part = model if of_model else _SERVER
+            self._holds.keep(part, error.retry_after_s or 0.0, code=error.code or "rate_limited")
+
+        with translated(now=self._now, heard=heard):
+            yield
 
 
 @asynccontextmanager
 async def open_gemini(
-    *, api_key: str, base_url: str, timeout_s: float = 30, api_version: str = "v1"
+    *,
+    api_key: str,
+    base_url: str,
+    timeout_s: float = 30,
+    api_version: str = "v1",
+    seconds: Callable[[], float] = time.monotonic,
+    now: Callable[[], datetime] = _utc_now,
 ) -> AsyncIterator[Gemini]:
-    """Build the client in a thread, hand it over warm, and close all three parts of it."""
+    """Build the client in a thread, hand it over warm, and close all three parts of it.
+
+    Args:
+        seconds: the clock of `Holds`.
+        now: aware; tells when a quota's day ends.
+    """
     # Our own session: cheaper than the SDK's, without its DeprecationWarning, and ours to close.
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=_CONNECTIONS), cookie_jar=aiohttp.DummyCookieJar()
@@ -80,7 +145,7 @@ async def open_gemini(
             api_version=api_version,
         )
         try:
-            yield Gemini(client, timeout_s=timeout_s)
+            yield Gemini(client, timeout_s=timeout_s, holds=Holds(seconds), now=now)
         finally:
             await client.aio.aclose()
             client.close()

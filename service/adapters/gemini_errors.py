@@ -4,16 +4,23 @@ Source: google-genai 3.4 (`errors.APIError`, `client.aio`), google.rpc error det
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo
 
 import aiohttp
 from google.genai import errors
 from pydantic import ValidationError
 
 from service.adapters.answers import LONGEST_WAIT_S, retry_after_s, strip_secrets
-from service.domain.errors import BoundaryError, ModelRefused, ModelUnavailable
+from service.domain.errors import (
+    BoundaryError,
+    ModelQuotaUsedUp,
+    ModelRefused,
+    ModelUnavailable,
+)
 
 _SLOW_DOWN: Final = 429
 _AUTH: Final = frozenset({401, 403})
@@ -22,12 +29,27 @@ _TRY_AGAIN: Final = frozenset({408, 499})
 _CLIENT_ERRORS: Final = range(400, 500)
 _REDIRECTS: Final = range(300, 400)
 _STATUS: Final = re.compile(r"[A-Z_]{1,64}")
-_DELAY: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")
+#: protobuf writes seconds only; real bodies also hold `1h16m0.667s`.
+_DELAY: Final = re.compile(
+    r"(?:(?P<h>[0-9]{1,4})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,9}(?:\.[0-9]{1,9})?)s)?"
+)
+#: Where Google's day of a quota begins and ends.
+_QUOTA_ZONE: Final = "America/Los_Angeles"
+_OF_MODEL: Final = "MODEL_CAPACITY_EXHAUSTED"
+
+
+class Heard(Protocol):
+    def __call__(self, error: BoundaryError, *, of_model: bool) -> None:
+        """Take note of an answer that asks for a wait: of one model, or of the whole server."""
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(*, now: Callable[[], datetime], heard: Heard) -> Iterator[None]:
     """Turn everything that can go wrong with a call into ModelUnavailable or ModelRefused.
+
+    Args:
+        now: aware; the end of the quota's day is counted from it.
+        heard: called with each error that asks for a wait.
 
     The cause is kept without what it carries: the SDK's error holds the answer whole, and
     through it our request with the key in its headers.
@@ -35,7 +57,10 @@ def translated() -> Iterator[None]:
     try:
         yield
     except errors.APIError as exc:
-        meaning = _meaning(exc)
+        details = list(_details(exc))
+        meaning = _meaning(exc, details, now)
+        if meaning.retry_after_s is not None:
+            heard(meaning, of_model=_is_of_model(details))
         _bare(exc)
         raise meaning from exc
     except TimeoutError as exc:  # aiohttp's own have no text at all
@@ -56,10 +81,11 @@ def translated() -> Iterator[None]:
         raise ModelUnavailable("Gemini's answer cannot be read", code="bad_answer") from exc
 
 
-def _meaning(exc: errors.APIError) -> BoundaryError:
-    details = list(_details(exc))
+def _meaning(
+    exc: errors.APIError, details: list[Mapping[str, Any]], now: Callable[[], datetime]
+) -> BoundaryError:
     if exc.code == _SLOW_DOWN:
-        return _too_much(exc, details)
+        return _too_much(exc, details, now)
     if exc.code in _AUTH or any(d.get("reason") == "API_KEY_INVALID" for d in details):
         # A wrong key is a 400 here, told from other mistakes by its ErrorInfo only.
         return ModelRefused("Gemini rejects the key; check GEMINI_API_KEY", code="auth_rejected")
@@ -78,15 +104,35 @@ def _meaning(exc: errors.APIError) -> BoundaryError:
     )
 
 
-def _too_much(exc: errors.APIError, details: list[Mapping[str, Any]]) -> BoundaryError:
+def _too_much(
+    exc: errors.APIError, details: list[Mapping[str, Any]], now: Callable[[], datetime]
+) -> BoundaryError:
     if any("PerDay" in quota for quota in _quotas(details)):
-        return ModelRefused(
+        # Such an answer also carries a RetryInfo of seconds, after which the quota is still empty.
+        return ModelQuotaUsedUp(
             "today's quota of the model is used up; it returns at midnight Pacific time",
             code="quota_exhausted",
+            retry_after_s=quota_returns_in_s(now()),
         )
     return ModelUnavailable(
         "Gemini asks us to slow down", code="rate_limited", retry_after_s=_asked(exc, details)
     )
+
+
+def quota_returns_in_s(now: datetime) -> float:
+    """Return the seconds until the next midnight of Pacific time, where a quota's day ends."""
+    local = now.astimezone(ZoneInfo(_QUOTA_ZONE))
+    midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    # As instants: between two local times of one zone Python ignores the hour of a clock change.
+    return midnight.timestamp() - now.timestamp()
+
+
+def _is_of_model(details: list[Mapping[str, Any]]) -> bool:
+    """Return whether the limit counts each model by itself; without a word it is the server's."""
+    quotas = list(_quotas(details))
+    if quotas:
+        return all("PerModel" in quota for quota in quotas)
+    return any(item.get("reason") == _OF_MODEL for item in details)
 
 
 def _asked(exc: errors.APIError, details: list[Mapping[str, Any]]) -> float | None:
@@ -97,8 +143,10 @@ def _asked(exc: errors.APIError, details: list[Mapping[str, Any]]) -> float | No
         return in_header
     for item in details:
         delay = _DELAY.fullmatch(str(item.get("retryDelay", "")))
-        if delay and str(item.get("@type", "")).endswith("google.rpc.RetryInfo"):
-            return min(float(delay[1]), LONGEST_WAIT_S)
+        is_retry_info = str(item.get("@type", "")).endswith("google.rpc.RetryInfo")
+        if is_retry_info and delay and delay[0]:
+            hours, minutes, seconds = (float(delay[unit] or 0) for unit in "hms")
+            return min(hours * 3600 + minutes * 60 + seconds, LONGEST_WAIT_S)
     return None
 
 

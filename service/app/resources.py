@@ -36,6 +36,7 @@ from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
 from service.domain.errors import BoundaryError, ConfigError, StartError
 from service.flows.alert import order_notices, risk_notices, setting_notices
 from service.flows.leadership import LEASE_TTL_S
+from service.ports import Clock
 from service.sandbox.clock import MarketClock
 from service.sandbox.options import SandboxOptions
 from service.sandbox.server import Sandbox, open_sandbox
@@ -220,6 +221,17 @@ def outside(config: Config, *, paced: bool) -> Upstream:
     )
 
 
+def waiting_seconds(clock: Clock) -> Callable[[], float]:
+    """Return the seconds that jobs count their waits between attempts by, for holds and circuits.
+
+    The market's, which a fast sandbox runs ahead of ours; where those are real ones, a clock that
+    cannot be set back.
+    """
+    if isinstance(clock, SystemClock):
+        return clock.monotonic
+    return lambda: clock.now().timestamp()
+
+
 def _revealed(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret is not None else ""
 
@@ -236,6 +248,7 @@ async def exchange(app: web.Application) -> AsyncIterator[None]:
             access_key=upstream.access_key,
             secret_key=upstream.secret_key,
             paced=upstream.paced,
+            seconds=waiting_seconds(app[CLOCK]),
         )
         await _check_markets(upbit, app[CONFIG])
         app[SESSION] = session
@@ -259,7 +272,13 @@ async def _check_markets(upbit: UpbitRest, config: Config) -> None:
 
 async def model(app: web.Application) -> AsyncIterator[None]:
     upstream = app[UPSTREAM]
-    async with open_gemini(api_key=upstream.gemini_key, base_url=upstream.gemini_url) as gemini:
+    clock = app[CLOCK]
+    async with open_gemini(
+        api_key=upstream.gemini_key,
+        base_url=upstream.gemini_url,
+        seconds=waiting_seconds(clock),
+        now=clock.now,
+    ) as gemini:
         app[MODEL] = gemini
         yield
 

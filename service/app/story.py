@@ -30,6 +30,7 @@ from service.app.keys import (
     Circuits,
 )
 from service.app.measures import METERS, MeteredJournal, passed
+from service.app.resources import waiting_seconds
 from service.app.watched import WatchedModel
 from service.bus import Bus, TickerUpdated
 from service.config import Config
@@ -150,12 +151,7 @@ def _price_lasts(clock: Clock) -> timedelta:
 
 
 def _circuits(clock: Clock) -> Circuits:
-    def market_s() -> float:
-        return clock.now().timestamp()
-
-    # By the market's seconds, as jobs wait between attempts; where those are real ones, by the
-    # clock that cannot be set back.
-    seconds = clock.monotonic if isinstance(clock, SystemClock) else market_s
+    seconds = waiting_seconds(clock)
     return Circuits(
         model=Circuit("the model", error=ModelUnavailable, seconds=seconds),
         purchases=Circuit("the exchange's orders", error=ExchangeUnavailable, seconds=seconds),

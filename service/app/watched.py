@@ -20,11 +20,15 @@ class WatchedModel:
         self._inner = inner
         self._app = app
 
+    def check(self, model: str) -> None:
+        self._inner.check(model)
+
     async def ask(self, prompt: Prompt, *, model: str) -> Answer:
         try:
             answer = await self._inner.ask(prompt, model=model)
         except BoundaryError as exc:
-            self._app[PROBER].heard_from("gemini_api", error=exc)
+            if exc.sent:
+                self._app[PROBER].heard_from("gemini_api", error=exc)
             raise
         usable = answer.proposal is not None
         self._app[PROBER].heard_from("gemini_api", usable=usable)

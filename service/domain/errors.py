@@ -19,7 +19,8 @@ ServiceError
     ├── ExchangeRefused            understood, and the answer is no
     ├── OutcomeUnknown             a write may have happened: reconcile, never resend
     ├── ModelUnavailable           safe to try again
-    ├── ModelRefused               key, quota or request: asking again changes nothing
+    ├── ModelRefused               key or request: asking again changes nothing
+    │   └── ModelQuotaUsedUp         the day's quota: nothing is asked until it returns
     ├── StoreBusy                  every connection is taken and the queue is full
     ├── StoreDown                  PostgreSQL does not answer
     └── StoreTimeout               PostgreSQL cancelled the statement
@@ -99,16 +100,24 @@ class BoundaryError(ServiceError):
         retryable: whether the same call may be made again without harm.
         retry_after_s: seconds the other side asked us to wait, real time.
         code: a short stable word for logs and tables, e.g. the exchange's error name.
+        sent: whether the request left this process. False when a hold, a ban or an open circuit
+            refused it here: such an error says nothing new about the other side.
     """
 
     retryable: ClassVar[bool] = False
 
     def __init__(
-        self, message: str = "", *, retry_after_s: float | None = None, code: str | None = None
+        self,
+        message: str = "",
+        *,
+        retry_after_s: float | None = None,
+        code: str | None = None,
+        sent: bool = True,
     ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.code = code
+        self.sent = sent
 
 
 class ExchangeUnavailable(BoundaryError):
@@ -132,7 +141,11 @@ class ModelUnavailable(BoundaryError):
 
 
 class ModelRefused(BoundaryError):
-    """Key, quota or request refused: asking again changes nothing."""
+    """Key or request refused: asking again changes nothing."""
+
+
+class ModelQuotaUsedUp(ModelRefused):
+    """The model's quota of the day is used up; `retry_after_s` says when it returns."""
 
 
 class StoreBusy(BoundaryError):

@@ -10,7 +10,7 @@ from loguru import logger
 from service.domain.breaker import Breaker, Ticket
 from service.domain.errors import BoundaryError, OutcomeUnknown
 
-CODE: Final = "circuit_open"
+_CODE: Final = "circuit_open"
 
 
 class Circuit:
@@ -56,7 +56,7 @@ class Circuit:
             yield
             worked = True
         except BoundaryError as exc:
-            worked = _is_alive(exc)
+            worked = _is_alive(exc) if exc.sent else None
             raise
         except asyncio.CancelledError:
             worked = False  # nobody cancels what answers in time
@@ -81,8 +81,9 @@ class Circuit:
         wait_s = self._breaker.wait_s(self._seconds())
         return self._error(
             f"{self._name} failed too often; nothing is asked for {wait_s:.0f} s",
-            code=CODE,
+            code=_CODE,
             retry_after_s=wait_s,
+            sent=False,
         )
 
 

@@ -10,7 +10,7 @@ from service.domain.errors import BoundaryError
 from service.domain.markets import Candle, Market, Timeframe
 from service.domain.pricing import cost_usd
 from service.domain.signals import Answer, Signal, Usage
-from service.flows.circuit import CODE, Circuit
+from service.flows.circuit import Circuit
 from service.flows.collect import MAX_CANDLES
 from service.flows.prompt import Snapshot, facts, kept, prompt
 from service.ports import Clock, Exchange, Journal, MarketData, Model, ModelCall, Orders, Prompt
@@ -55,13 +55,16 @@ class Proposer:
     async def propose(self, market: Market, *, trigger: Trigger) -> Signal | None:
         """Return the signal as stored, or None when the model's answer was unusable.
 
-        Raises: BoundaryError, when exchange, model or database did not answer, or the model has
-            failed so often that it is not asked.
+        Raises: BoundaryError, when exchange, model or database did not answer, or the model must
+            not be asked now: its server asked for a wait, or it failed too often.
         """
-        self._circuit.check()  # before the exchange is asked for what nobody would read
+        # Before the exchange: prices for a question that is not asked would be read in vain.
+        model = await self._settings.get(AI_MODEL)
+        self._model.check(model)
+        self._circuit.check()
         snapshot = await self._snapshot(market)
         shown = facts(snapshot)
-        call_id, answer = await self._ask(prompt(shown))
+        call_id, answer = await self._ask(prompt(shown), model=model)
         if answer.proposal is None:
             # No order on a guess: a silent HOLD would look like judgement.
             logger.bind(event="signal", market=str(market), why=answer.why).warning(
@@ -119,9 +122,8 @@ class Proposer:
             candles = older + candles
         return candles
 
-    async def _ask(self, question: Prompt) -> tuple[int, Answer]:
+    async def _ask(self, question: Prompt, *, model: str) -> tuple[int, Answer]:
         """Return the answer and the id of its row; a call that fails leaves its row as well."""
-        model = await self._settings.get(AI_MODEL)
         started_at, began = self._clock.now(), self._clock.monotonic()
 
         def call(answer: Answer | None, error: BoundaryError | None) -> ModelCall:
@@ -142,8 +144,8 @@ class Proposer:
             with self._circuit.call():
                 answer = await self._model.ask(question, model=model)
         except BoundaryError as exc:
-            # The circuit may have opened since it was looked at: then nothing was asked.
-            if exc.code != CODE:
+            # A hold or an open circuit may have begun since the check: then nothing was asked.
+            if exc.sent:
                 await self._record(call(None, exc))
             raise
         return await self._record(call(answer, None)), answer

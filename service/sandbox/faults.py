@@ -44,7 +44,7 @@ class Fault(BaseModel):
 
     method: str = "*"
     path: str = "*"  #: glob over the path, e.g. /v1/orders* or */models/*
-    group: str | None = None  #: of Upbit's rate limits, e.g. candle: only its requests
+    group: str | None = None  #: of Upbit's rate limits, e.g. candles: only its requests
     status: Annotated[int, Field(ge=100, le=599)] | None = None  #: answered instead of executing
     headers: Mapping[str, str] = {}  #: of that answer; without `status`, of the real one
     body: str = ""

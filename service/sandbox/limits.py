@@ -5,11 +5,12 @@ from typing import Final
 
 from service.sandbox.errors import refused
 
-#: group -> (requests, seconds); Upbit docs: rate-limits, state 2026-10-07
+#: group -> (requests, seconds); Upbit docs: rate-limits, state 2026-10-07. `candles` and
+#: `crix-trades` are the names on the wire (captured in March 2026); the documents say otherwise.
 LIMITS: Final = {
     "market": (10, 1),
-    "candle": (10, 1),
-    "trade": (10, 1),
+    "candles": (10, 1),
+    "crix-trades": (10, 1),
     "ticker": (10, 1),
     "orderbook": (10, 1),
     "default": (30, 1),
@@ -20,8 +21,8 @@ LIMITS: Final = {
 }
 _QUOTATION: Final = (
     ("/v1/market/", "market"),
-    ("/v1/candles/", "candle"),
-    ("/v1/trades/", "trade"),
+    ("/v1/candles/", "candles"),
+    ("/v1/trades/", "crix-trades"),
     ("/v1/ticker", "ticker"),
     ("/v1/orderbook", "orderbook"),
 )

@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import replace
 
+from service.domain.errors import BoundaryError
 from service.domain.signals import Answer
 from service.ports import Prompt
 from tests.builders import an_answer
@@ -16,18 +17,25 @@ class FakeModel:
 
     Attributes:
         asked: every (prompt, model), in order.
+        held: raised by `check` and `ask` while it is set, as during a hold.
     """
 
     def __init__(self, *script: Answer | BaseException, default: Answer | None = None) -> None:
         self._script = deque(script)
         self.default = default or an_answer()
         self.asked: list[tuple[Prompt, str]] = []
+        self.held: BoundaryError | None = None
 
     def then(self, *script: Answer | BaseException) -> None:
         """Append to the script."""
         self._script.extend(script)
 
+    def check(self, model: str) -> None:
+        if self.held is not None:
+            raise self.held
+
     async def ask(self, prompt: Prompt, *, model: str) -> Answer:
+        self.check(model)
         self.asked.append((prompt, model))
         if not self._script:
             return replace(self.default, model=model)

@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from typing import Any, Final, Literal
 
 from service.domain.errors import StartError
+from service.sandbox.model import MODELS
 from service.store.dsn import connect, parameters
 from tests.faults.proxy import Cut
 from tests.faults.stack import DATABASE, Stack
@@ -47,6 +48,16 @@ def planned(*faults: dict[str, Any]) -> Injection:
 
 def model(kind: str, **more: Any) -> Injection:
     return planned({"path": "*:generateContent", "model": kind} | more)
+
+
+@asynccontextmanager
+async def quota_used_up(stack: Stack) -> AsyncIterator[None]:
+    """Have the model's day be used up. It stays so: the way out is another model (FR-010)."""
+    async with model("quota")(stack):
+        yield
+    used_up = await stack.service.get("/api/v1/config/ai_model")
+    models = list(MODELS)
+    await stack.change(ai_model=models[models.index(used_up["value"]) - 1])
 
 
 @asynccontextmanager

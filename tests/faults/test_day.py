@@ -28,7 +28,7 @@ JOB = "collect_market_data"
 #: group rests for a real second, and a time limit takes six.
 PASSING: list[Mapping[str, Any]] = [
     {"group": group, "chance": chance} | fault
-    for group in ("ticker", "candle")
+    for group in ("ticker", "candles")
     for chance, fault in (
         (0.002, {"status": 429, "body": '{"error": {"name": 429, "message": "slow down"}}'}),
         (0.04, {"status": 503}),

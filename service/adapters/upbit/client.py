@@ -103,7 +103,7 @@ class Client:
             allow_redirects=False,
             raise_for_status=False,  # its error has the URL in its text and no error name
         ) as response:
-            self._limiter.heard(response.headers.get("Remaining-Req"))
+            self._limiter.heard(response.headers.get("Remaining-Req"), group=group)
             if "Age" not in response.headers:  # an answer out of some cache was stamped before
                 self._skew.heard(response.headers.get("Date"), asked_at=asked_at)
             if response.status not in _SUCCESS:
@@ -121,7 +121,7 @@ class Client:
         if response.status == _BLOCKED:
             asked = self._limiter.ban(asked or ban_s(raw))
         if response.status == _SLOW_DOWN:
-            self._limiter.close(group)
+            self._limiter.close(group, asked_s=asked)
         return ErrorAnswer(response.status, error_name(raw), retry_after_s=asked)
 
 

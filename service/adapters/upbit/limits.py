@@ -6,15 +6,21 @@ Source: Upbit docs, "rate limits" (2026-10-07) and changelog of 2026-08-21 (orde
 
 import re
 from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
+from service.adapters.holds import Holds
 from service.domain.errors import ExchangeUnavailable
 from service.ports import Clock
 
 
 class Group(StrEnum):
-    """The endpoints that share one limit, as `Remaining-Req` calls them."""
+    """The endpoints that share one limit.
+
+    The names are the documents'. Upbit's answers use others for some (`candles`, `crix-trades`,
+    captured in March 2026), so an answer's limit is that of the endpoint it came from.
+    """
 
     MARKET = "market"
     CANDLE = "candle"
@@ -35,7 +41,6 @@ PER_SECOND: Final[dict[Group, int]] = {
 WINDOW_S: Final = 1.0
 FIRST_BAN_S: Final = 60.0  #: when the answer does not say how long
 LONGEST_BAN_S: Final = 86_400.0
-_GROUP: Final = re.compile(r"group=\s*([\w-]+)")
 _LEFT: Final = re.compile(r"\bsec=\s*(\d{1,6})\b")
 _BAN: Final = re.compile(r"(?P<n>[0-9]{1,6})\s*(?:(?P<minutes>min|분)|sec|s\b|초)", re.IGNORECASE)
 
@@ -55,12 +60,19 @@ def ban_s(raw: bytes) -> float | None:
 class Limiter:
     """Keeps each group within its limit and the whole client silent during a ban.
 
-    Without `paced` only what the answers say is heeded: for a sandbox whose time runs faster.
+    One instance serves every caller: what Upbit asks of one holds for all (FR-010).
+
+    Args:
+        paced: False heeds only what the answers say, for a sandbox whose time runs faster.
+        seconds: the clock of `Holds`; real seconds by default.
     """
 
-    def __init__(self, clock: Clock, *, paced: bool = True) -> None:
+    def __init__(
+        self, clock: Clock, *, paced: bool = True, seconds: Callable[[], float] | None = None
+    ) -> None:
         self._clock = clock
         self._paced = paced
+        self._holds = Holds(seconds or clock.monotonic)
         self._sent = {group: deque[float](maxlen=n) for group, n in PER_SECOND.items()}
         self._closed_until: dict[str, float] = {}
         self._banned_until = 0.0
@@ -69,42 +81,60 @@ class Limiter:
     async def turn(self, group: Group) -> None:
         """Wait until `group` may be asked, and count the call.
 
-        Raises: ExchangeUnavailable(code="banned") while Upbit has blocked us: a request sent
-        during a block makes it longer.
+        Raises: ExchangeUnavailable, without a request: code "banned" while Upbit has blocked us,
+            since a request during a block makes it longer; code "too_many_requests" while the
+            group has been asked to wait for more than a second.
         """
+        self._check_hold(group)
         while (wait_s := self._wait_s(group)) > 0:
             await self._clock.pause(wait_s)
+            self._check_hold(group)  # one may have begun meanwhile
         self._sent[group].append(self._clock.monotonic())
 
-    def heard(self, remaining: str | None) -> None:
+    def heard(self, remaining: str | None, *, group: Group) -> None:
         """Take note of a `Remaining-Req` header, e.g. `group=default; min=1800; sec=29`.
 
         `min` is constant and means nothing. A header that reads otherwise is ignored.
-        """
-        group, left = _GROUP.search(remaining or ""), _LEFT.search(remaining or "")
-        if group and left and int(left[1]) == 0:
-            self.close(group[1])
 
-    def close(self, group: str) -> None:
-        """Leave `group` alone for this second.
+        Args: group: of the endpoint that answered; the header's own name for it may differ.
+        """
+        left = _LEFT.search(remaining or "")
+        if left and int(left[1]) == 0:
+            self.close(group)
+
+    def close(self, group: Group, *, asked_s: float | None = None) -> None:
+        """Send nothing to `group` for this second, or for `asked_s` when that is longer.
 
         A whole second from the answer on, not up to our own next second: the server's seconds
         need not begin with ours, and after a whole one its next has begun for certain.
         """
         self._closed_until[group] = self._clock.monotonic() + WINDOW_S
+        if asked_s is not None and asked_s > WINDOW_S:
+            self._holds.keep(group, asked_s, code="too_many_requests")
 
     def ban(self, seconds: float | None) -> float:
         """Be silent for `seconds`, or for a guess that doubles, and return how long."""
         length = self._next_ban_s if seconds is None else seconds
         length = min(length, LONGEST_BAN_S)
         self._next_ban_s = min(2 * length, LONGEST_BAN_S)
-        self._banned_until = self._clock.monotonic() + length
+        # The longest wait wins: requests that were under way together may be told different ones.
+        self._banned_until = max(self._banned_until, self._clock.monotonic() + length)
         return length
 
     def welcome(self) -> None:
         """Forget earlier bans: Upbit has answered as usual."""
         if self._clock.monotonic() >= self._banned_until:  # else it was asked before the ban
             self._next_ban_s = FIRST_BAN_S
+
+    def _check_hold(self, group: Group) -> None:
+        hold = self._holds.longest(group)
+        if hold is not None:
+            raise ExchangeUnavailable(
+                f"Upbit asked us to wait; nothing is sent to {group} for {hold.left_s:.0f} s",
+                code=hold.code,
+                retry_after_s=hold.left_s,
+                sent=False,
+            )
 
     def _wait_s(self, group: Group) -> float:
         now = self._clock.monotonic()
@@ -114,6 +144,7 @@ class Limiter:
                 f"Upbit has blocked us for sending too much; nothing is sent for {left:.0f} s",
                 code="banned",
                 retry_after_s=left,
+                sent=False,
             )
         sent = self._sent[group]
         full_for = sent[0] + WINDOW_S - now if self._paced and len(sent) == sent.maxlen else 0.0

@@ -1,7 +1,7 @@
 """The exchange as the flows know it, over Upbit's REST API."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -29,7 +29,8 @@ class UpbitRest:
 
     Addresses come without `/v1`. The clock's `pause` and `monotonic` are used, real time both:
     limits and bans are counted in real seconds, in the sandbox too. `paced=False` keeps no limits
-    of our own, for a sandbox whose market runs faster than ours.
+    of our own, for a sandbox whose market runs faster than ours. `seconds` counts the waits that a
+    429 asks for: the clock by which jobs count their waits between attempts.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class UpbitRest:
         secret_key: str,
         clock: Clock | None = None,
         paced: bool = True,
+        seconds: Callable[[], float] | None = None,
     ) -> None:
         self._access_key = access_key
         self._skew = SkewMeter()
@@ -50,7 +52,7 @@ class UpbitRest:
             quotation_url=quotation_url,
             exchange_url=exchange_url,
             signer=Signer(access_key, secret_key),
-            limiter=Limiter(clock or SystemClock(), paced=paced),
+            limiter=Limiter(clock or SystemClock(), paced=paced, seconds=seconds),
             skew=self._skew,
         )
 

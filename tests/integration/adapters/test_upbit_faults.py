@@ -519,6 +519,24 @@ async def test_the_adapter_does_not_show_its_keys(upbit: UpbitRest) -> None:
     assert "canary" not in repr(upbit._client)
 
 
+async def test_a_429_stops_its_group_for_every_caller_and_no_other_group(
+    upbit: UpbitRest, stub: UpbitStub, limits_clock: FakeClock
+) -> None:
+    """FR-010: the limit group of Upbit that asked for a wait is left alone until it is over."""
+    stub.answer("GET /v1/accounts", "Too many", status=429, headers={"Retry-After": "30"})
+    with pytest.raises(ExchangeUnavailable):
+        await upbit.balances()
+    limits_clock.pass_time(10)
+
+    with pytest.raises(ExchangeUnavailable) as same_group:
+        await upbit.find("uat-1")
+    stub.answer("GET /v1/market/all", "[]")
+    await upbit.markets()
+
+    assert (same_group.value.sent, same_group.value.retry_after_s) == (False, 20)
+    assert [seen.path for seen in stub.seen] == ["/v1/accounts", "/v1/market/all"]
+
+
 @pytest.mark.parametrize("status", [201, 302, 400, 401, 403, 404, 408, 418, 429, 500])
 @pytest.mark.parametrize(
     "body", [f"{ACCESS_KEY} {SECRET_KEY}", error_body(f"{ACCESS_KEY} {SECRET_KEY}"), "{}"]

@@ -1,5 +1,7 @@
 """Each group keeps its limit, and a block is answered with silence."""
 
+import asyncio
+
 import pytest
 
 from service.adapters.upbit.limits import FIRST_BAN_S, PER_SECOND, Group, Limiter, ban_s
@@ -27,7 +29,7 @@ async def test_unpaced_only_what_the_answers_say_is_heeded() -> None:
         await limiter.turn(Group.TICKER)
     assert clock.waits == []
 
-    limiter.heard("group=ticker; min=1; sec=0")
+    limiter.heard("group=ticker; min=1; sec=0", group=Group.TICKER)
     await limiter.turn(Group.TICKER)
 
     assert clock.waits == [1.0]
@@ -61,7 +63,7 @@ async def test_when_nothing_is_left_of_the_second_the_group_waits_for_the_next()
     clock = FakeClock()
     limiter = Limiter(clock)
     await limiter.turn(Group.TICKER)
-    limiter.heard("group=ticker; min=599; sec=0")
+    limiter.heard("group=ticker; min=599; sec=0", group=Group.TICKER)
     clock.pass_time(0.25)
 
     await limiter.turn(Group.ORDER)
@@ -77,7 +79,6 @@ async def test_when_nothing_is_left_of_the_second_the_group_waits_for_the_next()
         "",
         "group=ticker; min=0; sec=9",
         "group=ticker",
-        "sec=0",
         "group=; min=; sec=",
         "group=ticker; sec=zero",
         "group=ticker; sec=-1",
@@ -88,7 +89,7 @@ async def test_a_header_that_says_nothing_about_this_second_is_ignored(header: s
     clock = FakeClock()
     limiter = Limiter(clock)
 
-    limiter.heard(header)
+    limiter.heard(header, group=Group.TICKER)
 
     await limiter.turn(Group.TICKER)
     assert clock.waits == []
@@ -101,10 +102,81 @@ async def test_the_headers_spelling_does_not_matter(header: str) -> None:
     clock = FakeClock()
     limiter = Limiter(clock)
 
-    limiter.heard(header)
+    limiter.heard(header, group=Group.TICKER)
 
     await limiter.turn(Group.TICKER)
     assert clock.waits == [1.0]
+
+
+async def test_an_answer_stops_the_endpoint_it_came_from_under_whatever_name() -> None:
+    """The documents say `candle`, the wire says `candles` (captured in March 2026)."""
+    clock = FakeClock()
+    limiter = Limiter(clock)
+
+    limiter.heard("group=candles; min=600; sec=0", group=Group.CANDLE)
+
+    await limiter.turn(Group.TICKER)
+    assert clock.waits == []
+    await limiter.turn(Group.CANDLE)
+    assert clock.waits == [1.0]
+
+
+async def test_a_wait_that_a_429_asks_for_holds_for_every_caller_of_its_group() -> None:
+    """FR-010: nothing is sent to the group, and the error says how long that lasts."""
+    clock = FakeClock()
+    limiter = Limiter(clock)
+    limiter.close(Group.CANDLE, asked_s=40)
+    clock.pass_time(15)
+
+    with pytest.raises(ExchangeUnavailable) as caught:
+        await limiter.turn(Group.CANDLE)
+    await limiter.turn(Group.TICKER)
+
+    assert (caught.value.code, caught.value.retry_after_s) == ("too_many_requests", 25)
+    assert not caught.value.sent
+    clock.pass_time(25)
+    await limiter.turn(Group.CANDLE)
+    assert clock.waits == []
+
+
+@pytest.mark.parametrize("later_s", [2, 40, 90])
+async def test_of_two_waits_for_one_group_the_longest_wins(later_s: float) -> None:
+    """FR-010."""
+    limiter = Limiter(FakeClock())
+    limiter.close(Group.ORDER, asked_s=40)
+    limiter.close(Group.ORDER, asked_s=later_s)
+
+    with pytest.raises(ExchangeUnavailable) as caught:
+        await limiter.turn(Group.ORDER)
+
+    assert caught.value.retry_after_s == max(40, later_s)
+
+
+async def test_a_caller_that_waits_for_its_second_meets_a_hold_that_began_meanwhile() -> None:
+    """FR-010: the hold is looked at again after the pause."""
+
+    class Meanwhile(FakeClock):
+        async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+            await super().pause(seconds, wake=wake)
+            limiter.close(Group.TICKER, asked_s=30)
+
+    limiter = Limiter(Meanwhile())
+    limiter.close(Group.TICKER)
+
+    with pytest.raises(ExchangeUnavailable):
+        await limiter.turn(Group.TICKER)
+
+
+async def test_a_shorter_ban_does_not_end_a_longer_one() -> None:
+    """FR-010: two requests under way together may be told different ends."""
+    limiter = Limiter(FakeClock())
+    limiter.ban(300)
+    limiter.ban(10)
+
+    with pytest.raises(ExchangeUnavailable) as caught:
+        await limiter.turn(Group.TICKER)
+
+    assert caught.value.retry_after_s == 300
 
 
 async def test_during_a_ban_every_group_is_silent() -> None:

@@ -104,7 +104,7 @@ def test_a_path_belongs_to_its_group() -> None:
     assert group_of("POST", "/v1/orders") == "order"
     assert group_of("GET", "/v1/orders/open") == "default"
     assert group_of("DELETE", "/v1/order") == "default"
-    assert group_of("GET", "/v1/candles/minutes/1") == "candle"
+    assert group_of("GET", "/v1/candles/minutes/1") == "candles"
     assert group_of("GET", "/v1/orderbook/instruments") == "orderbook"
     assert group_of("POST", "/v1/orders/test") == "order-test"
     assert group_of("DELETE", "/v1/orders/open") == "order-cancel-all"

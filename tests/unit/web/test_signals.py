@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.errors import ModelUnavailable, StoreBusy, TooSoon
+from service.domain.errors import ModelQuotaUsedUp, ModelUnavailable, StoreBusy, TooSoon
 from service.domain.markets import Market
 from tests.builders import KRW_BTC
 from tests.unit.web.world import Client, World
@@ -100,6 +100,25 @@ async def test_nothing_is_asked_when_the_audit_row_cannot_be_written(
 
     assert answer.status == 503
     assert world.asked == []
+
+
+async def test_a_held_model_says_when_it_may_be_asked_again(client: Client, world: World) -> None:
+    """FR-010: a person hears the seconds that are left of the wait."""
+    world.refusal = ModelUnavailable("wait", code="rate_limited", retry_after_s=24.2, sent=False)
+
+    answer = await client.post(f"{URL}/generate")
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "25")
+
+
+async def test_a_quota_that_is_used_up_says_when_it_returns(client: Client, world: World) -> None:
+    """FR-010."""
+    world.refusal = ModelQuotaUsedUp("used up", code="quota_exhausted", retry_after_s=3600)
+
+    answer = await client.post(f"{URL}/generate")
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "3600")
+    assert (await answer.json())["type"].endswith(":model-quota")
 
 
 async def test_the_cooldown_says_when_to_come_back(client: Client, world: World) -> None:
