@@ -106,10 +106,15 @@ def _create(cluster: Path, log: Path, installed: Path, account: Account | None) 
 
 
 def last_words(log: Path, *, since: int) -> str:
-    """Return the gravest complaint in `log` after byte `since`, in brackets, or nothing."""
-    lines = log.read_bytes()[since:].decode(errors="replace").splitlines()
+    """Return the gravest complaint in `log` after byte `since`, in brackets, or nothing.
+
+    Without a known complaint it is the last line: the loader and the shell have words of their own.
+    """
+    said = log.read_bytes()[since:].decode(errors="replace").splitlines()
+    lines = [line for line in said if line.strip()]
     grave = [line for line in lines if any(word in line for word in _GRAVE)]
-    return f" ({grave[-1].rpartition(':  ')[2].strip()})" if grave else ""
+    worst = (grave or lines)[-1:]
+    return "".join(f" ({line.rpartition(':  ')[2].strip()})" for line in worst)
 
 
 def size(log: Path) -> int:

@@ -5,6 +5,7 @@ lock files `lock` (one start or stop at a time), `users` (who uses the server) a
 the server's own processes). Nothing listens on the network.
 """
 
+import errno
 import fcntl
 import subprocess
 import threading
@@ -34,6 +35,7 @@ from service.store.dsn import connect, parameters, url
 from service.store.postmaster import Postmaster, locked
 from service.store.programs import Account, copied, programs
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _ADMIN: Final = "postgres"  #: the database that every cluster has
 _POLL_S: Final = 0.01
 _LOCK_S: Final = 120.0
@@ -244,6 +246,11 @@ class EmbeddedPostgres:
             ) from None
         except (OSError, subprocess.SubprocessError) as exc:
             why = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+            if isinstance(exc, OSError) and exc.errno in _FULL:
+                raise StartError(
+                    f"The disk that holds {self._home} is full ({why}): make room, or set"
+                    " TRADER_DATA_DIR to a directory on another disk"
+                ) from exc
             raise StartError(
                 f"The directory {self._asked} cannot hold the database ({why}): make it a"
                 " directory that this account may write to, or set TRADER_DATA_DIR"

