@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
+from dotenv.parser import Binding, parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
@@ -274,7 +276,12 @@ def load(**overrides: object) -> Config:
 
     Raises: ConfigError, one line for each wrong variable; nothing secret is repeated.
     """
-    faults = list(_unknown_names(os.environ.keys() | _names_in_env_file()))
+    statements = _statements_in_env_file()
+    if broken := list(_unreadable(statements)):
+        # Not together with the other faults: what seems to be missing may stand in such a line.
+        raise ConfigError("\n".join(broken))
+    names = {found.key for found in statements if found.key is not None}
+    faults = list(_unknown_names(os.environ.keys() | names))
     try:
         given = {name: value for name, value in overrides.items() if value is not None}
         config = Config(_secrets_dir=_secret_folders(), **given)  # type: ignore[arg-type]  # pydantic checks them
@@ -319,18 +326,33 @@ def _unknown_names(given: Iterable[str]) -> Iterator[str]:
             yield f"{name}: no such variable; {hint}"
 
 
-def _names_in_env_file() -> set[str]:
+def _statements_in_env_file() -> list[Binding]:
+    """Return what python-dotenv finds in `.env`: pydantic-settings reads the values with it."""
     try:
         text = Path(_ENV_FILE).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
-        return set()
+        return []
     except OSError as exc:
         raise ConfigError(f"{_ENV_FILE} cannot be read ({exc.strerror}): allow it") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{_ENV_FILE} is not UTF-8 text: save it as UTF-8") from None
-    lines = (line.strip().removeprefix("export ") for line in text.splitlines())
-    names = (line.split("=", 1)[0] for line in lines if "=" in line and line[0] != "#")
-    return {name.strip().strip("'") for name in names}
+    return list(parse_stream(StringIO(text)))
+
+
+def _unreadable(statements: Iterable[Binding]) -> Iterator[str]:
+    """Yield a sentence for each broken statement; python-dotenv would only warn and skip it.
+
+    The statement is not repeated: it may hold a secret.
+    """
+    for found in statements:
+        if found.error:
+            text = found.original.string
+            # To python-dotenv the blank lines before a statement are a part of it.
+            blank = text.count("\n", 0, len(text) - len(text.lstrip()))
+            yield (
+                f"{_ENV_FILE} line {found.original.line + blank} cannot be read: write NAME=value,"
+                " close its quotes, or begin it with #"
+            )
 
 
 def _sentences(exc: ValidationError) -> Iterator[str]:

