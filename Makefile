@@ -3,7 +3,7 @@
 # judge the sandbox go into VENV_CONFORMANCE and the twin that `make bench` races into VENV_TWIN,
 # away from the service's own.
 
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 VENV_CONFORMANCE ?= .venv-conformance
@@ -32,15 +32,15 @@ slow: $(VENV)/.dev ## the tests that have to wait real time, which CI runs too
 	$(BIN)/python -m pytest -m slow -n $(WORKERS)
 
 lint: $(VENV)/.dev ## style and format
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 
 types: $(VENV)/.dev ## mypy, strict
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 
 conformance: $(VENV)/.run $(VENV_CONFORMANCE)/.clients ## upbit-sdk, ccxt and pyupbit trade on the sandbox
 	@# `confcutdir`: the other tests' fixtures need the service's packages, which are not there.
-	SANDBOX_PYTHON=$(abspath $(BIN)/python) $(VENV_CONFORMANCE)/bin/python -m pytest \
+	SANDBOX_PYTHON="$(abspath $(BIN)/python)" $(VENV_CONFORMANCE)/bin/python -m pytest \
 		--confcutdir=tests/conformance tests/conformance
 
 chaos: $(VENV)/.dev ## every fault on the real service, about eight minutes
@@ -50,7 +50,7 @@ soak: $(VENV)/.dev ## load and random faults, nothing may grow; MINUTES=10
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 bench: $(VENV)/.dev $(VENV_TWIN)/.twin ## the whole table on an empty machine, a quarter of an hour
-	TWIN_PYTHON=$(abspath $(VENV_TWIN)/bin/python) $(BIN)/python -m benchmarks
+	TWIN_PYTHON="$(abspath $(VENV_TWIN)/bin/python)" $(BIN)/python -m benchmarks
 
 bench-short: $(VENV)/.dev ## ratios with slack, as CI has it, two minutes
 	$(BIN)/python -m benchmarks --short
@@ -76,31 +76,29 @@ clean: ## remove the environment and the caches; data in var/ stays
 	rm -rf $(VENV) $(VENV_CONFORMANCE) $(VENV_TWIN) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A stamp is written last, so that an interrupted set-up is done again.
-$(VENV)/bin/python $(VENV_CONFORMANCE)/bin/python $(VENV_TWIN)/bin/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python" >&2; exit 1; }
-	@echo "Setting up $(@D:/bin=) with $(PYTHON) ..." >&2
-	@$(PYTHON) -m venv $(@D:/bin=) || { echo "The venv module failed; on Debian: apt install python3-venv" >&2; exit 1; }
+SET_UP = sh requirements/install.sh
 
-INSTALL = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
-EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+$(VENV)/.made $(VENV_CONFORMANCE)/.made $(VENV_TWIN)/.made:
+	@$(SET_UP) venv $(@D) "$(PYTHON)"
+	@touch $@
 
-$(VENV)/.run: requirements/run.lock setup.cfg | $(VENV)/bin/python
+$(VENV)/.run: requirements/run.lock setup.cfg | $(VENV)/.made
 	@echo "Installing the pinned packages (once) ..." >&2
-	@$(INSTALL) -r requirements/run.lock
-	@$(EDITABLE)
+	@$(SET_UP) lock $(@D) requirements/run.lock
+	@$(SET_UP) checkout $(@D)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
 	@echo "Installing what the tests need (once) ..." >&2
-	@$(INSTALL) -r requirements/dev.lock
+	@$(SET_UP) lock $(@D) requirements/dev.lock
 	@touch $@
 
-$(VENV_CONFORMANCE)/.clients: requirements/conformance.lock | $(VENV_CONFORMANCE)/bin/python
+$(VENV_CONFORMANCE)/.clients: requirements/conformance.lock | $(VENV_CONFORMANCE)/.made
 	@echo "Installing the clients that judge the sandbox (once) ..." >&2
-	@$(INSTALL) -r requirements/conformance.lock
+	@$(SET_UP) lock $(@D) requirements/conformance.lock
 	@touch $@
 
-$(VENV_TWIN)/.twin: requirements/twin.lock | $(VENV_TWIN)/bin/python
+$(VENV_TWIN)/.twin: requirements/twin.lock | $(VENV_TWIN)/.made
 	@echo "Installing what the twin is made of (once) ..." >&2
-	@$(INSTALL) -r requirements/twin.lock
+	@$(SET_UP) lock $(@D) requirements/twin.lock
 	@touch $@

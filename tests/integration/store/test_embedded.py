@@ -263,6 +263,14 @@ def wheel(folder: Path) -> Iterator[Path]:
         yield packages
 
 
+@pytest.fixture
+def open_wheel(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The embedded PostgreSQL where every account may enter, wherever this checkout lies."""
+    wheel.parent.chmod(0o755)
+    monkeypatch.syspath_prepend(str(wheel))
+    return wheel
+
+
 def test_a_copy_of_the_programs_makes_and_serves_a_cluster_whatever_the_umask(
     folder: Path, strict_umask: None
 ) -> None:
@@ -404,12 +412,14 @@ def test_a_disk_too_small_for_the_programs_is_one_sentence_and_is_left_empty(
 
 
 @as_root
-def test_a_disk_too_small_for_a_cluster_is_told_in_the_words_of_initdb(small_disk: Path) -> None:
+def test_a_disk_too_small_for_a_cluster_is_told_in_the_words_of_initdb(
+    small_disk: Path, open_wheel: Path
+) -> None:
     with pytest.raises(StartError, match=r"could not make .* \(.*No space left on device\): see"):
         EmbeddedPostgres(small_disk / "var").start()
 
 
-def test_an_ordinary_user_starts_it_too(folder: Path) -> None:
+def test_an_ordinary_user_starts_it_too(folder: Path, open_wheel: Path) -> None:
     account = Account.of(folder / "none")
     home = folder / "ordinary"
     home.mkdir()
@@ -419,6 +429,7 @@ def test_an_ordinary_user_starts_it_too(folder: Path) -> None:
         drop = f"os.setgroups([]); os.setgid({account.gid}); os.setuid({account.uid})"
     program = (
         "import os, sys; from pathlib import Path; import encodings.idna\n"
+        "sys.path.insert(0, sys.argv[2])\n"
         "from service.store.embedded import EmbeddedPostgres\n"
         f"{drop}\n"
         "server = EmbeddedPostgres(Path(sys.argv[1]) / 'pg')\n"
@@ -426,7 +437,7 @@ def test_an_ordinary_user_starts_it_too(folder: Path) -> None:
     )
 
     done = subprocess.run(
-        [sys.executable, "-B", "-W", "error", "-c", program, str(home)],
+        [sys.executable, "-B", "-W", "error", "-c", program, str(home), str(open_wheel)],
         cwd=ROOT,
         # Not measured: the other account may not write where coverage keeps its data.
         env={name: text for name, text in os.environ.items() if not name.startswith("COV")},
