@@ -84,9 +84,12 @@ def copied(source: Path, beside: Path) -> Path:
     runs from a copy in `beside`, so the other copies there are unused and are removed.
     """
     libraries = source.parents[1] / _LIBRARIES
-    target = beside / f"programs-{_digest(source, libraries)}"
+    digest = _digest(source, libraries)
+    target = beside / f"programs-{digest}"
     for old in beside.glob("programs*"):
-        if old != target:
+        # A power cut soon after the copying may have left empty files.
+        whole = old == target and digest == _digest(old / _PACKAGE / source.name, old / _LIBRARIES)
+        if not whole:
             shutil.rmtree(old, ignore_errors=True)
     if not target.is_dir():
         half = beside / "programs.init"
@@ -96,7 +99,6 @@ def copied(source: Path, beside: Path) -> Path:
             _copy(source, half / _PACKAGE / source.name)
             _copy(libraries, half / _LIBRARIES)
             half.chmod(_FOLDER_MODE)
-            os.sync()  # otherwise a power cut could leave the final name with empty files
             half.rename(target)
         except OSError:
             shutil.rmtree(half, ignore_errors=True)

