@@ -7,12 +7,14 @@ it looks at the service as any operator's script would.
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -147,11 +149,23 @@ def check_log(folder: Path) -> None:
     check("nothing failed", not bad, bad[:3])
 
 
+def remove_moved(link: Path) -> None:
+    """Remove the database of a directory that only root may enter: it lies elsewhere then."""
+    if link.is_symlink():
+        print(f"      the database was in {link.readlink()}")
+        shutil.rmtree(link.readlink())
+
+
 def main() -> int:
-    # Short names below the system's folder: a socket's path has room for about 100 characters.
-    with tempfile.TemporaryDirectory(prefix="trial-", ignore_cleanup_errors=True) as name:
+    # SystemExit passes the `finally` below: a cancelled run leaves no service behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # In the checkout, as `make run` has it, wherever that lies.
+    with tempfile.TemporaryDirectory(
+        prefix="trial-", dir=ROOT, ignore_cleanup_errors=True
+    ) as name, ExitStack() as stack:  # fmt: skip
         folder = Path(name)
         folder.chmod(0o755)
+        stack.callback(remove_moved, folder / "var" / "postgres" / "moved")
         process, address = start(folder)
         print(f"      {address}, trading for {TRADES_FOR_S} s")
         try:
