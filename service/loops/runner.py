@@ -15,6 +15,8 @@ from service.loops.waits import LONGEST_HOLD_S, asked_s, on_grid
 from service.ports import Clock, JobState
 
 MAX_ATTEMPTS: Final = 4  #: one try and three retries, after 1, 2 and 4 seconds (FR-007)
+#: A longer wait that the server asks for, and that reaches the next grid point, ends the pass.
+LONGEST_ASKED_WAIT_S: Final = 60.0
 ASK_AGAIN_S: Final = 60.0  #: of the market's time: how soon a shorter period takes effect
 BEAT_SLACK_S: Final = 30.0  #: a sign of life may be this late before health calls it stale
 
@@ -242,9 +244,10 @@ class Runner:
             ).opt(exception=exc if is_bug else None).warning("a pass could not be put on record")
 
     async def _attempts(self, loop: Loop, *, until: datetime) -> Pass:
-        """Make the pass, again after 1, 2, 4 s or what the other side asked for (FR-010).
+        """Make the pass; retry it after 1, 2 and 4 s, or after what the server asked for.
 
-        A retry that could only start in the next period's place is not made.
+        All three retries are made (FR-007), even those that start after `until`, the next grid
+        point. `_is_left_to_next_pass` has the two exceptions.
         """
         run_id, began = self._new_id(), self._clock.monotonic()
         started_at = self._clock.now()
@@ -258,8 +261,9 @@ class Runner:
             if not (isinstance(error, BoundaryError) and error.retryable):
                 break
             wait_s = max(float(next(waits)), asked_s(error))
-            too_late = self._clock.now() + timedelta(seconds=wait_s) >= until
-            if attempt == MAX_ATTEMPTS or too_late or self._stopping.is_set():
+            if attempt == MAX_ATTEMPTS or self._stopping.is_set():
+                break
+            if self._is_left_to_next_pass(loop, wait_s, until=until):
                 break
             logger.bind(
                 event="job", job=loop.name, run_id=run_id, attempt=attempt, wait_s=wait_s,
@@ -278,6 +282,18 @@ class Runner:
             attempts=attempt,
             error=error,
         )
+
+    def _is_left_to_next_pass(self, loop: Loop, wait_s: float, *, until: datetime) -> bool:
+        """Whether a retry after `wait_s` is not made, because the next pass takes its place.
+
+        Only for a retry that would start at the next grid point or later.
+        """
+        if self._clock.now() + timedelta(seconds=wait_s) < until:
+            return False
+        # The next pass of an internal loop starts sooner than the retry would: a lease that is
+        # renewed every three seconds cannot wait for four. The next pass of a job that was asked
+        # for a long wait obeys it too, and until then the failure is on record.
+        return not loop.is_job or wait_s > LONGEST_ASKED_WAIT_S
 
     def _next_due(self, loop: Loop, due: datetime, period: timedelta) -> datetime:
         """Return the next grid point that is not past, counting those that were missed.

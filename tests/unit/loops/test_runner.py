@@ -90,15 +90,105 @@ async def test_the_wait_the_server_asks_for_wins_when_it_is_longer() -> None:
     assert step.started_at == [0, 5, 10]
 
 
-async def test_a_retry_never_starts_in_the_next_periods_place(logs: Logs) -> None:
+class Timeouts:
+    """A step whose first attempts take six seconds and fail; the one after them succeeds."""
+
+    def __init__(self, clock: FakeClock, *, fails: int, passes: int = 2) -> None:
+        self._clock, self._fails, self._passes = clock, fails, passes
+        self.runner = Runner(clock=clock, new_id=lambda: "run-1", observe=self._observe)
+        self.started_at: list[float] = []
+        self.seen: list[Pass] = []
+
+    async def __call__(self) -> None:
+        self.started_at.append((self._clock.now() - T0).total_seconds())
+        if len(self.started_at) <= self._fails:
+            self._clock.pass_time(6)
+            raise ExchangeUnavailable("no answer", code="timeout")
+
+    async def _observe(self, result: Pass) -> None:
+        self.seen.append(result)
+        if len(self.seen) == self._passes:
+            self.runner.stop()
+
+    async def run(self, **overrides: object) -> None:
+        await self.runner.run(a_loop(self, **overrides))
+
+    @property
+    def skipped(self) -> int:
+        return self.runner.state("collect").skipped
+
+
+async def test_a_pass_that_outlasts_its_period_still_has_its_retries(logs: Logs) -> None:
+    """FR-007, S4.2: two time-outs of six seconds in a period of ten, then an answer."""
+    step = Timeouts(FakeClock(), fails=2)
+
+    await step.run()
+
+    assert step.started_at == [0, 7, 15, 20]
+    assert [(p.attempts, p.success) for p in step.seen] == [(3, True), (1, True)]
+    assert step.skipped == 1
+    assert logs.messages == [*["the pass failed and will be tried again"] * 2, "pass", "pass"]
+
+
+async def test_exactly_three_retries_are_made_however_long_the_attempts_take(logs: Logs) -> None:
+    """FR-007: retries after 1, 2 and 4 s; then one error and the next period (S4.3)."""
+    step = Timeouts(FakeClock(), fails=4)
+
+    await step.run()
+
+    assert step.started_at == [0, 7, 15, 25, 40]
+    assert [(p.attempts, p.success) for p in step.seen] == [(4, False), (1, True)]
+    assert step.skipped == 3
+    assert logs.levels.count("ERROR") == 1
+
+
+async def test_a_retry_of_an_internal_loop_leaves_its_place_to_the_next_pass() -> None:
+    """The next renewal of a lease is due before the retry after four seconds would be."""
     clock = FakeClock()
     runner = a_runner(clock)
-    step = Script(runner, clock, *[ExchangeUnavailable("no answer")] * 3, 0.0)
+    step = Script(runner, clock, *[ExchangeUnavailable("no answer")] * 4, 0.0)
 
-    await runner.run(a_loop(step, every=every(seconds=5)))
+    await runner.run(a_loop(step, every=every(seconds=3), is_job=False))
 
-    assert step.started_at == [0, 1, 3, 5]
-    assert logs.messages[2:] == ["the pass failed and is given up", "the job has recovered"]
+    assert step.started_at == [0, 1, 3, 4, 6]
+
+
+async def test_a_pass_beyond_its_period_ends_with_the_stop_and_not_with_its_retries() -> None:
+    clock = FakeClock()
+    step = Timeouts(clock, fails=4, passes=9)
+    sleep = clock.sleep
+
+    async def stopping(seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        await sleep(seconds, wake=wake)
+        if len(step.started_at) == 2:
+            step.runner.stop()
+
+    clock.sleep = stopping  # type: ignore[method-assign]
+    await step.run()
+
+    assert step.started_at == [0, 7]
+    assert [p.attempts for p in step.seen] == [2]
+
+
+async def test_a_job_between_its_retries_is_neither_stale_nor_hung() -> None:
+    clock = FakeClock()
+    step = Timeouts(clock, fails=4)
+    sleep = clock.sleep
+    left_s: list[float] = []
+    hung: list[bool] = []
+
+    async def watching(seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        state = step.runner.state("collect")
+        left_s.append(state.beat_at + state.beat_within_s - clock.monotonic() - seconds)
+        await sleep(seconds, wake=wake)
+        hung.append(step.runner.is_hung("collect"))
+
+    clock.sleep = watching  # type: ignore[method-assign]
+    await step.run(deadline_s=7)
+
+    assert clock.waits[:3] == [1, 2, 4]
+    assert min(left_s) > 0
+    assert not any(hung)
 
 
 @pytest.mark.parametrize("error", [ExchangeRefused("no"), KeyError("bug")])

@@ -70,11 +70,15 @@ def slow_down(header: str) -> ExchangeUnavailable:
         ("5", 5, 0),
         ("Sun, 22 Nov 2026 20:55:09 GMT", 9, 0),
         ("Sun, 22 Nov 2026 20:54:00 GMT", 1, 0),
-        # up to the next grid point or beyond: the first grid point that is not too early
-        ("10", 10, 0),
-        ("11", 20, 1),
-        ("20", 20, 1),
-        ("Sun, 22 Nov 2026 20:55:31 GMT", 40, 3),
+        # up to a minute, beyond the period: still in the same pass, which skips grid points
+        ("10", 10, 1),
+        ("11", 11, 1),
+        ("Sun, 22 Nov 2026 20:55:31 GMT", 31, 3),
+        ("60", 60, 6),
+        # longer: the pass ends, and the next one is the first grid point that is not too early
+        ("60.5", 70, 6),
+        ("61", 70, 6),
+        ("Sun, 22 Nov 2026 20:56:31 GMT", 100, 9),
         ("3600", 3600, 359),
         ("3601", 3610, 360),
         # absurd: a day at most
@@ -169,13 +173,13 @@ async def test_what_is_not_retried_is_held_off_as_well() -> None:
 
 
 async def test_a_success_ends_the_wait_for_all_passes_after_it() -> None:
-    job = Job(slow_down("25"), 0.0, 0.0, 0.0)
+    job = Job(slow_down("65"), 0.0, 0.0, 0.0)
 
-    assert await job.run() == [0, 30, 40, 50]
+    assert await job.run() == [0, 70, 80, 90]
 
 
 async def test_a_nudge_during_the_wait_is_kept_for_its_end() -> None:
-    job = Job(slow_down("25"), 0.0, 0.0)
+    job = Job(slow_down("65"), 0.0, 0.0)
     sleep, nudged = job.clock.sleep, False
 
     async def nudging(seconds: float, *, wake: asyncio.Event | None = None) -> None:
@@ -187,7 +191,7 @@ async def test_a_nudge_during_the_wait_is_kept_for_its_end() -> None:
 
     job.clock.sleep = nudging  # type: ignore[method-assign]
 
-    assert await job.run() == [0, 25, 30]
+    assert await job.run() == [0, 65, 70]
 
 
 async def test_a_call_by_hand_cuts_in() -> None:
