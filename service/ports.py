@@ -425,7 +425,9 @@ class Lists(Protocol):
         before: Key | None = None,
         market: Market | None = None,
         action: str | None = None,
-    ) -> Page: ...
+        market_data_id: int | None = None,
+    ) -> Page:
+        """Args: market_data_id: only signals that were made from this row of prices."""
 
     async def signal(self, signal_id: int) -> bytes | None: ...
 

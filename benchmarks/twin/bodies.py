@@ -81,6 +81,7 @@ class SignalBody(Body):
     reasoning: str
     model: str
     price: Amount
+    market_data_id: int | None
     trigger: str
     created_at: Instant
     decision: DecisionBody | None

@@ -82,6 +82,7 @@ class Signal(Base):
     reasoning: Mapped[str]
     model: Mapped[str]
     price: Mapped[Decimal]
+    market_data_id: Mapped[int | None]
     trigger: Mapped[str]
     created_at: Mapped[datetime]
     decision: Mapped[Decision | None] = relationship()

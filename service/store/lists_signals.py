@@ -13,7 +13,7 @@ SIGNALS = """
            max(row_id) FILTER (WHERE n = %(limit)s),
            count(*) > %(limit)s
       FROM (SELECT id AS row_id, created_at AS at, market, action, confidence, reasoning, model,
-                   price, trigger,
+                   price, market_data_id, trigger,
                    row_number() OVER (ORDER BY created_at DESC, id DESC) AS n
               FROM trading_signals
              WHERE (%(market)s::text IS NULL OR market = %(market)s)
@@ -38,6 +38,7 @@ SIGNALS = """
                    reasoning,
                    model,
                    trim_scale(price)::text AS price,
+                   market_data_id,
                    trigger,
                    to_char(at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
                    CASE WHEN verdict IS NOT NULL THEN json_build_object(
@@ -64,13 +65,13 @@ SIGNAL = """
                    reasoning,
                    model,
                    trim_scale(price)::text AS price,
+                   market_data_id,
                    trigger,
                    to_char(signal.created_at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
                    CASE WHEN verdict IS NOT NULL THEN json_build_object(
                         'verdict', verdict, 'reason', reason, 'detail', detail)
                    END AS decision,
                    placed.id AS order_id,
-                   market_data_id,
                    facts,
                    coalesce(checks, '[]') AS checks) AS item
      WHERE signal.id = %(signal_id)s
@@ -81,7 +82,7 @@ LATEST = """
       FROM unnest(%(markets)s::text[]) WITH ORDINALITY AS asked (code, n)
      CROSS JOIN LATERAL (
             SELECT id AS row_id, created_at AS at, market, action, confidence, reasoning, model,
-                   price, trigger
+                   price, market_data_id, trigger
               FROM trading_signals
              WHERE market = asked.code
              ORDER BY created_at DESC, id DESC
@@ -101,6 +102,7 @@ LATEST = """
                    reasoning,
                    model,
                    trim_scale(price)::text AS price,
+                   market_data_id,
                    trigger,
                    to_char(at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
                    CASE WHEN verdict IS NOT NULL THEN json_build_object(

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from service.ports import Key, Page
 from service.web.bodies import list_response
-from service.web.query import Query
+from service.web.query import MAX_ID, Query
 from service.web.refusals import InvalidCursor
 
 DEFAULT_LIMIT: Final = 50
@@ -18,7 +18,6 @@ MAX_LIMIT: Final = 500
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _PLAIN: Final = re.compile(r"(0|-?[1-9][0-9]{0,17}):(0|[1-9][0-9]{0,18})")
-_MAX_ID: Final = 2**63 - 1  #: a larger one would be an error of the database, not an empty page
 _SENTENCE: Final = "this cursor is not one of ours; send next_cursor back as you got it"
 
 
@@ -51,7 +50,7 @@ def decode(cursor: str) -> Key:
     except (ValueError, OverflowError) as exc:
         raise InvalidCursor(_SENTENCE) from exc
     # Base64 has several spellings for the same bytes; only ours is a cursor.
-    if key is None or key.id > _MAX_ID or encode(key) != cursor:
+    if key is None or key.id > MAX_ID or encode(key) != cursor:
         raise InvalidCursor(_SENTENCE)
     return key
 

@@ -14,6 +14,7 @@ from service.domain.errors import InvalidRequest, NotFound, UnknownMarket
 from service.domain.markets import Market
 from service.web.keys import CONFIG
 
+MAX_ID: Final = 2**63 - 1  #: a larger one would be an error of the database, not an empty page
 _ID_DIGITS: Final = 18  #: of a bigint, all values of so many digits fit
 #: What fromisoformat takes besides, weeks and dates alone, is no instant.
 _INSTANT: Final = re.compile(
@@ -54,6 +55,12 @@ class Query:
             if low <= number <= high:
                 return number
         raise InvalidRequest(f"{name} is a whole number from {low} to {high}")
+
+    def row_id(self, name: str) -> int | None:
+        """Return the id of a row, None when none is asked for. Raises: InvalidRequest."""
+        if name not in self._values:
+            return None
+        return self.whole_number(name, default=0, low=1, high=MAX_ID)
 
     def choice(self, name: str, kind: type[E]) -> E | None:
         """Raises: InvalidRequest, naming what is allowed."""

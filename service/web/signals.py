@@ -19,11 +19,15 @@ PATH: Final = "/api/v1/signals"
 
 
 async def signals(request: web.Request) -> web.Response:
-    query = Query(request, "limit", "cursor", "market", "action")
-    page, action = window(query), query.choice("action", Action)
+    query = Query(request, "limit", "cursor", "market", "action", "market_data_id")
+    page = window(query)
     return page_response(
         await request.app[LISTS].signals(
-            limit=page.limit, before=page.before, market=query.market(), action=action
+            limit=page.limit,
+            before=page.before,
+            market=query.market(),
+            action=query.choice("action", Action),
+            market_data_id=query.row_id("market_data_id"),
         )
     )
 
@@ -40,7 +44,7 @@ async def signal(request: web.Request) -> web.Response:
 
 
 async def generate(request: web.Request) -> web.Response:
-    """Ask the model now; the cooldown and the daily budget hold here too."""
+    """Ask the model now, unless the market's cooldown has not passed."""
     Query(request)
     market = await _asked_market(request)
     # The row comes first: without it nothing is asked and nothing is paid.

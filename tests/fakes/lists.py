@@ -69,9 +69,11 @@ class FakeLists:
         before: Key | None = None,
         market: Market | None = None,
         action: str | None = None,
+        market_data_id: int | None = None,
     ) -> Page:
-        self._note("signals", limit=limit, before=before, market=market, action=action)
-        return _page(self.signal_rows, limit, before, market=market, action=action)
+        filters = {"market": market, "action": action, "market_data_id": market_data_id}
+        self._note("signals", limit=limit, before=before, **filters)
+        return _page(self.signal_rows, limit, before, **filters)
 
     async def signal(self, signal_id: int) -> bytes | None:
         self._note("signal", signal_id=signal_id)
@@ -130,10 +132,16 @@ class FakeLists:
     def add_candle(self, *, market: str = "KRW-BTC", timeframe: str = "1m", n: int = 1) -> None:
         self.candles.append(_row(n, {"market": market, "timeframe": timeframe, "close": "1"}))
 
-    def add_signal(self, *, market: str = "KRW-BTC", action: str = "BUY", n: int = 1) -> None:
-        self.signal_rows.append(
-            _row(n, {"id": n, "market": market, "action": action, "reasoning": "prices rise"})
-        )
+    def add_signal(
+        self,
+        *,
+        market: str = "KRW-BTC",
+        action: str = "BUY",
+        market_data_id: int | None = None,
+        n: int = 1,
+    ) -> None:
+        row = {"id": n, "market": market, "action": action, "reasoning": "prices rise"}
+        self.signal_rows.append(_row(n, row | {"market_data_id": market_data_id}))
 
     def add_order(self, *, market: str = "KRW-BTC", status: str = "EXECUTED", n: int = 1) -> None:
         row = {"id": n, "market": market, "side": "BUY", "status": status}
@@ -163,8 +171,12 @@ def _row(n: int, row: Row) -> tuple[Key, Row]:
 
 
 def _matching(rows: list[tuple[Key, Row]], wanted: Mapping[str, object]) -> list[tuple[Key, Row]]:
-    set_ = {name: str(value) for name, value in wanted.items() if value is not None}
-    found = [pair for pair in rows if all(pair[1][name] == text for name, text in set_.items())]
+    asked = {name: str(value) for name, value in wanted.items() if value is not None}
+    found = [
+        (key, row)
+        for key, row in rows
+        if all(str(row[name]) == text for name, text in asked.items())
+    ]
     return sorted(found, key=lambda pair: (pair[0].at, pair[0].id), reverse=True)
 
 

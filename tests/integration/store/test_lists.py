@@ -210,6 +210,7 @@ async def test_a_signal_shows_what_became_of_it(gate: Gate) -> None:
             "reasoning": proposal.reasoning,
             "model": "gemini-3.8-flash",
             "price": "100000000",
+            "market_data_id": 42,
             "trigger": "schedule",
             "created_at": "2026-01-24T09:00:00.000000Z",
             "decision": {"verdict": "ALLOWED", "reason": None, "detail": None},
@@ -218,7 +219,6 @@ async def test_a_signal_shows_what_became_of_it(gate: Gate) -> None:
     ]
     assert read(await lists.signals_latest([KRW_BTC])) == listed
     assert read(await lists.signal(signal.id)) == listed[0] | {
-        "market_data_id": 42,
         "facts": {"price": "100000000"},
         "checks": [{"rule": c.rule, "passed": c.passed, "detail": c.detail} for c in CHECKS],
     }

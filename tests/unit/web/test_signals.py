@@ -27,6 +27,44 @@ async def test_a_wrong_action_is_answered_with_the_right_ones(client: Client) ->
     assert (await answer.json())["detail"] == "action is one of BUY, SELL, HOLD"
 
 
+async def test_signals_of_one_price_are_found_page_by_page(client: Client, world: World) -> None:
+    """S3.2: signals by the row of prices that they were made from."""
+    for n, row in enumerate([7, 8, 7, None, 7], start=1):
+        world.lists.add_signal(market_data_id=row, n=n)
+
+    first = await (await client.get(URL, params={"market_data_id": "7", "limit": "2"})).json()
+    rest = await client.get(URL, params={"market_data_id": "7", "cursor": first["next_cursor"]})
+
+    assert [(row["id"], row["market_data_id"]) for row in first["items"]] == [(5, 7), (3, 7)]
+    assert [row["id"] for row in (await rest.json())["items"]] == [1]
+
+
+async def test_a_price_without_signals_is_an_empty_list(client: Client, world: World) -> None:
+    """S3.2."""
+    world.lists.add_signal(market_data_id=7)
+
+    answer = await client.get(URL, params={"market_data_id": str(2**63 - 1)})
+
+    assert answer.status == 200
+    assert await answer.json() == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "1.0", "abc", "٣", "7 ", "null", str(2**63), "9" * 5000]
+)
+async def test_what_cannot_be_the_id_of_a_price_is_refused(
+    client: Client, world: World, text: str
+) -> None:
+    """S3.2: a number that the database has no room for is refused before it is asked."""
+    answer = await client.get(URL, params={"market_data_id": text})
+
+    assert answer.status == 400
+    assert (await answer.json())["detail"] == (
+        "market_data_id is a whole number from 1 to 9223372036854775807"
+    )
+    assert world.lists.asked == []
+
+
 async def test_the_latest_signal_of_every_market(client: Client, world: World) -> None:
     world.lists.add_signal(market="KRW-BTC", n=1)
     world.lists.add_signal(market="KRW-BTC", n=2)
