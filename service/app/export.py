@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
@@ -14,11 +14,11 @@ import typer
 
 from service.app.resources import open_server
 from service.config import Config
+from service.domain.days import korean_midnight
 from service.domain.errors import InvalidRequest
 from service.store.export import Form, Kind, Window, export
 from service.store.migrate import migrate, migrations_folder
 
-KST: Final = timezone(timedelta(hours=9), "KST")  #: Korea has had no summer time since 1988
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PRIVATE: Final = 0o600  #: what was earned is nobody else's business
 
@@ -32,9 +32,11 @@ def window(since: str | None, until: str | None) -> Window:
     if first and last and last < first:
         raise InvalidRequest(f"--to {last} is before --from {first}")
     return Window(
-        since=None if first is None else _midnight(first),
+        since=None if first is None else korean_midnight(first),
         # The last day there is has no next one: whoever writes it means all there is.
-        until=None if last is None or last == date.max else _midnight(last + timedelta(days=1)),
+        until=None
+        if last is None or last == date.max
+        else korean_midnight(last + timedelta(days=1)),
     )
 
 
@@ -136,7 +138,3 @@ def _day(text: str | None, *, option: str) -> date | None:
         with suppress(ValueError):  # the thirtieth of February
             return date.fromisoformat(text)
     raise InvalidRequest(f"{option} {text}: write a day like 2026-01-31")
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=KST)

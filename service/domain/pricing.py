@@ -15,7 +15,7 @@ class ModelPrice:
     """USD for a million tokens of one model from one day on."""
 
     model: str
-    effective_from: date
+    effective_from: date  #: a Korean day
     input: Decimal
     cached: Decimal
     output: Decimal  #: thoughts are billed as output
@@ -25,6 +25,8 @@ def cost_usd(
     usage: Usage, *, model: str, day: date, prices: Iterable[ModelPrice]
 ) -> Decimal | None:
     """Return the cost, or None when the table has no price or the answer no token counts.
+
+    Args: day: the Korean day of the call.
 
     Source: Gemini pricing: input less cached at the input price, cached at the cached price,
     candidates + thoughts at the output price. An unknown model is not guessed.

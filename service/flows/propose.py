@@ -6,6 +6,7 @@ from typing import Final, Literal
 from loguru import logger
 
 from service.bus import Bus, SignalMade
+from service.domain.days import korean_day
 from service.domain.errors import BoundaryError
 from service.domain.markets import Candle, Market, Timeframe
 from service.domain.pricing import cost_usd
@@ -153,7 +154,7 @@ class Proposer:
     async def _record(self, call: ModelCall) -> int:
         if call.answer is not None:
             prices = await self._settings.get(PRICE_TABLE)
-            day = call.started_at.date()
+            day = korean_day(call.started_at)
             cost = cost_usd(call.answer.usage, model=call.model, day=day, prices=prices)
             call = replace(call, cost_usd=cost)
         usage = call.answer.usage if call.answer else Usage()

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 
+from service.domain.days import korean_day
 from service.ops.lines import EVENTS
 from service.ops.logs import SERVICE
 
@@ -40,6 +42,7 @@ class HttpLine:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AiLine:
     at: str
+    day: str  #: the Korean day of `at`
     model: str
     outcome: str
     duration_ms: float
@@ -76,7 +79,7 @@ def measured(raw_lines: Iterable[bytes], tally: Tally) -> Iterator[Line]:
             continue
         try:
             line = _line(fields)
-        except (KeyError, TypeError, ValueError, InvalidOperation):
+        except (KeyError, TypeError, ValueError, ArithmeticError):
             continue  # it only looks like ours
         tally.ours += 1
         if line is not None:
@@ -143,8 +146,10 @@ def _call(fields: Mapping[str, Any]) -> AiLine | None:
     if "outcome" not in fields:
         return None
     cost = fields.get("cost_usd")
+    at = _at(fields)
     return AiLine(
-        at=_at(fields),
+        at=at,
+        day=korean_day(datetime.fromisoformat(at)).isoformat(),
         model=_text(fields, "model"),
         outcome=_text(fields, "outcome"),
         duration_ms=float(fields["duration_ms"]),

@@ -87,7 +87,7 @@ def log_stats(lines: Iterable[Line]) -> LogStats:
             case HttpLine():
                 routes[line.route, line.method].append(line)
             case AiLine():
-                calls[line.at[:10], line.model].append(line)
+                calls[line.day, line.model].append(line)
     newest_first = sorted(_sorted(calls), key=lambda found: found[0][0], reverse=True)
     return LogStats(
         jobs=[_job(*found) for found in _sorted(jobs)],

@@ -163,7 +163,7 @@ PRICE_TABLE: Final[Key[tuple[ModelPrice, ...]]] = Key(
     default=KNOWN_PRICES,
     kind=PriceTable(),
     unit="USD for a million tokens",
-    sentence="What each model costs from which day on; a model without a row has no known cost.",
+    sentence="What each model costs from which Korean day on; no row for a model: no known cost.",
 )
 DATA_RETENTION_DAYS: Final[Key[int]] = Key(
     "data_retention_days",

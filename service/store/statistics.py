@@ -64,9 +64,10 @@ _REQUESTS_SHOWN: Final = """
 REQUESTS: Final = _REQUESTS_PICKED + percentiles_by("route", "method") + _REQUESTS_SHOWN
 
 # Calls without a known cost are counted, never taken for free: a sum says how much it leaves out.
+# Days are Korean, as those of the portfolio; the window is of instants, which the index serves.
 MODEL_CALLS = """
     WITH called AS (
-        SELECT (started_at AT TIME ZONE 'UTC')::date AS day, *
+        SELECT (started_at AT TIME ZONE 'Asia/Seoul')::date AS day, *
           FROM ai_calls
          WHERE started_at >= %(since)s
            AND started_at < %(until)s
@@ -101,6 +102,7 @@ MODEL_CALLS = """
     SELECT json_build_object(
                'since', to_char(%(since)s AT TIME ZONE 'UTC', %(instant)s),
                'until', to_char(%(until)s AT TIME ZONE 'UTC', %(instant)s),
+               'time_zone', 'Asia/Seoul',
                'items', coalesce(json_agg(shown ORDER BY day DESC, model)
                                  FILTER (WHERE day IS NOT NULL), '[]'),
                'total', (SELECT row_to_json(total)

@@ -6,6 +6,7 @@ from typing import Final, cast
 
 from aiohttp import hdrs, web
 
+from service.domain.days import korean_day, korean_midnight
 from service.ports import PoolMetrics
 from service.web.bodies import json_response, raw_response
 from service.web.keys import CLOCK, DATABASE, EXPOSITION, REAL_CLOCK, SETTINGS, STATISTICS
@@ -46,9 +47,9 @@ async def http(request: web.Request) -> web.Response:
 
 
 async def ai(request: web.Request) -> web.Response:
-    """Today and the days before, in UTC by the market's clock."""
+    """Today and the days before it, Korean days by the market's clock."""
     days = Query(request, "days").whole_number("days", default=7, low=1, high=_MAX_DAYS)
-    today = request.app[CLOCK].now().replace(hour=0, minute=0, second=0, microsecond=0)
+    today = korean_midnight(korean_day(request.app[CLOCK].now()))
     since, until = today - (days - 1) * _DAY, today + _DAY
     return raw_response(await request.app[STATISTICS].model_calls(since=since, until=until))
 

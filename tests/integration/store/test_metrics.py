@@ -423,7 +423,7 @@ async def test_a_day_at_100_requests_a_second_takes_at_most_20_mb(gate: Gate) ->
 
 
 async def model_calls(gate: Gate, days: int = 7) -> dict[str, Any]:
-    midnight = datetime(2026, 1, 25, tzinfo=UTC)
+    midnight = datetime(2026, 1, 24, 15, tzinfo=UTC)  # in Korea
     body = await PgStatistics(gate).model_calls(since=midnight - days * DAY, until=midnight)
     found: dict[str, Any] = json.loads(body)
     return found
@@ -465,16 +465,24 @@ async def test_a_days_calls_tokens_and_cost_stand_by_model(gate: Gate) -> None:
     assert found["total"]["calls_without_cost"] == 2
 
 
-async def test_days_end_at_midnight_in_utc(gate: Gate) -> None:
-    midnight = datetime(2026, 1, 24, tzinfo=UTC)
+async def test_days_of_model_calls_are_korean_and_the_answer_says_so(gate: Gate) -> None:
+    midnight = datetime(2026, 1, 23, 15, tzinfo=UTC)
+    last = midnight - timedelta(microseconds=1)
     journal = PgJournal(gate)
-    await journal.add_call(a_call(started_at=midnight - timedelta(microseconds=1)))
-    await journal.add_call(a_call(started_at=midnight))
+    await journal.add_call(a_call(started_at=last, cost_usd=Decimal("0.1")))
+    await journal.add_call(a_call(started_at=midnight, cost_usd=Decimal("0.2")))
+    await journal.add_call(a_call(started_at=last + DAY, cost_usd=Decimal("0.4")))
 
-    found = await model_calls(gate, days=1)
+    today = await model_calls(gate, days=1)
+    both = await model_calls(gate, days=2)
 
-    assert [item["day"] for item in found["items"]] == ["2026-01-24"]
-    assert found["total"]["calls"] == 1
+    assert [(item["day"], item["cost_usd"]) for item in today["items"]] == [("2026-01-24", "0.6")]
+    assert [(item["day"], item["cost_usd"]) for item in both["items"]] == [
+        ("2026-01-24", "0.6"),
+        ("2026-01-23", "0.1"),
+    ]
+    assert both["time_zone"] == "Asia/Seoul"
+    assert today["since"] == "2026-01-23T15:00:00.000000Z"
 
 
 async def test_without_a_call_the_total_is_nothing(gate: Gate) -> None:

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -31,6 +32,22 @@ async def test_a_buy_signal_becomes_a_filled_order_with_every_step_on_record(hou
     assert (call.outcome, call.cost_usd) == ("ok", Decimal("0.00234375"))
     assert isinstance(decision.verdict, Allowed)
     assert (order.decision_id, order.status) == (1, OrderStatus.EXECUTED)
+
+
+@pytest.mark.parametrize(
+    ("early_s", "cost"), [(0.001, Decimal("0.00234375")), (0, Decimal("0.0046875"))]
+)
+async def test_a_price_counts_from_the_beginning_of_its_korean_day(
+    house: House, early_s: float, cost: Decimal
+) -> None:
+    """Prices of 2027 begin at 15:00 UTC of the last day of 2026."""
+    begin = datetime(2026, 12, 31, 15, tzinfo=UTC)
+    house.clock.pass_time((begin - house.clock.now()).total_seconds() - early_s)
+
+    await house.proposer.propose(KRW_BTC, trigger="manual")
+
+    (call,) = house.journal.calls
+    assert call.cost_usd == cost
 
 
 async def test_a_hold_is_decided_and_orders_nothing(house: House) -> None:

@@ -146,6 +146,18 @@ def test_an_unknown_cost_is_counted_and_not_taken_for_nothing() -> None:
     assert (earlier["input_tokens"], earlier["total_tokens"]) == (200, 230)
 
 
+def test_days_of_model_calls_are_korean_as_those_of_the_api() -> None:
+    stats, _ = stats_of(
+        a_call(timestamp="2026-01-24T14:59:59.999Z", cost_usd="0.1"),
+        a_call(timestamp="2026-01-24T15:00:00.000Z", cost_usd="0.2"),
+    )
+
+    assert [(row["day"], row["cost_usd"]) for row in stats["ai"]] == [
+        ("2026-01-25", "0.2"),
+        ("2026-01-24", "0.1"),
+    ]
+
+
 def test_the_real_lines_of_the_service_are_understood(logs: Logs) -> None:
     logger.bind(
         event="job", job="j", run_id="r", duration_ms=1.234, success=True, attempts=1, error=None
@@ -206,6 +218,8 @@ def test_a_line_is_ours_whatever_carried_it(carried: Mapping[str, Any] | bytes) 
         a_call(cost_usd="much"),
         a_call(cost_usd="NaN"),
         a_request(route=7),
+        a_call(timestamp="2026-13-45T00:00:00.000Z"),
+        a_call(timestamp="9999-12-31T23:00:00.000Z"),  # no day in Korea that a date could name
         a_pass(timestamp="yesterday"),
         {"log": "no json"},
         {"log": 7},

@@ -1,6 +1,6 @@
 """Metrics over HTTP: windows, who may scrape, and that every request is counted."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.unit.web.world import Client, Serve, World, a_config
 
 BEHIND_A_PROXY = {"X-Forwarded-For": "192.0.2.7"}
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-MIDNIGHT = T0.replace(hour=0)
+MIDNIGHT = datetime(2026, 1, 23, 15, tzinfo=UTC)  #: in Korea, where T0 is an evening
 API = "/api/v1/metrics"
 
 
@@ -41,6 +41,19 @@ async def test_days_are_whole_and_today_is_one_of_them(
     await client.get(f"{API}/ai", params={} if days is None else {"days": days})
 
     assert world.statistics.asked == [("model_calls", since, MIDNIGHT + DAY)]
+
+
+@pytest.mark.parametrize(
+    ("left_s", "until"), [(1, MIDNIGHT + DAY), (0.001, MIDNIGHT + DAY), (0, MIDNIGHT + 2 * DAY)]
+)
+async def test_todays_cost_begins_with_the_korean_day_at_15_utc(
+    client: Client, world: World, left_s: float, until: datetime
+) -> None:
+    world.clock.pass_time((MIDNIGHT + DAY - T0).total_seconds() - left_s)
+
+    await client.get(f"{API}/ai", params={"days": "1"})
+
+    assert world.statistics.asked == [("model_calls", until - DAY, until)]
 
 
 @pytest.mark.parametrize(
