@@ -25,7 +25,8 @@ def switchable(loops: Iterable[Loop], settings: Settings) -> Iterator[Loop]:
 async def run_job(runner: Runner, leadership: Leadership, name: str) -> JobState:
     """Have a pass of `name` now, or right after the one that runs; return how the job is.
 
-    Raises: NotFound; NotLeader, where the pass would do nothing.
+    Raises: NotFound; NotLeader, where the pass would do nothing; what the job itself refuses a
+        run by hand with, e.g. TooSoon.
     """
     if name not in {state.name for state in runner.states()}:
         raise NotFound(f"there is no job {name[:40]!r}")
@@ -34,5 +35,6 @@ async def run_job(runner: Runner, leadership: Leadership, name: str) -> JobState
             f"{name} is for the process that trades, and this one stands by or has not settled its"
             " past yet; ask the other one, or again in a moment"
         )
+    await runner.check_call(name)
     runner.call(name)
     return runner.state(name)

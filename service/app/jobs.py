@@ -61,10 +61,8 @@ STOPPING = web.AppKey("stopping", asyncio.Event)
 def jobs(app: web.Application) -> tuple[Loop, ...]:
     """Return what repeats by the market's clock."""
     settings, store, leadership = app[SETTINGS], app[STORE], app[LEADERSHIP]
-    rounds = Rounds(
-        trade=app[DESK].trade,
-        markets=partial(traded, settings, collected=app[CONFIG].markets),
-    )
+    desk, traded_now = app[DESK], partial(traded, settings, collected=app[CONFIG].markets)
+    rounds = Rounds(trade=desk.trade, markets=traded_now)
 
     async def collecting() -> None:
         if leadership.is_leader:
@@ -79,6 +77,9 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
     async def signalling() -> None:
         if leadership.may_trade:
             await rounds.step()
+
+    async def check_cooldowns() -> None:
+        await desk.check_cooldowns(await traded_now())
 
     async def signal_interval() -> timedelta:
         minutes = await settings.get(SIGNAL_INTERVAL_MINUTES)
@@ -103,6 +104,7 @@ def jobs(app: web.Application) -> tuple[Loop, ...]:
             every=signal_interval,
             step=signalling,
             begin=rounds.begin,
+            check_call=check_cooldowns,
             # One market after the other: a time limit for all would starve the last ones.
             deadline_s=TURN_S * len(app[CONFIG].markets),
             needs_lease=True,

@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal
 
 from service.domain.markets import Market
+
+#: What begins the pass that makes a signal: the job's period, or an operator.
+Trigger = Literal["schedule", "manual"]
 
 
 class Action(StrEnum):

@@ -1,7 +1,7 @@
 """Ask the model about one market and put its proposal on record."""
 
 from dataclasses import asdict, replace
-from typing import Final, Literal
+from typing import Final
 
 from loguru import logger
 
@@ -10,15 +10,13 @@ from service.domain.days import korean_day
 from service.domain.errors import BoundaryError
 from service.domain.markets import Candle, Market, Timeframe
 from service.domain.pricing import cost_usd
-from service.domain.signals import Answer, Signal, Usage
+from service.domain.signals import Answer, Signal, Trigger, Usage
 from service.flows.circuit import Circuit
 from service.flows.collect import MAX_CANDLES
 from service.flows.prompt import Snapshot, facts, kept, prompt
 from service.ports import Clock, Exchange, Journal, MarketData, Model, ModelCall, Orders, Prompt
 from service.settings.settings import Settings
 from service.settings.table import AI_MODEL, PRICE_TABLE
-
-Trigger = Literal["schedule", "manual"]
 
 #: timeframe and number of candles, about 450 points: a prompt of some 4,000 tokens
 LONG: Final = (Timeframe.H1, 336)

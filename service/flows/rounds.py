@@ -1,12 +1,18 @@
 """One signal for every traded market, each market on its own."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from loguru import logger
 
-from service.domain.errors import BoundaryError, ServiceError
+from service.domain.errors import BoundaryError, ServiceError, TooSoon
 from service.domain.markets import Market
-from service.domain.signals import Signal
+from service.domain.signals import Signal, Trigger
+
+
+class Trade(Protocol):
+    async def __call__(self, market: Market, /, *, trigger: Trigger) -> Signal | None:
+        """Make a signal and act on it. Raises: TooSoon, by hand within the cooldown."""
 
 
 class Rounds:
@@ -15,16 +21,17 @@ class Rounds:
     def __init__(
         self,
         *,
-        trade: Callable[[Market], Awaitable[Signal | None]],
+        trade: Trade,
         markets: Callable[[], Awaitable[Sequence[Market]]],
     ) -> None:
         self._trade = trade
         self._markets = markets
         self._left: Sequence[Market] | None = None
+        self._trigger: Trigger = "schedule"
 
-    def begin(self) -> None:
+    def begin(self, trigger: Trigger) -> None:
         """Start a new round; every `step` until the next one belongs to it."""
-        self._left = None
+        self._left, self._trigger = None, trigger
 
     async def step(self) -> None:
         """Trade every market; called again in the same round, only those an outage kept from it.
@@ -37,7 +44,14 @@ class Rounds:
         failed: list[tuple[Market, ServiceError]] = []
         for market in self._left:
             try:
-                await self._trade(market)
+                await self._trade(market, trigger=self._trigger)
+            except TooSoon as exc:
+                logger.bind(
+                    event="signal",
+                    market=str(market),
+                    trigger=self._trigger,
+                    wait_s=round(exc.retry_after_s, 3),
+                ).info("the market is passed over, its cooldown has not passed")
             except ServiceError as exc:
                 logger.bind(
                     event="signal", market=str(market), error=type(exc).__name__, cause=str(exc)

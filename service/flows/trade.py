@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 
 from loguru import logger
 
@@ -16,11 +18,11 @@ from service.domain.errors import (
 )
 from service.domain.markets import Market
 from service.domain.risk import Allowed, Check, Refused, Verdict
-from service.domain.signals import Signal
+from service.domain.signals import Signal, Trigger
 from service.flows.decide import Decider, Decision
 from service.flows.execute import Executor
 from service.flows.leadership import Leadership
-from service.flows.propose import Proposer, Trigger
+from service.flows.propose import Proposer
 from service.ports import Clock, Journal
 from service.settings.settings import Settings
 from service.settings.table import SIGNAL_COOLDOWN_MINUTES, SIGNAL_MAX_AGE_SECONDS
@@ -62,7 +64,10 @@ class Desk:
         self._unfinished: dict[Market, _Story] = {}
 
     async def trade(self, market: Market, *, trigger: Trigger = "schedule") -> Signal | None:
-        """Return the signal that was made, or None when the model's answer was unusable."""
+        """Return the signal that was made, or None when the model's answer was unusable.
+
+        Raises: TooSoon, when it is triggered by hand within the cooldown after the last one.
+        """
         async with self._locks[market]:
             return await self._trade(market, trigger)
 
@@ -74,12 +79,25 @@ class Desk:
         """
         if not self._leadership.may_trade:
             raise NotLeader("this process does not trade; ask the one that does")
-        async with self._locks[market]:
-            await self._check_cooldown(market)
-            signal = await self._trade(market, "manual")
+        signal = await self.trade(market, trigger="manual")
         if signal is None:
             raise ModelUnavailable("the model's answer was unusable, no signal was made")
         return signal
+
+    async def check_cooldowns(self, markets: Sequence[Market]) -> None:
+        """Raises: TooSoon, when a signal by hand is too early for every one of `markets`.
+
+        A market whose last signal is still to be acted upon can be traded at any time.
+        """
+        if not markets or any(market in self._unfinished for market in markets):
+            return
+        left_s = min([await self._cooldown_left_s(market) for market in markets])
+        if left_s > 0:
+            raise TooSoon(
+                f"every traded market had a signal within {await self._cooldown_minutes()} minutes;"
+                f" the first may have another one in {ceil(left_s)} s",
+                retry_after_s=left_s,
+            )
 
     async def _trade(self, market: Market, trigger: Trigger) -> Signal | None:
         # A pass that failed half-way is taken up where it stopped: asking the model again
@@ -90,6 +108,8 @@ class Desk:
             max_age_s = await self._settings.get(SIGNAL_MAX_AGE_SECONDS)
             if self._age_s(story.signal) <= max_age_s:
                 return story.signal
+        if trigger == "manual":
+            await self._check_cooldown(market)
         await self._close_forgotten(market)
         signal = await self._proposer.propose(market, trigger=trigger)
         if signal is not None:
@@ -145,15 +165,23 @@ class Desk:
         return (self._clock.now() - signal.created_at).total_seconds()
 
     async def _check_cooldown(self, market: Market) -> None:
-        minutes = await self._settings.get(SIGNAL_COOLDOWN_MINUTES)
-        cooldown = timedelta(minutes=minutes)
+        """Raises: TooSoon. Planned passes need not ask: their period is their own."""
+        left_s = await self._cooldown_left_s(market)
+        if left_s > 0:
+            minutes = await self._cooldown_minutes()
+            raise TooSoon(
+                f"the last signal for {market} is younger than {minutes} minutes;"
+                f" the next one may be made in {ceil(left_s)} s",
+                retry_after_s=left_s,
+            )
+
+    async def _cooldown_left_s(self, market: Market) -> float:
+        """Return the market's seconds until a signal may be made by hand, 0 or less for now."""
         last = await self._journal.last_signal_at(market)
         if last is None:
-            return
-        left = cooldown - (self._clock.now() - last)
-        if left > timedelta():
-            seconds = left.total_seconds()
-            raise TooSoon(
-                f"the last signal for {market} is younger than {minutes} minutes",
-                retry_after_s=seconds,
-            )
+            return 0.0
+        cooldown = timedelta(minutes=await self._cooldown_minutes())
+        return (last + cooldown - self._clock.now()).total_seconds()
+
+    async def _cooldown_minutes(self) -> int:
+        return await self._settings.get(SIGNAL_COOLDOWN_MINUTES)

@@ -10,6 +10,7 @@ import backoff
 from loguru import logger
 
 from service.domain.errors import BoundaryError
+from service.domain.signals import Trigger
 from service.loops.loop import Loop
 from service.loops.waits import LONGEST_HOLD_S, asked_s, on_grid
 from service.ports import Clock, JobState
@@ -78,6 +79,10 @@ class Runner:
             self._calls[name].set()
             self.nudge(name)
 
+    async def check_call(self, name: str) -> None:
+        """Raises: what the job refuses a pass by hand with, because it would do nothing."""
+        await self._loops[name].check_call()
+
     def state(self, name: str) -> JobState:
         return self._states[name]
 
@@ -143,7 +148,7 @@ class Runner:
             await self._wait(loop, due, period)
         self._due[loop.name] = due
         while not self._stopping.is_set():
-            await self._turn(loop, period)
+            await self._turn(loop, period, due=due)
             # Asked again after the pass, because the pass may have changed what is due next:
             # an order in flight is followed every two seconds, none every five minutes.
             period = await self._period(loop)
@@ -151,15 +156,18 @@ class Runner:
             self._due[loop.name] = due
             await self._wait(loop, due, period)
 
-    async def _turn(self, loop: Loop, period: timedelta) -> None:
+    async def _turn(self, loop: Loop, period: timedelta, *, due: datetime) -> None:
         """Make the pass, unless the job is off and nobody asks for it by hand."""
         await self._look_at_switch(loop)
         if self._stopping.is_set():
             return
-        call = self._calls[loop.name]
-        if self._states[loop.name].is_enabled or call.is_set():
+        call, is_enabled = self._calls[loop.name], self._states[loop.name].is_enabled
+        if is_enabled or call.is_set():
+            # A planned pass does all that one by hand would; a call at its instant adds nothing.
+            is_planned = is_enabled and due <= self._clock.now()
+            trigger: Trigger = "manual" if call.is_set() and not is_planned else "schedule"
             call.clear()
-            await self._one_pass(loop, period)
+            await self._one_pass(loop, period, trigger)
         else:
             loop.nudge.clear()
 
@@ -203,7 +211,7 @@ class Runner:
             ).warning("the job's period could not be read, the last one holds")
             return timedelta(seconds=self._states[loop.name].every_s or BEAT_SLACK_S)
 
-    async def _one_pass(self, loop: Loop, period: timedelta) -> None:
+    async def _one_pass(self, loop: Loop, period: timedelta, trigger: Trigger) -> None:
         self._note(
             loop,
             running=True,
@@ -213,7 +221,7 @@ class Runner:
             beat_within_s=loop.deadline_s * MAX_ATTEMPTS + BEAT_SLACK_S,
         )
         loop.nudge.clear()
-        loop.begin()
+        loop.begin(trigger)
         result = await self._attempts(loop, until=self._clock.now() + period)
         before = self._states[loop.name]
         self._note(

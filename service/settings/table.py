@@ -128,7 +128,7 @@ SIGNAL_COOLDOWN_MINUTES: Final[Key[int]] = Key(
     default=5,
     kind=Whole(0, 1440),
     unit="minutes",
-    sentence="How long after a market's signal no other is made for it.",
+    sentence="How long after a market's signal none is made for it by hand.",
 )
 MAX_ORDERS_PER_HOUR: Final[Key[int]] = Key(
     "max_orders_per_hour",

@@ -36,7 +36,7 @@ class Reconcile(Protocol):
 
 class RunJob(Protocol):
     async def __call__(self, name: str, /) -> JobState:
-        """Have a pass now; return how the job is. Raises: NotFound, NotLeader."""
+        """Have a pass now; return how the job is. Raises: NotFound, NotLeader, TooSoon."""
 
 
 CONFIG = web.AppKey("config", Config)

@@ -23,11 +23,17 @@ async def test_a_job_is_run_by_the_command_line_and_switched_off_by_a_setting(fo
     async with Service(folder / "s") as service:
         await service.ready()
         name = "generate_trading_signal"
+        await service.ask("PATCH", "/api/v1/config/signal_cooldown_minutes", body={"value": 0})
         before = job(await service.until(JOBS, lambda b: has_run(b, name, times=1)), name)
 
         run = Program(folder / "r", "jobs", "run", name, "--url", service.address).start()
         ran = await run.ended()
         after = job(await service.until(JOBS, lambda b: has_run(b, name, times=2)), name)
+        signals = await service.all("/api/v1/signals")
+        await service.ask("PATCH", "/api/v1/config/signal_cooldown_minutes", body={"value": 60})
+        soon = Program(folder / "c", "jobs", "run", name, "--url", service.address).start()
+        too_soon = await soon.ended()
+        status, problem = await service.ask("POST", f"{JOBS}/{name}/run")
         typo = Program(folder / "t", "jobs", "run", "typo", "--url", service.address).start()
         refused = await typo.ended()
         table = Program(folder / "l", "jobs", "list", "--url", service.address).start()
@@ -44,6 +50,9 @@ async def test_a_job_is_run_by_the_command_line_and_switched_off_by_a_setting(fo
     assert ran == 0, run.stderr()
     assert run.out.read_text() == f"{name}: accepted; starts now\n"
     assert after["next_run_at"] == before["next_run_at"]
+    assert [signal["trigger"] for signal in signals] == ["manual", "schedule"]
+    assert (too_soon, status, problem["type"]) == (2, 429, "urn:trader:problem:too-soon")
+    assert "(429): every traded market had a signal within 60 minutes" in soon.stderr()
     assert refused == 2
     assert "there is no job 'typo'; there is collect_market_data, " in typo.stderr()
     assert listed == 0, table.stderr()

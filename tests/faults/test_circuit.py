@@ -27,6 +27,8 @@ async def test_f30_a_model_that_fails_on_and_on_is_left_alone_for_a_while() -> N
         async with Service(folder / "s", **sandbox.for_service()) as service:
             await service.ready()
             await service.until("/api/v1/signals", lambda page: page["items"])
+            cooldown = "/api/v1/config/signal_cooldown_minutes"
+            await service.ask("PATCH", cooldown, body={"value": 0})
             await sandbox.ask("POST", "/__sandbox__/faults", [GONE])
 
             async def is_open() -> bool:

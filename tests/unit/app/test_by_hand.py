@@ -7,7 +7,7 @@ import pytest
 
 from service.adapters.clock import SystemClock
 from service.app.by_hand import run_job, switchable
-from service.domain.errors import InvalidSetting, NotFound, NotLeader
+from service.domain.errors import InvalidSetting, NotFound, NotLeader, TooSoon
 from service.flows.leadership import Leadership
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
@@ -108,6 +108,19 @@ async def test_a_job_that_needs_no_lease_runs_anywhere() -> None:
         state = await run_job(job.runner, leading(may_trade=False), "job")
 
     assert state.name == "job"
+
+
+async def test_a_job_that_refuses_a_run_by_hand_makes_none() -> None:
+    async def refuse() -> None:
+        raise TooSoon("a moment ago", retry_after_s=240)
+
+    async with Running(check_call=refuse) as job:
+        with pytest.raises(TooSoon):
+            await run_job(job.runner, leading(may_trade=True), "job")
+        job.go_on.release()
+        await job.planned()
+
+    assert job.passes == 1
 
 
 async def test_there_is_no_job_before_it_runs() -> None:

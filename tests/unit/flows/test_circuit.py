@@ -19,6 +19,7 @@ from service.domain.errors import (
 from service.domain.markets import Market
 from service.domain.orders import Order, OrderStatus, Side
 from service.domain.positions import Position
+from service.domain.signals import Trigger
 from service.flows.circuit import Circuit
 from service.flows.rounds import Rounds
 from service.loops.loop import Loop, every
@@ -124,7 +125,7 @@ class Markets:
     async def named(self) -> list[Market]:
         return self.markets
 
-    async def trade(self, _: Market) -> None:
+    async def trade(self, _: Market, *, trigger: Trigger) -> None:
         with self.circuit.call():
             self.asked.append(self.at)
             self.clock.pass_time(self.takes_s)
@@ -139,8 +140,8 @@ class Markets:
         """Return when each attempt began."""
         before = len(self.attempts)
 
-        def begin() -> None:
-            self.rounds.begin()
+        def begin(trigger: Trigger) -> None:
+            self.rounds.begin(trigger)
             self.left -= 1
             if self.left == 0:
                 self.runner.stop()

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import ceil
 
 import pytest
 
@@ -15,11 +16,18 @@ from service.domain.errors import (
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus
 from service.domain.risk import Allowed, Held, Refused
-from service.domain.signals import Action
+from service.domain.signals import Action, Trigger
 from service.flows.rounds import Rounds
 from tests.builders import KRW_BTC, a_proposal, an_answer
 from tests.fakes.logs import Logs
 from tests.unit.flows.conftest import House
+
+KRW_ETH = Market("KRW", "ETH")
+
+
+def trades_eth_too(house: House) -> None:
+    house.exchange.set_price(5_000_000, KRW_ETH)
+    house.exchange.market_rules[KRW_ETH] = house.exchange.market_rules[KRW_BTC]
 
 
 async def test_a_buy_signal_becomes_a_filled_order_with_every_step_on_record(house: House) -> None:
@@ -161,6 +169,132 @@ async def test_a_second_manual_signal_has_to_wait_for_the_cooldown(house: House)
     assert 200 < refused.value.retry_after_s <= 240
 
 
+async def test_a_run_by_hand_keeps_to_the_cooldown_and_a_planned_one_does_not(
+    house: House,
+) -> None:
+    await house.desk.trade(KRW_BTC)
+    house.clock.pass_time(60)
+    await house.leadership.renew()
+
+    with pytest.raises(TooSoon) as refused:
+        await house.desk.trade(KRW_BTC, trigger="manual")
+    asked = len(house.model.asked)
+    await house.desk.trade(KRW_BTC)
+    house.clock.pass_time(300)
+    await house.leadership.renew()
+    await house.desk.trade(KRW_BTC, trigger="manual")
+
+    assert ceil(refused.value.retry_after_s) == 240
+    assert asked == 1
+    assert [kept.trigger for kept in house.journal.kept.values()] == [
+        "schedule",
+        "schedule",
+        "manual",
+    ]
+
+
+async def test_a_run_by_hand_finishes_within_the_cooldown_what_an_outage_cut_short(
+    house: House,
+) -> None:
+    house.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
+    with pytest.raises(ExchangeUnavailable):
+        await house.desk.trade(KRW_BTC)
+
+    signal = await house.desk.trade(KRW_BTC, trigger="manual")
+
+    assert signal is not None
+    assert len(house.model.asked) == 1
+    assert len(house.exchange.sent) == 1
+
+
+async def test_after_an_old_unfinished_signal_a_run_by_hand_keeps_to_the_cooldown(
+    house: House,
+) -> None:
+    await house.allow(signal_cooldown_minutes=60)
+    house.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
+    with pytest.raises(ExchangeUnavailable):
+        await house.desk.trade(KRW_BTC)
+    house.clock.pass_time(1800)
+    await house.leadership.renew()
+
+    with pytest.raises(TooSoon):
+        await house.desk.trade(KRW_BTC, trigger="manual")
+
+    assert len(house.model.asked) == 1
+    (decision,) = house.journal.decisions
+    assert isinstance(decision.verdict, Refused)
+
+
+async def test_a_run_by_hand_is_too_soon_only_where_every_market_is(house: House) -> None:
+    trades_eth_too(house)
+    await house.desk.trade(KRW_BTC)
+    house.clock.pass_time(100)
+    await house.leadership.renew()
+    await house.desk.trade(KRW_ETH)
+    house.clock.pass_time(20)
+
+    with pytest.raises(TooSoon, match="in 180 s") as refused:
+        await house.desk.check_cooldowns([KRW_ETH, KRW_BTC])
+    await house.desk.check_cooldowns([KRW_ETH, KRW_BTC, Market("KRW", "XRP")])
+    await house.desk.check_cooldowns([])
+    house.clock.pass_time(180)
+    await house.desk.check_cooldowns([KRW_ETH, KRW_BTC])
+
+    assert ceil(refused.value.retry_after_s) == 180
+
+
+async def test_a_run_by_hand_is_not_too_soon_for_what_an_outage_cut_short(house: House) -> None:
+    house.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
+    with pytest.raises(ExchangeUnavailable):
+        await house.desk.trade(KRW_BTC)
+
+    await house.desk.check_cooldowns([KRW_BTC])
+
+    assert len(house.journal.signals) == 1
+
+
+async def test_without_a_cooldown_a_run_by_hand_is_never_too_soon(house: House) -> None:
+    await house.allow(signal_cooldown_minutes=0)
+    await house.desk.trade(KRW_BTC)
+
+    await house.desk.check_cooldowns([KRW_BTC])
+    await house.desk.trade(KRW_BTC, trigger="manual")
+
+    assert len(house.journal.signals) == 2
+
+
+async def test_a_round_by_hand_passes_over_the_markets_within_their_cooldown(
+    house: House, logs: Logs
+) -> None:
+    async def markets() -> tuple[Market, ...]:
+        return KRW_BTC, KRW_ETH
+
+    trades_eth_too(house)
+    await house.desk.trade(KRW_BTC)
+    rounds = Rounds(trade=house.desk.trade, markets=markets)
+    rounds.begin("manual")
+    await rounds.step()
+
+    assert [signal.market for signal in house.journal.signals] == [KRW_BTC, KRW_ETH]
+    assert house.journal.kept[2].trigger == "manual"
+    (line,) = [line for line in logs.lines if "passed over" in line["message"]]
+    assert (line["market"], line["level"], ceil(line["wait_s"])) == ("KRW-BTC", "INFO", 300)
+
+
+async def test_each_round_has_the_trigger_it_began_with() -> None:
+    trades = Trades()
+
+    async def markets() -> tuple[Market, ...]:
+        return (KRW_BTC,)
+
+    rounds = Rounds(trade=trades, markets=markets)
+    for trigger in ("manual", "schedule"):
+        rounds.begin(trigger)
+        await rounds.step()
+
+    assert trades.triggers == ["manual", "schedule"]
+
+
 async def test_a_standby_makes_no_signals(house: House) -> None:
     house.lease.epoch = None
     await house.leadership.renew()
@@ -200,9 +334,11 @@ class Trades:
         self.failing = set(failing)
         self.error = error or ExchangeUnavailable("no answer")
         self.asked: list[str] = []
+        self.triggers: list[Trigger] = []
 
-    async def __call__(self, market: Market) -> None:
+    async def __call__(self, market: Market, *, trigger: Trigger) -> None:
         self.asked.append(market.base)
+        self.triggers.append(trigger)
         if market in self.failing:
             raise self.error
 
@@ -216,7 +352,7 @@ async def test_one_markets_outage_keeps_no_other_from_trading_nor_trades_it_twic
 
     rounds = Rounds(trade=trades, markets=markets)
     for attempts in (2, 1):
-        rounds.begin()
+        rounds.begin("schedule")
         for _ in range(attempts):
             with pytest.raises(ExchangeUnavailable):
                 await rounds.step()
@@ -234,7 +370,7 @@ async def test_a_market_that_no_retry_can_mend_is_told_and_not_tried_again_in_it
         return KRW_BTC, Market("KRW", "ETH")
 
     rounds = Rounds(trade=trades, markets=markets)
-    rounds.begin()
+    rounds.begin("schedule")
     with pytest.raises(type(error)):
         await rounds.step()
     await rounds.step()
@@ -246,14 +382,14 @@ async def test_a_market_that_no_retry_can_mend_is_told_and_not_tried_again_in_it
 async def test_of_the_markets_failures_the_longest_wait_asked_for_is_told() -> None:
     waits = iter([None, 20.0, 5.0])
 
-    async def trade(_: Market) -> None:
+    async def trade(_: Market, *, trigger: Trigger) -> None:
         raise ExchangeUnavailable("no answer", retry_after_s=next(waits))
 
     async def markets() -> tuple[Market, ...]:
         return KRW_BTC, Market("KRW", "ETH"), Market("KRW", "XRP")
 
     rounds = Rounds(trade=trade, markets=markets)
-    rounds.begin()
+    rounds.begin("schedule")
 
     with pytest.raises(ExchangeUnavailable) as caught:
         await rounds.step()

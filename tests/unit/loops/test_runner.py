@@ -12,6 +12,7 @@ from service.domain.errors import (
     ModelUnavailable,
     StoreDown,
 )
+from service.domain.signals import Trigger
 from service.loops.loop import Loop, every
 from service.loops.runner import Pass, Runner
 from tests.builders import T0
@@ -400,13 +401,68 @@ async def test_a_pass_is_begun_once_however_often_it_is_attempted() -> None:
     step = Script(runner, clock, ExchangeUnavailable("no answer"), 0.0, 0.0)
     begun: list[float] = []
 
-    def begin() -> None:
+    def begin(_: Trigger) -> None:
         begun.append((clock.now() - T0).total_seconds())
 
     await runner.run(a_loop(step, begin=begin))
 
     assert step.started_at == [0, 1, 10]
     assert begun == [0, 10]
+
+
+class Triggers:
+    """A job every ten seconds that notes when and by what each pass was triggered."""
+
+    def __init__(self, *, passes: int, is_on: bool = True) -> None:
+        self.clock = FakeClock()
+        self.runner = a_runner(self.clock)
+        self.seen: list[tuple[float, Trigger]] = []
+        self._passes, self._is_on = passes, is_on
+
+    async def step(self) -> None:
+        if len(self.seen) == self._passes:
+            self.runner.stop()
+
+    async def run(self, *, call_at_s: float) -> list[tuple[float, Trigger]]:
+        """Call the job by hand when so much time has gone by, counted from its first pass."""
+        sleep, called = self.clock.sleep, False
+
+        async def calling(seconds: float, *, wake: asyncio.Event | None = None) -> None:
+            nonlocal called
+            left_s = call_at_s - (self.clock.now() - T0).total_seconds()
+            await sleep(seconds if called else min(seconds, left_s), wake=wake)
+            if not called and left_s <= seconds:
+                called = True
+                self.runner.call("collect")
+
+        def begin(trigger: Trigger) -> None:
+            self.seen.append(((self.clock.now() - T0).total_seconds(), trigger))
+
+        async def is_on() -> bool:
+            return self._is_on
+
+        self.clock.sleep = calling  # type: ignore[method-assign]
+        await self.runner.run(a_loop(self.step, begin=begin, enabled=is_on))
+        return self.seen
+
+
+async def test_a_pass_by_hand_is_told_from_the_planned_ones() -> None:
+    job = Triggers(passes=3)
+
+    assert await job.run(call_at_s=4) == [(0, "schedule"), (4, "manual"), (10, "schedule")]
+
+
+async def test_a_call_at_the_instant_of_a_planned_pass_is_that_pass() -> None:
+    """Else the planned pass would keep to a cooldown that is only meant for people."""
+    job = Triggers(passes=3)
+
+    assert await job.run(call_at_s=10) == [(0, "schedule"), (10, "schedule"), (20, "schedule")]
+
+
+async def test_the_only_passes_of_a_job_that_is_off_are_by_hand() -> None:
+    job = Triggers(passes=1, is_on=False)
+
+    assert await job.run(call_at_s=10) == [(10, "manual")]
 
 
 async def test_every_pass_of_a_job_is_observed_with_the_instant_it_started() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from service.adapters.clock import SystemClock
 from service.domain.errors import ExchangeUnavailable
+from service.domain.signals import Trigger
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
 from service.loops.supervisor import Supervisor
@@ -55,7 +56,7 @@ async def test_a_loop_that_something_around_the_step_ends_goes_on_with_the_next_
         if passes == 2:
             kept.runner.stop()
 
-    def begin() -> None:
+    def begin(_: Trigger) -> None:
         if ends:
             raise ends.pop()
 
@@ -105,7 +106,7 @@ async def test_restarts_come_after_longer_and_longer_waits_until_a_pass_ends() -
     waits: list[float] = []
     deaths = 9
 
-    def begin() -> None:
+    def begin(_: Trigger) -> None:
         nonlocal deaths
         deaths -= 1
         if deaths:
@@ -130,7 +131,7 @@ async def test_restarts_come_after_longer_and_longer_waits_until_a_pass_ends() -
 async def test_health_warns_of_a_restart_and_despairs_of_the_third_in_a_row() -> None:
     found: list[str] = []
 
-    def begin() -> None:
+    def begin(_: Trigger) -> None:
         states, now = kept.runner.states(), kept.clock.monotonic()
         found.append(of_jobs(states, monotonic=now).status)
         if len(found) <= 3:
@@ -241,7 +242,7 @@ async def test_a_loop_that_waits_in_a_clock_of_another_speed_is_not_taken_for_hu
 async def test_stopping_ends_the_wait_for_a_restart() -> None:
     died = asyncio.Event()
 
-    def begin() -> None:
+    def begin(_: Trigger) -> None:
         died.set()
         raise Torn
 

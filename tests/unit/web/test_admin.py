@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
-from service.domain.errors import NotLeader, StoreBusy
+from service.domain.errors import NotLeader, StoreBusy, TooSoon
 from service.web.admin import AdminJobBody
 from tests.builders import T0
 from tests.unit.ops.facts import a_job_state
@@ -86,6 +86,18 @@ async def test_where_another_process_trades_it_is_a_conflict(client: Client, wor
 
     assert answer.status == 409
     assert (await answer.json())["type"].endswith(":not-leader")
+
+
+async def test_a_run_that_comes_too_soon_is_told_when_it_may_come(
+    client: Client, world: World
+) -> None:
+    world.jobs.jobs = [a_job_state(name="generate_trading_signal")]
+    world.refusal = TooSoon("every traded market had a signal", retry_after_s=239.2)
+
+    answer = await client.post(f"{URL}/generate_trading_signal/run")
+
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "240")
+    assert (await answer.json())["type"].endswith(":too-soon")
 
 
 async def test_what_cannot_be_recorded_is_not_done(client: Client, world: World) -> None:
