@@ -63,7 +63,7 @@ lock: ## write requirements/*.lock anew (needs uv)
 		--no-emit-index-url --no-emit-find-links --upgrade \
 		-o requirements/run.lock setup.cfg requirements/build.in
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header \
-		--no-emit-index-url --no-emit-find-links -c requirements/run.lock \
+		--no-emit-index-url --no-emit-find-links --upgrade -c requirements/run.lock \
 		-o requirements/dev.lock setup.cfg requirements/build.in requirements/dev.in
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header \
 		--no-emit-index-url --no-emit-find-links --upgrade \

@@ -1,6 +1,6 @@
 """What Gemini's refusals and silences mean.
 
-Source: google-genai 3.4 (`errors.APIError`, `client.aio`), google.rpc error details.
+Source: google-genai 3.6.1 (`errors.APIError`, `client.aio`), google.rpc error details.
 """
 
 import re

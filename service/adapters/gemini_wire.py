@@ -1,6 +1,6 @@
 """Gemini's words and our values: what we ask in, what counts as an answer.
 
-Source: google-genai 3.4 and the Gemini API docs (structured output, thinking, usage metadata).
+Source: google-genai 3.6.1 and the Gemini API docs (structured output, thinking, usage metadata).
 """
 
 import re

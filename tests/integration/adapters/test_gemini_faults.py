@@ -195,7 +195,7 @@ async def test_cancelling_a_question_stays_a_cancellation(
         await asking
 
 
-# --- the SDK's habits (reference: google-genai 3.4) ----------------------------------------------
+# --- the SDK's habits (reference: google-genai 3.6.1) --------------------------------------------
 
 
 async def test_canary_one_question_is_one_request_even_when_the_connection_breaks(
