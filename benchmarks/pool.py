@@ -22,7 +22,7 @@ from service.app.resources import POOL_MAX, POOL_MIN
 from service.domain.errors import StoreBusy
 from service.store.gate import Gate, open_gate
 
-BURST: Final = 20  #: the operations at once that never wait (SC-003)
+BURST: Final = POOL_MAX  #: with so many operations at once none waits; SC-001 asks for 10
 SIZES: Final = (4, 10, POOL_MAX, 40)
 CROWDS: Final = (20, 50)
 #: How many a round, by what is done.
