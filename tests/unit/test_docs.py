@@ -1,7 +1,9 @@
 """The documents name what there is: a variable, a command or a decision without its words fails."""
 
 import re
+import tomllib
 from configparser import ConfigParser
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -167,3 +169,20 @@ def test_the_image_takes_nothing_that_is_not_named() -> None:
     for line in lines[1:]:
         assert line[0] == "!" or line == "**/__pycache__"
         assert line[0] != "!" or (ROOT / line[1:]).exists()
+
+
+def test_mypy_overlooks_the_types_of_no_package_that_ships_them() -> None:
+    overrides = tomllib.loads(text("pyproject.toml"))["tool"]["mypy"]["overrides"]
+    overlooked = {
+        module.removesuffix(".*")
+        for override in overrides
+        if override.get("ignore_missing_imports")
+        for module in override["module"]
+    }
+    # Some are installed in other environments only, where mypy does not look.
+    found = [spec for name in overlooked if (spec := find_spec(name)) and spec.origin]
+
+    assert {spec.name for spec in found} >= {"aiocache", "yoyo"}
+    assert [
+        spec.name for spec in found if Path(str(spec.origin)).with_name("py.typed").exists()
+    ] == []
