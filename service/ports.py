@@ -574,7 +574,9 @@ class ComponentBody(TypedDict):
 
 
 class TradingBody(TypedDict):
-    state: str  #: ACTIVE, DISABLED (trading_enabled is false), HALTED or STANDBY (no lease)
+    state: (
+        str  #: ACTIVE, DISABLED (trading_enabled is false), HALTED or STANDBY (may not trade yet)
+    )
     reason: str | None
     since: str | None
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from service.domain.errors import NotFound, NotLeader
+from service.domain.errors import NotFound
 from service.flows.leadership import Leadership
 from service.loops.loop import Loop
 from service.loops.runner import Runner
@@ -30,11 +30,8 @@ async def run_job(runner: Runner, leadership: Leadership, name: str) -> JobState
     """
     if name not in {state.name for state in runner.states()}:
         raise NotFound(f"there is no job {name[:40]!r}")
-    if runner.needs_lease(name) and not leadership.may_trade:
-        raise NotLeader(
-            f"{name} is for the process that trades, and this one stands by or has not settled its"
-            " past yet; ask the other one, or again in a moment"
-        )
+    if runner.needs_lease(name):
+        leadership.check()
     await runner.check_call(name)
     runner.call(name)
     return runner.state(name)

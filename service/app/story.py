@@ -34,7 +34,7 @@ from service.app.resources import waiting_seconds
 from service.app.watched import WatchedModel
 from service.bus import Bus, TickerUpdated
 from service.config import Config
-from service.domain.errors import ExchangeUnavailable, ModelUnavailable, NotLeader
+from service.domain.errors import ExchangeUnavailable, ModelUnavailable
 from service.flows.books import Books
 from service.flows.circuit import Circuit
 from service.flows.decide import Decider
@@ -159,8 +159,7 @@ def _circuits(clock: Clock) -> Circuits:
 
 
 async def _sync(app: web.Application) -> int:
-    if not app[LEADERSHIP].may_trade:
-        raise NotLeader("this process does not trade; ask the one that does")
+    app[LEADERSHIP].check()
     return await app[RECONCILER].reconcile()
 
 
@@ -222,8 +221,8 @@ def _activity_rhythm(config: Config) -> Rhythm:
 async def _trading(app: web.Application) -> TradingBody:
     state = await app[STORE].state.trading_state()
     since = state.since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if not app[LEADERSHIP].may_trade:
-        return {"state": "STANDBY", "reason": "no_trading_lease", "since": None}
+    if (reason := app[LEADERSHIP].standby_reason) is not None:
+        return {"state": "STANDBY", "reason": reason, "since": None}
     if state.state == "HALTED":
         return {"state": "HALTED", "reason": state.reason, "since": since}
     if not await app[SETTINGS].get(TRADING_ENABLED):

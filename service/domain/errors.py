@@ -12,7 +12,7 @@ ServiceError
 │   ├── UnknownMarket
 │   ├── UnknownSetting
 │   ├── NotAllowed                 the caller's role may not do this
-│   ├── NotLeader                  another process holds the trading lease
+│   ├── NotLeader                  this process may not trade now
 │   └── TooSoon                    it was done a moment ago: wait, then ask again
 └── BoundaryError                somebody outside let us down
     ├── ExchangeUnavailable        safe to try again
@@ -78,7 +78,7 @@ class NotAllowed(DomainError):
 
 
 class NotLeader(DomainError):
-    """Another process holds the trading lease; this one must not send orders."""
+    """This process has no trading lease, or has not reconciled open orders: it sends none."""
 
 
 class TooSoon(DomainError):

@@ -10,8 +10,16 @@ from service.ports import Clock, Lease
 
 LEASE_TTL_S: Final = 10.0  #: real seconds a silent owner keeps the lease
 RENEW_EVERY_S: Final = 3.0
+#: Why a process may not trade; `reason` of the trading state STANDBY.
+NO_LEASE: Final = "no_trading_lease"
+RECONCILING: Final = "reconciling_open_orders"
 #: The owner stops trusting its lease this much earlier than the database does.
 _MARGIN_S: Final = 2.0
+_SENTENCES: Final = {
+    NO_LEASE: "this process does not hold the trading lease; ask the one that trades",
+    RECONCILING: "this process still looks up the orders that were open when it took the trading"
+    " lease; ask again in a moment",
+}
 
 
 class Leadership:
@@ -43,10 +51,23 @@ class Leadership:
     def may_trade(self) -> bool:
         return self.is_leader and self._settled
 
+    @property
+    def standby_reason(self) -> str | None:
+        """Return why this process may not trade: NO_LEASE or RECONCILING; None when it may."""
+        if not self.is_leader:
+            return NO_LEASE
+        return None if self._settled else RECONCILING
+
+    def check(self) -> None:
+        """Raise NotLeader, with the reason, unless this process may trade."""
+        reason = self.standby_reason
+        if reason is not None:
+            raise NotLeader(_SENTENCES[reason])
+
     def epoch(self) -> int:
         """Return the fencing token for a write, or raise NotLeader."""
-        if self._epoch is None or not self.may_trade:
-            raise NotLeader("another process trades, or this one has not settled its past yet")
+        self.check()
+        assert self._epoch is not None  # noqa: S101 - may_trade implies it
         return self._epoch
 
     def holds(self, epoch: int) -> bool:

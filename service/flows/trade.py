@@ -77,8 +77,7 @@ class Desk:
         Raises: TooSoon, within the cooldown after the last one; NotLeader, on a standby;
         ModelUnavailable, also when the answer came and was unusable.
         """
-        if not self._leadership.may_trade:
-            raise NotLeader("this process does not trade; ask the one that does")
+        self._leadership.check()
         signal = await self.trade(market, trigger="manual")
         if signal is None:
             raise ModelUnavailable("the model's answer was unusable, no signal was made")

@@ -67,7 +67,7 @@ KINDS: Final[Mapping[type[ServiceError], Kind]] = {
     WrongHost: Kind(421, "wrong-host", "This service does not answer under that name"),
     CrossSite: Kind(403, "cross-site", "Another site may not change anything here"),
     Overloaded: Kind(503, "overloaded", "The service is busy"),
-    NotLeader: Kind(409, "not-leader", "Another process is trading"),
+    NotLeader: Kind(409, "not-leader", "This process does not trade now"),
     TooSoon: Kind(429, "too-soon", "Too soon after the last time"),
     BoundaryError: Kind(503, "unavailable", "Something this service needs does not answer"),
     ExchangeRefused: Kind(502, "exchange-refused", "The exchange refused"),

@@ -81,6 +81,6 @@ async def test_only_one_of_two_processes_trades_and_the_other_takes_over(folder:
                     "/health/detailed", lambda body: body["trading"]["state"] == "ACTIVE"
                 )
 
-    assert standby["trading"]["reason"]
+    assert standby["trading"]["reason"] == "no_trading_lease"
     assert status == 409, problem
     assert active["mode"] == "sandbox"

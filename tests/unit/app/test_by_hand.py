@@ -1,7 +1,7 @@
 """Jobs switched off by a setting, and run by hand on the runner itself."""
 
 import asyncio
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import pytest
 
@@ -14,16 +14,17 @@ from service.loops.runner import Runner
 from service.settings.settings import Settings
 from tests.fakes.clock import FakeClock
 from tests.fakes.setting_rows import FakeSettingRows
+from tests.fakes.state import FakeLease
 
 
-class Lead:
-    may_trade = True
+async def leading(*, may_trade: bool) -> Leadership:
+    async def nothing_is_open() -> None:
+        return None
 
-
-def leading(*, may_trade: bool) -> Leadership:
-    lead = Lead()
-    lead.may_trade = may_trade
-    return cast("Leadership", lead)
+    lease = FakeLease(epoch=1 if may_trade else None)
+    leadership = Leadership(lease=lease, clock=FakeClock(), on_gain=nothing_is_open)
+    await leadership.renew()
+    return leadership
 
 
 class Running:
@@ -71,8 +72,8 @@ class Running:
 
 async def test_calls_during_a_pass_are_one_pass_right_after_it() -> None:
     async with Running() as job:
-        first = await run_job(job.runner, leading(may_trade=True), "job")
-        await run_job(job.runner, leading(may_trade=True), "job")
+        first = await run_job(job.runner, await leading(may_trade=True), "job")
+        await run_job(job.runner, await leading(may_trade=True), "job")
         job.go_on.release()
         async with asyncio.timeout(30):
             await job.begun.get()
@@ -87,7 +88,7 @@ async def test_a_call_between_passes_is_a_pass_now() -> None:
         await job.planned()
         planned = job.runner.state("job").next_run_at
 
-        state = await run_job(job.runner, leading(may_trade=True), "job")
+        state = await run_job(job.runner, await leading(may_trade=True), "job")
         async with asyncio.timeout(30):
             await job.begun.get()
             job.go_on.release()
@@ -99,13 +100,13 @@ async def test_a_call_between_passes_is_a_pass_now() -> None:
 
 async def test_a_job_that_needs_the_lease_is_not_run_without_it() -> None:
     async with Running(needs_lease=True) as job:
-        with pytest.raises(NotLeader, match="stands by"):
-            await run_job(job.runner, leading(may_trade=False), "job")
+        with pytest.raises(NotLeader, match="trading lease"):
+            await run_job(job.runner, await leading(may_trade=False), "job")
 
 
 async def test_a_job_that_needs_no_lease_runs_anywhere() -> None:
     async with Running() as job:
-        state = await run_job(job.runner, leading(may_trade=False), "job")
+        state = await run_job(job.runner, await leading(may_trade=False), "job")
 
     assert state.name == "job"
 
@@ -127,7 +128,7 @@ async def test_there_is_no_job_before_it_runs() -> None:
     runner = Runner(clock=FakeClock(), new_id=lambda: "run-1")
 
     with pytest.raises(NotFound):
-        await run_job(runner, leading(may_trade=True), "job")
+        await run_job(runner, await leading(may_trade=True), "job")
 
 
 async def test_each_loop_asks_for_its_own_name() -> None:

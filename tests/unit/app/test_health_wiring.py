@@ -2,24 +2,40 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from aiohttp import web
 
-from service.app.keys import BUS, CIRCUITS, GATE, HOUSE, MODEL, PROBER, RUNNER, Circuits
+from service.app.keys import (
+    BUS,
+    CIRCUITS,
+    GATE,
+    HOUSE,
+    LEADERSHIP,
+    MODEL,
+    PROBER,
+    RUNNER,
+    STORE,
+    Circuits,
+)
 from service.app.measures import METERS
 from service.app.story import health
 from service.bus import Bus
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
 from service.flows.circuit import Circuit
+from service.flows.leadership import Leadership
 from service.loops.runner import Runner
 from service.ops.health import Prober
 from service.ops.lag import LoopLag
 from service.ops.meters import Meters
+from service.settings.settings import Settings
 from service.web.keys import CLOCK, CONFIG, EXCHANGE, SETTINGS
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
+from tests.fakes.setting_rows import FakeSettingRows
+from tests.fakes.state import FakeLease, FakeState
 from tests.unit.web.world import FakeDatabase, a_config
 
 
@@ -74,6 +90,38 @@ async def test_an_open_circuit_shows_on_what_it_leaves_alone(
 
     assert [name for name, reason in during.items() if reason == "circuit_open"] == [component]
     assert "circuit_open" not in reasons(app[PROBER]).values()
+
+
+async def test_trading_is_on_standby_for_the_lease_or_for_open_orders_and_says_which(
+    app: web.Application, clock: FakeClock
+) -> None:
+    """A leader whose orders cannot be looked up does not blame another process."""
+    lease, exchange_answers = FakeLease(epoch=None), False
+
+    async def look_up_open_orders() -> None:
+        if not exchange_answers:
+            raise ExchangeUnavailable("no answer")
+
+    app[STORE] = cast("Any", SimpleNamespace(state=FakeState()))
+    app[SETTINGS] = Settings(FakeSettingRows({"trading_enabled": True}), clock)
+    app[LEADERSHIP] = Leadership(lease=lease, clock=clock, on_gain=look_up_open_orders)
+
+    async def renewed() -> tuple[str, str | None]:
+        await app[LEADERSHIP].renew()
+        clock.pass_time(3)
+        await app[PROBER].probe()
+        trading = app[PROBER].body()["trading"]
+        return trading["state"], trading["reason"]
+
+    elsewhere = await renewed()
+    lease.epoch = 2
+    reconciling = await renewed()
+    exchange_answers = True
+    trading = await renewed()
+
+    assert elsewhere == ("STANDBY", "no_trading_lease")
+    assert reconciling == ("STANDBY", "reconciling_open_orders")
+    assert trading == ("ACTIVE", None)
 
 
 async def test_a_late_event_loop_shows_on_the_scheduler(app: web.Application) -> None:

@@ -10,6 +10,7 @@ from service.domain.errors import (
     DomainError,
     ExchangeRefused,
     ExchangeUnavailable,
+    NotLeader,
     ServiceError,
 )
 from service.domain.orders import Book, OrderStatus
@@ -94,3 +95,5 @@ async def test_books_that_contradict_the_exchange_stop_trading_and_not_the_proce
 
     assert house.leadership.is_leader
     assert not house.leadership.may_trade
+    with pytest.raises(NotLeader, match="still looks up the orders that were open"):
+        house.leadership.epoch()

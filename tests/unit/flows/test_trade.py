@@ -299,7 +299,7 @@ async def test_a_standby_makes_no_signals(house: House) -> None:
     house.lease.epoch = None
     await house.leadership.renew()
 
-    with pytest.raises(NotLeader):
+    with pytest.raises(NotLeader, match="does not hold the trading lease"):
         await house.desk.generate(KRW_BTC)
 
     assert house.model.asked == []
