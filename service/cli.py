@@ -244,8 +244,9 @@ def set_setting(key: str, value: str) -> None:
             by = f"cli:{_account()}"
             changes = await settings.change({key: _json_or_text(value)}, by=by)
             for change in changes:
-                old, new = json.dumps(change.old), json.dumps(change.new)
-                print(f"{change.key}: {old} -> {new}")
+                old, new = (json.dumps(v, ensure_ascii=False) for v in (change.old, change.new))
+                note = "  (the default; it is stored now)" if old == new else ""
+                print(f"{change.key}: {old} -> {new}{note}")
             if not changes:
                 print(f"{key}: unchanged")
 

@@ -252,8 +252,8 @@ class State(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingChange:
     key: str
-    old: JSON
-    new: JSON
+    old: JSON  #: the stored value, or the default where none was stored
+    new: JSON  #: equals `old` when the default was stored: a later default does not replace it
     changed_by: str
     changed_at: datetime
 
@@ -279,6 +279,7 @@ class SettingRows(Protocol):
         self,
         values: Mapping[str, JSON],
         *,
+        defaults: Mapping[str, JSON],
         by: str,
         at: datetime,
         request_id: str | None,
@@ -287,7 +288,8 @@ class SettingRows(Protocol):
     ) -> tuple[SettingChange, ...]:
         """Store all values or none, with their change and audit rows and the notification to
         other processes, in one transaction. A value equal to the stored one is no change.
-        `only_absent` leaves alone what is already stored. Returns what really changed.
+        `only_absent` leaves alone what is already stored. Returns what really changed, each old
+        value read under the lock of its row; of a key without a row it is the one in `defaults`.
         Changes under a rule come one after the other, in all processes together.
         """
 

@@ -149,6 +149,8 @@ def risk_notices(event: RiskEvent) -> Sequence[Notice]:
 def setting_notices(change: SettingChange) -> Sequence[Notice]:
     if change.key != TRADING_ENABLED.name or change.changed_by.startswith(SEEDED_BY):
         return ()
+    if change.old == change.new:  # the default is stored now: nothing was switched
+        return ()
     # Each switch is news of its own, however soon it follows the last one.
     values = {"switch": "on" if change.new else "off", "by": change.changed_by}
     at = change.changed_at

@@ -121,6 +121,7 @@ class Settings:
             try:
                 changes = await self._rows.change(
                     {name: TABLE[name].dump(value) for name, value in parsed.items()},
+                    defaults={name: TABLE[name].dump(TABLE[name].default) for name in parsed},
                     by=by,
                     at=self._clock.now(),
                     request_id=request_id,

@@ -54,14 +54,15 @@ LOCK_OTHERS = """
 
 RECORD = """
     WITH changed AS (
-        SELECT key, old::jsonb AS old, new::jsonb AS new
-          FROM json_to_recordset(%(changes)s::json) AS given (key text, old text, new text)
+        SELECT key, was_stored, old::jsonb AS old, new::jsonb AS new
+          FROM json_to_recordset(%(changes)s::json)
+            AS given (key text, was_stored boolean, old text, new text)
     ), stored AS (
         UPDATE system_configs
            SET value = changed.new, updated_by = %(by)s, updated_at = %(at)s
           FROM changed
          WHERE system_configs.key = changed.key
-           AND changed.old IS NOT NULL
+           AND changed.was_stored
     ), noted AS (
         INSERT INTO config_changes (key, old_value, new_value, changed_by, changed_at, request_id)
         SELECT key, old, new, %(by)s, %(at)s, %(request_id)s
@@ -110,6 +111,7 @@ class PgSettingRows:
         self,
         values: Mapping[str, JSON],
         *,
+        defaults: Mapping[str, JSON],
         by: str,
         at: datetime,
         request_id: str | None,
@@ -122,6 +124,7 @@ class PgSettingRows:
         """
         try:
             new = {key: json_text(value) for key, value in values.items()}
+            unstored = {key: json_text(defaults[key]) for key in values}
         except orjson.JSONEncodeError as exc:
             raise InvalidSetting("a setting's value must be JSON in well-formed Unicode") from exc
         given = recordset({"key": key, "value": text} for key, text in new.items())
@@ -130,9 +133,13 @@ class PgSettingRows:
             async with self._changing.transaction() as cur:
                 if rule is not None:
                     await cur.execute(LOCK_RULES)
-                old = await _taken(cur, who | {"given": given}, only_absent=only_absent)
+                stored = await _taken(cur, who | {"given": given}, only_absent=only_absent)
+                old = {key: text or unstored[key] for key, text in stored.items()}
                 if old:
-                    rows = recordset({"key": k, "old": old[k], "new": new[k]} for k in old)
+                    rows = recordset(
+                        {"key": k, "was_stored": bool(stored[k]), "old": old[k], "new": new[k]}
+                        for k in old
+                    )
                     await cur.execute(RECORD, who | {"changes": rows})
                 if rule is not None:
                     await _check(cur, rule)

@@ -31,16 +31,20 @@ class SettingBody(TypedDict):
     sentence: str
 
 
+class ChangedSettingBody(SettingBody):
+    old_value: JSON  #: what the change replaced; equals `value` when nothing changed
+
+
 class ChangeBody(TypedDict):
     key: str
-    old_value: JSON  #: null when it had never been stored: the default was in force
+    old_value: JSON  #: the stored value, or the default where none was stored
     new_value: JSON
     changed_by: str
     changed_at: str
 
 
 class ChangesBody(TypedDict):
-    changes: list[ChangeBody]  #: empty when every value was in force already
+    changes: list[ChangeBody]  #: empty when every value was stored already
 
 
 async def settings(request: web.Request) -> web.Response:
@@ -77,8 +81,11 @@ async def change_one(request: web.Request) -> web.Response:
     body = await json_object(request)
     if body.keys() != {_VALUE}:
         raise InvalidRequest('the body is {"value": …}')
-    await _changed(request, {key.name: body[_VALUE]})
-    return json_response(_body(await request.app[SETTINGS].view(key.name)))
+    changed = await _changed(request, {key.name: body[_VALUE]})
+    view = await request.app[SETTINGS].view(key.name)
+    # From the write itself: a look before it could miss a change that came between.
+    old = changed[0].old if changed else view.value
+    return json_response(ChangedSettingBody(**_body(view), old_value=old))
 
 
 async def reset(request: web.Request) -> web.Response:

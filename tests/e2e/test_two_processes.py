@@ -39,7 +39,7 @@ async def test_the_command_line_changes_a_running_services_settings(folder: Path
         changes = await service.get("/api/v1/config/changes")
 
     assert code == 0, command.stderr()
-    assert command.out.read_text() == 'min_confidence: null -> "0.8"\n'
+    assert command.out.read_text() == 'min_confidence: "0.6" -> "0.8"\n'
     assert view["is_default"] is False
     assert changes["items"][0]["changed_by"].startswith("cli:")
 

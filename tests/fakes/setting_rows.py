@@ -60,6 +60,7 @@ class FakeSettingRows:
         self,
         values: Mapping[str, JSON],
         *,
+        defaults: Mapping[str, JSON],
         by: str,
         at: datetime,
         request_id: str | None,
@@ -71,7 +72,11 @@ class FakeSettingRows:
         self.request_ids.append(request_id)
         changes = tuple(
             SettingChange(
-                key=key, old=self.stored.get(key), new=_as_jsonb(new), changed_by=by, changed_at=at
+                key=key,
+                old=_as_jsonb(self.stored.get(key, defaults[key])),
+                new=_as_jsonb(new),
+                changed_by=by,
+                changed_at=at,
             )
             for key, new in sorted(values.items())
             if key not in self.stored or (not only_absent and _text(self.stored[key]) != _text(new))

@@ -47,6 +47,7 @@ class CountingRows:
         self,
         values: Mapping[str, JSON],
         *,
+        defaults: Mapping[str, JSON],
         by: str,
         at: datetime,
         request_id: str | None,
@@ -54,7 +55,13 @@ class CountingRows:
         rule: SharedRule | None = None,
     ) -> tuple[SettingChange, ...]:
         return await self._rows.change(
-            values, by=by, at=at, request_id=request_id, only_absent=only_absent, rule=rule
+            values,
+            defaults=defaults,
+            by=by,
+            at=at,
+            request_id=request_id,
+            only_absent=only_absent,
+            rule=rule,
         )
 
 

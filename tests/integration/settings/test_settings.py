@@ -122,7 +122,7 @@ async def test_a_changes_row_says_who_when_the_old_and_the_new(
         stored = await cur.fetchall()
 
     assert stored == [
-        ("take_profit_pct", None, '"10"', "admin", T0, "r-1"),
+        ("take_profit_pct", "null", '"10"', "admin", T0, "r-1"),
         ("take_profit_pct", '"10"', "null", "operator", T0, "r-3"),
     ]
     assert await settings.get(TAKE_PROFIT_PCT) is None
@@ -300,6 +300,25 @@ async def test_of_two_processes_whose_sizes_fit_only_alone_one_is_refused(
     assert sorted(task.result() for task in both) == ["refused", "stored"]
 
 
+@pytest.mark.parametrize("stored", [None, '"0.8"'])
+async def test_a_change_that_waited_for_another_says_what_that_one_stored(
+    here: Process, gate: Gate, stored: str | None
+) -> None:
+    """The old value is read under the row's lock: neither the cache nor a look before knows it."""
+    if stored is not None:
+        await execute(gate, STORE_BY_HAND, key="min_confidence", value=stored)
+    cached = await here.settings.get(MIN_CONFIDENCE)
+    async with asyncio.TaskGroup() as group, gate.transaction() as other:
+        await other.execute(STORE_BY_HAND, {"key": "min_confidence", "value": '"0.9"'})
+        waiting = group.create_task(here.settings.change({"min_confidence": "0.7"}, by="cli"))
+        await until_locked_out(gate, 1)
+
+    (change,) = waiting.result()
+    assert cached == Decimal("0.8" if stored else "0.6")
+    assert (change.old, change.new) == ("0.9", "0.7")
+    assert await here.settings.get(MIN_CONFIDENCE) == Decimal("0.7")
+
+
 async def test_changes_of_two_processes_at_once_are_one_chain(
     here: Process, there: Process, gate: Gate
 ) -> None:
@@ -318,9 +337,9 @@ async def test_changes_of_two_processes_at_once_are_one_chain(
         audited = await cur.fetchall()
     chain = [(old, new) for _, old, new, *_ in steps]
     assert sorted(int(json.loads(new)) for _, new in chain) == list(range(1, 21))
-    assert [old for old, _ in chain] == [None, *(new for _, new in chain[:-1])]
+    assert [old for old, _ in chain] == ['"5"', *(new for _, new in chain[:-1])]
     assert last == (chain[-1][1],)
-    assert [[old and json.loads(old), json.loads(new)] for old, new in chain] == [
+    assert [[json.loads(old), json.loads(new)] for old, new in chain] == [
         list(row) for row in audited
     ]
     assert {by for *_, by, _, _ in steps} == {"p0", "p1"}

@@ -12,6 +12,7 @@ from service.domain.errors import StoreDown
 from service.domain.orders import OrderStatus
 from service.flows.alert import order_notices, setting_notices
 from service.ports import Key
+from service.settings.settings import Settings
 from service.store import alerts_sql
 from service.store.alerts import PgAlerts, put
 from service.store.gate import Gate
@@ -20,6 +21,7 @@ from service.store.lists import PgLists
 from service.store.orders import PgOrders
 from service.store.setting_rows import PgSettingRows
 from tests.builders import T0, an_intent
+from tests.fakes.clock import FakeClock
 from tests.integration.store.seeds import execute, rows
 
 TARGET = "1:json://127.0.0.1:1"
@@ -491,11 +493,11 @@ async def test_an_order_that_becomes_unknown_and_then_fails_is_told_with_its_row
 async def test_switching_trading_is_told_with_the_change_and_not_without_one(
     gate: Gate, outbox: Outbox
 ) -> None:
-    settings = PgSettingRows(gate, notices=setting_notices)
-    for value in (True, True, False):
-        await settings.change({"trading_enabled": value}, by="cli:me", at=T0, request_id=None)
-    at = T0 + timedelta(seconds=1)
-    await settings.change({"trading_enabled": True}, by="cli:me", at=at, request_id=None)
+    settings = Settings(PgSettingRows(gate, notices=setting_notices), clock := FakeClock())
+    for value in (False, True, True, False):
+        await settings.change({"trading_enabled": value}, by="cli:me")
+    clock.pass_time(1)
+    await settings.change({"trading_enabled": True}, by="cli:me")
 
     # The market's clock may stand still between two of them.
     assert await outbox.send() == [

@@ -367,15 +367,17 @@ async def test_orders_and_fills_are_filtered(gate: Gate) -> None:
 async def test_changes_of_settings_are_listed_with_both_values(gate: Gate) -> None:
     settings, lists = PgSettingRows(gate), PgLists(gate)
     for n, value in enumerate(("0.6", None, ["x"])):
-        await settings.change({"a": value}, by="cli", at=T0 + n * MINUTE, request_id="r-1")
-    await settings.change({"b": True}, by="cli", at=T0, request_id=None)
+        await settings.change(
+            {"a": value}, defaults={"a": 1}, by="cli", at=T0 + n * MINUTE, request_id="r-1"
+        )
+    await settings.change({"b": True}, defaults={"b": False}, by="cli", at=T0, request_id=None)
 
     of_a = read(await lists.config_changes(limit=10, key="a"))
 
     assert [(c["old_value"], c["new_value"]) for c in of_a] == [
         (None, ["x"]),
         ("0.6", None),
-        (None, "0.6"),
+        (1, "0.6"),
     ]
     assert of_a[0] == {
         "id": 3,

@@ -14,6 +14,8 @@ from service.store.setting_rows import CHANNEL, PgSettingRows
 from tests.builders import T0
 from tests.integration.store.seeds import rows
 
+DEFAULT = "default"
+
 
 def a_change(key: str, old: JSON, new: JSON, **overrides: object) -> SettingChange:
     values = {"key": key, "old": old, "new": new, "changed_by": "operator", "changed_at": T0}
@@ -24,7 +26,12 @@ async def change(
     gate: Gate, values: dict[str, JSON], *, only_absent: bool = False
 ) -> tuple[SettingChange, ...]:
     return await PgSettingRows(gate).change(
-        values, by="operator", at=T0, request_id="r-1", only_absent=only_absent
+        values,
+        defaults=dict.fromkeys(values, DEFAULT),
+        by="operator",
+        at=T0,
+        request_id="r-1",
+        only_absent=only_absent,
     )
 
 
@@ -45,7 +52,7 @@ async def test_a_setting_never_stored_is_none(gate: Gate) -> None:
 async def test_every_json_value_comes_back_as_it_was_given(gate: Gate, value: JSON) -> None:
     changes = await change(gate, {"key": value})
 
-    assert changes == (a_change("key", None, value),)
+    assert changes == (a_change("key", DEFAULT, value),)
     assert await PgSettingRows(gate).load("key") == (value,)
 
 
@@ -53,7 +60,11 @@ async def test_a_change_leaves_its_old_and_new_value_and_who_did_it(gate: Gate) 
     await change(gate, {"min_confidence": "0.6"})
 
     changes = await PgSettingRows(gate).change(
-        {"min_confidence": "0.7"}, by="cli", at=T0 + timedelta(hours=1), request_id=None
+        {"min_confidence": "0.7"},
+        defaults={"min_confidence": "0.5"},
+        by="cli",
+        at=T0 + timedelta(hours=1),
+        request_id=None,
     )
 
     later = T0 + timedelta(hours=1)
@@ -65,7 +76,7 @@ async def test_a_change_leaves_its_old_and_new_value_and_who_did_it(gate: Gate) 
         "SELECT key, old_value, new_value, changed_by, changed_at, request_id"
         "  FROM config_changes ORDER BY id",
     ) == [
-        ("min_confidence", None, "0.6", "operator", T0, "r-1"),
+        ("min_confidence", DEFAULT, "0.6", "operator", T0, "r-1"),
         ("min_confidence", "0.6", "0.7", "cli", later, None),
     ]
     assert await rows(
@@ -76,7 +87,7 @@ async def test_a_change_leaves_its_old_and_new_value_and_who_did_it(gate: Gate) 
             "operator",
             "setting.change",
             "min_confidence",
-            {"old": None, "new": "0.6"},
+            {"old": DEFAULT, "new": "0.6"},
             "r-1",
         ),
         (
@@ -101,7 +112,7 @@ async def test_switching_a_setting_to_null_is_a_change(gate: Gate) -> None:
     )
     assert await PgSettingRows(gate).load("take_profit_pct") == (None,)
     assert await change(gate, {"take_profit_pct": "5"}) == (a_change("take_profit_pct", None, "5"),)
-    assert [old for _, old, _ in await history(gate)] == [None, '"5"', "null"]
+    assert [old for _, old, _ in await history(gate)] == ['"default"', '"5"', "null"]
 
 
 async def test_a_value_equal_to_the_stored_one_is_no_change(gate: Gate) -> None:
@@ -118,8 +129,15 @@ async def test_only_absent_leaves_alone_what_is_stored(gate: Gate) -> None:
 
     changes = await change(gate, {"c": "new", "b": "default", "a": "new"}, only_absent=True)
 
-    assert changes == (a_change("a", None, "new"), a_change("c", None, "new"))
+    assert changes == (a_change("a", DEFAULT, "new"), a_change("c", DEFAULT, "new"))
     assert await PgSettingRows(gate).load("b") == ("kept",)
+
+
+async def test_the_default_is_stored_once_and_both_values_say_so(gate: Gate) -> None:
+    assert await change(gate, {"a": DEFAULT}) == (a_change("a", DEFAULT, DEFAULT),)
+    assert await change(gate, {"a": DEFAULT}) == ()
+    assert await PgSettingRows(gate).load("a") == (DEFAULT,)
+    assert await history(gate) == [("a", '"default"', '"default"')]
 
 
 async def test_nothing_to_change_leaves_no_trace(gate: Gate) -> None:
@@ -159,7 +177,7 @@ async def test_concurrent_changes_form_one_chain(gate: Gate, stored_before: bool
     steps = await history(gate)
     for key in ("a", "b"):
         chain = [(old, new) for name, old, new in steps if name == key]
-        assert chain[0][0] is None
+        assert chain[0][0] == '"default"'
         assert all(old == before for (_, before), (old, _) in pairwise(chain))
         assert len(chain) == 12 + stored_before
         (last,) = await PgSettingRows(gate).load(key) or (None,)

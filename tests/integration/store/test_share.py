@@ -71,7 +71,9 @@ async def test_statements_that_hang_on_a_lock_take_no_more_than_the_share(
     whole: Gate, api: Share
 ) -> None:
     rows = PgSettingRows(whole, changing=api)
-    await rows.change({"min_confidence": 1}, by="test", at=T0, request_id=None)
+    await rows.change(
+        {"min_confidence": 1}, defaults={"min_confidence": 0}, by="test", at=T0, request_id=None
+    )
 
     async with (
         asyncio.timeout(SAFETY_S),
@@ -81,7 +83,13 @@ async def test_statements_that_hang_on_a_lock_take_no_more_than_the_share(
         await cursor.execute("SELECT * FROM system_configs FOR UPDATE")
         for number in range(API + 2):
             group.create_task(
-                rows.change({"min_confidence": number}, by="test", at=T0, request_id=None)
+                rows.change(
+                    {"min_confidence": number},
+                    defaults={"min_confidence": 0},
+                    by="test",
+                    at=T0,
+                    request_id=None,
+                )
             )
         await until(lambda: whole.state().waiting == 2)
         stored = await rows.load("min_confidence")

@@ -82,7 +82,7 @@ def a_change(**overrides: object) -> SettingChange:
 
 def test_switching_trading_is_told_with_who_did_it() -> None:
     (on,) = setting_notices(a_change())
-    (off,) = setting_notices(a_change(new=False))
+    (off,) = setting_notices(a_change(old=True, new=False))
 
     assert (on.title, off.title) == ("Trading is switched on", "Trading is switched off")
     assert isinstance(on, Alert)
@@ -91,9 +91,16 @@ def test_switching_trading_is_told_with_who_did_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [a_change(key="min_confidence", new="0.7"), a_change(changed_by="system:first-start")]
+    "change",
+    [
+        a_change(key="min_confidence", new="0.7"),
+        a_change(changed_by="system:first-start"),
+        pytest.param(a_change(new=False), id="the default is stored, and was in force before"),
+    ],
 )
-def test_other_settings_and_the_first_start_are_no_news(change: SettingChange) -> None:
+def test_other_settings_the_first_start_and_an_equal_value_are_no_news(
+    change: SettingChange,
+) -> None:
     assert not setting_notices(change)
 
 

@@ -50,6 +50,16 @@ async def test_a_change_says_who_when_the_old_and_the_new(settings: Settings) ->
     )
 
 
+async def test_the_old_value_of_a_setting_never_stored_is_its_default(settings: Settings) -> None:
+    (moved,) = await settings.change({"min_confidence": "0.7"}, by="admin")
+    (off,) = await settings.change({"take_profit_pct": 5}, by="admin")
+    (kept,) = await settings.change({"stop_loss_pct": 5}, by="admin")
+
+    assert (moved.old, moved.new) == ("0.6", "0.7")
+    assert (off.old, off.new) == (None, "5")
+    assert (kept.old, kept.new) == ("5", "5"), "a later default does not replace it"
+
+
 @pytest.mark.parametrize("same", [0.7, "0.7", "0.70"])
 async def test_the_same_value_in_other_words_is_no_change(settings: Settings, same: JSON) -> None:
     await settings.change({"min_confidence": "0.7"}, by="admin")
@@ -288,6 +298,7 @@ class _StuckAfterCommit(FakeSettingRows):
         self,
         values: Mapping[str, JSON],
         *,
+        defaults: Mapping[str, JSON],
         by: str,
         at: datetime,
         request_id: str | None,
@@ -295,7 +306,13 @@ class _StuckAfterCommit(FakeSettingRows):
         rule: SharedRule | None = None,
     ) -> tuple[SettingChange, ...]:
         await super().change(
-            values, by=by, at=at, request_id=request_id, only_absent=only_absent, rule=rule
+            values,
+            defaults=defaults,
+            by=by,
+            at=at,
+            request_id=request_id,
+            only_absent=only_absent,
+            rule=rule,
         )
         self.committed.set()
         await asyncio.Event().wait()

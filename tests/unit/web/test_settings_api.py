@@ -46,6 +46,20 @@ async def test_a_change_is_stored_with_who_and_in_which_request(
     assert world.setting_rows.request_ids == ["r-1"]
 
 
+async def test_one_change_is_answered_with_the_value_that_the_write_replaced(
+    client: Client, world: World
+) -> None:
+    shown = await (await client.get(f"{URL}/min_confidence")).json()
+    world.setting_rows.stored["min_confidence"] = "0.65"  # another process; not heard of here yet
+
+    changed = await (await client.patch(f"{URL}/min_confidence", json={"value": 0.75})).json()
+    again = await (await client.patch(f"{URL}/min_confidence", json={"value": 0.75})).json()
+
+    assert shown["value"] == "0.6"
+    assert (changed["old_value"], changed["value"]) == ("0.65", "0.75")
+    assert (again["old_value"], again["value"]) == ("0.75", "0.75")
+
+
 async def test_many_are_changed_together(client: Client) -> None:
     answer = await client.patch(URL, json={"trading_enabled": True, "min_confidence": 0.7})
 
@@ -53,12 +67,12 @@ async def test_many_are_changed_together(client: Client) -> None:
     assert changes == [
         {
             "key": key,
-            "old_value": None,
+            "old_value": old,
             "new_value": new,
             "changed_by": "admin@127.0.0.1",
             "changed_at": "2026-01-24T09:00:00.000Z",
         }
-        for key, new in (("min_confidence", "0.7"), ("trading_enabled", True))
+        for key, old, new in (("min_confidence", "0.6", "0.7"), ("trading_enabled", False, True))
     ]
 
 
