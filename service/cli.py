@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -38,6 +38,7 @@ jobs_app = typer.Typer(help="Look at what repeats in the running service, and ru
 app.add_typer(jobs_app, name="jobs", no_args_is_help=True)
 
 E = TypeVar("E", bound=StrEnum)
+_NOT_IN_EFFECT: Final = "nothing acts on this setting in this version"
 
 Mode = Annotated[str | None, typer.Option(help="sandbox, paper or live [TRADER_MODE]")]
 Url = Annotated[str | None, typer.Option(help="of the service [TRADER_HOST, TRADER_PORT]")]
@@ -219,7 +220,8 @@ def list_settings() -> None:
             for view in await settings.all():
                 mark = " " if view.is_default else "*"
                 value = json.dumps(view.value, ensure_ascii=False)
-                print(f"{mark} {view.key} = {value}  [{view.unit}; {view.bounds}]")
+                note = "" if view.in_effect else f"  ({_NOT_IN_EFFECT})"
+                print(f"{mark} {view.key} = {value}  [{view.unit}; {view.bounds}]{note}")
 
     asyncio.run(show())
 
@@ -230,7 +232,10 @@ def get_setting(key: str) -> None:
 
     async def show() -> None:
         async with _settings() as settings:
-            print(json.dumps((await settings.view(key)).value, ensure_ascii=False))
+            view = await settings.view(key)
+            print(json.dumps(view.value, ensure_ascii=False))
+            if not view.in_effect:
+                print(f"{key}: {_NOT_IN_EFFECT}", file=sys.stderr)
 
     asyncio.run(show())
 
@@ -243,12 +248,13 @@ def set_setting(key: str, value: str) -> None:
         async with _settings() as settings:
             by = f"cli:{_account()}"
             changes = await settings.change({key: _json_or_text(value)}, by=by)
+            note = "" if (await settings.view(key)).in_effect else f"  ({_NOT_IN_EFFECT})"
             for change in changes:
                 old, new = (json.dumps(v, ensure_ascii=False) for v in (change.old, change.new))
-                note = "  (the default; it is stored now)" if old == new else ""
-                print(f"{change.key}: {old} -> {new}{note}")
+                pinned = "  (the default; it is stored now)" if old == new else ""
+                print(f"{change.key}: {old} -> {new}{pinned}{note}")
             if not changes:
-                print(f"{key}: unchanged")
+                print(f"{key}: unchanged{note}")
 
     asyncio.run(change())
 

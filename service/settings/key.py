@@ -36,6 +36,7 @@ class Key(Generic[T]):
     kind: Kind[T]
     unit: str  #: empty where the value has none
     sentence: str
+    in_effect: bool = True  #: False: stored and checked, but nothing in this version reads it
 
     @property
     def bounds(self) -> str:

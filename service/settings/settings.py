@@ -31,6 +31,7 @@ class SettingView:
     sentence: str
     bounds: str
     is_default: bool  #: the value in force equals the default, stored or not
+    in_effect: bool  #: False: nothing in this version acts on the value
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,7 @@ class Settings:
             sentence=key.sentence,
             bounds=key.bounds,
             is_default=is_default,
+            in_effect=key.in_effect,
         )
         return _Held(value, view)
 

@@ -59,6 +59,7 @@ STOP_LOSS_PCT: Final[Key[Decimal]] = Key(
     kind=_MOVE,
     unit="% below the average price",
     sentence="The loss at which a position is sold.",
+    in_effect=False,
 )
 TAKE_PROFIT_PCT: Final[Key[Decimal | None]] = Key(
     "take_profit_pct",
@@ -66,6 +67,7 @@ TAKE_PROFIT_PCT: Final[Key[Decimal | None]] = Key(
     kind=OrOff(Number(_D("0.1"), _D(1000))),
     unit="% above the average price",
     sentence="The gain at which a position is sold.",
+    in_effect=False,
 )
 TRAILING_STOP_PCT: Final[Key[Decimal | None]] = Key(
     "trailing_stop_pct",
@@ -73,6 +75,7 @@ TRAILING_STOP_PCT: Final[Key[Decimal | None]] = Key(
     kind=OrOff(_MOVE),
     unit="% below the highest price since the position was opened",
     sentence="The fall from its high at which a position is sold.",
+    in_effect=False,
 )
 DAILY_LOSS_LIMIT_PCT: Final[Key[Decimal]] = Key(
     "daily_loss_limit_pct",
@@ -80,6 +83,7 @@ DAILY_LOSS_LIMIT_PCT: Final[Key[Decimal]] = Key(
     kind=_SHARE,
     unit="% of the equity at the start of the day",
     sentence="The day's loss at which trading halts.",
+    in_effect=False,
 )
 VOLATILITY_THRESHOLD_PCT: Final[Key[Decimal]] = Key(
     "volatility_threshold_pct",
@@ -87,6 +91,7 @@ VOLATILITY_THRESHOLD_PCT: Final[Key[Decimal]] = Key(
     kind=_SHARE,
     unit="% of the price",
     sentence="The price move within the volatility window at which trading halts.",
+    in_effect=False,
 )
 VOLATILITY_WINDOW_MINUTES: Final[Key[int]] = Key(
     "volatility_window_minutes",
@@ -94,6 +99,7 @@ VOLATILITY_WINDOW_MINUTES: Final[Key[int]] = Key(
     kind=Whole(1, 1440),
     unit="minutes",
     sentence="How far back a price move is measured.",
+    in_effect=False,
 )
 VOLATILITY_AUTO_RESUME_MINUTES: Final[Key[int | None]] = Key(
     "volatility_auto_resume_minutes",
@@ -101,6 +107,7 @@ VOLATILITY_AUTO_RESUME_MINUTES: Final[Key[int | None]] = Key(
     kind=OrOff(Whole(1, 10_080)),
     unit="minutes",
     sentence="How long a halt for volatility lasts before trading resumes by itself.",
+    in_effect=False,
 )
 MIN_CONFIDENCE: Final[Key[Decimal]] = Key(
     "min_confidence",
@@ -150,6 +157,7 @@ AI_FALLBACK_MODELS: Final[Key[tuple[str, ...]]] = Key(
     kind=ListOf(ModelName(), most=5),
     unit="",
     sentence="The models that are asked, in this order, when the first cannot answer.",
+    in_effect=False,
 )
 AI_DAILY_BUDGET_USD: Final[Key[Decimal]] = Key(
     "ai_daily_budget_usd",
@@ -157,6 +165,7 @@ AI_DAILY_BUDGET_USD: Final[Key[Decimal]] = Key(
     kind=Number(_D(0), _D(10_000)),
     unit="USD a day",
     sentence="What the model's answers of one day may cost before it is no longer asked.",
+    in_effect=False,
 )
 PRICE_TABLE: Final[Key[tuple[ModelPrice, ...]]] = Key(
     "price_table",

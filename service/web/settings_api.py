@@ -26,6 +26,7 @@ class SettingBody(TypedDict):
     value: JSON
     default: JSON
     is_default: bool
+    in_effect: bool  #: false: stored and checked, but nothing in this version acts on it
     unit: str
     bounds: str
     sentence: str
@@ -39,6 +40,7 @@ class ChangeBody(TypedDict):
     key: str
     old_value: JSON  #: the stored value, or the default where none was stored
     new_value: JSON
+    in_effect: bool  #: as in SettingBody
     changed_by: str
     changed_at: str
 
@@ -121,6 +123,7 @@ def _body(view: SettingView) -> SettingBody:
         value=view.value,
         default=view.default,
         is_default=view.is_default,
+        in_effect=view.in_effect,
         unit=view.unit,
         bounds=view.bounds,
         sentence=view.sentence,
@@ -134,6 +137,7 @@ def _changes_body(changed: Sequence[SettingChange]) -> ChangesBody:
                 key=change.key,
                 old_value=change.old,
                 new_value=change.new,
+                in_effect=TABLE[change.key].in_effect,
                 changed_by=change.changed_by,
                 changed_at=instant_text(change.changed_at),
             )

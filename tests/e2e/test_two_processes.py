@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from service.settings.table import TABLE
 from tests.e2e.processes import Program, SandboxProgram, Service
 
 
@@ -37,8 +38,18 @@ async def test_the_command_line_changes_a_running_services_settings(folder: Path
         )
 
         changes = await service.get("/api/v1/config/changes")
+        kept = Program(folder / "k", "settings", "set", "stop_loss_pct", "5", **data).start()
+        await kept.ended()
+        listed = Program(folder / "l", "settings", "list", **data).start()
+        await listed.ended()
 
     assert code == 0, command.stderr()
+    assert kept.out.read_text() == (
+        'stop_loss_pct: "5" -> "5"  (the default; it is stored now)'
+        "  (nothing acts on this setting in this version)\n"
+    )
+    noted = [line for line in listed.out.read_text().splitlines() if "nothing" in line]
+    assert len(noted) == sum(not key.in_effect for key in TABLE.values())
     assert command.out.read_text() == 'min_confidence: "0.6" -> "0.8"\n'
     assert view["is_default"] is False
     assert changes["items"][0]["changed_by"].startswith("cli:")

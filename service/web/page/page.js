@@ -1,13 +1,15 @@
-// The plain page: asks for one summary every two seconds and shows it.
+// The plain page: asks for one summary every two seconds and shows it, and for the settings every
+// thirty.
 // What the model or the exchange wrote reaches the page as text nodes only.
 "use strict";
 
 const EVERY_MS = 2000;
+const SETTINGS_EVERY_MS = 30000;
 const GIVE_UP_MS = 8000; // one request; a hanging server is shown as unreachable
 const TOKEN = "trader.token";
 
 const byId = (id) => document.getElementById(id);
-const state = { lastAt: null, shown: false, timer: null };
+const state = { lastAt: null, settingsAt: 0, shown: false, timer: null };
 
 function el(tag, className, ...children) {
   const node = document.createElement(tag);
@@ -134,6 +136,25 @@ function orderItem(order) {
   );
 }
 
+// A list of rows would hide the other settings: only its length is shown.
+function settingText(value) {
+  if (value === null) return "off";
+  const isTable = Array.isArray(value) && value.some((item) => typeof item === "object");
+  return isTable ? `${value.length} rows` : typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function settingItem(setting) {
+  const without = setting.in_effect ? null : el("span", "tag warn", "not in effect");
+  const sentence = setting.in_effect
+    ? setting.sentence : `${setting.sentence} Nothing acts on this setting in this version.`;
+  return el(
+    "li", "",
+    el("div", "line", el("strong", "", setting.key), el("span", "number", settingText(setting.value)),
+      el("span", "quiet", setting.unit), without),
+    el("p", "why quiet", sentence),
+  );
+}
+
 function list(id, items, none) {
   byId(id).replaceChildren(...(items.length ? items : [el("li", "quiet", none)]));
 }
@@ -209,6 +230,16 @@ async function healthOnly() {
   } catch { /* the notice says already that nothing answers */ }
 }
 
+async function renewSettings() {
+  if (Date.now() - state.settingsAt < SETTINGS_EVERY_MS) return;
+  try {
+    const answer = await ask("/api/v1/config");
+    if (!answer.ok) return;
+    list("settings", (await answer.json()).items.map(settingItem), "No settings.");
+    state.settingsAt = Date.now();
+  } catch { /* asked for again after the next summary */ }
+}
+
 // Returns whether it makes sense to ask again.
 async function renew() {
   try {
@@ -216,6 +247,7 @@ async function renew() {
     if (answer.ok) {
       show(await answer.json());
       fresh();
+      await renewSettings();
       return true;
     }
     if (answer.status === 401) {

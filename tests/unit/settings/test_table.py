@@ -1,5 +1,6 @@
 """The table, and the page that says the same."""
 
+import ast
 import re
 from datetime import date
 from decimal import Decimal
@@ -15,7 +16,9 @@ from service.settings import table
 from service.settings.key import Key
 from service.settings.table import AI_MODEL, ASCENDING, PRICE_TABLE, TABLE, TRADING_ENABLED
 
-PAGE = (Path(__file__).parents[3] / "docs" / "settings.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+SERVICE = ROOT / "service"
+PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^### |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 KEYS = [pytest.param(key, id=name) for name, key in TABLE.items()]
 
@@ -74,6 +77,25 @@ def test_the_defaults_ascend() -> None:
     assert values == sorted(values)
 
 
+def keys_read() -> set[str]:
+    """Return the constants of the table that some code of the service passes to `get`."""
+    return {
+        call.args[0].id.lower()
+        for path in SERVICE.rglob("*.py")
+        if SERVICE / "settings" not in path.parents
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and "get" in {getattr(call.func, "attr", None), getattr(call.func, "id", None)}
+        and call.args
+        and isinstance(call.args[0], ast.Name)
+        and call.args[0].id.lower() in TABLE
+    }
+
+
+def test_a_setting_is_marked_as_in_effect_when_something_reads_it_and_only_then() -> None:
+    assert {name for name, key in TABLE.items() if key.in_effect} == keys_read()
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_every_key_is_explained_on_the_page(key: Key[Any]) -> None:
     section = SECTIONS[key.name]
@@ -82,7 +104,8 @@ def test_every_key_is_explained_on_the_page(key: Key[Any]) -> None:
     assert f"- takes: {key.bounds}\n" in section
     assert ("- unit:" in section) is bool(key.unit)
     assert not key.unit or f"- unit: {key.unit}\n" in section
-    assert ("In effect in this version" in section) is not ("nothing acts on it yet" in section)
+    assert ("In effect in this version" in section) is key.in_effect
+    assert ("nothing acts on it yet" in section) is not key.in_effect
 
 
 @pytest.mark.parametrize("key", [p for p in KEYS if p.values[0] is not PRICE_TABLE])

@@ -95,6 +95,18 @@ async def test_the_script_writes_foreign_text_as_text_only(client: Client) -> No
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
 
 
+async def test_the_page_shows_of_a_setting_what_the_api_gives_and_whether_it_is_in_effect(
+    client: Client,
+) -> None:
+    script = await (await client.get("/page.js")).text()
+    body = await (await client.get("/api/v1/config")).json()
+
+    read = set(re.findall(r"\bsetting\.(\w+)", script))
+    assert read <= body["items"][0].keys()
+    assert read >= {"key", "value", "in_effect"}
+    assert 'id="settings"' in await (await client.get("/")).text()
+
+
 @pytest.mark.parametrize(
     "path", ["/index.html", "/page/../keys.py", "/..%2fkeys.py", "/page/", "/keys.py"]
 )

@@ -20,6 +20,21 @@ async def test_every_setting_is_shown_with_its_default_and_bounds(client: Client
     assert all(item["bounds"] and item["sentence"] for item in body["items"])
 
 
+async def test_the_api_says_beside_each_setting_whether_anything_obeys_it(client: Client) -> None:
+    shown = {item["key"]: item for item in (await (await client.get(URL)).json())["items"]}
+    one = await (await client.patch(f"{URL}/stop_loss_pct", json={"value": 7})).json()
+    many = await (await client.patch(URL, json={"stop_loss_pct": 8, "min_confidence": 1})).json()
+
+    assert {key: item["in_effect"] for key, item in shown.items()} == {
+        key: row.in_effect for key, row in TABLE.items()
+    }
+    assert (one["value"], one["in_effect"]) == ("7", False)
+    assert [(change["key"], change["in_effect"]) for change in many["changes"]] == [
+        ("min_confidence", True),
+        ("stop_loss_pct", False),
+    ]
+
+
 async def test_one_setting(client: Client) -> None:
     body = await (await client.get(f"{URL}/trading_enabled")).json()
 
@@ -69,6 +84,7 @@ async def test_many_are_changed_together(client: Client) -> None:
             "key": key,
             "old_value": old,
             "new_value": new,
+            "in_effect": True,
             "changed_by": "admin@127.0.0.1",
             "changed_at": "2026-01-24T09:00:00.000Z",
         }
