@@ -125,7 +125,13 @@ def _caller(request: web.Request, config: Config, *, is_local: bool) -> Caller:
     if given is None:
         return _without_token(_bare_role(config, is_local=is_local), remote, is_local=is_local)
     match = _BEARER.fullmatch(given.strip())
-    token = match[1].encode("utf-8", "surrogateescape") if match else b""
+    if match is None:
+        # Not taken for no header, not even from this machine: a caller who means to show a token
+        # and has lost it must hear of that, instead of acting as somebody else.
+        raise NoCredentials(
+            "the Authorization header holds no bearer token: put one in, or leave the header out"
+        )
+    token = match[1].encode("utf-8", "surrogateescape")
     # Both are compared whatever the first says: the time tells nothing.
     is_admin, is_viewer = _same(token, config.admin_token), _same(token, config.viewer_token)
     if not (is_admin or is_viewer):

@@ -125,6 +125,17 @@ async def test_a_token_where_none_is_set_is_wrong_not_ignored() -> None:
         admit(asked(**bearer("anything")), a_config())
 
 
+@pytest.mark.parametrize("given", ["", "Bearer", "Bearer ", "Basic bWF5LWNoYW5nZQ=="])
+async def test_an_empty_token_is_refused_where_none_is_needed_and_the_answer_says_why(
+    given: str,
+) -> None:
+    """A shell without the variable sends it; it must not act as the admin that it did not name."""
+    assert admit(asked(), a_config()).role is Role.ADMIN
+
+    with pytest.raises(NoCredentials, match="leave the header out"):
+        admit(asked(Authorization=given), a_config())
+
+
 async def test_an_empty_token_in_the_configuration_lets_nobody_in() -> None:
     # Config refuses it; the comparison must not depend on that.
     config = a_config(viewer_token="may-look").model_copy(update={"admin_token": SecretStr("")})
