@@ -23,7 +23,7 @@ _MONTHS: Final = """
 """
 PRICES: Final = """
     INSERT INTO market_data (
-           market, price, high, low, volume_24h, change_24h_ratio, traded_at, collected_at)
+           market, price, high, low, volume_24h, change_since_close_ratio, traded_at, collected_at)
     SELECT 'KRW-C' || n %% 20, 100000 + n %% 977, 101000, 99000, n %% 9973, 0.0123, at, at
       FROM generate_series(%(first)s, %(last)s) AS n
      CROSS JOIN LATERAL (

@@ -83,7 +83,7 @@ def _ticker(n: int) -> Ticker:
         high=Decimal(101_000_000),
         low=Decimal(99_000_000),
         volume_24h=Decimal("1234.56789012"),
-        change_24h_ratio=Decimal("0.01234567"),
+        change_since_close_ratio=Decimal("0.01234567"),
         traded_at=AT,
     )
 
@@ -96,6 +96,6 @@ def _row(ticker: Ticker) -> dict[str, str]:
         "high": str(ticker.high),
         "low": str(ticker.low),
         "volume_24h": str(ticker.volume_24h),
-        "change_24h_ratio": str(ticker.change_24h_ratio),
+        "change_since_close_ratio": str(ticker.change_since_close_ratio),
         "traded_at": ticker.traded_at.isoformat(),
     }

@@ -42,7 +42,7 @@ PASSES_A_DAY: Final = 56_160  #: every 2 s, every 10 s, and open orders for a qu
 
 PRICES: Final = """
     INSERT INTO market_data (
-           market, price, high, low, volume_24h, change_24h_ratio, traded_at, collected_at)
+           market, price, high, low, volume_24h, change_since_close_ratio, traded_at, collected_at)
     SELECT 'KRW-C' || market, price, round(price * 1.03), round(price * 0.97),
            round((random() * 9000)::numeric, 8), round((random() * 0.2 - 0.1)::numeric, 8),
            at - random() * interval '3 s', at
@@ -211,7 +211,7 @@ def _a_ticker(market: Market) -> Ticker:
         high=Decimal(101_000_000),
         low=Decimal(99_000_000),
         volume_24h=Decimal("1234.56789012"),
-        change_24h_ratio=Decimal("0.01234567"),
+        change_since_close_ratio=Decimal("0.01234567"),
         traded_at=UNTIL,
     )
 

@@ -33,7 +33,7 @@ def a_ticker(**overrides: Any) -> Ticker:
         "high": Decimal(101_000_000),
         "low": Decimal(99_000_000),
         "volume_24h": Decimal("123.456"),
-        "change_24h_ratio": Decimal("0.01"),
+        "change_since_close_ratio": Decimal("0.01"),
         "traded_at": T0,
     }
     return Ticker(**values | overrides)

@@ -95,6 +95,6 @@ class PriceBody(Body):
     high: Amount
     low: Amount
     volume_24h: Amount
-    change_24h_ratio: Amount
+    change_since_close_ratio: Amount
     traded_at: Instant
     collected_at: Instant

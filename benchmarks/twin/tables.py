@@ -104,6 +104,6 @@ class Price(Base):
     high: Mapped[Decimal]
     low: Mapped[Decimal]
     volume_24h: Mapped[Decimal]
-    change_24h_ratio: Mapped[Decimal]
+    change_since_close_ratio: Mapped[Decimal]
     traded_at: Mapped[datetime]
     collected_at: Mapped[datetime]

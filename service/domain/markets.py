@@ -41,7 +41,7 @@ class Ticker:
     high: Decimal  #: of the running UTC day
     low: Decimal  #: of the running UTC day
     volume_24h: Decimal
-    change_24h_ratio: Decimal  #: against yesterday's close, 0.01 = one per cent up
+    change_since_close_ratio: Decimal  #: 0.01 = one per cent above the close of the UTC day before
     traded_at: datetime  #: the last trade
 
 
@@ -89,6 +89,10 @@ class Candle:
     close: Decimal
     volume: Decimal  #: coins
     funds: Decimal  #: quote money that changed hands
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.opened_at + self.timeframe.duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

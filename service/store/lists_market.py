@@ -13,7 +13,7 @@ HISTORY = """
            max(row_id) FILTER (WHERE n = %(limit)s),
            count(*) > %(limit)s
       FROM (SELECT id AS row_id, collected_at AS at, price, high, low, volume_24h,
-                   change_24h_ratio, traded_at,
+                   change_since_close_ratio, traded_at,
                    row_number() OVER (ORDER BY collected_at DESC, id DESC) AS n
               FROM market_data
              WHERE market = %(market)s
@@ -29,7 +29,7 @@ HISTORY = """
                    trim_scale(high)::text AS high,
                    trim_scale(low)::text AS low,
                    trim_scale(volume_24h)::text AS volume_24h,
-                   trim_scale(change_24h_ratio)::text AS change_24h_ratio,
+                   trim_scale(change_since_close_ratio)::text AS change_since_close_ratio,
                    to_char(traded_at AT TIME ZONE 'UTC', %(instant)s) AS traded_at,
                    to_char(at AT TIME ZONE 'UTC', %(instant)s) AS collected_at) AS item
 """
@@ -45,7 +45,7 @@ LATEST = """
                    trim_scale(high)::text AS high,
                    trim_scale(low)::text AS low,
                    trim_scale(volume_24h)::text AS volume_24h,
-                   trim_scale(change_24h_ratio)::text AS change_24h_ratio,
+                   trim_scale(change_since_close_ratio)::text AS change_since_close_ratio,
                    to_char(traded_at AT TIME ZONE 'UTC', %(instant)s) AS traded_at,
                    to_char(market_data.collected_at AT TIME ZONE 'UTC', %(instant)s) AS collected_at
               FROM market_data

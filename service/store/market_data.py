@@ -11,11 +11,11 @@ from service.store.rows import recordset
 
 ADD_TICKERS = """
     INSERT INTO market_data (
-           market, price, high, low, volume_24h, change_24h_ratio, traded_at, collected_at)
-    SELECT market, price, high, low, volume_24h, change_24h_ratio, traded_at, %(at)s
+           market, price, high, low, volume_24h, change_since_close_ratio, traded_at, collected_at)
+    SELECT market, price, high, low, volume_24h, change_since_close_ratio, traded_at, %(at)s
       FROM json_to_recordset(%(tickers)s::json) AS given (
            market text, price numeric, high numeric, low numeric, volume_24h numeric,
-           change_24h_ratio numeric, traded_at timestamptz)
+           change_since_close_ratio numeric, traded_at timestamptz)
 """
 
 LATEST_ID = """
@@ -112,7 +112,7 @@ def _ticker_row(ticker: Ticker) -> dict[str, object]:
         "high": ticker.high,
         "low": ticker.low,
         "volume_24h": ticker.volume_24h,
-        "change_24h_ratio": ticker.change_24h_ratio,
+        "change_since_close_ratio": ticker.change_since_close_ratio,
         "traded_at": ticker.traded_at,
     }
 

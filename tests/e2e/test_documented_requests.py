@@ -12,8 +12,6 @@ import aiohttp
 from tests.e2e.processes import ROOT, Service
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-#: Of the sandbox's own port, or of one that has not met a fault: see docs/faults.md.
-FAULTS = ROOT / "docs" / "faults.md"
 BLOCKS = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SERVICE = "http://127.0.0.1:8080"
 
@@ -55,7 +53,7 @@ def parsed(line: str, *, where: str) -> Request:
 
 
 async def test_every_documented_request_works_on_a_sandbox_without_any_token(folder: Path) -> None:
-    documented = [r for path in DOCUMENTS if path != FAULTS for r in requests_in(path)]
+    documented = [r for path in DOCUMENTS for r in requests_in(path)]
     refused = {}
     async with Service(folder / "s") as service, aiohttp.ClientSession() as session:
         await service.ready()

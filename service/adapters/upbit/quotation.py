@@ -50,7 +50,7 @@ def _ticker(record: Record) -> Ticker:
         high=record.positive("high_price"),
         low=record.positive("low_price"),
         volume_24h=record.amount("acc_trade_volume_24h"),
-        change_24h_ratio=record.number("signed_change_rate"),
+        change_since_close_ratio=record.number("signed_change_rate"),
         traded_at=record.epoch_ms("trade_timestamp"),
     )
 

@@ -64,9 +64,9 @@ function gainRow(name, text, places) {
 }
 
 function changeOf(ticker) {
-  if (!ticker || !ticker.change_24h_ratio) return null;
-  const percent = (Number(ticker.change_24h_ratio) * 100).toFixed(2);
-  return el("span", `number end ${moodOf(percent)}`, `${signed(percent)} % today`);
+  if (!ticker || !ticker.change_since_close_ratio) return null;
+  const percent = (Number(ticker.change_since_close_ratio) * 100).toFixed(2);
+  return el("span", `number end ${moodOf(percent)}`, `${signed(percent)} % since 09:00 KST`);
 }
 
 function marketCard(position, ticker) {

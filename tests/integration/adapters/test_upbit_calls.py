@@ -50,7 +50,7 @@ async def test_tickers_come_in_the_order_asked(upbit: UpbitRest, stub: UpbitStub
         high=Decimal(148520000),
         low=Decimal(147000000),
         volume_24h=Decimal("2450.87654321"),
-        change_24h_ratio=Decimal("-0.0034228188"),
+        change_since_close_ratio=Decimal("-0.0034228188"),
         traded_at=datetime(2026, 1, 24, 8, 59, 59, 123000, tzinfo=UTC),
     )
     assert stub.seen[0].line == "GET /v1/ticker?markets=KRW-BTC%2CKRW-ETH"

@@ -62,7 +62,7 @@ async def every_id(turn: Callable[[Key | None], Awaitable[Page]], field: str = "
 async def test_a_price_row_has_exact_decimals_and_utc_instants(gate: Gate) -> None:
     ticker = a_ticker(
         price=Decimal("0.00000120"),
-        change_24h_ratio=Decimal("-0.0123"),
+        change_since_close_ratio=Decimal("-0.0123"),
         traded_at=T0 - timedelta(microseconds=1),
     )
     await PgMarketData(gate).add_tickers([ticker], at=T0)
@@ -77,7 +77,7 @@ async def test_a_price_row_has_exact_decimals_and_utc_instants(gate: Gate) -> No
             "high": "101000000",
             "low": "99000000",
             "volume_24h": "123.456",
-            "change_24h_ratio": "-0.0123",
+            "change_since_close_ratio": "-0.0123",
             "traded_at": "2026-01-24T08:59:59.999999Z",
             "collected_at": "2026-01-24T09:00:00.000000Z",
         }
@@ -396,7 +396,7 @@ async def test_changes_of_settings_are_listed_with_both_values(gate: Gate) -> No
 # Several rows share an instant, so that a page may end between them.
 MANY_PRICES = """
     INSERT INTO market_data (
-           market, price, high, low, volume_24h, change_24h_ratio, traded_at, collected_at)
+           market, price, high, low, volume_24h, change_since_close_ratio, traded_at, collected_at)
     SELECT CASE WHEN n %% 5 = 0 THEN 'KRW-ETH' ELSE 'KRW-BTC' END, 1, 1, 1, 0, 0, %(at)s,
            %(at)s + (n / 4) * interval '1 microsecond'
       FROM generate_series(1, %(count)s) AS n

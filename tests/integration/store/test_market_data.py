@@ -36,7 +36,7 @@ async def test_each_ticker_becomes_one_row_with_every_value_exact(gate: Gate) ->
     ticker = a_ticker(
         price=Decimal("0.00000123"),
         volume_24h=Decimal("9876543210.12345678"),
-        change_24h_ratio=Decimal("-0.01234567"),
+        change_since_close_ratio=Decimal("-0.01234567"),
         traded_at=T0 - timedelta(microseconds=1),
     )
 
@@ -44,7 +44,8 @@ async def test_each_ticker_becomes_one_row_with_every_value_exact(gate: Gate) ->
 
     stored = await rows(
         gate,
-        "SELECT market, price, high, low, volume_24h, change_24h_ratio, traded_at, collected_at"
+        "SELECT market, price, high, low, volume_24h, change_since_close_ratio, traded_at,"
+        "       collected_at"
         "  FROM market_data ORDER BY id LIMIT 1",
     )
     assert stored == [
@@ -54,7 +55,7 @@ async def test_each_ticker_becomes_one_row_with_every_value_exact(gate: Gate) ->
             ticker.high,
             ticker.low,
             ticker.volume_24h,
-            ticker.change_24h_ratio,
+            ticker.change_since_close_ratio,
             ticker.traded_at,
             T0,
         )

@@ -1,0 +1,1 @@
+ALTER TABLE market_data RENAME COLUMN change_since_close_ratio TO change_24h_ratio;
