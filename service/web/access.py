@@ -126,8 +126,8 @@ def _caller(request: web.Request, config: Config, *, is_local: bool) -> Caller:
         return _without_token(_bare_role(config, is_local=is_local), remote, is_local=is_local)
     match = _BEARER.fullmatch(given.strip())
     if match is None:
-        # Not taken for no header, not even from this machine: a caller who means to show a token
-        # and has lost it must hear of that, instead of acting as somebody else.
+        # Not the same as no header, not even from this machine: a script whose variable is empty
+        # would otherwise act with the rights of its address and never learn that it sent no token.
         raise NoCredentials(
             "the Authorization header holds no bearer token: put one in, or leave the header out"
         )
