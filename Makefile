@@ -10,6 +10,7 @@ VENV_CONFORMANCE ?= .venv-conformance
 VENV_TWIN ?= .venv-twin
 BIN := $(VENV)/bin
 MINUTES ?= 10
+ROW ?= S1.1
 # The checkout itself needs no installation step to run: the entry point is `python -m service`.
 TRADER := $(BIN)/python -m service
 
@@ -17,7 +18,7 @@ TRADER := $(BIN)/python -m service
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow lint types conformance chaos soak bench bench-short check lock clean
+.PHONY: help run test slow row lint types conformance chaos soak bench bench-short check lock clean
 
 help: ## show these lines
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -30,6 +31,9 @@ test: $(VENV)/.dev lint types ## lint, types, tests with coverage
 
 slow: $(VENV)/.dev ## the tests that have to wait real time, which CI runs too
 	$(BIN)/python -m pytest -m slow -n $(WORKERS)
+
+row: $(VENV)/.dev ## the tests that prove one row of docs/specification.md; ROW=S1.1
+	$(BIN)/python -m pytest --row $(ROW) -v
 
 lint: $(VENV)/.dev ## style and format
 	$(BIN)/python -m ruff check .

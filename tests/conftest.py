@@ -17,6 +17,7 @@ from service.store.embedded import EmbeddedPostgres
 from service.store.gate import Gate, open_gate
 from service.store.migrate import migrate, migrations_folder
 from tests.builders import T0
+from tests.specification import DOCUMENT, demands
 
 # No test is timed: on a busy machine a single example takes longer than any limit.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -26,6 +27,25 @@ settings.load_profile("house")
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 ROOM = 2_000_000_000  #: bytes
 TEMPLATE = "template_migrated"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--row", action="append", default=[], help="run what proves this row, e.g. S1.1"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = set(config.getoption("row"))
+    if not wanted:
+        return
+    if unknown := wanted - demands(DOCUMENT.read_text(encoding="utf-8")).keys():
+        raise pytest.UsageError(f"not in docs/specification.md: {', '.join(sorted(unknown))}")
+    chosen = [
+        item for item in items if any(wanted & {*mark.args} for mark in item.iter_markers("proves"))
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
 
 
 @pytest.fixture(scope="session", autouse=True)

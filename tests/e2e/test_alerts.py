@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.processes import SandboxProgram, Service, until
 from tests.fakes.webhook import Webhook, open_webhook
 
@@ -19,6 +21,7 @@ async def heard(hook: Webhook, title: str) -> None:
     await until(look, what=title)
 
 
+@pytest.mark.proves("S4.3")
 async def test_an_outage_reaches_the_webhook_once_and_so_does_its_end(folder: Path) -> None:
     async with open_webhook() as hook, SandboxProgram(folder / "x", TRADER_SPEED="60") as sandbox:
         await sandbox.ready()

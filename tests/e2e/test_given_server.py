@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import psycopg2
+import pytest
 
 from service.store.dsn import connect, parameters
 from tests.e2e.processes import SandboxProgram, Service, postmasters
@@ -76,6 +77,7 @@ async def test_play_money_and_real_money_are_refused_the_same_database(
     )
 
 
+@pytest.mark.proves("S1.edge")
 async def test_a_crowd_is_served_or_told_to_come_back_and_the_pool_is_whole_again(
     folder: Path, empty_dsn: str
 ) -> None:

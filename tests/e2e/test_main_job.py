@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.e2e.processes import Service
 
@@ -95,6 +96,7 @@ async def test_two_copies_run_beside_each_other(folder: Path) -> None:
             await service.until("/api/v1/trading/fills", lambda page: page["items"])
 
 
+@pytest.mark.proves("S1.3", "S5.1", "FR-008", "SC-005")
 async def test_health_and_the_page_answer_as_soon_as_the_port_is_open(folder: Path) -> None:
     async with Service(folder) as service:
         await service.ready()

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import aiohttp
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.store.dsn import connect, parameters
@@ -12,6 +13,7 @@ from service.store.embedded import EmbeddedPostgres
 from tests.e2e.processes import Program, Service
 
 
+@pytest.mark.proves("FR-009")
 async def test_log_tables_and_prometheus_agree_to_the_last_pass_and_request(folder: Path) -> None:
     async with Service(folder / "s", TRADER_SPEED="600") as service:
         await service.ready()

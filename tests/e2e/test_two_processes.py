@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from service.settings.table import TABLE
 from tests.e2e.processes import Program, SandboxProgram, Service
 
 
+@pytest.mark.proves("S2.2", "S2.edge")
 async def test_a_setting_changed_in_one_process_is_read_by_the_other(folder: Path) -> None:
     async with SandboxProgram(folder / "x") as sandbox:
         await sandbox.ready()

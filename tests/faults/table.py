@@ -54,6 +54,7 @@ class Fault:
     api: frozenset[int] = frozenset()  #: what the API may answer besides 200
     bugs: frozenset[str] = frozenset()  #: messages of bugs that this fault provokes on purpose
     quick: bool = False  #: part of `make test`
+    proves: tuple[str, ...] = ()  #: rows of docs/specification.md
 
     def __str__(self) -> str:
         return f"{self.name} {self.what}"
@@ -167,6 +168,7 @@ EXCHANGE = (
         name="F12",
         what="every answer is 503",
         lane="outage",
+        proves=("S4.2", "S4.3"),
         inject=upbit(status=503),
         sees={"upbit_api": ("unhealthy", "bad_response")},
         logs=(_job(COLLECT, "ExchangeUnavailable", code="http_503"),),
@@ -215,6 +217,7 @@ MODEL = (
         name="F29",
         what="429 with a wait",
         lane="model",
+        proves=("FR-010",),
         inject=together(changed(signal_interval_minutes=30), model("rate_limited", times=1)),
         logs=(
             {"job": SIGNAL, "attempt": 1, "wait_s": 7.5, "code": "rate_limited"},
@@ -234,6 +237,7 @@ MODEL = (
         name="F30",
         what="503 three times: 1, 2, 4 seconds",
         lane="model",
+        proves=("FR-007",),
         # A period that has room for all four attempts, however slow the machine is.
         inject=together(
             changed(signal_interval_minutes=30),
@@ -299,6 +303,7 @@ MODEL = (
         name="F36",
         what="403",
         lane="model",
+        proves=("S5.3",),
         inject=planned(
             {
                 "path": "*:generateContent",
@@ -343,6 +348,7 @@ MODEL = (
         name="F64",
         what="a proxy repeats our request, key and all",
         lane="model",
+        proves=("S7.3", "FR-011"),
         inject=planned(
             {"path": "/v1/accounts", "status": 502, "echo": True, "times": 4},
             {"method": "POST", "path": "/v1/orders", "status": 400, "echo": True, "times": 2},
@@ -367,6 +373,7 @@ POSTGRES = (
         name="F38",
         what="PostgreSQL is down",
         lane="postgres",
+        proves=("S5.2",),
         inject=postgres_down,
         sees=_DOWN,
         check=checks.nothing_is_sent_without_a_database,
@@ -394,6 +401,7 @@ POSTGRES = (
         name="F40",
         what="the way to PostgreSQL is a black hole",
         lane="postgres",
+        proves=("S5.2",),
         inject=network_swallows,
         sees={"database": ("unhealthy", "timeout|pool_exhausted|connection_refused")},
         api=STORE_AWAY,

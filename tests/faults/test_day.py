@@ -105,6 +105,7 @@ async def _lived(
         return plan, await not_as_on_the_exchange(closes, page=page)
 
 
+@pytest.mark.proves("S4.2", "SC-004")
 @pytest.mark.parametrize(
     ("hours", "faults", "least"),
     [

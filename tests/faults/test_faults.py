@@ -1,7 +1,5 @@
 """Every fault of the table, tried on the real service one after the other."""
 
-from pathlib import Path
-
 import pytest
 
 from service.ops.reasons import REASONS
@@ -9,8 +7,7 @@ from tests.faults.conftest import Keeper
 from tests.faults.matrix import ONLY_IN_PARTS, rows
 from tests.faults.table import TABLE, Fault
 from tests.faults.trial import tried
-
-ROOT = Path(__file__).parents[2]
+from tests.specification import OF_A_FAULT, ROOT, of_a_fault, proofs
 
 
 def test_every_reason_of_health_is_brought_about_by_a_fault_or_named_as_an_exception() -> None:
@@ -37,12 +34,31 @@ def test_the_documents_matrix_of_reasons_is_what_the_faults_show() -> None:
     assert {cells[0].strip("`") for cells in written if len(cells) == 2} == ONLY_IN_PARTS.keys()
 
 
+def test_the_rows_that_faults_prove_are_read_as_the_table_has_them() -> None:
+    path, test = OF_A_FAULT
+    read = [proof for proof in proofs() if proof.path == path and proof.test.startswith(f"{test}[")]
+
+    assert {(proof.test, proof.rows, proof.apart) for proof in read} == {
+        (
+            f"{test}[{of_a_fault(fault.lane, fault.name, fault.what)}]",
+            fault.proves,
+            () if fault.quick else ("chaos",),
+        )
+        for fault in TABLE
+        if fault.proves
+    }
+
+
 def _parameters() -> list[object]:
     return [
         pytest.param(
             fault,
-            id=f"lane_{fault.lane}-{fault.name}-{fault.what}".replace(" ", "_"),
-            marks=[pytest.mark.timeout(900), *(() if fault.quick else (pytest.mark.chaos,))],
+            id=of_a_fault(fault.lane, fault.name, fault.what),
+            marks=[
+                pytest.mark.timeout(900),
+                pytest.mark.proves(*fault.proves),
+                *(() if fault.quick else (pytest.mark.chaos,)),
+            ],
         )
         for fault in TABLE
     ]

@@ -286,6 +286,7 @@ def _outputs(stack: Stack, dump: str) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.proves("S7.3", "FR-011")
 @pytest.mark.timeout(600)
 async def test_f64_no_secret_turns_up_in_any_output_and_the_search_would_find_it(
     keeper: Keeper,

@@ -44,6 +44,7 @@ async def ask(gemini: Gemini) -> object:
 # --- which error ------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("FR-010")
 @pytest.mark.parametrize(
     ("scene", "code", "wait_s"),
     [
@@ -325,6 +326,7 @@ def test_the_private_names_that_warm_the_client_are_still_there() -> None:
     assert hasattr(models, "_GenerateContentParameters_to_mldev")
 
 
+@pytest.mark.proves("FR-005")
 async def test_closing_leaves_nothing_open_and_warns_of_nothing(gemini_stub: GeminiStub) -> None:
     gemini_stub.play(opinion())
     async with open_gemini(api_key=GEMINI_KEY, base_url=gemini_stub.address) as gemini:

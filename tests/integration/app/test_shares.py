@@ -72,6 +72,7 @@ async def held(gate: Gate, number: int) -> AsyncIterator[None]:
         yield
 
 
+@pytest.mark.proves("S1.3", "FR-001")
 async def test_the_pool_is_filled_before_anything_else_is_opened(app: web.Application) -> None:
     state = app[GATE].state()
 

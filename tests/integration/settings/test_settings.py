@@ -63,6 +63,7 @@ async def execute(gate: Gate, statement: str, **params: object) -> None:
         await cur.execute(statement, params)
 
 
+@pytest.mark.proves("S2.1")
 async def test_a_setting_read_before_is_read_again_without_a_query(gate: Gate) -> None:
     rows = CountingRows(gate)
     settings = Settings(rows, FakeClock())
@@ -84,6 +85,7 @@ async def test_fifty_readers_of_a_cold_setting_take_one_connection(gate: Gate) -
     assert rows.loads == {"min_confidence": 1}
 
 
+@pytest.mark.proves("S2.2")
 async def test_the_next_read_after_a_change_returns_the_databases_newest_value(
     settings: Settings,
 ) -> None:
@@ -238,6 +240,7 @@ async def test_a_refused_change_notifies_nobody(here: Process, there: Process) -
     assert there.heard.empty()
 
 
+@pytest.mark.proves("S2.edge")
 async def test_what_was_changed_while_nobody_listened_is_seen_when_the_connection_is_back(
     there: Process, gate: Gate
 ) -> None:

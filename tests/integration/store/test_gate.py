@@ -92,6 +92,7 @@ async def hold_all(gate: Gate, number: int) -> list[int]:
     return waiting
 
 
+@pytest.mark.proves("S1.1", "SC-001")
 async def test_twenty_operations_at_once_never_wait(full: Gate) -> None:
     waiting = await hold_all(full, 20)
 
@@ -99,6 +100,7 @@ async def test_twenty_operations_at_once_never_wait(full: Gate) -> None:
     assert full.state() == PoolState(size=20, free=20, max=20, waiting=0)
 
 
+@pytest.mark.proves("S1.2")
 async def test_state_shows_how_many_are_free(full: Gate) -> None:
     async with full.cursor(), full.transaction():
         used = full.state()
@@ -107,6 +109,7 @@ async def test_state_shows_how_many_are_free(full: Gate) -> None:
     assert full.state().free == 10
 
 
+@pytest.mark.proves("S1.3")
 async def test_ten_connections_are_there_before_the_first_statement(dsn: str) -> None:
     async with open_gate(dsn) as opened:
         state = opened.state()
@@ -114,6 +117,7 @@ async def test_ten_connections_are_there_before_the_first_statement(dsn: str) ->
     assert state == PoolState(size=10, free=10, max=20, waiting=0)
 
 
+@pytest.mark.proves("S1.edge")
 async def test_two_hundred_at_once_are_served_or_refused_and_the_pool_is_whole_after(
     full: Gate,
 ) -> None:
@@ -459,6 +463,7 @@ async def test_a_session_is_set_up(gate: Gate) -> None:
     assert found == expected
 
 
+@pytest.mark.proves("FR-003")
 async def test_a_transaction_has_the_isolation_it_asked_for(gate: Gate) -> None:
     found = []
     for isolation in Isolation:
@@ -469,6 +474,7 @@ async def test_a_transaction_has_the_isolation_it_asked_for(gate: Gate) -> None:
     assert found == [("read committed",), ("repeatable read",), ("serializable",)]
 
 
+@pytest.mark.proves("FR-003")
 async def test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_default(
     dsn: str,
 ) -> None:

@@ -15,6 +15,7 @@ from tests.builders import KRW_BTC, T0, a_proposal, a_signal, an_answer
 from tests.integration.store.seeds import CHECKS, a_call, a_stored_signal, an_allowed, rows
 
 
+@pytest.mark.proves("S6.1")
 async def test_a_call_keeps_tokens_and_cost_exactly(gate: Gate) -> None:
     usage = Usage(input_tokens=4012, output_tokens=90, thinking_tokens=512, cached_tokens=3000)
     call = a_call(answer=an_answer(usage=usage), cost_usd=Decimal("0.0000012345678901"))

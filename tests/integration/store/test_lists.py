@@ -613,6 +613,7 @@ def pages_read(plan: Mapping[str, Any]) -> int:
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
+@pytest.mark.proves("S3.1", "S3.3", "FR-002", "SC-003")
 async def test_orders_of_one_status_are_found_by_an_index_that_saves_most_of_the_reading(
     gate: Gate,
 ) -> None:
@@ -630,6 +631,7 @@ async def test_orders_of_one_status_are_found_by_an_index_that_saves_most_of_the
     assert with_index["Total Cost"] * 2 < without["Total Cost"]
 
 
+@pytest.mark.proves("S3.2", "S3.3", "FR-002", "SC-003")
 async def test_signals_of_a_price_are_found_by_its_id_through_an_index(gate: Gate) -> None:
     """S3.2 and S3.3, among 20,000 signals."""
     await fill_tables(gate, 20_000)

@@ -6,6 +6,8 @@ import random
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from service.domain.errors import ExchangeRefused, ExchangeUnavailable
 from service.loops.loop import Loop, every
 from service.loops.runner import Pass, Runner
@@ -44,6 +46,7 @@ class Trouble:
             raise ExchangeRefused("no", code="refused")
 
 
+@pytest.mark.proves("FR-009", "SC-006")
 async def test_the_log_and_the_table_tell_the_same_of_the_same_passes(
     gate: Gate,
 ) -> None:

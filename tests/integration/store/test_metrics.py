@@ -86,6 +86,7 @@ def shown(item: dict[str, Any]) -> list[float]:
 # --- jobs -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("S6.2", "SC-006", "FR-006")
 @pytest.mark.parametrize("count", [1, 2, 3, 100, 8_640])
 async def test_percentiles_of_a_job_are_exact(gate: Gate, count: int) -> None:
     took = latencies(count, seed=count)
@@ -429,6 +430,7 @@ async def model_calls(gate: Gate, days: int = 7) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.proves("S6.3", "FR-006")
 async def test_a_days_calls_tokens_and_cost_stand_by_model(gate: Gate) -> None:
     journal = PgJournal(gate)
     await journal.add_call(a_call(duration_ms=100.0, cost_usd=Decimal("0.0010000001")))

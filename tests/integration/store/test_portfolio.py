@@ -196,6 +196,7 @@ WINDOWS = (
 )
 
 
+@pytest.mark.proves("FR-006")
 async def test_the_drawdown_of_any_window_is_what_its_minutes_say(gate: Gate, walk: Series) -> None:
     for begin, end in WINDOWS:
         await check_window(gate, walk, T0 + begin, T0 + end)

@@ -80,7 +80,7 @@ def test_a_call_whose_end_says_nothing_changes_nothing(asked: Asked) -> None:
 
 
 def test_failures_of_one_moment_count_once(asked: Asked) -> None:
-    """Ten markets meet the same hiccup: one failure, and the retries of FR-007 stay as they are."""
+    """Ten markets meet the same hiccup: one failure, and the retries of a pass stay as they are."""
     for wait_s in (0, 1, 2, 4):
         asked.fail(wait_s, *[0.01] * 9)
 

@@ -70,6 +70,7 @@ async def test_a_pass_longer_than_the_period_skips_grid_points_and_counts_them()
     assert runner.states()[0].skipped == 2
 
 
+@pytest.mark.proves("FR-007")
 async def test_a_passing_error_is_retried_after_one_two_and_four_seconds() -> None:
     clock = FakeClock()
     runner = a_runner(clock)
@@ -81,6 +82,7 @@ async def test_a_passing_error_is_retried_after_one_two_and_four_seconds() -> No
     assert runner.states()[0].consecutive_failures == 0
 
 
+@pytest.mark.proves("S4.1", "FR-010")
 async def test_the_wait_the_server_asks_for_wins_when_it_is_longer() -> None:
     clock = FakeClock()
     runner = a_runner(clock)
@@ -203,6 +205,7 @@ async def test_what_a_retry_cannot_mend_is_not_retried(error: Exception) -> None
     assert step.started_at == [0, 10]
 
 
+@pytest.mark.proves("S4.3", "FR-012")
 async def test_an_outage_is_an_error_once_and_a_recovery_once(logs: Logs) -> None:
     clock = FakeClock()
     runner = a_runner(clock)
@@ -499,6 +502,7 @@ async def test_the_houses_own_beats_are_not_observed() -> None:
     assert seen == []
 
 
+@pytest.mark.proves("FR-012")
 @pytest.mark.parametrize("error", [StoreDown("gone"), KeyError("bug")])
 async def test_a_pass_that_cannot_be_recorded_is_a_warning_and_no_failure(
     logs: Logs, error: Exception

@@ -239,6 +239,7 @@ async def _sing(route: Route, shown: list[bytes]) -> Logs:
     return logs
 
 
+@pytest.mark.proves("S7.3", "FR-011")
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.__name__)
 async def test_no_canary_leaves_by_this_road(
     route: Route, shown: list[bytes], capfd: pytest.CaptureFixture[str]

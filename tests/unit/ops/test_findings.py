@@ -11,6 +11,7 @@ from tests.unit.ops.facts import a_job_state, some_activity
 HOUR = 3600
 
 
+@pytest.mark.proves("S5.3")
 @pytest.mark.parametrize(
     ("age_s", "status", "reason"),
     [

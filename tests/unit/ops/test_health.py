@@ -111,6 +111,7 @@ def reason(prober: Prober, component: str) -> tuple[str, str | None]:
 # --- the body -------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("FR-008", "SC-005")
 async def test_the_body_has_the_contracts_shape(outside: Outside) -> None:
     outside.jobs = [a_job_state(next_run_at=None)]
     prober = outside.prober()

@@ -225,6 +225,7 @@ async def test_what_was_never_cached_can_be_invalidated(cache: LoadingCache) -> 
     assert cache.stats()["invalidations"] == 1
 
 
+@pytest.mark.proves("FR-004")
 async def test_a_value_is_kept_for_an_hour(cache: LoadingCache, source: Source) -> None:
     source.open()
     loop = asyncio.get_running_loop()
@@ -237,6 +238,7 @@ async def test_a_value_is_kept_for_an_hour(cache: LoadingCache, source: Source) 
     assert TTL_S == 3600
 
 
+@pytest.mark.proves("S2.edge", "FR-004")
 async def test_a_value_is_loaded_again_when_its_time_is_over(source: Source) -> None:
     cache = LoadingCache(ttl_s=0.01)
     await cache.get("key", source.open().load)

@@ -202,6 +202,7 @@ async def test_an_unknown_setting_is_refused_with_the_nearest_name(
     assert len(str(refusal.value)) < 150
 
 
+@pytest.mark.proves("S2.3", "SC-002")
 async def test_an_hour_of_running_is_answered_from_the_cache_in_95_of_100_reads(
     settings: Settings,
 ) -> None:
