@@ -5,8 +5,7 @@ pass takes none, so that the waits of 1, 2 and 4 seconds have room in each perio
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,13 +13,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
-from service import config as configuration
 from service.app.keys import GATE, UPSTREAM
-from service.app.serve import build_app
 from service.ops.logs import configure
 from service.web.keys import CLOCK
+from tests.composed import composed
 from tests.faults.checks import MINUTES, not_as_on_the_exchange
 
 JOB = "collect_market_data"
@@ -68,24 +65,15 @@ class Day:
         )
 
 
-@asynccontextmanager
-async def running(folder: Path, dsn: str) -> AsyncIterator[web.Application]:
-    config = configuration.load(
-        mode="sandbox", database_url=dsn, speed=Decimal(0), data_dir=folder / "var", port=0
-    )
-    runner = web.AppRunner(build_app(config), access_log=None)
-    try:
-        await runner.setup()
-        yield runner.app
-    finally:
-        await runner.cleanup()
-
-
 async def _lived(
     folder: Path, dsn: str, *, hours: int, faults: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Any], list[str]]:
     """Live for so many market hours; return the plan as it went and the minutes that are wrong."""
-    async with running(folder, dsn) as app, aiohttp.ClientSession() as session:
+    async with (
+        composed(folder, dsn, speed=Decimal(0)) as service,
+        aiohttp.ClientSession() as session,
+    ):
+        app = service.app
         url = app[UPSTREAM].quotation_url
         async with session.post(f"{url}/__sandbox__/faults", json=faults) as added:
             assert added.status == 201, await added.text()

@@ -1,7 +1,6 @@
 """Settings as they are read."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from service.settings.table import (
     MARKETS,
     MIN_CONFIDENCE,
     PRICE_TABLE,
-    SIGNAL_INTERVAL_MINUTES,
     STOP_LOSS_PCT,
     TABLE,
     TAKE_PROFIT_PCT,
@@ -200,65 +198,6 @@ async def test_an_unknown_setting_is_refused_with_the_nearest_name(
         await settings.view(name)
 
     assert len(str(refusal.value)) < 150
-
-
-@pytest.mark.proves("S2.3", "SC-002")
-async def test_an_hour_of_running_is_answered_from_the_cache_in_95_of_100_reads(
-    settings: Settings,
-) -> None:
-    """SC-002, with the defaults: prices every 10 s, signals every 30 min, nobody at the page."""
-    reads = _reads_of_one_market(settings)
-
-    for second in range(0, 3600, 10):
-        await settings.get(MARKETS)
-        if second % 60 == 0:
-            await settings.get(SIGNAL_INTERVAL_MINUTES)
-        if second % 1800 == 0:
-            for read in reads:
-                await read()
-
-    stats = settings.stats()
-    assert stats["hit_ratio"] is not None
-    assert stats["hit_ratio"] >= 0.95
-    assert stats["loads"] == stats["misses"] == stats["entries"]
-
-
-async def test_an_hour_with_a_change_every_ten_minutes_stays_above_95_of_100(
-    settings: Settings,
-) -> None:
-    reads = _reads_of_one_market(settings)
-
-    for second in range(0, 3600, 10):
-        await settings.get(MARKETS)
-        if second % 1800 == 0:
-            for read in reads:
-                await read()
-        if second % 600 == 0:
-            await settings.change({"min_confidence": f"0.{second // 600 + 1}"}, by="admin")
-
-    assert (settings.stats()["hit_ratio"] or 0) >= 0.95
-
-
-def _reads_of_one_market(settings: Settings) -> list[Callable[[], Awaitable[object]]]:
-    """Return what one signal's way through the house reads: propose, decide, execute."""
-    names = [
-        "markets",
-        "trading_enabled",
-        "position_size_min_pct",
-        "position_size_max_pct",
-        "max_position_pct",
-        "min_confidence",
-        "signal_max_age_seconds",
-        "signal_cooldown_minutes",
-        "max_orders_per_hour",
-        "ai_model",
-        "price_table",
-    ]
-
-    def reading(name: str) -> Callable[[], Awaitable[object]]:
-        return lambda: settings.get(TABLE[name])
-
-    return [reading(name) for name in names]
 
 
 async def test_the_price_table_is_typed_when_it_comes_from_the_rows(

@@ -1,0 +1,45 @@
+"""The whole service in the test's own process, with its API on a port of loopback."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from service import config as configuration
+from service.app.serve import build_app
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    app: web.Application
+    client: aiohttp.ClientSession
+
+    async def get(self, path: str) -> Any:
+        async with self.client.get(path) as answer:
+            assert answer.ok, await answer.text()
+            return await answer.json()
+
+    async def change(self, key: str, value: object) -> None:
+        async with self.client.patch(f"/api/v1/config/{key}", json={"value": value}) as answer:
+            assert answer.ok, await answer.text()
+
+
+@asynccontextmanager
+async def composed(folder: Path, dsn: str, **options: Any) -> AsyncIterator[Composed]:
+    """Open everything that `trader run` opens, with a sandbox of its own."""
+    config = configuration.load(
+        mode="sandbox", database_url=dsn, data_dir=folder / "var", port=0, **options
+    )
+    runner = web.AppRunner(build_app(config), access_log=None)
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with aiohttp.ClientSession(address) as client:
+            yield Composed(runner.app, client)
+    finally:
+        await runner.cleanup()
