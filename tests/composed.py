@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
 
 from service import config as configuration
 from service.app.serve import build_app
@@ -20,6 +21,21 @@ class Composed:
 
     async def get(self, path: str) -> Any:
         async with self.client.get(path) as answer:
+            assert answer.ok, await answer.text()
+            return await answer.json()
+
+    async def exposed(self) -> dict[tuple[str, ...], float]:
+        """Return the samples of /metrics by name and label values."""
+        async with self.client.get("/metrics") as answer:
+            families = text_string_to_metric_families(await answer.text())
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+    async def post(self, path: str, **body: object) -> Any:
+        async with self.client.post(path, json=body) as answer:
             assert answer.ok, await answer.text()
             return await answer.json()
 

@@ -114,6 +114,6 @@ def test_a_rows_tests_can_be_run_alone_and_a_row_that_there_is_not_is_refused() 
     code_of_none, said_of_none = collected("FR-100")
 
     assert (code, code_of_none) == (0, 4)
-    assert "test_the_pool_is_filled_before_anything_else_is_opened" in said
-    assert "test_whatever_the_api_asks" not in said
+    assert "test_ten_connections_are_open_before_anything_else_is" in said
+    assert "test_whatever_the_api_asks_waits" not in said
     assert "not in docs/specification.md: FR-100" in said_of_none
