@@ -260,7 +260,7 @@ def test_503_is_unhealthy() -> None:
         result = trader("healthcheck", "--url", address)
 
     assert result.exit_code == 1
-    assert "503" in result.stdout
+    assert result.stdout.endswith(": HTTP Error 503: Service Unavailable\n")
 
 
 def test_nobody_there_is_unhealthy() -> None:

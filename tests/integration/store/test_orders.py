@@ -160,7 +160,7 @@ async def test_of_eight_orders_for_one_decision_at_once_one_is_written(gate: Gat
 
     refused = [r for r in results if isinstance(r, DuplicateOrder)]
     assert (len(refused), len(await orders.open())) == (7, 1)
-    assert str(decision_id) in str(refused[0])
+    assert str(refused[0]) == f"decision {decision_id} has an order already"
 
 
 async def test_after_a_failed_attempt_a_decision_may_have_another_order(gate: Gate) -> None:

@@ -1,6 +1,7 @@
 """The API's share of the pool: however much it takes, orders and health keep theirs."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -64,7 +65,7 @@ async def test_with_the_apis_share_exhausted_an_order_is_stored_and_health_answe
 
     assert order.market == KRW_BTC
     assert still_waiting
-    assert str(order.id) in (await reading).items.decode()
+    assert [row["id"] for row in json.loads((await reading).items)] == [order.id]
 
 
 async def test_statements_that_hang_on_a_lock_take_no_more_than_the_share(
