@@ -18,7 +18,8 @@ TRADER := $(BIN)/python -m service
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow row lint types conformance chaos soak bench bench-short check lock clean
+.PHONY: help run test slow row lint types conformance chaos soak mutants bench bench-short check \
+	lock clean
 
 help: ## show these lines
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -52,6 +53,9 @@ chaos: $(VENV)/.dev ## every fault on the real service, about eight minutes
 
 soak: $(VENV)/.dev ## load and random faults, nothing may grow; MINUTES=10
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
+
+mutants: $(VENV)/.dev ## each safeguard taken out in a copy of the tree, a test has to notice; MUTANTS='"name" ...'
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 bench: $(VENV)/.dev $(VENV_TWIN)/.twin ## the whole table on an empty machine, a quarter of an hour
 	TWIN_PYTHON="$(abspath $(VENV_TWIN)/bin/python)" $(BIN)/python -m benchmarks

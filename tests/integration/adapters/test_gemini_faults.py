@@ -342,6 +342,17 @@ async def test_closing_leaves_nothing_open_and_warns_of_nothing(gemini_stub: Gem
     assert [str(warning.message) for warning in caught] == []
 
 
+async def test_every_half_of_the_sdks_client_is_closed(gemini_stub: GeminiStub) -> None:
+    """FR-005: the session is ours; the SDK keeps a pool of connections for each of its halves."""
+    gemini_stub.play(opinion())
+    async with open_gemini(api_key=GEMINI_KEY, base_url=gemini_stub.address) as gemini:
+        await ask(gemini)
+        halves = halves_of(gemini)
+        before = [half.is_closed for half in halves]
+
+    assert (before, [half.is_closed for half in halves]) == ([False, False], [True, True])
+
+
 async def test_the_session_is_closed_although_the_caller_fails(gemini_stub: GeminiStub) -> None:
     gemini_stub.play(opinion())
 
@@ -406,6 +417,11 @@ def session_of(gemini: Gemini) -> aiohttp.ClientSession:
     session = gemini._client._api_client._http_options.aiohttp_client
     assert session is not None
     return session
+
+
+def halves_of(gemini: Gemini) -> tuple[Any, Any]:
+    inner = gemini._client._api_client
+    return inner._httpx_client, inner._async_httpx_client
 
 
 def everything_about(error: BaseException) -> str:

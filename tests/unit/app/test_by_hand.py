@@ -117,7 +117,7 @@ async def test_a_job_that_refuses_a_run_by_hand_makes_none() -> None:
 
     async with Running(check_call=refuse) as job:
         with pytest.raises(TooSoon):
-            await run_job(job.runner, leading(may_trade=True), "job")
+            await run_job(job.runner, await leading(may_trade=True), "job")
         job.go_on.release()
         await job.planned()
 

@@ -3,15 +3,21 @@
 from decimal import Decimal
 
 import pytest
+from aiohttp import web
 
-from service.app.measures import MeteredJournal
-from service.domain.errors import StoreDown
+from service.app.alerting import COURIER
+from service.app.keys import HOUSE, LEADERSHIP, RUNNER
+from service.app.measures import METERS, MeteredJournal
+from service.domain.errors import ExchangeRefused, StoreDown
 from service.domain.risk import Allowed, Held, Refused, Verdict
+from service.loops.loop import Loop, every
+from service.loops.runner import Runner
 from service.ops.meters import Meters
 from service.ports import ModelCall
 from tests.builders import T0, an_answer, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.journal import FakeJournal
+from tests.unit.app.house import House
 
 
 def a_call() -> ModelCall:
@@ -69,3 +75,27 @@ async def test_a_decision_that_was_not_stored_is_not_counted() -> None:
         await MeteredJournal(inner, meters).add_decision(signal_id=1, verdict=Held(), at=T0)
 
     assert not meters.decisions
+
+
+@pytest.mark.parametrize("name", [RUNNER, HOUSE])
+async def test_a_job_that_is_given_up_is_counted_on_record_and_told(
+    name: web.AppKey[Runner],
+) -> None:
+    """S4.3: from the composed runner to the alert."""
+    house = House()
+    async with house.running(with_loops=False) as app:
+        await app[LEADERSHIP].renew()
+        runner = app[name]
+
+        async def fail() -> None:
+            runner.stop()
+            raise ExchangeRefused("no")
+
+        await runner.run(Loop(name="collect_market_data", every=every(hours=1), step=fail))
+        counted = app[METERS].job_runs["collect_market_data", "failure"]
+        await app[COURIER].step()
+
+    (run,) = house.metrics.runs
+    assert counted == 1
+    assert (run.job, run.attempts, run.error) == ("collect_market_data", 1, "ExchangeRefused")
+    assert [notice.title for notice in house.outbox.notices] == ["Job collect_market_data fails"]

@@ -13,6 +13,7 @@ from service.domain.errors import (
 )
 from service.domain.orders import OrderStatus
 from tests.builders import KRW_BTC, an_intent
+from tests.fakes.logs import Logs
 from tests.unit.flows.conftest import House
 
 S = OrderStatus
@@ -124,13 +125,19 @@ async def test_an_order_that_shows_up_late_is_found_before_it_is_given_up(house:
     assert house.orders.rows[1].status is S.EXECUTED
 
 
-async def test_a_lost_lookup_leaves_the_order_to_the_next_pass(house: House) -> None:
+async def test_a_lost_lookup_is_warned_of_and_leaves_the_order_to_the_next_pass(
+    house: House, logs: Logs
+) -> None:
+    """FR-012: each look in vain is a line."""
     for _ in range(3):
         house.exchange.fail_next("find", ExchangeUnavailable("no answer"))
 
     order = await house.executor.execute(an_intent(), decision_id=1)
     moved = await house.reconciler.reconcile()
 
+    told = [line for line in logs.of("order") if line["level"] == "WARNING"]
+    assert [line["error"] for line in told] == ["ExchangeUnavailable"] * 3
+    assert {line["identifier"] for line in told} == {order.identifier}
     assert order.status is S.SUBMITTED
     assert moved == 1
     assert house.orders.rows[1].status is S.EXECUTED

@@ -1,0 +1,61 @@
+"""The composed LISTEN: what another process changes is read here, missed or heard."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from service.app.jobs import _listener
+from service.app.keys import DSN
+from service.settings.settings import Settings
+from service.settings.table import AI_MODEL
+from service.store.gate import Gate
+from service.store.setting_rows import PgSettingRows
+from service.web.keys import SETTINGS
+from tests.fakes.clock import FakeClock
+from tests.integration.store.seeds import execute
+
+SAFETY_S = 20
+BY_HAND = "UPDATE system_configs SET value = to_jsonb(%(value)s::text) WHERE key = 'ai_model'"
+
+
+@pytest.fixture
+async def app(dsn: str, gate: Gate) -> AsyncIterator[web.Application]:
+    """As much of the application as listens."""
+    made = web.Application()
+    made[DSN] = dsn
+    made[SETTINGS] = Settings(PgSettingRows(gate), FakeClock())
+    yield made
+    await made[SETTINGS].close()
+
+
+async def until_reads(settings: Settings, value: str) -> None:
+    async with asyncio.timeout(SAFETY_S):
+        while await settings.get(AI_MODEL) != value:  # noqa: ASYNC110 - nothing to wait for
+            await asyncio.sleep(0)
+
+
+async def test_the_cache_is_cleared_when_listening_begins_and_hears_each_change_after_it(
+    app: web.Application, gate: Gate
+) -> None:
+    """S2.2: whatever was missed while nobody listened."""
+    settings, stopping = app[SETTINGS], asyncio.Event()
+    await settings.change({"ai_model": "m-1"}, by="here")
+    await settings.get(AI_MODEL)
+    # Past the service, and so without a notification: as if that had been sent into a broken
+    # connection.
+    await execute(gate, BY_HAND, {"value": "m-2"})
+    kept = await settings.get(AI_MODEL)
+
+    listening = asyncio.create_task(_listener(app).run(stopping))
+    try:
+        await until_reads(settings, "m-2")
+        other = Settings(PgSettingRows(gate), FakeClock())
+        await other.change({"ai_model": "m-3"}, by="there")
+        await until_reads(settings, "m-3")
+    finally:
+        stopping.set()
+        await listening
+
+    assert kept == "m-1", "nothing told the cache yet"

@@ -1,0 +1,107 @@
+"""What the composition root opens: how it begins without the exchange, and that it is closed."""
+
+import re
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from service.app.keys import GATE, JOBS_GATE, MODEL, SESSION, UPSTREAM, WEB_GATE, Upstream
+from service.app.resources import database, exchange, model, settings
+from service.config import Config, Mode
+from service.settings.table import TRADING_ENABLED
+from service.store.gate import Gate
+from service.web.keys import CLOCK, CONFIG, SETTINGS
+from tests.fakes.clock import FakeClock
+from tests.fakes.logs import Logs
+from tests.integration.app.test_shares import waits_for
+from tests.unit.web.world import a_config
+
+ROOT = Path(__file__).parents[3]
+SHARES = re.compile(
+    r"The pool has (\d+)\. The API may use (\d+) of them.*?may use (\d+)\.", re.DOTALL
+)
+NOBODY = "http://127.0.0.1:9"  #: nothing listens there
+
+
+def an_app(config: Config | None = None) -> web.Application:
+    app = web.Application()
+    app[CONFIG] = config or a_config()
+    app[UPSTREAM] = Upstream(
+        quotation_url=NOBODY,
+        exchange_url=NOBODY,
+        gemini_url=NOBODY,
+        access_key="dummy-access",
+        secret_key="dummy-secret-of-some-length-1234",
+        gemini_key="dummy-gemini",
+        paced=True,
+    )
+    return app
+
+
+def live() -> Config:
+    keys = ("upbit_access_key", "upbit_secret_key", "gemini_api_key")
+    return a_config(mode=Mode.LIVE, **{name: SecretStr("dummy") for name in keys})
+
+
+async def test_the_session_to_the_exchange_is_closed_with_what_uses_it() -> None:
+    """FR-005."""
+    app = an_app()
+    async with asynccontextmanager(exchange)(app):
+        was_closed = app[SESSION].closed
+
+    assert (was_closed, app[SESSION].closed) == (False, True)
+
+
+async def test_the_client_of_the_model_is_closed_with_what_uses_it() -> None:
+    """FR-005."""
+    app = an_app()
+    async with asynccontextmanager(model)(app):
+        client = app[MODEL]._client
+
+    with pytest.raises(RuntimeError, match="closed"):
+        client.models.get(model="m")
+
+
+async def test_an_exchange_that_cannot_tell_its_markets_is_a_warning_and_no_failed_start() -> None:
+    """FR-012."""
+    with Logs.captured() as logs:
+        async with asynccontextmanager(exchange)(an_app()):
+            pass
+
+    (line,) = [row for row in logs.lines if "asked for its markets" in row["message"]]
+    assert (line["level"], line["error"]) == ("WARNING", "ExchangeUnavailable")
+
+
+@pytest.mark.parametrize(("config", "trades"), [(a_config(), True), (live(), False)])
+async def test_play_money_trades_from_the_first_minute_and_real_money_when_somebody_says_so(
+    gate: Gate, config: Config, *, trades: bool
+) -> None:
+    app = an_app(config)
+    app[CLOCK], app[GATE], app[WEB_GATE] = FakeClock(), gate, gate
+    async with asynccontextmanager(settings)(app):
+        assert await app[SETTINGS].get(TRADING_ENABLED) is trades
+
+
+async def asked_once(gate: Gate) -> None:
+    async with gate.cursor() as cursor:
+        await cursor.execute("SELECT 1")
+
+
+async def test_the_composed_pool_and_its_shares_are_what_the_docs_say(dsn: str) -> None:
+    """FR-001: 10 to 20 connections; of these the API has 12 at most, the collecting jobs 3."""
+    words = (ROOT / "docs" / "overload.md").read_text(encoding="utf-8")
+    said = SHARES.search(words)
+    assert said is not None
+    whole, of_the_api, of_the_jobs = map(int, said.groups())
+    app = an_app(a_config(database_url=SecretStr(dsn)))
+
+    async with asynccontextmanager(database)(app):
+        opened = app[GATE].state().size
+        # So many are lent without a wait, and the next one waits for one of them.
+        for key, number in ((WEB_GATE, of_the_api), (JOBS_GATE, of_the_jobs), (GATE, whole)):
+            assert await waits_for(app[key], number, asked_once(app[key])), key
+
+    assert (opened, whole, of_the_api, of_the_jobs) == (10, 20, 12, 3)

@@ -1,0 +1,14 @@
+"""All mutants, by what the safeguard is for."""
+
+from itertools import chain
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+from tests.mutants.table_limits import LIMITS
+from tests.mutants.table_logs import LOGS
+from tests.mutants.table_orders import ORDERS
+from tests.mutants.table_outside import OUTSIDE
+from tests.mutants.table_process import PROCESS
+from tests.mutants.table_web import WEB
+
+MUTANTS: Final[tuple[Mutant, ...]] = tuple(chain(ORDERS, LIMITS, OUTSIDE, PROCESS, LOGS, WEB))

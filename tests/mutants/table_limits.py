@@ -1,0 +1,142 @@
+"""No order passes a limit, whatever the model proposes."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, of
+
+_RISK: Final = "service/domain/risk.py"
+_DECIDE: Final = "service/flows/decide.py"
+_OF_RISK: Final = "tests/unit/domain/test_risk.py"
+_EACH: Final = of(_OF_RISK, "test_each_rule_refuses_in_its_own_name")
+_NEVER: Final = of(_OF_RISK, "test_no_order_ever_passes_a_limit")
+
+LIMITS: Final = (
+    Mutant(
+        name="trading_enabled is not looked at",
+        file=_RISK,
+        old="    if not limits.trading_enabled:\n",
+        new="    if False:\n",
+        tests=_EACH,
+    ),
+    Mutant(
+        name="a halt is not looked at",
+        file=_RISK,
+        old="    if now.halted is not None:\n",
+        new="    if False:\n",
+        tests=_EACH,
+    ),
+    Mutant(
+        name="the verdict does not hear of a halt",
+        file=_DECIDE,
+        old='halted=(state.reason or "by hand") if state.state == "HALTED" else None,',
+        new="halted=None,",
+        tests=of(
+            "tests/unit/flows/test_timekeeping.py",
+            "test_halted_means_no_new_order_and_open_ones_are_followed",
+        ),
+    ),
+    Mutant(
+        name="a suspended market is traded",
+        file=_RISK,
+        old="    if not now.rules.active:\n",
+        new="    if False:\n",
+        tests=_EACH,
+    ),
+    Mutant(
+        name="min_confidence is not looked at",
+        file=_RISK,
+        old="    if proposal.confidence < limits.min_confidence:\n",
+        new="    if False:\n",
+        tests=_EACH,
+    ),
+    Mutant(
+        name="signal_max_age_seconds is not looked at",
+        file=_RISK,
+        old="    if now.signal_age_s > limits.signal_max_age_s:\n",
+        new="    if False:\n",
+        tests=_EACH,
+    ),
+    Mutant(
+        name="a signal's age is taken before the exchange is asked",
+        file=_DECIDE,
+        old="            signal_age_s=(now - signal.created_at).total_seconds(),\n",
+        new="            signal_age_s=0.0,\n",
+        tests=of(
+            "tests/unit/flows/test_stale_decisions.py",
+            "test_a_signal_that_grows_old_while_the_rules_look_around_is_refused",
+        ),
+    ),
+    Mutant(
+        name="a market with an open order gets another one",
+        file=_RISK,
+        old="    if now.open_orders:\n",
+        new="    if False:\n",
+        tests=_EACH,
+    ),
+    Mutant(
+        name="max_orders_per_hour allows one more",
+        file=_RISK,
+        old="    if now.orders_last_hour >= limits.max_orders_per_hour:\n",
+        new="    if now.orders_last_hour > limits.max_orders_per_hour:\n",
+        tests=of(
+            "tests/unit/flows/test_trade.py",
+            "test_no_more_than_the_allowed_orders_are_placed_in_an_hour",
+        ),
+    ),
+    Mutant(
+        name="max_position_pct does not cut an order",
+        file=_RISK,
+        old="    cut = replace(draft, amount=min(draft.amount, _whole(room)))\n",
+        new="    cut = draft\n",
+        tests=_NEVER,
+    ),
+    Mutant(
+        name="max_position_pct does not count the operator's own coins",
+        file=_RISK,
+        old="* limits.max_position_pct / _HUNDRED - now.base.total * now.price",
+        new="* limits.max_position_pct / _HUNDRED - now.position.volume * now.price",
+        tests=_NEVER,
+    ),
+    Mutant(
+        name="a purchase may be larger than position_size_max_pct",
+        file=_RISK,
+        old="scale = min(max((confidence - _LEAST_CONFIDENT) / span, ZERO), Decimal(1))",
+        new="scale = max((confidence - _LEAST_CONFIDENT) / span, ZERO)",
+        tests=_NEVER,
+    ),
+    Mutant(
+        name="a purchase leaves nothing for its fee",
+        file=_RISK,
+        old="_whole(now.quote.available / (1 + now.rules.fee_ratio))",
+        new="_whole(now.quote.available)",
+        tests=_NEVER,
+    ),
+    Mutant(
+        name="a sale sells the operator's own coins too",
+        file=_RISK,
+        old="return _passes(replace(draft, amount=now.position.volume),",
+        new="return _passes(replace(draft, amount=now.base.available),",
+        tests=of(_OF_RISK, "test_a_sale_gives_the_whole_position_and_no_coin_of_the_operators_own"),
+    ),
+    Mutant(
+        name="an order below the exchange's minimum is sent",
+        file=_RISK,
+        old="    if funds < now.rules.min_funds:\n",
+        new="    if False:\n",
+        tests=_EACH,
+    ),
+    Mutant(
+        name="an order above the exchange's maximum is sent",
+        file=_RISK,
+        old="amount=min(draft.amount, _whole(now.rules.max_funds))",
+        new="amount=draft.amount",
+        tests=_NEVER,
+    ),
+    Mutant(
+        name="a setting out of its bounds is stored",
+        file="service/settings/settings.py",
+        old="        parsed = parse_all(values)\n",
+        new="        parsed = dict(values)\n",
+        tests=of("tests/unit/settings/test_changing.py"),
+    ),
+)

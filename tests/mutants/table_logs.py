@@ -1,0 +1,116 @@
+"""What an operator has to read is written, and what nobody may read is not."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, of
+
+_PROPOSE: Final = "service/flows/propose.py"
+_OF_PROPOSE: Final = "tests/unit/flows/test_propose.py"
+_OF_CANARIES: Final = "tests/unit/ops/test_canaries.py"
+_OF_JOBS: Final = "tests/unit/app/test_jobs.py"
+_OF_RESOURCES: Final = "tests/integration/app/test_resources.py"
+_OF_OWN_LINES: Final = "tests/unit/flows/test_log_lines.py"
+
+LOGS: Final = (
+    Mutant(
+        name="the prompt, with the position, is logged",
+        file=_PROPOSE,
+        old="        call_id, answer = await self._ask(prompt(shown))\n",
+        new=(
+            "        call_id, answer = await self._ask(prompt(shown))\n"
+            '        logger.bind(event="ai", note=prompt(shown).facts).info("asked")\n'
+        ),
+        tests=of(_OF_OWN_LINES),
+    ),
+    Mutant(
+        name="all balances are logged as funds",
+        file="service/flows/decide.py",
+        old="        balances = await self._exchange.balances()\n",
+        new=(
+            "        balances = await self._exchange.balances()\n"
+            "        funds = {name: str(held.total) for name, held in balances.items()}\n"
+            '        logger.bind(event="risk", funds=funds).info("looked at the account")\n'
+        ),
+        tests=of(_OF_OWN_LINES),
+    ),
+    Mutant(
+        name="the model's line has no tokens",
+        file=_PROPOSE,
+        old="            **asdict(usage),\n",
+        new="",
+        tests=of(_OF_PROPOSE),
+    ),
+    Mutant(
+        name="the model's line has no cost",
+        file=_PROPOSE,
+        old="            cost_usd=call.cost_usd,\n",
+        new="",
+        tests=of(_OF_PROPOSE),
+    ),
+    Mutant(
+        name="an unusable answer is not warned of",
+        file=_PROPOSE,
+        old=(
+            '            logger.bind(event="signal", market=str(market), why=answer.why).warning(\n'
+        ),
+        new=(
+            '            logger.bind(event="signal", market=str(market), why=answer.why).debug(\n'
+        ),
+        tests=of(_OF_PROPOSE),
+    ),
+    Mutant(
+        name="an exchange that tells no markets is not warned of",
+        file="service/app/resources.py",
+        old=(
+            '        logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(\n'
+            '            "the exchange cannot be asked'
+        ),
+        new=(
+            '        logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).debug(\n'
+            '            "the exchange cannot be asked'
+        ),
+        tests=of(_OF_RESOURCES),
+    ),
+    Mutant(
+        name="an order that cannot be looked up is not warned of",
+        file="service/flows/execute.py",
+        old=').warning("the order cannot be looked up right now")',
+        new=').debug("the order cannot be looked up right now")',
+        tests=of("tests/unit/flows/test_execute.py"),
+    ),
+    Mutant(
+        name="months that cannot be made are not warned of",
+        file="service/app/jobs.py",
+        old=('cause=str(exc)).warning(\n            "the tables of the coming months'),
+        new=('cause=str(exc)).debug(\n            "the tables of the coming months'),
+        tests=of(_OF_JOBS),
+    ),
+    Mutant(
+        name="a lease that cannot be given back is not warned of",
+        file="service/app/jobs.py",
+        old=('cause=str(exc)).warning(\n            "the trading lease could not'),
+        new=('cause=str(exc)).debug(\n            "the trading lease could not'),
+        tests=of(_OF_JOBS),
+    ),
+    Mutant(
+        name="texts of exceptions are not masked",
+        file="service/ops/lines.py",
+        old="        text = self._masker.text(safe_str(value))\n",
+        new="        text = safe_str(value)\n",
+        tests=of(_OF_CANARIES),
+    ),
+    Mutant(
+        name="values under telling names are shown",
+        file="service/ops/values.py",
+        old="        if kind is not None and _is_hidden(kind, value):\n",
+        new="        if False:\n",
+        tests=of(_OF_CANARIES),
+    ),
+    Mutant(
+        name="configured secrets are not looked for",
+        file="service/ops/masking.py",
+        old="        text = self._literals.mask(text)\n",
+        new="",
+        tests=of(_OF_CANARIES),
+    ),
+)

@@ -1,0 +1,193 @@
+"""An order is written before it is sent, sent once, and booked once."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, of
+
+_EXECUTE: Final = "service/flows/execute.py"
+_RECONCILE: Final = "service/flows/reconcile.py"
+_TRADE: Final = "service/flows/trade.py"
+_LEADERSHIP: Final = "service/flows/leadership.py"
+_PG_ORDERS: Final = "service/store/orders.py"
+_UPBIT_ERRORS: Final = "service/adapters/upbit/errors.py"
+_OF_EXECUTE: Final = "tests/unit/flows/test_execute.py"
+_OF_STALE: Final = "tests/unit/flows/test_stale_decisions.py"
+_OF_PG_ORDERS: Final = "tests/integration/store/test_orders.py"
+_OF_UPBIT_FAULTS: Final = "tests/integration/adapters/test_upbit_faults.py"
+
+ORDERS: Final = (
+    Mutant(
+        name="an order is sent before its row is written",
+        file=_EXECUTE,
+        old="            order = await self._orders.add(\n",
+        new=(
+            "            await self._exchange.submit(intent, identifier=identifier)\n"
+            "            order = await self._orders.add(\n"
+        ),
+        tests=of(_OF_EXECUTE, "test_nothing_is_sent_when_the_row_cannot_be_written"),
+    ),
+    Mutant(
+        name="an order of unknown outcome is sent again",
+        file=_EXECUTE,
+        old="            return await self._reconciler.unknown(order)\n",
+        new=(
+            "            await self._exchange.submit(order.intent, identifier=order.identifier)\n"
+            "            return await self._reconciler.unknown(order)\n"
+        ),
+        tests=of(_OF_EXECUTE, "test_an_unknown_outcome_is_looked_up_and_never_sent_again"),
+    ),
+    Mutant(
+        name="an order of unknown outcome counts as never sent",
+        file=_EXECUTE,
+        old="            return await self._reconciler.unknown(order)\n",
+        new="            return await self._reconciler.unsent(order)\n",
+        tests=of(_OF_EXECUTE, "test_an_unknown_outcome_is_looked_up_and_never_sent_again"),
+    ),
+    Mutant(
+        name="the lease is not looked at before the request",
+        file=_EXECUTE,
+        old="if in_time and self._leadership.holds(epoch):",
+        new="if in_time:",
+        tests=of(_OF_STALE, "test_a_process_whose_lease_was_lost_while_it_wrote_sends_nothing"),
+    ),
+    Mutant(
+        name="an order is sent however long after its verdict",
+        file=_EXECUTE,
+        old="if in_time and self._leadership.holds(epoch):",
+        new="if self._leadership.holds(epoch):",
+        tests=of(_OF_STALE, "test_a_request_that_would_leave_late_is_not_sent"),
+    ),
+    Mutant(
+        name="the reconciler looks for an order whose request is on its way",
+        file=_EXECUTE,
+        old="        self._reconciler.take(identifier)\n",
+        new="",
+        tests=of(
+            _OF_EXECUTE, "test_a_fresh_order_is_followed_by_one_and_not_raced_by_the_job_it_wakes"
+        ),
+    ),
+    Mutant(
+        name="an order that is not found counts as never placed at once",
+        file=_RECONCILE,
+        old="if search.count < ABSENT_AFTER_SEARCHES or now - search.since < ABSENT_AFTER_S:",
+        new="if search.count < ABSENT_AFTER_SEARCHES and now - search.since < ABSENT_AFTER_S:",
+        tests=of(
+            _OF_EXECUTE,
+            "test_an_order_the_exchange_never_saw_fails_after_three_searches_and_thirty_seconds",
+        ),
+    ),
+    Mutant(
+        name="an order is final before its trades are known",
+        file=_RECONCILE,
+        old="if status in _FINAL and booked != seen.executed_volume:",
+        new="if False:",
+        tests=of("tests/unit/flows/test_reconcile.py"),
+    ),
+    Mutant(
+        name="a new leader trades before the past is settled",
+        file=_LEADERSHIP,
+        old="self._epoch, self._settled = epoch, False",
+        new="self._epoch, self._settled = epoch, True",
+        tests=of(
+            "tests/unit/flows/test_reconcile.py",
+            "test_books_that_contradict_the_exchange_stop_trading_and_not_the_process",
+        ),
+    ),
+    Mutant(
+        name="a lease is trusted to its last second",
+        file=_LEADERSHIP,
+        old="self._held_until = asked_at + LEASE_TTL_S - _MARGIN_S",
+        new="self._held_until = asked_at + LEASE_TTL_S",
+        tests=of(_OF_EXECUTE, "test_a_stale_lease_is_not_trusted_to_its_last_second"),
+    ),
+    Mutant(
+        name="a pass tried again asks the model again",
+        file=_TRADE,
+        old="            self._unfinished[story.signal.market] = story\n",
+        new="",
+        tests=of(
+            "tests/unit/flows/test_trade.py",
+            "test_a_pass_tried_again_asks_the_model_no_second_time",
+        ),
+    ),
+    Mutant(
+        name="an allowed order is sent later without being judged again",
+        file=_TRADE,
+        old="return await self._decider.review(story.signal, story.decision)",
+        new="return story.decision.verdict",
+        tests=of(_OF_STALE, "test_an_allowed_order_is_not_sent_once_trading_was_switched_off"),
+    ),
+    Mutant(
+        name="two markets are judged at the same time",
+        file=_TRADE,
+        old="            async with self._deciding:\n",
+        new="            if True:\n",
+        tests=of(_OF_STALE, "test_two_markets_at_once_cannot_both_take_the_hours_last_order"),
+    ),
+    Mutant(
+        name="an order of an older epoch is written",
+        file=_PG_ORDERS,
+        old="           AND epoch = %(epoch)s\n",
+        new="",
+        tests=of(_OF_PG_ORDERS, "test_a_stale_epoch_writes_no_order"),
+    ),
+    Mutant(
+        name="an order is written under a lease that has run out",
+        file=_PG_ORDERS,
+        old="           AND expires_at > clock_timestamp()\n",
+        new="",
+        tests=of(_OF_PG_ORDERS, "test_a_lapsed_lease_writes_no_order_even_if_nobody_took_it"),
+    ),
+    Mutant(
+        name="a takeover of the lease does not wait for an order being written",
+        file=_PG_ORDERS,
+        old="           FOR SHARE\n",
+        new="",
+        tests=(*of(_OF_PG_ORDERS), *of("tests/integration/store/test_written_together.py")),
+    ),
+    Mutant(
+        name="an order is moved although another pass has moved it",
+        file=_PG_ORDERS,
+        old="       AND status = %(seen)s\n",
+        new="",
+        tests=of(_OF_PG_ORDERS, "test_advance_is_a_no_op_once_another_pass_moved_the_order"),
+    ),
+    Mutant(
+        name="a fill that is booked is booked again",
+        file=_PG_ORDERS,
+        old="                    if await is_booked(cur, order.id, fills):\n",
+        new="                    if False:\n",
+        tests=of(_OF_PG_ORDERS),
+    ),
+    Mutant(
+        name="an order whose answer timed out counts as never sent",
+        file=_UPBIT_ERRORS,
+        old='raise lost("Upbit did not answer in time", code="timeout") from exc',
+        new='raise ExchangeUnavailable("Upbit did not answer in time", code="timeout") from exc',
+        tests=of(_OF_UPBIT_FAULTS, "test_a_call_ends_when_its_time_is_up"),
+    ),
+    Mutant(
+        name="an order whose connection broke counts as never sent",
+        file=_UPBIT_ERRORS,
+        old='raise lost("the connection to Upbit broke", code="disconnected") from exc',
+        new=(
+            'raise ExchangeUnavailable("the connection to Upbit broke", code="disconnected")'
+            " from exc"
+        ),
+        tests=of(_OF_UPBIT_FAULTS, "test_an_order_whose_connection_drops_has_an_unknown_outcome"),
+    ),
+    Mutant(
+        name="a used identifier counts as a refusal",
+        file=_UPBIT_ERRORS,
+        old="    if code in _EARLIER_COPY_ARRIVED:\n",
+        new="    if False:\n",
+        tests=of(_OF_UPBIT_FAULTS, "test_any_other_answer_to_an_order_leaves_its_outcome_unknown"),
+    ),
+    Mutant(
+        name="a signed order follows a redirect",
+        file="service/adapters/upbit/client.py",
+        old="            allow_redirects=False,\n",
+        new="            allow_redirects=True,\n",
+        tests=of(_OF_UPBIT_FAULTS, "test_a_signed_order_does_not_follow_a_redirect"),
+    ),
+)

@@ -1,0 +1,133 @@
+"""What the exchange and the model ask for is obeyed; what they say is checked."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, of
+
+_GEMINI: Final = "service/adapters/gemini.py"
+_OF_GEMINI_FAULTS: Final = "tests/integration/adapters/test_gemini_faults.py"
+_OF_UPBIT_FAULTS: Final = "tests/integration/adapters/test_upbit_faults.py"
+_PROPOSE: Final = "service/flows/propose.py"
+_OF_PROPOSE: Final = "tests/unit/flows/test_propose.py"
+
+OUTSIDE: Final = (
+    Mutant(
+        name="a Retry-After in seconds is not read",
+        file="service/adapters/answers.py",
+        old="    if _SECONDS.fullmatch(asked):\n",
+        new="    if False:\n",
+        tests=of(_OF_GEMINI_FAULTS, "test_an_outage_may_be_tried_again_when_the_service_says"),
+    ),
+    Mutant(
+        name="a RetryInfo is not read",
+        file="service/adapters/gemini_errors.py",
+        old="        if delay and str(",
+        new="        if not delay and str(",
+        tests=of(_OF_GEMINI_FAULTS, "test_an_outage_may_be_tried_again_when_the_service_says"),
+    ),
+    Mutant(
+        name="the runner does not wait for as long as it is asked to",
+        file="service/loops/waits.py",
+        old="    return min(max(wish, 0.0), LONGEST_HOLD_S)\n",
+        new="    return 0.0\n",
+        tests=of(
+            "tests/unit/loops/test_runner.py",
+            "test_the_wait_the_server_asks_for_wins_when_it_is_longer",
+        ),
+    ),
+    Mutant(
+        name="a block by Upbit silences nobody",
+        file="service/adapters/upbit/limits.py",
+        old="        if now < self._banned_until:\n",
+        new="        if False:\n",
+        tests=of(_OF_UPBIT_FAULTS, "test_while_blocked_nothing_is_sent_until_the_block_ends"),
+    ),
+    Mutant(
+        name="Upbit's limits are not kept to",
+        file="service/adapters/upbit/limits.py",
+        old="        self._sent[group].append(self._clock.monotonic())\n",
+        new="",
+        tests=of(
+            "tests/unit/adapters/test_upbit_limits.py", "test_a_group_waits_once_its_second_is_full"
+        ),
+    ),
+    Mutant(
+        name="a used-up daily quota is asked for again",
+        file="service/adapters/gemini_errors.py",
+        old='    if any("PerDay" in quota for quota in _quotas(details)):\n',
+        new="    if False:\n",
+        tests=of(_OF_GEMINI_FAULTS, "test_a_refusal_is_not_worth_another_try"),
+    ),
+    Mutant(
+        name="the SDK retries by itself",
+        file=_GEMINI,
+        old="retry_options=types.HttpRetryOptions(attempts=1),",
+        new="retry_options=types.HttpRetryOptions(attempts=2, initial_delay=0.01),",
+        tests=of(
+            _OF_GEMINI_FAULTS,
+            "test_canary_one_question_is_one_request_even_when_the_connection_breaks",
+        ),
+    ),
+    Mutant(
+        name="a redirect takes prompt and key along",
+        file=_GEMINI,
+        old='"ssl": tls, "allow_redirects": False}',
+        new='"ssl": tls}',
+        tests=of(_OF_GEMINI_FAULTS, "test_a_redirect_does_not_carry_prompt_and_key_away"),
+    ),
+    Mutant(
+        name="an unfinished answer is taken for a whole one",
+        file="service/adapters/gemini_wire.py",
+        old="    if finish is not types.FinishReason.STOP:\n",
+        new="    if False:\n",
+        tests=of("tests/integration/adapters/test_gemini_answers.py"),
+    ),
+    Mutant(
+        name="confidence is not held to its range",
+        file="service/adapters/gemini_wire.py",
+        old="confidence: Annotated[float, Field(ge=0, le=1, strict=True)]",
+        new="confidence: float",
+        tests=of("tests/integration/adapters/test_gemini_answers.py"),
+    ),
+    Mutant(
+        name="failures never open a circuit",
+        file="service/domain/breaker.py",
+        old="        if self.opened_at is None:\n            return 0.0\n",
+        new="        if True:\n            return 0.0\n",
+        tests=of("tests/unit/flows/test_circuit.py"),
+    ),
+    Mutant(
+        name="the genai client's asynchronous half is never closed",
+        file=_GEMINI,
+        old="            await client.aio.aclose()\n",
+        new="",
+        tests=of(_OF_GEMINI_FAULTS, "test_every_half_of_the_sdks_client_is_closed"),
+    ),
+    Mutant(
+        name="the genai client's synchronous half is never closed",
+        file=_GEMINI,
+        old="            client.close()\n",
+        new="",
+        tests=of(_OF_GEMINI_FAULTS, "test_every_half_of_the_sdks_client_is_closed"),
+    ),
+    Mutant(
+        name="the prompt's history is cut to 36 candles",
+        file=_PROPOSE,
+        old="LONG: Final = (Timeframe.H1, 336)\n",
+        new="LONG: Final = (Timeframe.H1, 36)\n",
+        tests=of(_OF_PROPOSE, "test_the_prompt_has_fourteen_days_one_day_and_one_hour_of_prices"),
+    ),
+    Mutant(
+        name="a bad answer makes a HOLD",
+        file=_PROPOSE,
+        old="            return None\n        signal = await self._journal.add_signal(\n",
+        new=(
+            "            answer = replace(answer, proposal=Proposal(\n"
+            '                action=Action.HOLD, confidence=Decimal("0.5"), reasoning="none"))\n'
+            "        signal = await self._journal.add_signal(\n"
+        ),
+        tests=of(
+            "tests/unit/flows/test_trade.py", "test_an_unusable_answer_makes_no_signal_and_says_so"
+        ),
+    ),
+)

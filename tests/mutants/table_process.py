@@ -1,0 +1,164 @@
+"""What the composed process has, does again and again, and gives back at its end."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, of
+
+_JOBS: Final = "service/app/jobs.py"
+_RESOURCES: Final = "service/app/resources.py"
+_LISTEN: Final = "service/store/listen.py"
+_CACHE: Final = "service/settings/cache.py"
+_OF_JOBS: Final = "tests/unit/app/test_jobs.py"
+_OF_LISTENING: Final = "tests/integration/app/test_listening.py"
+_OF_RESOURCES: Final = "tests/integration/app/test_resources.py"
+_OF_SETTINGS: Final = "tests/integration/settings/test_settings.py"
+_OF_SHUTDOWN: Final = "tests/e2e/test_shutdown.py"
+
+PROCESS: Final = (
+    Mutant(
+        name="the Upbit session is never closed",
+        file=_RESOURCES,
+        old=(
+            "    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar)"
+            " as session:\n"
+        ),
+        new=(
+            "    session = aiohttp.ClientSession(connector=connector, cookie_jar=jar)\n"
+            "    if session is not None:\n"
+        ),
+        tests=of(
+            _OF_SHUTDOWN, "test_sigterm_during_an_order_waits_for_it_however_often_it_is_repeated"
+        ),
+    ),
+    *(
+        Mutant(
+            name=f"the API's share of the pool is {share}",
+            file=_RESOURCES,
+            old="POOL_WEB: Final = 12\n",
+            new=f"POOL_WEB: Final = {share}\n",
+            tests=of(_OF_RESOURCES, "test_the_composed_pool_and_its_shares_are_what_the_docs_say"),
+        )
+        for share in (9, 4)
+    ),
+    Mutant(
+        name="the pool's size is 30",
+        file=_RESOURCES,
+        old="POOL_MAX: Final = 20  #",
+        new="POOL_MAX: Final = 30  #",
+        tests=of(_OF_RESOURCES, "test_the_composed_pool_and_its_shares_are_what_the_docs_say"),
+    ),
+    Mutant(
+        name="the jobs' share of the pool is 8",
+        file=_RESOURCES,
+        old="POOL_JOBS: Final = 3\n",
+        new="POOL_JOBS: Final = 8\n",
+        tests=of(_OF_RESOURCES, "test_the_composed_pool_and_its_shares_are_what_the_docs_say"),
+    ),
+    Mutant(
+        name="a LISTEN that comes back clears nothing",
+        file=_LISTEN,
+        old="            await self._reconnected()\n",
+        new="",
+        tests=of(
+            _OF_SETTINGS,
+            "test_what_was_changed_while_nobody_listened_is_seen_when_the_connection_is_back",
+        ),
+    ),
+    Mutant(
+        name="the composed LISTEN that comes back clears nothing",
+        file=_JOBS,
+        old="reconnected=settings.invalidate_all",
+        new="reconnected=partial(asyncio.sleep, 0)",
+        tests=of(_OF_LISTENING),
+    ),
+    Mutant(
+        name="the composed LISTEN hears nothing",
+        file=_JOBS,
+        old="heard=settings.invalidate,",
+        new="heard=partial(asyncio.sleep, 0),",
+        tests=of(_OF_LISTENING),
+    ),
+    Mutant(
+        name="a change of a setting notifies nobody",
+        file="service/store/setting_rows.py",
+        old="    SELECT pg_notify(%(channel)s, key)\n",
+        new="    SELECT %(channel)s, key\n",
+        tests=of(_OF_SETTINGS, "test_a_change_in_one_process_is_seen_by_the_other"),
+    ),
+    Mutant(
+        name="a value read before a change is kept after it",
+        file=_CACHE,
+        old="        if self._generations[name] == generation:\n",
+        new="        if True:\n",
+        tests=of(
+            "tests/unit/settings/test_cache.py",
+            "test_a_value_read_before_an_invalidation_is_not_kept_after_it",
+        ),
+    ),
+    Mutant(
+        name="collecting every 60 s",
+        file=_JOBS,
+        old="every=every(seconds=10),\n            step=collecting,",
+        new="every=every(seconds=60),\n            step=collecting,",
+        tests=of(_OF_JOBS),
+    ),
+    Mutant(
+        name="syncing every 50 min",
+        file=_JOBS,
+        old="AT_REST: Final = timedelta(minutes=5)\n",
+        new="AT_REST: Final = timedelta(minutes=50)\n",
+        tests=of(_OF_JOBS),
+    ),
+    Mutant(
+        name="an order in flight is followed no faster",
+        file=_JOBS,
+        old="return IN_FLIGHT if await store.orders.open() else AT_REST",
+        new="return AT_REST",
+        tests=of(_OF_JOBS),
+    ),
+    Mutant(
+        name="the end does not wait for passes",
+        file=_JOBS,
+        old="    await scheduler.wait_and_close(timeout=ending.left_s(PASSES_BY_S))\n",
+        new="",
+        tests=of(_OF_JOBS),
+    ),
+    Mutant(
+        name="a failed job is no alert",
+        file="service/app/measures.py",
+        old="    job_over(app, result)\n",
+        new="",
+        tests=of("tests/unit/app/test_measures.py"),
+    ),
+    Mutant(
+        name="a standby collects and trades",
+        file=_JOBS,
+        old="        if leadership.may_trade:\n            await rounds.step()\n",
+        new="        if True:\n            await rounds.step()\n",
+        tests=of(_OF_JOBS),
+    ),
+    Mutant(
+        name="the lease is not given back at the end",
+        file=_JOBS,
+        old="            await app[LEADERSHIP].resign()\n",
+        new="            pass\n",
+        tests=of(_OF_JOBS),
+    ),
+    Mutant(
+        name="sandbox and live may share a database",
+        file=_RESOURCES,
+        old="    if owner != mode.value:\n",
+        new="    if False:\n",
+        tests=of(
+            "tests/e2e/test_given_server.py",
+            "test_play_money_and_real_money_are_refused_the_same_database",
+        ),
+    ),
+    Mutant(
+        name="live trading begins switched on",
+        file=_RESOURCES,
+        old="    if app[CONFIG].mode is not Mode.LIVE:\n",
+        new="    if True:\n",
+        tests=of(_OF_RESOURCES),
+    ),
+)

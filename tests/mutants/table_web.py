@@ -1,0 +1,68 @@
+"""Who may look and change, and what a crowd gets."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, of
+
+_ACCESS: Final = "service/web/access.py"
+_OF_ACCESS: Final = "tests/unit/web/test_access.py"
+
+WEB: Final = (
+    Mutant(
+        name="a viewer may change things",
+        file=_ACCESS,
+        old="    _check_role(request, caller)\n",
+        new="",
+        tests=of(_OF_ACCESS, "test_tokens_decide_who_looks_and_who_changes"),
+    ),
+    Mutant(
+        name="a page of another site may change things",
+        file=_ACCESS,
+        old="        _check_origin(request)\n",
+        new="        pass\n",
+        tests=of(_OF_ACCESS, "test_a_page_of_another_origin_may_not_change_anything"),
+    ),
+    Mutant(
+        name="any name is answered",
+        file=_ACCESS,
+        old="    _check_host(request, config, is_local=is_local)\n",
+        new="",
+        tests=of(_OF_ACCESS, "test_other_names_are_not_ours"),
+    ),
+    Mutant(
+        name="an empty token is a token",
+        file=_ACCESS,
+        old="return bool(secret) & compare_digest(token, secret)",
+        new="return compare_digest(token, secret)",
+        tests=of(_OF_ACCESS, "test_an_empty_token_in_the_configuration_lets_nobody_in"),
+    ),
+    Mutant(
+        name="a 503 does not say when to come back",
+        file="service/web/problems.py",
+        old="        wait_s = _RETRY_AFTER_S\n",
+        new="        pass\n",
+        tests=of(
+            "tests/unit/web/test_middleware.py",
+            "test_an_error_of_ours_has_its_status_and_says_when_to_come_back",
+        ),
+    ),
+    Mutant(
+        name="an outage of Upbit or Gemini answers 503",
+        file="service/web/health.py",
+        old='    if health["status"] == "unhealthy":\n',
+        new='    if health["status"] != "healthy":\n',
+        tests=of("tests/unit/web/test_health.py", "test_only_unhealthy_is_a_503"),
+    ),
+    Mutant(
+        name="a bug's text is in its answer",
+        file="service/web/problems.py",
+        old="    return _problem(INTERNAL, request_id)\n",
+        new=(
+            "    import sys\n"
+            "    return _problem(INTERNAL, request_id, detail=str(sys.exc_info()[1]))\n"
+        ),
+        tests=of(
+            "tests/unit/web/test_middleware.py", "test_a_bug_is_logged_whole_and_answered_bare"
+        ),
+    ),
+)

@@ -1,0 +1,121 @@
+"""The jobs as the composed service declares them, and how they begin and end."""
+
+from datetime import timedelta
+
+import pytest
+
+from service.app.jobs import beats, jobs
+from service.app.keys import LEADERSHIP
+from service.domain.errors import StoreDown
+from service.domain.orders import OrderStatus
+from tests.builders import an_order
+from tests.fakes.logs import Logs
+from tests.unit.app.house import FailingHistory, House
+
+#: As docs/jobs.md says them. `generate_trading_signal` has its setting's default.
+PERIODS = {
+    "collect_market_data": timedelta(seconds=10),
+    "generate_trading_signal": timedelta(minutes=30),
+    "sync_pending_orders": timedelta(minutes=5),
+    "snapshot_equity": timedelta(minutes=1),
+    "cleanup_old_data": timedelta(hours=24),
+    "send_alerts": timedelta(seconds=2),
+}
+#: Real time, and nothing an operator waits for; a longer one would be noticed late.
+BEATS = {
+    "leader.renew": timedelta(seconds=3),
+    "orders.compare": timedelta(minutes=1),
+    "health.probe": timedelta(seconds=1),
+    "settings.listen": timedelta(seconds=1),
+    "metrics.flush": timedelta(seconds=10),
+    "metrics.lag": timedelta(seconds=1),
+    "check.clock": timedelta(seconds=5),
+    "check.machine": timedelta(hours=1),
+    "check.key": timedelta(hours=1),
+}
+
+
+async def test_each_job_repeats_as_often_as_the_docs_say() -> None:
+    house = House()
+    async with house.running() as app:
+        declared = {
+            loop.name: await loop.every() for loop in (*jobs(app), *beats(app)) if loop.is_job
+        }
+
+    assert declared == PERIODS
+
+
+async def test_each_beat_of_the_house_repeats_as_often_as_others_rely_on() -> None:
+    house = House()
+    async with house.running() as app:
+        declared = {loop.name: await loop.every() for loop in beats(app) if not loop.is_job}
+
+    assert declared == BEATS
+
+
+async def test_an_order_in_flight_is_followed_every_two_seconds() -> None:
+    house = House()
+    async with house.running(with_loops=False) as app:
+        (sync,) = [loop for loop in jobs(app) if loop.name == "sync_pending_orders"]
+        at_rest = await sync.every()
+        house.orders.hold(an_order(status=OrderStatus.SUBMITTED))
+        in_flight = await sync.every()
+
+    assert (at_rest, in_flight) == (timedelta(minutes=5), timedelta(seconds=2))
+
+
+@pytest.mark.parametrize("name", [name for name in PERIODS if name != "send_alerts"])
+async def test_a_pass_of_a_standby_asks_nobody_anything(name: str) -> None:
+    house = House(epoch=None)
+    house.orders.hold(an_order(status=OrderStatus.SUBMITTED))
+    async with house.running(with_loops=False) as app:
+        await app[LEADERSHIP].renew()
+        (loop,) = [loop for loop in jobs(app) if loop.name == name]
+
+        await loop.step()
+
+    assert loop.needs_lease
+    assert house.exchange.calls == []
+    assert house.model.asked == []
+    assert house.history.months == {}
+
+
+async def test_the_end_waits_for_the_pass_that_runs_and_gives_the_lease_back_after_it() -> None:
+    """FR-005: what a pass uses is closed only once it is over."""
+    house = House()
+    house.market_data.let_go.clear()
+    async with house.running():
+        await house.market_data.asked.wait()
+
+    assert house.told == ["prices stored", "lease given back"]
+    passes = [run for run in house.metrics.runs if run.job == "collect_market_data"]
+    assert [run.error for run in passes] == [None], "it has ended well, and that is on record"
+
+
+async def test_months_that_cannot_be_made_at_the_start_are_a_warning_and_no_failure(
+    logs: Logs,
+) -> None:
+    """FR-012."""
+    house = House()
+    house.history = FailingHistory()
+
+    async with house.running():
+        pass
+
+    (line,) = [row for row in logs.lines if "tables of the coming months" in row["message"]]
+    assert (line["level"], line["error"]) == ("WARNING", "StoreDown")
+
+
+async def test_a_lease_that_cannot_be_given_back_is_a_warning_and_the_end_goes_on(
+    logs: Logs,
+) -> None:
+    """FR-012."""
+    house = House()
+    house.lease.fail = StoreDown("PostgreSQL cannot be reached")
+
+    async with house.running():
+        await house.market_data.asked.wait()
+
+    (line,) = [row for row in logs.lines if "lease could not be given back" in row["message"]]
+    assert (line["level"], line["error"]) == ("WARNING", "StoreDown")
+    assert house.metrics.runs, "what was measured is written after it"
