@@ -39,7 +39,16 @@ async def test_an_outage_reaches_the_webhook_once_and_so_does_its_end(folder: Pa
             code = await service.stop()
 
     ours = [alert for alert in alerts if alert["key"] == "job:collect_market_data"]
+    given_up, *_ = (
+        line
+        for line in service.lines()
+        if line["level"] == "ERROR" and line.get("job") == "collect_market_data"
+    )
     assert code == 0
+    assert (given_up["success"], given_up["error"]) == (False, "ExchangeUnavailable")
+    assert given_up["code"] == "http_503"
+    assert given_up["attempts"] >= 1
+    assert given_up["run_id"]
     assert hook.titles.count(FAILS) == hook.titles.count(WORKS) == 1
     assert hook.titles.index(FAILS) < hook.titles.index(WORKS)
     assert SWITCHED_OFF in hook.titles

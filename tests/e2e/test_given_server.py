@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psycopg2
@@ -18,6 +19,7 @@ KEYS = {"UPBIT_ACCESS_KEY": "dummy-access", "UPBIT_SECRET_KEY": "dummy-secret-of
 CROWD = 200
 POOL = 20
 WAITING = 4
+BUSY = "The database is busy"
 
 
 async def test_a_given_server_is_filled_used_and_left_running(folder: Path, empty_dsn: str) -> None:
@@ -93,13 +95,16 @@ async def test_a_crowd_is_served_or_told_to_come_back_and_the_pool_is_whole_agai
         )
         after, _ = await service.ask("GET", "/api/v1/trading/fills")
 
-    statuses = Counter(status for status, _ in answers)
+    causes: set[str] = set()
+    statuses = Counter(status for status, _, _ in answers)
     assert statuses.keys() == {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE}
     assert statuses[HTTPStatus.OK] <= POOL + WAITING
-    for status, headers in answers:
+    for status, headers, body in answers:
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             assert headers["Content-Type"] == "application/problem+json"
+            causes.add(body["title"])
             assert int(headers["Retry-After"]) >= 1
+    assert {BUSY} <= causes <= {BUSY, "The service is busy"}
     assert whole["size"] <= whole["max"] == POOL
     assert after == HTTPStatus.OK
     events = [line for line in service.lines() if line["level"] in {"ERROR", "CRITICAL"}]
@@ -108,7 +113,7 @@ async def test_a_crowd_is_served_or_told_to_come_back_and_the_pool_is_whole_agai
 
 async def _crowd(
     service: Service, holder: "psycopg2.extensions.connection"
-) -> list[tuple[int, dict[str, str]]]:
+) -> list[tuple[int, dict[str, str], Any]]:
     """Ask everything at once while the table is locked, and unlock it once the rest is told no."""
     refused = 0
     enough = asyncio.Event()
@@ -117,14 +122,14 @@ async def _crowd(
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
-        async def one() -> tuple[int, dict[str, str]]:
+        async def one() -> tuple[int, dict[str, str], Any]:
             nonlocal refused
             async with session.get(f"{service.address}/api/v1/trading/fills") as answer:
-                await answer.read()
+                body = await answer.json(content_type=None)
             refused += answer.status == HTTPStatus.SERVICE_UNAVAILABLE
             if refused >= CROWD - POOL - WAITING:
                 enough.set()
-            return answer.status, dict(answer.headers)
+            return answer.status, dict(answer.headers), body
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one()) for _ in range(CROWD)]

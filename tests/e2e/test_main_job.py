@@ -52,6 +52,7 @@ async def test_a_fresh_start_collects_signals_orders_and_fills_and_the_money_add
     assert Decimal(worth["equity"]) in worths
 
 
+@pytest.mark.proves("FR-009")
 async def test_the_log_is_json_to_the_last_line_and_every_job_reports(folder: Path) -> None:
     async with Service(folder, **FAST) as service:
         await service.ready()
@@ -106,6 +107,14 @@ async def test_health_and_the_page_answer_as_soon_as_the_port_is_open(folder: Pa
         body = await service.get("/health/detailed")
 
     assert [task.result() for task in asked] == [200] * len(AT_ONCE)
+    assert body["components"].keys() == {
+        "database",
+        "upbit_api",
+        "gemini_api",
+        "scheduler",
+        "recent_signal",
+        "recent_order",
+    }
     # Whatever repeats is watched: a lease nobody renews is as bad as a job that has died.
     assert body["components"]["scheduler"]["jobs"].keys() >= {
         "collect_market_data",

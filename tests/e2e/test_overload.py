@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
+import pytest
 
 from tests.e2e.processes import Service
 
@@ -65,6 +66,7 @@ class Crowd:
                 self.probes.append(answer.status)
 
 
+@pytest.mark.proves("S1.edge")
 async def test_five_hundred_clients_get_an_answer_or_a_time_to_come_back_and_trading_goes_on(
     folder: Path,
 ) -> None:

@@ -31,6 +31,7 @@ async def an_order_at(sandbox: SandboxProgram) -> list[dict[str, Any]]:
     return await until(look, what="an order reaches the exchange")
 
 
+@pytest.mark.proves("FR-005")
 async def test_sigterm_during_an_order_waits_for_it_however_often_it_is_repeated(
     folder: Path,
 ) -> None:

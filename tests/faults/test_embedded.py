@@ -20,6 +20,7 @@ async def _told(service: Service) -> bool:
     )
 
 
+@pytest.mark.proves("S5.2")
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 async def test_f37_the_embedded_postgresql_is_started_again_after_kill_9() -> None:

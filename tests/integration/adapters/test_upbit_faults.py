@@ -225,6 +225,7 @@ async def test_an_endless_body_is_cut_off(upbit: UpbitRest, stub: UpbitStub) -> 
 # --- too fast ---------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("S4.1")
 @pytest.mark.parametrize(
     ("asked", "wait_s"),
     [

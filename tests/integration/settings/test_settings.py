@@ -192,6 +192,7 @@ async def test_a_value_read_before_a_change_is_not_kept_after_it(gate: Gate) -> 
     assert rows.loads == {"min_confidence": 2}
 
 
+@pytest.mark.proves("S2.2")
 async def test_a_change_in_one_process_is_seen_by_the_other(here: Process, there: Process) -> None:
     assert await there.settings.get(MARKETS) == ()
 

@@ -148,6 +148,7 @@ async def test_two_hundred_at_once_are_served_or_refused_and_the_pool_is_whole_a
     assert await hold_all(full, 20) == [0] * 20
 
 
+@pytest.mark.proves("S1.edge")
 async def test_whoever_waits_too_long_is_refused_and_told_when_to_come_back(dsn: str) -> None:
     async with open_gate(dsn, minsize=1, maxsize=1, wait_s=0.01) as gate, gate.cursor():
         with pytest.raises(StoreBusy, match="came free within") as refused:

@@ -86,6 +86,7 @@ def some_runs(count: int, *, seed: int, over: timedelta = 5 * HOUR) -> list[JobR
 # --- what is written ------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("S6.2", "FR-006")
 async def test_hours_are_what_the_passes_add_up_to(gate: Gate) -> None:
     runs, store = some_runs(900, seed=1), PgMetricRows(gate)
 

@@ -557,6 +557,7 @@ SIGNAL_FILTERS = {"market": None, "action": None, "market_data_id": None}
 ORDER_FILTERS = {"market": None, "status": None}
 
 
+@pytest.mark.proves("S3.1", "S3.2", "S3.3", "FR-002")
 async def test_every_list_reads_its_index_and_never_the_whole_table(gate: Gate) -> None:
     await fill_tables(gate, 20_000)
     await execute(gate, "ANALYZE")

@@ -61,6 +61,7 @@ async def long(history: str) -> AsyncIterator[Gate]:
         yield gate
 
 
+@pytest.mark.proves("S3.1", "FR-002")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_every_question_reads_a_handful_of_pages_of_a_million_rows(long: Gate) -> None:
@@ -80,6 +81,7 @@ async def test_every_question_reads_a_handful_of_pages_of_a_million_rows(long: G
         assert sum(reading.pages for reading in readings) <= MOST_PAGES, name
 
 
+@pytest.mark.proves("FR-002")
 async def test_each_index_that_is_no_key_is_there_for_a_question(gate: Gate) -> None:
     found = {name for (name,) in await rows(gate, UNUSED)}
 

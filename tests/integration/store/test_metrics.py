@@ -215,6 +215,7 @@ async def test_a_jobs_window_is_one_range_of_the_index(gate: Gate) -> None:
 # --- requests -------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("S6.2", "FR-006")
 @pytest.mark.parametrize("count", [1, 2, 7, 1_000, 20_000])
 async def test_percentiles_of_a_route_are_within_one_percent(gate: Gate, count: int) -> None:
     took = latencies(count, seed=count)

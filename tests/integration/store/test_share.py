@@ -47,6 +47,7 @@ async def until(true: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
+@pytest.mark.proves("S1.edge")
 async def test_with_the_apis_share_exhausted_an_order_is_stored_and_health_answers_at_once(
     whole: Gate, api: Share
 ) -> None:

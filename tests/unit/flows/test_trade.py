@@ -305,6 +305,7 @@ async def test_a_standby_makes_no_signals(house: House) -> None:
     assert house.model.asked == []
 
 
+@pytest.mark.proves("S7.3")
 async def test_the_model_is_told_nothing_about_money(house: House) -> None:
     house.exchange.available["KRW"] = Decimal("7654321.5")
 

@@ -57,6 +57,7 @@ def slow_down(header: str) -> ExchangeUnavailable:
     return ExchangeUnavailable("slow down", retry_after_s=asked)
 
 
+@pytest.mark.proves("FR-010")
 @pytest.mark.parametrize(
     ("header", "again_at", "skipped"),
     [

@@ -107,6 +107,7 @@ def test_whether_a_secret_is_set_may_be_seen(value: object) -> None:
     assert Masker().value("api_key", value) == value
 
 
+@pytest.mark.proves("FR-011")
 @pytest.mark.parametrize("value", ["x", 1, Decimal(0), [1], {"a": 1}, b"x", SecretStr("x"), 0.0])
 def test_whatever_stands_under_a_telling_name_is_hidden(value: object) -> None:
     assert Masker().value("balances", value) == "***"
@@ -119,6 +120,7 @@ def test_a_number_of_tokens_is_shown_and_a_text_of_tokens_is_not() -> None:
     assert masker.value("refresh_tokens", "abc") == "***"
 
 
+@pytest.mark.proves("FR-011")
 @pytest.mark.parametrize(
     "form",
     [

@@ -16,6 +16,7 @@ def test_a_telling_name_hides_its_value(name: str) -> None:
     assert kind_of(name) is Kind.SECRET
 
 
+@pytest.mark.proves("FR-011")
 @pytest.mark.parametrize(
     "name",
     ["balance", "balances", "krw_balance", "availableBalance", "available", "locked",

@@ -91,6 +91,7 @@ async def test_a_large_batch_is_written_in_several_statements_in_order() -> None
     assert [run.run_id for run in bench.rows.runs] == [f"run-{n}" for n in range(1_234)]
 
 
+@pytest.mark.proves("FR-012")
 @pytest.mark.parametrize("error", [StoreDown("gone"), StoreBusy("full", retry_after_s=1)])
 async def test_an_outage_loses_nothing_and_is_told_as_it_begins_and_ends(
     logs: Logs, error: Exception

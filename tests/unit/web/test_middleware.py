@@ -144,6 +144,7 @@ def test_each_problem_has_one_status_and_one_title() -> None:
     assert all(len(meanings) == 1 for meanings in by_slug.values())
 
 
+@pytest.mark.proves("FR-012")
 @pytest.mark.parametrize("error", [ZeroDivisionError("the secret is 42"), errors.StartError("no")])
 async def test_a_bug_is_logged_whole_and_answered_bare(
     client: Client, world: World, lines: Lines, error: Exception
