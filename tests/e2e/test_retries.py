@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.processes import SandboxProgram, Service, until
 
 NAME = "collect_market_data"
@@ -20,6 +22,7 @@ def job(body: Any) -> dict[str, Any]:
     return dict(found)
 
 
+@pytest.mark.proves("S4.2", "FR-007")
 async def test_a_pass_that_outlasts_its_period_recovers_without_an_alert(folder: Path) -> None:
     """FR-007, S4.2: retries after 1, 2 and 4 s, also beyond the next grid point."""
     async with SandboxProgram(folder / "x", **SPEED) as sandbox:

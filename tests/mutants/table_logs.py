@@ -15,9 +15,9 @@ LOGS: Final = (
     Mutant(
         name="the prompt, with the position, is logged",
         file=_PROPOSE,
-        old="        call_id, answer = await self._ask(prompt(shown))\n",
+        old="        call_id, answer = await self._ask(prompt(shown), model=model)\n",
         new=(
-            "        call_id, answer = await self._ask(prompt(shown))\n"
+            "        call_id, answer = await self._ask(prompt(shown), model=model)\n"
             '        logger.bind(event="ai", note=prompt(shown).facts).info("asked")\n'
         ),
         tests=of(_OF_OWN_LINES),

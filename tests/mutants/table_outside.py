@@ -21,8 +21,8 @@ OUTSIDE: Final = (
     Mutant(
         name="a RetryInfo is not read",
         file="service/adapters/gemini_errors.py",
-        old="        if delay and str(",
-        new="        if not delay and str(",
+        old="        if is_retry_info and delay and delay[0]:",
+        new="        if False:",
         tests=of(_OF_GEMINI_FAULTS, "test_an_outage_may_be_tried_again_when_the_service_says"),
     ),
     Mutant(

@@ -360,6 +360,7 @@ def test_an_unknown_name_after_a_quoted_value_is_refused(folder: Path) -> None:
     assert refusal() == "TRADER_PROT: no such variable; did you mean TRADER_PORT?"
 
 
+@pytest.mark.proves("FR-012")
 @pytest.mark.parametrize(
     ("text", "lines"),
     [

@@ -342,6 +342,7 @@ async def test_closing_leaves_nothing_open_and_warns_of_nothing(gemini_stub: Gem
     assert [str(warning.message) for warning in caught] == []
 
 
+@pytest.mark.proves("FR-005")
 async def test_every_half_of_the_sdks_client_is_closed(gemini_stub: GeminiStub) -> None:
     """FR-005: the session is ours; the SDK keeps a pool of connections for each of its halves."""
     gemini_stub.play(opinion())

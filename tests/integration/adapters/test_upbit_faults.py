@@ -520,6 +520,7 @@ async def test_the_adapter_does_not_show_its_keys(upbit: UpbitRest) -> None:
     assert "canary" not in repr(upbit._client)
 
 
+@pytest.mark.proves("FR-010")
 async def test_a_429_stops_its_group_for_every_caller_and_no_other_group(
     upbit: UpbitRest, stub: UpbitStub, limits_clock: FakeClock
 ) -> None:

@@ -36,6 +36,7 @@ async def until_reads(settings: Settings, value: str) -> None:
             await asyncio.sleep(0)
 
 
+@pytest.mark.proves("S2.2")
 async def test_the_cache_is_cleared_when_listening_begins_and_hears_each_change_after_it(
     app: web.Application, gate: Gate
 ) -> None:

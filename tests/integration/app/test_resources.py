@@ -28,7 +28,7 @@ NOBODY = "http://127.0.0.1:9"  #: nothing listens there
 
 def an_app(config: Config | None = None) -> web.Application:
     app = web.Application()
-    app[CONFIG] = config or a_config()
+    app[CONFIG], app[CLOCK] = config or a_config(), FakeClock()
     app[UPSTREAM] = Upstream(
         quotation_url=NOBODY,
         exchange_url=NOBODY,
@@ -46,6 +46,7 @@ def live() -> Config:
     return a_config(mode=Mode.LIVE, **{name: SecretStr("dummy") for name in keys})
 
 
+@pytest.mark.proves("FR-005")
 async def test_the_session_to_the_exchange_is_closed_with_what_uses_it() -> None:
     """FR-005."""
     app = an_app()
@@ -55,6 +56,7 @@ async def test_the_session_to_the_exchange_is_closed_with_what_uses_it() -> None
     assert (was_closed, app[SESSION].closed) == (False, True)
 
 
+@pytest.mark.proves("FR-005")
 async def test_the_client_of_the_model_is_closed_with_what_uses_it() -> None:
     """FR-005."""
     app = an_app()
@@ -65,6 +67,7 @@ async def test_the_client_of_the_model_is_closed_with_what_uses_it() -> None:
         client.models.get(model="m")
 
 
+@pytest.mark.proves("FR-012")
 async def test_an_exchange_that_cannot_tell_its_markets_is_a_warning_and_no_failed_start() -> None:
     """FR-012."""
     with Logs.captured() as logs:
@@ -90,6 +93,7 @@ async def asked_once(gate: Gate) -> None:
         await cursor.execute("SELECT 1")
 
 
+@pytest.mark.proves("FR-001")
 async def test_the_composed_pool_and_its_shares_are_what_the_docs_say(dsn: str) -> None:
     """FR-001: 10 to 20 connections; of these the API has 12 at most, the collecting jobs 3."""
     words = (ROOT / "docs" / "overload.md").read_text(encoding="utf-8")

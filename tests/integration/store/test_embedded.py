@@ -373,6 +373,7 @@ def test_an_unfinished_copy_is_not_used(folder: Path) -> None:
         assert not half.exists()
 
 
+@pytest.mark.proves("FR-012")
 def test_a_program_that_the_loader_refuses_is_told_with_the_loaders_words(
     wheel: Path, folder: Path
 ) -> None:

@@ -121,6 +121,7 @@ async def test_an_answer_stops_the_endpoint_it_came_from_under_whatever_name() -
     assert clock.waits == [1.0]
 
 
+@pytest.mark.proves("FR-010")
 async def test_a_wait_that_a_429_asks_for_holds_for_every_caller_of_its_group() -> None:
     """FR-010: nothing is sent to the group, and the error says how long that lasts."""
     clock = FakeClock()
@@ -139,6 +140,7 @@ async def test_a_wait_that_a_429_asks_for_holds_for_every_caller_of_its_group() 
     assert clock.waits == []
 
 
+@pytest.mark.proves("FR-010")
 @pytest.mark.parametrize("later_s", [2, 40, 90])
 async def test_of_two_waits_for_one_group_the_longest_wins(later_s: float) -> None:
     """FR-010."""
@@ -152,6 +154,7 @@ async def test_of_two_waits_for_one_group_the_longest_wins(later_s: float) -> No
     assert caught.value.retry_after_s == max(40, later_s)
 
 
+@pytest.mark.proves("FR-010")
 async def test_a_caller_that_waits_for_its_second_meets_a_hold_that_began_meanwhile() -> None:
     """FR-010: the hold is looked at again after the pause."""
 
@@ -167,6 +170,7 @@ async def test_a_caller_that_waits_for_its_second_meets_a_hold_that_began_meanwh
         await limiter.turn(Group.TICKER)
 
 
+@pytest.mark.proves("FR-010")
 async def test_a_shorter_ban_does_not_end_a_longer_one() -> None:
     """FR-010: two requests under way together may be told different ends."""
     limiter = Limiter(FakeClock())

@@ -80,6 +80,7 @@ async def test_a_pass_of_a_standby_asks_nobody_anything(name: str) -> None:
     assert house.history.months == {}
 
 
+@pytest.mark.proves("FR-005")
 async def test_the_end_waits_for_the_pass_that_runs_and_gives_the_lease_back_after_it() -> None:
     """FR-005: what a pass uses is closed only once it is over."""
     house = House()
@@ -92,6 +93,7 @@ async def test_the_end_waits_for_the_pass_that_runs_and_gives_the_lease_back_aft
     assert [run.error for run in passes] == [None], "it has ended well, and that is on record"
 
 
+@pytest.mark.proves("FR-012")
 async def test_months_that_cannot_be_made_at_the_start_are_a_warning_and_no_failure(
     logs: Logs,
 ) -> None:
@@ -106,6 +108,7 @@ async def test_months_that_cannot_be_made_at_the_start_are_a_warning_and_no_fail
     assert (line["level"], line["error"]) == ("WARNING", "StoreDown")
 
 
+@pytest.mark.proves("FR-012")
 async def test_a_lease_that_cannot_be_given_back_is_a_warning_and_the_end_goes_on(
     logs: Logs,
 ) -> None:

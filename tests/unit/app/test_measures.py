@@ -77,6 +77,7 @@ async def test_a_decision_that_was_not_stored_is_not_counted() -> None:
     assert not meters.decisions
 
 
+@pytest.mark.proves("S4.3")
 @pytest.mark.parametrize("name", [RUNNER, HOUSE])
 async def test_a_job_that_is_given_up_is_counted_on_record_and_told(
     name: web.AppKey[Runner],

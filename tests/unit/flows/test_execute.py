@@ -125,6 +125,7 @@ async def test_an_order_that_shows_up_late_is_found_before_it_is_given_up(house:
     assert house.orders.rows[1].status is S.EXECUTED
 
 
+@pytest.mark.proves("FR-012")
 async def test_a_lost_lookup_is_warned_of_and_leaves_the_order_to_the_next_pass(
     house: House, logs: Logs
 ) -> None:

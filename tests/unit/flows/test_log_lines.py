@@ -90,6 +90,7 @@ async def told(house: House) -> None:
     await house.allow(min_confidence="0.6")
 
 
+@pytest.mark.proves("S6.1")
 async def test_signals_verdicts_and_orders_are_logged_without_an_amount_of_the_account(
     rich: House, unmasked: list[str]
 ) -> None:

@@ -58,6 +58,7 @@ async def test_a_young_market_is_asked_about_with_what_there_is(house: House) ->
     assert len(shown(house)["prices_1h"]) == 3
 
 
+@pytest.mark.proves("FR-012")
 async def test_a_question_leaves_one_line_with_its_tokens_and_its_cost(
     house: House, logs: Logs
 ) -> None:

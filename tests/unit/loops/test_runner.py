@@ -121,6 +121,7 @@ class Timeouts:
         return self.runner.state("collect").skipped
 
 
+@pytest.mark.proves("S4.2", "FR-007")
 async def test_a_pass_that_outlasts_its_period_still_has_its_retries(logs: Logs) -> None:
     """FR-007, S4.2: two time-outs of six seconds in a period of ten, then an answer."""
     step = Timeouts(FakeClock(), fails=2)
@@ -133,6 +134,7 @@ async def test_a_pass_that_outlasts_its_period_still_has_its_retries(logs: Logs)
     assert logs.messages == [*["the pass failed and will be tried again"] * 2, "pass", "pass"]
 
 
+@pytest.mark.proves("S4.3", "FR-007")
 async def test_exactly_three_retries_are_made_however_long_the_attempts_take(logs: Logs) -> None:
     """FR-007: retries after 1, 2 and 4 s; then one error and the next period (S4.3)."""
     step = Timeouts(FakeClock(), fails=4)

@@ -27,6 +27,7 @@ async def test_a_wrong_action_is_answered_with_the_right_ones(client: Client) ->
     assert (await answer.json())["detail"] == "action is one of BUY, SELL, HOLD"
 
 
+@pytest.mark.proves("S3.2")
 async def test_signals_of_one_price_are_found_page_by_page(client: Client, world: World) -> None:
     """S3.2: signals by the row of prices that they were made from."""
     for n, row in enumerate([7, 8, 7, None, 7], start=1):
@@ -39,6 +40,7 @@ async def test_signals_of_one_price_are_found_page_by_page(client: Client, world
     assert [row["id"] for row in (await rest.json())["items"]] == [1]
 
 
+@pytest.mark.proves("S3.2")
 async def test_a_price_without_signals_is_an_empty_list(client: Client, world: World) -> None:
     """S3.2."""
     world.lists.add_signal(market_data_id=7)
@@ -49,6 +51,7 @@ async def test_a_price_without_signals_is_an_empty_list(client: Client, world: W
     assert await answer.json() == {"items": [], "next_cursor": None}
 
 
+@pytest.mark.proves("S3.2")
 @pytest.mark.parametrize(
     "text", ["", "0", "-1", "1.0", "abc", "٣", "7 ", "null", str(2**63), "9" * 5000]
 )
@@ -140,6 +143,7 @@ async def test_nothing_is_asked_when_the_audit_row_cannot_be_written(
     assert world.asked == []
 
 
+@pytest.mark.proves("FR-010")
 async def test_a_held_model_says_when_it_may_be_asked_again(client: Client, world: World) -> None:
     """FR-010: a person hears the seconds that are left of the wait."""
     world.refusal = ModelUnavailable("wait", code="rate_limited", retry_after_s=24.2, sent=False)
@@ -149,6 +153,7 @@ async def test_a_held_model_says_when_it_may_be_asked_again(client: Client, worl
     assert (answer.status, answer.headers["Retry-After"]) == (503, "25")
 
 
+@pytest.mark.proves("FR-010")
 async def test_a_quota_that_is_used_up_says_when_it_returns(client: Client, world: World) -> None:
     """FR-010."""
     world.refusal = ModelQuotaUsedUp("used up", code="quota_exhausted", retry_after_s=3600)
