@@ -117,3 +117,13 @@ def test_a_checkout_without_changes_is_not_spoken_of(run_ci: Run) -> None:
 
     assert "not committed" not in done.stdout
     assert done.returncode == 0
+
+
+def test_real_candles_beside_the_checkout_are_beside_the_clone_too(run_ci: Run) -> None:
+    (run_ci.checkout.parent / "shared" / "data").mkdir(parents=True)
+    (run_ci.checkout / ".ci" / "trial.py").write_text("ls ../shared\n")
+    git(run_ci.checkout, "commit", "--quiet", "--all", "--message=Two")
+
+    run_ci()
+
+    assert (run_ci.checkout / ".ci" / "logs" / "trial.txt").read_text() == "data\n"
