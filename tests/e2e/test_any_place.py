@@ -21,7 +21,7 @@ def checkout(folder: Path) -> Path:
 
 @pytest.mark.proves("S1.3")
 async def test_a_checkout_at_a_place_hard_to_serve_from_trades(checkout: Path) -> None:
-    """S1.3: started there as `make run` starts it, with its data beside it."""
+    """Started there as `make run` starts it, with its data beside it."""
     service = Service(
         checkout,
         PYTHONPATH=str(checkout),

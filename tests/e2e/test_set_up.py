@@ -157,7 +157,7 @@ def test_what_venv_complains_of_otherwise_is_in_the_sentence(
 
 def test_a_half_made_environment_is_made_again(tmp_path: Path, script: Script) -> None:
     """Debian's Python without ensurepip leaves bin/python behind, which has no pip."""
-    folder = broken(tmp_path / "v", "exit 1")
+    folder = broken(tmp_path / "v", '[ "$1" != -m ]')
     python = script(f'[ "$1" = -m ] && echo "$2 $3" > "{tmp_path}/asked"; echo 3.12')
 
     code, _ = set_up("venv", folder, python)
