@@ -18,8 +18,8 @@ TRADER := $(BIN)/python -m service
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow row lint types conformance chaos soak mutants bench bench-short check \
-	lock clean
+.PHONY: help run test slow row lint types conformance chaos soak mutants bench bench-short image-check \
+	check lock clean
 
 help: ## show these lines
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -62,6 +62,9 @@ bench: $(VENV)/.dev $(VENV_TWIN)/.twin ## the whole table on an empty machine, a
 
 bench-short: $(VENV)/.dev ## ratios with slack, as CI has it, two minutes
 	$(BIN)/python -m benchmarks --short
+
+image-check: | $(VENV)/bin/python ## build the Dockerfile with buildah and see it trade (root, Debian)
+	@$(BIN)/python -m tests.image
 
 check: $(VENV)/.run ## validate the configuration
 	@$(TRADER) check

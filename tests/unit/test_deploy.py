@@ -167,6 +167,26 @@ def test_a_container_can_do_no_more_than_it_must(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
+def test_every_builder_knows_the_health_checks_options() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (options,) = re.findall(r"^HEALTHCHECK((?: --\S+)+)", dockerfile, flags=re.MULTILINE)
+
+    # --start-interval is refused by Docker before 25 and by buildah 1.28.
+    known = {"--interval", "--timeout", "--start-period", "--retries"}
+    assert {option.partition("=")[0] for option in options.split()} <= known
+
+
+def test_composes_health_check_is_the_images_and_looks_often_at_the_start() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (image,) = re.findall(r"^HEALTHCHECK .*\\\n *CMD (\[.*\])$", dockerfile, flags=re.MULTILINE)
+    compose = loaded("compose.yaml")["services"]["trader"]["healthcheck"]
+
+    assert compose["test"][: 1 + len(json.loads(image))] == ["CMD", *json.loads(image)]
+    for option in ("interval", "timeout", "start_period", "retries"):
+        assert f"--{option.replace('_', '-')}={compose[option]} " in dockerfile
+    assert compose["start_interval"] == "2s"
+
+
 def test_nothing_secret_stands_in_the_compose_file() -> None:
     whole = loaded("compose.yaml")
 
