@@ -12,9 +12,20 @@ _SECRETS: Final = (
     "authorization", "cookie", "credential", "databaseurl", "webhook", "alerturl", "jwt",
 )  # fmt: skip
 _SECRET_PARTS: Final = frozenset({"dsn", "auth", "pwd", "bearer", "sessionid", "csrf"})
-_MONEY: Final = ("balance",)
+_MONEY: Final = ("balance", "avgbuyprice", "avgprice", "averageprice")
 #: Whole parts only: `locked` is money, `blocked` is not.
-_MONEY_PARTS: Final = frozenset({"available", "locked", "equity", "capital", "cash", "pnl"})
+_MONEY_PARTS: Final = frozenset(
+    {"available", "locked", "equity", "capital", "cash", "pnl", "funds", "coins", "worth"}
+    | {"holding", "holdings", "amount", "amounts", "deposit", "deposits"}
+)
+#: The same as an operator's own code or an exchange's notice would call it: balance, deposit,
+#: holdings, valuation, assets, sum, profit and loss.
+_MONEY_IN_KOREAN: Final = ("잔고", "잔액", "예수금", "보유", "평가", "자산", "금액", "손익")
+#: Whose volume it is: `volume_24h` and `candle_volume` are the market's, the others ours.
+_OF_THE_MARKET: Final = frozenset({"market", "candle", "acc", "h", "d"})
+#: What makes a total one of money: `rows_total` is none.
+_OF_THE_ACCOUNT: Final = frozenset({"krw", "btc", "usdt", "value", "asset", "assets", "account"})
+_PROMPT_PARTS: Final = frozenset({"prompt", "prompts", "facts"})
 
 
 class Kind(Enum):
@@ -23,6 +34,7 @@ class Kind(Enum):
     SECRET = auto()
     TOKENS = auto()  #: `input_tokens` is a number to show; text under such a name is a secret
     MONEY = auto()
+    PROMPT = auto()  #: it tells the position
 
 
 @lru_cache(maxsize=2048)
@@ -36,6 +48,20 @@ def kind_of(name: str) -> Kind | None:
         return Kind.SECRET
     if any(part.endswith("tokens") for part in parts):
         return Kind.TOKENS
-    if any(word in joined for word in _MONEY) or not _MONEY_PARTS.isdisjoint(parts):
+    if _is_money(name, parts, joined):
         return Kind.MONEY
-    return None
+    return None if _PROMPT_PARTS.isdisjoint(parts) else Kind.PROMPT
+
+
+def _is_money(name: str, parts: list[str], joined: str) -> bool:
+    if any(word in joined for word in _MONEY) or not _MONEY_PARTS.isdisjoint(parts):
+        return True
+    if any(word in name for word in _MONEY_IN_KOREAN):
+        return True
+    if "volume" in parts:
+        return _OF_THE_MARKET.isdisjoint(parts)
+    if "total" in parts:
+        return parts == ["total"] or not _OF_THE_ACCOUNT.isdisjoint(parts)
+    if "cost" in parts:  # what the model costs is to be seen
+        return "usd" not in parts
+    return ("fee" in parts or "fees" in parts) and "ratio" not in parts

@@ -10,12 +10,15 @@ from collections.abc import Callable
 from typing import Final
 
 from service.ops.literals import MASK
+from service.ops.names import Kind, kind_of
 
 #: None of these in the lower-case text: nothing below can match, save an opaque run.
 _HINTS: Final = (
     "key", "secret", "pass", "pwd", "token", "authorization", "cookie", "credential", "dsn",
     "database", "webhook", "alert", "jwt", "bearer", "basic", "eyj", "aiza", "://", "aq.", "/bot",
     "slack", "balance", "available", "locked", "equity", "capital", "cash", "pnl",
+    "funds", "volume", "total", "coins", "worth", "holding", "amount", "deposit", "cost", "fee",
+    "avg", "average", "잔고", "잔액", "예수금", "보유", "평가", "자산", "금액", "손익",
     "failing row", "input syntax", "json data", "line ",
 )  # fmt: skip
 
@@ -39,13 +42,19 @@ _SECRET_VALUE: Final = re.compile(
 _TO_END_OF_LINE: Final = re.compile(r"[^\n\"']+")
 
 _MONEY_NAME: Final = re.compile(
-    r"(?:balance|(?<![a-z])(?:available|locked|equity|capital|cash|pnl))[\w-]{0,40}"
+    r"(?:balance|(?<![a-z])(?:available|locked|equity|capital|cash|pnl)|잔고|잔액|예수금)"
+    r"[\w-]{0,40}"
     r"(?:\\*[\"'])?\]?\s*(?:=>|[:=,]|(?:is|of|was)\b)?\s*",
     re.IGNORECASE,
 )
+#: Words that mean money as names only, `volume=1` and not `volume 1`: names.py knows which.
+_ANY_NAME: Final = re.compile(
+    r"(?<![\w-])(?P<name>[^\W\d][\w-]{0,60})"
+    r"(?:(?:\\*[\"'])?\]?\s*(?:=>|:=|[:=])\s*|\\*[\"']\s*,\s*(?=\\*[\"']))"
+)
 _MONEY_VALUE: Final = re.compile(
     r"(?:[A-Z]{2,6}\s*|₩\s*)?(?:[A-Za-z.]+\()?\\*[\"']?"
-    r"(?P<number>[-+]?[.]?\d[\d.,_]*(?:[eE][-+]?\d+)?)"
+    r"(?P<number>[-+]?[.]?\d(?:[\d.,_]*\d)?(?:[eE][-+]?\d+)?)"
 )
 _OPENING: Final = re.compile(r"[\[({]")
 _BRACKETS: Final = re.compile(r"[\[({\])}]")
@@ -102,6 +111,7 @@ def scrub(text: str) -> str:
             if hint in low:
                 text = shape.sub(mask, text)
         text = _cut(text, _MONEY_NAME, _money_span)
+        text = _cut(text, _ANY_NAME, _named_money_span)
     if len(text) >= _OPAQUE_FROM:
         text = _OPAQUE.sub(MASK, text)
     return text
@@ -144,6 +154,10 @@ def _money_span(name: re.Match[str]) -> _Span | None:
         return start, _closing(text, start)
     value = _MONEY_VALUE.match(text, start)
     return value.span("number") if value else None
+
+
+def _named_money_span(name: re.Match[str]) -> _Span | None:
+    return _money_span(name) if kind_of(name["name"]) is Kind.MONEY else None
 
 
 def _closing(text: str, start: int) -> int:

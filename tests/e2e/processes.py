@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import aiohttp
 
@@ -37,6 +37,8 @@ async def until(
 class Program:
     """One `python -m service …`, with its output in files of `directory`."""
 
+    module: ClassVar = "service"
+
     def __init__(self, directory: Path, *arguments: str, **variables: str) -> None:
         self.directory = directory
         self.arguments = arguments
@@ -60,7 +62,7 @@ class Program:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
         with self.err.open("wb") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "service", *self.arguments],
+                [sys.executable, "-W", "error", "-m", self.module, *self.arguments],
                 cwd=self.directory,
                 env=clean | {"PYTHONPATH": str(ROOT)} | self.variables,
                 stdin=subprocess.DEVNULL,
@@ -178,6 +180,17 @@ class Service(Program):
 
         (body,) = await until(look, what=path)
         return body
+
+
+class WatchedService(Service):
+    """As `Service`; says at its end which of its HTTP clients it has not closed (watched.py)."""
+
+    module: ClassVar = "tests.e2e.watched"
+
+    def left_open(self) -> list[str]:
+        """Return what the process said of clients that it did not close; ask once it has ended."""
+        words = ("left open", "Unclosed", "was never")
+        return [line for line in self.stderr().splitlines() if any(word in line for word in words)]
 
 
 class SandboxProgram(Program):

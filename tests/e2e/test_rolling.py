@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import Service
+from tests.e2e.processes import Service, WatchedService
 
 PATHS = ("/api/v1/market", "/health/ready")
 WORKERS = 10
@@ -86,7 +86,7 @@ class Load:
 
 @pytest.mark.slow
 async def test_a_rolling_restart_under_load_loses_no_request_that_was_let_in(folder: Path) -> None:
-    async with Service(folder) as service:
+    async with WatchedService(folder) as service:
         await service.ready()
         load = Load(service.address)
 
@@ -102,13 +102,13 @@ async def test_a_rolling_restart_under_load_loses_no_request_that_was_let_in(fol
     assert load.seen["complete"] >= TURN
     assert load.seen["refused"], "new connections are turned away"
     assert set(load.statuses) <= {200, 503}, "503 is readiness while it drains, or a full queue"
-    assert "Unclosed" not in service.stderr()
+    assert service.left_open() == []
 
-    async with Service(folder) as service:
-        await service.ready()
+    async with Service(folder) as again:
+        await again.ready()
 
-        assert (await service.ask("GET", "/health/ready"))[0] == 200
-        assert await service.get("/api/v1/market")
+        assert (await again.ask("GET", "/health/ready"))[0] == 200
+        assert await again.get("/api/v1/market")
 
 
 async def test_a_kept_alive_connection_is_told_that_its_answer_was_the_last(folder: Path) -> None:

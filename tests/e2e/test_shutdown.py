@@ -3,13 +3,15 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.processes import SandboxProgram, Service, postmasters, until
+from tests.e2e.processes import ROOT, SandboxProgram, Service, WatchedService, postmasters, until
 
 #: the exchange does what it is asked and its answer comes late, or never
 LATE = {"method": "POST", "path": "/v1/orders", "delay_s": 1.5, "phase": "after"}
@@ -35,29 +37,55 @@ async def an_order_at(sandbox: SandboxProgram) -> list[dict[str, Any]]:
 async def test_sigterm_during_an_order_waits_for_it_however_often_it_is_repeated(
     folder: Path,
 ) -> None:
+    """FR-005: every client is closed by the end, too."""
     async with SandboxProgram(folder / "x") as sandbox:
         await sandbox.ready()
         await sandbox.ask("POST", "/__sandbox__/faults", [LATE])
-        async with Service(folder / "s", **sandbox.for_service()) as service:
+        async with WatchedService(folder / "s", **sandbox.for_service()) as service:
             await service.ready()
             await an_order_at(sandbox)
 
             service.tell(signal.SIGTERM)
             service.tell(signal.SIGTERM)
             code = await service.ended()
-
+        # Before the next start, which writes its own output over this one's.
+        left_open = service.left_open()
         stopped = [line for line in service.lines() if line["message"] == "stopped"]
-        async with Service(folder / "s", **sandbox.for_service()) as service:
-            await service.ready()
-            ours = await service.until(
+
+        async with Service(folder / "s", **sandbox.for_service()) as again:
+            await again.ready()
+            ours = await again.until(
                 "/api/v1/trading/orders",
                 lambda page: page["items"] and page["items"][-1]["status"] == "EXECUTED",
             )
 
     assert code == 0
     assert stopped
-    assert "Unclosed" not in service.stderr()
+    assert left_open == []
     assert ours["items"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [("", ["left open: ClientSession", "left open: TCPConnector"]), ("await held[0].close()", [])],
+)
+def test_a_client_that_is_open_at_the_end_is_said_to_be(ends: str, said: list[str]) -> None:
+    """The control for the clients that a stopped service has left open."""
+    program = f"""
+import asyncio, atexit, aiohttp
+from tests.e2e.watched import tell
+atexit.register(tell)
+held = []
+async def main():
+    held.append(aiohttp.ClientSession())
+    {ends}
+asyncio.run(main())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert sorted(line for line in ended.stderr.splitlines() if "left" in line) == said
 
 
 async def test_sigkill_during_an_order_loses_nothing_and_sends_nothing_twice(folder: Path) -> None:

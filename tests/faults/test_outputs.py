@@ -1,6 +1,7 @@
 """What leaves the process: log, answers, page. Nothing of it may stop us or tell a secret."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ import pytest
 from aiohttp import web
 
 from tests.fakes.webhook import Webhook, open_webhook
+from tests.faults.amounts import amounts_of, bodies_that_are_shipped, planted, search
 from tests.faults.conftest import Keeper, open_folder
 from tests.faults.stack import PipedService, Stack, canary
 from tests.faults.waits import until
@@ -30,6 +32,9 @@ TEXTS = """
      WHERE table_schema = 'public'
      ORDER BY table_name, ordinal_position
 """
+
+
+TOLD = "SELECT title, body FROM alerts"
 
 
 # --- F56: whoever reads the log -------------------------------------------------------------------
@@ -313,3 +318,42 @@ async def test_f64_no_secret_turns_up_in_any_output_and_the_search_would_find_it
     assert stack.service.address.encode() in outputs["stderr"]
     planted = {"planted": f"x{secrets['secret']}x".encode()}
     assert [name for name, raw in planted.items() if secrets["secret"].encode() in raw]
+
+
+@pytest.mark.timeout(600)
+async def test_f64_no_balance_position_or_prompt_turns_up_outside_of_what_is_meant_to_show_it(
+    keeper: Keeper,
+) -> None:
+    """S7.3, FR-011: the real amounts of a service that trades, and the words the model is told."""
+    stack = await keeper.stack()
+    await stack.service.until("/api/v1/trading/fills", lambda page: page["items"])
+    await stack.service.until("/api/v1/portfolio/summary", lambda told: told["at"])
+    # What goes wrong with an order says most: lines, and an alert.
+    mark = stack.service.log.mark
+    lost = {"method": "POST", "path": "/v1/orders", "drop_after": True, "times": 1}
+    await stack.plan(lost)
+    await stack.until_lines(
+        mark,
+        lambda lines: {line.get("status") for line in lines} >= {"UNKNOWN", "EXECUTED"},
+        "an order of unknown outcome is settled",
+    )
+    await stack.clear_plan()
+    for path in ("/metrics", "/health/detailed", "/api/v1/trading/balance"):
+        await stack.service.ask("GET", path)
+    amounts = await amounts_of(stack)
+    every = _outputs(stack, await _dumped(stack))
+    outputs = {
+        **{name: every[name] for name in ("stdout", "stderr", "arguments", "PostgreSQL's log")},
+        **bodies_that_are_shipped(stack.service.bodies),
+        "alerts": json.dumps([stack.hook.got, await stack.sql(TOLD)]).encode(),
+    }
+
+    assert search(outputs, amounts) == set()
+    # The same search where it must find something: in what is meant to show them, and planted.
+    shows = {name: every[name] for name in ("tables", "answer /api/v1/trading/balance")}
+    assert {hit.partition(":")[0] for hit in search(shows, amounts)} == set(shows)
+    found = {hit.partition(":")[0] for hit in search(planted(amounts), amounts)}
+    assert found == set(planted(amounts))
+    assert {"answer /metrics", "answer /health/detailed"} <= set(outputs)
+    assert b"may or may not be on the book" in outputs["alerts"]
+    assert b'"UNKNOWN"' in outputs["stdout"]

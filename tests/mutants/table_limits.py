@@ -8,7 +8,6 @@ _RISK: Final = "service/domain/risk.py"
 _DECIDE: Final = "service/flows/decide.py"
 _OF_RISK: Final = "tests/unit/domain/test_risk.py"
 _EACH: Final = of(_OF_RISK, "test_each_rule_refuses_in_its_own_name")
-_NEVER: Final = of(_OF_RISK, "test_no_order_ever_passes_a_limit")
 
 LIMITS: Final = (
     Mutant(
@@ -88,28 +87,28 @@ LIMITS: Final = (
         file=_RISK,
         old="    cut = replace(draft, amount=min(draft.amount, _whole(room)))\n",
         new="    cut = draft\n",
-        tests=_NEVER,
+        tests=of(_OF_RISK, "test_a_purchase_is_cut_to_the_room_that_all_coins_leave"),
     ),
     Mutant(
         name="max_position_pct does not count the operator's own coins",
         file=_RISK,
         old="* limits.max_position_pct / _HUNDRED - now.base.total * now.price",
         new="* limits.max_position_pct / _HUNDRED - now.position.volume * now.price",
-        tests=_NEVER,
+        tests=of(_OF_RISK, "test_a_purchase_is_cut_to_the_room_that_all_coins_leave"),
     ),
     Mutant(
         name="a purchase may be larger than position_size_max_pct",
         file=_RISK,
         old="scale = min(max((confidence - _LEAST_CONFIDENT) / span, ZERO), Decimal(1))",
         new="scale = max((confidence - _LEAST_CONFIDENT) / span, ZERO)",
-        tests=_NEVER,
+        tests=of(_OF_RISK, "test_the_surest_signal_buys_for_the_largest_size_and_no_more"),
     ),
     Mutant(
         name="a purchase leaves nothing for its fee",
         file=_RISK,
         old="_whole(now.quote.available / (1 + now.rules.fee_ratio))",
         new="_whole(now.quote.available)",
-        tests=_NEVER,
+        tests=of(_OF_RISK, "test_a_purchase_leaves_its_fee_over"),
     ),
     Mutant(
         name="a sale sells the operator's own coins too",
@@ -130,7 +129,7 @@ LIMITS: Final = (
         file=_RISK,
         old="amount=min(draft.amount, _whole(now.rules.max_funds))",
         new="amount=draft.amount",
-        tests=_NEVER,
+        tests=of(_OF_RISK, "test_a_purchase_is_cut_to_the_exchanges_largest_order"),
     ),
     Mutant(
         name="a setting out of its bounds is stored",

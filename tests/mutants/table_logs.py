@@ -10,6 +10,10 @@ _OF_CANARIES: Final = "tests/unit/ops/test_canaries.py"
 _OF_JOBS: Final = "tests/unit/app/test_jobs.py"
 _OF_RESOURCES: Final = "tests/integration/app/test_resources.py"
 _OF_OWN_LINES: Final = "tests/unit/flows/test_log_lines.py"
+_OF_OUTPUTS: Final = "tests/faults/test_outputs.py"
+_NO_AMOUNT: Final = (
+    "test_f64_no_balance_position_or_prompt_turns_up_outside_of_what_is_meant_to_show_it"
+)
 
 LOGS: Final = (
     Mutant(
@@ -32,6 +36,28 @@ LOGS: Final = (
             '        logger.bind(event="risk", funds=funds).info("looked at the account")\n'
         ),
         tests=of(_OF_OWN_LINES),
+    ),
+    Mutant(
+        name="the account is logged at each look at the exchange",
+        file="service/app/story.py",
+        old="        await upbit.balances()\n",
+        new=(
+            "        held = await upbit.balances()\n"
+            "        import loguru\n"
+            '        loguru.logger.info("{}", [float(each.total) for each in held.values()])\n'
+        ),
+        tests=of(_OF_OUTPUTS, _NO_AMOUNT),
+    ),
+    Mutant(
+        name="the prompt is logged on its way to the model",
+        file="service/app/watched.py",
+        old="            answer = await self._inner.ask(prompt, model=model)\n",
+        new=(
+            "            import loguru\n"
+            '            loguru.logger.info("{}", prompt.system)\n'
+            "            answer = await self._inner.ask(prompt, model=model)\n"
+        ),
+        tests=of(_OF_OUTPUTS, _NO_AMOUNT),
     ),
     Mutant(
         name="the model's line has no tokens",
@@ -105,6 +131,27 @@ LOGS: Final = (
         old="        if kind is not None and _is_hidden(kind, value):\n",
         new="        if False:\n",
         tests=of(_OF_CANARIES),
+    ),
+    Mutant(
+        name="funds and coins are no names of the account",
+        file="service/ops/names.py",
+        old='"pnl", "funds", "coins", "worth"}',
+        new='"pnl"}',
+        tests=of("tests/unit/ops/test_names.py"),
+    ),
+    Mutant(
+        name="volume is no name of the account",
+        file="service/ops/names.py",
+        old='    if "volume" in parts:\n',
+        new="    if False:\n",
+        tests=of("tests/unit/ops/test_names.py"),
+    ),
+    Mutant(
+        name="an amount behind a telling name is shown in a text",
+        file="service/ops/patterns.py",
+        old="        text = _cut(text, _ANY_NAME, _named_money_span)\n",
+        new="",
+        tests=of("tests/unit/ops/test_patterns.py"),
     ),
     Mutant(
         name="configured secrets are not looked for",

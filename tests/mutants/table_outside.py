@@ -122,8 +122,11 @@ OUTSIDE: Final = (
         file=_PROPOSE,
         old="            return None\n        signal = await self._journal.add_signal(\n",
         new=(
-            "            answer = replace(answer, proposal=Proposal(\n"
-            '                action=Action.HOLD, confidence=Decimal("0.5"), reasoning="none"))\n'
+            "            from service.domain.signals import Action, Proposal\n"
+            "            silent = Proposal(\n"
+            "                action=Action.HOLD, confidence=snapshot.ticker.price * 0, reasoning='-'\n"
+            "            )\n"
+            "            answer = replace(answer, proposal=silent)\n"
             "        signal = await self._journal.add_signal(\n"
         ),
         tests=of(

@@ -2,9 +2,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.domain.markets import whole_steps
 from service.domain.orders import OrderType, Side
 from service.domain.risk import Allowed, Held, Limits, Refused, Situation, decide, size_ratio
 from service.domain.signals import Action
@@ -52,6 +53,36 @@ def test_a_sale_gives_the_whole_position_and_no_coin_of_the_operators_own() -> N
     assert isinstance(verdict, Allowed)
     assert verdict.intent.side is Side.SELL
     assert verdict.intent.volume == HELD["volume"]
+
+
+def bought(situation: dict[str, Any], **limits: Any) -> Decimal | None:
+    """Return the money of the purchase that the surest signal gets."""
+    surest = a_proposal(confidence=Decimal(1))
+    verdict = decide(surest, a_situation(**situation), some_limits(**limits))
+    assert isinstance(verdict, Allowed), verdict
+    return verdict.intent.funds
+
+
+def test_the_surest_signal_buys_for_the_largest_size_and_no_more() -> None:
+    assert bought({"quote": a_balance("KRW", 10_000_000)}) == Decimal(300_000)  # 3 %
+
+
+@pytest.mark.parametrize("held", ["0", "0.0233"])
+def test_a_purchase_is_cut_to_the_room_that_all_coins_leave(held: str) -> None:
+    """The operator's own coins too: 2,330,000 of 12,330,000 are 18.9 %, and 20 % are 2,466,000."""
+    situation = {"base": a_balance("BTC", "0.0233"), "position": a_position(volume=Decimal(held))}
+
+    assert bought(situation, max_position_pct=Decimal(20)) == Decimal(136_000)
+
+
+def test_a_purchase_leaves_its_fee_over() -> None:
+    money = a_balance("KRW", 100_050, locked=9_899_950)
+
+    assert bought({"quote": money}) == Decimal(100_000)  # and 50 for the exchange
+
+
+def test_a_purchase_is_cut_to_the_exchanges_largest_order() -> None:
+    assert bought({"quote": a_balance("KRW", 10**12)}) == some_rules().max_funds
 
 
 @pytest.mark.parametrize(
@@ -103,20 +134,25 @@ def test_a_refusal_names_no_balance() -> None:
 
 
 confidences = st.decimals(min_value=0, max_value=1, places=4)
-krw = st.decimals(min_value=0, max_value=10**11, places=8)
-coins = st.decimals(min_value=0, max_value=1000, places=8)
+#: Sure enough for an order: the other rules are looked at.
+sure = st.integers(min_value=6_000, max_value=10_000).map(lambda n: Decimal(n) / 10_000)
+krw = st.integers(min_value=0, max_value=10**12).map(Decimal)
+shares = st.integers(min_value=0, max_value=3_000).map(lambda n: Decimal(n) / 10_000)
+percent = st.integers(min_value=10, max_value=10_000).map(lambda n: Decimal(n) / 100)
 
 
+@settings(max_examples=500)
 @given(
-    action=st.sampled_from([Action.BUY, Action.SELL]),
-    confidence=confidences,
+    action=st.sampled_from([Action.BUY, Action.BUY, Action.SELL]),
+    confidence=sure,
     quote=st.tuples(krw, krw),
-    base=st.tuples(coins, coins),
-    held=coins,
+    # As a share of the money, so that the limits are met from below and from above.
+    base=st.tuples(shares, shares),
+    held=shares,
     price=st.integers(min_value=1, max_value=300_000).map(lambda n: Decimal(n * 1000)),
-    low=st.decimals(min_value=Decimal("0.1"), max_value=50, places=2),
-    high=st.decimals(min_value=Decimal("0.1"), max_value=100, places=2),
-    cap=st.decimals(min_value=1, max_value=100, places=2),
+    low=percent,
+    high=percent,
+    cap=percent,
 )
 def test_no_order_ever_passes_a_limit(  # noqa: PLR0917 - one name for each thing that varies
     action: Action,
@@ -132,11 +168,14 @@ def test_no_order_ever_passes_a_limit(  # noqa: PLR0917 - one name for each thin
     limits = some_limits(
         position_size_min_pct=min(low, high), position_size_max_pct=high, max_position_pct=cap
     )
+    free, locked, own = (
+        whole_steps(sum(quote) * share / price) for share in (base[0], base[1], held)
+    )
     now = a_situation(
         price=price,
         quote=a_balance("KRW", str(quote[0]), locked=quote[1]),
-        base=a_balance("BTC", str(base[0]), locked=base[1]),
-        position=a_position(volume=held),
+        base=a_balance("BTC", str(free), locked=locked),
+        position=a_position(volume=own),
     )
 
     verdict = decide(a_proposal(action=action, confidence=confidence), now, limits)

@@ -62,6 +62,15 @@ def test_what_looks_like_a_secret_is_masked(text: str, shown: str) -> None:
         ("available KRW 1000", "available KRW ***"),
         ("pnl=-5.3e2 cash: ₩100", "pnl=*** cash: ₩***"),
         ("equity_krw=.5", "equity_krw=***"),
+        ("funds=100000, volume=0.001", "funds=***, volume=***"),
+        ("{'total': Decimal('5'), 'n': 5}", "{'total': Decimal('***'), 'n': 5}"),
+        (r"{\"executed_volume\": \"0.5\"}", r"{\"executed_volume\": \"***\"}"),
+        ("funds={'KRW': '5', 'BTC': '1'} rest", "funds=*** rest"),
+        ("[('funds', '5'), ('market', '5')]", "[('funds', '***'), ('market', '5')]"),
+        ("position_volume: 0.5\nvolume_24h: 7", "position_volume: ***\nvolume_24h: 7"),
+        ("position_average_price: 98765432.1", "position_average_price: ***"),
+        ("avg_buy_price => 5, paid_fee = 6", "avg_buy_price => ***, paid_fee = ***"),
+        ("잔고는 1,000,000원, 보유수량: 0.5", "잔고는 ***원, 보유수량: ***"),
     ],
 )
 def test_what_looks_like_the_operators_money_is_masked(text: str, shown: str) -> None:
@@ -113,6 +122,11 @@ def test_what_postgresql_quotes_of_rows_and_statements_is_masked(text: str, show
         "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
         "File /home/User1/upbit-ai-trader/service/flows/execute.py, line 12",
         "2026-11-22T20:55:01.886Z price 100000000 volume 0.00123456",
+        "volume_24h: 123.4, acc_trade_volume_24h=5, market_volume=6, candle_volume: 7",
+        "rows_total=12 total_ms=5 cost_usd=0.0023 fee_ratio: 0.0005",
+        "reason=insufficient_funds_bid: the account holds too little money",
+        "900 MiB free of 2000 MiB, 5 orders in the last hour",
+        "PostgreSQL has used 12 of 20 connections in total: try again",
     ],
 )
 def test_what_an_operator_needs_stays(text: str) -> None:

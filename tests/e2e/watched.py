@@ -1,0 +1,31 @@
+"""`python -m service`; once it has ended, a line on stderr for each client that is still open.
+
+aiohttp warns of an open session only when that is destroyed. What a process holds to its end is
+never destroyed, and so nobody would ever be warned.
+"""
+
+import atexit
+import gc
+import sys
+
+import aiohttp
+import httpx2
+
+from service.cli import main
+
+
+def _is_open(thing: object) -> bool:
+    if isinstance(thing, aiohttp.ClientSession | aiohttp.BaseConnector):
+        return not thing.closed
+    return isinstance(thing, httpx2.Client | httpx2.AsyncClient) and not thing.is_closed
+
+
+def tell() -> None:
+    for thing in gc.get_objects():
+        if _is_open(thing):
+            print(f"left open: {type(thing).__name__}", file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    atexit.register(tell)
+    main()

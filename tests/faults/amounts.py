@@ -1,0 +1,93 @@
+"""What the account holds and the model is told, as it could turn up where it should not."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from service.flows.prompt import SYSTEM
+from tests.faults.stack import Stack
+
+#: Everything that tells how much there is, was bought and was sold.
+_AMOUNTS: Final = """
+    SELECT volume, funds, fee, NULL::numeric AS cost FROM fills
+     UNION ALL
+    SELECT volume, realised_pnl, fees_paid, cost FROM positions
+     UNION ALL
+    SELECT volume, funds, executed_volume, executed_funds FROM orders
+     UNION ALL
+    SELECT cash, coins, equity, realised_pnl FROM equity_snapshots
+"""
+_OF_AN_ACCOUNT: Final = ("balance", "locked", "avg_buy_price")
+_TELLING: Final = 6  #: digits; ten million and the like may stand anywhere
+_GROUPED: Final = re.compile(r"(?<=\d)[,_](?=\d{3})")
+#: Of the prompt: its first and last words, and the names in front of its facts.
+PROMPT: Final = (SYSTEM[:40], SYSTEM[-40:], "position_average_price", "prices_1h", "change_14d_pct")
+
+
+async def amounts_of(stack: Stack) -> set[Decimal]:
+    """Return every amount of the account's whole life that can be told from other numbers."""
+    ledger = await stack.sandbox.ask("GET", "/__sandbox__/ledger")
+    found = {
+        Decimal(account[name]) for account in ledger["accounts"] for name in _OF_AN_ACCOUNT
+    } | {Decimal(value) for row in await stack.sql(_AMOUNTS) for value in row.values() if value}
+    return {abs(amount) for amount in found if _is_telling(amount)}
+
+
+def search(outputs: Mapping[str, bytes], amounts: Iterable[Decimal]) -> set[str]:
+    """Return what of the account and of the prompt stands where."""
+    forms = sorted({form for amount in amounts for form in _forms(amount)}, key=len, reverse=True)
+    # Not inside a longer number, nor among the hexadecimal digits of an identifier.
+    amount = re.compile(rf"(?<![\da-fA-F])(?<!\d\.)(?:{'|'.join(forms)})(?![\da-fA-F])")
+    hits = set()
+    for where, raw in outputs.items():
+        text = raw.decode("utf-8", "replace")
+        for shown in (text, _GROUPED.sub("", text)):
+            hits |= {f"{where}: {found.group()}" for found in amount.finditer(shown)}
+        hits |= {f"{where}: {words}" for words in PROMPT if words in text}
+    return hits
+
+
+def _is_telling(amount: Decimal) -> bool:
+    return len(_digits(amount)) >= _TELLING
+
+
+def _digits(amount: Decimal) -> str:
+    return f"{amount:f}".replace(".", "").replace("-", "").strip("0")
+
+
+def _forms(amount: Decimal) -> Iterator[str]:
+    """Yield `amount` in every notation, and its whole units where these tell enough."""
+    whole, _, fraction = f"{amount:f}".partition(".")
+    fraction = fraction.rstrip("0")
+    if len(whole.strip("0")) >= _TELLING:
+        yield rf"{whole}(?:\.{fraction}0*|\.\d{{1,2}}0*)?"
+    elif whole.strip("0"):
+        yield rf"{whole}\.{fraction}0*"
+    else:
+        yield rf"0?\.{fraction}0*"
+    if "e" in (scientific := repr(float(amount))):
+        yield re.escape(scientific)
+
+
+def bodies_that_are_shipped(bodies: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the answers that go to others than the operator: to scrapers and health checks."""
+    return {
+        f"answer {path}": body
+        for path, body in bodies.items()
+        if path.startswith("/health") or path == "/metrics"
+    }
+
+
+def planted(amounts: Iterable[Decimal]) -> dict[str, Any]:
+    """Return one output for each way in which a careless line would show an amount."""
+    amount = max(amounts)
+    whole = f"{amount:f}".partition(".")[0]
+    return {
+        "a field": f'{{"funds": "{amount}"}}'.encode(),
+        "a sentence": f"KRW {amount:f} are left".encode(),
+        "a float": repr({"note": float(amount)}).encode(),
+        "grouped": f"you have {int(whole):,} KRW".encode(),
+        "whole units": f"have={whole}".encode(),
+        "the prompt": PROMPT[0].encode(),
+    }
