@@ -123,9 +123,8 @@ OUTSIDE: Final = (
         old="            return None\n        signal = await self._journal.add_signal(\n",
         new=(
             "            from service.domain.signals import Action, Proposal\n"
-            "            silent = Proposal(\n"
-            "                action=Action.HOLD, confidence=snapshot.ticker.price * 0, reasoning='-'\n"
-            "            )\n"
+            "            nothing = {'confidence': snapshot.ticker.price * 0, 'reasoning': '-'}\n"
+            "            silent = Proposal(action=Action.HOLD, **nothing)\n"
             "            answer = replace(answer, proposal=silent)\n"
             "        signal = await self._journal.add_signal(\n"
         ),
