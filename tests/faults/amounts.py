@@ -20,7 +20,12 @@ _AMOUNTS: Final = """
 """
 _OF_AN_ACCOUNT: Final = ("balance", "locked", "avg_buy_price")
 _TELLING: Final = 6  #: digits; ten million and the like may stand anywhere
-_GROUPED: Final = re.compile(r"(?<=\d)[,_](?=\d{3})")
+#: A number with or without grouped thousands, not among the hexadecimal digits of an identifier.
+_NUMBER: Final = re.compile(
+    r"(?<![\da-fA-F])(?<!\d\.)(?:\d{1,3}(?:[,_]\d{3})+(?:\.\d+)?|\d*\.?\d+(?:[eE][-+]?\d{1,3})?)"
+    r"(?![\da-fA-F])"
+)
+_ROUNDED_TO: Final = tuple(Decimal(1).scaleb(-places) for places in range(4))
 #: Of the prompt: its first and last words, and the names in front of its facts.
 PROMPT: Final = (SYSTEM[:40], SYSTEM[-40:], "position_average_price", "prices_1h", "change_14d_pct")
 
@@ -35,39 +40,30 @@ async def amounts_of(stack: Stack) -> set[Decimal]:
 
 
 def search(outputs: Mapping[str, bytes], amounts: Iterable[Decimal]) -> set[str]:
-    """Return what of the account and of the prompt stands where."""
-    forms = sorted({form for amount in amounts for form in _forms(amount)}, key=len, reverse=True)
-    # Not inside a longer number, nor among the hexadecimal digits of an identifier.
-    amount = re.compile(rf"(?<![\da-fA-F])(?<!\d\.)(?:{'|'.join(forms)})(?![\da-fA-F])")
+    """Return what of the account and of the prompt stands where, in whatever notation."""
+    known = {form for amount in amounts for form in _forms(amount)}
     hits = set()
     for where, raw in outputs.items():
         text = raw.decode("utf-8", "replace")
-        for shown in (text, _GROUPED.sub("", text)):
-            hits |= {f"{where}: {found.group()}" for found in amount.finditer(shown)}
+        numbers = set(_NUMBER.findall(text))
+        hits |= {f"{where}: {number}" for number in numbers if _value(number) in known}
         hits |= {f"{where}: {words}" for words in PROMPT if words in text}
     return hits
 
 
+def _value(number: str) -> Decimal:
+    return Decimal(number.replace(",", "").replace("_", ""))
+
+
+def _forms(amount: Decimal) -> Iterator[Decimal]:
+    """Yield `amount`, rounded and cut off too, as long as it can be told from other numbers."""
+    forms = {amount, Decimal(int(amount)), *(amount.quantize(step) for step in _ROUNDED_TO)}
+    yield from (form for form in forms if _is_telling(form))
+
+
 def _is_telling(amount: Decimal) -> bool:
-    return len(_digits(amount)) >= _TELLING
-
-
-def _digits(amount: Decimal) -> str:
-    return f"{amount:f}".replace(".", "").replace("-", "").strip("0")
-
-
-def _forms(amount: Decimal) -> Iterator[str]:
-    """Yield `amount` in every notation, and its whole units where these tell enough."""
-    whole, _, fraction = f"{amount:f}".partition(".")
-    fraction = fraction.rstrip("0")
-    if len(whole.strip("0")) >= _TELLING:
-        yield rf"{whole}(?:\.{fraction}0*|\.\d{{1,2}}0*)?"
-    elif whole.strip("0"):
-        yield rf"{whole}\.{fraction}0*"
-    else:
-        yield rf"0?\.{fraction}0*"
-    if "e" in (scientific := repr(float(amount))):
-        yield re.escape(scientific)
+    digits = f"{amount:f}".replace(".", "").replace("-", "").strip("0")
+    return len(digits) >= _TELLING
 
 
 def bodies_that_are_shipped(bodies: Mapping[str, bytes]) -> dict[str, bytes]:
