@@ -6,13 +6,19 @@ from tests.mutants.mutant import Mutant, of
 
 _JOBS: Final = "service/app/jobs.py"
 _RESOURCES: Final = "service/app/resources.py"
+_STORY: Final = "service/app/story.py"
+_WATCHED: Final = "service/app/watched.py"
 _LISTEN: Final = "service/store/listen.py"
 _CACHE: Final = "service/settings/cache.py"
 _OF_JOBS: Final = "tests/unit/app/test_jobs.py"
 _OF_LISTENING: Final = "tests/integration/app/test_listening.py"
 _OF_RESOURCES: Final = "tests/integration/app/test_resources.py"
 _OF_SETTINGS: Final = "tests/integration/settings/test_settings.py"
+_OF_STORY: Final = "tests/unit/app/test_story.py"
 _OF_SHUTDOWN: Final = "tests/e2e/test_shutdown.py"
+_ALERTS: Final = of(
+    _OF_RESOURCES, "test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts"
+)
 
 PROCESS: Final = (
     Mutant(
@@ -160,5 +166,130 @@ PROCESS: Final = (
         old="    if app[CONFIG].mode is not Mode.LIVE:\n",
         new="    if True:\n",
         tests=of(_OF_RESOURCES),
+    ),
+    Mutant(
+        name="one connection is opened before the port is",
+        file=_RESOURCES,
+        old="POOL_MIN: Final = 10  #",
+        new="POOL_MIN: Final = 1  #",
+        tests=of(_OF_RESOURCES, "test_the_composed_pool_and_its_shares_are_what_the_docs_say"),
+    ),
+    Mutant(
+        name="the isolation level is the server's default",
+        file="service/store/cursor.py",
+        old='READ_COMMITTED = "BEGIN ISOLATION LEVEL READ COMMITTED"',
+        new='READ_COMMITTED = "BEGIN"',
+        tests=of(
+            "tests/integration/store/test_gate.py",
+            "test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_default",
+        ),
+    ),
+    Mutant(
+        name="a new leader settles nothing",
+        file=_STORY,
+        old="on_gain=reconciler.reconcile",
+        new="on_gain=app[BOOKS].compare",
+        tests=of(_OF_STORY),
+    ),
+    Mutant(
+        name="the model's circuit stands before purchases",
+        file=_STORY,
+        old="            circuit=circuits.purchases,\n",
+        new="            circuit=circuits.model,\n",
+        tests=of(_OF_STORY),
+    ),
+    Mutant(
+        name="the purchases' circuit stands before the model",
+        file=_STORY,
+        old="            circuit=circuits.model,\n",
+        new="            circuit=circuits.purchases,\n",
+        tests=of(_OF_STORY),
+    ),
+    Mutant(
+        name="cleaning up believes our clock",
+        file=_STORY,
+        old="        ahead_s=lambda: app[ACCOUNT].clock_skew_s,\n",
+        new="",
+        tests=of(_OF_STORY),
+    ),
+    Mutant(
+        name="signals are not counted",
+        file="service/app/measures.py",
+        old="    app[BUS].subscribe(SignalMade, made)\n",
+        new="",
+        tests=of(_OF_STORY),
+    ),
+    Mutant(
+        name="useless answers of the model are told nobody",
+        file=_WATCHED,
+        old="        self._app[LOOKOUT].model_answered(usable=usable, why=answer.why)\n",
+        new="",
+        tests=of(_OF_STORY),
+    ),
+    Mutant(
+        name="health does not hear of the model's refusals",
+        file=_WATCHED,
+        old='            self._app[PROBER].heard_from("gemini_api", error=exc)\n',
+        new="",
+        tests=of(_OF_STORY),
+    ),
+    Mutant(
+        name="an order that was sent is not followed at once",
+        file=_JOBS,
+        old="            runner.nudge(SYNC)\n",
+        new="            pass\n",
+        tests=of(_OF_JOBS),
+    ),
+    Mutant(
+        name="what becomes of an order is no alert",
+        file=_RESOURCES,
+        old="orders=PgOrders(gate, notices=order_notices),",
+        new="orders=PgOrders(gate),",
+        tests=_ALERTS,
+    ),
+    Mutant(
+        name="a halt is no alert",
+        file=_RESOURCES,
+        old="state=PgState(gate, notices=risk_notices),",
+        new="state=PgState(gate),",
+        tests=_ALERTS,
+    ),
+    Mutant(
+        name="the trading switch is no alert",
+        file=_RESOURCES,
+        old="changing=app[WEB_GATE], notices=setting_notices)",
+        new="changing=app[WEB_GATE])",
+        tests=_ALERTS,
+    ),
+    Mutant(
+        name="the end sends no alert",
+        file="service/app/alerting.py",
+        old="    await flush(courier, within_s=app[ENDING].left_s(ALERTS_BY_S))\n",
+        new="",
+        tests=of(
+            "tests/e2e/test_alerts.py",
+            "test_an_outage_reaches_the_webhook_once_and_so_does_its_end",
+        ),
+    ),
+    Mutant(
+        name="the last passes are not on record",
+        file="service/app/measures.py",
+        old="            await recorder.flush()\n",
+        new="            pass\n",
+        tests=of(_OF_JOBS),
+    ),
+    Mutant(
+        name="what tells of money is dropped when it is old",
+        file="service/flows/retention.py",
+        old="        if series.is_for_ever:\n            return\n",
+        new="",
+        tests=of("tests/unit/flows/test_retention.py"),
+    ),
+    Mutant(
+        name="a setting is cached for a minute",
+        file=_CACHE,
+        old="TTL_S: Final = 3600.0  #",
+        new="TTL_S: Final = 60.0  #",
+        tests=of("tests/unit/settings/test_cache.py", "test_a_value_is_kept_for_an_hour"),
     ),
 )

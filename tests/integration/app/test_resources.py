@@ -8,15 +8,27 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from service.app.keys import GATE, JOBS_GATE, MODEL, SESSION, UPSTREAM, WEB_GATE, Upstream
+from service.app.keys import (
+    GATE,
+    JOBS_GATE,
+    MODEL,
+    SESSION,
+    STORE,
+    UPSTREAM,
+    WEB_GATE,
+    Upstream,
+)
 from service.app.resources import database, exchange, model, settings
 from service.config import Config, Mode
+from service.domain.orders import OrderStatus
 from service.settings.table import TRADING_ENABLED
 from service.store.gate import Gate
 from service.web.keys import CLOCK, CONFIG, SETTINGS
+from tests.builders import T0, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
 from tests.integration.app.test_shares import waits_for
+from tests.integration.store.seeds import a_stored_decision, an_allowed, rows, the_epoch
 from tests.unit.web.world import a_config
 
 ROOT = Path(__file__).parents[3]
@@ -86,6 +98,31 @@ async def test_play_money_trades_from_the_first_minute_and_real_money_when_someb
     app[CLOCK], app[GATE], app[WEB_GATE] = FakeClock(), gate, gate
     async with asynccontextmanager(settings)(app):
         assert await app[SETTINGS].get(TRADING_ENABLED) is trades
+
+
+async def test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts(
+    dsn: str, gate: Gate
+) -> None:
+    """FR-012: queued in the transaction that writes them, by what the composition root opens."""
+    app = an_app(a_config(database_url=SecretStr(dsn)))
+    app[CLOCK] = FakeClock()
+    async with asynccontextmanager(database)(app), asynccontextmanager(settings)(app):
+        decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
+        orders, state = app[STORE].orders, app[STORE].state
+        order = await orders.add(
+            an_intent(), identifier="uat-1", decision_id=decision_id, at=T0, epoch=epoch
+        )
+        unknown = order.moved_to(OrderStatus.UNKNOWN)
+        await orders.advance(unknown, seen=OrderStatus.PENDING, at=T0)
+        await state.halt(reason="by hand", actor="admin", at=T0, detail={})
+        await app[SETTINGS].change({"trading_enabled": False}, by="admin")
+        told = await rows(gate, "SELECT title FROM alerts ORDER BY id")
+
+    assert [title for (title,) in told] == [
+        "A BUY order for KRW-BTC may or may not be on the book",
+        "Trading is halted",
+        "Trading is switched off",
+    ]
 
 
 async def asked_once(gate: Gate) -> None:

@@ -27,6 +27,7 @@ from service.web.keys import CLOCK, EXCHANGE, SETTINGS
 from tests.builders import KRW_BTC
 from tests.fakes.account import FakeAccount
 from tests.fakes.alerts import FakeOutbox
+from tests.fakes.clock import FakeClock
 from tests.fakes.equities import FakeEquities
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.journal import FakeJournal
@@ -114,8 +115,9 @@ class House:
 
     def __init__(self, *, epoch: int | None = 1) -> None:
         self.told: list[str] = []
-        self.clock = SystemClock()
-        self.exchange = FakeExchange(clock=self.clock)
+        self.clock: SystemClock | FakeClock = SystemClock()
+        self.account = FakeAccount()
+        self.exchange = FakeExchange()
         self.model = AskedModel()
         self.orders, self.journal = FakeOrders(), FakeJournal()
         self.market_data = HeldMarketData(self.told)
@@ -159,7 +161,7 @@ class House:
         app[DSN] = NOWHERE
         app[GATE] = cast("Any", AwayDatabase())
         app[EXCHANGE] = self.exchange
-        app[ACCOUNT] = cast("Any", FakeAccount())
+        app[ACCOUNT] = cast("Any", self.account)
         app[MODEL] = cast("Any", self.model)
         app[SETTINGS] = Settings(self.rows, self.clock)
         app[ALERTS_COUNTED] = Counter()

@@ -1,17 +1,23 @@
 """The jobs as the composed service declares them, and how they begin and end."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from service.app.jobs import beats, jobs
-from service.app.keys import LEADERSHIP
+from service.app.jobs import SYNC, beats, jobs
+from service.app.keys import BUS, LEADERSHIP, RUNNER
+from service.bus import OrderMoved
 from service.domain.errors import StoreDown
-from service.domain.orders import OrderStatus
-from tests.builders import an_order
+from service.domain.orders import OrderStatus, Side
+from service.domain.signals import Action
+from service.loops.runner import Runner
+from tests.builders import KRW_BTC, a_proposal, an_answer, an_order
 from tests.fakes.logs import Logs
 from tests.unit.app.house import FailingHistory, House
 
+SAFETY_S = 20
 #: As docs/jobs.md says them. `generate_trading_signal` has its setting's default.
 PERIODS = {
     "collect_market_data": timedelta(seconds=10),
@@ -78,6 +84,38 @@ async def test_a_pass_of_a_standby_asks_nobody_anything(name: str) -> None:
     assert house.exchange.calls == []
     assert house.model.asked == []
     assert house.history.months == {}
+
+
+async def test_an_order_that_is_sent_brings_the_next_look_at_orders_forward() -> None:
+    house = House()
+    house.model.default = an_answer(proposal=a_proposal(action=Action.HOLD))
+    async with house.running() as app:
+        runner = app[RUNNER]
+        await until(lambda: looks(runner) == 1)
+        await app[BUS].publish(
+            OrderMoved(
+                order_id=1,
+                identifier="uat-1",
+                market=KRW_BTC,
+                side=Side.BUY,
+                status=OrderStatus.SUBMITTED,
+                reason=None,
+            )
+        )
+        await until(lambda: looks(runner) == 2)
+
+    assert house.exchange.sent == [], "nothing else brought it forward"
+
+
+def looks(runner: Runner) -> int:
+    """Return how often orders were looked at; the loop may not have begun yet."""
+    return sum(state.runs for state in runner.states() if state.name == SYNC)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SAFETY_S):
+        while not true():  # noqa: ASYNC110 - the runner tells nobody
+            await asyncio.sleep(0)
 
 
 @pytest.mark.proves("FR-005")

@@ -1,0 +1,117 @@
+"""The composed flows: each is bound to the very thing that keeps it safe."""
+
+import pytest
+from aiohttp import web
+
+from service.app.alerting import COURIER
+from service.app.keys import CIRCUITS, DESK, LEADERSHIP, PROBER, RETENTION
+from service.domain.errors import ExchangeUnavailable, ModelRefused, ModelUnavailable
+from service.domain.orders import OrderStatus
+from service.domain.risk import Allowed
+from service.flows.circuit import Circuit
+from service.web.keys import EXPOSITION
+from tests.builders import KRW_BTC, an_answer, an_intent, an_order
+from tests.fakes.clock import FakeClock
+from tests.unit.app.house import House
+
+OFTEN = 5  #: failures in a row open a circuit
+
+
+async def leads(app: web.Application) -> None:
+    await app[LEADERSHIP].renew()
+    assert app[LEADERSHIP].may_trade
+
+
+async def test_a_new_leader_settles_what_the_last_one_left_open_before_it_trades() -> None:
+    """S4.2: what became of an order is known before another one is made."""
+    house = House()
+    sent = await house.exchange.submit(an_intent(), identifier="uat-1")
+    house.orders.hold(an_order(identifier="uat-1", status=OrderStatus.UNKNOWN))
+    async with house.running(with_loops=False) as app:
+        await leads(app)
+
+    assert sent.identifier == "uat-1"
+    assert house.orders.rows[1].status is OrderStatus.EXECUTED
+
+
+async def test_a_signal_goes_all_the_way_to_an_order_and_is_counted() -> None:
+    house = House()
+    async with house.running(with_loops=False) as app:
+        await leads(app)
+        await app[DESK].trade(KRW_BTC)
+        told = app[EXPOSITION]().decode()
+
+    assert isinstance(house.journal.decisions[0].verdict, Allowed)
+    assert [order.status for order in house.orders.rows.values()] == [OrderStatus.EXECUTED]
+    assert 'trader_signals_total{action="BUY"} 1.0' in told
+    assert 'trader_orders_total{status="EXECUTED"} 1.0' in told
+    assert 'trader_decisions_total{reason="",verdict="ALLOWED"} 1.0' in told
+
+
+async def opened(circuit: Circuit, clock: FakeClock) -> None:
+    for _ in range(OFTEN):
+        clock.pass_time(1)
+        with pytest.raises(ModelUnavailable), circuit.call():
+            raise ModelUnavailable("no answer")
+
+
+async def test_while_the_models_circuit_is_open_no_question_is_asked() -> None:
+    house, clock = House(), FakeClock()
+    house.clock = clock
+    async with house.running(with_loops=False) as app:
+        await opened(app[CIRCUITS].model, clock)
+        await leads(app)
+        with pytest.raises(ModelUnavailable):
+            await app[DESK].trade(KRW_BTC)
+
+    assert house.model.asked == []
+
+
+async def test_while_the_purchases_circuit_is_open_no_purchase_is_sent() -> None:
+    house, clock = House(), FakeClock()
+    house.clock = clock
+    async with house.running(with_loops=False) as app:
+        await opened(app[CIRCUITS].purchases, clock)
+        await leads(app)
+        with pytest.raises(ExchangeUnavailable):
+            await app[DESK].trade(KRW_BTC)
+
+    assert len(house.model.asked) == 1
+    assert house.orders.rows == {}
+
+
+async def test_useless_answers_are_told_to_a_person() -> None:
+    """FR-012: three in a row, through the model as health and alerts see it."""
+    house = House()
+    house.model.then(*(an_answer(proposal=None, why="finish:MAX_TOKENS") for _ in range(3)))
+    async with house.running(with_loops=False) as app:
+        await leads(app)
+        for _ in range(3):
+            await app[DESK].trade(KRW_BTC)
+        await app[COURIER].step()
+
+    assert "The model's answers are unusable" in [n.title for n in house.outbox.notices]
+
+
+async def test_a_key_that_the_model_rejects_shows_in_health_at_once() -> None:
+    house = House()
+    house.model.then(ModelRefused("no", code="auth_rejected"))
+    async with house.running(with_loops=False) as app:
+        await leads(app)
+        with pytest.raises(ModelRefused):
+            await app[DESK].trade(KRW_BTC)
+        part = app[PROBER].body()["components"]["gemini_api"]
+
+    assert (part["status"], part["reason"]) == ("unhealthy", "auth_rejected")
+
+
+@pytest.mark.parametrize(("skew_s", "drops"), [(0.0, True), (2 * 86_400.0, False)])
+async def test_nothing_old_is_dropped_while_our_clock_is_days_ahead_of_the_exchanges(
+    skew_s: float, *, drops: bool
+) -> None:
+    house = House()
+    house.account.clock_skew_s = skew_s
+    async with house.running(with_loops=False) as app:
+        await app[RETENTION].step()
+
+    assert bool(house.history.asked) is drops
