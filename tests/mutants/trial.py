@@ -20,9 +20,9 @@ from tests.mutants.mutant import Mutant
 LONGEST_S: Final = 600.0  #: for one mutant's tests; each test has a time limit of its own
 _PASSED: Final = 0
 _FAILED: Final = 1
-_NOT_COPIED: Final = (
-    ".git", ".venv*", "var", "__pycache__", ".*_cache", ".hypothesis", ".coverage*", "logs",
-)  # fmt: skip
+#: At the root: what is made there, and is large. Wherever: byte code, caches.
+_MADE: Final = frozenset({".git", "var"})
+_CACHES: Final = shutil.ignore_patterns(".venv*", "__pycache__", ".*_cache", ".hypothesis")
 
 
 class Outcome(StrEnum):
@@ -37,7 +37,12 @@ def copied(tree: Path) -> Iterator[Path]:
     """Yield a copy of `tree` without what is made in it; removed at the end."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder) / "tree"
-        shutil.copytree(tree, copy, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+
+        def ignored(directory: str, names: list[str]) -> set[str]:
+            caches = _CACHES(directory, names)
+            return caches | _MADE if Path(directory) == tree else caches
+
+        shutil.copytree(tree, copy, ignore=ignored)
         yield copy
 
 
@@ -65,6 +70,7 @@ def run(tests: Sequence[str], copy: Path) -> tuple[Outcome, str]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C is for us, and pytest is told once
     )
     try:
         said, _ = process.communicate(timeout=LONGEST_S)

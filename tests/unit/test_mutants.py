@@ -114,6 +114,23 @@ def test_a_mutant_is_killed_by_a_test_that_sees_and_survives_a_blind_one(tree: P
     assert after == (tree / "service" / "sums.py").read_text() == SOURCE
 
 
+def test_a_copy_has_everything_but_what_is_made_in_the_tree(tree: Path) -> None:
+    for made in ("var", ".git", ".venv", "service/__pycache__", "service/var"):
+        (tree / made).mkdir()
+        (tree / made / "x").touch()
+
+    with copied(tree) as copy:
+        files = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
+
+    assert not copy.exists()
+    assert files == {
+        "service/__init__.py",
+        "service/sums.py",
+        "service/var/x",
+        "tests/test_sums.py",
+    }
+
+
 @pytest.mark.parametrize(
     "broken",
     [
