@@ -9,7 +9,6 @@ import gc
 import sys
 
 import aiohttp
-import httpx2
 
 from service.cli import main
 
@@ -17,7 +16,11 @@ from service.cli import main
 def _is_open(thing: object) -> bool:
     if isinstance(thing, aiohttp.ClientSession | aiohttp.BaseConnector):
         return not thing.closed
-    return isinstance(thing, httpx2.Client | httpx2.AsyncClient) and not thing.is_closed
+    # The SDK's, httpx or its successor, whichever it was installed with.
+    return any(
+        kind.__name__ in {"Client", "AsyncClient"} and kind.__module__.startswith("httpx")
+        for kind in type(thing).__mro__
+    ) and not getattr(thing, "is_closed", True)
 
 
 def tell() -> None:
