@@ -320,6 +320,7 @@ async def test_f64_no_secret_turns_up_in_any_output_and_the_search_would_find_it
     assert [name for name, raw in planted.items() if secrets["secret"].encode() in raw]
 
 
+@pytest.mark.proves("FR-011", "S7.3")
 @pytest.mark.timeout(600)
 async def test_f64_no_balance_position_or_prompt_turns_up_outside_of_what_is_meant_to_show_it(
     keeper: Keeper,

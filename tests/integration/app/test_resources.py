@@ -100,6 +100,7 @@ async def test_play_money_trades_from_the_first_minute_and_real_money_when_someb
         assert await app[SETTINGS].get(TRADING_ENABLED) is trades
 
 
+@pytest.mark.proves("FR-012")
 async def test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts(
     dsn: str, gate: Gate
 ) -> None:

@@ -22,6 +22,7 @@ async def leads(app: web.Application) -> None:
     assert app[LEADERSHIP].may_trade
 
 
+@pytest.mark.proves("S4.2")
 async def test_a_new_leader_settles_what_the_last_one_left_open_before_it_trades() -> None:
     """S4.2: what became of an order is known before another one is made."""
     house = House()
@@ -80,6 +81,7 @@ async def test_while_the_purchases_circuit_is_open_no_purchase_is_sent() -> None
     assert house.orders.rows == {}
 
 
+@pytest.mark.proves("FR-012")
 async def test_useless_answers_are_told_to_a_person() -> None:
     """FR-012: three in a row, through the model as health and alerts see it."""
     house = House()
