@@ -336,7 +336,7 @@ async def _settings() -> AsyncIterator["Settings"]:
     config = _load()
     from service.adapters.clock import SystemClock
     from service.app.resources import open_server
-    from service.flows.alert import setting_notices
+    from service.flows.alerts.rules import setting_notices
     from service.settings.settings import Settings
     from service.store.gate import open_gate
     from service.store.migrate import migrate as apply

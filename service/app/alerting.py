@@ -14,9 +14,9 @@ from service.app.ending import ALERTS_BY_S, ENDING
 from service.app.keys import GATE, LEADERSHIP, PROBER
 from service.config import Config
 from service.domain.errors import BoundaryError, ConfigError
-from service.flows.deliver import Courier
-from service.flows.inbox import Inbox
-from service.flows.lookout import Lookout
+from service.flows.alerts.buffer import Inbox
+from service.flows.alerts.monitor import Lookout
+from service.flows.alerts.sender import Courier
 from service.loops.runner import Pass
 from service.ports import Outgoing
 from service.store.alerts import PgAlerts

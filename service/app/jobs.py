@@ -36,11 +36,11 @@ from service.app.self_check import SelfCheck
 from service.bus import OrderMoved
 from service.domain.errors import BoundaryError, StartError, StoreDown
 from service.domain.orders import OPEN
+from service.flows.all_markets import Rounds
+from service.flows.clock_guard import Timekeeper
 from service.flows.collect import collect
 from service.flows.leadership import RENEW_EVERY_S
 from service.flows.markets import traded
-from service.flows.rounds import Rounds
-from service.flows.timekeeping import Timekeeper
 from service.loops.loop import Loop, every
 from service.loops.supervisor import Supervisor
 from service.settings.table import SIGNAL_INTERVAL_MINUTES

@@ -8,12 +8,12 @@ from aiohttp import web
 from service.adapters.gemini import Gemini
 from service.adapters.upbit.rest import UpbitRest
 from service.bus import Bus
-from service.flows.books import Books
-from service.flows.circuit import Circuit
+from service.flows.circuit_breaker import Circuit
+from service.flows.equity import Snapshots
+from service.flows.holdings_check import Books
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
-from service.flows.snapshot import Snapshots
 from service.flows.trade import Desk
 from service.loops.runner import Runner
 from service.ops.health import Prober

@@ -34,7 +34,7 @@ from service.app.keys import (
 )
 from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
 from service.domain.errors import BoundaryError, ConfigError, StartError
-from service.flows.alert import order_notices, risk_notices, setting_notices
+from service.flows.alerts.rules import order_notices, risk_notices, setting_notices
 from service.flows.leadership import LEASE_TTL_S
 from service.ports import Clock
 from service.sandbox.clock import MarketClock

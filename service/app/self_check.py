@@ -17,7 +17,7 @@ from service.app.checks.finding import Finding, Level
 from service.app.checks.machine import machine
 from service.config import Config, Mode
 from service.domain.errors import BoundaryError
-from service.flows.timekeeping import Timekeeper
+from service.flows.clock_guard import Timekeeper
 from service.loops.loop import Loop, every
 from service.ops.health import Prober
 from service.ops.reasons import Reason

@@ -35,15 +35,15 @@ from service.app.watched import WatchedModel
 from service.bus import Bus, TickerUpdated
 from service.config import Config
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
-from service.flows.books import Books
-from service.flows.circuit import Circuit
+from service.flows.circuit_breaker import Circuit
 from service.flows.decide import Decider
+from service.flows.equity import PRICE_LASTS, Snapshots
 from service.flows.execute import Executor
+from service.flows.holdings_check import Books
 from service.flows.leadership import Leadership
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
-from service.flows.snapshot import PRICE_LASTS, Snapshots
 from service.flows.trade import Desk
 from service.loops.runner import Runner
 from service.ops.health import RHYTHMS, Prober

@@ -13,7 +13,7 @@ from service.domain.errors import (
     OutcomeUnknown,
 )
 from service.domain.orders import IDENTIFIER_PREFIX, Intent, Order, Side
-from service.flows.circuit import Circuit
+from service.flows.circuit_breaker import Circuit
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from service.ports import Clock, Exchange, Orders

@@ -11,7 +11,7 @@ from service.domain.errors import BoundaryError
 from service.domain.markets import Candle, Market, Timeframe
 from service.domain.pricing import cost_usd
 from service.domain.signals import Answer, Signal, Trigger, Usage
-from service.flows.circuit import Circuit
+from service.flows.circuit_breaker import Circuit
 from service.flows.collect import MAX_CANDLES
 from service.flows.prompt import Snapshot, facts, kept, prompt
 from service.ports import Clock, Exchange, Journal, MarketData, Model, ModelCall, Orders, Prompt

@@ -30,7 +30,7 @@ LIMITS: Final = (
         old='halted=(state.reason or "by hand") if state.state == "HALTED" else None,',
         new="halted=None,",
         tests=of(
-            "tests/unit/flows/test_timekeeping.py",
+            "tests/unit/flows/test_clock_guard.py",
             "test_halted_means_no_new_order_and_open_ones_are_followed",
         ),
     ),

@@ -94,7 +94,7 @@ OUTSIDE: Final = (
         file="service/domain/breaker.py",
         old="        if self.opened_at is None:\n            return 0.0\n",
         new="        if True:\n            return 0.0\n",
-        tests=of("tests/unit/flows/test_circuit.py"),
+        tests=of("tests/unit/flows/test_circuit_breaker.py"),
     ),
     Mutant(
         name="the genai client's asynchronous half is never closed",

@@ -10,7 +10,7 @@ import pytest
 from service.domain.alerts import MAX_ATTEMPTS, MOST_MESSAGES, Alert, Notice, Recovery, Severity
 from service.domain.errors import StoreDown
 from service.domain.orders import OrderStatus
-from service.flows.alert import order_notices, setting_notices
+from service.flows.alerts.rules import order_notices, setting_notices
 from service.ports import Key
 from service.settings.settings import Settings
 from service.store import alerts_sql

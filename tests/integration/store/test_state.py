@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.flows.alert import risk_notices
+from service.flows.alerts.rules import risk_notices
 from service.ports import TradingState
 from service.store.gate import Gate
 from service.store.state import PgState

@@ -17,7 +17,7 @@ from service.domain.alerts import Alert, Recovery
 from service.domain.errors import DomainError, StoreBusy
 from service.domain.latency import Sketch
 from service.domain.risk import Held, Verdict
-from service.flows.alert import risk_notices
+from service.flows.alerts.rules import risk_notices
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
 from service.ops.recorder import Recorder

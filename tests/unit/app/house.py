@@ -18,9 +18,9 @@ from service.app.serve import build_app
 from service.app.story import health, story
 from service.domain.errors import StoreDown
 from service.domain.markets import Ticker
-from service.flows.deliver import Courier
-from service.flows.inbox import Inbox
-from service.flows.lookout import Lookout
+from service.flows.alerts.buffer import Inbox
+from service.flows.alerts.monitor import Lookout
+from service.flows.alerts.sender import Courier
 from service.ports import JobRun
 from service.settings.settings import Settings
 from service.web.keys import CLOCK, EXCHANGE, SETTINGS

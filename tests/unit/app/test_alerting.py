@@ -10,16 +10,16 @@ from service.app.checks.finding import Level
 from service.app.keys import LEADERSHIP
 from service.config import Config, Mode
 from service.domain.errors import StoreDown
-from service.flows.inbox import Inbox
+from service.flows.alerts.buffer import Inbox
+from service.flows.alerts.monitor import Lookout
 from service.flows.leadership import Leadership
-from service.flows.lookout import Lookout
 from service.loops.runner import Pass
 from tests.builders import T0
 from tests.fakes.alerts import FakeOutbox, FakeTarget
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
 from tests.fakes.state import FakeLease
-from tests.unit.flows.test_deliver import Office
+from tests.unit.flows.alerts.test_sender import Office
 
 
 class House:

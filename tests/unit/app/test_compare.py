@@ -9,7 +9,7 @@ from service.app.keys import BOOKS, LEADERSHIP, PROBER, RECONCILER
 from service.bus import Bus
 from service.domain.errors import DomainError
 from service.domain.orders import OrderStatus
-from service.flows.books import Books
+from service.flows.holdings_check import Books
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from tests.builders import an_order

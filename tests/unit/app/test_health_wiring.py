@@ -24,7 +24,7 @@ from service.app.measures import METERS
 from service.app.story import health
 from service.bus import Bus
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
-from service.flows.circuit import Circuit
+from service.flows.circuit_breaker import Circuit
 from service.flows.leadership import Leadership
 from service.loops.runner import Runner
 from service.ops.health import Prober

@@ -10,7 +10,7 @@ from service.app.checks.finding import fail, ok, warn
 from service.app.self_check import SelfCheck, tell
 from service.config import Config, Mode
 from service.domain.errors import ExchangeRefused, ExchangeUnavailable, StoreDown
-from service.flows.timekeeping import Timekeeper
+from service.flows.clock_guard import Timekeeper
 from service.ops.health import Prober
 from service.ports import ComponentBody
 from tests.fakes.account import FakeAccount

@@ -8,7 +8,7 @@ from service.app.keys import CIRCUITS, DESK, LEADERSHIP, PROBER, RETENTION
 from service.domain.errors import ExchangeUnavailable, ModelRefused, ModelUnavailable
 from service.domain.orders import OrderStatus
 from service.domain.risk import Allowed
-from service.flows.circuit import Circuit
+from service.flows.circuit_breaker import Circuit
 from service.web.keys import EXPOSITION
 from tests.builders import KRW_BTC, an_answer, an_intent, an_order
 from tests.fakes.clock import FakeClock

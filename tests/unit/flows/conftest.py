@@ -8,7 +8,7 @@ import pytest
 
 from service.bus import Bus, Event, OrderFilled, OrderMoved, SignalMade, TickerUpdated
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
-from service.flows.circuit import Circuit
+from service.flows.circuit_breaker import Circuit
 from service.flows.decide import Decider
 from service.flows.execute import Executor
 from service.flows.leadership import Leadership

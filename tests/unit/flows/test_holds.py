@@ -3,7 +3,7 @@
 import pytest
 
 from service.domain.errors import BoundaryError, ModelQuotaUsedUp, ModelUnavailable
-from service.flows.circuit import Circuit
+from service.flows.circuit_breaker import Circuit
 from service.loops.waits import asked_s
 from tests.builders import KRW_BTC
 from tests.fakes.clock import FakeClock

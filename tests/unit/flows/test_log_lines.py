@@ -14,8 +14,8 @@ from loguru import logger
 from service.domain.errors import ExchangeUnavailable, OutcomeUnknown
 from service.domain.orders import OrderStatus, Side
 from service.domain.signals import Action
-from service.flows.books import Books
-from service.flows.snapshot import Snapshots
+from service.flows.equity import Snapshots
+from service.flows.holdings_check import Books
 from tests.builders import (
     KRW_BTC,
     a_fill,

@@ -17,7 +17,7 @@ from service.domain.markets import Market
 from service.domain.orders import OrderStatus
 from service.domain.risk import Allowed, Held, Refused
 from service.domain.signals import Action, Trigger
-from service.flows.rounds import Rounds
+from service.flows.all_markets import Rounds
 from tests.builders import KRW_BTC, a_proposal, an_answer
 from tests.fakes.logs import Logs
 from tests.unit.flows.conftest import House

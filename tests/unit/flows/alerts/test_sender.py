@@ -7,9 +7,9 @@ import pytest
 
 from service.domain.alerts import MAX_ATTEMPTS, Alert, Severity
 from service.domain.errors import StoreDown
-from service.flows.deliver import LANE_S, Courier
-from service.flows.inbox import Inbox
-from service.flows.lookout import Lookout
+from service.flows.alerts.buffer import Inbox
+from service.flows.alerts.monitor import Lookout
+from service.flows.alerts.sender import LANE_S, Courier
 from service.settings.settings import Settings
 from tests.builders import T0
 from tests.fakes.alerts import FakeOutbox, FakeTarget

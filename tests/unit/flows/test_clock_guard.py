@@ -8,7 +8,7 @@ import pytest
 
 from service.domain.orders import OrderStatus
 from service.domain.risk import Refused
-from service.flows.timekeeping import ACTOR, REASON, Timekeeper
+from service.flows.clock_guard import ACTOR, REASON, Timekeeper
 from service.ports import TradingState
 from tests.builders import KRW_BTC, T0, an_intent
 from tests.fakes.clock import FakeClock

@@ -9,7 +9,7 @@ import pytest
 from service.domain.errors import DomainError, ExchangeUnavailable
 from service.domain.markets import Balance, Market
 from service.domain.orders import Intent, OrderStatus, Side
-from service.flows.books import Books
+from service.flows.holdings_check import Books
 from tests.builders import KRW_BTC, a_fill, an_intent, an_order
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.logs import Logs

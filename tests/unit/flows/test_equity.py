@@ -9,7 +9,7 @@ from service.domain.errors import BoundaryError, ExchangeRefused, ExchangeUnavai
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus
 from service.domain.portfolio import Equity
-from service.flows.snapshot import PRICE_LASTS, Snapshots
+from service.flows.equity import PRICE_LASTS, Snapshots
 from tests.builders import KRW_BTC, T0, a_fill, a_ticker, an_intent, an_order
 from tests.fakes.clock import FakeClock
 from tests.fakes.equities import FakeEquities

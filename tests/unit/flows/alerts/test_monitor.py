@@ -4,8 +4,8 @@ import pytest
 
 from service.domain.alerts import Alert, Notice, Recovery
 from service.domain.errors import ExchangeUnavailable, StoreDown
-from service.flows.inbox import MOST, Inbox
-from service.flows.lookout import UNUSABLE_IN_A_ROW, Lookout
+from service.flows.alerts.buffer import MOST, Inbox
+from service.flows.alerts.monitor import UNUSABLE_IN_A_ROW, Lookout
 from service.ports import ComponentBody
 from tests.builders import T0
 from tests.fakes.alerts import FakeOutbox

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from service.domain.errors import BoundaryError
-from service.flows.alert import RULES, alert, recovery
-from service.flows.inbox import Inbox
+from service.flows.alerts.buffer import Inbox
+from service.flows.alerts.rules import RULES, alert, recovery
 from service.ports import Clock, HealthSource
 
 UNUSABLE_IN_A_ROW: Final = 3

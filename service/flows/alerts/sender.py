@@ -9,8 +9,8 @@ from loguru import logger
 
 from service.domain.alerts import Severity, rank, wait_s
 from service.domain.errors import BoundaryError
-from service.flows.inbox import Inbox
-from service.flows.lookout import Lookout
+from service.flows.alerts.buffer import Inbox
+from service.flows.alerts.monitor import Lookout
 from service.ports import AlertOutbox, Clock, HealthSource, Outgoing, Target
 from service.settings.settings import Settings
 from service.settings.table import ALERT_MIN_SEVERITY

@@ -20,8 +20,8 @@ from service.domain.markets import Market
 from service.domain.orders import Order, OrderStatus, Side
 from service.domain.positions import Position
 from service.domain.signals import Trigger
-from service.flows.circuit import Circuit
-from service.flows.rounds import Rounds
+from service.flows.all_markets import Rounds
+from service.flows.circuit_breaker import Circuit
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
 from tests.builders import KRW_BTC, T0, an_intent
