@@ -8,7 +8,7 @@ from typing import Final
 from loguru import logger
 
 from benchmarks.rounds import Result, rounds_of
-from service.ops.logs import configure
+from service.ops.logs.setup import configure
 
 LINES: Final = 5_000
 

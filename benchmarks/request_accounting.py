@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from benchmarks.rounds import Result, rounds_of
 from service.adapters.clock import SystemClock
-from service.ops.requests import BOUNDS_S, RequestMeter
+from service.ops.metrics.requests import BOUNDS_S, RequestMeter
 
 REQUESTS: Final = 50_000
 ROUTES: Final = tuple(f"/api/v1/route/{n}" for n in range(20))

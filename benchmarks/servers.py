@@ -20,8 +20,8 @@ from service.adapters.clock import SystemClock
 from service.app.resources import POOL_MAX, POOL_MIN, POOL_WEB
 from service.config import Config
 from service.domain.markets import Market
-from service.ops.logs import Log, configure
-from service.ops.meters import Meters
+from service.ops.logs.setup import Log, configure
+from service.ops.metrics.counters import Meters
 from service.ports import Key
 from service.settings.settings import Settings
 from service.store.gate import open_gate

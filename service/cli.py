@@ -18,7 +18,7 @@ from service.domain.errors import ServiceError
 
 if TYPE_CHECKING:
     from service.config import Config
-    from service.ops.logs import Log
+    from service.ops.logs.setup import Log
     from service.settings.settings import Settings
 
 # Rooms are imported inside the commands: `healthcheck` runs every few seconds and `version`
@@ -171,7 +171,7 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON document instead")] = False,  # noqa: FBT002 - a flag of the command line
 ) -> None:
     """Print how jobs, requests and model calls went, from logs alone."""
-    from service.ops.log_report import LogWindow, instant, report
+    from service.ops.log_report.report import LogWindow, instant, report
 
     window = LogWindow(
         since=None if since is None else instant(since, option="--since"),
@@ -356,7 +356,7 @@ def _logging(config: "Config", *, aside: bool = False) -> Iterator["Log"]:
 
     Without this, loguru's own sink prints to stderr, unmasked and with local variables.
     """
-    from service.ops.logs import configure
+    from service.ops.logs.setup import configure
 
     log = configure(
         level="WARNING" if aside and config.log_level == "INFO" else config.log_level,

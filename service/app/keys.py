@@ -16,7 +16,7 @@ from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
 from service.flows.trade import Desk
 from service.loops.runner import Runner
-from service.ops.health import Prober
+from service.ops.health.prober import Prober
 from service.store.embedded import EmbeddedPostgres
 from service.store.equity import PgEquities
 from service.store.gate import Gate

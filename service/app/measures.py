@@ -17,9 +17,9 @@ from service.domain.markets import Market
 from service.domain.risk import Allowed, Held, Refused, Verdict
 from service.domain.signals import Proposal, Signal
 from service.loops.runner import Pass
-from service.ops.exposition import Exposition
-from service.ops.meters import Meters
-from service.ops.recorder import Recorder
+from service.ops.metrics.counters import Meters
+from service.ops.metrics.prometheus import Exposition
+from service.ops.metrics.recorder import Recorder
 from service.ports import JSON, JobRun, Journal, ModelCall
 from service.web.admission import ADMISSION
 from service.web.keys import (

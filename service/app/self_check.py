@@ -19,8 +19,8 @@ from service.config import Config, Mode
 from service.domain.errors import BoundaryError
 from service.flows.clock_guard import Timekeeper
 from service.loops.loop import Loop, every
-from service.ops.health import Prober
-from service.ops.reasons import Reason
+from service.ops.health.prober import Prober
+from service.ops.health.reasons import Reason
 
 CLOCK_EVERY_S: Final = 5.0  #: in memory only
 LOOKS_IN_A_ROW: Final = 2  #: one odd `Date` may be a proxy's

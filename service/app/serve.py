@@ -22,8 +22,8 @@ from service.app.self_check import tell
 from service.app.story import health, story
 from service.config import Config
 from service.domain.errors import StartError
-from service.ops.logs import Log
-from service.ops.meters import Meters
+from service.ops.logs.setup import Log
+from service.ops.metrics.counters import Meters
 from service.web.body import MAX_BODY
 from service.web.crowd import CrowdedSite, cut_stalled_readers
 from service.web.keys import CONFIG, REAL_CLOCK

@@ -46,8 +46,8 @@ from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
 from service.flows.trade import Desk
 from service.loops.runner import Runner
-from service.ops.health import RHYTHMS, Prober
-from service.ops.watch import Rhythm
+from service.ops.health.probe import Rhythm
+from service.ops.health.prober import RHYTHMS, Prober
 from service.ports import Clock, JobState, TradingBody
 from service.sandbox.clock import MarketClock
 from service.settings.table import AI_MODEL, TRADING_ENABLED

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from service.ops.logs import Log, configure
+from service.ops.logs.setup import Log, configure
 
 
 class Logs:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from service.ops.findings import VITAL
+from service.ops.health.rules import VITAL
 from tests.faults.table import TABLE
 
 
@@ -39,7 +39,7 @@ ELSEWHERE: Final = (
 ONLY_IN_PARTS: Final[Mapping[str, str]] = {
     # A pass has a deadline and a loop that hangs is started again: its beats stop with the whole
     # process only, and then the prober has stalled as well.
-    "heartbeat_stale": "tests/unit/ops/test_findings.py"
+    "heartbeat_stale": "tests/unit/ops/health/test_rules.py"
     "::test_one_job_in_trouble_is_the_schedulers_trouble",
 }
 

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from service.app.keys import GATE, UPSTREAM
-from service.ops.logs import configure
+from service.ops.logs.setup import configure
 from service.web.keys import CLOCK
 from tests.composed import composed
 from tests.faults.checks import MINUTES, not_as_on_the_exchange

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.ops.reasons import REASONS
+from service.ops.health.reasons import REASONS
 from tests.faults.conftest import Keeper
 from tests.faults.matrix import ONLY_IN_PARTS, rows
 from tests.faults.table import TABLE, Fault

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from service import cli
 from service.config import Config
 from service.domain.errors import ConfigError
-from service.ops.masking import Masker
+from service.ops.logs.masking import Masker
 
 CANARY = "canary-7f3a9e51c04d"
 

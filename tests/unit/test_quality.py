@@ -20,8 +20,8 @@ FOREIGN: Final = {
     "adapters/gemini_errors.py _details",
     "app/remote.py jobs",
     "app/remote.py run_job",
-    "ops/log_lines.py _object",
-    "ops/log_lines.py _ours",
+    "ops/log_report/parse.py _object",
+    "ops/log_report/parse.py _ours",
     "store/programs.py as_process",
     "store/yoyo_backend.py get_log_data",
 }

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from service.app.keys import UPSTREAM
-from service.ops.logs import configure
+from service.ops.logs.setup import configure
 from service.web.keys import CLOCK
 from tests.composed import composed
 

@@ -11,8 +11,8 @@ import pytest
 from service.domain.errors import ExchangeRefused, ExchangeUnavailable
 from service.loops.loop import Loop, every
 from service.loops.runner import Pass, Runner
-from service.ops.log_lines import Tally, measured
-from service.ops.log_stats import log_stats
+from service.ops.log_report.parse import Tally, measured
+from service.ops.log_report.summaries import log_stats
 from service.ports import JobRun
 from service.store.gate import Gate
 from service.store.metric_rows import PgMetricRows

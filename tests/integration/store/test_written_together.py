@@ -20,8 +20,8 @@ from service.domain.risk import Held, Verdict
 from service.flows.alerts.rules import risk_notices
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
-from service.ops.recorder import Recorder
-from service.ops.requests import RequestMeter
+from service.ops.metrics.recorder import Recorder
+from service.ops.metrics.requests import RequestMeter
 from service.store.alerts import PgAlerts
 from service.store.gate import Gate, open_gate
 from service.store.journal import PgJournal

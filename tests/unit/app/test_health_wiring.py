@@ -27,9 +27,9 @@ from service.domain.errors import ExchangeUnavailable, ModelUnavailable
 from service.flows.circuit_breaker import Circuit
 from service.flows.leadership import Leadership
 from service.loops.runner import Runner
-from service.ops.health import Prober
-from service.ops.lag import LoopLag
-from service.ops.meters import Meters
+from service.ops.health.prober import Prober
+from service.ops.metrics.counters import Meters
+from service.ops.metrics.event_loop_lag import LoopLag
 from service.settings.settings import Settings
 from service.web.keys import CLOCK, CONFIG, EXCHANGE, SETTINGS
 from tests.fakes.clock import FakeClock

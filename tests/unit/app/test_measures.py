@@ -12,7 +12,7 @@ from service.domain.errors import ExchangeRefused, StoreDown
 from service.domain.risk import Allowed, Held, Refused, Verdict
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
-from service.ops.meters import Meters
+from service.ops.metrics.counters import Meters
 from service.ports import ModelCall
 from tests.builders import T0, an_answer, an_intent
 from tests.fakes.clock import FakeClock

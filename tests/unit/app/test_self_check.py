@@ -11,13 +11,13 @@ from service.app.self_check import SelfCheck, tell
 from service.config import Config, Mode
 from service.domain.errors import ExchangeRefused, ExchangeUnavailable, StoreDown
 from service.flows.clock_guard import Timekeeper
-from service.ops.health import Prober
+from service.ops.health.prober import Prober
 from service.ports import ComponentBody
 from tests.fakes.account import FakeAccount
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
 from tests.fakes.state import FakeState
-from tests.unit.ops.test_health import Outside
+from tests.unit.ops.health.test_prober import Outside
 
 FOUND = "the self-check has found something"
 WELL = "the self-check finds it well again"

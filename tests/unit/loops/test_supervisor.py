@@ -12,7 +12,7 @@ from service.domain.signals import Trigger
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
 from service.loops.supervisor import Supervisor
-from service.ops.findings import of_jobs
+from service.ops.health.rules import of_jobs
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from service.ops.health import RHYTHMS
-from service.ops.lines import CONTRACT, EVENTS
-from service.ops.reasons import REASONS
+from service.ops.health.prober import RHYTHMS
+from service.ops.health.reasons import REASONS
+from service.ops.logs.formatter import CONTRACT, EVENTS
 
 DOCS = Path(__file__).parents[3] / "docs"
 

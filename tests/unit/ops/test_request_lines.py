@@ -8,12 +8,12 @@ from typing import Any, Final
 import pytest
 from loguru import logger
 
-from service.ops import lines
-from service.ops.logs import Log
-from service.ops.writer import LINES
+from service.ops.logs import formatter as lines
+from service.ops.logs.setup import Log
+from service.ops.logs.writer import LINES
 from service.ports import REQUEST, AnsweredRequest
 from tests.fakes.logs import Logs
-from tests.unit.ops.test_writer import Pipe, explained
+from tests.unit.ops.logs.test_writer import Pipe, explained
 
 SECRET: Final = "canary-viewer-token"
 ANSWERED: Final = AnsweredRequest(

@@ -11,7 +11,7 @@ from service.ops.stream import LineStream
 BEGIN = """
 import os, sys
 from loguru import logger
-from service.ops.logs import configure
+from service.ops.logs.setup import configure
 log = configure(level="INFO", mode="sandbox", version="0")
 """
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.ops.requests import RequestMeter
+from service.ops.metrics.requests import RequestMeter
 from tests.builders import T0
 from tests.unit.web.world import Client, Serve, World, a_config
 

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
-from service.ops.requests import RequestMeter
+from service.ops.metrics.requests import RequestMeter
 from service.ports import JSON, AnsweredRequest, JobState, Key, Page, PoolState, Requests
 from service.settings.settings import Settings
 from service.web import keys

@@ -1,0 +1,104 @@
+"""The bodies of the components in /health/detailed, made from what the prober saw."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from service.ops.health.probe import Watch
+from service.ops.health.rules import HEALTHY, Finding, of_jobs, of_orders, of_signals
+from service.ops.logs.timestamps import rfc3339
+from service.ports import Activity, ComponentBody, JobBody, JobState, PoolState
+
+STARVED: Final = 2  #: looks in a row at a pool that is too small; one may be chance
+POOL_WAIT_MS: Final = 100.0
+
+
+def watched(watch: Watch, finding: Finding | None = None) -> ComponentBody:
+    body = (finding or watch.finding()).body()
+    body["latency_ms"] = watch.latency_ms
+    body["checked_at"] = _written(watch.checked_at)
+    return body
+
+
+def database(watch: Watch, pool: PoolState, *, starved: int) -> ComponentBody:
+    """Args: starved: looks in a row that found the pool too small."""
+    finding = watch.finding()
+    if starved >= STARVED:
+        if finding.status == "healthy":
+            finding = Finding("warning", "pool_exhausted")
+        elif finding.reason == "timeout":
+            # The question waited for a connection until its time was up.
+            finding = Finding(finding.status, "pool_exhausted")
+    body = watched(watch, finding)
+    body["pool"] = {
+        "size": pool.size,
+        "free": pool.free,
+        "max": pool.max,
+        "waiting": pool.waiting,
+    }
+    return body
+
+
+def is_starved(pool: PoolState, wait_p95_ms: float | None) -> bool:
+    """Whether the pool is too small for what is asked of it."""
+    is_empty = pool.free == 0 and pool.size >= pool.max
+    return is_empty or (wait_p95_ms is not None and wait_p95_ms > POOL_WAIT_MS)
+
+
+def scheduler(
+    states: Sequence[JobState], *, now: datetime, monotonic: float, lag_s: float
+) -> ComponentBody:
+    body = of_jobs(states, monotonic=monotonic, lag_s=lag_s).body()
+    body["checked_at"] = rfc3339(now)
+    body["jobs"] = {state.name: _job(state) for state in states}
+    return body
+
+
+def recent_signal(
+    rows: Activity | None, reading: Finding, *, now: datetime, started_at: datetime
+) -> ComponentBody:
+    """Args: reading: how reading `rows` goes; None when it has not worked yet."""
+    finding = None if rows is None else of_signals(rows, now=now, started_at=started_at)
+    last_at = None if rows is None else rows.last_signal_at
+    body = _as_far_as_known(finding, reading).body()
+    body["last_at"] = _written(last_at)
+    body["age_seconds"] = None if last_at is None else int((now - last_at).total_seconds())
+    return body
+
+
+def recent_order(
+    rows: Activity | None, reading: Finding, *, now: datetime, mismatch: bool
+) -> ComponentBody:
+    """Args: reading: how reading `rows` goes; None when it has not worked yet."""
+    finding = None if rows is None else of_orders(rows, now=now, mismatch=mismatch)
+    body = _as_far_as_known(finding, reading).body()
+    body["last_at"] = _written(None if rows is None else rows.last_order_at)
+    body["unknown_orders"] = 0 if rows is None else rows.unknown_orders
+    return body
+
+
+def _as_far_as_known(finding: Finding | None, reading: Finding) -> Finding:
+    """Return `finding`, or a warning when nothing newer than it can be read.
+
+    That the rows cannot be read is the database's fault and is said there.
+    """
+    if reading.status != "healthy" and (finding is None or finding.status == "healthy"):
+        return Finding("warning", reading.reason)
+    return finding or HEALTHY
+
+
+def _written(at: datetime | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+def _job(state: JobState) -> JobBody:
+    body: JobBody = {
+        "last_success_at": _written(state.last_success_at),
+        "consecutive_failures": state.consecutive_failures,
+        "next_run_at": _written(state.next_run_at),
+    }
+    if state.restarts:
+        body["restarts"] = state.restarts
+    if not state.is_enabled:
+        body["enabled"] = False
+    return body

@@ -1,0 +1,240 @@
+"""Looks at every component in the background and answers from what it saw last.
+
+See docs/health.md for components, thresholds and reasons.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Final, Literal
+
+from loguru import logger
+
+from service.domain.errors import BoundaryError
+from service.ops.health import components
+from service.ops.health.probe import Rhythm, Watch
+from service.ops.health.reasons import DEFINITE, MILD, Reason, reason_of
+from service.ops.health.recent_calls import RecentCalls
+from service.ops.health.rules import Finding, Status, overall
+from service.ops.logs.timestamps import rfc3339
+from service.ports import (
+    Activity,
+    Clock,
+    ComponentBody,
+    Database,
+    HealthBody,
+    Jobs,
+    RecentActivity,
+    TradingBody,
+)
+
+Watched = Literal["database", "upbit_api", "gemini_api", "activity", "trading"]
+Noted = Literal["upbit_api", "recent_order"]
+Outside = Literal["upbit_api", "gemini_api"]
+_NO_CIRCUITS: Final[Mapping[Outside, Callable[[], bool]]] = {}
+RHYTHMS: Final[Mapping[Watched, Rhythm]] = {
+    "database": Rhythm(5, 1),
+    "upbit_api": Rhythm(15, 3),
+    "gemini_api": Rhythm(60, 5),
+    "activity": Rhythm(10, 2),
+    "trading": Rhythm(2, 1),
+}
+PATIENCE_S: Final = 1.0  #: a pass waits so long; what is slower is looked at in a later pass
+_LEVELS: Final = {"healthy": "INFO", "warning": "WARNING", "unhealthy": "ERROR"}
+_CIRCUIT_OPEN: Final = Finding("unhealthy", "circuit_open")
+_TRADING_AT_FIRST: Final[TradingBody] = {"state": "STANDBY", "reason": "starting", "since": None}
+
+
+class Prober:
+    """Answers how the process is; only `probe` asks anybody anything.
+
+    Args:
+        upbit, gemini: the cheapest question each can answer; raising means a failure.
+        trading: whether trading is on, and why not.
+        lag_s: worst delay of the event loop lately, seconds.
+        circuits: whether what fails too often is left alone for now.
+        chance: 0..1 anew at each call, for the jitter; 0.5 is none.
+        started_at: the market's instant the process started, now by default.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        mode: str,
+        version: str,
+        database: Database,
+        activity: RecentActivity,
+        jobs: Jobs,
+        upbit: Callable[[], Awaitable[None]],
+        gemini: Callable[[], Awaitable[None]],
+        trading: Callable[[], Awaitable[TradingBody]],
+        lag_s: Callable[[], float] = lambda: 0.0,
+        circuits: Mapping[Outside, Callable[[], bool]] = _NO_CIRCUITS,
+        chance: Callable[[], float] = lambda: 0.5,
+        started_at: datetime | None = None,
+        rhythms: Mapping[Watched, Rhythm] = RHYTHMS,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._clock = clock
+        self._mode, self._version = str(mode), version
+        self._database, self._activity_rows, self._jobs = database, activity, jobs
+        self._read_trading_state = trading
+        self._started_at = started_at or clock.now()
+        self._began = clock.monotonic()
+        asks: Mapping[Watched, Callable[[], Awaitable[None]]] = {
+            "database": database.ping,
+            "upbit_api": upbit,
+            "gemini_api": gemini,
+            "activity": self._read_activity,
+            "trading": self._read_trading,
+        }
+        self._watches: dict[Watched, Watch] = {
+            name: Watch(ask, rhythms[name], clock, chance) for name, ask in asks.items()
+        }
+        self._activity: Activity | None = None
+        self._trading: TradingBody = _TRADING_AT_FIRST
+        self._noted: dict[Noted, dict[Reason, bool]] = {"upbit_api": {}, "recent_order": {}}
+        self._model_calls = RecentCalls(clock)
+        self._lag_s = lag_s
+        self._circuits = circuits
+        self._patience_s = patience_s
+        self._starved = 0
+        self._told: dict[str, Status] = {}
+        self._bugs: dict[str, type[BaseException] | None] = {}
+        self._reconciled = self._draining = False
+
+    async def probe(self) -> None:
+        """Ask what is due, all at once; call it every second of real time.
+
+        Never raises for what it asks, and never waits longer than a second: a question that is
+        still open then holds up no other one.
+        """
+        if not self._draining:
+            for watch in self._watches.values():
+                watch.start_if_due()
+        asked = [watch.asking for watch in self._watches.values() if watch.asking is not None]
+        if asked:
+            await asyncio.wait(asked, timeout=self._patience_s)
+        for name, watch in self._watches.items():
+            self._report_bug(name, watch.take_answer())
+        starved = components.is_starved(self._database.state(), self._database.wait_p95_ms())
+        self._starved = self._starved + 1 if starved else 0
+        self._tell_changes()
+
+    def heard_from(
+        self,
+        component: Literal["database", "upbit_api", "gemini_api"],
+        *,
+        error: BaseException | None = None,
+        usable: bool = True,
+    ) -> None:
+        """Take a real call's end for a probe's: an answer, `usable` or not, or its `error`."""
+        self._watches[component].heard(error)
+        if component == "gemini_api":
+            trouble: Reason | None = None if usable else "bad_response"
+            self._model_calls.note(trouble if error is None else reason_of(error))
+
+    def note(self, component: Noted, reason: Reason, *, holds: bool) -> None:
+        """Take a lasting fact that no probe of `component` sees; shown while the probe is fine."""
+        self._noted[component][reason] = holds
+
+    def proved(self, component: Literal["database"]) -> None:
+        """Take a real call that worked as proof, and go on asking in our own rhythm."""
+        self._watches[component].proved()
+
+    def seems_well(self, component: Literal["upbit_api"]) -> None:
+        """Look again at once, when it was away: part of it answers."""
+        self._watches[component].seems_well()
+
+    def mark_reconciled(self) -> None:
+        """Say that what the last process left open is settled: traffic may come."""
+        self._reconciled = True
+
+    def mark_draining(self) -> None:
+        """Say that the process stops: no more traffic, no more questions."""
+        self._draining = True
+        for watch in self._watches.values():
+            watch.cancel()
+
+    def is_ready(self) -> bool:
+        usable = self._watches["database"].finding().status == "healthy"
+        return usable and self._reconciled and not self._draining
+
+    def body(self) -> HealthBody:
+        now = self._clock.now()
+        parts = self._components(now)
+        return {
+            "status": overall((name, part["status"]) for name, part in parts.items()),
+            "mode": self._mode,
+            "version": self._version,
+            "time": rfc3339(now),
+            "uptime_seconds": int(self._clock.monotonic() - self._began),
+            "trading": self._trading,
+            "components": parts,
+        }
+
+    def _components(self, now: datetime) -> dict[str, ComponentBody]:
+        watches, rows = self._watches, self._activity
+        reading, monotonic = watches["activity"].finding(), self._clock.monotonic()
+        pool = self._database.state()
+        return {
+            "database": components.database(watches["database"], pool, starved=self._starved),
+            "upbit_api": components.watched(watches["upbit_api"], self._of_upbit()),
+            "gemini_api": components.watched(watches["gemini_api"], self._of_model()),
+            # The runner's own notes lie in memory: they need no question and are never stale.
+            "scheduler": components.scheduler(
+                self._jobs.states(), now=now, monotonic=monotonic, lag_s=self._lag_s()
+            ),
+            "recent_signal": components.recent_signal(
+                rows, reading, now=now, started_at=self._started_at
+            ),
+            "recent_order": components.recent_order(
+                rows, reading, now=now, mismatch=any(self._noted["recent_order"].values())
+            ),
+        }
+
+    def _of_model(self) -> Finding:
+        finding = self._of("gemini_api")
+        return self._model_calls.finding() if finding.status == "healthy" else finding
+
+    def _of_upbit(self) -> Finding:
+        finding = self._of("upbit_api")
+        noted = [reason for reason, holds in self._noted["upbit_api"].items() if holds]
+        if finding.status != "healthy" or not noted:
+            return finding
+        reason = next((reason for reason in noted if reason not in MILD), noted[0])
+        return Finding("warning" if reason in MILD else "unhealthy", reason)
+
+    def _of(self, component: Outside) -> Finding:
+        finding = self._watches[component].finding()
+        is_open = self._circuits.get(component, bool)()
+        # What is certain says more: it names what to do.
+        return _CIRCUIT_OPEN if is_open and finding.reason not in DEFINITE else finding
+
+    async def _read_activity(self) -> None:
+        self._activity = await self._activity_rows.activity()
+
+    async def _read_trading(self) -> None:
+        self._trading = await self._read_trading_state()
+
+    def _report_bug(self, name: str, error: BaseException | None) -> None:
+        """Log an error that no adapter should let through, once until it changes."""
+        foreseen = isinstance(error, BoundaryError | OSError | asyncio.CancelledError)
+        bug = None if error is None or foreseen else type(error)
+        if error is not None and bug is not None and self._bugs.get(name) is not bug:
+            logger.bind(event="app", component=name).opt(exception=error).error(
+                "a health check has a bug"
+            )
+        self._bugs[name] = bug
+
+    def _tell_changes(self) -> None:
+        """Log each component's change of status, once."""
+        for name, part in self._components(self._clock.now()).items():
+            status, before = part["status"], self._told.get(name, "healthy")
+            if part["reason"] == "starting" or status == before:
+                continue
+            self._told[name] = status
+            logger.bind(
+                event="app", component=name, status=status, before=before, reason=part["reason"]
+            ).log(_LEVELS[status], "a component's status has changed")

@@ -1,0 +1,34 @@
+"""How real calls have ended lately: an outage that comes and goes is no outage to any probe."""
+
+from collections import Counter, deque
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.ops.health.reasons import Reason
+from service.ops.health.rules import HEALTHY, Finding
+from service.ports import Clock
+
+FEWEST: Final = 10  #: calls; of fewer a rate says nothing
+TOO_MANY: Final = 0.2  #: of them that were in vain
+WINDOW: Final = timedelta(hours=6)  #: a dozen signals of one market
+_KEPT: Final = 100
+
+
+class RecentCalls:
+    """Args: clock: the market's, at whose pace the calls are made."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._calls: deque[tuple[datetime, Reason | None]] = deque(maxlen=_KEPT)
+
+    def note(self, trouble: Reason | None) -> None:
+        self._calls.append((self._clock.now(), trouble))
+
+    def finding(self) -> Finding:
+        """Warn of too many in vain, for the reason that most of them had."""
+        since = self._clock.now() - WINDOW
+        calls = [trouble for at, trouble in self._calls if at >= since]
+        troubles = Counter(trouble for trouble in calls if trouble is not None)
+        if len(calls) < FEWEST or troubles.total() < TOO_MANY * len(calls):
+            return HEALTHY
+        return Finding("warning", troubles.most_common(1)[0][0])

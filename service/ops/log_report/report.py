@@ -1,0 +1,98 @@
+"""`trader stats --log`: reads shipped logs and says how the jobs, requests and model calls went."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import BinaryIO
+
+import orjson
+
+from service.domain.errors import ConfigError
+from service.ops.log_report.parse import Line, Tally, measured
+from service.ops.log_report.summaries import log_stats
+from service.ops.log_report.tables import tables
+from service.ops.logs.timestamps import rfc3339
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogWindow:
+    """Real time, as lines are stamped; `hours` count back from the newest line."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    hours: int | None = None
+
+
+def instant(text: str, *, option: str) -> datetime:
+    """Return an instant of the command line; without an offset it is UTC. Raises: ConfigError."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise ConfigError(f"{option}: write an instant like 2026-01-24T09:00:00Z") from exc
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def report(path: str, window: LogWindow, *, as_json: bool) -> Iterator[str]:
+    """Yield what to print. Raises: ConfigError, when the file cannot be read.
+
+    Args: path: of the log, `-` for standard input.
+    """
+    tally = Tally()
+    with _opened(path) as stream:
+        try:
+            lines = [line for line in measured(stream, tally) if _is_within(line, window)]
+        except OSError as exc:
+            raise ConfigError(f"--log: {path} cannot be read ({exc.strerror})") from exc
+    lines = _latest(lines, window.hours)
+    stats = log_stats(lines)
+    if as_json:
+        told = {"lines": tally.lines, "foreign_lines": tally.foreign} | _span(lines) | stats
+        yield orjson.dumps(told).decode()
+        return
+    yield _sentence(tally, lines)
+    yield ""
+    yield from tables(stats)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    if path == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = open(path, "rb")  # noqa: PTH123, SIM115 - closed below; a path may be /dev/stdin
+    except OSError as exc:
+        raise ConfigError(f"--log: {path} cannot be opened ({exc.strerror})") from exc
+    with stream:
+        yield stream
+
+
+def _is_within(line: Line, window: LogWindow) -> bool:
+    # Instants of one form sort as text.
+    after = window.since is None or line.at >= rfc3339(window.since)
+    return after and (window.until is None or line.at < rfc3339(window.until))
+
+
+def _latest(lines: list[Line], hours: int | None) -> list[Line]:
+    if hours is None or not lines:
+        return lines
+    newest = datetime.fromisoformat(max(line.at for line in lines))
+    since = rfc3339(newest - timedelta(hours=hours))
+    return [line for line in lines if line.at > since]
+
+
+def _span(lines: Sequence[Line]) -> dict[str, str | None]:
+    first = min((line.at for line in lines), default=None)
+    return {"first_at": first, "last_at": max((line.at for line in lines), default=None)}
+
+
+def _sentence(tally: Tally, lines: Sequence[Line]) -> str:
+    read = f"{tally.lines:,} lines read"
+    if tally.foreign:
+        read += f", {tally.foreign:,} of them not of this service and left out"
+    if not lines:
+        return f"{read}; none tells of a pass, a request or a model call in the window"
+    span = _span(lines)
+    return f"{read}; {len(lines):,} measurements from {span['first_at']} to {span['last_at']}"
