@@ -26,7 +26,7 @@ from service.app.resources import outside
 from service.app.serve import bound
 from service.config import Config, Mode, variable
 from service.domain.errors import StartError
-from service.sandbox.candle_file import read_candles
+from service.sandbox.market.candle_file import read_candles
 
 OURS_WITHIN_S: Final = 1.0
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from service.domain.errors import ConfigError
 from service.sandbox.candle_rows import HOW, Row
-from service.sandbox.ticks import UNITS
+from service.sandbox.market.ticks import UNITS
 
 TIME: Final = "candle_date_time_utc"
 _PRICES: Final = ("opening_price", "high_price", "low_price", "trade_price")

@@ -1,7 +1,7 @@
 """What one command has touched, written as one line of the journal."""
 
-from service.sandbox.journal import Record
-from service.sandbox.orders import Account, Order, Trade
+from service.sandbox.exchange.journal import Record
+from service.sandbox.exchange.orders import Account, Order, Trade
 from service.sandbox.records import account_record, order_record, trade_record
 
 

@@ -8,9 +8,9 @@ from aiohttp import web
 
 from service.domain.errors import InvalidRequest
 from service.sandbox.clock import Clock, DiscreteClock
-from service.sandbox.desk import DESK
 from service.sandbox.reply import reply
-from service.sandbox.wire import Body, account_body, order_body, text, trade_body
+from service.sandbox.upbit_api.bodies import Body, account_body, order_body, text, trade_body
+from service.sandbox.upbit_api.context import DESK
 
 PREFIX: Final = "/__sandbox__/"
 _MOST_SECONDS: Final = 366 * 86_400

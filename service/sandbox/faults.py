@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from service.domain.errors import InvalidRequest
-from service.sandbox.limits import LIMITS, group_of
+from service.sandbox.rate_limits import LIMITS, group_of
 
 ModelFault = Literal[
     "rate_limited",  # 429 with a RetryInfo

@@ -3,13 +3,14 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from service.sandbox import control, model
+from service.sandbox import control
 from service.sandbox.clock import real_pause
-from service.sandbox.desk import DESK, Desk
 from service.sandbox.errors import Refused, quotation_error
 from service.sandbox.faults import Fault
-from service.sandbox.limits import group_of
+from service.sandbox.gemini_api import handlers as model
+from service.sandbox.rate_limits import group_of
 from service.sandbox.reply import reply
+from service.sandbox.upbit_api.context import DESK, Desk
 
 _REMAINING = web.RequestKey("remaining", str)
 

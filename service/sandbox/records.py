@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from service.domain.markets import Market
-from service.sandbox.orders import Account, Order, Ticket, Trade
+from service.sandbox.exchange.orders import Account, Order, Ticket, Trade
 
 Record = dict[str, Any]
 _AMOUNTS: Final = (

@@ -5,11 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from service.sandbox.book import Book
-from service.sandbox.matching import Match
-from service.sandbox.orders import ZERO, Order
-from service.sandbox.tape import Print, Tape, instant_of
-from service.sandbox.ticks import decimal, units
+from service.sandbox.exchange.matching import Match
+from service.sandbox.exchange.orders import ZERO, Order
+from service.sandbox.market.order_book import Book
+from service.sandbox.market.prints import Print, Tape, instant_of
+from service.sandbox.market.ticks import decimal, units
 
 _NEVER: Final = 2**63 - 1
 

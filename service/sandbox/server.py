@@ -12,17 +12,20 @@ from aiohttp import web
 from loguru import logger
 
 from service.domain.errors import StartError
-from service.sandbox import control, exchange, middleware, model, quotation
-from service.sandbox.auth import Guard
+from service.sandbox import control, middleware
 from service.sandbox.clock import Clock
-from service.sandbox.desk import DESK, Desk
-from service.sandbox.engine import Engine
+from service.sandbox.exchange.engine import Engine
+from service.sandbox.exchange.startup import Opened, open_exchange
 from service.sandbox.faults import Faults
-from service.sandbox.limits import Limiter
-from service.sandbox.memory import Opened, open_exchange
+from service.sandbox.gemini_api import handlers as model
+from service.sandbox.market.prints import instant_of
 from service.sandbox.options import SandboxOptions
-from service.sandbox.quotes import Quotes
-from service.sandbox.tape import instant_of
+from service.sandbox.rate_limits import Limiter
+from service.sandbox.upbit_api import private as exchange
+from service.sandbox.upbit_api import public as quotation
+from service.sandbox.upbit_api.auth import Guard
+from service.sandbox.upbit_api.context import DESK, Desk
+from service.sandbox.upbit_api.quotes import Quotes
 
 __all__ = ["Sandbox", "SandboxOptions", "open_sandbox", "ready_line"]
 _PULSE_S: Final = 0.25  #: real seconds between looks at the resting orders

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from typing import Any, Final, Literal
 
 from service.domain.errors import StartError
-from service.sandbox.model import MODELS
+from service.sandbox.gemini_api.handlers import MODELS
 from service.store.dsn import connect, parameters
 from tests.faults.proxy import Cut
 from tests.faults.stack import DATABASE, Stack

@@ -7,11 +7,11 @@ from decimal import Decimal
 from itertools import count
 
 from service.domain.markets import Market
-from service.sandbox.engine import Engine
-from service.sandbox.journal import Forgetful, Journal
-from service.sandbox.orders import FEE_RATIO, Order
-from service.sandbox.tape import DAY_STEPS, STEP_S, Day, Tape, instant_of
-from service.sandbox.ticks import UNITS
+from service.sandbox.exchange.engine import Engine
+from service.sandbox.exchange.journal import Forgetful, Journal
+from service.sandbox.exchange.orders import FEE_RATIO, Order
+from service.sandbox.market.prints import DAY_STEPS, STEP_S, Day, Tape, instant_of
+from service.sandbox.market.ticks import UNITS
 
 KRW_BTC = Market("KRW", "BTC")
 DAY = 20_000  #: the day, counted from 1970, on which the hand-written tape begins

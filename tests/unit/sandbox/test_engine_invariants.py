@@ -5,9 +5,9 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.sandbox.engine import Engine
 from service.sandbox.errors import Refused
-from service.sandbox.journal import Record
+from service.sandbox.exchange.engine import Engine
+from service.sandbox.exchange.journal import Record
 from tests.unit.sandbox.makers import an_engine, assert_explained, at, fields, limit
 
 PRICES = st.lists(st.integers(80_000, 120_000), min_size=40, max_size=40)

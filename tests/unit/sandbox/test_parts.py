@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from service.domain.errors import ConfigError, InvalidRequest
-from service.sandbox.book import book_at
 from service.sandbox.errors import Refused
+from service.sandbox.exchange.journal import Horizon, open_journal
 from service.sandbox.faults import Fault, Faults
-from service.sandbox.journal import Horizon, open_journal
-from service.sandbox.limits import Limiter, group_of
-from service.sandbox.model_answer import shaped
-from service.sandbox.model_request import camel
-from service.sandbox.oracle import opinion_on
-from service.sandbox.tape import Print
-from service.sandbox.ticks import UNITS, on_tick, tick_size, tick_units
-from service.sandbox.wire import text
+from service.sandbox.gemini_api.answer import shaped
+from service.sandbox.gemini_api.request import camel
+from service.sandbox.gemini_api.stand_in import opinion_on
+from service.sandbox.market.order_book import book_at
+from service.sandbox.market.prints import Print
+from service.sandbox.market.ticks import UNITS, on_tick, tick_size, tick_units
+from service.sandbox.rate_limits import Limiter, group_of
+from service.sandbox.upbit_api.bodies import text
 from tests.unit.sandbox.makers import KRW_BTC
 
 T0 = datetime(2026, 1, 24, 9, 0, tzinfo=UTC)

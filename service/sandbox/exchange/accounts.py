@@ -1,0 +1,46 @@
+"""Whose money is where: what the account holds of each currency, free and locked."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from service.sandbox.changes import Changes
+from service.sandbox.exchange.matching import STEP
+from service.sandbox.exchange.orders import ZERO, Account
+
+
+class Accounts:
+    def __init__(self, opening: Mapping[str, Decimal], *, changes: Changes) -> None:
+        self._accounts = {c: Account(currency=c, balance=b) for c, b in opening.items()}
+        self._changes = changes
+
+    def all(self) -> Mapping[str, Account]:
+        return self._accounts
+
+    def shown(self) -> list[Account]:
+        """Return the quote money and every coin that is held, by name."""
+        held = (a for a in self._accounts.values() if a.balance or a.locked)
+        shown = {a.currency: a for a in held} | {"KRW": self.of("KRW")}
+        return [shown[currency] for currency in sorted(shown)]
+
+    def of(self, currency: str) -> Account:
+        return self._accounts.get(currency) or Account(currency=currency)
+
+    def move(self, currency: str, *, balance: Decimal = ZERO, locked: Decimal = ZERO) -> None:
+        account = self._accounts.setdefault(currency, Account(currency=currency))
+        account.balance += balance
+        account.locked += locked
+        if not account.balance and not account.locked:
+            account.avg_buy_price = ZERO
+        self._changes.accounts[currency] = account
+
+    def average_in(self, currency: str, *, volume: Decimal, funds: Decimal) -> None:
+        """Count a purchase into the average price, before its coins are moved in."""
+        account = self.of(currency)
+        owned = account.balance + account.locked
+        average = (owned * account.avg_buy_price + funds) / (owned + volume)
+        self.move(currency)
+        self._accounts[currency].avg_buy_price = average.quantize(STEP)
+
+    def take_over(self, accounts: Iterable[Account]) -> None:
+        """Replace what is known by what the journal says."""
+        self._accounts |= {account.currency: account for account in accounts}

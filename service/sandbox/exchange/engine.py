@@ -1,0 +1,199 @@
+"""The exchange itself: what may be asked and commanded. Synchronous, so every change is whole."""
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from uuid import uuid4
+
+from service.domain.markets import Market
+from service.sandbox.changes import Changes
+from service.sandbox.errors import refused
+from service.sandbox.exchange.accounts import Accounts
+from service.sandbox.exchange.available_depth import Depth
+from service.sandbox.exchange.journal import Journal, Record
+from service.sandbox.exchange.matching import exact, take
+from service.sandbox.exchange.order_register import Register
+from service.sandbox.exchange.order_request import Fields, check_total, identifier_of, read_ticket
+from service.sandbox.exchange.orders import Account, Order, Ticket, new_order
+from service.sandbox.exchange.settlement import Settlement
+from service.sandbox.market.order_book import Book
+from service.sandbox.market.prints import Tape, instant_of, step_at
+from service.sandbox.records import account_from, order_from, trade_from
+from service.sandbox.resting import hits
+
+
+def _random_id() -> str:
+    # Never derived from the seed: a client's database outlives an exchange without a memory.
+    return str(uuid4())
+
+
+class Engine:
+    """One account on one exchange. `now` is the market's instant and never goes backwards."""
+
+    def __init__(
+        self,
+        *,
+        tapes: Mapping[Market, Tape],
+        seed: int,
+        opening: Mapping[str, Decimal],
+        journal: Journal,
+        new_id: Callable[[], str] = _random_id,
+    ) -> None:
+        self.tapes = tapes
+        self.opening = dict(opening)
+        self._journal = journal
+        self._new_id = new_id
+        self._changes = Changes()
+        self._accounts = Accounts(opening, changes=self._changes)
+        self._register = Register(changes=self._changes)
+        self._settlement = Settlement(
+            accounts=self._accounts,
+            register=self._register,
+            changes=self._changes,
+            new_id=new_id,
+        )
+        self._step: int | None = None  #: up to here the market has been matched
+        self._depth = Depth(tapes, seed=seed)
+
+    # --- questions ----------------------------------------------------------------------------
+
+    @property
+    def orders(self) -> Mapping[str, Order]:
+        """Return every order by its uuid, oldest first."""
+        return self._register.orders
+
+    def accounts(self) -> list[Account]:
+        """Return the quote money and every coin that is held, by name."""
+        return self._accounts.shown()
+
+    def account(self, currency: str) -> Account:
+        return self._accounts.of(currency)
+
+    def open_markets(self) -> set[Market]:
+        return self._register.open_markets()
+
+    def find(self, *, uuid: str | None = None, identifier: str | None = None) -> Order:
+        """Return the order by its uuid, else by the client's identifier."""
+        return self._register.find(uuid=uuid, identifier=identifier)
+
+    def book(self, market: Market, now: datetime) -> Book:
+        """Return the book at the newest print, without what this account has taken from it."""
+        return self._depth.left(market, now)
+
+    # --- commands -----------------------------------------------------------------------------
+
+    @exact
+    def advance(self, now: datetime) -> None:
+        """Match the resting orders against every print up to `now`."""
+        step = step_at(now)
+        if self._step is None:
+            self._step = step
+        if step <= self._step:
+            return
+        for market in self.open_markets():
+            self._match_resting(market, after=self._step, until=step)
+        self._step = step
+        self._depth.renew()
+        self._commit(now)
+
+    @exact
+    def place(self, fields: Fields, now: datetime) -> Order:
+        """Accept the order, match it, and return it as it was when accepted: waiting.
+
+        Raises: Refused. The identifier is used up even then.
+        """
+        self.advance(now)
+        if (identifier := identifier_of(fields)) is not None:
+            self._register.use_up(identifier)
+            # Committed at once: a refusal below must not free it again.
+            self._commit(now)
+        order = self._order(read_ticket(fields, self.tapes.keys()), now)
+        self._settlement.accept(order)
+        accepted = copy(order)
+        self._match_new(order, now)
+        self._commit(now)
+        return accepted
+
+    @exact
+    def test(self, fields: Fields, now: datetime) -> Order:
+        """Return the order as it would be accepted; nothing happens."""
+        self.advance(now)
+        self._register.check_unused(identifier_of(fields))
+        return self._order(read_ticket(fields, self.tapes.keys()), now)
+
+    @exact
+    def cancel(self, order: Order, now: datetime) -> Order:
+        """Cancel what is left and return the order as it was when asked: waiting."""
+        self.advance(now)
+        if order.state != "wait":
+            raise refused("order_not_found")
+        asked = copy(order)
+        self._settlement.finish(order, "cancel")
+        self._commit(now)
+        return asked
+
+    def _order(self, ticket: Ticket, now: datetime) -> Order:
+        best = self._depth.best_for(ticket.side, ticket.market, now)
+        check_total(ticket, best)
+        number = len(self.orders) + 1
+        order = new_order(ticket, uuid=self._new_id(), number=number, at=now, best=best)
+        if self.account(order.currency).balance < order.locked:
+            raise refused(f"insufficient_funds_{ticket.side}")
+        return order
+
+    def _match_new(self, order: Order, now: datetime) -> None:
+        market, force = order.ticket.market, order.ticket.time_in_force
+        book = self.book(market, now)
+        taken = take(order, book.asks if order.is_bid else book.bids)
+        is_missed = force == "fok" and not taken.is_filled
+        if is_missed or (force == "post_only" and taken.matches):
+            self._settlement.finish(order, "cancel")
+            return
+        for match in taken.matches:
+            self._depth.take(market, match)
+            self._settlement.fill(order, match, at=now)
+        may_rest = order.ticket.ord_type == "limit" and force in (None, "post_only")
+        if order.state == "wait" and not may_rest:
+            self._settlement.finish(order, "cancel")
+
+    def _match_resting(self, market: Market, *, after: int, until: int) -> None:
+        for order, match, at in hits(
+            self._register.open_in(market),
+            self.tapes[market],
+            after=after,
+            until=until,
+            book_at=partial(self._depth.whole, market),
+        ):
+            self._settlement.fill(order, match, at=at)
+
+    # --- memory -------------------------------------------------------------------------------
+
+    def _commit(self, now: datetime) -> None:
+        if record := self._changes.record():
+            self._changes.clear()
+            self._journal.append({"at": now.isoformat(), **record})
+
+    def restore(self, record: Record) -> None:
+        """Take over one record of the journal."""
+        self._accounts.take_over(map(account_from, record.get("accounts", ())))
+        self._register.take_over(
+            map(order_from, record.get("orders", ())), identifiers=record.get("identifiers", ())
+        )
+        for trade in map(trade_from, record.get("trades", ())):
+            self.orders[trade.order].trades.append(trade)
+        if "at" in record:
+            self._step = step_at(datetime.fromisoformat(record["at"]))
+
+    def snapshot(self) -> Record:
+        """Return one record that restores everything."""
+        everything = Changes()
+        everything.orders = dict(self.orders)
+        everything.trades = [trade for order in self.orders.values() for trade in order.trades]
+        everything.accounts = dict(self._accounts.all())
+        everything.identifiers = self._register.refused_identifiers()
+        record = dict(everything.record())
+        if self._step is not None:
+            record["at"] = instant_of(self._step).isoformat()
+        return record

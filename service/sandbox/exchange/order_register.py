@@ -1,0 +1,72 @@
+"""Every order there ever was, by uuid and by the client's own identifier."""
+
+from collections.abc import Iterable, Sequence
+
+from service.domain.markets import Market
+from service.sandbox.changes import Changes
+from service.sandbox.errors import refused
+from service.sandbox.exchange.orders import Order, State
+
+
+class Register:
+    def __init__(self, *, changes: Changes) -> None:
+        self.orders: dict[str, Order] = {}  #: by uuid, oldest first
+        self._identifiers: dict[str, str | None] = {}  #: uuid, None for a refused order
+        self._open: dict[str, Order] = {}
+        self._changes = changes
+
+    def find(self, *, uuid: str | None = None, identifier: str | None = None) -> Order:
+        """Return the order by its uuid, else by the client's identifier."""
+        if not uuid and not identifier:
+            raise refused("validation_error", about="uuid, identifier")
+        order = self.orders.get(uuid or self._identifiers.get(identifier or "") or "")
+        if order is None:
+            raise refused("order_not_found")
+        return order
+
+    def open_in(self, market: Market) -> Sequence[Order]:
+        return [order for order in self._open.values() if order.ticket.market == market]
+
+    def open_markets(self) -> set[Market]:
+        return {order.ticket.market for order in self._open.values()}
+
+    def check_unused(self, identifier: str | None) -> None:
+        if identifier is not None and identifier in self._identifiers:
+            raise refused("duplicated_identifier")
+
+    def use_up(self, identifier: str) -> None:
+        """Burn the identifier, before anybody knows whether an order comes of it."""
+        self.check_unused(identifier)
+        self._identifiers[identifier] = None
+        self._changes.identifiers.append(identifier)
+
+    def add(self, order: Order) -> None:
+        self._know(order)
+        self._changes.orders[order.uuid] = order
+
+    def close(self, order: Order, state: State) -> None:
+        order.state = state
+        del self._open[order.uuid]
+        self._changes.orders[order.uuid] = order
+
+    # --- memory -------------------------------------------------------------------------------
+
+    def refused_identifiers(self) -> list[str]:
+        """Return those used up without an order to show for it."""
+        return [name for name, uuid in self._identifiers.items() if uuid is None]
+
+    def take_over(self, orders: Iterable[Order], *, identifiers: Iterable[str]) -> None:
+        """Replace what is known by what the journal says; trades have lines of their own."""
+        self._identifiers.update(dict.fromkeys(identifiers))
+        for order in orders:
+            if (known := self.orders.get(order.uuid)) is not None:
+                order.trades = known.trades
+            self._know(order)
+
+    def _know(self, order: Order) -> None:
+        self.orders[order.uuid] = order
+        self._open.pop(order.uuid, None)
+        if order.state == "wait":
+            self._open[order.uuid] = order
+        if order.ticket.identifier is not None:
+            self._identifiers[order.ticket.identifier] = order.uuid

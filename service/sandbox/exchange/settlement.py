@@ -1,0 +1,72 @@
+"""What an order does to the accounts: funds locked, moved by each match, freed at the end."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+
+from service.sandbox.changes import Changes
+from service.sandbox.exchange.accounts import Accounts
+from service.sandbox.exchange.matching import Match
+from service.sandbox.exchange.order_register import Register
+from service.sandbox.exchange.orders import FEE_RATIO, ZERO, Order, State, Trade
+
+
+class Settlement:
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        register: Register,
+        changes: Changes,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._accounts = accounts
+        self._register = register
+        self._changes = changes
+        self._new_id = new_id
+
+    def accept(self, order: Order) -> None:
+        """Put the order on record and lock what it reserves."""
+        self._register.add(order)
+        self._accounts.move(order.currency, balance=-order.locked, locked=order.locked)
+
+    def fill(self, order: Order, match: Match, *, at: datetime) -> None:
+        market, funds = order.ticket.market, match.price * match.volume
+        fee, held = funds * FEE_RATIO, order.locked
+        order.count(volume=match.volume, funds=funds, fee=fee)
+        freed = held - order.locked
+        if order.is_bid:
+            self._accounts.average_in(market.base, volume=match.volume, funds=funds)
+            # Bought cheaper than the limit: the difference is free again.
+            self._accounts.move(market.quote, balance=freed - funds - fee, locked=-freed)
+            self._accounts.move(market.base, balance=match.volume)
+        else:
+            self._accounts.move(market.base, locked=-freed)
+            self._accounts.move(market.quote, balance=funds - fee)
+        self._record(order, match, fee=fee, at=at)
+        if order.is_complete:
+            self.finish(order, "done")
+
+    def finish(self, order: Order, state: State) -> None:
+        """End the order; what is still locked is free again."""
+        self._accounts.move(order.currency, balance=order.locked, locked=-order.locked)
+        order.locked, order.remaining_fee = ZERO, ZERO
+        self._register.close(order, state)
+
+    def _record(self, order: Order, match: Match, *, fee: Decimal, at: datetime) -> None:
+        trade = Trade(
+            uuid=self._new_id(),
+            order=order.uuid,
+            market=str(order.ticket.market),
+            side=order.ticket.side,
+            price=match.price,
+            volume=match.volume,
+            funds=match.price * match.volume,
+            fee=fee,
+            trend="up" if order.is_bid else "down",
+            created_at=at,
+        )
+        # A new list: answers on their way hold copies of the order with the old one.
+        order.trades = [*order.trades, trade]
+        self._changes.orders[order.uuid] = order
+        self._changes.trades.append(trade)

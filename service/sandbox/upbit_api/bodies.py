@@ -1,0 +1,122 @@
+"""The exchange's values as Upbit writes them: field by field, nothing of the sandbox's own."""
+
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Final
+
+from service.domain.markets import Market
+from service.sandbox.exchange.orders import (
+    FEE_RATIO,
+    MAX_TOTAL,
+    MIN_TOTAL,
+    Account,
+    Order,
+    Trade,
+)
+
+KST: Final = timezone(timedelta(hours=9))
+Body = dict[str, object]
+_FEE: Final = str(FEE_RATIO)
+_BID_TYPES: Final = ["best_fok", "best_ioc", "limit", "limit_fok", "limit_ioc", "price"]
+_ASK_TYPES: Final = ["best_fok", "best_ioc", "limit", "limit_fok", "limit_ioc", "market"]
+
+
+def text(amount: Decimal) -> str:
+    """Return the amount in full, without exponent and without trailing zeros."""
+    written = f"{amount:f}"
+    return written.rstrip("0").rstrip(".") if "." in written else written
+
+
+def number(amount: int, *, scale: int = 10**8) -> float:
+    """Return so many units as the JSON number that Upbit sends: a double."""
+    # Python's division of integers rounds once, correctly, however large they are.
+    return amount / scale
+
+
+def kst(instant: datetime) -> str:
+    return instant.astimezone(KST).replace(microsecond=0).isoformat()
+
+
+def account_body(account: Account) -> Body:
+    return {
+        "currency": account.currency,
+        "balance": text(account.balance),
+        "locked": text(account.locked),
+        "avg_buy_price": text(account.avg_buy_price),
+        "avg_buy_price_modified": False,
+        "unit_currency": "KRW",
+    }
+
+
+def order_body(order: Order, *, trades: bool = False, funds: bool = False) -> Body:
+    """Return the Order object; `trades` as in GET /v1/order, `funds` as in the lists."""
+    ticket = order.ticket
+    body: Body = {
+        "uuid": order.uuid,
+        "side": ticket.side,
+        "ord_type": ticket.ord_type,
+        "price": _optional(ticket.price),
+        "state": order.state,
+        "market": str(ticket.market),
+        "created_at": kst(order.created_at),
+        "volume": _optional(ticket.volume),
+        "remaining_volume": _optional(order.remaining_volume),
+        "executed_volume": text(order.executed_volume),
+        "reserved_fee": text(order.reserved_fee),
+        "remaining_fee": text(order.remaining_fee),
+        "paid_fee": text(order.paid_fee),
+        "locked": text(order.locked),
+        "prevented_volume": "0",
+        "prevented_locked": "0",
+        "trades_count": len(order.trades),
+        "smp_type": ticket.smp_type,
+    }
+    if ticket.identifier is not None:
+        body["identifier"] = ticket.identifier
+    if ticket.time_in_force is not None:
+        body["time_in_force"] = ticket.time_in_force
+    if funds:
+        body["executed_funds"] = text(order.executed_funds)
+    if trades:
+        body["trades"] = [trade_body(trade) for trade in order.trades]
+    return body
+
+
+def _optional(amount: Decimal | None) -> str | None:
+    return None if amount is None else text(amount)
+
+
+def trade_body(trade: Trade) -> Body:
+    return {
+        "market": trade.market,
+        "uuid": trade.uuid,
+        "price": text(trade.price),
+        "volume": text(trade.volume),
+        "funds": text(trade.funds),
+        "trend": trade.trend,
+        "created_at": trade.created_at.astimezone(KST).isoformat(timespec="microseconds"),
+        "side": trade.side,
+    }
+
+
+def chance_body(market: Market, *, quote: Account, base: Account) -> Body:
+    return {
+        "bid_fee": _FEE,
+        "ask_fee": _FEE,
+        "maker_bid_fee": _FEE,
+        "maker_ask_fee": _FEE,
+        "market": {
+            "id": str(market),
+            "name": f"{market.base}/{market.quote}",
+            "order_types": [],
+            "order_sides": ["ask", "bid"],
+            "bid_types": _BID_TYPES,
+            "ask_types": _ASK_TYPES,
+            "bid": {"currency": market.quote, "min_total": text(MIN_TOTAL)},
+            "ask": {"currency": market.base, "min_total": text(MIN_TOTAL)},
+            "max_total": text(MAX_TOTAL),
+            "state": "active",
+        },
+        "bid_account": account_body(quote),
+        "ask_account": account_body(base),
+    }

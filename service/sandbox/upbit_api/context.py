@@ -1,0 +1,36 @@
+"""What the handlers of one running sandbox share."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aiohttp import web
+
+from service.domain.markets import Market
+from service.sandbox.clock import Clock
+from service.sandbox.exchange.engine import Engine
+from service.sandbox.faults import Faults
+from service.sandbox.rate_limits import Limiter
+from service.sandbox.upbit_api.auth import Guard
+from service.sandbox.upbit_api.quotes import Quotes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    clock: Clock
+    engine: Engine
+    quotes: Mapping[Market, Quotes]
+    guard: Guard
+    limiter: Limiter
+    faults: Faults = field(default_factory=Faults)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def now(self) -> datetime:
+        """Return the market's instant, everything up to it matched."""
+        now = self.clock.now()
+        self.engine.advance(now)
+        return now
+
+
+DESK = web.AppKey("desk", Desk)
