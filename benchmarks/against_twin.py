@@ -13,7 +13,7 @@ from benchmarks.hot_list import HOT_LIST
 from benchmarks.processes import running, server
 from benchmarks.rounds import Result, rounds_of
 from benchmarks.visitors import Visitors
-from service.store.dsn import parameters
+from service.store.database.dsn import parameters
 
 ROUTES: Final = {
     "orders by status": HOT_LIST,

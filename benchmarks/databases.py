@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.growth import grow
-from service.store.dsn import connect, parameters
-from service.store.embedded import EmbeddedPostgres
-from service.store.migrate import migrate, migrations_folder
+from service.store.database.dsn import connect, parameters
+from service.store.embedded.server import EmbeddedPostgres
+from service.store.migrations.migrate import migrate, migrations_folder
 
 
 class Databases:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-from service.store.gate import Cursor, Gate
+from service.store.database.pool import Cursor, Gate
 
 Plan = Mapping[str, Any]
 _HOW = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "

@@ -18,7 +18,7 @@ from benchmarks.databases import Databases
 from benchmarks.explaining import ExplainingGate, Reading
 from benchmarks.questions import Question, questions
 from benchmarks.rounds import Result, Rounds
-from service.store.gate import open_gate
+from service.store.database.pool import open_gate
 
 ROUNDS: Final = 61
 AT_MOST: Final = 1.2  #: the median of a long history over that of the short one

@@ -23,7 +23,7 @@ from benchmarks.databases import Databases
 from benchmarks.explaining import ExplainingGate
 from benchmarks.growth import UNTIL
 from benchmarks.questions import questions
-from service.store.gate import Cursor, Gate, open_gate
+from service.store.database.pool import Cursor, Gate, open_gate
 
 #: Each index that is no key, and a question that it is for.
 INDEXES: Final = {

@@ -18,9 +18,9 @@ from benchmarks.databases import Databases
 from benchmarks.growth import UNTIL
 from benchmarks.rounds import Result, rounds_of
 from service.domain.markets import Market, Ticker
-from service.store.gate import open_gate
-from service.store.market_data import ADD_TICKERS, PgMarketData
-from service.store.months import PgHistory
+from service.store.database.pool import open_gate
+from service.store.tables.market_data import ADD_TICKERS, PgMarketData
+from service.store.tables.partitions import PgHistory
 
 AT: Final = UNTIL - timedelta(days=1)
 #: Rows a pass, and passes a round.

@@ -25,7 +25,7 @@ from benchmarks.processes import ROOT, port_told, rss_mib
 from benchmarks.questions import questions
 from benchmarks.rounds import Result
 from benchmarks.visitors import Visitors
-from service.store.gate import open_gate
+from service.store.database.pool import open_gate
 
 PATHS: Final = (
     "/api/v1/trading/orders?status=EXECUTED&limit=50",

@@ -20,7 +20,7 @@ from benchmarks.databases import Databases
 from benchmarks.rounds import Result, Rounds, rounds_of
 from service.app.resources import POOL_MAX, POOL_MIN
 from service.domain.errors import StoreBusy
-from service.store.gate import Gate, open_gate
+from service.store.database.pool import Gate, open_gate
 
 BURST: Final = POOL_MAX  #: with so many operations at once none waits; SC-001 asks for 10
 SIZES: Final = (4, 10, POOL_MAX, 40)

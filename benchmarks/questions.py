@@ -8,14 +8,14 @@ from benchmarks.growth import BUSY, MARKETS, UNTIL
 from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus
 from service.ports import Key
-from service.store.activity import PgActivity
-from service.store.gate import Gate
-from service.store.journal import PgJournal
-from service.store.lists import PgLists
-from service.store.market_data import PgMarketData
-from service.store.orders import PgOrders
-from service.store.portfolio import PgPortfolio
-from service.store.statistics import PgStatistics
+from service.store.database.pool import Gate
+from service.store.queries.lists import PgLists
+from service.store.queries.metrics import PgStatistics
+from service.store.queries.portfolio import PgPortfolio
+from service.store.tables.activity import PgActivity
+from service.store.tables.market_data import PgMarketData
+from service.store.tables.orders import PgOrders
+from service.store.tables.signals import PgJournal
 
 Question = Callable[[], Awaitable[object]]
 PAGE: Final = 50

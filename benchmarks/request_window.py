@@ -12,9 +12,9 @@ from benchmarks.databases import Databases
 from benchmarks.rounds import Result
 from service.domain.latency import Sketch
 from service.ports import RequestSlot
-from service.store.gate import Gate, open_gate
-from service.store.metric_rows import PgMetricRows
-from service.store.statistics import MINUTES_KEPT, PgStatistics
+from service.store.database.pool import Gate, open_gate
+from service.store.queries.metrics import MINUTES_KEPT, PgStatistics
+from service.store.tables.metrics import PgMetricRows
 
 WITHIN_MS: Final = 100.0
 DAYS: Final = 31

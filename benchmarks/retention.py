@@ -23,16 +23,16 @@ from benchmarks.growth import HOURS_OF_PASSES
 from service.domain.markets import Market, Ticker
 from service.flows.retention import SERIES, months_from
 from service.ports import Key
-from service.store.dsn import connect, parameters
-from service.store.embedded import EmbeddedPostgres
-from service.store.gate import Gate, open_gate
-from service.store.lists import PgLists
-from service.store.market_data import PgMarketData
-from service.store.migrate import migrate, migrations_folder
-from service.store.months import DROP_MONTH
-from service.store.page import INSTANT
-from service.store.statistics import PgStatistics
+from service.store.database.dsn import connect, parameters
+from service.store.database.pool import Gate, open_gate
+from service.store.embedded.server import EmbeddedPostgres
+from service.store.migrations.migrate import migrate, migrations_folder
+from service.store.queries.lists import PgLists
+from service.store.queries.metrics import PgStatistics
+from service.store.queries.page import INSTANT
 from service.store.statistics_jobs import JOBS
+from service.store.tables.market_data import PgMarketData
+from service.store.tables.partitions import DROP_MONTH
 
 UNTIL: Final = datetime(2026, 12, 1, tzinfo=UTC)
 MARKETS: Final = 20

@@ -24,11 +24,11 @@ from service.ops.logs.setup import Log, configure
 from service.ops.metrics.counters import Meters
 from service.ports import Key
 from service.settings.settings import Settings
-from service.store.gate import open_gate
-from service.store.lists import PgLists
-from service.store.lists_orders import ORDERS
-from service.store.page import INSTANT
-from service.store.setting_rows import PgSettingRows
+from service.store.database.pool import open_gate
+from service.store.queries.lists import PgLists
+from service.store.queries.orders import ORDERS
+from service.store.queries.page import INSTANT
+from service.store.tables.settings import PgSettingRows
 from service.web.body import MAX_BODY
 from service.web.keys import CLOCK, CONFIG, LISTS, SETTINGS
 from service.web.paging import encode

@@ -101,8 +101,8 @@ def migrate() -> None:
     """Bring the database to this version's tables."""
     config = _load()
     from service.app.resources import open_server
-    from service.store.migrate import migrate as apply
-    from service.store.migrate import migrations_folder
+    from service.store.migrations.migrate import migrate as apply
+    from service.store.migrations.migrate import migrations_folder
 
     async def migrated() -> int:
         async with open_server(config) as dsn:
@@ -197,7 +197,7 @@ def export(
     """Write the history to a file: what a tax report needs, and everything else."""
     config = _load()
     from service.app.export import exported, window
-    from service.store.export import Form, Kind
+    from service.store.queries.export import Form, Kind
 
     what, how = _one_of(kind, Kind), _one_of(form, Form)
     with _logging(config, aside=True):
@@ -338,10 +338,10 @@ async def _settings() -> AsyncIterator["Settings"]:
     from service.app.resources import open_server
     from service.flows.alerts.rules import setting_notices
     from service.settings.settings import Settings
-    from service.store.gate import open_gate
-    from service.store.migrate import migrate as apply
-    from service.store.migrate import migrations_folder
-    from service.store.setting_rows import PgSettingRows
+    from service.store.database.pool import open_gate
+    from service.store.migrations.migrate import migrate as apply
+    from service.store.migrations.migrate import migrations_folder
+    from service.store.tables.settings import PgSettingRows
 
     with _logging(config, aside=True):
         async with open_server(config) as dsn:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg2 import sql
 
-from service.store.dsn import connect, parameters
-from service.store.embedded import EmbeddedPostgres
-from service.store.gate import Gate, open_gate
-from service.store.migrate import migrate, migrations_folder
+from service.store.database.dsn import connect, parameters
+from service.store.database.pool import Gate, open_gate
+from service.store.embedded.server import EmbeddedPostgres
+from service.store.migrations.migrate import migrate, migrations_folder
 from tests.builders import T0
 from tests.specification import DOCUMENT, demands
 

@@ -19,7 +19,7 @@ from service.flows.alerts.monitor import Lookout
 from service.flows.alerts.sender import Courier
 from service.loops.runner import Pass
 from service.ports import Outgoing
-from service.store.alerts import PgAlerts
+from service.store.tables.alerts import PgAlerts
 from service.web.keys import CLOCK, CONFIG, SETTINGS
 
 SENDER: Final = "send_alerts"

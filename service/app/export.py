@@ -16,8 +16,8 @@ from service.app.resources import open_server
 from service.config import Config
 from service.domain.days import korean_midnight
 from service.domain.errors import InvalidRequest
-from service.store.export import Form, Kind, Window, export
-from service.store.migrate import migrate, migrations_folder
+from service.store.migrations.migrate import migrate, migrations_folder
+from service.store.queries.export import Form, Kind, Window, export
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PRIVATE: Final = 0o600  #: what was earned is nobody else's business

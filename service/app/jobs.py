@@ -44,8 +44,8 @@ from service.flows.markets import traded
 from service.loops.loop import Loop, every
 from service.loops.supervisor import Supervisor
 from service.settings.table import SIGNAL_INTERVAL_MINUTES
-from service.store.listen import Listener
-from service.store.setting_rows import CHANNEL
+from service.store.database.listen import Listener
+from service.store.tables.settings import CHANNEL
 from service.web.keys import CLOCK, CONFIG, EXCHANGE, SETTINGS
 
 IN_FLIGHT: Final = timedelta(seconds=2)  #: between two looks while an order is not settled

@@ -17,16 +17,16 @@ from service.flows.retention import Retention
 from service.flows.trade import Desk
 from service.loops.runner import Runner
 from service.ops.health.prober import Prober
-from service.store.embedded import EmbeddedPostgres
-from service.store.equity import PgEquities
-from service.store.gate import Gate
-from service.store.journal import PgJournal
-from service.store.lease import PgLease
-from service.store.market_data import PgMarketData
-from service.store.metric_rows import PgMetricRows
-from service.store.months import PgHistory
-from service.store.orders import PgOrders
-from service.store.state import PgState
+from service.store.database.pool import Gate
+from service.store.embedded.server import EmbeddedPostgres
+from service.store.tables.equity import PgEquities
+from service.store.tables.lease import PgLease
+from service.store.tables.market_data import PgMarketData
+from service.store.tables.metrics import PgMetricRows
+from service.store.tables.orders import PgOrders
+from service.store.tables.partitions import PgHistory
+from service.store.tables.signals import PgJournal
+from service.store.tables.trading_state import PgState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

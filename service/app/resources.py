@@ -42,22 +42,22 @@ from service.sandbox.options import SandboxOptions
 from service.sandbox.server import Sandbox, open_sandbox
 from service.settings.settings import Settings
 from service.settings.table import TRADING_ENABLED
-from service.store.audit import PgAudit
-from service.store.embedded import EmbeddedPostgres
-from service.store.equity import PgEquities
-from service.store.gate import open_gate
-from service.store.journal import PgJournal
-from service.store.lease import PgLease
-from service.store.lists import PgLists
-from service.store.market_data import PgMarketData
-from service.store.metric_rows import PgMetricRows
-from service.store.migrate import migrate, migrations_folder
-from service.store.months import PgHistory
-from service.store.orders import PgOrders
-from service.store.portfolio import PgPortfolio
-from service.store.setting_rows import PgSettingRows
-from service.store.state import PgState
-from service.store.statistics import PgStatistics
+from service.store.database.pool import open_gate
+from service.store.embedded.server import EmbeddedPostgres
+from service.store.migrations.migrate import migrate, migrations_folder
+from service.store.queries.lists import PgLists
+from service.store.queries.metrics import PgStatistics
+from service.store.queries.portfolio import PgPortfolio
+from service.store.tables.audit import PgAudit
+from service.store.tables.equity import PgEquities
+from service.store.tables.lease import PgLease
+from service.store.tables.market_data import PgMarketData
+from service.store.tables.metrics import PgMetricRows
+from service.store.tables.orders import PgOrders
+from service.store.tables.partitions import PgHistory
+from service.store.tables.settings import PgSettingRows
+from service.store.tables.signals import PgJournal
+from service.store.tables.trading_state import PgState
 from service.web.keys import (
     AUDIT,
     CLOCK,

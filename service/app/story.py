@@ -51,7 +51,7 @@ from service.ops.health.prober import RHYTHMS, Prober
 from service.ports import Clock, JobState, TradingBody
 from service.sandbox.clock import MarketClock
 from service.settings.table import AI_MODEL, TRADING_ENABLED
-from service.store.activity import PgActivity
+from service.store.tables.activity import PgActivity
 from service.web.keys import (
     CLOCK,
     CONFIG,

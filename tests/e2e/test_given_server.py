@@ -12,7 +12,7 @@ import aiohttp
 import psycopg2
 import pytest
 
-from service.store.dsn import connect, parameters
+from service.store.database.dsn import connect, parameters
 from tests.e2e.processes import SandboxProgram, Service, postmasters
 
 KEYS = {"UPBIT_ACCESS_KEY": "dummy-access", "UPBIT_SECRET_KEY": "dummy-secret-of-some-length-1234"}

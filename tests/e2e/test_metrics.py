@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.store.dsn import connect, parameters
-from service.store.embedded import EmbeddedPostgres
+from service.store.database.dsn import connect, parameters
+from service.store.embedded.server import EmbeddedPostgres
 from tests.e2e.processes import Program, Service
 
 TRADING = {"collect_market_data", "generate_trading_signal"}

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from service.domain.errors import StartError
 from service.sandbox.gemini_api.handlers import MODELS
-from service.store.dsn import connect, parameters
+from service.store.database.dsn import connect, parameters
 from tests.faults.proxy import Cut
 from tests.faults.stack import DATABASE, Stack
 

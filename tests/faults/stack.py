@@ -22,8 +22,8 @@ from typing import Any, Self
 import aiohttp
 from psycopg2.extras import RealDictCursor
 
-from service.store.dsn import connect, parameters
-from service.store.embedded import EmbeddedPostgres
+from service.store.database.dsn import connect, parameters
+from service.store.embedded.server import EmbeddedPostgres
 from tests.e2e.processes import SandboxProgram, Service
 from tests.fakes.webhook import Webhook, open_webhook
 from tests.faults.books import READ, breaches, read_books

@@ -8,11 +8,11 @@ _EXECUTE: Final = "service/flows/execute.py"
 _RECONCILE: Final = "service/flows/reconcile.py"
 _TRADE: Final = "service/flows/trade.py"
 _LEADERSHIP: Final = "service/flows/leadership.py"
-_PG_ORDERS: Final = "service/store/orders.py"
+_PG_ORDERS: Final = "service/store/tables/orders.py"
 _UPBIT_ERRORS: Final = "service/adapters/upbit/errors.py"
 _OF_EXECUTE: Final = "tests/unit/flows/test_execute.py"
 _OF_STALE: Final = "tests/unit/flows/test_stale_decisions.py"
-_OF_PG_ORDERS: Final = "tests/integration/store/test_orders.py"
+_OF_PG_ORDERS: Final = "tests/integration/store/tables/test_orders.py"
 _OF_UPBIT_FAULTS: Final = "tests/integration/adapters/test_upbit_faults.py"
 
 ORDERS: Final = (

@@ -8,7 +8,7 @@ _JOBS: Final = "service/app/jobs.py"
 _RESOURCES: Final = "service/app/resources.py"
 _STORY: Final = "service/app/story.py"
 _WATCHED: Final = "service/app/watched.py"
-_LISTEN: Final = "service/store/listen.py"
+_LISTEN: Final = "service/store/database/listen.py"
 _CACHE: Final = "service/settings/cache.py"
 _OF_JOBS: Final = "tests/unit/app/test_jobs.py"
 _OF_LISTENING: Final = "tests/integration/app/test_listening.py"
@@ -86,7 +86,7 @@ PROCESS: Final = (
     ),
     Mutant(
         name="a change of a setting notifies nobody",
-        file="service/store/setting_rows.py",
+        file="service/store/tables/settings.py",
         old="    SELECT pg_notify(%(channel)s, key)\n",
         new="    SELECT %(channel)s, key\n",
         tests=of(_OF_SETTINGS, "test_a_change_in_one_process_is_seen_by_the_other"),
@@ -176,11 +176,11 @@ PROCESS: Final = (
     ),
     Mutant(
         name="the isolation level is the server's default",
-        file="service/store/cursor.py",
+        file="service/store/database/cursor.py",
         old='READ_COMMITTED = "BEGIN ISOLATION LEVEL READ COMMITTED"',
         new='READ_COMMITTED = "BEGIN"',
         tests=of(
-            "tests/integration/store/test_gate.py",
+            "tests/integration/store/database/test_pool.py",
             "test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_default",
         ),
     ),

@@ -22,8 +22,8 @@ FOREIGN: Final = {
     "app/remote.py run_job",
     "ops/log_report/parse.py _object",
     "ops/log_report/parse.py _ours",
-    "store/programs.py as_process",
-    "store/yoyo_backend.py get_log_data",
+    "store/embedded/binaries.py as_process",
+    "store/migrations/yoyo_backend.py get_log_data",
 }
 UNTYPED: Final = re.compile(r"\b(dict|Mapping)\[str, Any\]")
 

@@ -11,9 +11,9 @@ from service.app.checks.finding import LOOK_S, Finding, fail, ok, warn
 from service.config import Config
 from service.domain.errors import InvalidSetting, StartError
 from service.settings.table import AI_MODEL
-from service.store.embedded import EmbeddedPostgres
-from service.store.inspect import Inspection, Migrations, inspect
-from service.store.migrate import migrations_folder
+from service.store.embedded.server import EmbeddedPostgres
+from service.store.migrations.inspect import Inspection, Migrations, inspect
+from service.store.migrations.migrate import migrations_folder
 
 _DATABASE: Final = "database"
 _MIGRATIONS: Final = "migrations"

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from service.app.keys import GATE
-from service.store.gate import Gate
+from service.store.database.pool import Gate
 from tests.composed import composed
 from tests.integration.store.seeds import rows
 

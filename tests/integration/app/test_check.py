@@ -16,7 +16,7 @@ from service.config import Config, Mode
 from service.sandbox.faults import Faults
 from service.sandbox.options import SandboxOptions
 from service.sandbox.server import Sandbox, open_sandbox
-from service.store.dsn import connect, parameters
+from service.store.database.dsn import connect, parameters
 
 CANARY = "canary-7f3a9e51c04d"
 
@@ -183,8 +183,8 @@ async def test_what_is_to_come_is_told_and_is_no_failure(tmp_path: Path, empty_d
 
 
 async def test_an_embedded_server_is_started_asked_and_stopped_again(open_folder: Any) -> None:
-    from service.store.embedded import EmbeddedPostgres  # noqa: PLC0415 - used here only
-    from service.store.migrate import migrate, migrations_folder  # noqa: PLC0415 - as above
+    from service.store.embedded.server import EmbeddedPostgres  # noqa: PLC0415 - used here only
+    from service.store.migrations.migrate import migrate, migrations_folder  # noqa: PLC0415 - as above
 
     folder = open_folder()
     server = EmbeddedPostgres(folder / "postgres")

@@ -15,8 +15,8 @@ from service import cli
 from service.app.export import exported, window
 from service.config import Config
 from service.domain.errors import InvalidRequest, StartError
-from service.store.export import Form, Kind, Window
-from service.store.gate import Gate
+from service.store.database.pool import Gate
+from service.store.queries.export import Form, Kind, Window
 from tests.builders import a_fill, a_proposal
 from tests.integration.store.seeds import a_stored_order, a_stored_signal, execute, filled
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 from psycopg2 import sql
 
-from service.store.dsn import connect, parameters
-from service.store.embedded import EmbeddedPostgres
+from service.store.database.dsn import connect, parameters
+from service.store.embedded.server import EmbeddedPostgres
 from tests.composed import Composed, composed
 
 SAFETY_S: Final = 60

@@ -10,8 +10,8 @@ from service.app.jobs import _listener
 from service.app.keys import DSN
 from service.settings.settings import Settings
 from service.settings.table import AI_MODEL
-from service.store.gate import Gate
-from service.store.setting_rows import PgSettingRows
+from service.store.database.pool import Gate
+from service.store.tables.settings import PgSettingRows
 from service.web.keys import SETTINGS
 from tests.fakes.clock import FakeClock
 from tests.integration.store.seeds import execute

@@ -22,7 +22,7 @@ from service.app.resources import database, exchange, model, settings
 from service.config import Config, Mode
 from service.domain.orders import OrderStatus
 from service.settings.table import TRADING_ENABLED
-from service.store.gate import Gate
+from service.store.database.pool import Gate
 from service.web.keys import CLOCK, CONFIG, SETTINGS
 from tests.builders import T0, an_intent
 from tests.fakes.clock import FakeClock

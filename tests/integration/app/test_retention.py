@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from service.adapters.clock import SystemClock
 from service.flows.retention import Retention
 from service.settings.settings import Settings
-from service.store.gate import Gate
-from service.store.market_data import PgMarketData
-from service.store.months import PgHistory
+from service.store.database.pool import Gate
+from service.store.tables.market_data import PgMarketData
+from service.store.tables.partitions import PgHistory
 from tests.builders import a_ticker
 from tests.fakes.clock import FakeClock
 from tests.fakes.setting_rows import FakeSettingRows

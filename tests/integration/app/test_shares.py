@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from service.app.keys import GATE, JOBS_GATE, STORE, WEB_GATE
 from service.app.resources import database
 from service.domain.portfolio import Equity
-from service.store.gate import Gate
+from service.store.database.pool import Gate
 from service.web.keys import AUDIT, CONFIG, DATABASE, LISTS, ORDERS, PORTFOLIO, STATISTICS
 from tests.builders import KRW_BTC, T0, a_ticker, an_intent
 from tests.integration.store.seeds import a_stored_decision, an_allowed, the_epoch

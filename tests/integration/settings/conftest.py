@@ -12,9 +12,9 @@ import pytest
 
 from service.ports import JSON, SettingChange, SharedRule
 from service.settings.settings import Settings
-from service.store.gate import Gate, open_gate
-from service.store.listen import Listener
-from service.store.setting_rows import CHANNEL, PgSettingRows
+from service.store.database.listen import Listener
+from service.store.database.pool import Gate, open_gate
+from service.store.tables.settings import CHANNEL, PgSettingRows
 from tests.fakes.clock import FakeClock
 
 T = TypeVar("T")

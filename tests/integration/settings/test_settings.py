@@ -23,8 +23,8 @@ from service.settings.table import (
     TAKE_PROFIT_PCT,
     TRADING_ENABLED,
 )
-from service.store.gate import Gate, open_gate
-from service.store.setting_rows import PgSettingRows
+from service.store.database.pool import Gate, open_gate
+from service.store.tables.settings import PgSettingRows
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
 from tests.integration.store.seeds import until_locked_out

@@ -11,10 +11,10 @@ from service.domain.orders import Fill, Order, OrderStatus
 from service.domain.risk import Allowed, Check, Held, Verdict
 from service.domain.signals import Proposal, Signal
 from service.ports import ModelCall
-from service.store.gate import Gate
-from service.store.journal import PgJournal
-from service.store.lease import PgLease
-from service.store.orders import PgOrders
+from service.store.database.pool import Gate
+from service.store.tables.lease import PgLease
+from service.store.tables.orders import PgOrders
+from service.store.tables.signals import PgJournal
 from tests.builders import KRW_BTC, T0, a_fill, a_proposal, an_answer, an_intent
 
 CHECKS = (

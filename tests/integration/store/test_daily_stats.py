@@ -14,10 +14,10 @@ import pytest
 
 from service.domain.markets import Market
 from service.domain.orders import Fill, Order, OrderStatus, Side
-from service.store.dsn import connect, parameters
-from service.store.gate import Gate
-from service.store.migrate import migrations_folder
-from service.store.orders import PgOrders
+from service.store.database.dsn import connect, parameters
+from service.store.database.pool import Gate
+from service.store.migrations.migrate import migrations_folder
+from service.store.tables.orders import PgOrders
 from tests.builders import KRW_BTC, T0, a_fill
 from tests.integration.store.seeds import a_stored_order, filled, rows
 

@@ -15,15 +15,15 @@ from psycopg2.errors import CheckViolation
 
 from service.domain.latency import LAST_BUCKET, LEAST_MS, Sketch, bucket_of
 from service.ports import JobRun
-from service.store.dsn import connect, parameters
-from service.store.gate import Cursor, Gate, open_gate
-from service.store.metric_rows import PgMetricRows
-from service.store.migrate import migrations_folder
-from service.store.statistics import PASSES_UPTO, PgStatistics
+from service.store.database.dsn import connect, parameters
+from service.store.database.pool import Cursor, Gate, open_gate
+from service.store.migrations.migrate import migrations_folder
+from service.store.queries.metrics import PASSES_UPTO, PgStatistics
+from service.store.tables.metrics import PgMetricRows
 from tests.builders import T0
 from tests.integration.store.seeds import execute, rows
+from tests.integration.store.tables.test_orders import until_somebody_waits_for_a_lock
 from tests.integration.store.test_metrics import a_run, latencies, shown
-from tests.integration.store.test_orders import until_somebody_waits_for_a_lock
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 MONTH = 31 * 24 * HOUR

@@ -14,9 +14,9 @@ from service.loops.runner import Pass, Runner
 from service.ops.log_report.parse import Tally, measured
 from service.ops.log_report.summaries import log_stats
 from service.ports import JobRun
-from service.store.gate import Gate
-from service.store.metric_rows import PgMetricRows
-from service.store.statistics import PgStatistics
+from service.store.database.pool import Gate
+from service.store.queries.metrics import PgStatistics
+from service.store.tables.metrics import PgMetricRows
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs

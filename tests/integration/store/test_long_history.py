@@ -13,10 +13,10 @@ from benchmarks.explaining import ExplainingGate, Reading
 from benchmarks.growth import grow
 from benchmarks.indexes import INDEXES
 from benchmarks.questions import questions
-from service.store.dsn import connect, parameters
-from service.store.embedded import EmbeddedPostgres
-from service.store.gate import Gate, open_gate
-from service.store.migrate import migrate, migrations_folder
+from service.store.database.dsn import connect, parameters
+from service.store.database.pool import Gate, open_gate
+from service.store.embedded.server import EmbeddedPostgres
+from service.store.migrations.migrate import migrate, migrations_folder
 from tests.conftest import FAST
 from tests.integration.store.seeds import rows
 

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from service.domain.latency import Sketch
 from service.domain.signals import Usage
 from service.ports import JobRun, RequestSlot
-from service.store.gate import Gate
-from service.store.journal import PgJournal
-from service.store.metric_rows import PgMetricRows
-from service.store.statistics import MINUTES_KEPT, PgStatistics
+from service.store.database.pool import Gate
+from service.store.queries.metrics import MINUTES_KEPT, PgStatistics
+from service.store.tables.metrics import PgMetricRows
+from service.store.tables.signals import PgJournal
 from tests.builders import T0, an_answer
 from tests.integration.store.seeds import a_call, execute, rows
 

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from service.domain.errors import StoreBusy, StoreDown
-from service.store.gate import Gate, Share, open_gate
-from service.store.lists import PgLists
-from service.store.orders import PgOrders
-from service.store.setting_rows import PgSettingRows
+from service.store.database.pool import Gate, Share, open_gate
+from service.store.queries.lists import PgLists
+from service.store.tables.orders import PgOrders
+from service.store.tables.settings import PgSettingRows
 from tests.builders import KRW_BTC, T0, an_intent
 from tests.integration.store.seeds import a_stored_decision, an_allowed, the_epoch
 

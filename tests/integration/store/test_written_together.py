@@ -22,12 +22,12 @@ from service.loops.loop import Loop, every
 from service.loops.runner import Runner
 from service.ops.metrics.recorder import Recorder
 from service.ops.metrics.requests import RequestMeter
-from service.store.alerts import PgAlerts
-from service.store.gate import Gate, open_gate
-from service.store.journal import PgJournal
-from service.store.lease import PgLease
-from service.store.metric_rows import PgMetricRows
-from service.store.state import PgState
+from service.store.database.pool import Gate, open_gate
+from service.store.tables.alerts import PgAlerts
+from service.store.tables.lease import PgLease
+from service.store.tables.metrics import PgMetricRows
+from service.store.tables.signals import PgJournal
+from service.store.tables.trading_state import PgState
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
 from tests.integration.store.seeds import (

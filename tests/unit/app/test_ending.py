@@ -11,7 +11,7 @@ from service.app.ending import (
     PASSES_BY_S,
     Ending,
 )
-from service.store.gate import CLOSE_S
+from service.store.database.pool import CLOSE_S
 
 GRACE_S = 10.0  #: what containers get, and what operators are promised
 

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 STORE = ROOT / "service" / "store"
 #: Its cursors could; the export has a session of its own that only reads.
-MAY_NAME_THEM = {STORE / "cursor.py", STORE / "export.py"}
+MAY_NAME_THEM = {STORE / "database" / "cursor.py", STORE / "queries" / "export.py"}
 STRICTER = re.compile(r"serializable|repeatable.?read|isolation=(?!isolation)", re.IGNORECASE)
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.domain.errors import StoreBusy
-from service.store.places import Places
+from service.store.database.pool_queue import Places
 from service.store.waits import FEWEST, WINDOW_S, Waits
 
 

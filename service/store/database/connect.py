@@ -1,0 +1,123 @@
+"""The way to the server: which address answers, and whether we can work with who does."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Final
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names it so
+from psycopg2.extensions import make_dsn
+
+from service.domain.errors import StartError
+from service.store.database.dsn import (
+    REMEDY,
+    connect,
+    libpq_parameters,
+    named,
+    parameters,
+    session_options,
+)
+
+OLDEST: Final = 14  #: major version; client_connection_check_interval is new in it
+
+#: In every session; a setting in the DSN's own `options` wins, because it comes later.
+_SESSION: Final = {
+    "timezone": "UTC",
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "30s",
+    "jit": "off",
+}
+#: Only where the server's platform has it: a cancelled query stops burning the server's CPU.
+_CHECK_INTERVAL: Final = {"client_connection_check_interval": "2s"}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Parameters that lead an asynchronous connection to one address that answered."""
+
+    given: Mapping[str, str] = field(repr=False)
+    dsn: str = field(repr=False)
+
+
+async def reach(dsn: str) -> Route:
+    """Find an address of `dsn` that answers, and check that we can work with the server.
+
+    An asynchronous libpq connection does not survive a second attempt: with several addresses,
+    or TLS that has to be given up, aiopg keeps watching the first, closed socket and hangs. So a
+    blocking connection tries first, in a thread, and every choice it made is written down.
+
+    Raises: StartError.
+    """
+    given = parameters(dsn)
+    return await asyncio.to_thread(_probe, given)
+
+
+def _probe(given: Mapping[str, str]) -> Route:
+    with closing(connect(given, _SESSION)) as connection:
+        check_server(connection, given)
+        settings = dict(_SESSION)
+        if _accepts(connection, _CHECK_INTERVAL):
+            settings |= _CHECK_INTERVAL
+        chosen = dict(_chosen(connection, given))
+    reached = {
+        **libpq_parameters(given),
+        **chosen,
+        "options": session_options(given, settings),
+    }
+    return Route(given, make_dsn(**reached))
+
+
+def _chosen(connection: Connection, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    info = connection.info
+    yield "host", info.host
+    yield "port", str(info.port)
+    with socket.socket(fileno=os.dup(connection.fileno())) as peer:
+        if peer.family == socket.AF_UNIX:
+            return
+        # One address may move (a managed server after a failover): libpq looks it up again.
+        if "hostaddr" in given or len(_addresses(info.host, info.port)) > 1:
+            yield "hostaddr", peer.getpeername()[0]
+    yield "gssencmode", "disable"
+    if given.get("sslmode", "prefer") in {"allow", "prefer"}:
+        yield "sslmode", "require" if info.ssl_in_use else "disable"
+
+
+def _addresses(host: str, port: int) -> set[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return set()
+    return {str(address[0]) for *_, address in found}
+
+
+def check_server(connection: Connection, given: Mapping[str, str]) -> None:
+    """Raises: StartError, when the server is too old or its text and time would mislead us."""
+    major = connection.server_version // 10_000
+    if major < OLDEST:
+        raise StartError(
+            f"{named(given)} is version {major}, but {OLDEST} or newer is needed:"
+            f" upgrade the server, or {REMEDY}"
+        )
+    encoding = connection.get_parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise StartError(
+            f"{named(given)} stores text as {encoding}: create the database with ENCODING 'UTF8'"
+        )
+    if (zone := connection.get_parameter_status("TimeZone")) != "UTC":
+        # libpq sends PGTZ after `options`, so it would win and shift every instant shown as text.
+        raise StartError(f"The session's time zone is {zone}, not UTC: unset the variable PGTZ")
+
+
+def _accepts(connection: Connection, settings: Mapping[str, str]) -> bool:
+    try:
+        with connection.cursor() as cursor:
+            for name, value in settings.items():
+                cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+    except psycopg2.Error:
+        return False
+    return True

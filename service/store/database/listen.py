@@ -1,0 +1,101 @@
+"""Notifications from other processes, on a connection that does nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import aiopg
+import psycopg2
+from loguru import logger
+from psycopg2.extensions import quote_ident
+
+from service.domain.errors import BoundaryError, StartError
+from service.store.database.connect import reach
+from service.store.database.cursor import GatedCursor
+from service.store.database.dsn import CONNECT_S
+
+PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  #: the last one repeats
+Pause = Callable[[float, asyncio.Event], Awaitable[None]]
+
+
+async def wait(seconds: float, wake: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await wake.wait()
+
+
+class Listener:
+    """Hears one channel for as long as it runs, and reconnects when the connection is lost.
+
+    Args:
+        heard: called with each payload, in order.
+        reconnected: called each time LISTEN has taken effect, the first time too. Whatever was
+            read before may be stale: notifications are not kept for those who were away.
+        pause: waits so many real seconds, or until the event is set.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        channel: str,
+        *,
+        heard: Callable[[str], Awaitable[None]],
+        reconnected: Callable[[], Awaitable[None]],
+        pause: Pause = wait,
+    ) -> None:
+        self._dsn = dsn
+        self._channel = channel
+        self._heard = heard
+        self._reconnected = reconnected
+        self._pause = pause
+        self._failures = 0
+        self._log = logger.bind(event="app", channel=channel)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Listen until `stopping`; ends with its connection closed."""
+        while not stopping.is_set():
+            try:
+                await self._listen(stopping)
+            except (BoundaryError, StartError, psycopg2.Error, OSError) as exc:
+                # An outage spans many attempts: said once when it begins, once when it ends.
+                if self._failures == 0:
+                    self._log.bind(error=type(exc).__name__).warning(
+                        "notifications lost, reconnecting"
+                    )
+                seconds = PAUSES_S[min(self._failures, len(PAUSES_S) - 1)]
+                self._failures += 1
+                await self._pause(seconds, stopping)
+
+    async def _listen(self, stopping: asyncio.Event) -> None:
+        async with self._connection() as connection:
+            await self._reconnected()
+            if self._failures:
+                self._failures = 0
+                self._log.info("notifications are back")
+            while (payload := await _next(connection, stopping)) is not None:
+                await self._heard(payload)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[aiopg.Connection]:
+        # Found anew each time: after a failover the name may lead elsewhere.
+        route = await reach(self._dsn)
+        async with aiopg.connect(route.dsn, timeout=CONNECT_S, enable_hstore=False) as connection:
+            async with connection.cursor() as cursor:
+                # Bare, aiopg would turn a cancelled LISTEN into our own cancellation.
+                gated = GatedCursor(connection, cursor)
+                await gated.execute(f"LISTEN {quote_ident(self._channel, connection.raw)}")
+            yield connection
+
+
+async def _next(connection: aiopg.Connection, stopping: asyncio.Event) -> str | None:
+    """Return the next payload, or None when `stopping` comes first."""
+    note = asyncio.ensure_future(connection.notifies.get())
+    stop = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({note, stop}, return_when=asyncio.FIRST_COMPLETED)
+        return None if stop.done() else str(note.result().payload)
+    finally:
+        for waiter in (note, stop):
+            waiter.cancel()
+        await asyncio.gather(note, stop, return_exceptions=True)

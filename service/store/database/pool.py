@@ -1,0 +1,256 @@
+"""The gate before PostgreSQL: aiopg's pool with its known faults closed (ADR 0005).
+
+What comes out of here is a row, an IntegrityError, or one of StoreBusy, StoreDown, StoreTimeout.
+"""
+
+import asyncio
+import select
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Final
+
+import aiopg
+import psycopg2
+from loguru import logger
+
+from service.domain.errors import BoundaryError, StartError, StoreBusy, StoreDown
+from service.ports import PoolState
+from service.store.database.connect import Route, reach
+from service.store.database.cursor import (
+    ANSWER_S,
+    RETRY_AFTER_S,
+    Cursor,
+    GatedCursor,
+    Isolation,
+    is_idle,
+)
+from service.store.database.dsn import CONNECT_S, refusal
+from service.store.database.pool_queue import Places
+from service.store.quiet import timeouts_expected
+
+__all__ = ["Cursor", "Gate", "Isolation", "Share", "open_gate"]
+
+CLOSE_S: Final = 1.0  #: what running statements get at shutdown; those of jobs have ended by then
+
+
+class Gate:
+    """Lends connections, at most `maxsize` at once; satisfies ports.Database by shape."""
+
+    def __init__(
+        self, pool: aiopg.Pool, *, maxsize: int, max_waiting: int, wait_s: float, close_s: float
+    ) -> None:
+        self._pool = pool
+        self._maxsize = maxsize
+        # They stand before aiopg's own queue, which forgets a waiter whenever a connection
+        # comes back closed. With as many places as connections, that queue stays empty.
+        self._places = Places(maxsize, max_waiting=max_waiting, wait_s=wait_s)
+        self._close_s = close_s
+        self._closing = False
+        self._shares: list[Share] = []
+
+    def state(self) -> PoolState:
+        pool = self._pool
+        queues = [self._places, *(share.places for share in self._shares)]
+        return PoolState(
+            size=pool.size,
+            free=pool.freesize,
+            max=self._maxsize,
+            waiting=sum(queue.waiting for queue in queues),
+            waits=sum(queue.waits.waited for queue in queues),
+            waited_s=sum(queue.waits.waited_s for queue in queues),
+            refused=sum(queue.refused for queue in queues),
+        )
+
+    def wait_p95_ms(self) -> float | None:
+        """Return how long who is lent a connection waits for it, by the last half minute.
+
+        Of the whole: the queue for a share is the share's own.
+        """
+        return self._places.waits.p95_ms()
+
+    def share(self, number: int, *, max_waiting: int = 64, wait_s: float = 1.0) -> "Share":
+        """Return a gate onto `number` of these connections at most, with a queue of its own.
+
+        Who has only a share leaves the rest to the others, however many of it ask.
+        """
+        share = Share(self, number, max_waiting=max_waiting, wait_s=wait_s)
+        self._shares.append(share)
+        return share
+
+    async def ping(self) -> None:
+        async with self.cursor() as cursor:
+            await cursor.execute("SELECT 1")
+
+    def cursor(self) -> AbstractAsyncContextManager[Cursor]:
+        """Lend a cursor in autocommit: each statement is its own transaction.
+
+        Raises: StoreBusy, when no connection came free in time; StoreDown.
+        """
+        return self.lent()
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, isolation: Isolation = Isolation.READ_COMMITTED
+    ) -> AsyncIterator[Cursor]:
+        """Lend a cursor inside a transaction: committed at the end, rolled back on any exception.
+
+        StoreDown or a cancellation out of the COMMIT itself leaves the outcome unknown: look for
+        the rows by key before writing them again.
+        """
+        async with self.lent() as cursor:
+            # aiopg's own `begin()` complains from its destructor when BEGIN or COMMIT is cut off.
+            await cursor.execute(isolation)
+            try:
+                yield cursor
+            except Exception:
+                await cursor.roll_back()
+                raise
+            # Anything harsher (cancellation) is not answered with one more round trip: the
+            # connection is closed on its way back, and the server rolls back.
+            await cursor.commit()
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[GatedCursor]:
+        """Lend a cursor; `cursor` and `transaction` are what others use."""
+        if self._closing:
+            raise StoreDown("The database is being closed")
+        async with self._places:
+            connection = await self._live_connection()
+            try:
+                inner = await connection.cursor(timeout=ANSWER_S)
+                yield GatedCursor(connection, inner)
+                inner.close()  # whoever keeps the cursor shall not use somebody else's connection
+            finally:
+                if not is_idle(connection):
+                    connection.close()  # never back in the middle of a transaction or statement
+                self._pool.release(connection)
+
+    async def _live_connection(self) -> aiopg.Connection:
+        # Each turn drops at most one dead connection, and there are no more than maxsize.
+        for _ in range(self._maxsize + 2):
+            try:
+                connection = await self._pool.acquire()
+            except AssertionError:
+                continue  # aiopg took one that had died since it looked
+            except RuntimeError as exc:
+                raise StoreDown("The database is being closed") from exc
+            except TimeoutError as exc:
+                raise StoreDown(f"PostgreSQL did not answer within {CONNECT_S} s") from exc
+            except (psycopg2.Error, OSError) as exc:
+                raise _unreachable(exc) from exc
+            if not (self._closing or connection.closed or _is_readable(connection)):
+                return connection
+            connection.close()
+            self._pool.release(connection)
+        raise StoreDown("PostgreSQL drops every connection")
+
+    async def close(self) -> None:
+        """Let running statements end for a while, then cut them off. Nothing is lent any more."""
+        self._closing = True
+        try:
+            async with asyncio.timeout(self._close_s):
+                await self._places.take_all()  # aiopg's own wait misses releases
+        except TimeoutError:
+            logger.bind(event="pool").warning("statements still run, their connections are cut")
+        finally:
+            self._pool.terminate()
+            await self._pool.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._close_s):
+                await self._pool.wait_closed()
+
+
+class Share(Gate):
+    """A part of a gate: it lends that gate's connections, and closes none of them."""
+
+    def __init__(self, whole: Gate, number: int, *, max_waiting: int, wait_s: float) -> None:
+        super().__init__(
+            whole._pool,  # noqa: SLF001 - the same pool, counted twice
+            maxsize=number,
+            max_waiting=max_waiting,
+            wait_s=wait_s,
+            close_s=0,
+        )
+        self._whole = whole
+
+    @property
+    def places(self) -> Places:
+        return self._places
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[GatedCursor]:
+        async with self._places, self._whole.lent() as cursor:
+            yield cursor
+
+    async def close(self) -> None:
+        """Do nothing: the whole is closed by who opened it."""
+
+
+def _unreachable(exc: Exception) -> BoundaryError:
+    # No SQLSTATE comes with a refused connection, only words.
+    if any(words in str(exc) for words in ("too many", "connection slots")):
+        return StoreBusy(
+            "PostgreSQL has no connection left for us", retry_after_s=RETRY_AFTER_S, code="53300"
+        )
+    return StoreDown("PostgreSQL cannot be reached")
+
+
+def _is_readable(connection: aiopg.Connection) -> bool:
+    """Whether the server said something unasked: on an idle connection that is its farewell.
+
+    Costs no round trip. (It may also be a notice; then a good connection is closed for nothing.)
+    """
+    poll = select.poll()
+    poll.register(connection.raw.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+@asynccontextmanager
+async def open_gate(
+    dsn: str,
+    *,
+    minsize: int = 10,
+    maxsize: int = 20,
+    max_waiting: int = 64,
+    wait_s: float = 1.0,
+    close_s: float = CLOSE_S,
+) -> AsyncIterator[Gate]:
+    """Connect `minsize` times, lend up to `maxsize`, and close everything at the end.
+
+    Raises: StartError, when the database cannot be used; one sentence without the password.
+    """
+    route = await reach(dsn)
+    pool = aiopg.Pool(
+        route.dsn,
+        minsize=minsize,
+        maxsize=maxsize,
+        timeout=CONNECT_S,
+        enable_json=True,
+        enable_hstore=False,  # else each new connection asks the catalogue
+        enable_uuid=True,
+        echo=False,  # it would log parameters
+        on_connect=None,
+        pool_recycle=-1,
+    )
+    gate = Gate(pool, maxsize=maxsize, max_waiting=max_waiting, wait_s=wait_s, close_s=close_s)
+    with timeouts_expected():
+        try:
+            await _fill(pool, route)
+            yield gate
+        finally:
+            await gate.close()
+
+
+async def _fill(pool: aiopg.Pool, route: Route) -> None:
+    """Open `minsize` connections, with CONNECT_S for each rather than for all."""
+    size = -1
+    while pool.size < pool.minsize:
+        if pool.size == size:
+            raise StartError(f"PostgreSQL did not answer within {CONNECT_S} s: is it overloaded?")
+        size = pool.size
+        try:
+            pool.release(await pool.acquire())
+        except TimeoutError:
+            continue
+        except (psycopg2.Error, OSError) as exc:
+            raise refusal(exc, route.given) from None

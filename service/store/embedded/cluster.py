@@ -1,0 +1,162 @@
+"""The directory of a PostgreSQL cluster: made whole or not at all, refused when it is not ours."""
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from loguru import logger
+
+from service.domain.errors import StartError
+from service.store.embedded.binaries import Account, clean_environment, major_version
+
+#: Where root keeps the data of a directory that only root may enter.
+ELSEWHERE: Final = Path("/var/lib/upbit-ai-trader")
+USER: Final = "trader"
+PORT: Final = 5432  #: only names the socket file
+_SOCKET_PATH_MAX: Final = 107  #: bytes, of sockaddr_un without its end
+_INITDB_S: Final = 120
+_LOG_MAX: Final = 5_000_000  #: bytes
+_GRAVE: Final = ("PANIC:", "FATAL:", "error:", "could not")
+
+
+def home_of(asked: Path, elsewhere: Path) -> Path:
+    """Return the directory that really holds the server: `asked`, made if need be.
+
+    Root's own directories are closed to the account that runs the server for it. Opening them
+    would be worse than moving out: then the data goes below `elsewhere`, and the link `moved`
+    in `asked` says where.
+    """
+    asked.mkdir(parents=True, exist_ok=True)
+    link = asked / "moved"
+    if link.is_symlink():
+        return link.readlink()
+    account = Account.of(asked / "cluster")
+    if account is None:
+        return asked
+    asked.chmod(0o755)  # a strict umask would keep the account out
+    if account.reaches(asked / "cluster"):
+        return asked
+    home = elsewhere / hashlib.sha256(os.fsencode(asked)).hexdigest()[:12]
+    home.mkdir(parents=True, exist_ok=True)
+    for made in (elsewhere, home):
+        made.chmod(0o755)
+    if not account.reaches(home / "cluster"):
+        raise StartError(
+            f"The account that runs PostgreSQL for root cannot enter {asked}: set TRADER_DATA_DIR"
+            " to a directory that everybody may enter, or do not start as root"
+        )
+    link.symlink_to(home)
+    logger.bind(event="app", directory=str(home)).warning("the database lives elsewhere")
+    return home
+
+
+def ensure_cluster(cluster: Path, log: Path, installed: Path, account: Account | None) -> None:
+    """Make `cluster` unless it is there. Raises: StartError, when what is there is not ours."""
+    ours = major_version(installed)
+    try:
+        theirs = (cluster / "PG_VERSION").read_text().strip()
+    except FileNotFoundError:
+        if cluster.exists():
+            raise StartError(
+                f"{cluster} is not a PostgreSQL data directory: move it away, or set"
+                " TRADER_DATA_DIR to another directory"
+            ) from None
+        _create(cluster, log, installed, account)
+        return
+    if theirs != ours:
+        raise StartError(
+            f"{cluster} was made by PostgreSQL {theirs}, but this program brings {ours}: set"
+            " TRADER_DATA_DIR to another directory, or carry the data over with the pg_dump of"
+            f" PostgreSQL {theirs}"
+        )
+
+
+def _create(cluster: Path, log: Path, installed: Path, account: Account | None) -> None:
+    # Made under another name, then renamed: a killed initdb leaves no half cluster.
+    half = cluster.with_name("cluster.init")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(mode=0o700)
+    if account is not None:
+        os.chown(half, account.uid, account.gid)
+    initdb = str(installed / "bin" / "initdb")
+    command = [initdb, "-D", str(half), "-U", USER, "-E", "UTF8", "--locale=C"]
+    since = size(log)
+    with log.open("ab") as file:
+        made = subprocess.run(  # noqa: S603 - our own program
+            [*command, "--data-checksums", "--auth-local=trust", "--auth-host=reject"],
+            stdin=subprocess.DEVNULL,
+            stdout=file,  # a file, not a pipe: whatever inherits a pipe keeps it open
+            stderr=file,
+            cwd="/",
+            env=clean_environment(),
+            timeout=_INITDB_S,
+            check=False,
+            **(account.as_process() if account else {}),
+        )
+    if made.returncode != 0:
+        raise StartError(
+            f"PostgreSQL could not make {cluster}{last_words(log, since=since)}: see {log}"
+        )
+    half.rename(cluster)
+
+
+def last_words(log: Path, *, since: int) -> str:
+    """Return the gravest complaint in `log` after byte `since`, in brackets, or nothing.
+
+    Without a known complaint it is the last line: the loader and the shell have words of their own.
+    """
+    said = log.read_bytes()[since:].decode(errors="replace").splitlines()
+    lines = [line for line in said if line.strip()]
+    grave = [line for line in lines if any(word in line for word in _GRAVE)]
+    worst = (grave or lines)[-1:]
+    return "".join(f" ({line.rpartition(':  ')[2].strip()})" for line in worst)
+
+
+def size(log: Path) -> int:
+    """Return the bytes in `log`, made if need be; what an earlier run said at length goes aside."""
+    log.touch(mode=0o600)
+    found = log.stat().st_size
+    if found <= _LOG_MAX:
+        return found
+    log.replace(log.with_suffix(".log.1"))
+    return 0
+
+
+def socket_directory(home: Path, account: Account | None) -> Path:
+    """Return a private directory whose path is short enough for a socket."""
+    own = home / "socket"
+    if _fits(own):
+        return _private(own, account)
+    name = "trader-" + hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/var/tmp"):  # noqa: S108 - owner and mode are checked
+        if base is None or not Path(base).is_dir():
+            continue
+        short = Path(base) / name
+        if _fits(short) and (account is None or account.reaches(short)):
+            return _private(short, account)
+    raise StartError(
+        f"{home} is too long a path for PostgreSQL's socket: set TRADER_DATA_DIR to a shorter one"
+    )
+
+
+def _fits(directory: Path) -> bool:
+    # libpq would take a comma for the next host.
+    path = f"{directory}/.s.PGSQL.{PORT}"
+    return len(os.fsencode(path)) <= _SOCKET_PATH_MAX and "," not in path
+
+
+def _private(directory: Path, account: Account | None) -> Path:
+    owners = {os.geteuid()} if account is None else {os.geteuid(), account.uid}
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
+        raise StartError(f"{directory} belongs to somebody else: remove it, then start again")
+    directory.chmod(0o700)
+    if account is not None:
+        os.chown(directory, account.uid, account.gid)
+    return directory

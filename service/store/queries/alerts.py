@@ -1,0 +1,52 @@
+"""Alerts as the API shows them, with how far each has come."""
+
+from service.ports import Key, Page
+from service.store.queries.page import JsonReader
+
+ALERTS = """
+    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
+           max(at) FILTER (WHERE n = %(limit)s),
+           max(row_id) FILTER (WHERE n = %(limit)s),
+           count(*) > %(limit)s
+      FROM (SELECT id AS row_id, created_at AS at, alerts.*,
+                   row_number() OVER (ORDER BY created_at DESC, id DESC) AS n
+              FROM alerts
+             WHERE (%(state)s::text IS NULL OR state = %(state)s)
+               AND (%(severity)s::text IS NULL OR severity = %(severity)s)
+               AND (%(before_at)s::timestamptz IS NULL
+                    OR (created_at, id) < (%(before_at)s, %(before_id)s))
+             ORDER BY created_at DESC, id DESC
+             LIMIT %(limit)s + 1) AS found
+     CROSS JOIN LATERAL (
+            SELECT row_id AS id,
+                   kind,
+                   key,
+                   severity,
+                   title,
+                   body,
+                   state,
+                   reason,
+                   occurrences,
+                   to_char(at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
+                   to_char(last_at AT TIME ZONE 'UTC', %(instant)s) AS last_at,
+                   to_char(recovered_at AT TIME ZONE 'UTC', %(instant)s) AS recovered_at,
+                   about,
+                   summary,
+                   attempts,
+                   to_char(next_attempt_at AT TIME ZONE 'UTC', %(instant)s) AS next_attempt_at,
+                   to_json(delivered_to) AS delivered_to,
+                   to_char(sent_at AT TIME ZONE 'UTC', %(instant)s) AS sent_at,
+                   last_error) AS item
+"""
+
+
+class AlertLists(JsonReader):
+    async def alerts(
+        self,
+        *,
+        limit: int,
+        before: Key | None = None,
+        state: str | None = None,
+        severity: str | None = None,
+    ) -> Page:
+        return await self._page(ALERTS, limit=limit, before=before, state=state, severity=severity)

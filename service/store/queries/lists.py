@@ -1,0 +1,38 @@
+"""The read side of the API, gathered: ready JSON, one statement each."""
+
+from service.ports import Key, Page
+from service.store.queries.alerts import AlertLists
+from service.store.queries.market import MarketLists
+from service.store.queries.orders import OrderLists
+from service.store.queries.signals import SignalLists
+
+CONFIG_CHANGES = """
+    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
+           max(at) FILTER (WHERE n = %(limit)s),
+           max(row_id) FILTER (WHERE n = %(limit)s),
+           count(*) > %(limit)s
+      FROM (SELECT id AS row_id, changed_at AS at, key, old_value, new_value, changed_by,
+                   request_id,
+                   row_number() OVER (ORDER BY changed_at DESC, id DESC) AS n
+              FROM config_changes
+             WHERE (%(key)s::text IS NULL OR key = %(key)s)
+               AND (%(before_at)s::timestamptz IS NULL
+                    OR (changed_at, id) < (%(before_at)s, %(before_id)s))
+             ORDER BY changed_at DESC, id DESC
+             LIMIT %(limit)s + 1) AS found
+     CROSS JOIN LATERAL (
+            SELECT row_id AS id,
+                   key,
+                   old_value,
+                   new_value,
+                   changed_by,
+                   to_char(at AT TIME ZONE 'UTC', %(instant)s) AS changed_at,
+                   request_id) AS item
+"""
+
+
+class PgLists(MarketLists, SignalLists, OrderLists, AlertLists):
+    async def config_changes(
+        self, *, limit: int, before: Key | None = None, key: str | None = None
+    ) -> Page:
+        return await self._page(CONFIG_CHANGES, limit=limit, before=before, key=key)

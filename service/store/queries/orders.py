@@ -1,0 +1,145 @@
+"""Orders and fills as the API shows them."""
+
+from service.domain.markets import Market
+from service.domain.orders import OrderStatus
+from service.ports import Key, Page
+from service.store.queries.page import JsonReader, code
+
+ORDERS = """
+    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
+           max(at) FILTER (WHERE n = %(limit)s),
+           max(row_id) FILTER (WHERE n = %(limit)s),
+           count(*) > %(limit)s
+      FROM (SELECT id AS row_id, created_at AS at, identifier, exchange_uuid, market, side, type,
+                   price, volume, funds, status, reason, executed_volume, executed_funds, paid_fee,
+                   decision_id, sent_at, updated_at,
+                   row_number() OVER (ORDER BY created_at DESC, id DESC) AS n
+              FROM orders
+             WHERE (%(market)s::text IS NULL OR market = %(market)s)
+               AND (%(status)s::text IS NULL OR status = %(status)s)
+               AND (%(before_at)s::timestamptz IS NULL
+                    OR (created_at, id) < (%(before_at)s, %(before_id)s))
+             ORDER BY created_at DESC, id DESC
+             LIMIT %(limit)s + 1) AS found
+     CROSS JOIN LATERAL (
+            SELECT row_id AS id,
+                   identifier,
+                   exchange_uuid,
+                   market,
+                   side,
+                   type,
+                   trim_scale(price)::text AS price,
+                   trim_scale(volume)::text AS volume,
+                   trim_scale(funds)::text AS funds,
+                   status,
+                   reason,
+                   trim_scale(executed_volume)::text AS executed_volume,
+                   trim_scale(executed_funds)::text AS executed_funds,
+                   trim_scale(round(executed_funds / nullif(executed_volume, 0), 8))::text
+                       AS average_price,
+                   trim_scale(paid_fee)::text AS paid_fee,
+                   decision_id,
+                   to_char(at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
+                   to_char(sent_at AT TIME ZONE 'UTC', %(instant)s) AS sent_at,
+                   to_char(updated_at AT TIME ZONE 'UTC', %(instant)s) AS updated_at) AS item
+"""
+
+ORDER = """
+    SELECT row_to_json(item)::text
+      FROM orders AS o
+      LEFT JOIN decisions ON decisions.id = o.decision_id
+     CROSS JOIN LATERAL (
+            SELECT coalesce(json_agg(fill ORDER BY fill.id), '[]') AS fills
+              FROM fills AS f
+             CROSS JOIN LATERAL (
+                    SELECT f.id,
+                           f.trade_uuid,
+                           f.order_id,
+                           f.market,
+                           f.side,
+                           trim_scale(f.price)::text AS price,
+                           trim_scale(f.volume)::text AS volume,
+                           trim_scale(f.funds)::text AS funds,
+                           trim_scale(f.fee)::text AS fee,
+                           trim_scale(f.realised_pnl)::text AS realised_pnl,
+                           to_char(f.traded_at AT TIME ZONE 'UTC', %(instant)s) AS traded_at,
+                           to_char(f.recorded_at AT TIME ZONE 'UTC', %(instant)s) AS recorded_at
+                   ) AS fill
+             WHERE f.order_id = o.id) AS booked
+     CROSS JOIN LATERAL (
+            SELECT o.id,
+                   o.identifier,
+                   o.exchange_uuid,
+                   o.market,
+                   o.side,
+                   o.type,
+                   trim_scale(o.price)::text AS price,
+                   trim_scale(o.volume)::text AS volume,
+                   trim_scale(o.funds)::text AS funds,
+                   o.status,
+                   o.reason,
+                   trim_scale(o.executed_volume)::text AS executed_volume,
+                   trim_scale(o.executed_funds)::text AS executed_funds,
+                   trim_scale(round(o.executed_funds / nullif(o.executed_volume, 0), 8))::text
+                       AS average_price,
+                   trim_scale(o.paid_fee)::text AS paid_fee,
+                   o.decision_id,
+                   to_char(o.created_at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
+                   to_char(o.sent_at AT TIME ZONE 'UTC', %(instant)s) AS sent_at,
+                   to_char(o.updated_at AT TIME ZONE 'UTC', %(instant)s) AS updated_at,
+                   decisions.signal_id,
+                   coalesce(decisions.checks, '[]') AS checks,
+                   booked.fills) AS item
+     WHERE o.id = %(order_id)s
+"""
+
+FILLS = """
+    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
+           max(at) FILTER (WHERE n = %(limit)s),
+           max(row_id) FILTER (WHERE n = %(limit)s),
+           count(*) > %(limit)s
+      FROM (SELECT id AS row_id, traded_at AS at, trade_uuid, order_id, market, side, price,
+                   volume, funds, fee, realised_pnl, recorded_at,
+                   row_number() OVER (ORDER BY traded_at DESC, id DESC) AS n
+              FROM fills
+             WHERE (%(market)s::text IS NULL OR market = %(market)s)
+               AND (%(before_at)s::timestamptz IS NULL
+                    OR (traded_at, id) < (%(before_at)s, %(before_id)s))
+             ORDER BY traded_at DESC, id DESC
+             LIMIT %(limit)s + 1) AS found
+     CROSS JOIN LATERAL (
+            SELECT row_id AS id,
+                   trade_uuid,
+                   order_id,
+                   market,
+                   side,
+                   trim_scale(price)::text AS price,
+                   trim_scale(volume)::text AS volume,
+                   trim_scale(funds)::text AS funds,
+                   trim_scale(fee)::text AS fee,
+                   trim_scale(realised_pnl)::text AS realised_pnl,
+                   to_char(at AT TIME ZONE 'UTC', %(instant)s) AS traded_at,
+                   to_char(recorded_at AT TIME ZONE 'UTC', %(instant)s) AS recorded_at) AS item
+"""
+
+
+class OrderLists(JsonReader):
+    async def orders(
+        self,
+        *,
+        limit: int,
+        before: Key | None = None,
+        market: Market | None = None,
+        status: OrderStatus | None = None,
+    ) -> Page:
+        return await self._page(
+            ORDERS, limit=limit, before=before, market=code(market), status=code(status)
+        )
+
+    async def order(self, order_id: int) -> bytes | None:
+        return await self._one(ORDER, {"order_id": order_id})
+
+    async def fills(
+        self, *, limit: int, before: Key | None = None, market: Market | None = None
+    ) -> Page:
+        return await self._page(FILLS, limit=limit, before=before, market=code(market))

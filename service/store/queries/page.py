@@ -1,0 +1,55 @@
+"""One way to read a page, a row or a whole list that PostgreSQL has made JSON of.
+
+Lists are cut by key, never by OFFSET: the statement asks for one row more than the page holds, and
+its last column says whether that row came. A parameter that is None makes its condition constant,
+and because the driver writes parameters into the statement, the planner drops it: one statement
+serves every filter and still uses the filter's index.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from service.ports import Key, Page
+from service.store.database.pool import Gate
+
+#: How `to_char` writes an instant (given in UTC): RFC 3339, to the microsecond.
+INSTANT: Final = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+
+
+class JsonReader:
+    """Runs statements whose first column is JSON text; lists build on it."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def _row(self, sql: str, args: Mapping[str, object]) -> tuple[Any, ...] | None:
+        async with self._gate.cursor() as cur:
+            await cur.execute(sql, {**args, "instant": INSTANT})
+            return await cur.fetchone()
+
+    async def _one(self, sql: str, args: Mapping[str, object]) -> bytes | None:
+        row = await self._row(sql, args)
+        return None if row is None else row[0].encode()
+
+    async def _all(self, sql: str, args: Mapping[str, object]) -> bytes:
+        body = await self._one(sql, args)
+        assert body is not None  # noqa: S101 - an aggregate always answers
+        return body
+
+    async def _page(self, sql: str, *, limit: int, before: Key | None, **filters: object) -> Page:
+        """Read a page; `sql` answers its items, the last one's key, and whether more follow."""
+        args = {
+            **filters,
+            "limit": limit,
+            "before_at": before and before.at,
+            "before_id": before and before.id,
+        }
+        row = await self._row(sql, args)
+        assert row is not None  # noqa: S101 - an aggregate always answers
+        items, at, row_id, more = row
+        return Page(items=items.encode(), last=Key(at, row_id) if more else None)
+
+
+def code(value: object) -> str | None:
+    """Return a filter as its column holds it."""
+    return None if value is None else str(value)

@@ -1,0 +1,224 @@
+"""What trading came to: summary, equity curve, drawdown and days, computed in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.domain.markets import Market
+from service.ports import Key, Page
+from service.store.queries.page import JsonReader, code
+
+#: Longer windows are read by the hour.
+MINUTES_UPTO: Final = timedelta(days=7)
+_HOUR: Final = timedelta(hours=1)
+
+# Korean days begin with an hour of UTC, so hours alone tell what a period began with: the newest
+# one before it, or where there is none the oldest minute of all. What the longest period needs is
+# read once, for all of them.
+SUMMARY = """
+    WITH hours AS MATERIALIZED (
+        SELECT hour, low, high, drawdown_ratio
+          FROM equity_hours
+         WHERE quote = %(quote)s
+           AND hour >= date_trunc('day', %(now)s, 'Asia/Seoul')
+                       - (%(longest)s - 1) * interval '24 hours'
+    ), traded_days AS MATERIALIZED (
+        SELECT day, sum(fills) AS fills, sum(fees) AS fees, sum(realised_pnl) AS realised_pnl,
+               sum(wins) AS wins, sum(losses) AS losses
+          FROM daily_stats
+         WHERE day >= (%(now)s AT TIME ZONE 'Asia/Seoul')::date - (%(longest)s - 1)
+           AND split_part(market, '-', 1) = %(quote)s
+         GROUP BY day
+    )
+    SELECT row_to_json(item)::text
+      FROM (SELECT) AS always
+      LEFT JOIN LATERAL (
+            SELECT newest_at, cash, coins, equity, realised_pnl, unrealised_pnl, fees_paid
+              FROM equity_hours
+             WHERE quote = %(quote)s
+             ORDER BY hour DESC
+             LIMIT 1) AS newest ON true
+     CROSS JOIN LATERAL (
+            SELECT json_agg(period ORDER BY asked.days) AS periods
+              FROM unnest(%(days)s::integer[]) AS asked (days)
+             CROSS JOIN LATERAL (
+                    SELECT date_trunc('day', %(now)s, 'Asia/Seoul')
+                               - (asked.days - 1) * interval '24 hours' AS since,
+                           (%(now)s AT TIME ZONE 'Asia/Seoul')::date - (asked.days - 1) AS day
+                   ) AS begins
+              LEFT JOIN LATERAL (
+                    (SELECT 1 AS n, newest_at AS at, equity, realised_pnl + unrealised_pnl AS pnl
+                       FROM equity_hours
+                      WHERE quote = %(quote)s
+                        AND hour < begins.since
+                      ORDER BY hour DESC
+                      LIMIT 1)
+                     UNION ALL
+                    (SELECT 2, first_at, first_equity, first_pnl
+                       FROM equity_hours
+                      WHERE quote = %(quote)s
+                        AND hour >= begins.since
+                      ORDER BY hour
+                      LIMIT 1)
+                     ORDER BY n
+                     LIMIT 1) AS base ON true
+             CROSS JOIN LATERAL (
+                    SELECT max(greatest(drawdown_ratio, round(1 - low / nullif(peak, 0), 8)))
+                               AS deepest
+                      FROM (SELECT low, drawdown_ratio,
+                                   max(high) OVER (ORDER BY hour ROWS BETWEEN UNBOUNDED PRECEDING
+                                                                  AND 1 PRECEDING) AS peak
+                              FROM hours
+                             WHERE hour >= begins.since) AS followed) AS fall
+             CROSS JOIN LATERAL (
+                    SELECT coalesce(sum(fills), 0) AS fills,
+                           coalesce(sum(fees), 0) AS fees,
+                           coalesce(sum(realised_pnl), 0) AS realised_pnl,
+                           coalesce(sum(wins), 0) AS wins,
+                           coalesce(sum(losses), 0) AS losses
+                      FROM traded_days
+                     WHERE traded_days.day >= begins.day) AS traded
+             CROSS JOIN LATERAL (
+                    SELECT asked.days,
+                           begins.day AS first_day,
+                           to_char(base.at AT TIME ZONE 'UTC', %(instant)s) AS since,
+                           trim_scale(base.equity)::text AS start_equity,
+                           trim_scale(newest.realised_pnl + newest.unrealised_pnl - base.pnl)::text
+                               AS pnl,
+                           trim_scale(traded.realised_pnl)::text AS realised_pnl,
+                           trim_scale(round(traded.realised_pnl / nullif(base.equity, 0), 8))::text
+                               AS return_ratio,
+                           trim_scale(traded.fees)::text AS fees,
+                           traded.fills,
+                           traded.wins,
+                           traded.losses,
+                           trim_scale(round(traded.wins / nullif(traded.wins + traded.losses, 0),
+                                            8))::text AS win_rate,
+                           trim_scale(fall.deepest)::text AS max_drawdown_ratio) AS period
+           ) AS past
+     CROSS JOIN LATERAL (
+            SELECT %(quote)s AS quote,
+                   to_char(newest.newest_at AT TIME ZONE 'UTC', %(instant)s) AS at,
+                   trim_scale(newest.equity)::text AS equity,
+                   trim_scale(newest.cash)::text AS cash,
+                   trim_scale(newest.coins)::text AS coins,
+                   trim_scale(newest.realised_pnl)::text AS realised_pnl,
+                   trim_scale(newest.unrealised_pnl)::text AS unrealised_pnl,
+                   trim_scale(newest.fees_paid)::text AS fees_paid,
+                   past.periods) AS item
+"""
+
+# Whole hours where the window is long, and the minutes before and after them. What an hour fell
+# by is the deepest of its own fall and of that from the highest before it to its low.
+CURVE = """
+    WITH stretch AS (
+        SELECT newest_at AS at, equity, low, high, drawdown_ratio
+          FROM equity_hours
+         WHERE quote = %(quote)s AND hour >= %(first_hour)s AND hour < %(last_hour)s
+         UNION ALL
+        SELECT at, equity, equity, equity, 0
+          FROM equity_snapshots
+         WHERE quote = %(quote)s AND at >= %(since)s AND at < %(first_hour)s
+         UNION ALL
+        SELECT at, equity, equity, equity, 0
+          FROM equity_snapshots
+         WHERE quote = %(quote)s AND at >= %(last_hour)s AND at < %(until)s
+    ), followed AS (
+        SELECT at, equity, low, high,
+               coalesce(round(1 - equity / nullif(max(high) OVER upto, 0), 8), 0)
+                   AS drawdown_ratio,
+               greatest(drawdown_ratio, round(1 - low / nullif(max(high) OVER earlier, 0), 8))
+                   AS deepest,
+               floor(extract(epoch FROM at - %(since)s) * %(points)s
+                     / extract(epoch FROM %(until)s - %(since)s)) AS bucket
+          FROM stretch
+        WINDOW upto AS (ORDER BY at),
+               earlier AS (ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    ), shown AS (
+        SELECT DISTINCT ON (bucket)
+               at, equity, drawdown_ratio,
+               min(low) OVER whole AS low,
+               max(high) OVER whole AS high
+          FROM followed
+        WINDOW whole AS (PARTITION BY bucket)
+         ORDER BY bucket, at DESC
+    )
+    SELECT json_build_object(
+               'quote', %(quote)s,
+               'since', to_char(%(since)s AT TIME ZONE 'UTC', %(instant)s),
+               'until', to_char(%(until)s AT TIME ZONE 'UTC', %(instant)s),
+               'max_drawdown_ratio',
+               (SELECT trim_scale(max(deepest))::text FROM followed),
+               'items', coalesce(json_agg(item ORDER BY shown.at), '[]'))::text
+      FROM shown
+     CROSS JOIN LATERAL (
+            SELECT to_char(shown.at AT TIME ZONE 'UTC', %(instant)s) AS at,
+                   trim_scale(shown.equity)::text AS equity,
+                   trim_scale(shown.low)::text AS low,
+                   trim_scale(shown.high)::text AS high,
+                   trim_scale(shown.drawdown_ratio)::text AS drawdown_ratio) AS item
+"""
+
+# A cursor holds an instant: that of the day's beginning, in UTC.
+DAILY = """
+    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
+           max(found.day) FILTER (WHERE n = %(limit)s)::timestamp AT TIME ZONE 'UTC',
+           max(row_id) FILTER (WHERE n = %(limit)s),
+           count(*) > %(limit)s
+      FROM (SELECT id AS row_id, day, market, fills, bought_volume, bought_funds, sold_volume,
+                   sold_funds, fees, realised_pnl, wins, losses,
+                   row_number() OVER (ORDER BY day DESC, id DESC) AS n
+              FROM daily_stats
+             WHERE (%(market)s::text IS NULL OR market = %(market)s)
+               AND (%(before_at)s::timestamptz IS NULL
+                    OR (day, id) < ((%(before_at)s::timestamptz AT TIME ZONE 'UTC')::date,
+                                    %(before_id)s))
+             ORDER BY day DESC, id DESC
+             LIMIT %(limit)s + 1) AS found
+     CROSS JOIN LATERAL (
+            SELECT found.day,
+                   found.market,
+                   found.fills,
+                   trim_scale(found.bought_volume)::text AS bought_volume,
+                   trim_scale(found.bought_funds)::text AS bought_funds,
+                   trim_scale(found.sold_volume)::text AS sold_volume,
+                   trim_scale(found.sold_funds)::text AS sold_funds,
+                   trim_scale(found.fees)::text AS fees,
+                   trim_scale(found.realised_pnl)::text AS realised_pnl,
+                   found.wins,
+                   found.losses) AS item
+"""
+
+
+class PgPortfolio(JsonReader):
+    """Satisfies ports.Portfolio."""
+
+    async def summary(self, *, quote: str, now: datetime, days: Sequence[int]) -> bytes:
+        args = {"quote": quote, "now": now, "days": list(days), "longest": max(days)}
+        return await self._all(SUMMARY, args)
+
+    async def equity(self, *, quote: str, since: datetime, until: datetime, points: int) -> bytes:
+        first_hour, last_hour = _whole_hours(since, until)
+        args = {
+            "quote": quote,
+            "since": since,
+            "until": until,
+            "first_hour": first_hour,
+            "last_hour": last_hour,
+            "points": points,
+        }
+        return await self._all(CURVE, args)
+
+    async def daily(
+        self, *, limit: int, before: Key | None = None, market: Market | None = None
+    ) -> Page:
+        return await self._page(DAILY, limit=limit, before=before, market=code(market))
+
+
+def _whole_hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
+    """Return between which instants hours are read; all of a short window is read by minutes."""
+    if until - since <= MINUTES_UPTO:
+        return until, until
+    first = since.replace(minute=0, second=0, microsecond=0)
+    last = until.replace(minute=0, second=0, microsecond=0)
+    return first if first == since else first + _HOUR, last

@@ -1,0 +1,138 @@
+"""Signals as the API shows them, with what became of each."""
+
+from collections.abc import Sequence
+
+from service.domain.markets import Market
+from service.ports import Key, Page
+from service.store.queries.page import JsonReader, code
+
+# A decision has many orders only when the earlier ones failed: the one that counts is shown.
+SIGNALS = """
+    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
+           max(at) FILTER (WHERE n = %(limit)s),
+           max(row_id) FILTER (WHERE n = %(limit)s),
+           count(*) > %(limit)s
+      FROM (SELECT id AS row_id, created_at AS at, market, action, confidence, reasoning, model,
+                   price, market_data_id, trigger,
+                   row_number() OVER (ORDER BY created_at DESC, id DESC) AS n
+              FROM trading_signals
+             WHERE (%(market)s::text IS NULL OR market = %(market)s)
+               AND (%(action)s::text IS NULL OR action = %(action)s)
+               AND (%(market_data_id)s::bigint IS NULL OR market_data_id = %(market_data_id)s)
+               AND (%(before_at)s::timestamptz IS NULL
+                    OR (created_at, id) < (%(before_at)s, %(before_id)s))
+             ORDER BY created_at DESC, id DESC
+             LIMIT %(limit)s + 1) AS found
+      LEFT JOIN decisions ON decisions.signal_id = row_id
+      LEFT JOIN LATERAL (
+            SELECT id
+              FROM orders
+             WHERE decision_id = decisions.id
+             ORDER BY status = 'FAILED', id DESC
+             LIMIT 1) AS placed ON true
+     CROSS JOIN LATERAL (
+            SELECT row_id AS id,
+                   market,
+                   action,
+                   trim_scale(confidence)::text AS confidence,
+                   reasoning,
+                   model,
+                   trim_scale(price)::text AS price,
+                   market_data_id,
+                   trigger,
+                   to_char(at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
+                   CASE WHEN verdict IS NOT NULL THEN json_build_object(
+                        'verdict', verdict, 'reason', reason, 'detail', detail)
+                   END AS decision,
+                   placed.id AS order_id) AS item
+"""
+
+SIGNAL = """
+    SELECT row_to_json(item)::text
+      FROM trading_signals AS signal
+      LEFT JOIN decisions ON decisions.signal_id = signal.id
+      LEFT JOIN LATERAL (
+            SELECT id
+              FROM orders
+             WHERE decision_id = decisions.id
+             ORDER BY status = 'FAILED', id DESC
+             LIMIT 1) AS placed ON true
+     CROSS JOIN LATERAL (
+            SELECT signal.id,
+                   market,
+                   action,
+                   trim_scale(confidence)::text AS confidence,
+                   reasoning,
+                   model,
+                   trim_scale(price)::text AS price,
+                   market_data_id,
+                   trigger,
+                   to_char(signal.created_at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
+                   CASE WHEN verdict IS NOT NULL THEN json_build_object(
+                        'verdict', verdict, 'reason', reason, 'detail', detail)
+                   END AS decision,
+                   placed.id AS order_id,
+                   facts,
+                   coalesce(checks, '[]') AS checks) AS item
+     WHERE signal.id = %(signal_id)s
+"""
+
+LATEST = """
+    SELECT coalesce(json_agg(item ORDER BY n), '[]')::text
+      FROM unnest(%(markets)s::text[]) WITH ORDINALITY AS asked (code, n)
+     CROSS JOIN LATERAL (
+            SELECT id AS row_id, created_at AS at, market, action, confidence, reasoning, model,
+                   price, market_data_id, trigger
+              FROM trading_signals
+             WHERE market = asked.code
+             ORDER BY created_at DESC, id DESC
+             LIMIT 1) AS found
+      LEFT JOIN decisions ON decisions.signal_id = row_id
+      LEFT JOIN LATERAL (
+            SELECT id
+              FROM orders
+             WHERE decision_id = decisions.id
+             ORDER BY status = 'FAILED', id DESC
+             LIMIT 1) AS placed ON true
+     CROSS JOIN LATERAL (
+            SELECT row_id AS id,
+                   market,
+                   action,
+                   trim_scale(confidence)::text AS confidence,
+                   reasoning,
+                   model,
+                   trim_scale(price)::text AS price,
+                   market_data_id,
+                   trigger,
+                   to_char(at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
+                   CASE WHEN verdict IS NOT NULL THEN json_build_object(
+                        'verdict', verdict, 'reason', reason, 'detail', detail)
+                   END AS decision,
+                   placed.id AS order_id) AS item
+"""
+
+
+class SignalLists(JsonReader):
+    async def signals(
+        self,
+        *,
+        limit: int,
+        before: Key | None = None,
+        market: Market | None = None,
+        action: str | None = None,
+        market_data_id: int | None = None,
+    ) -> Page:
+        return await self._page(
+            SIGNALS,
+            limit=limit,
+            before=before,
+            market=code(market),
+            action=action,
+            market_data_id=market_data_id,
+        )
+
+    async def signal(self, signal_id: int) -> bytes | None:
+        return await self._one(SIGNAL, {"signal_id": signal_id})
+
+    async def signals_latest(self, markets: Sequence[Market]) -> bytes:
+        return await self._all(LATEST, {"markets": [str(market) for market in markets]})

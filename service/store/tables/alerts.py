@@ -1,0 +1,190 @@
+"""The alert outbox: written with the event it tells of, claimed by whoever sends.
+
+A claim is a lease on a row: a sender that dies leaves it behind as SENDING, and it is due again
+when its time is over. What each target has taken is noted at once, so that a crash repeats at most
+the one message that was on its way.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from service.domain.alerts import (
+    LIMITED_S,
+    LONGEST_BODY,
+    LONGEST_KEY,
+    LONGEST_TITLE,
+    MAX_ATTEMPTS,
+    SAME_WITHIN_S,
+    Alert,
+    Due,
+    Notice,
+    Recovery,
+    Severity,
+    bounded,
+    least,
+    share_out,
+    summary_of,
+    wait_s,
+)
+from service.ports import Outgoing
+from service.store import alerts_sql as sql
+from service.store.database.json_rows import storable
+from service.store.database.pool import Cursor, Gate
+
+#: Real seconds until a sender is taken for dead; longer than any pass of ours (flows/deliver.py).
+CLAIMED_S: Final = 60.0
+_BATCH: Final = 200
+_SUMMARY_KEY: Final = "alerts:summary"
+
+
+async def put(cur: Cursor, notice: Notice, *, told: bool = False) -> None:
+    """Queue `notice` on `cur`: in the transaction of the event it tells of, if it has one."""
+    if isinstance(notice, Recovery):
+        await cur.execute(sql.RECOVER, _texts(notice.key, notice.title) | {"at": notice.at})
+        return
+    args = _texts(notice.key, notice.title) | {
+        "severity": notice.severity,
+        "body": bounded(storable(notice.body), LONGEST_BODY),
+        "at": notice.at,
+        "same_within_s": SAME_WITHIN_S,
+    }
+    if not notice.lasts:
+        await cur.execute(sql.ALONE, args)
+        await cur.execute(sql.NOTE, args)
+    else:
+        await cur.execute(sql.RAISE, args)
+        row = await cur.fetchone()
+        if row and row[0] > 1:
+            await cur.execute(sql.REMIND, args)
+    if told:
+        await cur.execute(sql.TOLD, args)
+
+
+class PgAlerts:
+    """Satisfies ports.AlertOutbox."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def raise_alert(
+        self,
+        *,
+        key: str,
+        severity: Severity,
+        title: str,
+        body: str,
+        at: datetime,
+        lasts: bool = True,
+    ) -> None:
+        alert = Alert(key=key, severity=severity, title=title, body=body, at=at, lasts=lasts)
+        await self.put(alert)
+
+    async def recovered(self, *, key: str, title: str, at: datetime) -> None:
+        await self.put(Recovery(key=key, title=title, at=at))
+
+    async def put(self, notice: Notice, *, told: bool = False) -> None:
+        async with self._gate.transaction() as cur:
+            await put(cur, notice, told=told)
+
+    async def open_keys(self) -> frozenset[str]:
+        async with self._gate.cursor() as cur:
+            await cur.execute(sql.OPEN_KEYS)
+            return frozenset(key for (key,) in await cur.fetchall())
+
+    async def claim(self, *, least: Severity) -> tuple[Outgoing, ...]:
+        async with self._gate.cursor() as cur:
+            # Nearly always there is nothing: then one look must do.
+            await cur.execute(sql.ANY_DUE)
+            if await cur.fetchone() is None:
+                return ()
+        async with self._gate.transaction() as cur:
+            return await _claimed(cur, least)
+
+    async def delivered(self, alert_id: int, *, target: str) -> None:
+        async with self._gate.cursor() as cur:
+            await cur.execute(sql.DELIVERED, {"id": alert_id, "target": target})
+
+    async def settle(self, message: Outgoing, *, error: str | None) -> bool:
+        over = error is None or message.attempts >= MAX_ATTEMPTS
+        state = "SENT" if error is None else "FAILED" if over else "PENDING"
+        args = {
+            "id": message.id,
+            "attempts": message.attempts,
+            "state": state,
+            "wait_s": None if over else wait_s(message.attempts),
+            "error": error and error[:100],
+        }
+        async with self._gate.cursor() as cur:
+            await cur.execute(sql.SETTLE, args)
+        return state != "FAILED"
+
+    async def suppress_all(self) -> tuple[Outgoing, ...]:
+        async with self._gate.cursor() as cur:
+            await cur.execute(sql.SUPPRESS_ALL)
+            return _messages(await cur.fetchall())
+
+
+async def _claimed(cur: Cursor, threshold: Severity) -> tuple[Outgoing, ...]:
+    await cur.execute(sql.LOCK)
+    row = await cur.fetchone()
+    if row is None or not row[0]:
+        return ()  # another process claims right now; the limit counts for both together
+    mild = list(least(threshold))
+    await cur.execute(sql.SUPPRESS_MILD, {"mild": mild})
+    await cur.execute(sql.GIVE_UP_LOST, {"max_attempts": MAX_ATTEMPTS})
+    await cur.execute(sql.FORGET_NEEDLESS)
+    await cur.execute(sql.DUE, {"batch": _BATCH, "max_attempts": MAX_ATTEMPTS, "mild": mild})
+    due = [
+        Due(id=row_id, severity=severity, title=title, attempts=attempts)
+        for row_id, severity, title, attempts in await cur.fetchall()
+    ]
+    await cur.execute(sql.LATELY, {"limited_s": LIMITED_S})
+    lately = await cur.fetchone()
+    shares = share_out(due, lately=int(lately[0]) if lately else 0)
+    ids = list(shares.send)
+    if shares.summarise:
+        ids.append(await _summarised(cur, shares.summarise))
+    if not ids:
+        return ()
+    await cur.execute(sql.BEGIN_SENDING, {"ids": ids, "claimed_s": CLAIMED_S})
+    return _messages(await cur.fetchall())
+
+
+async def _summarised(cur: Cursor, members: Sequence[Due]) -> int:
+    severity, title, body = summary_of(members)
+    args = _texts(_SUMMARY_KEY, title) | {
+        "severity": severity,
+        "body": body,
+        "ids": [one.id for one in members],
+    }
+    await cur.execute(sql.SUMMARISE, args)
+    row = await cur.fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING
+    summary = int(row[0])
+    await cur.execute(sql.HOLD_IN_SUMMARY, args | {"summary": summary})
+    return summary
+
+
+def _texts(key: str, title: str) -> dict[str, object]:
+    return {
+        "key": bounded(storable(key), LONGEST_KEY),
+        "title": bounded(storable(title), LONGEST_TITLE),
+    }
+
+
+def _messages(rows: Sequence[tuple[Any, ...]]) -> tuple[Outgoing, ...]:
+    messages = (
+        Outgoing(
+            id=row_id,
+            severity=severity,
+            is_recovery=kind == "RECOVERY",
+            title=title,
+            body=body,
+            occurrences=occurrences,
+            attempts=attempts,
+            delivered_to=frozenset(delivered_to),
+        )
+        for row_id, kind, severity, title, body, occurrences, attempts, delivered_to in rows
+    )
+    return tuple(sorted(messages, key=lambda message: message.id))

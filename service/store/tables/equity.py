@@ -1,0 +1,60 @@
+"""The account, minute by minute, and each hour of it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from service.domain.portfolio import Equity
+from service.store.database.json_rows import recordset
+from service.store.database.pool import Gate
+from service.store.tables.partitions import insert
+
+# The hour's row decides, since only one writer at a time can have it: a minute that is there, or
+# comes after a newer one, is not stored in either table. So each hour's minutes were added oldest
+# first, and what was lost between them is exact.
+ADD = """
+    WITH given AS (
+        SELECT quote, cash, coins, cash + coins AS equity, realised_pnl, unrealised_pnl, fees_paid
+          FROM json_to_recordset(%(equities)s::json) AS given (
+               quote text, cash numeric, coins numeric, realised_pnl numeric,
+               unrealised_pnl numeric, fees_paid numeric)
+    ), rolled AS (
+        INSERT INTO equity_hours AS stored (
+               quote, hour, first_at, first_equity, first_pnl, low, high, drawdown_ratio,
+               newest_at, cash, coins, equity, realised_pnl, unrealised_pnl, fees_paid)
+        SELECT quote, date_trunc('hour', %(at)s, 'UTC'), %(at)s, equity,
+               realised_pnl + unrealised_pnl, equity, equity, 0,
+               %(at)s, cash, coins, equity, realised_pnl, unrealised_pnl, fees_paid
+          FROM given
+         ORDER BY quote
+            ON CONFLICT (quote, hour) DO UPDATE
+           SET low = least(stored.low, excluded.equity),
+               high = greatest(stored.high, excluded.equity),
+               drawdown_ratio = greatest(
+                   stored.drawdown_ratio,
+                   round(1 - excluded.equity / nullif(stored.high, 0), 8)),
+               newest_at = excluded.newest_at,
+               cash = excluded.cash,
+               coins = excluded.coins,
+               equity = excluded.equity,
+               realised_pnl = excluded.realised_pnl,
+               unrealised_pnl = excluded.unrealised_pnl,
+               fees_paid = excluded.fees_paid
+         WHERE stored.newest_at < excluded.newest_at
+        RETURNING quote
+    )
+    INSERT INTO equity_snapshots (
+           quote, at, cash, coins, equity, realised_pnl, unrealised_pnl, fees_paid)
+    SELECT quote, %(at)s, cash, coins, equity, realised_pnl, unrealised_pnl, fees_paid
+      FROM given
+      JOIN rolled USING (quote)
+"""
+
+
+class PgEquities:
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def add(self, equities: Sequence[Equity], *, at: datetime) -> None:
+        args = {"equities": recordset(map(asdict, equities)), "at": at}
+        await insert(self._gate, ADD, args, tables=("equity_snapshots",), at=(at,))

@@ -1,0 +1,183 @@
+"""Fills into the books: each trade once, and the position and the day they move with them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from loguru import logger
+
+from service.domain.errors import DomainError
+from service.domain.markets import Market
+from service.domain.orders import Fill, Side
+from service.domain.positions import Position
+from service.store.database.json_rows import recordset
+from service.store.database.pool import Cursor
+
+BOOKED = """
+    SELECT trade_uuid, order_id
+      FROM fills
+     WHERE trade_uuid = ANY (%(trade_uuids)s::text[])
+"""
+
+# Reads and locks in one; the first fill of a market makes the row.
+HOLD_POSITION = """
+    INSERT INTO positions (market, volume, cost, realised_pnl, fees_paid, updated_at)
+    VALUES (%(market)s, 0, 0, 0, 0, %(at)s)
+        ON CONFLICT (market) DO UPDATE
+       SET updated_at = excluded.updated_at
+    RETURNING volume, cost, realised_pnl, fees_paid, opened_at
+"""
+
+ADD_FILLS = """
+    INSERT INTO fills (
+           trade_uuid, order_id, market, side, price, volume, funds, fee, realised_pnl, traded_at,
+           recorded_at)
+    SELECT trade_uuid, %(order_id)s, %(market)s, %(side)s, price, volume, funds, fee, realised_pnl,
+           traded_at, %(at)s
+      FROM json_to_recordset(%(fills)s::json) AS given (
+           n integer, trade_uuid text, price numeric, volume numeric, funds numeric, fee numeric,
+           realised_pnl numeric, traded_at timestamptz)
+     ORDER BY n
+"""
+
+MOVE_POSITION = """
+    UPDATE positions
+       SET volume = %(volume)s, cost = %(cost)s, realised_pnl = %(realised_pnl)s,
+           fees_paid = %(fees_paid)s, opened_at = %(opened_at)s
+     WHERE market = %(market)s
+"""
+
+# After the position, whose holder alone writes its market's days: nobody waits for anybody here.
+# A sale is won or lost as a whole order, on the day of its first fill; a later fill may turn it.
+COUNT_DAYS = """
+    WITH mine AS (
+        SELECT id, (traded_at AT TIME ZONE 'Asia/Seoul')::date AS day, volume, funds, fee,
+               realised_pnl, trade_uuid = ANY (%(trade_uuids)s::text[]) AS is_new
+          FROM fills
+         WHERE order_id = %(order_id)s
+    ), outcome AS (
+        SELECT (array_agg(day ORDER BY id))[1] AS day,
+               sum(realised_pnl) AS earned,
+               coalesce(sum(realised_pnl) FILTER (WHERE NOT is_new), 0) AS earned_before
+          FROM mine
+    )
+    INSERT INTO daily_stats AS daily (
+           market, day, fills, bought_volume, bought_funds, sold_volume, sold_funds, fees,
+           realised_pnl, wins, losses)
+    SELECT %(market)s, day, sum(fills),
+           sum(CASE %(side)s WHEN 'BUY' THEN volume ELSE 0 END),
+           sum(CASE %(side)s WHEN 'BUY' THEN funds ELSE 0 END),
+           sum(CASE %(side)s WHEN 'SELL' THEN volume ELSE 0 END),
+           sum(CASE %(side)s WHEN 'SELL' THEN funds ELSE 0 END),
+           sum(fee), sum(realised_pnl), sum(wins), sum(losses)
+      FROM (SELECT day, 1 AS fills, volume, funds, fee, realised_pnl, 0 AS wins, 0 AS losses
+              FROM mine
+             WHERE is_new
+             UNION ALL
+            SELECT day, 0, 0, 0, 0, 0,
+                   (earned > 0)::integer - (earned_before > 0)::integer,
+                   (earned < 0)::integer - (earned_before < 0)::integer
+              FROM outcome
+             WHERE %(side)s = 'SELL') AS counted
+     GROUP BY day
+     ORDER BY day
+        ON CONFLICT (market, day) DO UPDATE
+       SET fills = daily.fills + excluded.fills,
+           bought_volume = daily.bought_volume + excluded.bought_volume,
+           bought_funds = daily.bought_funds + excluded.bought_funds,
+           sold_volume = daily.sold_volume + excluded.sold_volume,
+           sold_funds = daily.sold_funds + excluded.sold_funds,
+           fees = daily.fees + excluded.fees,
+           realised_pnl = daily.realised_pnl + excluded.realised_pnl,
+           wins = daily.wins + excluded.wins,
+           losses = daily.losses + excluded.losses
+"""
+
+
+async def is_booked(cur: Cursor, order_id: int, fills: Sequence[Fill]) -> bool:
+    """Return whether one of `fills` stands in the books already; the order's row is locked.
+
+    Raises: DomainError, when a trade is given twice or belongs to another order.
+    """
+    trades = [fill.trade_uuid for fill in fills]
+    if len(set(trades)) < len(trades):
+        raise DomainError(f"order {order_id}: one trade is given twice, its fee would be halved")
+    await cur.execute(BOOKED, {"trade_uuids": trades})
+    owners = await cur.fetchall()
+    for trade, owner in owners:
+        if owner != order_id:
+            raise DomainError(f"order {order_id}: trade {trade} belongs to order {owner}")
+    return bool(owners)
+
+
+async def book(
+    cur: Cursor,
+    order_id: int,
+    *,
+    market: Market,
+    side: Side,
+    fills: Sequence[Fill],
+    at: datetime,
+) -> None:
+    """Add the new `fills`, oldest first, to the market's position and to its days."""
+    held = {"market": str(market), "at": at}
+    # Before the fills get their ids: a market's fills by id are then its position's history.
+    await cur.execute(HOLD_POSITION, held)
+    row = await cur.fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING
+    position = position_from(market, row)
+    booked = []
+    for n, fill in enumerate(fills):
+        before, position = position, _after(position, side, fill, order_id=order_id)
+        earned = position.realised_pnl - before.realised_pnl
+        booked.append(asdict(fill) | {"n": n, "realised_pnl": earned})
+    rows = recordset(booked)
+    await cur.execute(ADD_FILLS, held | {"order_id": order_id, "side": side.value, "fills": rows})
+    await cur.execute(MOVE_POSITION, asdict(position) | {"market": str(market)})
+    trades = [fill.trade_uuid for fill in fills]
+    counted = {"order_id": order_id, "market": str(market), "side": side.value}
+    await cur.execute(COUNT_DAYS, counted | {"trade_uuids": trades})
+
+
+def _after(position: Position, side: Side, fill: Fill, *, order_id: int) -> Position:
+    """Fold one fill, even one that sells coins this service never bought.
+
+    The exchange has made the trade; refusing its row would lose money's trace and block the
+    order for ever. So the fill stays whole in the books, the position ends at zero with the part
+    of the proceeds its own coins explain, and somebody is called to find the missing purchase.
+    """
+    if side is Side.SELL and fill.volume > position.volume:
+        # No volumes here: what is held never appears in a log.
+        logger.bind(
+            event="order",
+            market=str(position.market),
+            order_id=order_id,
+            trade_uuid=fill.trade_uuid,
+        ).error("a fill sold more coins than our books hold; compare them with the exchange")
+        fill = position.part_held(fill)
+    return position.after(side, fill)
+
+
+def fill_from(row: Sequence[Any]) -> Fill:
+    trade_uuid, price, volume, funds, fee, traded_at = row
+    return Fill(
+        trade_uuid=trade_uuid,
+        price=price,
+        volume=volume,
+        funds=funds,
+        fee=fee,
+        traded_at=traded_at,
+    )
+
+
+def position_from(market: Market, row: Sequence[Any]) -> Position:
+    volume, cost, realised_pnl, fees_paid, opened_at = row
+    return Position(
+        market=market,
+        volume=volume,
+        cost=cost,
+        realised_pnl=realised_pnl,
+        fees_paid=fees_paid,
+        opened_at=opened_at,
+    )

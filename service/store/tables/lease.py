@@ -1,0 +1,56 @@
+"""At most one process trades: a lease row whose epoch fences off a stale owner.
+
+The database's own clock decides, in real time: processes do not agree on theirs, and the
+market's time may run faster. `clock_timestamp()` and not `now()`, which stands still while a
+statement waits for the row.
+"""
+
+from typing import Final
+
+from service.store.database.pool import Gate
+
+TRADING: Final = "trading"
+
+# A lease that ran out is never continued, not even by its last owner: whatever was begun under
+# the old epoch stays refused.
+ACQUIRE = """
+    INSERT INTO leader AS held (name, owner, epoch, expires_at)
+    VALUES (%(name)s, %(owner)s, 1, clock_timestamp() + make_interval(secs => %(ttl_s)s))
+        ON CONFLICT (name) DO UPDATE
+       SET owner = excluded.owner,
+           epoch = held.epoch + (held.owner <> excluded.owner
+                                 OR held.expires_at <= clock_timestamp())::int,
+           expires_at = excluded.expires_at
+     WHERE held.owner = excluded.owner
+        OR held.expires_at <= clock_timestamp()
+    RETURNING epoch
+"""
+
+# The row stays: its epoch must never be given out twice.
+RELEASE = """
+    UPDATE leader
+       SET expires_at = clock_timestamp()
+     WHERE name = %(name)s
+       AND owner = %(owner)s
+       AND expires_at > clock_timestamp()
+"""
+
+
+class PgLease:
+    """The trading lease as `owner` sees it; it lapses `ttl_s` real seconds after `acquire`."""
+
+    def __init__(self, gate: Gate, *, owner: str, ttl_s: float) -> None:
+        self._gate = gate
+        self._owner = owner
+        self._ttl_s = ttl_s
+
+    async def acquire(self) -> int | None:
+        args = {"name": TRADING, "owner": self._owner, "ttl_s": self._ttl_s}
+        async with self._gate.cursor() as cur:
+            await cur.execute(ACQUIRE, args)
+            row = await cur.fetchone()
+            return None if row is None else int(row[0])
+
+    async def release(self) -> None:
+        async with self._gate.cursor() as cur:
+            await cur.execute(RELEASE, {"name": TRADING, "owner": self._owner})

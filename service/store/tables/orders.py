@@ -1,0 +1,261 @@
+"""Orders, their fills and the positions these add up to.
+
+Locks are always taken in one order: the lease, the order, its market's position, its days.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg2.errors
+
+from service.domain.alerts import Notice
+from service.domain.errors import DomainError, DuplicateOrder, NotLeader
+from service.domain.markets import Market
+from service.domain.orders import Fill, Intent, Order, OrderStatus, OrderType, Side
+from service.domain.positions import Position
+from service.store.database.pool import Gate
+from service.store.tables.alerts import put
+from service.store.tables.fills import book, fill_from, is_booked, position_from
+from service.store.tables.lease import TRADING
+
+# The shared lock holds off a takeover of the lease until this row is committed: no order of an
+# older epoch can appear after the first one of a newer.
+ADD = """
+    WITH held AS (
+        SELECT epoch
+          FROM leader
+         WHERE name = %(lease)s
+           AND epoch = %(epoch)s
+           AND expires_at > clock_timestamp()
+           FOR SHARE
+    )
+    INSERT INTO orders (
+           identifier, decision_id, market, side, type, price, volume, funds,
+           status, leader_epoch, created_at, sent_at, updated_at)
+    SELECT %(identifier)s, %(decision_id)s::bigint, %(market)s, %(side)s, %(type)s,
+           %(price)s::numeric, %(volume)s::numeric, %(funds)s::numeric,
+           'PENDING', epoch, %(at)s, %(at)s, %(at)s
+      FROM held
+    RETURNING id, identifier, exchange_uuid, decision_id, market, side, type, price, volume, funds,
+              status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at
+"""
+
+LOCK = """
+    SELECT market, side
+      FROM orders
+     WHERE id = %(order_id)s
+       AND status = %(seen)s
+       FOR UPDATE
+"""
+
+# An exchange uuid once known stays: a caller that lost the answer does not know it.
+ADVANCE = """
+    UPDATE orders
+       SET status = %(status)s,
+           reason = %(reason)s,
+           exchange_uuid = coalesce(%(exchange_uuid)s, exchange_uuid),
+           executed_volume = booked.volume,
+           executed_funds = booked.funds,
+           paid_fee = booked.fee,
+           updated_at = %(at)s
+      FROM (SELECT coalesce(sum(volume), 0) AS volume,
+                   coalesce(sum(funds), 0) AS funds,
+                   coalesce(sum(fee), 0) AS fee
+              FROM fills
+             WHERE order_id = %(order_id)s) AS booked
+     WHERE id = %(order_id)s
+"""
+
+# A parameter that is None makes its line constant, and the planner drops it.
+OPEN = """
+    SELECT id, identifier, exchange_uuid, decision_id, market, side, type, price, volume, funds,
+           status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at
+      FROM orders
+     WHERE status IN ('PENDING', 'SUBMITTED', 'PARTIALLY_FILLED', 'UNKNOWN')
+       AND (%(market)s::text IS NULL OR market = %(market)s)
+     ORDER BY created_at, id
+"""
+
+COUNT_SINCE = """
+    SELECT count(*)
+      FROM orders
+     WHERE created_at >= %(at)s
+"""
+
+FILLS = """
+    SELECT trade_uuid, price, volume, funds, fee, traded_at
+      FROM fills
+     WHERE order_id = %(order_id)s
+     ORDER BY id
+"""
+
+POSITION = """
+    SELECT volume, cost, realised_pnl, fees_paid, opened_at
+      FROM positions
+     WHERE market = %(market)s
+"""
+
+# One row for each market that was ever traded: a handful.
+POSITIONS = """
+    SELECT market, volume, cost, realised_pnl, fees_paid, opened_at
+      FROM positions
+     ORDER BY market
+"""
+
+_DUPLICATES: Final = {
+    "orders_identifier_key": "identifier {identifier} was used before: an attempt needs its own",
+    "orders_one_per_decision": "decision {decision_id} has an order already",
+}
+
+
+Notices = Callable[[Order, OrderStatus, datetime], Sequence[Notice]]
+
+
+def _silent(_: Order, __: OrderStatus, ___: datetime) -> Sequence[Notice]:
+    return ()
+
+
+class PgOrders:
+    """Args: notices: what to tell a person of an order's move; queued in its transaction."""
+
+    def __init__(self, gate: Gate, *, notices: Notices = _silent) -> None:
+        self._gate = gate
+        self._notices = notices
+
+    async def add(
+        self,
+        intent: Intent,
+        *,
+        identifier: str,
+        decision_id: int | None,
+        at: datetime,
+        epoch: int,
+    ) -> Order:
+        """Write the order as PENDING, about to be sent; committed when this returns.
+
+        Raises: NotLeader, when `epoch` is no longer the trading lease's; DuplicateOrder, when the
+            identifier was used before or the decision has an order that did not fail.
+        """
+        args = {
+            "lease": TRADING,
+            "epoch": epoch,
+            "identifier": identifier,
+            "decision_id": decision_id,
+            "market": str(intent.market),
+            "side": intent.side.value,
+            "type": intent.type.value,
+            "price": intent.price,
+            "volume": intent.volume,
+            "funds": intent.funds,
+            "at": at,
+        }
+        try:
+            async with self._gate.cursor() as cur:
+                await cur.execute(ADD, args)
+                row = await cur.fetchone()
+        except psycopg2.errors.UniqueViolation as exc:
+            sentence = _DUPLICATES.get(exc.diag.constraint_name or "")
+            if sentence is None:
+                raise
+            raise DuplicateOrder(sentence.format_map(args)) from exc
+        if row is None:
+            raise NotLeader("the trading lease is not ours any more; nothing was written or sent")
+        return _order(row)
+
+    async def advance(
+        self, order: Order, *, seen: OrderStatus, fills: Sequence[Fill] = (), at: datetime
+    ) -> bool:
+        """Store the order's new state and its new `fills`, oldest first; move the position.
+
+        False, and nothing stored, when the order is no longer in status `seen`, or when one of
+        the fills is booked already: the order's fee was shared out without knowing that.
+        Raises: DomainError, when a trade or the exchange's uuid belongs to another order.
+        """
+        try:
+            async with self._gate.transaction() as cur:
+                await cur.execute(LOCK, {"order_id": order.id, "seen": seen.value})
+                row = await cur.fetchone()
+                if row is None:
+                    return False
+                if fills:
+                    if await is_booked(cur, order.id, fills):
+                        return False
+                    market, side = Market.parse(row[0]), Side(row[1])
+                    await book(cur, order.id, market=market, side=side, fills=fills, at=at)
+                await cur.execute(ADVANCE, _state_args(order, at))
+                for notice in self._notices(order, seen, at):
+                    await put(cur, notice)
+                return True
+        except psycopg2.errors.UniqueViolation as exc:
+            # Another order's transaction was faster than our look at the books.
+            raise DomainError(
+                f"order {order.id}: its exchange uuid or one of its trades is on record for"
+                " another order; nothing was stored"
+            ) from exc
+
+    async def open(self, market: Market | None = None) -> tuple[Order, ...]:
+        async with self._gate.cursor() as cur:
+            await cur.execute(OPEN, {"market": None if market is None else str(market)})
+            return tuple(_order(row) for row in await cur.fetchall())
+
+    async def count_since(self, at: datetime) -> int:
+        async with self._gate.cursor() as cur:
+            await cur.execute(COUNT_SINCE, {"at": at})
+            row = await cur.fetchone()
+            return int(row[0]) if row else 0
+
+    async def fills(self, order_id: int) -> tuple[Fill, ...]:
+        async with self._gate.cursor() as cur:
+            await cur.execute(FILLS, {"order_id": order_id})
+            return tuple(fill_from(row) for row in await cur.fetchall())
+
+    async def position(self, market: Market) -> Position:
+        async with self._gate.cursor() as cur:
+            await cur.execute(POSITION, {"market": str(market)})
+            row = await cur.fetchone()
+            return Position(market=market) if row is None else position_from(market, row)
+
+    async def positions(self) -> tuple[Position, ...]:
+        async with self._gate.cursor() as cur:
+            await cur.execute(POSITIONS)
+            found = await cur.fetchall()
+        return tuple(position_from(Market.parse(market), row) for market, *row in found)
+
+
+def _state_args(order: Order, at: datetime) -> dict[str, object]:
+    return {
+        "order_id": order.id,
+        "status": order.status.value,
+        "reason": order.reason,
+        "exchange_uuid": order.exchange_uuid,
+        "at": at,
+    }
+
+
+def _order(row: Sequence[Any]) -> Order:
+    (
+        order_id, identifier, exchange_uuid, decision_id, market, side, kind, price, volume, funds,
+        status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at,
+    ) = row  # fmt: skip
+    return Order(
+        id=order_id,
+        identifier=identifier,
+        intent=Intent(
+            market=Market.parse(market),
+            side=Side(side),
+            type=OrderType(kind),
+            price=price,
+            volume=volume,
+            funds=funds,
+        ),
+        status=OrderStatus(status),
+        decision_id=decision_id,
+        created_at=created_at,
+        sent_at=sent_at,
+        exchange_uuid=exchange_uuid,
+        executed_volume=executed_volume,
+        executed_funds=executed_funds,
+        paid_fee=paid_fee,
+        reason=reason,
+    )

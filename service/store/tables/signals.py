@@ -1,0 +1,176 @@
+"""What was asked, proposed and decided: rows that are written once."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from service.domain.errors import DomainError
+from service.domain.markets import Market
+from service.domain.risk import Allowed, Held, Refused, Verdict
+from service.domain.signals import Proposal, Signal, Usage
+from service.ports import JSON, ModelCall
+from service.store.database.json_rows import json_text, storable
+from service.store.database.pool import Gate
+
+ADD_CALL = """
+    INSERT INTO ai_calls (
+           purpose, model, started_at, duration_ms, outcome, why,
+           input_tokens, output_tokens, thinking_tokens, cached_tokens, cost_usd)
+    VALUES (%(purpose)s, %(model)s, %(started_at)s, %(duration_ms)s, %(outcome)s, %(why)s,
+           %(input_tokens)s, %(output_tokens)s, %(thinking_tokens)s, %(cached_tokens)s,
+           %(cost_usd)s)
+    RETURNING id
+"""
+
+ADD_SIGNAL = """
+    INSERT INTO trading_signals (
+           market, action, confidence, reasoning, model, price,
+           market_data_id, ai_call_id, trigger, facts, created_at)
+    VALUES (%(market)s, %(action)s, %(confidence)s, %(reasoning)s, %(model)s, %(price)s,
+           %(market_data_id)s, %(call_id)s, %(trigger)s, %(facts)s::jsonb, %(at)s)
+    RETURNING id, confidence, reasoning, price
+"""
+
+# A signal is decided once. Who lost the answer to the first try writes again and gets the row
+# that stands, unchanged; with another verdict by then there is none for him.
+ADD_DECISION = """
+    INSERT INTO decisions (signal_id, verdict, reason, detail, checks, created_at)
+    VALUES (%(signal_id)s, %(verdict)s, %(reason)s, %(detail)s, %(checks)s::jsonb, %(at)s)
+        ON CONFLICT (signal_id) DO UPDATE
+       SET signal_id = excluded.signal_id
+     WHERE decisions.verdict = excluded.verdict
+    RETURNING id
+"""
+
+# Of the newest only: each pass leaves one without a decision at most, and the next pass asks. All
+# signals there ever were would be looked through in vain, longer with every year.
+UNDECIDED = """
+    SELECT signals.id
+      FROM (SELECT id
+              FROM trading_signals
+             WHERE market = %(market)s
+               AND created_at < %(before)s
+             ORDER BY created_at DESC, id DESC
+             LIMIT 50) AS signals
+     WHERE NOT EXISTS (SELECT FROM decisions WHERE decisions.signal_id = signals.id)
+     ORDER BY signals.id
+"""
+
+LAST_SIGNAL_AT = """
+    SELECT max(created_at)
+      FROM trading_signals
+     WHERE market = %(market)s
+"""
+
+
+class PgJournal:
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def add_call(self, call: ModelCall) -> int:
+        usage = call.answer.usage if call.answer else Usage()
+        args = {
+            "purpose": call.purpose,
+            "model": call.model,
+            "started_at": call.started_at,
+            "duration_ms": call.duration_ms,
+            "outcome": call.outcome,
+            "why": None if call.why is None else storable(call.why),
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "thinking_tokens": usage.thinking_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "cost_usd": call.cost_usd,
+        }
+        return await self._insert(ADD_CALL, args)
+
+    async def add_signal(
+        self,
+        *,
+        market: Market,
+        proposal: Proposal,
+        model: str,
+        price: Decimal,
+        market_data_id: int | None,
+        call_id: int,
+        facts: Mapping[str, JSON],
+        trigger: str,
+        at: datetime,
+    ) -> Signal:
+        """Store the proposal and return the signal as it stands in its row."""
+        args = {
+            "market": str(market),
+            "action": proposal.action.value,
+            "confidence": proposal.confidence,
+            # A model may write what a text column refuses; its signal is not lost for that.
+            "reasoning": storable(proposal.reasoning),
+            "model": model,
+            "price": price,
+            "market_data_id": market_data_id,
+            "call_id": call_id,
+            "facts": json_text(facts),
+            "trigger": trigger,
+            "at": at,
+        }
+        async with self._gate.cursor() as cur:
+            await cur.execute(ADD_SIGNAL, args)
+            row = await cur.fetchone()
+        assert row is not None  # noqa: S101 - INSERT ... RETURNING
+        signal_id, confidence, reasoning, stored_price = row
+        return Signal(
+            id=signal_id,
+            market=market,
+            proposal=Proposal(action=proposal.action, confidence=confidence, reasoning=reasoning),
+            model=model,
+            price=stored_price,
+            created_at=at,
+        )
+
+    async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:
+        """Store the decision, once, and return its row.
+
+        Raises: DomainError, when the signal was decided otherwise before.
+        """
+        word, reason, detail = _verdict_columns(verdict)
+        args = {
+            "signal_id": signal_id,
+            "verdict": word,
+            "reason": reason,
+            "detail": detail,
+            "checks": json_text(verdict.checks),  # orjson writes dataclasses as objects
+            "at": at,
+        }
+        async with self._gate.cursor() as cur:
+            await cur.execute(ADD_DECISION, args)
+            row = await cur.fetchone()
+        if row is None:
+            raise DomainError(f"signal {signal_id} was decided otherwise before")
+        return int(row[0])
+
+    async def undecided(self, market: Market, *, before: datetime) -> Sequence[int]:
+        async with self._gate.cursor() as cur:
+            await cur.execute(UNDECIDED, {"market": str(market), "before": before})
+            return tuple(row[0] for row in await cur.fetchall())
+
+    async def last_signal_at(self, market: Market) -> datetime | None:
+        async with self._gate.cursor() as cur:
+            await cur.execute(LAST_SIGNAL_AT, {"market": str(market)})
+            row = await cur.fetchone()
+            return row[0] if row else None
+
+    async def _insert(self, sql: str, args: Mapping[str, object]) -> int:
+        async with self._gate.cursor() as cur:
+            await cur.execute(sql, args)
+            row = await cur.fetchone()
+        assert row is not None  # noqa: S101 - INSERT ... RETURNING
+        return int(row[0])
+
+
+def _verdict_columns(verdict: Verdict) -> tuple[str, str | None, str | None]:
+    match verdict:
+        case Allowed():
+            return "ALLOWED", None, None
+        case Refused():
+            return "REFUSED", verdict.reason, verdict.detail
+        case Held():
+            return "HELD", None, None

@@ -1,0 +1,40 @@
+"""The audit trail, on real PostgreSQL."""
+
+from service.store.database.pool import Gate
+from service.store.tables.audit import PgAudit
+from tests.builders import T0
+
+
+async def test_a_row_says_who_asked_for_what_and_in_which_request(gate: Gate) -> None:
+    await PgAudit(gate).add(
+        actor="admin@127.0.0.1",
+        action="signal.generate",
+        subject="KRW-BTC",
+        detail={"why": ['it\'s 100 % "quoted"']},
+        request_id="r-1",
+        at=T0,
+    )
+
+    async with gate.cursor() as cur:
+        await cur.execute("SELECT at, actor, action, subject, detail, request_id FROM audit_log")
+        rows = await cur.fetchall()
+    assert rows == [
+        (
+            T0,
+            "admin@127.0.0.1",
+            "signal.generate",
+            "KRW-BTC",
+            {"why": ['it\'s 100 % "quoted"']},
+            "r-1",
+        )
+    ]
+
+
+async def test_a_request_without_a_name_is_recorded_too(gate: Gate) -> None:
+    await PgAudit(gate).add(
+        actor="trader", action="order.sync", subject="all", detail={}, request_id=None, at=T0
+    )
+
+    async with gate.cursor() as cur:
+        await cur.execute("SELECT request_id, detail FROM audit_log")
+        assert await cur.fetchall() == [(None, {})]

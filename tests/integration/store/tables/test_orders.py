@@ -1,0 +1,518 @@
+"""Orders, fills and positions on real PostgreSQL: the books of the money."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, timedelta
+from decimal import Decimal
+
+import pytest
+from loguru import logger
+
+from service.domain.errors import DomainError, DuplicateOrder, NotLeader
+from service.domain.markets import Market
+from service.domain.orders import OPEN, Fill, Order, OrderStatus, OrderType, Side
+from service.domain.positions import Position, folded
+from service.store.database.pool import Gate
+from service.store.tables.fills import fill_from
+from service.store.tables.orders import PgOrders
+from tests.builders import KRW_BTC, T0, a_fill, an_intent, an_order
+from tests.integration.store.seeds import (
+    a_stored_decision,
+    a_stored_order,
+    an_allowed,
+    execute,
+    filled,
+    rows,
+    the_epoch,
+)
+
+KRW_ETH = Market("KRW", "ETH")
+_S = OrderStatus
+
+
+@contextmanager
+def errors_logged() -> Iterator[list[str]]:
+    said: list[str] = []
+    sink = logger.add(said.append, level="ERROR", format="{message} {extra}")
+    try:
+        yield said
+    finally:
+        logger.remove(sink)
+
+
+async def stored_order(gate: Gate, order_id: int) -> tuple[object, ...]:
+    (row,) = await rows(
+        gate,
+        "SELECT status, reason, exchange_uuid, executed_volume, executed_funds, paid_fee"
+        "  FROM orders WHERE id = %(id)s",
+        {"id": order_id},
+    )
+    return tuple(row)
+
+
+# --- add ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "intent",
+    [
+        an_intent(funds=Decimal("100000.12345678")),
+        an_intent(side=Side.SELL, volume=Decimal("0.00000001"), funds=None),
+        an_intent(type=OrderType.LIMIT, price=Decimal("0.0123"), volume=Decimal("7.5"), funds=None),
+    ],
+)
+async def test_an_added_order_is_pending_sent_and_exactly_what_was_meant(
+    gate: Gate, intent: object
+) -> None:
+    decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
+
+    order = await PgOrders(gate).add(
+        intent,  # type: ignore[arg-type]  # pytest knows no types
+        identifier="uat-7",
+        decision_id=decision_id,
+        at=T0,
+        epoch=epoch,
+    )
+
+    assert order == an_order(
+        id=order.id, identifier="uat-7", intent=intent, decision_id=decision_id
+    )
+    assert await PgOrders(gate).open() == (order,)
+    assert order.created_at.tzinfo is UTC
+    stored = await rows(gate, "SELECT leader_epoch, sent_at, updated_at FROM orders")
+    assert stored == [(epoch, T0, T0)]
+
+
+async def add(gate: Gate, *, epoch: int, identifier: str = "uat-1") -> Order:
+    return await PgOrders(gate).add(
+        an_intent(), identifier=identifier, decision_id=None, at=T0, epoch=epoch
+    )
+
+
+async def test_without_any_lease_no_order_is_written(gate: Gate) -> None:
+    with pytest.raises(NotLeader):
+        await add(gate, epoch=1)
+
+    assert await rows(gate, "SELECT count(*) FROM orders") == [(0,)]
+
+
+async def test_a_stale_epoch_writes_no_order(gate: Gate) -> None:
+    stale = await the_epoch(gate, "one")
+    await execute(gate, "UPDATE leader SET expires_at = clock_timestamp()")
+    fresh = await the_epoch(gate, "two")
+
+    with pytest.raises(NotLeader):
+        await add(gate, epoch=stale)
+
+    assert (await add(gate, epoch=fresh)).status is _S.PENDING
+
+
+async def test_a_lapsed_lease_writes_no_order_even_if_nobody_took_it(gate: Gate) -> None:
+    epoch = await the_epoch(gate)
+    await execute(gate, "UPDATE leader SET expires_at = clock_timestamp()")
+
+    with pytest.raises(NotLeader):
+        await add(gate, epoch=epoch)
+
+
+async def test_an_order_that_waited_for_a_takeover_is_refused(gate: Gate) -> None:
+    stale = await the_epoch(gate)
+    async with gate.transaction() as taker:
+        await taker.execute("UPDATE leader SET owner = 'two', epoch = epoch + 1")
+        waiting = asyncio.create_task(add(gate, epoch=stale))
+        await until_somebody_waits_for_a_lock(gate)
+
+    with pytest.raises(NotLeader):
+        await waiting
+
+
+async def until_somebody_waits_for_a_lock(gate: Gate) -> None:
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    async with asyncio.timeout(20):
+        while await rows(gate, waits) == [(0,)]:
+            pass
+
+
+async def test_an_identifier_is_used_once(gate: Gate) -> None:
+    epoch = await the_epoch(gate)
+    await add(gate, epoch=epoch)
+
+    with pytest.raises(DuplicateOrder, match="uat-1"):
+        await add(gate, epoch=epoch)
+
+
+async def test_of_eight_orders_for_one_decision_at_once_one_is_written(gate: Gate) -> None:
+    decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
+    orders = PgOrders(gate)
+
+    results = await asyncio.gather(
+        *(
+            orders.add(
+                an_intent(), identifier=f"uat-{n}", decision_id=decision_id, at=T0, epoch=epoch
+            )
+            for n in range(8)
+        ),
+        return_exceptions=True,
+    )
+
+    refused = [r for r in results if isinstance(r, DuplicateOrder)]
+    assert (len(refused), len(await orders.open())) == (7, 1)
+    assert str(refused[0]) == f"decision {decision_id} has an order already"
+
+
+async def test_after_a_failed_attempt_a_decision_may_have_another_order(gate: Gate) -> None:
+    decision_id = await a_stored_decision(gate, an_allowed())
+    first = await a_stored_order(gate, "uat-1", decision_id=decision_id)
+    await PgOrders(gate).advance(
+        first.moved_to(_S.FAILED, reason="not_sent"), seen=_S.PENDING, at=T0
+    )
+
+    second = await a_stored_order(gate, "uat-2", decision_id=decision_id)
+
+    assert await PgOrders(gate).open() == (second,)
+
+
+# --- advance ------------------------------------------------------------------------------------
+
+
+async def test_fills_sums_state_and_position_are_stored_together(gate: Gate) -> None:
+    orders, order = PgOrders(gate), await a_stored_order(gate)
+    fills = (
+        a_fill(trade_uuid="t-1", fee=Decimal("50.000000000001")),
+        a_fill(
+            trade_uuid="t-2",
+            volume=Decimal("0.00012345"),
+            funds=Decimal("12345.0000000000000001"),
+            fee=Decimal("6.172500000002"),
+            traded_at=T0 + timedelta(seconds=1),
+        ),
+    )
+    done = replace(order.moved_to(_S.EXECUTED), exchange_uuid="e-1")
+
+    assert await orders.advance(done, seen=_S.PENDING, fills=fills, at=T0 + timedelta(seconds=2))
+
+    assert await stored_order(gate, order.id) == (
+        "EXECUTED",
+        None,
+        "e-1",
+        Decimal("0.00112345"),
+        Decimal("112345.0000000000000001"),
+        Decimal("56.172500000003"),
+    )
+    assert await orders.fills(order.id) == fills
+    assert await orders.position(KRW_BTC) == folded(KRW_BTC, [(Side.BUY, f) for f in fills])
+    assert await orders.open() == ()
+
+
+async def test_advance_is_a_no_op_once_another_pass_moved_the_order(gate: Gate) -> None:
+    orders, order = PgOrders(gate), await a_stored_order(gate)
+    await orders.advance(order.moved_to(_S.UNKNOWN), seen=_S.PENDING, at=T0)
+
+    late = order.moved_to(_S.EXECUTED)
+    assert not await orders.advance(late, seen=_S.PENDING, fills=[a_fill()], at=T0)
+
+    assert (await stored_order(gate, order.id))[0] == "UNKNOWN"
+    assert await orders.fills(order.id) == ()
+    assert await orders.position(KRW_BTC) == Position(market=KRW_BTC)
+
+
+async def test_an_order_nobody_wrote_cannot_be_advanced(gate: Gate) -> None:
+    assert not await PgOrders(gate).advance(an_order(id=99), seen=_S.PENDING, at=T0)
+
+
+async def test_the_exchange_uuid_survives_a_caller_that_does_not_know_it(gate: Gate) -> None:
+    orders, order = PgOrders(gate), await a_stored_order(gate)
+    known = replace(order.moved_to(_S.SUBMITTED), exchange_uuid="e-1")
+    await orders.advance(known, seen=_S.PENDING, at=T0)
+
+    await orders.advance(
+        replace(known, exchange_uuid=None).moved_to(_S.CANCELLED, reason="operator"),
+        seen=_S.SUBMITTED,
+        at=T0,
+    )
+
+    assert (await stored_order(gate, order.id))[:3] == ("CANCELLED", "operator", "e-1")
+
+
+async def test_a_later_fill_adds_to_the_sums_of_the_earlier_ones(gate: Gate) -> None:
+    orders, order = PgOrders(gate), await a_stored_order(gate)
+    partly = order.moved_to(_S.PARTIALLY_FILLED)
+    await orders.advance(partly, seen=_S.PENDING, fills=[a_fill()], at=T0)
+
+    await orders.advance(
+        partly.moved_to(_S.CANCELLED),
+        seen=_S.PARTIALLY_FILLED,
+        fills=[a_fill(trade_uuid="t-2", fee=Decimal("0.000000000001"))],
+        at=T0,
+    )
+
+    sums = (await stored_order(gate, order.id))[3:]
+    assert sums == (Decimal("0.002"), Decimal(200_000), Decimal("50.000000000001"))
+
+
+async def test_of_concurrent_advances_with_the_same_fills_one_books_them(gate: Gate) -> None:
+    orders, order = PgOrders(gate), await a_stored_order(gate)
+    partly = order.moved_to(_S.PARTIALLY_FILLED)
+    await orders.advance(partly, seen=_S.PENDING, at=T0)
+    fills = [a_fill(trade_uuid=f"t-{n}") for n in range(3)]
+
+    won = await asyncio.gather(
+        *(orders.advance(partly, seen=_S.PARTIALLY_FILLED, fills=fills, at=T0) for _ in range(8))
+    )
+
+    assert sorted(won) == [False] * 7 + [True]
+    assert await orders.fills(order.id) == tuple(fills)
+    assert (await orders.position(KRW_BTC)).volume == Decimal("0.003")
+    assert (await stored_order(gate, order.id))[5] == Decimal(150)
+
+
+async def test_a_fee_shared_out_without_knowing_a_booked_fill_is_not_stored(gate: Gate) -> None:
+    orders, order = PgOrders(gate), await a_stored_order(gate)
+    partly = order.moved_to(_S.PARTIALLY_FILLED)
+    await orders.advance(partly, seen=_S.PENDING, fills=[a_fill()], at=T0)
+
+    # Both trades share one fee of 60, but the first one has been booked with 50 of it.
+    shared = [a_fill(fee=Decimal(30)), a_fill(trade_uuid="t-2", fee=Decimal(30))]
+    stored = await orders.advance(partly, seen=_S.PARTIALLY_FILLED, fills=shared, at=T0)
+
+    assert not stored
+    assert (await stored_order(gate, order.id))[5] == Decimal(50)
+
+
+async def test_a_trade_of_another_order_is_an_error_and_nothing_is_stored(gate: Gate) -> None:
+    orders = PgOrders(gate)
+    first, second = await a_stored_order(gate, "uat-1"), await a_stored_order(gate, "uat-2")
+    await filled(gate, first, a_fill(trade_uuid="t-1"))
+
+    with pytest.raises(DomainError, match="t-1"):
+        await orders.advance(
+            second.moved_to(_S.EXECUTED),
+            seen=_S.PENDING,
+            fills=[a_fill(trade_uuid="t-9"), a_fill(trade_uuid="t-1")],
+            at=T0,
+        )
+
+    assert await orders.open() == (second,)
+    assert await orders.fills(second.id) == ()
+    assert (await orders.position(KRW_BTC)).volume == Decimal("0.001")
+
+
+async def test_one_trade_claimed_by_two_orders_at_once_is_booked_for_one(gate: Gate) -> None:
+    orders = PgOrders(gate)
+    both = [await a_stored_order(gate, f"uat-{n}") for n in range(2)]
+
+    results = await asyncio.gather(
+        *(
+            orders.advance(o.moved_to(_S.EXECUTED), seen=_S.PENDING, fills=[a_fill()], at=T0)
+            for o in both
+        ),
+        return_exceptions=True,
+    )
+
+    assert {type(r) for r in results} == {bool, DomainError}
+    assert await rows(gate, "SELECT count(*) FROM fills") == [(1,)]
+    assert (await orders.position(KRW_BTC)).volume == Decimal("0.001")
+
+
+async def test_one_trade_given_twice_is_an_error(gate: Gate) -> None:
+    orders, order = PgOrders(gate), await a_stored_order(gate)
+
+    with pytest.raises(DomainError, match="twice"):
+        await orders.advance(
+            order.moved_to(_S.EXECUTED), seen=_S.PENDING, fills=[a_fill(), a_fill()], at=T0
+        )
+
+    assert await orders.open() == (order,)
+
+
+async def test_two_orders_cannot_be_one_order_of_the_exchange(gate: Gate) -> None:
+    orders = PgOrders(gate)
+    first, second = await a_stored_order(gate, "uat-1"), await a_stored_order(gate, "uat-2")
+    seen = replace(first.moved_to(_S.SUBMITTED), exchange_uuid="e-1")
+    await orders.advance(seen, seen=_S.PENDING, at=T0)
+
+    with pytest.raises(DomainError, match="another order"):
+        await orders.advance(
+            replace(second.moved_to(_S.SUBMITTED), exchange_uuid="e-1"), seen=_S.PENDING, at=T0
+        )
+
+    assert (await stored_order(gate, second.id))[0] == "PENDING"
+
+
+# --- a sale of more than the books hold -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", [Decimal("0.0004"), Decimal(0)])
+async def test_a_sale_of_more_than_is_held_is_booked_and_reported(
+    gate: Gate, held: Decimal
+) -> None:
+    orders = PgOrders(gate)
+    if held:
+        bought = a_fill(trade_uuid="t-b", volume=held, funds=Decimal(40_000), fee=Decimal(20))
+        await filled(gate, await a_stored_order(gate, "uat-b"), bought)
+    sale = await a_stored_order(gate, "uat-s", side=Side.SELL, volume=Decimal("0.001"), funds=None)
+    sold = a_fill(trade_uuid="t-s", funds=Decimal(110_000), fee=Decimal(55))
+
+    with errors_logged() as said:
+        assert await filled(gate, sale, sold)
+
+    # 40 % of the coins were ours: 44,000 of the proceeds against 40,000 paid, less both fees.
+    fees = Decimal(75) if held else Decimal(55)
+    gain = Decimal(4_000) if held else Decimal(0)
+    assert await orders.fills(sale.id) == (sold,)
+    assert (await stored_order(gate, sale.id))[0] == "EXECUTED"
+    assert await orders.position(KRW_BTC) == Position(
+        market=KRW_BTC, realised_pnl=gain - fees, fees_paid=fees
+    )
+    assert len(said) == 1
+    assert "t-s" in said[0]
+    assert "0.0004" not in said[0]
+
+
+async def test_coins_that_cost_next_to_nothing_can_be_sold_bit_by_bit(gate: Gate) -> None:
+    # The cost of the sold part, rounded to twelve decimals, exceeds the whole cost here.
+    dust = a_fill(
+        trade_uuid="t-b",
+        price=Decimal("0.00000001"),
+        volume=Decimal("0.00006000"),
+        funds=Decimal("0.0000000000006"),
+        fee=Decimal(0),
+    )
+    await filled(gate, await a_stored_order(gate, "uat-b"), dust)
+    sale = await a_stored_order(gate, "uat-s", side=Side.SELL, volume=dust.volume, funds=None)
+
+    part = replace(dust, trade_uuid="t-s", volume=Decimal("0.00005900"))
+    await filled(gate, sale, part)
+
+    position = await PgOrders(gate).position(KRW_BTC)
+    assert (position.volume, position.cost) == (Decimal("0.00000100"), Decimal(0))
+
+
+# --- the invariant --------------------------------------------------------------------------------
+
+
+def some_fills(rng: random.Random, order: Order) -> list[Fill]:
+    """Fills with odd decimals; what is bought is a thousand times what is sold."""
+    scale = 1000 if order.intent.side is Side.BUY else 1
+    fills = []
+    for n in range(rng.randint(1, 3)):
+        volume = Decimal(rng.randint(10**5, 10**6) * scale).scaleb(-8)
+        price = Decimal(rng.randint(1, 10**12)).scaleb(-4)
+        fills.append(
+            a_fill(
+                trade_uuid=f"{order.identifier}/{n}",
+                price=price,
+                volume=volume,
+                funds=price * volume,
+                fee=Decimal(rng.randint(0, 10**15)).scaleb(-12),
+                traded_at=T0 + timedelta(seconds=rng.randint(0, 600)),
+            )
+        )
+    return fills
+
+
+async def fold(gate: Gate, market: Market) -> Position:
+    booked = await rows(
+        gate,
+        "SELECT side, trade_uuid, price, volume, funds, fee, traded_at"
+        "  FROM fills WHERE market = %(market)s ORDER BY id",
+        {"market": str(market)},
+    )
+    return folded(market, ((Side(side), fill_from(fill)) for side, *fill in booked))
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_positions_and_sums_are_always_what_the_fills_add_up_to(
+    gate: Gate, seed: int
+) -> None:
+    rng, orders = random.Random(seed), PgOrders(gate)
+    epoch = await the_epoch(gate)
+    markets = (KRW_BTC, KRW_ETH)
+    for turn in range(6):
+        # The first turn only buys, in lots that all later sales together do not use up.
+        sides = [Side.BUY if turn == 0 else rng.choice(list(Side)) for _ in range(6)]
+        batch = [
+            await orders.add(
+                an_intent(market=markets[n % 2], type=OrderType.LIMIT, side=side,
+                          price=Decimal(1), volume=Decimal(1), funds=None),
+                identifier=f"uat-{turn}-{n}", decision_id=None, at=T0, epoch=epoch,
+            )
+            for n, side in enumerate(sides)
+        ]  # fmt: skip
+
+        await asyncio.gather(
+            *(
+                orders.advance(
+                    o.moved_to(_S.EXECUTED), seen=_S.PENDING, fills=some_fills(rng, o), at=T0
+                )
+                for o in batch
+                for _ in range(2)
+            )
+        )
+
+        for market in markets:
+            assert await orders.position(market) == await fold(gate, market)
+    mismatched = await rows(
+        gate,
+        "SELECT o.id FROM orders o JOIN (SELECT order_id, sum(volume) AS volume,"
+        " sum(funds) AS funds, sum(fee) AS fee FROM fills GROUP BY order_id) f"
+        " ON f.order_id = o.id WHERE (o.executed_volume, o.executed_funds, o.paid_fee)"
+        " <> (f.volume, f.funds, f.fee)",
+    )
+    assert mismatched == []
+    earned = await rows(gate, "SELECT market, sum(realised_pnl) FROM fills GROUP BY market")
+    assert {(str(m), (await orders.position(m)).realised_pnl) for m in markets} == set(earned)
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+async def test_open_orders_are_those_the_domain_calls_open_oldest_first(gate: Gate) -> None:
+    orders = PgOrders(gate)
+    for n, status in enumerate(OrderStatus):
+        order = await a_stored_order(gate, f"uat-{n}", at=T0 - timedelta(minutes=n))
+        if status is not _S.PENDING:
+            await orders.advance(replace(order, status=status), seen=_S.PENDING, at=T0)
+
+    found = await orders.open()
+
+    assert {order.status for order in found} == OPEN
+    assert [order.created_at for order in found] == sorted(order.created_at for order in found)
+
+
+async def test_open_orders_can_be_asked_for_by_market(gate: Gate) -> None:
+    await a_stored_order(gate, "uat-1")
+    other = await a_stored_order(gate, "uat-2", market=KRW_ETH)
+
+    assert await PgOrders(gate).open(KRW_ETH) == (other,)
+
+
+async def test_orders_are_counted_from_an_instant_on_in_all_markets(gate: Gate) -> None:
+    for n, market in enumerate((KRW_BTC, KRW_ETH, KRW_BTC)):
+        await a_stored_order(gate, f"uat-{n}", market=market, at=T0 + timedelta(minutes=n))
+
+    orders = PgOrders(gate)
+
+    assert await orders.count_since(T0 + timedelta(minutes=1)) == 2
+    assert await orders.count_since(T0 + timedelta(minutes=3)) == 0
+
+
+async def test_an_unknown_order_has_no_fills_and_a_new_market_no_position(gate: Gate) -> None:
+    assert await PgOrders(gate).fills(99) == ()
+    assert await PgOrders(gate).position(KRW_ETH) == Position(market=KRW_ETH)
+    assert await PgOrders(gate).positions() == ()
+
+
+async def test_all_positions_come_at_once_by_market(gate: Gate) -> None:
+    orders = PgOrders(gate)
+    for n, market in enumerate((KRW_ETH, KRW_BTC)):
+        order = await a_stored_order(gate, f"uat-{n}", market=market)
+        await filled(gate, order, a_fill(trade_uuid=f"t-{n}", volume=Decimal(n + 1)))
+
+    assert await orders.positions() == (
+        await orders.position(KRW_BTC),
+        await orders.position(KRW_ETH),
+    )
