@@ -29,9 +29,9 @@ from service.store.queries.lists import PgLists
 from service.store.queries.orders import ORDERS
 from service.store.queries.page import INSTANT
 from service.store.tables.settings import PgSettingRows
-from service.web.body import MAX_BODY
 from service.web.keys import CLOCK, CONFIG, LISTS, SETTINGS
-from service.web.paging import encode
+from service.web.protocol.paging import encode
+from service.web.protocol.request_body import MAX_BODY
 from service.web.routes import setup
 
 

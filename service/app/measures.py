@@ -21,7 +21,6 @@ from service.ops.metrics.counters import Meters
 from service.ops.metrics.prometheus import Exposition
 from service.ops.metrics.recorder import Recorder
 from service.ports import JSON, JobRun, Journal, ModelCall
-from service.web.admission import ADMISSION
 from service.web.keys import (
     CLOCK,
     CONFIG,
@@ -30,7 +29,8 @@ from service.web.keys import (
     REAL_CLOCK,
     SETTINGS,
 )
-from service.web.lobby import DOOR
+from service.web.overload.concurrency_limit import ADMISSION
+from service.web.overload.overflow import DOOR
 
 METERS = web.AppKey("meters", Meters)
 RECORDER = web.AppKey("recorder", Recorder)

@@ -24,10 +24,10 @@ from service.config import Config
 from service.domain.errors import StartError
 from service.ops.logs.setup import Log
 from service.ops.metrics.counters import Meters
-from service.web.body import MAX_BODY
-from service.web.crowd import CrowdedSite, cut_stalled_readers
 from service.web.keys import CONFIG, REAL_CLOCK
-from service.web.lobby import DOOR, Door
+from service.web.overload.connection_limit import CrowdedSite, cut_stalled_readers
+from service.web.overload.overflow import DOOR, Door
+from service.web.protocol.request_body import MAX_BODY
 from service.web.routes import setup
 
 #: aiohttp waits twice: once for handlers to end, once more after cancelling was announced.

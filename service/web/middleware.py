@@ -15,14 +15,14 @@ from loguru import logger
 
 from service.domain.errors import ServiceError
 from service.ports import REQUEST, AnsweredRequest, RequestLog, Requests
-from service.web.access import CALLER, PUBLIC, admit
-from service.web.admission import ADMISSION
-from service.web.health import alive
-from service.web.hold_off import hold_off
+from service.web.api.health import alive
 from service.web.keys import CONFIG
-from service.web.problems import internal_problem, problem_of, problem_of_http
-from service.web.refusals import Overloaded
-from service.web.request_id import HEADER, REQUEST_ID, id_of
+from service.web.overload.backpressure import hold_off
+from service.web.overload.concurrency_limit import ADMISSION
+from service.web.protocol.auth import CALLER, PUBLIC, admit
+from service.web.protocol.errors import Overloaded
+from service.web.protocol.problems import internal_problem, problem_of, problem_of_http
+from service.web.protocol.request_id import HEADER, REQUEST_ID, id_of
 
 _ERROR = web.RequestKey("error", str)
 _ALIVE: Final = "/health"

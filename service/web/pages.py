@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from service.web.etag import is_known, quoted, tag_of
+from service.web.protocol.etag import is_known, quoted, tag_of
 
 _FOLDER: Final = Path(__file__).parent / "page"
 #: Address, file and type; nothing else of the folder is ever served.

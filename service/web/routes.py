@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from service.ports import RequestLog, Requests
-from service.web import (
+from service.web.api import (
     admin,
     alerts,
     dashboard,
@@ -14,17 +14,17 @@ from service.web import (
     market,
     metrics,
     portfolio,
-    settings_api,
     signals,
     trading,
 )
-from service.web.admission import ADMISSION, Admission
-from service.web.etag import revalidated
+from service.web.api import settings as settings_api
 from service.web.keys import BODY_WITHIN_S
 from service.web.middleware import front
+from service.web.overload.concurrency_limit import ADMISSION, Admission
 from service.web.pages import page_routes
-from service.web.request_id import counted_ids
-from service.web.security import secure
+from service.web.protocol.etag import revalidated
+from service.web.protocol.request_id import counted_ids
+from service.web.protocol.security_headers import secure
 
 _BODY_WITHIN_S: Final = 10.0
 _API: Final = "/api/v1"

@@ -4,8 +4,8 @@ from typing import Final
 
 from tests.mutants.mutant import Mutant, of
 
-_ACCESS: Final = "service/web/access.py"
-_OF_ACCESS: Final = "tests/unit/web/test_access.py"
+_ACCESS: Final = "service/web/protocol/auth.py"
+_OF_ACCESS: Final = "tests/unit/web/protocol/test_auth.py"
 
 WEB: Final = (
     Mutant(
@@ -38,7 +38,7 @@ WEB: Final = (
     ),
     Mutant(
         name="a 503 does not say when to come back",
-        file="service/web/problems.py",
+        file="service/web/protocol/problems.py",
         old="        wait_s = _RETRY_AFTER_S\n",
         new="        pass\n",
         tests=of(
@@ -48,14 +48,14 @@ WEB: Final = (
     ),
     Mutant(
         name="an outage of Upbit or Gemini answers 503",
-        file="service/web/health.py",
+        file="service/web/api/health.py",
         old='    if health["status"] == "unhealthy":\n',
         new='    if health["status"] != "healthy":\n',
-        tests=of("tests/unit/web/test_health.py", "test_only_unhealthy_is_a_503"),
+        tests=of("tests/unit/web/api/test_health.py", "test_only_unhealthy_is_a_503"),
     ),
     Mutant(
         name="a bug's text is in its answer",
-        file="service/web/problems.py",
+        file="service/web/protocol/problems.py",
         old="    return _problem(INTERNAL, request_id)\n",
         new=(
             "    import sys\n"

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from service.ports import CacheStats, PoolMetrics
-from service.web.problems import HTTP_KINDS, INTERNAL, KINDS
+from service.web.protocol.problems import HTTP_KINDS, INTERNAL, KINDS
 from tests.unit.web.world import World
 
 TEXT = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from service.domain.errors import (
     TooSoon,
 )
 from service.ports import REQUEST
-from service.web.problems import KINDS
+from service.web.protocol.problems import KINDS
 from tests.unit.web.world import Client, World
 
 Lines = list[dict[str, Any]]

@@ -16,7 +16,7 @@ from service.ops.metrics.requests import RequestMeter
 from service.ports import JSON, AnsweredRequest, JobState, Key, Page, PoolState, Requests
 from service.settings.settings import Settings
 from service.web import keys
-from service.web.body import MAX_BODY
+from service.web.protocol.request_body import MAX_BODY
 from service.web.routes import setup
 from tests.builders import a_signal
 from tests.fakes.clock import FakeClock

@@ -1,0 +1,80 @@
+"""What repeats: how each job is, and a pass by hand."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import TypedDict
+
+from aiohttp import web
+
+from service.domain.errors import InvalidRequest, NotFound
+from service.ports import JobState
+from service.web.keys import JOBS, RUN_JOB
+from service.web.protocol.audit import audited
+from service.web.protocol.query import Query
+from service.web.protocol.request_body import json_object
+from service.web.protocol.responses import instant_text, json_response, list_response
+
+
+class AdminJobBody(TypedDict):
+    name: str
+    period_s: float  #: of the market's time; 0 before the first pass
+    enabled: bool
+    running: bool
+    last_start_at: str | None
+    last_success_at: str | None
+    last_failure_at: str | None
+    last_duration_ms: float | None  #: real time
+    next_run_at: str | None  #: null while it runs or is switched off
+    consecutive_failures: int
+    runs: int
+    skipped: int
+    restarts: int
+    last_error: str | None  #: class of the last failure's error; null after a success
+
+
+async def jobs(request: web.Request) -> web.Response:
+    Query(request)
+    return list_response([_job_body(state) for state in request.app[JOBS].states()])
+
+
+async def run_job(request: web.Request) -> web.Response:
+    """Ask for a pass; it is made by the job's own loop, so it never overlaps another."""
+    Query(request)
+    if await json_object(request):
+        raise InvalidRequest("the body is empty: the address names the job")
+    name = _known(request.match_info["name"], request.app[JOBS].states())
+    # The row comes first: without it nothing is done.
+    await audited(request, action="job.run", subject=name)
+    state = await request.app[RUN_JOB](name)
+    return json_response(_job_body(state), status=HTTPStatus.ACCEPTED)
+
+
+def _known(name: str, states: Sequence[JobState]) -> str:
+    names = [state.name for state in states]
+    if name in names:
+        return name
+    raise NotFound(f"there is no job {name[:40]!r}; there is {', '.join(names) or 'none yet'}")
+
+
+def _job_body(job: JobState) -> AdminJobBody:
+    return AdminJobBody(
+        name=job.name,
+        period_s=job.every_s,
+        enabled=job.is_enabled,
+        running=job.running,
+        last_start_at=_text(job.last_start_at),
+        last_success_at=_text(job.last_success_at),
+        last_failure_at=_text(job.last_failure_at),
+        last_duration_ms=job.last_duration_ms,
+        next_run_at=_text(job.next_run_at),
+        consecutive_failures=job.consecutive_failures,
+        runs=job.runs,
+        skipped=job.skipped,
+        restarts=job.restarts,
+        last_error=job.last_error,
+    )
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else instant_text(at)

@@ -1,0 +1,113 @@
+"""Prices: what was collected, newest first."""
+
+from datetime import timedelta
+from typing import Final, TypedDict
+
+import orjson
+from aiohttp import web
+
+from service.domain.errors import NotFound
+from service.domain.markets import Timeframe
+from service.ports import JobState
+from service.web.keys import CLOCK, JOBS, LISTS
+from service.web.protocol.paging import page_response, window
+from service.web.protocol.query import Query
+from service.web.protocol.responses import instant_text, json_response, list_response, raw_response
+
+_COLLECTOR: Final = "collect_market_data"
+_MAX_HOURS: Final = 24 * 31
+#: Every row of every market is looked at for the gaps between them.
+_COLLECTOR_MAX_HOURS: Final = 24 * 7
+
+
+class CollectorBody(TypedDict):
+    since: str
+    items: object  #: one object a market: rows, newest row, longest gap
+    next_cursor: None
+    job: "CollectorJobBody | None"  #: null before the scheduler runs
+
+
+class CollectorJobBody(TypedDict):
+    running: bool
+    runs: int
+    skipped: int
+    consecutive_failures: int
+    last_success_at: str | None
+    last_error: str | None
+    last_duration_ms: float | None
+    next_run_at: str | None
+
+
+async def overview(request: web.Request) -> web.Response:
+    """The newest row of every market, or of the one asked for."""
+    markets = Query(request, "market").markets()
+    return list_response(await request.app[LISTS].market_latest(markets))
+
+
+async def latest(request: web.Request) -> web.Response:
+    """The newest row of one market, as an object."""
+    market = Query(request, "market").one_market()
+    rows = (await request.app[LISTS].market_latest((market,))).strip()
+    # An array of at most one object: what is between the brackets is the answer.
+    row = rows[1:-1].strip()
+    if not row:
+        raise NotFound(f"no price of {market} has been collected yet")
+    return raw_response(row)
+
+
+async def history(request: web.Request) -> web.Response:
+    query = Query(request, "market", "limit", "cursor")
+    page, market = window(query), query.one_market()
+    return page_response(
+        await request.app[LISTS].market_history(market, limit=page.limit, before=page.before)
+    )
+
+
+async def candles(request: web.Request) -> web.Response:
+    query = Query(request, "market", "timeframe", "limit", "cursor")
+    page, timeframe = window(query), query.choice("timeframe", Timeframe) or Timeframe.M1
+    market = query.one_market()
+    return page_response(
+        await request.app[LISTS].market_candles(
+            market, timeframe, limit=page.limit, before=page.before
+        )
+    )
+
+
+async def summary(request: web.Request) -> web.Response:
+    query = Query(request, "market", "hours")
+    hours = query.whole_number("hours", default=24, low=1, high=_MAX_HOURS)
+    market = query.one_market()
+    since = request.app[CLOCK].now() - timedelta(hours=hours)
+    return raw_response(await request.app[LISTS].market_summary(market, since=since))
+
+
+async def collector_stats(request: web.Request) -> web.Response:
+    query = Query(request, "market", "hours")
+    hours = query.whole_number("hours", default=24, low=1, high=_COLLECTOR_MAX_HOURS)
+    markets = query.markets()
+    since = request.app[CLOCK].now() - timedelta(hours=hours)
+    rows = await request.app[LISTS].collector_stats(markets, since=since)
+    jobs = [job for job in request.app[JOBS].states() if job.name == _COLLECTOR]
+    return json_response(
+        CollectorBody(
+            since=instant_text(since),
+            items=orjson.Fragment(rows),
+            next_cursor=None,
+            job=_job_body(jobs[0]) if jobs else None,
+        )
+    )
+
+
+def _job_body(job: JobState) -> CollectorJobBody:
+    success, following = job.last_success_at, job.next_run_at
+    return CollectorJobBody(
+        running=job.running,
+        runs=job.runs,
+        skipped=job.skipped,
+        consecutive_failures=job.consecutive_failures,
+        last_success_at=None if success is None else instant_text(success),
+        last_error=job.last_error,
+        last_duration_ms=job.last_duration_ms,
+        next_run_at=None if following is None else instant_text(following),
+    )

@@ -1,0 +1,61 @@
+"""What trading came to: summary, equity curve, days."""
+
+from datetime import timedelta
+from typing import Final
+
+from aiohttp import web
+
+from service.domain.errors import InvalidRequest
+from service.web.keys import CLOCK, CONFIG, PORTFOLIO
+from service.web.protocol.paging import page_response, window
+from service.web.protocol.query import Query
+from service.web.protocol.responses import raw_response
+
+_PERIODS: Final = (1, 7, 30)  #: Korean days, always shown
+_MAX_DAYS: Final = 366
+_MAX_POINTS: Final = 500
+_DAY: Final = timedelta(days=1)
+
+
+async def summary(request: web.Request) -> web.Response:
+    """The newest snapshot, and today, 7 and 30 days, and as many as are asked for."""
+    query = Query(request, "quote", "days")
+    days = query.whole_number("days", default=_PERIODS[-1], low=1, high=_MAX_DAYS)
+    body = await request.app[PORTFOLIO].summary(
+        quote=_quote(request, query),
+        now=request.app[CLOCK].now(),
+        days=sorted({*_PERIODS, days}),
+    )
+    return raw_response(body)
+
+
+async def equity(request: web.Request) -> web.Response:
+    """The last day, or from when to when is asked for."""
+    query = Query(request, "quote", "from", "to", "points")
+    points = query.whole_number("points", default=200, low=1, high=_MAX_POINTS)
+    until = query.instant("to") or request.app[CLOCK].now()
+    since = query.instant("from") or until - _DAY
+    if not timedelta() < until - since <= _MAX_DAYS * _DAY:
+        raise InvalidRequest(f"from is before to, by at most {_MAX_DAYS} days")
+    quote = _quote(request, query)
+    body = await request.app[PORTFOLIO].equity(quote=quote, since=since, until=until, points=points)
+    return raw_response(body)
+
+
+async def daily(request: web.Request) -> web.Response:
+    query = Query(request, "limit", "cursor", "market")
+    page, market = window(query), query.market()
+    return page_response(
+        await request.app[PORTFOLIO].daily(limit=page.limit, before=page.before, market=market)
+    )
+
+
+def _quote(request: web.Request, query: Query) -> str:
+    """Return the currency asked for, or the first market's. Raises: InvalidRequest."""
+    known = list(dict.fromkeys(market.quote for market in request.app[CONFIG].markets))
+    asked = query.text("quote")
+    if asked is None:
+        return known[0]
+    if asked not in known:
+        raise InvalidRequest(f"quote is one of {', '.join(known)}")
+    return asked

@@ -1,0 +1,61 @@
+"""What is held and what it is worth, at the newest collected price."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final, TypedDict
+
+import orjson
+from aiohttp import web
+
+from service.domain.positions import Position
+from service.web.keys import CONFIG, ORDERS
+from service.web.protocol.responses import decimal_text, instant_text
+
+_SHOWN: Final = Decimal("1E-8")  #: a quotient has no last decimal; the exchange shows eight
+
+
+class PositionBody(TypedDict):
+    """Money in the market's quote currency, volumes in coins; all decimal text."""
+
+    market: str
+    volume: str
+    average_price: str | None  #: null without a position
+    price: str | None  #: null before the first price is collected
+    value: str | None
+    unrealised_pnl: str | None
+    realised_pnl: str  #: less every fee ever paid here
+    fees_paid: str
+    opened_at: str | None
+
+
+async def positions_of(app: web.Application) -> Sequence[Position]:
+    """Return a position for each collected market, then what is held of any other.
+
+    Coins do not vanish from view because their market was taken out of TRADER_MARKETS.
+    """
+    collected = {market: Position(market=market) for market in app[CONFIG].markets}
+    booked = await app[ORDERS].positions()
+    shown = [p for p in booked if p.market in collected or p.volume]
+    return tuple((collected | {p.market: p for p in shown}).values())
+
+
+def position_bodies(positions: Sequence[Position], tickers: bytes) -> list[PositionBody]:
+    """Value each position; `tickers` is what Lists.market_latest returned."""
+    prices = {row["market"]: Decimal(row["price"]) for row in orjson.loads(tickers)}
+    return [_body(position, prices) for position in positions]
+
+
+def _body(position: Position, prices: Mapping[str, Decimal]) -> PositionBody:
+    price = prices.get(str(position.market))
+    average = position.average_price
+    return PositionBody(
+        market=str(position.market),
+        volume=decimal_text(position.volume),
+        average_price=None if average is None else decimal_text(average.quantize(_SHOWN)),
+        price=None if price is None else decimal_text(price),
+        value=None if price is None else decimal_text(position.value_at(price)),
+        unrealised_pnl=(None if price is None else decimal_text(position.unrealised_pnl_at(price))),
+        realised_pnl=decimal_text(position.realised_pnl),
+        fees_paid=decimal_text(position.fees_paid),
+        opened_at=None if position.opened_at is None else instant_text(position.opened_at),
+    )

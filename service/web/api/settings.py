@@ -1,0 +1,146 @@
+"""What the operator may change while the service runs. Its rows and audit are settings/'s."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypedDict
+
+from aiohttp import web
+
+from service.domain.errors import InvalidRequest
+from service.ports import JSON, SettingChange
+from service.settings.checks import key_named
+from service.settings.settings import SettingView
+from service.settings.table import TABLE
+from service.web.keys import LISTS, SETTINGS
+from service.web.protocol.auth import CALLER
+from service.web.protocol.paging import page_response, window
+from service.web.protocol.query import Query
+from service.web.protocol.request_body import json_object
+from service.web.protocol.request_id import REQUEST_ID
+from service.web.protocol.responses import instant_text, json_response, list_response
+
+_VALUE: Final = "value"
+
+
+class SettingBody(TypedDict):
+    key: str
+    value: JSON
+    default: JSON
+    is_default: bool
+    in_effect: bool  #: false: stored and checked, but nothing in this version acts on it
+    unit: str
+    bounds: str
+    sentence: str
+
+
+class ChangedSettingBody(SettingBody):
+    old_value: JSON  #: what the change replaced; equals `value` when nothing changed
+
+
+class ChangeBody(TypedDict):
+    key: str
+    old_value: JSON  #: the stored value, or the default where none was stored
+    new_value: JSON
+    in_effect: bool  #: as in SettingBody
+    changed_by: str
+    changed_at: str
+
+
+class ChangesBody(TypedDict):
+    changes: list[ChangeBody]  #: empty when every value was stored already
+
+
+async def settings(request: web.Request) -> web.Response:
+    Query(request)
+    return list_response([_body(view) for view in await request.app[SETTINGS].all()])
+
+
+async def setting(request: web.Request) -> web.Response:
+    Query(request)
+    return json_response(_body(await request.app[SETTINGS].view(request.match_info["key"])))
+
+
+async def changes(request: web.Request) -> web.Response:
+    query = Query(request, "limit", "cursor", "key")
+    page, name = window(query), query.text("key")
+    key = None if name is None else key_named(name).name
+    return page_response(
+        await request.app[LISTS].config_changes(limit=page.limit, before=page.before, key=key)
+    )
+
+
+async def change_many(request: web.Request) -> web.Response:
+    """Store all the given values or none of them."""
+    Query(request)
+    values = await json_object(request)
+    if not values:
+        raise InvalidRequest('name what to change, like {"trading_enabled": true}')
+    return json_response(_changes_body(await _changed(request, values)))
+
+
+async def change_one(request: web.Request) -> web.Response:
+    Query(request)
+    key = key_named(request.match_info["key"])
+    body = await json_object(request)
+    if body.keys() != {_VALUE}:
+        raise InvalidRequest('the body is {"value": …}')
+    changed = await _changed(request, {key.name: body[_VALUE]})
+    view = await request.app[SETTINGS].view(key.name)
+    # From the write itself: a look before it could miss a change that came between.
+    old = changed[0].old if changed else view.value
+    return json_response(ChangedSettingBody(**_body(view), old_value=old))
+
+
+async def reset(request: web.Request) -> web.Response:
+    """Store the defaults of the named settings, or of all."""
+    Query(request)
+    names = _names(await json_object(request))
+    keys = [key_named(name) for name in names]
+    defaults = {key.name: key.dump(key.default) for key in keys}
+    return json_response(_changes_body(await _changed(request, defaults)))
+
+
+def _names(body: Mapping[str, JSON]) -> Sequence[str]:
+    if not body:
+        return tuple(TABLE)
+    names = body.get("keys")
+    if body.keys() != {"keys"} or not isinstance(names, list) or not names:
+        raise InvalidRequest('the body is {"keys": ["min_confidence"]}, or empty for all')
+    texts = [name for name in names if isinstance(name, str)]
+    if len(texts) < len(names):
+        raise InvalidRequest("keys are texts")
+    return texts
+
+
+async def _changed(request: web.Request, values: Mapping[str, JSON]) -> Sequence[SettingChange]:
+    return await request.app[SETTINGS].change(
+        values, by=request[CALLER].name, request_id=request[REQUEST_ID]
+    )
+
+
+def _body(view: SettingView) -> SettingBody:
+    return SettingBody(
+        key=view.key,
+        value=view.value,
+        default=view.default,
+        is_default=view.is_default,
+        in_effect=view.in_effect,
+        unit=view.unit,
+        bounds=view.bounds,
+        sentence=view.sentence,
+    )
+
+
+def _changes_body(changed: Sequence[SettingChange]) -> ChangesBody:
+    return ChangesBody(
+        changes=[
+            ChangeBody(
+                key=change.key,
+                old_value=change.old,
+                new_value=change.new,
+                in_effect=TABLE[change.key].in_effect,
+                changed_by=change.changed_by,
+                changed_at=instant_text(change.changed_at),
+            )
+            for change in changed
+        ]
+    )

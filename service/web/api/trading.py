@@ -1,0 +1,87 @@
+"""Orders, fills, positions and balances; looking orders up at the exchange."""
+
+from typing import TypedDict
+
+from aiohttp import web
+
+from service.domain.errors import InvalidRequest, NotFound
+from service.domain.markets import Balance
+from service.domain.orders import OrderStatus
+from service.web.api.positions import position_bodies, positions_of
+from service.web.keys import EXCHANGE, LISTS, RECONCILE
+from service.web.protocol.audit import audited
+from service.web.protocol.paging import page_response, window
+from service.web.protocol.query import Query, row_id
+from service.web.protocol.request_body import json_object
+from service.web.protocol.responses import decimal_text, json_response, list_response, raw_response
+
+
+class BalanceBody(TypedDict):
+    currency: str
+    available: str
+    locked: str  #: in open orders
+    total: str
+
+
+class SyncBody(TypedDict):
+    reconciled: int  #: orders that were looked up and settled or moved
+
+
+async def orders(request: web.Request) -> web.Response:
+    query = Query(request, "limit", "cursor", "market", "status")
+    page, status = window(query), query.choice("status", OrderStatus)
+    return page_response(
+        await request.app[LISTS].orders(
+            limit=page.limit, before=page.before, market=query.market(), status=status
+        )
+    )
+
+
+async def order(request: web.Request) -> web.Response:
+    Query(request)
+    order_id = row_id(request, "order")
+    body = await request.app[LISTS].order(order_id)
+    if body is None:
+        raise NotFound(f"there is no order {order_id}")
+    return raw_response(body)
+
+
+async def fills(request: web.Request) -> web.Response:
+    query = Query(request, "limit", "cursor", "market")
+    page, market = window(query), query.market()
+    return page_response(
+        await request.app[LISTS].fills(limit=page.limit, before=page.before, market=market)
+    )
+
+
+async def position(request: web.Request) -> web.Response:
+    """What is held, at the newest price; of every market, or of the one asked for."""
+    market = Query(request, "market").market()
+    positions = [p for p in await positions_of(request.app) if market in {None, p.market}]
+    tickers = await request.app[LISTS].market_latest([p.market for p in positions])
+    return list_response(position_bodies(positions, tickers))
+
+
+async def balance(request: web.Request) -> web.Response:
+    """What the exchange says now; nothing is kept, so an outage is a 503, not an old number."""
+    Query(request)
+    balances = await request.app[EXCHANGE].balances()
+    return list_response([_balance_body(balances[name]) for name in sorted(balances)])
+
+
+async def sync(request: web.Request) -> web.Response:
+    """Look up now what the job would look up later; settled orders stay as they are."""
+    Query(request)
+    if await json_object(request):
+        raise InvalidRequest("the body is empty: all open orders are looked up")
+    await audited(request, action="order.sync", subject="all")
+    return json_response(SyncBody(reconciled=await request.app[RECONCILE]()))
+
+
+def _balance_body(balance: Balance) -> BalanceBody:
+    return BalanceBody(
+        currency=balance.currency,
+        available=decimal_text(balance.available),
+        locked=decimal_text(balance.locked),
+        total=decimal_text(balance.total),
+    )

@@ -1,0 +1,141 @@
+"""Where connections go for which there is no room: health is answered, the others are told why."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from aiohttp import web
+
+from service.config import is_loopback
+from service.web.protocol.problems import PROBLEM_TYPE, TYPE_PREFIX
+from service.web.protocol.responses import encoded
+
+ASK_WITHIN_S: Final = 1.0
+#: Who may be heard, or read why not, at the same time: so many of this machine, and as many others.
+MOST: Final = 48
+
+_LINGER_S: Final = 1.0
+_LONGEST_HEAD: Final = 8_192
+_LINE_ENDS: Final = b"\r\n"
+_HEAD_ENDS: Final = b"\r\n\r\n"
+_HEALTH: Final = re.compile(
+    rb"(?:GET|HEAD) /health(?:/ready|/detailed)?(?:\?[!-~]*)? HTTP/1\.[01]\r\n"
+)
+_WHY: Final = encoded(
+    {
+        "type": f"{TYPE_PREFIX}overloaded",
+        "title": "The service is busy",
+        "status": 503,
+        "detail": "too many connections are open: ask again in a second",
+    }
+)
+_REFUSAL: Final = (
+    "HTTP/1.1 503 Service Unavailable\r\n"
+    f"Content-Type: {PROBLEM_TYPE}\r\n"
+    "Retry-After: 1\r\n"
+    "Connection: close\r\n"
+    f"Content-Length: {len(_WHY)}\r\n\r\n"
+).encode() + _WHY
+
+#: Returns what answers one more health check, asked by this machine or not, while there is room.
+Spare = Callable[[bool], asyncio.Protocol | None]
+
+
+@dataclass(slots=True, eq=False)
+class Door:
+    """Who stands in the lobby, and what was seen since the start.
+
+    Attributes:
+        refused: connections sent away.
+        here, elsewhere: the lobby by where its peers are, oldest first. Apart, so that no number of
+            strangers keeps this machine's own health check out.
+    """
+
+    refused: int = 0
+    here: dict["Lobby", None] = field(default_factory=dict)
+    elsewhere: dict["Lobby", None] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        for one in (*self.here, *self.elsewhere):
+            one.cut()
+
+
+DOOR = web.AppKey("door", Door)
+
+
+class Lobby(asyncio.Protocol):
+    """Hears what one peer wants, for a second at most.
+
+    Who is refused may read why for a moment: closed at once, with its request unread, the kernel
+    would reset the connection and the peer might see neither.
+    """
+
+    def __init__(self, door: Door, spare: Spare, *, ask_within_s: float = ASK_WITHIN_S) -> None:
+        self._door = door
+        self._spare = spare
+        self._ask_within_s = ask_within_s
+        self._head = b""
+        self._decided = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._is_local = bool(peer) and is_loopback(peer[0])
+        self._timer = asyncio.get_running_loop().call_later(self._ask_within_s, self._refuse)
+        self._room = self._door.here if self._is_local else self._door.elsewhere
+        if len(self._room) >= MOST:
+            # Who stands there longest has had its chance to ask.
+            next(iter(self._room)).cut()
+        self._room[self] = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._decided:
+            return
+        self._head += data
+        if _LINE_ENDS in self._head and not _HEALTH.match(self._head):
+            self._refuse()
+        elif _HEAD_ENDS in self._head:
+            self._let_in()
+        elif len(self._head) > _LONGEST_HEAD:
+            self._refuse()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._decide()
+        self._room.pop(self, None)
+
+    def cut(self) -> None:
+        """End the connection without another word."""
+        self._door.refused += not self._decided
+        self.connection_lost(None)
+        self._transport.abort()
+
+    def _let_in(self) -> None:
+        protocol = self._spare(self._is_local)
+        if protocol is None:
+            self._refuse()
+            return
+        self._decide()
+        self._room.pop(self, None)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(_last_request(self._head))
+
+    def _refuse(self) -> None:
+        self._decide()
+        self._door.refused += 1
+        self._transport.write(_REFUSAL)
+        self._transport.write_eof()
+        asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
+
+    def _decide(self) -> None:
+        self._decided = True
+        self._timer.cancel()
+
+
+def _last_request(head: bytes) -> bytes:
+    """Return the request as one that ends its connection; what came after it is left out."""
+    line, *fields = head.partition(_HEAD_ENDS)[0].split(_LINE_ENDS)
+    kept = (one for one in fields if not one.lower().startswith((b"connection:", b"keep-alive:")))
+    return _LINE_ENDS.join((line, b"Connection: close", *kept)) + _HEAD_ENDS

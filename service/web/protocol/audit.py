@@ -1,0 +1,24 @@
+"""Everything that changes something leaves a row that says who asked for it."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from service.ports import JSON
+from service.web.keys import AUDIT, CLOCK
+from service.web.protocol.auth import CALLER
+from service.web.protocol.request_id import REQUEST_ID
+
+
+async def audited(
+    request: web.Request, *, action: str, subject: str, detail: Mapping[str, JSON] | None = None
+) -> None:
+    """Record that the caller asks for `action`, before it is done."""
+    await request.app[AUDIT].add(
+        actor=request[CALLER].name,
+        action=action,
+        subject=subject,
+        detail=detail or {},
+        request_id=request[REQUEST_ID],
+        at=request.app[CLOCK].now(),
+    )

@@ -1,0 +1,64 @@
+"""Where a page begins and how long it is: `limit` and an opaque keyset `cursor`."""
+
+import base64
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from aiohttp import web
+
+from service.ports import Key, Page
+from service.web.protocol.errors import InvalidCursor
+from service.web.protocol.query import MAX_ID, Query
+from service.web.protocol.responses import list_response
+
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 500
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_PLAIN: Final = re.compile(r"(0|-?[1-9][0-9]{0,17}):(0|[1-9][0-9]{0,18})")
+_SENTENCE: Final = "this cursor is not one of ours; send next_cursor back as you got it"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    limit: int
+    before: Key | None
+
+
+def window(query: Query) -> Window:
+    """Return the page asked for. Raises: InvalidRequest, InvalidCursor."""
+    limit = query.whole_number("limit", default=DEFAULT_LIMIT, low=1, high=MAX_LIMIT)
+    cursor = query.text("cursor")
+    return Window(limit, None if cursor is None else decode(cursor))
+
+
+def page_response(page: Page) -> web.Response:
+    return list_response(page.items, next_cursor=None if page.last is None else encode(page.last))
+
+
+def encode(key: Key) -> str:
+    plain = f"{(key.at - _EPOCH) // _MICROSECOND}:{key.id}"
+    return base64.urlsafe_b64encode(plain.encode()).rstrip(b"=").decode()
+
+
+def decode(cursor: str) -> Key:
+    """Return the key that `encode` made `cursor` of. Raises: InvalidCursor, for anything else."""
+    try:
+        key = _key(cursor)
+    except (ValueError, OverflowError) as exc:
+        raise InvalidCursor(_SENTENCE) from exc
+    # Base64 has several spellings for the same bytes; only ours is a cursor.
+    if key is None or key.id > MAX_ID or encode(key) != cursor:
+        raise InvalidCursor(_SENTENCE)
+    return key
+
+
+def _key(cursor: str) -> Key | None:
+    padded = cursor + "=" * (-len(cursor) % 4)
+    plain = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+    match = _PLAIN.fullmatch(plain)
+    if match is None:
+        return None
+    return Key(_EPOCH + int(match[1]) * _MICROSECOND, int(match[2]))

@@ -1,0 +1,146 @@
+"""The only table from errors to HTTP: RFC 9457 problem details."""
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final, NamedTuple, NotRequired, TypedDict
+
+from aiohttp import hdrs, web
+
+from service.domain.errors import (
+    BoundaryError,
+    DomainError,
+    ExchangeRefused,
+    InvalidRequest,
+    InvalidSetting,
+    ModelQuotaUsedUp,
+    ModelRefused,
+    NotAllowed,
+    NotFound,
+    NotLeader,
+    OutcomeUnknown,
+    ServiceError,
+    StoreBusy,
+    StoreDown,
+    StoreTimeout,
+    TooSoon,
+    UnknownMarket,
+    UnknownSetting,
+)
+from service.web.protocol.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    CrossSite,
+    InvalidCursor,
+    NoCredentials,
+    NotJson,
+    Overloaded,
+    WrongHost,
+)
+from service.web.protocol.responses import encoded
+
+PROBLEM_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:trader:problem:"
+_RETRY_AFTER_S: Final = 5  #: with a 503 when nobody said how long; a busy store says so itself
+
+
+class Kind(NamedTuple):
+    status: int
+    slug: str  #: stable; `type` ends with it
+    title: str
+
+
+#: The nearest class in the error's __mro__ wins. docs/api.md explains each slug.
+KINDS: Final[Mapping[type[ServiceError], Kind]] = {
+    DomainError: Kind(409, "conflict", "This cannot be done now"),
+    InvalidRequest: Kind(400, "invalid-request", "The request is malformed"),
+    InvalidCursor: Kind(400, "invalid-cursor", "The cursor is malformed"),
+    NotJson: Kind(415, "not-json", "The body is not JSON"),
+    BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),
+    BodyTooSlow: Kind(408, "body-too-slow", "The body did not arrive in time"),
+    InvalidSetting: Kind(422, "invalid-setting", "The setting's value is not acceptable"),
+    NotFound: Kind(404, "not-found", "There is no such thing"),
+    UnknownMarket: Kind(404, "unknown-market", "There is no such market"),
+    UnknownSetting: Kind(404, "unknown-setting", "There is no such setting"),
+    NotAllowed: Kind(403, "not-allowed", "Your role may not do this"),
+    NoCredentials: Kind(401, "no-credentials", "Say who you are"),
+    WrongHost: Kind(421, "wrong-host", "This service does not answer under that name"),
+    CrossSite: Kind(403, "cross-site", "Another site may not change anything here"),
+    Overloaded: Kind(503, "overloaded", "The service is busy"),
+    NotLeader: Kind(409, "not-leader", "This process does not trade now"),
+    TooSoon: Kind(429, "too-soon", "Too soon after the last time"),
+    BoundaryError: Kind(503, "unavailable", "Something this service needs does not answer"),
+    ExchangeRefused: Kind(502, "exchange-refused", "The exchange refused"),
+    ModelRefused: Kind(502, "model-refused", "The model's service refused"),
+    ModelQuotaUsedUp: Kind(503, "model-quota", "The model's quota of the day is used up"),
+    OutcomeUnknown: Kind(502, "outcome-unknown", "It is not known yet whether it happened"),
+    StoreBusy: Kind(503, "store-busy", "The database is busy"),
+    StoreDown: Kind(503, "store-down", "The database does not answer"),
+    StoreTimeout: Kind(504, "store-timeout", "The database took too long"),
+}
+
+HTTP_KINDS: Final = {
+    404: Kind(404, "not-found", "There is no such address"),
+    405: Kind(405, "method-not-allowed", "This address does not take that method"),
+    413: Kind(413, "body-too-large", "The body is too large"),
+}
+INTERNAL: Final = Kind(500, "internal-error", "The service failed; its log says why")
+
+
+class ProblemBody(TypedDict):
+    type: str
+    title: str
+    status: int
+    detail: NotRequired[str]
+    request_id: str
+
+
+def problem_of(error: ServiceError, request_id: str) -> web.Response | None:
+    """Answer an error of ours, or None when the table has nothing for it: a bug."""
+    for kind in type(error).__mro__:
+        if kind in KINDS:
+            return _problem(
+                KINDS[kind], request_id, detail=str(error), headers=_headers(error, KINDS[kind])
+            )
+    return None
+
+
+def problem_of_http(error: web.HTTPException, request_id: str) -> web.Response:
+    """Answer what aiohttp itself raised, keeping headers such as Allow."""
+    kind = HTTP_KINDS.get(error.status)
+    if kind is None:
+        phrase = HTTPStatus(error.status).phrase
+        kind = Kind(error.status, phrase.lower().replace(" ", "-"), phrase)
+    dropped = {hdrs.CONTENT_TYPE, hdrs.CONTENT_LENGTH}
+    headers = {name: value for name, value in error.headers.items() if name not in dropped}
+    return _problem(kind, request_id, headers=headers)
+
+
+def internal_problem(request_id: str) -> web.Response:
+    """Answer a bug: the log has it whole, the caller gets the request id to look it up by."""
+    return _problem(INTERNAL, request_id)
+
+
+def _problem(
+    kind: Kind, request_id: str, *, detail: str = "", headers: Mapping[str, str] | None = None
+) -> web.Response:
+    body = ProblemBody(
+        type=TYPE_PREFIX + kind.slug, title=kind.title, status=kind.status, request_id=request_id
+    )
+    if detail:
+        body["detail"] = detail
+    return web.Response(
+        body=encoded(body), status=kind.status, headers=headers, content_type=PROBLEM_TYPE
+    )
+
+
+def _headers(error: ServiceError, kind: Kind) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if kind.status == HTTPStatus.UNAUTHORIZED:
+        headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="trader"'
+    wait_s = getattr(error, "retry_after_s", None)
+    if wait_s is None and kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        wait_s = _RETRY_AFTER_S
+    if wait_s is not None:
+        headers[hdrs.RETRY_AFTER] = str(max(1, math.ceil(wait_s)))
+    return headers

@@ -1,0 +1,292 @@
+"""Roles, tokens, Host and Origin."""
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from pydantic import SecretStr
+
+from service.config import Config
+from service.domain.errors import NotAllowed
+from service.web.pages import FILES
+from service.web.protocol.auth import PUBLIC, Role, admit
+from service.web.protocol.errors import NoCredentials, WrongHost
+from tests.unit.web.world import Client, Serve, World, a_config
+
+CHANGE = "/api/v1/config/trading_enabled"
+READ = "/api/v1/signals"
+LIVE_KEYS = {
+    "upbit_access_key": "access",
+    "upbit_secret_key": "secret",
+    "gemini_api_key": "gemini",
+}
+TOKENS = {"admin_token": "may-change", "viewer_token": "may-look"}
+BEHIND_A_PROXY = {"X-Forwarded-For": "192.0.2.7"}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def asked(
+    path: str = READ, *, method: str = "GET", remote: str = "127.0.0.1", **headers: str
+) -> web.Request:
+    request = make_mocked_request(method, path, headers={"Host": "localhost:8080"} | headers)
+    return request.clone(remote=remote)
+
+
+async def change(client: Client, **headers: str) -> int:
+    answer = await client.patch(CHANGE, json={"value": True}, headers=headers)
+    return answer.status
+
+
+# --- who may do what --------------------------------------------------------------------------
+
+
+async def test_in_the_sandbox_a_bare_request_of_this_machine_may_change(client: Client) -> None:
+    assert await change(client) == 200
+
+
+@pytest.mark.parametrize("config", [a_config(mode="paper"), a_config(mode="live", **LIVE_KEYS)])
+async def test_outside_the_sandbox_a_bare_request_of_this_machine_may_only_look(
+    world: World, serve: Serve, config: Config
+) -> None:
+    world.config = config
+    client = await serve(world)
+
+    looked = await client.get(READ)
+    changed = await client.patch(CHANGE, json={"value": True})
+
+    assert (looked.status, changed.status) == (200, 401)
+    assert "TRADER_ADMIN_TOKEN" in (await changed.json())["detail"]
+    assert changed.headers["WWW-Authenticate"].startswith("Bearer")
+    assert world.setting_rows.history == []
+
+
+@pytest.mark.parametrize("mode", ["sandbox", "paper"])
+async def test_a_proxy_on_this_machine_does_not_make_its_callers_local(
+    world: World, serve: Serve, mode: str
+) -> None:
+    world.config = a_config(mode=mode)
+    client = await serve(world)
+
+    looked = await client.get(READ, headers=BEHIND_A_PROXY)
+
+    assert looked.status == 401
+    assert await change(client, **BEHIND_A_PROXY) == 401
+
+
+@pytest.mark.parametrize("secret", ["admin_token", "viewer_token", "password"])
+async def test_once_a_secret_is_set_a_bare_request_is_nobody(
+    world: World, serve: Serve, secret: str
+) -> None:
+    world.config = a_config(**{secret: "something"})
+    client = await serve(world)
+
+    looked = await client.get(READ)
+
+    assert looked.status == 401
+    assert await change(client) == 401
+
+
+async def test_tokens_decide_who_looks_and_who_changes(world: World, serve: Serve) -> None:
+    world.config = a_config(**TOKENS)
+    client = await serve(world)
+
+    statuses = {
+        token: (
+            (await client.get(READ, headers=bearer(token))).status,
+            await change(client, **bearer(token)),
+        )
+        for token in ("may-look", "may-change", "wrong")
+    }
+
+    assert statuses == {"may-look": (200, 403), "may-change": (200, 200), "wrong": (401, 401)}
+    assert world.setting_rows.history[0].changed_by == "admin@127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "Bearer",
+        "Bearer ",
+        "may-change",
+        "Basic bWF5LWNoYW5nZQ==",
+        "Bearer may-change x",
+        "Bearer é",
+    ],
+)
+async def test_what_is_no_bearer_token_is_refused(given: str) -> None:
+    with pytest.raises(NoCredentials):
+        admit(asked(Authorization=given), a_config(**TOKENS))
+
+
+async def test_a_token_where_none_is_set_is_wrong_not_ignored() -> None:
+    with pytest.raises(NoCredentials):
+        admit(asked(**bearer("anything")), a_config())
+
+
+@pytest.mark.parametrize("given", ["", "Bearer", "Bearer ", "Basic bWF5LWNoYW5nZQ=="])
+async def test_an_empty_token_is_refused_where_none_is_needed_and_the_answer_says_why(
+    given: str,
+) -> None:
+    """A shell without the variable sends it; it must not act as the admin that it did not name."""
+    assert admit(asked(), a_config()).role is Role.ADMIN
+
+    with pytest.raises(NoCredentials, match="leave the header out"):
+        admit(asked(Authorization=given), a_config())
+
+
+async def test_an_empty_token_in_the_configuration_lets_nobody_in() -> None:
+    # Config refuses it; the comparison must not depend on that.
+    config = a_config(viewer_token="may-look").model_copy(update={"admin_token": SecretStr("")})
+
+    with pytest.raises(NoCredentials):
+        admit(asked(Authorization="Bearer "), config)
+
+
+async def test_a_caller_of_another_machine_is_nobody_without_a_token() -> None:
+    config = a_config(host="0.0.0.0", **TOKENS)
+
+    with pytest.raises(NoCredentials):
+        admit(asked(remote="192.0.2.7"), config)
+    caller = admit(asked(remote="192.0.2.7", **bearer("may-look")), config)
+
+    assert (caller.role, caller.name) == (Role.VIEWER, "viewer@192.0.2.7")
+
+
+async def test_a_viewer_is_told_that_changes_need_another_token() -> None:
+    with pytest.raises(NotAllowed, match="TRADER_ADMIN_TOKEN"):
+        admit(asked(CHANGE, method="PATCH", **bearer("may-look")), a_config(**TOKENS))
+
+
+@pytest.mark.parametrize("path", sorted(PUBLIC))
+async def test_the_page_and_health_are_for_everybody(world: World, serve: Serve, path: str) -> None:
+    world.config = a_config(**TOKENS)
+    client = await serve(world)
+
+    answer = await client.get(path, headers=BEHIND_A_PROXY)
+
+    assert answer.status == 200
+
+
+def test_every_file_of_the_page_is_public() -> None:
+    assert {path for path, _, _ in FILES} <= PUBLIC
+
+
+async def test_a_public_address_is_public_for_reading_only(world: World, serve: Serve) -> None:
+    world.config = a_config(**TOKENS)
+    client = await serve(world)
+
+    answer = await client.post("/health/ready")
+
+    assert answer.status == 401
+
+
+async def test_a_stranger_cannot_tell_which_addresses_exist(world: World, serve: Serve) -> None:
+    world.config = a_config(**TOKENS)
+    client = await serve(world)
+
+    statuses = {(await client.get(path)).status for path in (READ, "/api/v1/nothing", "/x")}
+
+    assert statuses == {401}
+
+
+# --- Host: DNS rebinding ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080", "[::1]"]
+)
+async def test_names_of_this_machine_are_answered(client: Client, host: str) -> None:
+    answer = await client.get(READ, headers={"Host": host})
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "localhost@evil.example",
+        "localhost:8080:1",
+        "localhost:x",
+        "[::1",
+        "[evil]",
+        "192.0.2.7",
+        "0.0.0.0",
+    ],
+)
+async def test_other_names_are_not_ours(client: Client, host: str) -> None:
+    answer = await client.get(READ, headers={"Host": host})
+
+    assert answer.status == 421
+    assert (await answer.json())["type"].endswith(":wrong-host")
+
+
+@pytest.mark.parametrize(
+    ("bound", "remote", "host", "answered"),
+    [
+        ("192.0.2.1", "192.0.2.7", "192.0.2.1:8080", True),
+        ("192.0.2.1", "192.0.2.7", "evil.example", False),
+        ("trader.lan", "192.0.2.7", "TRADER.lan:8080", True),
+        ("0.0.0.0", "192.0.2.7", "trader:8080", True),
+        ("::", "2001:db8::7", "trader", True),
+        # From this machine a bare request may have power, so a rebound name must not reach it.
+        ("0.0.0.0", "127.0.0.1", "evil.example", False),
+    ],
+)
+async def test_which_names_are_ours_depends_on_where_we_are_bound(
+    bound: str, remote: str, host: str, answered: bool
+) -> None:
+    request = asked("/health/ready", remote=remote, Host=host)
+
+    try:
+        admit(request, a_config(host=bound))
+    except WrongHost:
+        assert not answered
+    else:
+        assert answered
+
+
+# --- Origin and Sec-Fetch-Site: another site's page --------------------------------------------
+
+
+async def test_our_own_page_may_change(client: Client) -> None:
+    own = f"http://127.0.0.1:{client.port}"
+
+    assert await change(client, Origin=own, **{"Sec-Fetch-Site": "same-origin"}) == 200
+    assert await change(client, **{"Sec-Fetch-Site": "none"}) == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": ""},
+    ],
+)
+async def test_a_page_of_another_origin_may_not_change_anything(
+    client: Client, world: World, headers: dict[str, str]
+) -> None:
+    answer = await client.patch(CHANGE, json={"value": True}, headers=headers)
+
+    assert answer.status == 403
+    assert (await answer.json())["type"].endswith(":cross-site")
+    assert world.setting_rows.history == []
+
+
+async def test_a_good_token_does_not_excuse_a_foreign_origin(world: World, serve: Serve) -> None:
+    world.config = a_config(**TOKENS)
+    client = await serve(world)
+
+    status = await change(client, Origin="https://evil.example", **bearer("may-change"))
+
+    assert status == 403
