@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-from service.store.database.pool import Cursor, Gate
+from service.store.database.pool import Cursor, Pool
 
 Plan = Mapping[str, Any]
 _HOW = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "
@@ -33,17 +33,17 @@ class Reading:
         )
 
 
-class ExplainingGate(Gate):
+class ExplainingGate(Pool):
     """Stands in for a gate where only single statements are read."""
 
-    def __init__(self, through: Gate | Cursor) -> None:
+    def __init__(self, through: Pool | Cursor) -> None:
         """Args: through: a gate, or the cursor of a transaction that is open."""
         self._through = through
         self.readings: list[Reading] = []
 
     @asynccontextmanager
     async def cursor(self) -> AsyncIterator[Cursor]:
-        if isinstance(self._through, Gate):
+        if isinstance(self._through, Pool):
             async with self._through.cursor() as cursor:
                 yield _ExplainingCursor(cursor, self.readings)
         else:

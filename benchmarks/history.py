@@ -17,8 +17,8 @@ from loguru import logger
 from benchmarks.databases import Databases
 from benchmarks.explaining import ExplainingGate, Reading
 from benchmarks.questions import Question, questions
-from benchmarks.rounds import Result, Rounds
-from service.store.database.pool import open_gate
+from benchmarks.rounds import AllMarkets, Result
+from service.store.database.pool import open_pool
 
 ROUNDS: Final = 61
 AT_MOST: Final = 1.2  #: the median of a long history over that of the short one
@@ -30,7 +30,7 @@ def measure(
     databases: Databases,
     sizes: tuple[int, ...] = SIZES,
     *,
-    judged: Callable[[Rounds], float] = attrgetter("median"),
+    judged: Callable[[AllMarkets], float] = attrgetter("median"),
 ) -> list[Result]:
     """Return how each question fares with the longest history, against the shortest."""
     dsns = databases.grown(sizes[0]), databases.grown(sizes[-1])
@@ -41,11 +41,11 @@ async def _compared(
     dsns: tuple[str, str],
     sizes: tuple[int, int],
     *,
-    judged: Callable[[Rounds], float],
+    judged: Callable[[AllMarkets], float],
 ) -> list[Result]:
     async with (
-        open_gate(dsns[0], minsize=1, maxsize=1) as short,
-        open_gate(dsns[1], minsize=1, maxsize=1) as long,
+        open_pool(dsns[0], minsize=1, maxsize=1) as short,
+        open_pool(dsns[1], minsize=1, maxsize=1) as long,
     ):
         results = []
         of_long = questions(long, sizes[1])
@@ -61,7 +61,7 @@ async def _compared(
         return results
 
 
-async def _asked(short: Question, long: Question) -> tuple[Rounds, Rounds]:
+async def _asked(short: Question, long: Question) -> tuple[AllMarkets, AllMarkets]:
     took: tuple[list[float], list[float]] = ([], [])
     for turn in range(ROUNDS + 3):
         for seen, question in zip(took, (short, long), strict=True):
@@ -69,7 +69,7 @@ async def _asked(short: Question, long: Question) -> tuple[Rounds, Rounds]:
             await question()
             if turn >= 3:
                 seen.append((time.perf_counter() - began) * 1000)
-    return Rounds(tuple(took[0])), Rounds(tuple(took[1]))
+    return AllMarkets(tuple(took[0])), AllMarkets(tuple(took[1]))
 
 
 async def _explained(dsns: Mapping[int, str]) -> None:
@@ -86,7 +86,7 @@ async def _explained(dsns: Mapping[int, str]) -> None:
 
 async def _readings(dsn: str, rows: int) -> Mapping[str, Sequence[Reading]]:
     seen = {}
-    async with open_gate(dsn, minsize=1, maxsize=1) as gate:
+    async with open_pool(dsn, minsize=1, maxsize=1) as gate:
         explaining = ExplainingGate(gate)
         for name, question in questions(explaining, rows).items():
             explaining.readings.clear()

@@ -9,7 +9,7 @@ from typing import Final
 
 from benchmarks.databases import Databases
 from benchmarks.processes import Process, apart, cpu_us_of, server
-from benchmarks.rounds import MANY_ROUNDS, Result, Rounds, rounds_of
+from benchmarks.rounds import MANY_ROUNDS, AllMarkets, Result, rounds_of
 from benchmarks.visitors import Visitors
 
 HOT_LIST: Final = "/api/v1/trading/orders?status=EXECUTED&limit=50"
@@ -41,7 +41,7 @@ def measure(databases: Databases, *, rows: int, requests: int = 300) -> list[Res
     ]
 
 
-def _rates(house: Process, bare: Process, requests: int) -> dict[str, Rounds]:
+def _rates(house: Process, bare: Process, requests: int) -> dict[str, AllMarkets]:
     with (
         Visitors.open(house.port, HOT_LIST, connections=CONNECTIONS) as ours,
         Visitors.open(bare.port, HOT_LIST, connections=CONNECTIONS) as theirs,
@@ -56,7 +56,7 @@ def _rates(house: Process, bare: Process, requests: int) -> dict[str, Rounds]:
 
 def _cpu(
     house: Process, bare: Process, hello: Process, *, connections: int = 1
-) -> dict[str, Rounds]:
+) -> dict[str, AllMarkets]:
     """One connection is how people and pages ask. With many, a server finds several requests
     each time it wakes: what waking costs, which is the same for all, is then in no figure.
     """

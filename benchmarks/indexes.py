@@ -23,7 +23,7 @@ from benchmarks.databases import Databases
 from benchmarks.explaining import ExplainingGate
 from benchmarks.growth import UNTIL
 from benchmarks.questions import questions
-from service.store.database.pool import Cursor, Gate, open_gate
+from service.store.database.pool import Cursor, Pool, open_pool
 
 #: Each index that is no key, and a question that it is for.
 INDEXES: Final = {
@@ -91,7 +91,7 @@ class Worth:
     without_ms: float
 
 
-async def report(gate: Gate, rows: int) -> None:
+async def report(gate: Pool, rows: int) -> None:
     # All of it before anything is written: rows that are taken back still make tables longer.
     worth = {index: await _worth(gate, rows, index) for index in INDEXES}
     await _undisturbed(gate)
@@ -111,7 +111,7 @@ async def report(gate: Gate, rows: int) -> None:
         print(f"{table}: {row.wal_bytes:.0f} bytes of WAL and {row.us:.1f} us a row with all")
 
 
-async def _undisturbed(gate: Gate) -> None:
+async def _undisturbed(gate: Pool) -> None:
     """Leave out what hangs on the last checkpoint and on the last vacuum: it is nobody's row."""
     async with gate.cursor() as cursor:
         await cursor.execute("ALTER SYSTEM SET full_page_writes = off")
@@ -119,7 +119,7 @@ async def _undisturbed(gate: Gate) -> None:
         await cursor.execute("SELECT pg_reload_conf()")
 
 
-async def _worth(gate: Gate, rows: int, index: str) -> Worth:
+async def _worth(gate: Pool, rows: int, index: str) -> Worth:
     table, megabytes = await _found(gate, index)
     return Worth(
         table=table,
@@ -129,7 +129,7 @@ async def _worth(gate: Gate, rows: int, index: str) -> Worth:
     )
 
 
-async def _found(gate: Gate, index: str) -> tuple[str, float]:
+async def _found(gate: Pool, index: str) -> tuple[str, float]:
     async with gate.cursor() as cursor:
         await cursor.execute(_SIZE, {"index": index})
         row = await cursor.fetchone()
@@ -137,7 +137,7 @@ async def _found(gate: Gate, index: str) -> tuple[str, float]:
     return row[0], float(row[1])
 
 
-async def _execution_ms(gate: Gate, rows: int, name: str, *, without: str | None = None) -> float:
+async def _execution_ms(gate: Pool, rows: int, name: str, *, without: str | None = None) -> float:
     """Return the median of three executions in the server, after one that warms up."""
     took = []
     with suppress(_Undo):
@@ -150,7 +150,7 @@ async def _execution_ms(gate: Gate, rows: int, name: str, *, without: str | None
     return statistics.median(took[1:])
 
 
-async def _written(gate: Gate, rows: int, table: str, *, without: str) -> tuple[Written, Written]:
+async def _written(gate: Pool, rows: int, table: str, *, without: str) -> tuple[Written, Written]:
     """Return what a row costs with all indexes and `without` one: medians of turns.
 
     In turns, because what is taken back is left lying about and changes what the next ones find.
@@ -170,7 +170,7 @@ def _medians(plans: Sequence[Mapping[str, Any]]) -> Written:
     )
 
 
-async def _plan(gate: Gate, rows: int, table: str, without: str | None) -> Mapping[str, Any]:
+async def _plan(gate: Pool, rows: int, table: str, without: str | None) -> Mapping[str, Any]:
     statement, step = _MORE[table]
     # Other rows each time: of those that are taken back the index still has the keys.
     before = next(_turns[table]) * ADDED
@@ -190,7 +190,7 @@ async def _plan(gate: Gate, rows: int, table: str, without: str | None) -> Mappi
 
 
 @asynccontextmanager
-async def _undone(gate: Gate, without: str | None) -> AsyncIterator[Cursor]:
+async def _undone(gate: Pool, without: str | None) -> AsyncIterator[Cursor]:
     """Lend a transaction in which an index is missing, and roll it back by raising _Undo."""
     async with gate.transaction() as cursor:
         if without:
@@ -204,7 +204,7 @@ class _Undo(Exception):
 
 
 async def _reported(dsn: str, rows: int) -> None:
-    async with open_gate(dsn, minsize=1, maxsize=1) as gate:
+    async with open_pool(dsn, minsize=1, maxsize=1) as gate:
         await report(gate, rows)
 
 

@@ -18,7 +18,7 @@ from benchmarks.databases import Databases
 from benchmarks.growth import UNTIL
 from benchmarks.rounds import Result, rounds_of
 from service.domain.markets import Market, Ticker
-from service.store.database.pool import open_gate
+from service.store.database.pool import open_pool
 from service.store.tables.market_data import ADD_TICKERS, PgMarketData
 from service.store.tables.partitions import PgHistory
 
@@ -47,7 +47,7 @@ def _compared(dsn: str, rows: int, passes: int) -> Result:
             stack.callback(lambda: runner.run(opened.__aexit__(None, None, None)))
             return runner.run(opened.__aenter__())
 
-        gate = entered(open_gate(dsn, minsize=1, maxsize=1))
+        gate = entered(open_pool(dsn, minsize=1, maxsize=1))
         pool = entered(aiopg.create_pool(dsn, minsize=1, maxsize=1, enable_hstore=False))
         runner.run(PgHistory(gate).add_months("market_data", at=[AT]))
         prices = PgMarketData(gate)

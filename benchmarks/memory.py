@@ -25,7 +25,7 @@ from benchmarks.processes import ROOT, port_told, rss_mib
 from benchmarks.questions import questions
 from benchmarks.rounds import Result
 from benchmarks.visitors import Visitors
-from service.store.database.pool import open_gate
+from service.store.database.pool import open_pool
 
 PATHS: Final = (
     "/api/v1/trading/orders?status=EXECUTED&limit=50",
@@ -98,7 +98,7 @@ def _export(dsn: str) -> tuple[float, float]:
 
 async def waits(dsn: str, *, rows: int, turns: int = 50) -> Result:
     """Count how often one of twenty at once has to wait for a connection."""
-    async with open_gate(dsn, minsize=10, maxsize=AT_ONCE) as gate:
+    async with open_pool(dsn, minsize=10, maxsize=AT_ONCE) as gate:
         asked = [
             question
             for name, question in questions(gate, rows).items()

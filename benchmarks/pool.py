@@ -17,10 +17,10 @@ import aiopg
 from loguru import logger
 
 from benchmarks.databases import Databases
-from benchmarks.rounds import Result, Rounds, rounds_of
+from benchmarks.rounds import AllMarkets, Result, rounds_of
 from service.app.resources import POOL_MAX, POOL_MIN
 from service.domain.errors import StoreBusy
-from service.store.database.pool import Gate, open_gate
+from service.store.database.pool import Pool, open_pool
 
 BURST: Final = POOL_MAX  #: with so many operations at once none waits; SC-001 asks for 10
 SIZES: Final = (4, 10, POOL_MAX, 40)
@@ -61,7 +61,7 @@ def _ready_made(dsn: str, rounds: int) -> list[Result]:
     """The first twenty right after the start: connecting takes longer than what they ask."""
 
     async def ours(minsize: int) -> float:
-        async with open_gate(dsn, minsize=minsize, maxsize=POOL_MAX) as gate:
+        async with open_pool(dsn, minsize=minsize, maxsize=POOL_MAX) as gate:
             return await _took_ms(_through(gate, READ), BURST)
 
     async def theirs() -> float:
@@ -94,7 +94,7 @@ async def _took_ms(operate: Operation, at_once: int) -> float:
 
 def _sizes(dsn: str, rounds: int) -> Iterator[Result]:
     with Opened() as opened:
-        gates = {n: opened(open_gate(dsn, minsize=n, maxsize=n)) for n in SIZES}
+        gates = {n: opened(open_pool(dsn, minsize=n, maxsize=n)) for n in SIZES}
         for at_once in CROWDS:
             for what, sql, number in (("reads", READ, READS), ("commits", COMMIT, COMMITS)):
                 asked = {n: Timed(gate, sql) for n, gate in gates.items()}
@@ -173,8 +173,8 @@ def _flooded(dsn: str) -> list[Result]:
     ]  # fmt: skip
 
 
-def _both(opened: "Opened", dsn: str) -> tuple[Gate, aiopg.Pool]:
-    gate = opened(open_gate(dsn, minsize=POOL_MAX, maxsize=POOL_MAX))
+def _both(opened: "Opened", dsn: str) -> tuple[Pool, aiopg.Pool]:
+    gate = opened(open_pool(dsn, minsize=POOL_MAX, maxsize=POOL_MAX))
     pool = aiopg.create_pool(dsn, minsize=POOL_MAX, maxsize=POOL_MAX, enable_hstore=False)
     return gate, opened(pool)
 
@@ -185,7 +185,7 @@ def _both(opened: "Opened", dsn: str) -> tuple[Gate, aiopg.Pool]:
 class Timed:
     """Does `sql` through a gate, and notes how long each took to be lent a connection."""
 
-    def __init__(self, gate: Gate, sql: str) -> None:
+    def __init__(self, gate: Pool, sql: str) -> None:
         self.waits_ms: list[float] = []
         self._gate, self._sql = gate, sql
 
@@ -196,7 +196,7 @@ class Timed:
             await cursor.execute(self._sql)
 
 
-def _through(gate: Gate, sql: str) -> Operation:
+def _through(gate: Pool, sql: str) -> Operation:
     async def operate() -> None:
         async with gate.cursor() as cursor:
             await cursor.execute(sql)
@@ -247,7 +247,7 @@ class Opened:
 
     def raced(
         self, asked: Mapping[K, Operation], *, at_once: int, operations: int, rounds: int
-    ) -> tuple[Mapping[K, Rounds], Mapping[K, Rounds]]:
+    ) -> tuple[Mapping[K, AllMarkets], Mapping[K, AllMarkets]]:
         """Return operations a second, and our own microseconds of processor time for each."""
         cpu: dict[str, list[float]] = {}
         names = {str(name): name for name in asked}
@@ -263,7 +263,7 @@ class Opened:
         return (
             {names[name]: seen for name, seen in rates.items()},
             # The first round only warms up.
-            {names[name]: Rounds(tuple(seen[1:])) for name, seen in cpu.items()},
+            {names[name]: AllMarkets(tuple(seen[1:])) for name, seen in cpu.items()},
         )
 
 

@@ -7,15 +7,15 @@ from typing import Final
 from benchmarks.growth import BUSY, MARKETS, UNTIL
 from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus
-from service.ports import Key
-from service.store.database.pool import Gate
+from service.ports import PageKey
+from service.store.database.pool import Pool
 from service.store.queries.lists import PgLists
 from service.store.queries.metrics import PgStatistics
 from service.store.queries.portfolio import PgPortfolio
 from service.store.tables.activity import PgActivity
 from service.store.tables.market_data import PgMarketData
 from service.store.tables.orders import PgOrders
-from service.store.tables.signals import PgJournal
+from service.store.tables.signals import PgSignals
 
 Question = Callable[[], Awaitable[object]]
 PAGE: Final = 50
@@ -24,15 +24,15 @@ DAY: Final = timedelta(days=1)
 _S = OrderStatus
 
 
-def questions(gate: Gate, rows: int) -> Mapping[str, Question]:
+def questions(gate: Pool, rows: int) -> Mapping[str, Question]:
     """Return what is asked of a database that `growth.grow` has given `rows` rows a table."""
     lists, market = PgLists(gate), Market.parse(BUSY)
     markets = tuple(Market("KRW", f"C{n}") for n in range(MARKETS))
     orders, statistics = PgOrders(gate), PgStatistics(gate)
     # From the middle of the history on, wherever that is.
-    half = Key(UNTIL - rows // 2 * timedelta(seconds=3), rows // 2)
-    old = Key(UNTIL - rows // 40 * timedelta(seconds=10), rows // 2)
-    portfolio, year, half_year = PgPortfolio(gate), 366 * DAY, Key(UNTIL - 183 * DAY, rows // 2)
+    half = PageKey(UNTIL - rows // 2 * timedelta(seconds=3), rows // 2)
+    old = PageKey(UNTIL - rows // 40 * timedelta(seconds=10), rows // 2)
+    portfolio, year, half_year = PgPortfolio(gate), 366 * DAY, PageKey(UNTIL - 183 * DAY, rows // 2)
     recent = {"since": UNTIL - HOUR, "until": UNTIL}
     return {
         "orders": lambda: lists.orders(limit=PAGE),
@@ -65,7 +65,7 @@ def questions(gate: Gate, rows: int) -> Mapping[str, Question]:
         ),
         "changes of settings": lambda: lists.config_changes(limit=PAGE),
         "changes of one setting": lambda: lists.config_changes(limit=PAGE, key="key-3"),
-        "signals without a decision": lambda: PgJournal(gate).undecided(market, before=UNTIL),
+        "signals without a decision": lambda: PgSignals(gate).undecided(market, before=UNTIL),
         "positions": orders.positions,
         "open orders": orders.open,
         "orders of the last hour, counted": lambda: orders.count_since(UNTIL - HOUR),
@@ -75,7 +75,7 @@ def questions(gate: Gate, rows: int) -> Mapping[str, Question]:
         ),
         "an hour's model calls": lambda: statistics.model_calls(**recent),
         "the newest candle": lambda: PgMarketData(gate).newest_candle_at(market, Timeframe.M1),
-        "when the last signal was": lambda: PgJournal(gate).last_signal_at(market),
+        "when the last signal was": lambda: PgSignals(gate).last_signal_at(market),
         "the newest price of 20 markets, if fresh": lambda: PgMarketData(gate).newest_prices(
             markets, since=UNTIL - HOUR
         ),

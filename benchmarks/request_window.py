@@ -12,7 +12,7 @@ from benchmarks.databases import Databases
 from benchmarks.rounds import Result
 from service.domain.latency import Sketch
 from service.ports import RequestSlot
-from service.store.database.pool import Gate, open_gate
+from service.store.database.pool import Pool, open_pool
 from service.store.queries.metrics import MINUTES_KEPT, PgStatistics
 from service.store.tables.metrics import PgMetricRows
 
@@ -33,7 +33,7 @@ def measure(databases: Databases) -> list[Result]:
 
 
 async def _measure(dsn: str) -> list[Result]:
-    async with open_gate(dsn, minsize=1, maxsize=1) as gate:
+    async with open_pool(dsn, minsize=1, maxsize=1) as gate:
         if await _is_empty(gate):  # measured a second time, it is full already
             await _fill(gate)
         async with gate.cursor() as cursor:
@@ -53,7 +53,7 @@ async def _measure(dsn: str) -> list[Result]:
     ]
 
 
-async def _is_empty(gate: Gate) -> bool:
+async def _is_empty(gate: Pool) -> bool:
     async with gate.cursor() as cursor:
         await cursor.execute("SELECT EXISTS (SELECT FROM request_stats)")
         row = await cursor.fetchone()
@@ -61,7 +61,7 @@ async def _is_empty(gate: Gate) -> bool:
     return not row[0]
 
 
-async def _fill(gate: Gate) -> None:
+async def _fill(gate: Pool) -> None:
     """Write minute after minute; single minutes only where they would still be kept."""
     chance, store = random.Random(7), PgMetricRows(gate)
     drawn = {route: [_drawn(chance, count) for _ in range(11)] for route, count in MIX.items()}
@@ -93,7 +93,7 @@ def _drawn(chance: random.Random, count: int) -> Sketch:
     return sketch
 
 
-async def _took_ms(gate: Gate, hours: int) -> float:
+async def _took_ms(gate: Pool, hours: int) -> float:
     seen = []
     for _ in range(5):
         began = time.monotonic()

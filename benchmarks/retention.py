@@ -22,9 +22,9 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from benchmarks.growth import HOURS_OF_PASSES
 from service.domain.markets import Market, Ticker
 from service.flows.retention import SERIES, months_from
-from service.ports import Key
+from service.ports import PageKey
 from service.store.database.dsn import connect, parameters
-from service.store.database.pool import Gate, open_gate
+from service.store.database.pool import Pool, open_pool
 from service.store.embedded.server import EmbeddedPostgres
 from service.store.migrations.migrate import migrate, migrations_folder
 from service.store.queries.lists import PgLists
@@ -171,17 +171,17 @@ def _execute(connection: Connection, sql: str, args: Mapping[str, object] | None
 
 
 async def _measure(dsn: str) -> None:
-    async with open_gate(dsn, minsize=1, maxsize=1) as gate:
+    async with open_pool(dsn, minsize=1, maxsize=1) as gate:
         await _read(gate)
         await _write(gate)
     with closing(connect(parameters(dsn))) as connection:
         _drop(connection)
 
 
-async def _read(gate: Gate) -> None:
+async def _read(gate: Pool) -> None:
     lists, stats = PgLists(gate), PgStatistics(gate)
     market, markets = Market("KRW", "C1"), [Market("KRW", f"C{n}") for n in range(1, 21)]
-    middle = Key(UNTIL - timedelta(days=20), 1)
+    middle = PageKey(UNTIL - timedelta(days=20), 1)
     day, month = UNTIL - timedelta(hours=24), UNTIL - timedelta(days=31)
     for name, read in {
         "newest price of 20 markets": lambda: lists.market_latest(markets),
@@ -198,7 +198,7 @@ async def _read(gate: Gate) -> None:
         print(f"{name:30} {await _median_ms(read):8.2f} ms", flush=True)
 
 
-async def _pass_by_pass(gate: Gate, since: datetime) -> None:
+async def _pass_by_pass(gate: Pool, since: datetime) -> None:
     """As windows up to two days are read."""
     async with gate.cursor() as cursor:
         await cursor.execute(JOBS, {"since": since, "until": UNTIL, "instant": INSTANT})
@@ -216,7 +216,7 @@ def _a_ticker(market: Market) -> Ticker:
     )
 
 
-async def _write(gate: Gate) -> None:
+async def _write(gate: Pool) -> None:
     prices = PgMarketData(gate)
     tickers = [_a_ticker(Market("KRW", f"C{n}")) for n in range(1, MARKETS + 1)]
     took = await _median_ms(lambda: prices.add_tickers(tickers, at=UNTIL), times=200)

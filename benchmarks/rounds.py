@@ -11,7 +11,7 @@ MANY_ROUNDS: Final = 41
 
 
 @dataclass(frozen=True, slots=True)
-class Rounds:
+class AllMarkets:
     """What one candidate has shown, round by round."""
 
     values: tuple[float, ...]
@@ -52,8 +52,8 @@ class Result:
     def of(
         cls,
         name: str,
-        ours: Rounds,
-        theirs: Rounds,
+        ours: AllMarkets,
+        theirs: AllMarkets,
         *,
         unit: str,
         at_most: float | None = None,
@@ -102,7 +102,7 @@ class Result:
 
 def rounds_of(
     candidates: Mapping[str, Callable[[], float]], *, rounds: int = ROUNDS
-) -> dict[str, Rounds]:
+) -> dict[str, AllMarkets]:
     """Return what each candidate showed in rounds in which every one had its turn.
 
     The first round only warms up.
@@ -113,4 +113,4 @@ def rounds_of(
             value = measure()
             if turn:
                 seen[name].append(value)
-    return {name: Rounds(tuple(values)) for name, values in seen.items()}
+    return {name: AllMarkets(tuple(values)) for name, values in seen.items()}

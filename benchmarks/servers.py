@@ -21,10 +21,10 @@ from service.app.resources import POOL_MAX, POOL_MIN, POOL_WEB
 from service.config import Config
 from service.domain.markets import Market
 from service.ops.logs.setup import Log, configure
-from service.ops.metrics.counters import Meters
-from service.ports import Key
+from service.ops.metrics.counters import Counters
+from service.ports import PageKey
 from service.settings.settings import Settings
-from service.store.database.pool import open_gate
+from service.store.database.pool import open_pool
 from service.store.queries.lists import PgLists
 from service.store.queries.orders import ORDERS
 from service.store.queries.page import INSTANT
@@ -44,11 +44,11 @@ async def house(dsn: str, log: Log) -> AsyncIterator[web.Application]:
     async with AsyncExitStack() as stack:
         if dsn:
             gate = await stack.enter_async_context(
-                open_gate(dsn, minsize=POOL_MIN, maxsize=POOL_MAX)
+                open_pool(dsn, minsize=POOL_MIN, maxsize=POOL_MAX)
             )
             app[LISTS] = PgLists(gate.share(POOL_WEB))
             app[SETTINGS] = Settings(PgSettingRows(gate), clock)
-        setup(app, requests=Meters(clock).requests, log=log)
+        setup(app, requests=Counters(clock).requests, log=log)
         yield app
 
 
@@ -78,7 +78,7 @@ async def bare(dsn: str, _log: Log) -> AsyncIterator[web.Application]:
         async with pool.acquire() as connection, connection.cursor() as cursor:
             await cursor.execute(ORDERS, args)
             items, at, row_id, more = await cursor.fetchone()
-        following = f'"{encode(Key(at, row_id))}"' if more else "null"
+        following = f'"{encode(PageKey(at, row_id))}"' if more else "null"
         body = f'{{"items":{items},"next_cursor":{following}}}'.encode()
         return web.Response(body=body, content_type="application/json")
 

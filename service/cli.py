@@ -197,9 +197,9 @@ def export(
     """Write the history to a file: what a tax report needs, and everything else."""
     config = _load()
     from service.app.export import exported, window
-    from service.store.queries.export import Form, Kind
+    from service.store.queries.export import ExportKind, Form
 
-    what, how = _one_of(kind, Kind), _one_of(form, Form)
+    what, how = _one_of(kind, ExportKind), _one_of(form, Form)
     with _logging(config, aside=True):
         rows = asyncio.run(exported(config, what, how, window(since, until), out))
     print(f"{rows} {what} written", file=sys.stderr)
@@ -338,7 +338,7 @@ async def _settings() -> AsyncIterator["Settings"]:
     from service.app.resources import open_server
     from service.flows.alerts.rules import setting_notices
     from service.settings.settings import Settings
-    from service.store.database.pool import open_gate
+    from service.store.database.pool import open_pool
     from service.store.migrations.migrate import migrate as apply
     from service.store.migrations.migrate import migrations_folder
     from service.store.tables.settings import PgSettingRows
@@ -346,7 +346,7 @@ async def _settings() -> AsyncIterator["Settings"]:
     with _logging(config, aside=True):
         async with open_server(config) as dsn:
             await asyncio.to_thread(apply, dsn, migrations_folder())
-            async with open_gate(dsn, minsize=1, maxsize=1) as gate:
+            async with open_pool(dsn, minsize=1, maxsize=1) as gate:
                 yield Settings(PgSettingRows(gate, notices=setting_notices), SystemClock())
 
 

@@ -127,7 +127,7 @@ class ModelCall:
     cost_usd: Decimal | None
 
 
-class Journal(Protocol):
+class Signals(Protocol):
     """What was proposed and what became of it: rows that are written once."""
 
     async def add_call(self, call: ModelCall) -> int: ...
@@ -232,7 +232,7 @@ class RiskEvent:
     detail: Mapping[str, JSON]
 
 
-class State(Protocol):
+class TradingStates(Protocol):
     async def trading_state(self) -> TradingState: ...
 
     async def halt(
@@ -385,7 +385,7 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class PageKey:
     """Where a page ends: lists are ordered newest first by (at, id)."""
 
     at: datetime
@@ -395,7 +395,7 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Page:
     items: bytes  #: a JSON array, ready to send
-    last: Key | None  #: of the last item, None when nothing follows
+    last: PageKey | None  #: of the last item, None when nothing follows
 
 
 class Lists(Protocol):
@@ -404,14 +404,14 @@ class Lists(Protocol):
     """
 
     async def market_history(
-        self, market: Market, *, limit: int, before: Key | None = None
+        self, market: Market, *, limit: int, before: PageKey | None = None
     ) -> Page: ...
 
     async def market_latest(self, markets: Sequence[Market]) -> bytes:
         """Return a JSON array: the newest ticker row of each market."""
 
     async def market_candles(
-        self, market: Market, timeframe: Timeframe, *, limit: int, before: Key | None = None
+        self, market: Market, timeframe: Timeframe, *, limit: int, before: PageKey | None = None
     ) -> Page: ...
 
     async def market_summary(self, market: Market, *, since: datetime) -> bytes:
@@ -424,7 +424,7 @@ class Lists(Protocol):
         self,
         *,
         limit: int,
-        before: Key | None = None,
+        before: PageKey | None = None,
         market: Market | None = None,
         action: str | None = None,
         market_data_id: int | None = None,
@@ -439,7 +439,7 @@ class Lists(Protocol):
         self,
         *,
         limit: int,
-        before: Key | None = None,
+        before: PageKey | None = None,
         market: Market | None = None,
         status: OrderStatus | None = None,
     ) -> Page: ...
@@ -448,18 +448,18 @@ class Lists(Protocol):
         """Return the order with its fills, its decision's checks and its signal's id."""
 
     async def fills(
-        self, *, limit: int, before: Key | None = None, market: Market | None = None
+        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
     ) -> Page: ...
 
     async def config_changes(
-        self, *, limit: int, before: Key | None = None, key: str | None = None
+        self, *, limit: int, before: PageKey | None = None, key: str | None = None
     ) -> Page: ...
 
     async def alerts(
         self,
         *,
         limit: int,
-        before: Key | None = None,
+        before: PageKey | None = None,
         state: str | None = None,
         severity: str | None = None,
     ) -> Page: ...
@@ -612,7 +612,7 @@ class CacheStats(TypedDict):
     entries: int
 
 
-class LaneState(TypedDict):
+class ConcurrencyState(TypedDict):
     """One class of requests."""
 
     limit: int
@@ -743,6 +743,6 @@ class Portfolio(Protocol):
         """
 
     async def daily(
-        self, *, limit: int, before: Key | None = None, market: Market | None = None
+        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
     ) -> Page:
         """Return the statistics of Korean days, the newest first."""

@@ -7,8 +7,8 @@ from typing import Any
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import (
     ZERO,
-    Book,
     ExchangeOrder,
+    ExchangeOrderState,
     Fill,
     Intent,
     Order,
@@ -198,7 +198,7 @@ def an_exchange_order(**overrides: Any) -> ExchangeOrder:
         "identifier": "uat-1",
         "market": KRW_BTC,
         "side": Side.BUY,
-        "book": Book.DONE,
+        "book": ExchangeOrderState.DONE,
         "executed_volume": Decimal("0.001"),
         "paid_fee": Decimal(50),
         "created_at": T0,

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from psycopg2 import sql
 
 from service.store.database.dsn import connect, parameters
-from service.store.database.pool import Gate, open_gate
+from service.store.database.pool import Pool, open_pool
 from service.store.embedded.server import EmbeddedPostgres
 from service.store.migrations.migrate import migrate, migrations_folder
 from tests.builders import T0
@@ -140,6 +140,6 @@ def empty_dsn(postgres: EmbeddedPostgres) -> Iterator[str]:
 
 
 @pytest.fixture
-async def gate(dsn: str) -> AsyncIterator[Gate]:
-    async with open_gate(dsn, minsize=2, maxsize=5) as opened:
+async def gate(dsn: str) -> AsyncIterator[Pool]:
+    async with open_pool(dsn, minsize=2, maxsize=5) as opened:
         yield opened

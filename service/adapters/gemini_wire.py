@@ -24,7 +24,7 @@ _FAMILY: Final = re.compile(r"(?:models/)?gemini-(\d+)(?:\.(\d+))?\b")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
-class Opinion(BaseModel):
+class ModelOpinion(BaseModel):
     """What the model fills in, in this order: reasons first, then what follows from them.
 
     Flat and without defaults: the API has trouble with anything more.
@@ -41,7 +41,7 @@ def config(system: str, *, model: str) -> types.GenerateContentConfig:
         system_instruction=system,
         max_output_tokens=MAX_OUTPUT_TOKENS,
         response_mime_type="application/json",
-        response_schema=Opinion,
+        response_schema=ModelOpinion,
         thinking_config=thinking(model),
         # On by default: a log line for each call, and hidden requests that are billed.
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
@@ -91,7 +91,7 @@ def _proposal(response: types.GenerateContentResponse) -> tuple[Proposal | None,
     if finish is not types.FinishReason.STOP:
         return None, f"finish:{_word(finish)}"
     opinion = response.parsed
-    if not isinstance(opinion, Opinion):
+    if not isinstance(opinion, ModelOpinion):
         return None, "unparsed"
     reasoning = clean(opinion.reasoning, longest=LONGEST_REASONING)
     if not reasoning:

@@ -10,13 +10,13 @@ from loguru import logger
 
 from service.adapters.clock import SystemClock
 from service.adapters.notify import AppriseTarget, open_targets
-from service.app.ending import ALERTS_BY_S, ENDING
-from service.app.keys import GATE, LEADERSHIP, PROBER
+from service.app.keys import HEALTH_MONITOR, LEADERSHIP, POOL
+from service.app.shutdown_deadline import ALERTS_BY_S, SHUTDOWN_DEADLINE
 from service.config import Config
 from service.domain.errors import BoundaryError, ConfigError
-from service.flows.alerts.buffer import Inbox
-from service.flows.alerts.monitor import Lookout
-from service.flows.alerts.sender import Courier
+from service.flows.alerts.buffer import AlertBuffer
+from service.flows.alerts.monitor import AlertMonitor
+from service.flows.alerts.sender import AlertSender
 from service.loops.runner import Pass
 from service.ports import Outgoing
 from service.store.tables.alerts import PgAlerts
@@ -25,8 +25,8 @@ from service.web.keys import CLOCK, CONFIG, SETTINGS
 SENDER: Final = "send_alerts"
 
 ALERTS = web.AppKey("alerts", PgAlerts)
-COURIER = web.AppKey("courier", Courier)
-LOOKOUT = web.AppKey("lookout", Lookout)
+ALERT_SENDER = web.AppKey("alert_sender", AlertSender)
+ALERT_MONITOR = web.AppKey("alert_monitor", AlertMonitor)
 #: By severity and outcome, since the start.
 ALERTS_COUNTED = web.AppKey[Counter[tuple[str, str]]]("alerts_counted")
 TARGETS = web.AppKey("targets", Sequence[AppriseTarget])
@@ -47,22 +47,22 @@ async def targets(app: web.Application) -> AsyncIterator[None]:
 
 
 async def alerts(app: web.Application) -> AsyncIterator[None]:
-    inbox, found = Inbox(), app[TARGETS]
-    app[ALERTS] = outbox = PgAlerts(app[GATE])
-    app[LOOKOUT] = lookout = Lookout(inbox=inbox, clock=app[CLOCK])
-    app[COURIER] = courier = Courier(
+    alert_buffer, found = AlertBuffer(), app[TARGETS]
+    app[ALERTS] = outbox = PgAlerts(app[POOL])
+    app[ALERT_MONITOR] = alert_monitor = AlertMonitor(alert_buffer=alert_buffer, clock=app[CLOCK])
+    app[ALERT_SENDER] = alert_sender = AlertSender(
         outbox=outbox,
         targets=found,
-        inbox=inbox,
-        lookout=lookout,
-        health=app[PROBER],
+        alert_buffer=alert_buffer,
+        alert_monitor=alert_monitor,
+        health=app[HEALTH_MONITOR],
         settings=app[SETTINGS],
         clock=SystemClock(),
         alone=lambda: app[LEADERSHIP].is_leader,
         counted=app[ALERTS_COUNTED],
     )
     yield
-    await flush(courier, within_s=app[ENDING].left_s(ALERTS_BY_S))
+    await flush(alert_sender, within_s=app[SHUTDOWN_DEADLINE].left_s(ALERTS_BY_S))
 
 
 async def tried(config: Config) -> Sequence[tuple[str, str | None]]:
@@ -88,14 +88,14 @@ def job_over(app: web.Application, result: Pass) -> None:
     # On a standby a pass does nothing, and so says nothing of how the job is.
     counts = not result.success or app[LEADERSHIP].is_leader
     if counts and result.job != SENDER:  # which could not tell of itself
-        app[LOOKOUT].job_ended(result.job, error=result.error, attempts=result.attempts)
+        app[ALERT_MONITOR].job_ended(result.job, error=result.error, attempts=result.attempts)
 
 
-async def flush(courier: Courier, *, within_s: float) -> None:
+async def flush(alert_sender: AlertSender, *, within_s: float) -> None:
     """Send what is due before everything closes, in bounded time."""
     try:
         async with asyncio.timeout(within_s):
-            await courier.flush()
+            await alert_sender.flush()
     except (BoundaryError, TimeoutError) as exc:
         logger.bind(event="alert", error=type(exc).__name__).warning(
             "not every alert could be sent before the stop, the next start sends the rest"

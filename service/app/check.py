@@ -17,7 +17,7 @@ from service.adapters.upbit.rest import UpbitRest
 from service.app.checks import exchange
 from service.app.checks.alerts import alerts
 from service.app.checks.database import database
-from service.app.checks.finding import LOOK_S, Finding, Level, bounded, fail, ok
+from service.app.checks.finding import LOOK_S, CheckLevel, CheckResult, bounded, fail, ok
 from service.app.checks.machine import machine
 from service.app.checks.model import ITEM as GEMINI
 from service.app.checks.model import model
@@ -31,7 +31,7 @@ from service.sandbox.market.candle_file import read_candles
 OURS_WITHIN_S: Final = 1.0
 
 
-async def findings(config: Config) -> tuple[Finding, ...]:
+async def findings(config: Config) -> tuple[CheckResult, ...]:
     """Return every variable as it is in force, masked, and what can be tried without trading.
 
     The looks go on side by side, each for five seconds at most; only an embedded server that
@@ -44,16 +44,16 @@ async def findings(config: Config) -> tuple[Finding, ...]:
     return (*_variables(config), *here, *stored, *upbit)
 
 
-def printed(found: Sequence[Finding], *, as_json: bool) -> Iterator[str]:
+def printed(found: Sequence[CheckResult], *, as_json: bool) -> Iterator[str]:
     """Return the findings as they are shown: a line each, or one JSON document."""
     if not as_json:
         yield from (finding.line for finding in found)
         return
-    fine = all(finding.level is not Level.FAIL for finding in found)
+    fine = all(finding.level is not CheckLevel.FAIL for finding in found)
     yield json.dumps({"ok": fine, "findings": [asdict(f) for f in found]}, ensure_ascii=False)
 
 
-def _variables(config: Config) -> Iterator[Finding]:
+def _variables(config: Config) -> Iterator[CheckResult]:
     for field in Config.model_fields:
         value = getattr(config, field)
         if isinstance(value, SecretStr):
@@ -67,7 +67,7 @@ def _variables(config: Config) -> Iterator[Finding]:
         yield ok(variable(field), text)
 
 
-async def _port(config: Config) -> Finding:
+async def _port(config: Config) -> CheckResult:
     try:
         with closing(bound(config)):
             return ok("port", f"{config.host}:{config.port} is free")
@@ -92,7 +92,7 @@ async def _serves(config: Config) -> bool:
     return bool(told == {"status": "alive"})
 
 
-def _candles(config: Config) -> Finding:
+def _candles(config: Config) -> CheckResult:
     if config.candles is None:
         return ok("candle file", "none, the market is generated")
     try:
@@ -102,7 +102,7 @@ def _candles(config: Config) -> Finding:
     return ok("candle file", f"{count} candles")
 
 
-async def _stored(config: Config) -> tuple[Finding, ...]:
+async def _stored(config: Config) -> tuple[CheckResult, ...]:
     """Look at the database, then for the model that is set there."""
     found = await database(config)
     if _is_own(config):
@@ -120,7 +120,7 @@ def _is_own(config: Config) -> bool:
     return config.mode is Mode.SANDBOX and config.upbit_base_url is None
 
 
-async def _upbit(config: Config) -> tuple[Finding, ...]:
+async def _upbit(config: Config) -> tuple[CheckResult, ...]:
     if _is_own(config):
         return (ok(exchange.UPBIT, "own sandbox"),)
     upstream = outside(config, paced=True)
@@ -138,10 +138,10 @@ def _rest(session: aiohttp.ClientSession, upstream: Upstream) -> UpbitRest:
     )
 
 
-async def _asked(upbit: UpbitRest, config: Config) -> tuple[Finding, ...]:
+async def _asked(upbit: UpbitRest, config: Config) -> tuple[CheckResult, ...]:
     remedy = "check this machine's network and UPBIT_BASE_URL"
     in_time = partial(bounded, remedy=remedy)
-    looks: list[Awaitable[Finding]] = [
+    looks: list[Awaitable[CheckResult]] = [
         in_time(exchange.reach(upbit, markets=config.markets), item=exchange.UPBIT)
     ]
     if config.upbit_access_key is not None:

@@ -17,13 +17,13 @@ from service.config import Config
 from service.domain.days import korean_midnight
 from service.domain.errors import InvalidRequest
 from service.store.migrations.migrate import migrate, migrations_folder
-from service.store.queries.export import Form, Kind, Window, export
+from service.store.queries.export import ExportKind, ExportWindow, Form, export
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PRIVATE: Final = 0o600  #: what was earned is nobody else's business
 
 
-def window(since: str | None, until: str | None) -> Window:
+def window(since: str | None, until: str | None) -> ExportWindow:
     """Return the Korean days from `since` to `until`, both included.
 
     Raises: InvalidRequest.
@@ -31,7 +31,7 @@ def window(since: str | None, until: str | None) -> Window:
     first, last = _day(since, option="--from"), _day(until, option="--to")
     if first and last and last < first:
         raise InvalidRequest(f"--to {last} is before --from {first}")
-    return Window(
+    return ExportWindow(
         since=None if first is None else korean_midnight(first),
         # The last day there is has no next one: whoever writes it means all there is.
         until=None
@@ -40,7 +40,9 @@ def window(since: str | None, until: str | None) -> Window:
     )
 
 
-async def exported(config: Config, kind: Kind, form: Form, days: Window, out: Path | None) -> int:
+async def exported(
+    config: Config, kind: ExportKind, form: Form, days: ExportWindow, out: Path | None
+) -> int:
     """Write the rows to `out`, or to standard output, and return how many there were.
 
     Raises: InvalidRequest, when `out` is there already or cannot be written; StartError,
@@ -51,7 +53,7 @@ async def exported(config: Config, kind: Kind, form: Form, days: Window, out: Pa
         return await asyncio.to_thread(_written, dsn, kind, form, days, out)
 
 
-def _written(dsn: str, kind: Kind, form: Form, days: Window, out: Path | None) -> int:
+def _written(dsn: str, kind: ExportKind, form: Form, days: ExportWindow, out: Path | None) -> int:
     with _opened(out) as stream, _Shown(kind) as shown:
         document = _Document(stream, form)
         export(dsn, kind, form, days, began=shown.begin, take=document.take(shown.step))
@@ -86,7 +88,7 @@ class _Document:
 class _Shown:
     """A progress bar for whoever sits in front of it."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: ExportKind) -> None:
         self._kind = kind
         self._due = self._done = 0
 

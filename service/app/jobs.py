@@ -12,32 +12,32 @@ from aiohttp import web
 from loguru import logger
 
 from service.adapters.clock import SystemClock
-from service.app.alerting import COURIER, SENDER
-from service.app.by_hand import switchable
-from service.app.ending import ENDING, LEASE_BY_S, PASSES_BY_S
+from service.app.alerting import ALERT_SENDER, SENDER
+from service.app.job_control import switchable
 from service.app.keys import (
     ACCOUNT,
-    BOOKS,
     BUS,
-    DESK,
     DSN,
     EMBEDDED,
-    HOUSE,
+    HEALTH_MONITOR,
+    HOLDINGS_CHECK,
     LEADERSHIP,
-    PROBER,
+    MAINTENANCE,
+    PIPELINE,
     RECONCILER,
     RETENTION,
     RUNNER,
     SNAPSHOTS,
     STORE,
 )
-from service.app.measures import METERS, RECORDER
+from service.app.measures import COUNTERS, RECORDER
 from service.app.self_check import SelfCheck
+from service.app.shutdown_deadline import LEASE_BY_S, PASSES_BY_S, SHUTDOWN_DEADLINE
 from service.bus import OrderMoved
 from service.domain.errors import BoundaryError, StartError, StoreDown
 from service.domain.orders import OPEN
-from service.flows.all_markets import Rounds
-from service.flows.clock_guard import Timekeeper
+from service.flows.all_markets import AllMarkets
+from service.flows.clock_guard import ClockGuard
 from service.flows.collect import collect
 from service.flows.leadership import RENEW_EVERY_S
 from service.flows.markets import traded
@@ -61,8 +61,8 @@ STOPPING = web.AppKey("stopping", asyncio.Event)
 def jobs(app: web.Application) -> tuple[Loop, ...]:
     """Return what repeats by the market's clock."""
     settings, store, leadership = app[SETTINGS], app[STORE], app[LEADERSHIP]
-    desk, traded_now = app[DESK], partial(traded, settings, collected=app[CONFIG].markets)
-    rounds = Rounds(trade=desk.trade, markets=traded_now)
+    desk, traded_now = app[PIPELINE], partial(traded, settings, collected=app[CONFIG].markets)
+    rounds = AllMarkets(trade=desk.trade, markets=traded_now)
 
     async def collecting() -> None:
         if leadership.is_leader:
@@ -130,8 +130,8 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
     check = SelfCheck(
         config=app[CONFIG],
         account=app[ACCOUNT],
-        prober=app[PROBER],
-        timekeeper=Timekeeper(
+        health_monitor=app[HEALTH_MONITOR],
+        timekeeper=ClockGuard(
             state=app[STORE].state, clock=app[CLOCK], leads=lambda: app[LEADERSHIP].is_leader
         ),
     )
@@ -150,7 +150,12 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
             step=partial(compare, app),
             is_job=False,
         ),
-        Loop(name="health.probe", every=every(seconds=1), step=app[PROBER].probe, is_job=False),
+        Loop(
+            name="health.probe",
+            every=every(seconds=1),
+            step=app[HEALTH_MONITOR].probe,
+            is_job=False,
+        ),
         # Listens until the end; should it ever break off, it begins again.
         Loop(
             name="settings.listen",
@@ -159,7 +164,7 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
             deadline_s=inf,
             is_job=False,
         ),
-        Loop(name=SENDER, every=every(seconds=2), step=app[COURIER].step),
+        Loop(name=SENDER, every=every(seconds=2), step=app[ALERT_SENDER].step),
         Loop(
             name="metrics.flush",
             every=every(seconds=10),
@@ -169,7 +174,7 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
         Loop(
             name="metrics.lag",
             every=every(seconds=1),
-            step=partial(app[METERS].lag.measure, stopping=app[STOPPING]),
+            step=partial(app[COUNTERS].lag.measure, stopping=app[STOPPING]),
             is_job=False,
         ),
     )
@@ -177,7 +182,7 @@ def beats(app: web.Application) -> tuple[Loop, ...]:
 
 async def compare(app: web.Application) -> None:
     """Look whether our books and the exchange's agree, and have health say so."""
-    books, leadership = app[BOOKS], app[LEADERSHIP]
+    books, leadership = app[HOLDINGS_CHECK], app[LEADERSHIP]
     if leadership.may_trade:
         await books.compare()
     else:
@@ -186,7 +191,7 @@ async def compare(app: web.Application) -> None:
     # before it lost the lease is for the next one to find.
     contradicted = leadership.is_leader and app[RECONCILER].contradicted
     differ = books.disagree or contradicted
-    app[PROBER].note("recent_order", "reconcile_mismatch", holds=differ)
+    app[HEALTH_MONITOR].note("recent_order", "reconcile_mismatch", holds=differ)
 
 
 def keeping(app: web.Application) -> tuple[Loop, ...]:
@@ -221,12 +226,12 @@ async def _lead(app: web.Application) -> None:
     try:
         await app[LEADERSHIP].renew()
     except BoundaryError as exc:
-        app[PROBER].heard_from("database", error=exc)
+        app[HEALTH_MONITOR].heard_from("database", error=exc)
         raise
     # The lease is the write that comes most often: reading works on a full disk as well.
-    app[PROBER].proved("database")
+    app[HEALTH_MONITOR].proved("database")
     if app[LEADERSHIP].is_settled:
-        app[PROBER].mark_reconciled()
+        app[HEALTH_MONITOR].mark_reconciled()
 
 
 async def _snapshot(app: web.Application) -> None:
@@ -250,7 +255,7 @@ async def _make_room(app: web.Application) -> None:
 
 
 async def loops(app: web.Application) -> AsyncIterator[None]:
-    runner, house = app[RUNNER], app[HOUSE]
+    runner, house = app[RUNNER], app[MAINTENANCE]
     app[STOPPING] = asyncio.Event()
 
     async def follow(moved: OrderMoved) -> None:
@@ -261,7 +266,7 @@ async def loops(app: web.Application) -> AsyncIterator[None]:
     await _make_room(app)
     # Before the port opens: what the last process left open is settled, and health knows it.
     await _lead(app)
-    await app[PROBER].probe()
+    await app[HEALTH_MONITOR].probe()
     # No limit: a loop never ends, so one queued behind the limit would never start.
     scheduler = aiojobs.Scheduler(limit=None, close_timeout=1.0, exception_handler=_died)
     keeper, housekeeper = (Supervisor(each, clock=SystemClock()) for each in (runner, house))
@@ -271,7 +276,7 @@ async def loops(app: web.Application) -> AsyncIterator[None]:
         await scheduler.spawn(housekeeper.keep(beat), name=beat.name)
     yield
     stop_loops(app)
-    ending = app[ENDING]
+    ending = app[SHUTDOWN_DEADLINE]
     await scheduler.wait_and_close(timeout=ending.left_s(PASSES_BY_S))
     try:
         async with ending.by(LEASE_BY_S):
@@ -284,11 +289,11 @@ async def loops(app: web.Application) -> AsyncIterator[None]:
 
 def stop_loops(app: web.Application) -> None:
     """Let every loop end after its pass; called first, so that the drain overlaps."""
-    app[ENDING].begin()
+    app[SHUTDOWN_DEADLINE].begin()
     if STOPPING in app:
-        app[PROBER].mark_draining()
+        app[HEALTH_MONITOR].mark_draining()
         app[RUNNER].stop()
-        app[HOUSE].stop()
+        app[MAINTENANCE].stop()
         app[STOPPING].set()
 
 

@@ -10,14 +10,14 @@ from service.adapters.upbit.rest import UpbitRest
 from service.bus import Bus
 from service.flows.circuit_breaker import Circuit
 from service.flows.equity import Snapshots
-from service.flows.holdings_check import Books
+from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
-from service.flows.trade import Desk
+from service.flows.trade import TradingPipeline
 from service.loops.runner import Runner
-from service.ops.health.prober import Prober
-from service.store.database.pool import Gate
+from service.ops.health.monitor import HealthMonitor
+from service.store.database.pool import Pool
 from service.store.embedded.server import EmbeddedPostgres
 from service.store.tables.equity import PgEquities
 from service.store.tables.lease import PgLease
@@ -25,8 +25,8 @@ from service.store.tables.market_data import PgMarketData
 from service.store.tables.metrics import PgMetricRows
 from service.store.tables.orders import PgOrders
 from service.store.tables.partitions import PgHistory
-from service.store.tables.signals import PgJournal
-from service.store.tables.trading_state import PgState
+from service.store.tables.signals import PgSignals
+from service.store.tables.trading_state import PgTradingState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,9 @@ class Store:
 
     market_data: PgMarketData
     collected: PgMarketData  #: the same rows, for those jobs
-    journal: PgJournal
+    journal: PgSignals
     orders: PgOrders
-    state: PgState
+    state: PgTradingState
     equities: PgEquities
     lease: PgLease
     metrics: PgMetricRows
@@ -67,10 +67,10 @@ class Upstream:
 
 DSN = web.AppKey("dsn", str)
 EMBEDDED = web.AppKey("embedded", EmbeddedPostgres)  #: only where the server is ours
-GATE = web.AppKey("gate", Gate)
-WEB_GATE = web.AppKey("web_gate", Gate)  #: the share of it that the API has
+POOL = web.AppKey("gate", Pool)
+API_POOL = web.AppKey("web_gate", Pool)  #: the share of it that the API has
 #: The share of the jobs that only collect, measure and clean up.
-JOBS_GATE = web.AppKey("jobs_gate", Gate)
+JOBS_POOL = web.AppKey("jobs_gate", Pool)
 STORE = web.AppKey("store", Store)
 UPSTREAM = web.AppKey("upstream", Upstream)
 ACCOUNT = web.AppKey("account", UpbitRest)
@@ -78,12 +78,12 @@ SESSION = web.AppKey("session", aiohttp.ClientSession)
 MODEL = web.AppKey("model", Gemini)
 BUS = web.AppKey("bus", Bus)
 RUNNER = web.AppKey("runner", Runner)  #: the jobs, by the market's clock
-HOUSE = web.AppKey("house", Runner)  #: the house's own beats, by real time
+MAINTENANCE = web.AppKey("house", Runner)  #: the house's own beats, by real time
 LEADERSHIP = web.AppKey("leadership", Leadership)
 CIRCUITS = web.AppKey("circuits", Circuits)
-BOOKS = web.AppKey("books", Books)
+HOLDINGS_CHECK = web.AppKey("books", HoldingsCheck)
 RECONCILER = web.AppKey("reconciler", Reconciler)
-DESK = web.AppKey("desk", Desk)
-PROBER = web.AppKey("prober", Prober)
+PIPELINE = web.AppKey("desk", TradingPipeline)
+HEALTH_MONITOR = web.AppKey("health_monitor", HealthMonitor)
 RETENTION = web.AppKey("retention", Retention)
 SNAPSHOTS = web.AppKey("snapshots", Snapshots)

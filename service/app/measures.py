@@ -9,18 +9,18 @@ from loguru import logger
 
 from service import __version__
 from service.app.alerting import ALERTS_COUNTED, job_over
-from service.app.ending import ENDING, MEASURES_BY_S
-from service.app.keys import BUS, GATE, RUNNER, STORE
+from service.app.keys import BUS, POOL, RUNNER, STORE
+from service.app.shutdown_deadline import MEASURES_BY_S, SHUTDOWN_DEADLINE
 from service.bus import OrderMoved, SignalMade
 from service.domain.errors import BoundaryError
 from service.domain.markets import Market
 from service.domain.risk import Allowed, Held, Refused, Verdict
 from service.domain.signals import Proposal, Signal
 from service.loops.runner import Pass
-from service.ops.metrics.counters import Meters
+from service.ops.metrics.counters import Counters
 from service.ops.metrics.prometheus import Exposition
 from service.ops.metrics.recorder import Recorder
-from service.ports import JSON, JobRun, Journal, ModelCall
+from service.ports import JSON, JobRun, ModelCall, Signals
 from service.web.keys import (
     CLOCK,
     CONFIG,
@@ -29,17 +29,17 @@ from service.web.keys import (
     REAL_CLOCK,
     SETTINGS,
 )
-from service.web.overload.concurrency_limit import ADMISSION
-from service.web.overload.overflow import DOOR
+from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS
+from service.web.overload.overflow import OVERFLOW
 
-METERS = web.AppKey("meters", Meters)
+COUNTERS = web.AppKey("meters", Counters)
 RECORDER = web.AppKey("recorder", Recorder)
 LINES_DROPPED = web.AppKey[Callable[[], int]]("lines_dropped")
 
 
 async def measures(app: web.Application) -> AsyncIterator[None]:
     """Write what is measured; after the loops have ended, one last time."""
-    meters = app[METERS]
+    meters = app[COUNTERS]
     app[RECORDER] = recorder = Recorder(
         requests=meters.requests, rows=app[STORE].metrics, clock=app[REAL_CLOCK]
     )
@@ -48,13 +48,13 @@ async def measures(app: web.Application) -> AsyncIterator[None]:
         version=__version__,
         mode=app[CONFIG].mode,
         jobs=app[RUNNER].states,
-        pool=app[GATE].state,
+        pool=app[POOL].state,
         cache=app[SETTINGS].stats,
         health=app[HEALTH].body,
         alerts=app[ALERTS_COUNTED].copy,
         lines_dropped=app.get(LINES_DROPPED),
-        lanes=app[ADMISSION].state,
-        turned_away=lambda: app[DOOR].refused,
+        lanes=app[CONCURRENCY_LIMITS].state,
+        turned_away=lambda: app[OVERFLOW].refused,
     ).text
 
     async def made(event: SignalMade) -> None:
@@ -67,7 +67,7 @@ async def measures(app: web.Application) -> AsyncIterator[None]:
     app[BUS].subscribe(OrderMoved, moved)
     yield
     try:
-        async with app[ENDING].by(MEASURES_BY_S):
+        async with app[SHUTDOWN_DEADLINE].by(MEASURES_BY_S):
             await recorder.flush()
     except TimeoutError:
         logger.bind(event="app").warning("the last measurements could not be written in time")
@@ -81,7 +81,7 @@ async def passed(app: web.Application, result: Pass, *, in_real_time: bool = Fal
     error = result.error
     # To the microsecond, as its log line has it: both tell the same percentiles.
     duration_ms = round(result.duration_ms, 3)
-    app[METERS].passed(result.job, success=result.success, seconds=duration_ms / 1000)
+    app[COUNTERS].passed(result.job, success=result.success, seconds=duration_ms / 1000)
     app[RECORDER].note(
         JobRun(
             run_id=result.run_id,
@@ -97,10 +97,10 @@ async def passed(app: web.Application, result: Pass, *, in_real_time: bool = Fal
     job_over(app, result)
 
 
-class MeteredJournal:
-    """Satisfies ports.Journal: what is written down is also counted."""
+class CountedSignals:
+    """Satisfies ports.Signals: what is written down is also counted."""
 
-    def __init__(self, inner: Journal, meters: Meters) -> None:
+    def __init__(self, inner: Signals, meters: Counters) -> None:
         self._inner = inner
         self._meters = meters
 

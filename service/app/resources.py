@@ -20,15 +20,15 @@ from service.adapters.gemini import open_gemini
 from service.adapters.upbit.rest import UpbitRest
 from service.app.keys import (
     ACCOUNT,
+    API_POOL,
     DSN,
     EMBEDDED,
-    GATE,
-    JOBS_GATE,
+    JOBS_POOL,
     MODEL,
+    POOL,
     SESSION,
     STORE,
     UPSTREAM,
-    WEB_GATE,
     Store,
     Upstream,
 )
@@ -42,7 +42,7 @@ from service.sandbox.options import SandboxOptions
 from service.sandbox.server import Sandbox, open_sandbox
 from service.settings.settings import Settings
 from service.settings.table import TRADING_ENABLED
-from service.store.database.pool import open_gate
+from service.store.database.pool import open_pool
 from service.store.embedded.server import EmbeddedPostgres
 from service.store.migrations.migrate import migrate, migrations_folder
 from service.store.queries.lists import PgLists
@@ -56,8 +56,8 @@ from service.store.tables.metrics import PgMetricRows
 from service.store.tables.orders import PgOrders
 from service.store.tables.partitions import PgHistory
 from service.store.tables.settings import PgSettingRows
-from service.store.tables.signals import PgJournal
-from service.store.tables.trading_state import PgState
+from service.store.tables.signals import PgSignals
+from service.store.tables.trading_state import PgTradingState
 from service.web.keys import (
     AUDIT,
     CLOCK,
@@ -107,25 +107,25 @@ async def database(app: web.Application) -> AsyncIterator[None]:
     config = app[CONFIG]
     async with open_server(config, opened=partial(setitem, app, EMBEDDED)) as dsn:
         await asyncio.to_thread(migrate, dsn, migrations_folder())
-        async with open_gate(
+        async with open_pool(
             dsn, minsize=POOL_MIN, maxsize=POOL_MAX, max_waiting=config.max_waiting
         ) as gate:
-            app[JOBS_GATE] = jobs = gate.share(POOL_JOBS, max_waiting=config.max_waiting)
+            app[JOBS_POOL] = jobs = gate.share(POOL_JOBS, max_waiting=config.max_waiting)
             store = Store(
                 market_data=PgMarketData(gate),
                 collected=PgMarketData(jobs),
-                journal=PgJournal(gate),
+                journal=PgSignals(gate),
                 orders=PgOrders(gate, notices=order_notices),
-                state=PgState(gate, notices=risk_notices),
+                state=PgTradingState(gate, notices=risk_notices),
                 equities=PgEquities(jobs),
                 lease=PgLease(gate, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
                 metrics=PgMetricRows(jobs),
                 history=PgHistory(jobs),
             )
             await _claim(store.state, config.mode)
-            app[DSN], app[GATE], app[STORE] = dsn, gate, store
+            app[DSN], app[POOL], app[STORE] = dsn, gate, store
             app[DATABASE] = gate
-            app[WEB_GATE] = shared = gate.share(POOL_WEB, max_waiting=config.max_waiting)
+            app[API_POOL] = shared = gate.share(POOL_WEB, max_waiting=config.max_waiting)
             app[ORDERS] = PgOrders(shared)
             app[LISTS] = PgLists(shared)
             app[AUDIT] = PgAudit(shared)
@@ -134,7 +134,7 @@ async def database(app: web.Application) -> AsyncIterator[None]:
             yield
 
 
-async def _claim(state: PgState, mode: Mode) -> None:
+async def _claim(state: PgTradingState, mode: Mode) -> None:
     owner = await state.claim_mode(mode.value)
     if owner != mode.value:
         raise StartError(
@@ -284,7 +284,7 @@ async def model(app: web.Application) -> AsyncIterator[None]:
 
 
 async def settings(app: web.Application) -> AsyncIterator[None]:
-    rows = PgSettingRows(app[GATE], changing=app[WEB_GATE], notices=setting_notices)
+    rows = PgSettingRows(app[POOL], changing=app[API_POOL], notices=setting_notices)
     table = Settings(rows, app[CLOCK])
     if app[CONFIG].mode is not Mode.LIVE:
         # Play money trades from the first minute; with real money the operator says when.

@@ -12,29 +12,29 @@ from typing import Final
 from loguru import logger
 
 from service.app.checks import exchange
-from service.app.checks.exchange import Account
-from service.app.checks.finding import Finding, Level
+from service.app.checks.exchange import AccountCheck
+from service.app.checks.finding import CheckLevel, CheckResult
 from service.app.checks.machine import machine
 from service.config import Config, Mode
 from service.domain.errors import BoundaryError
-from service.flows.clock_guard import Timekeeper
+from service.flows.clock_guard import ClockGuard
 from service.loops.loop import Loop, every
-from service.ops.health.prober import Prober
+from service.ops.health.monitor import HealthMonitor
 from service.ops.health.reasons import Reason
 
 CLOCK_EVERY_S: Final = 5.0  #: in memory only
 LOOKS_IN_A_ROW: Final = 2  #: one odd `Date` may be a proxy's
-_REASONS: Final[tuple[tuple[Reason, Level], ...]] = (
-    ("key_expired", Level.FAIL),
-    ("key_expiring", Level.WARN),
+_REASONS: Final[tuple[tuple[Reason, CheckLevel], ...]] = (
+    ("key_expired", CheckLevel.FAIL),
+    ("key_expiring", CheckLevel.WARN),
 )
-_LEVELS: Final = {Level.WARN: "WARNING", Level.FAIL: "ERROR"}
+_LEVELS: Final = {CheckLevel.WARN: "WARNING", CheckLevel.FAIL: "ERROR"}
 
 
-def tell(found: Iterable[Finding]) -> None:
+def tell(found: Iterable[CheckResult]) -> None:
     """Log one line for each finding that is not ok."""
     for finding in found:
-        if finding.level is not Level.OK:
+        if finding.level is not CheckLevel.OK:
             logger.bind(
                 event="app", check=finding.item, found=finding.text, remedy=finding.remedy
             ).log(_LEVELS[finding.level], "the self-check has found something")
@@ -44,11 +44,16 @@ class SelfCheck:
     """Repeats the looks that may come out otherwise while the service runs."""
 
     def __init__(
-        self, *, config: Config, account: Account, prober: Prober, timekeeper: Timekeeper
+        self,
+        *,
+        config: Config,
+        account: AccountCheck,
+        health_monitor: HealthMonitor,
+        timekeeper: ClockGuard,
     ) -> None:
         self._config = config
         self._account = account
-        self._prober = prober
+        self._prober = health_monitor
         self._timekeeper = timekeeper
         # What holds of the machine was told before the start.
         self._told = {finding.item: finding.level for finding in machine(config)}
@@ -82,7 +87,7 @@ class SelfCheck:
 
     def _note_skew(self, skew_s: float) -> None:
         finding = exchange.clock(skew_s)
-        self._skewed = 0 if finding.level is Level.OK else self._skewed + 1
+        self._skewed = 0 if finding.level is CheckLevel.OK else self._skewed + 1
         is_sure = self._skewed >= LOOKS_IN_A_ROW
         self._prober.note("upbit_api", "clock_skew", holds=is_sure)
         if is_sure or not self._skewed:
@@ -103,13 +108,13 @@ class SelfCheck:
             holds = ends_at is not None and finding.level is level
             self._prober.note("upbit_api", reason, holds=holds)
 
-    def _tell_changes(self, found: Iterable[Finding]) -> None:
+    def _tell_changes(self, found: Iterable[CheckResult]) -> None:
         """Log what is not well when it is new or has become worse or better, not each hour."""
-        news = [f for f in found if self._told.get(f.item, Level.OK) is not f.level]
+        news = [f for f in found if self._told.get(f.item, CheckLevel.OK) is not f.level]
         self._told |= {finding.item: finding.level for finding in news}
         tell(news)
         for finding in news:
-            if finding.level is Level.OK:
+            if finding.level is CheckLevel.OK:
                 logger.bind(event="app", check=finding.item, found=finding.text).info(
                     "the self-check finds it well again"
                 )

@@ -15,18 +15,18 @@ from service.adapters.clock import SystemClock
 from service.app import alerting, resources
 from service.app.checks.machine import machine
 from service.app.drain import drain, install
-from service.app.ending import ENDING, Ending
 from service.app.jobs import loops, stop_loops
-from service.app.measures import LINES_DROPPED, METERS, measures
+from service.app.measures import COUNTERS, LINES_DROPPED, measures
 from service.app.self_check import tell
+from service.app.shutdown_deadline import SHUTDOWN_DEADLINE, ShutdownDeadline
 from service.app.story import health, story
 from service.config import Config
 from service.domain.errors import StartError
 from service.ops.logs.setup import Log
-from service.ops.metrics.counters import Meters
+from service.ops.metrics.counters import Counters
 from service.web.keys import CONFIG, REAL_CLOCK
-from service.web.overload.connection_limit import CrowdedSite, cut_stalled_readers
-from service.web.overload.overflow import DOOR, Door
+from service.web.overload.connection_limit import LimitedSite, cut_stalled_readers
+from service.web.overload.overflow import OVERFLOW, OverflowState
 from service.web.protocol.request_body import MAX_BODY
 from service.web.routes import setup
 
@@ -40,9 +40,9 @@ def build_app(config: Config, log: Log | None = None) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY)
     app[CONFIG] = config
     app[REAL_CLOCK] = clock = SystemClock()
-    app[METERS] = meters = Meters(clock)
-    app[DOOR] = Door()
-    app[ENDING] = Ending()
+    app[COUNTERS] = meters = Counters(clock)
+    app[OVERFLOW] = OverflowState()
+    app[SHUTDOWN_DEADLINE] = ShutdownDeadline()
     setup(app, requests=meters.requests, log=log)
     if log is not None:
         app[LINES_DROPPED] = lambda: log.dropped
@@ -100,7 +100,7 @@ async def serve(
         )
         try:
             if await _unless(stopping, runner.setup()):
-                site = CrowdedSite(runner, listener, backlog=BACKLOG, door=app[DOOR])
+                site = LimitedSite(runner, listener, backlog=BACKLOG, door=app[OVERFLOW])
                 try:
                     await site.start()
                 except OSError as exc:

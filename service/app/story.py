@@ -10,18 +10,18 @@ from uuid_utils.compat import uuid7
 
 from service import __version__
 from service.adapters.clock import SystemClock
-from service.app.by_hand import run_job
+from service.app.job_control import run_job
 from service.app.keys import (
     ACCOUNT,
-    BOOKS,
     BUS,
     CIRCUITS,
-    DESK,
-    GATE,
-    HOUSE,
+    HEALTH_MONITOR,
+    HOLDINGS_CHECK,
     LEADERSHIP,
+    MAINTENANCE,
     MODEL,
-    PROBER,
+    PIPELINE,
+    POOL,
     RECONCILER,
     RETENTION,
     RUNNER,
@@ -29,7 +29,7 @@ from service.app.keys import (
     STORE,
     Circuits,
 )
-from service.app.measures import METERS, MeteredJournal, passed
+from service.app.measures import COUNTERS, CountedSignals, passed
 from service.app.resources import waiting_seconds
 from service.app.watched import WatchedModel
 from service.bus import Bus, TickerUpdated
@@ -39,15 +39,15 @@ from service.flows.circuit_breaker import Circuit
 from service.flows.decide import Decider
 from service.flows.equity import PRICE_LASTS, Snapshots
 from service.flows.execute import Executor
-from service.flows.holdings_check import Books
+from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
-from service.flows.trade import Desk
+from service.flows.trade import TradingPipeline
 from service.loops.runner import Runner
-from service.ops.health.probe import Rhythm
-from service.ops.health.prober import RHYTHMS, Prober
+from service.ops.health.monitor import SCHEDULES, HealthMonitor
+from service.ops.health.probe import ProbeSchedule
 from service.ports import Clock, JobState, TradingBody
 from service.sandbox.clock import MarketClock
 from service.settings.table import AI_MODEL, TRADING_ENABLED
@@ -73,17 +73,17 @@ def new_id() -> str:
 async def story(app: web.Application) -> AsyncIterator[None]:
     """Bind the flows; nothing is opened here."""
     store, clock, exchange, settings = app[STORE], app[CLOCK], app[EXCHANGE], app[SETTINGS]
-    journal = MeteredJournal(store.journal, app[METERS])
+    journal = CountedSignals(store.journal, app[COUNTERS])
     app[BUS] = bus = Bus()
     app[RECONCILER] = reconciler = Reconciler(
         orders=store.orders, exchange=exchange, bus=bus, clock=clock
     )
     app[CIRCUITS] = circuits = _circuits(clock)
-    app[BOOKS] = Books(orders=store.orders, exchange=exchange)
+    app[HOLDINGS_CHECK] = HoldingsCheck(orders=store.orders, exchange=exchange)
     app[LEADERSHIP] = leadership = Leadership(
         lease=store.lease, clock=clock, on_gain=reconciler.reconcile
     )
-    app[DESK] = desk = Desk(
+    app[PIPELINE] = desk = TradingPipeline(
         proposer=Proposer(
             exchange=exchange,
             model=WatchedModel(app[MODEL], app),
@@ -134,7 +134,7 @@ async def story(app: web.Application) -> AsyncIterator[None]:
         price_lasts=_price_lasts(clock),
     )
     app[RUNNER] = runner = Runner(clock=clock, new_id=new_id, observe=partial(passed, app))
-    app[HOUSE] = Runner(
+    app[MAINTENANCE] = Runner(
         clock=SystemClock(), new_id=new_id, observe=partial(passed, app, in_real_time=True)
     )
     app[JOBS] = runner
@@ -174,34 +174,34 @@ async def health(app: web.Application) -> AsyncIterator[None]:
         await upbit.tickers(app[CONFIG].markets)
         await upbit.balances()
 
-    app[PROBER] = Prober(
+    app[HEALTH_MONITOR] = HealthMonitor(
         clock=app[CLOCK],
         mode=app[CONFIG].mode,
         version=__version__,
-        database=app[GATE],
-        activity=PgActivity(app[GATE]),
-        jobs=Everything(app[RUNNER], app[HOUSE]),
+        database=app[POOL],
+        activity=PgActivity(app[POOL]),
+        jobs=AllJobs(app[RUNNER], app[MAINTENANCE]),
         upbit=ask_upbit,
         gemini=ask_gemini,
         trading=partial(_trading, app),
-        lag_s=app[METERS].lag.worst_s,
+        lag_s=app[COUNTERS].lag.worst_s,
         circuits={
             "upbit_api": lambda: app[CIRCUITS].purchases.is_open,
             "gemini_api": lambda: app[CIRCUITS].model.is_open,
         },
         chance=random.random,
-        rhythms={**RHYTHMS, "activity": _activity_rhythm(app[CONFIG])},
+        rhythms={**SCHEDULES, "activity": _activity_rhythm(app[CONFIG])},
     )
-    app[HEALTH] = app[PROBER]
+    app[HEALTH] = app[HEALTH_MONITOR]
 
     async def heard(_: TickerUpdated) -> None:
-        app[PROBER].seems_well("upbit_api")
+        app[HEALTH_MONITOR].seems_well("upbit_api")
 
     app[BUS].subscribe(TickerUpdated, heard)
     yield
 
 
-class Everything:
+class AllJobs:
     """What both runners repeat: a lease that nobody renews any more is as bad as a dead job."""
 
     def __init__(self, *runners: Runner) -> None:
@@ -211,11 +211,11 @@ class Everything:
         return tuple(state for runner in self._runners for state in runner.states())
 
 
-def _activity_rhythm(config: Config) -> Rhythm:
+def _activity_rhythm(config: Config) -> ProbeSchedule:
     """Look as often by the market's clock, when that runs faster than ours; at most each second."""
-    usual = RHYTHMS["activity"]
+    usual = SCHEDULES["activity"]
     every_s = max(1.0, usual.every_s / float(config.speed)) if config.speed else 1.0
-    return Rhythm(every_s, usual.timeout_s)
+    return ProbeSchedule(every_s, usual.timeout_s)
 
 
 async def _trading(app: web.Application) -> TradingBody:

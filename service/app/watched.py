@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from service.app.alerting import LOOKOUT
-from service.app.keys import PROBER
+from service.app.alerting import ALERT_MONITOR
+from service.app.keys import HEALTH_MONITOR
 from service.domain.errors import BoundaryError
 from service.domain.signals import Answer
 from service.ports import Model, Prompt
@@ -28,9 +28,9 @@ class WatchedModel:
             answer = await self._inner.ask(prompt, model=model)
         except BoundaryError as exc:
             if exc.sent:
-                self._app[PROBER].heard_from("gemini_api", error=exc)
+                self._app[HEALTH_MONITOR].heard_from("gemini_api", error=exc)
             raise
         usable = answer.proposal is not None
-        self._app[PROBER].heard_from("gemini_api", usable=usable)
-        self._app[LOOKOUT].model_answered(usable=usable, why=answer.why)
+        self._app[HEALTH_MONITOR].heard_from("gemini_api", usable=usable)
+        self._app[ALERT_MONITOR].model_answered(usable=usable, why=answer.why)
         return answer

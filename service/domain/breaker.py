@@ -11,18 +11,18 @@ IN_A_ROW: Final = 5
 FEWEST: Final = 10  #: calls, before their rate says anything
 TOO_MANY: Final = 0.5  #: of the calls in the window
 WINDOW_S: Final = 30.0
-#: A later call is asked in another situation: its failure goes on with no row.
-ROW_GAP_S: Final = 30.0
+#: A later call is asked in another situation: its failure goes on with no consecutive_failures.
+STREAK_GAP_S: Final = 30.0
 ONE_MOMENT_S: Final = 1.0  #: failures closer together are one
 OPEN_S: Final = (15.0, 30.0, 60.0)  #: the last one again and again
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class Permit:
     """Leave to make one call."""
 
     at: float
-    era: int
+    generation: int
     is_probe: bool
 
 
@@ -30,9 +30,11 @@ class Ticket:
 class Breaker:
     """The state between two calls. All instants are seconds of one clock that never goes back."""
 
-    era: int = 0  #: calls of an earlier one say nothing any more
+    generation: int = 0  #: calls of an earlier one say nothing any more
     calls: tuple[tuple[float, bool], ...] = ()  #: when each ended, and whether it worked
-    row: int = 0  #: failures since the last success, each soon after the one before
+    consecutive_failures: int = (
+        0  #: failures since the last success, each soon after the one before
+    )
     failed_at: float | None = None  #: the last one that counted
     opened_at: float | None = None  #: None: closed
     times: int = 0  #: it was opened without having been closed since
@@ -46,44 +48,44 @@ class Breaker:
             return ONE_MOMENT_S  # somebody finds out right now
         return max(self.opened_at + self._open_s() - now, 0.0)
 
-    def begin(self, now: float) -> tuple["Breaker", Ticket] | None:
+    def begin(self, now: float) -> tuple["Breaker", Permit] | None:
         """Return leave for one call, or None while there is none; `end` it whatever happens."""
         if self.wait_s(now) > 0:
             return None
         is_probe = self.opened_at is not None
-        return replace(self, probing=is_probe), Ticket(now, self.era, is_probe)
+        return replace(self, probing=is_probe), Permit(now, self.generation, is_probe)
 
-    def end(self, ticket: Ticket, now: float, *, worked: bool | None) -> "Breaker":
-        """Return the state after the call of `ticket`.
+    def end(self, permit: Permit, now: float, *, worked: bool | None) -> "Breaker":
+        """Return the state after the call of `permit`.
 
         Args: worked: None, when the call's end says nothing about the other side.
         """
-        if ticket.era != self.era:
+        if permit.generation != self.generation:
             return self
         if worked is None:
             return replace(self, probing=False)
-        if ticket.is_probe:
-            return Breaker(era=self.era + 1) if worked else self._opened(now)
-        return self._after_success(now) if worked else self._after_failure(ticket, now)
+        if permit.is_probe:
+            return Breaker(generation=self.generation + 1) if worked else self._opened(now)
+        return self._after_success(now) if worked else self._after_failure(permit, now)
 
     def _after_success(self, now: float) -> "Breaker":
-        return replace(self, calls=(*self._recent(now), (now, True)), row=0)
+        return replace(self, calls=(*self._recent(now), (now, True)), consecutive_failures=0)
 
-    def _after_failure(self, ticket: Ticket, now: float) -> "Breaker":
+    def _after_failure(self, permit: Permit, now: float) -> "Breaker":
         last = self.failed_at
         if last is not None and now - last < ONE_MOMENT_S:
             return self
-        goes_on = last is not None and ticket.at - last <= ROW_GAP_S
+        goes_on = last is not None and permit.at - last <= STREAK_GAP_S
         failed = replace(
             self,
             calls=(*self._recent(now), (now, False)),
-            row=self.row + 1 if goes_on else 1,
+            consecutive_failures=self.consecutive_failures + 1 if goes_on else 1,
             failed_at=now,
         )
         return self._opened(now) if _is_too_much(failed) else failed
 
     def _opened(self, now: float) -> "Breaker":
-        return Breaker(era=self.era + 1, opened_at=now, times=self.times + 1)
+        return Breaker(generation=self.generation + 1, opened_at=now, times=self.times + 1)
 
     def _open_s(self) -> float:
         return OPEN_S[min(self.times, len(OPEN_S)) - 1]
@@ -95,4 +97,4 @@ class Breaker:
 def _is_too_much(breaker: Breaker) -> bool:
     failures = sum(not worked for _, worked in breaker.calls)
     is_rate = len(breaker.calls) >= FEWEST and failures >= TOO_MANY * len(breaker.calls)
-    return breaker.row >= IN_A_ROW or is_rate
+    return breaker.consecutive_failures >= IN_A_ROW or is_rate

@@ -91,7 +91,7 @@ class Trade:
     traded_at: datetime
 
 
-class Book(StrEnum):
+class ExchangeOrderState(StrEnum):
     """Where the exchange says an order stands."""
 
     WAITING = "WAITING"
@@ -107,7 +107,7 @@ class ExchangeOrder:
     identifier: str | None
     market: Market
     side: Side
-    book: Book
+    book: ExchangeOrderState
     executed_volume: Decimal
     paid_fee: Decimal
     created_at: datetime
@@ -166,9 +166,9 @@ def status_on_exchange(seen: ExchangeOrder, intent: Intent) -> OrderStatus:
     A market order that ends `cancel` with fills did what it could: the exchange hands back a
     remainder too small to trade. It counts as executed; a limit order's rest was cancelled.
     """
-    if seen.book is Book.WAITING:
+    if seen.book is ExchangeOrderState.WAITING:
         return _S.PARTIALLY_FILLED if seen.executed_volume > 0 else _S.SUBMITTED
-    if seen.book is Book.DONE:
+    if seen.book is ExchangeOrderState.DONE:
         return _S.EXECUTED
     if intent.type is OrderType.MARKET and seen.executed_volume > 0:
         return _S.EXECUTED

@@ -10,18 +10,18 @@ from service.domain.markets import Market
 from service.domain.signals import Signal, Trigger
 
 
-class Trade(Protocol):
+class TradeMarket(Protocol):
     async def __call__(self, market: Market, /, *, trigger: Trigger) -> Signal | None:
         """Make a signal and act on it. Raises: TooSoon, by hand within the cooldown."""
 
 
-class Rounds:
+class AllMarkets:
     """One market's failure keeps no other from trading, and no market trades twice in a round."""
 
     def __init__(
         self,
         *,
-        trade: Trade,
+        trade: TradeMarket,
         markets: Callable[[], Awaitable[Sequence[Market]]],
     ) -> None:
         self._trade = trade

@@ -7,7 +7,7 @@ from typing import Final
 
 from loguru import logger
 
-from service.domain.breaker import Breaker, Ticket
+from service.domain.breaker import Breaker, Permit
 from service.domain.errors import BoundaryError, OutcomeUnknown
 
 _CODE: Final = "circuit_open"
@@ -50,7 +50,7 @@ class Circuit:
         begun = self._breaker.begin(self._seconds())
         if begun is None:
             raise self._refusal()
-        self._breaker, ticket = begun
+        self._breaker, permit = begun
         worked: bool | None = None
         try:
             yield
@@ -62,12 +62,12 @@ class Circuit:
             worked = False  # nobody cancels what answers in time
             raise
         finally:
-            self._note(ticket, worked)
+            self._note(permit, worked)
 
-    def _note(self, ticket: Ticket, worked: bool | None) -> None:  # noqa: FBT001 - see Breaker
+    def _note(self, permit: Permit, worked: bool | None) -> None:  # noqa: FBT001 - see Breaker
         before = self._breaker
-        self._breaker = after = before.end(ticket, self._seconds(), worked=worked)
-        if after.era == before.era:
+        self._breaker = after = before.end(permit, self._seconds(), worked=worked)
+        if after.generation == before.generation:
             return
         line = logger.bind(
             event="app", circuit=self._name, wait_s=round(after.wait_s(self._seconds()), 1)

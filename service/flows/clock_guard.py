@@ -6,7 +6,7 @@ from typing import Final
 
 from loguru import logger
 
-from service.ports import Clock, State
+from service.ports import Clock, TradingStates
 
 REASON: Final = "clock_skew"
 ACTOR: Final = "system:clock"
@@ -31,7 +31,7 @@ class _Run:
         return self.answers >= ANSWERS and self.until - self.since >= seconds
 
 
-class Timekeeper:
+class ClockGuard:
     """Halts trading while our clock is far off the exchange's, and ends only this halt of ours.
 
     A halt that somebody ends by hand comes back while the clock is still off.
@@ -40,7 +40,7 @@ class Timekeeper:
         leads: whether this process trades: another one's clock is of no account.
     """
 
-    def __init__(self, *, state: State, clock: Clock, leads: Callable[[], bool]) -> None:
+    def __init__(self, *, state: TradingStates, clock: Clock, leads: Callable[[], bool]) -> None:
         self._state = state
         self._clock = clock
         self._leads = leads

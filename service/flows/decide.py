@@ -10,7 +10,7 @@ from service.domain.markets import Balance
 from service.domain.orders import ZERO
 from service.domain.risk import Allowed, Limits, Refused, Situation, Verdict, decide
 from service.domain.signals import Signal
-from service.ports import Clock, Exchange, Journal, Orders, State
+from service.ports import Clock, Exchange, Orders, Signals, TradingStates
 from service.settings.settings import Settings
 from service.settings.table import (
     MAX_ORDERS_PER_HOUR,
@@ -37,8 +37,8 @@ class Decider:
         *,
         exchange: Exchange,
         orders: Orders,
-        journal: Journal,
-        state: State,
+        journal: Signals,
+        state: TradingStates,
         settings: Settings,
         clock: Clock,
     ) -> None:

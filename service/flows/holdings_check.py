@@ -23,7 +23,7 @@ class _Look:
     moving: frozenset[str]  #: currencies that an order of ours may be moving
 
 
-class Books:
+class HoldingsCheck:
     def __init__(self, *, orders: Orders, exchange: Exchange) -> None:
         self._orders = orders
         self._exchange = exchange

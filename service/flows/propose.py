@@ -14,7 +14,7 @@ from service.domain.signals import Answer, Signal, Trigger, Usage
 from service.flows.circuit_breaker import Circuit
 from service.flows.collect import MAX_CANDLES
 from service.flows.prompt import Snapshot, facts, kept, prompt
-from service.ports import Clock, Exchange, Journal, MarketData, Model, ModelCall, Orders, Prompt
+from service.ports import Clock, Exchange, MarketData, Model, ModelCall, Orders, Prompt, Signals
 from service.settings.settings import Settings
 from service.settings.table import AI_MODEL, PRICE_TABLE
 
@@ -34,7 +34,7 @@ class Proposer:
         exchange: Exchange,
         model: Model,
         market_data: MarketData,
-        journal: Journal,
+        journal: Signals,
         orders: Orders,
         settings: Settings,
         bus: Bus,

@@ -26,7 +26,7 @@ _FOR_EVER: Final = timedelta.max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class PartitionedTable:
     """A table of one table a month, and how long its rows are kept.
 
     Attributes:
@@ -47,12 +47,12 @@ class Series:
 
 #: Whatever tells of money or of who changed what is not here, or is for ever: never deleted.
 SERIES: Final = (
-    Series(table="market_data"),
+    PartitionedTable(table="market_data"),
     # Some 56,000 rows a day, nearly all of passes that found nothing to do (docs/database.md).
-    Series(table="job_runs", at_least=LONGEST_WINDOW, at_most=2 * LONGEST_WINDOW),
-    Series(table="job_hours", at_least=LONGEST_WINDOW),
-    Series(table="request_stats", in_real_time=True, at_least=LONGEST_WINDOW),
-    Series(table="equity_snapshots", is_for_ever=True),
+    PartitionedTable(table="job_runs", at_least=LONGEST_WINDOW, at_most=2 * LONGEST_WINDOW),
+    PartitionedTable(table="job_hours", at_least=LONGEST_WINDOW),
+    PartitionedTable(table="request_stats", in_real_time=True, at_least=LONGEST_WINDOW),
+    PartitionedTable(table="equity_snapshots", is_for_ever=True),
 )
 
 
@@ -126,7 +126,9 @@ class Retention:
             "a month could not be dropped, because its table is in use; the next try is in an hour"
         )
 
-    async def _drop_months(self, series: Series, asked: timedelta, dropped: list[str]) -> None:
+    async def _drop_months(
+        self, series: PartitionedTable, asked: timedelta, dropped: list[str]
+    ) -> None:
         if series.is_for_ever:
             return
         before = self._now(series) - series.kept(asked)
@@ -142,7 +144,7 @@ class Retention:
             deleted += number
         return deleted
 
-    def _now(self, series: Series) -> datetime:
+    def _now(self, series: PartitionedTable) -> datetime:
         return (self._real_clock if series.in_real_time else self._clock).now()
 
 

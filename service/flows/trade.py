@@ -23,7 +23,7 @@ from service.flows.decide import Decider, Decision
 from service.flows.execute import Executor
 from service.flows.leadership import Leadership
 from service.flows.propose import Proposer
-from service.ports import Clock, Journal
+from service.ports import Clock, Signals
 from service.settings.settings import Settings
 from service.settings.table import SIGNAL_COOLDOWN_MINUTES, SIGNAL_MAX_AGE_SECONDS
 
@@ -36,7 +36,7 @@ class _Story:
     decision: Decision | None = None
 
 
-class Desk:
+class TradingPipeline:
     """Trades one market at a time per market: a manual signal waits for a scheduled one."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Desk:
         decider: Decider,
         executor: Executor,
         leadership: Leadership,
-        journal: Journal,
+        journal: Signals,
         settings: Settings,
         clock: Clock,
     ) -> None:

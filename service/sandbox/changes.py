@@ -1,7 +1,7 @@
 """What one command has touched, written as one line of the journal."""
 
 from service.sandbox.exchange.journal import Record
-from service.sandbox.exchange.orders import Account, Order, Trade
+from service.sandbox.exchange.orders import SandboxAccount, SandboxOrder, SandboxTrade
 from service.sandbox.records import account_record, order_record, trade_record
 
 
@@ -9,9 +9,9 @@ class Changes:
     """Collected while a command runs; whoever changes something says so here."""
 
     def __init__(self) -> None:
-        self.orders: dict[str, Order] = {}
-        self.trades: list[Trade] = []
-        self.accounts: dict[str, Account] = {}
+        self.orders: dict[str, SandboxOrder] = {}
+        self.trades: list[SandboxTrade] = []
+        self.accounts: dict[str, SandboxAccount] = {}
         self.identifiers: list[str] = []  #: used up, whatever became of their orders
 
     def record(self) -> Record:

@@ -10,7 +10,7 @@ from service.domain.errors import InvalidRequest
 from service.sandbox.clock import Clock, DiscreteClock
 from service.sandbox.reply import reply
 from service.sandbox.upbit_api.bodies import Body, account_body, order_body, text, trade_body
-from service.sandbox.upbit_api.context import DESK
+from service.sandbox.upbit_api.context import CONTEXT
 
 PREFIX: Final = "/__sandbox__/"
 _MOST_SECONDS: Final = 366 * 86_400
@@ -27,13 +27,13 @@ def check_local(request: web.Request) -> None:
 
 @routes.get("/__sandbox__/clock")
 async def clock(request: web.Request) -> web.Response:
-    return _clock_response(request.app[DESK].clock)
+    return _clock_response(request.app[CONTEXT].clock)
 
 
 @routes.post("/__sandbox__/clock")
 async def advance(request: web.Request) -> web.Response:
     """Let `advance_s` market seconds pass: at speed 0, for a client in another process."""
-    desk = request.app[DESK]
+    desk = request.app[CONTEXT]
     if not isinstance(desk.clock, DiscreteClock):
         raise _bad_request("the clock runs by itself; start the sandbox with speed 0 to move it")
     try:
@@ -49,13 +49,13 @@ async def advance(request: web.Request) -> web.Response:
 
 @routes.get("/__sandbox__/faults")
 async def faults(request: web.Request) -> web.Response:
-    return reply(request.app[DESK].faults.plan())
+    return reply(request.app[CONTEXT].faults.plan())
 
 
 @routes.post("/__sandbox__/faults")
 async def add_faults(request: web.Request) -> web.Response:
     try:
-        added = request.app[DESK].faults.add_json(await request.read())
+        added = request.app[CONTEXT].faults.add_json(await request.read())
     except InvalidRequest as exc:
         raise _bad_request(str(exc)) from exc
     return reply({"added": added}, status=201)
@@ -63,14 +63,14 @@ async def add_faults(request: web.Request) -> web.Response:
 
 @routes.delete("/__sandbox__/faults")
 async def clear_faults(request: web.Request) -> web.Response:
-    request.app[DESK].faults.clear()
+    request.app[CONTEXT].faults.clear()
     return web.Response(status=204)
 
 
 @routes.get("/__sandbox__/ledger")
 async def ledger(request: web.Request) -> web.Response:
     """Answer everything that explains the balances, as exact strings, oldest first."""
-    desk = request.app[DESK]
+    desk = request.app[CONTEXT]
     now = desk.now()
     engine = desk.engine
     trades: list[Body] = [

@@ -3,7 +3,7 @@
 from typing import Final
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The request is answered with an error body; nothing has happened.
 
     `name` is a string in the Exchange API and the HTTP status in the Quotation API.
@@ -59,12 +59,12 @@ _STATUS: Final = {
 }
 
 
-def refused(name: str, *, about: str = "") -> Refused:
+def refused(name: str, *, about: str = "") -> RequestRefused:
     """Return the Exchange API's error called `name`; `about` is added to its message."""
     message = f"{_MESSAGES[name]} {about}".strip()
-    return Refused(_STATUS.get(name, 400), name, message)
+    return RequestRefused(_STATUS.get(name, 400), name, message)
 
 
-def quotation_error(status: int, message: str) -> Refused:
+def quotation_error(status: int, message: str) -> RequestRefused:
     """Return the Quotation API's form of an error: its name is the status."""
-    return Refused(status, status, message)
+    return RequestRefused(status, status, message)

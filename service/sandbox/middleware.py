@@ -5,12 +5,12 @@ from aiohttp.typedefs import Handler
 
 from service.sandbox import control
 from service.sandbox.clock import real_pause
-from service.sandbox.errors import Refused, quotation_error
+from service.sandbox.errors import RequestRefused, quotation_error
 from service.sandbox.faults import Fault
 from service.sandbox.gemini_api import handlers as model
 from service.sandbox.rate_limits import group_of
 from service.sandbox.reply import reply
-from service.sandbox.upbit_api.context import DESK, Desk
+from service.sandbox.upbit_api.context import CONTEXT, RequestContext
 
 _REMAINING = web.RequestKey("remaining", str)
 
@@ -25,7 +25,7 @@ async def local_only(request: web.Request, handler: Handler) -> web.StreamRespon
 @web.middleware
 async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Do to the request what the fault plan says."""
-    desk = request.app[DESK]
+    desk = request.app[CONTEXT]
     if request.path.startswith(control.PREFIX):
         return await handler(request)
     fault = desk.faults.due(request.method, request.path)
@@ -56,14 +56,14 @@ async def upbit_wire(request: web.Request, handler: Handler) -> web.StreamRespon
     """Count the request and answer refusals as Upbit writes them."""
     if not _is_upbit(request):
         return await handler(request)
-    limiter = request.app[DESK].limiter
+    limiter = request.app[CONTEXT].limiter
     group = group_of(request.method, request.path, has_origin="Origin" in request.headers)
     left = limiter.count(group)
     request[_REMAINING] = f"group={group}; min=1800; sec={left}"
     try:
         limiter.check(group)
         return await handler(request)
-    except Refused as exc:
+    except RequestRefused as exc:
         return reply(exc.body, status=exc.status)
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as exc:
         return reply(quotation_error(exc.status, "no such endpoint").body, status=exc.status)
@@ -79,7 +79,7 @@ def _is_upbit(request: web.Request) -> bool:
     return request.path.startswith("/v1/") and not request.path.startswith("/v1/models")
 
 
-async def _delayed(desk: Desk, fault: Fault) -> None:
+async def _delayed(desk: RequestContext, fault: Fault) -> None:
     # Wakes when the sandbox stops, so that a long delay never holds up a shutdown.
     await real_pause(fault.delay_s, wake=desk.stopping)
 
@@ -110,7 +110,7 @@ def _body_of(response: web.StreamResponse) -> bytes:
 
 
 async def _dripped(
-    request: web.Request, response: web.StreamResponse, desk: Desk, drip_s: float
+    request: web.Request, response: web.StreamResponse, desk: RequestContext, drip_s: float
 ) -> web.StreamResponse:
     """Send the answer byte by byte: no single read is late, the whole never comes."""
     body = _body_of(response)

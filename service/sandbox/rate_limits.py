@@ -42,7 +42,7 @@ def group_of(method: str, path: str, *, has_origin: bool = False) -> str:
     return _WRITING.get((method, path), "default")
 
 
-class Limiter:
+class RequestCounter:
     """Counts requests in fixed windows of real time, one account and one address."""
 
     def __init__(self, *, monotonic: Callable[[], float], is_enforced: bool) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from service.domain.markets import Market
-from service.sandbox.exchange.orders import Account, Order, Ticket, Trade
+from service.sandbox.exchange.orders import OrderRequest, SandboxAccount, SandboxOrder, SandboxTrade
 
 Record = dict[str, Any]
 _AMOUNTS: Final = (
@@ -23,7 +23,7 @@ _TRADE_AMOUNTS: Final = ("price", "volume", "funds", "fee")
 _ACCOUNT_AMOUNTS: Final = ("balance", "locked", "avg_buy_price")
 
 
-def order_record(order: Order) -> Record:
+def order_record(order: SandboxOrder) -> Record:
     """Return the order without its trades, which are lines of their own."""
     ticket = order.ticket
     return {
@@ -42,16 +42,16 @@ def order_record(order: Order) -> Record:
     }
 
 
-def order_from(record: Record) -> Order:
+def order_from(record: Record) -> SandboxOrder:
     names = ("side", "ord_type", "identifier", "time_in_force", "smp_type")
-    ticket = Ticket(
+    ticket = OrderRequest(
         market=Market.parse(record["market"]),
         price=_decimal(record["price"]),
         volume=_decimal(record["volume"]),
         **{name: record[name] for name in names},
     )
     amounts = {name: _decimal(record[name]) for name in _AMOUNTS}
-    return Order(
+    return SandboxOrder(
         uuid=record["uuid"],
         number=record["number"],
         ticket=ticket,
@@ -61,29 +61,29 @@ def order_from(record: Record) -> Order:
     )
 
 
-def trade_record(trade: Trade) -> Record:
+def trade_record(trade: SandboxTrade) -> Record:
     amounts = {name: str(getattr(trade, name)) for name in _TRADE_AMOUNTS}
     names = ("uuid", "order", "market", "side", "trend")
     texts = {name: getattr(trade, name) for name in names}
     return texts | amounts | {"created_at": trade.created_at.isoformat()}
 
 
-def trade_from(record: Record) -> Trade:
+def trade_from(record: Record) -> SandboxTrade:
     amounts = {name: Decimal(record[name]) for name in _TRADE_AMOUNTS}
     at = datetime.fromisoformat(record["created_at"])
-    return Trade(**(record | amounts | {"created_at": at}))
+    return SandboxTrade(**(record | amounts | {"created_at": at}))
 
 
-def account_record(account: Account) -> Record:
+def account_record(account: SandboxAccount) -> Record:
     return {
         "currency": account.currency,
         **{name: str(getattr(account, name)) for name in _ACCOUNT_AMOUNTS},
     }
 
 
-def account_from(record: Record) -> Account:
+def account_from(record: Record) -> SandboxAccount:
     amounts = {name: Decimal(record[name]) for name in _ACCOUNT_AMOUNTS}
-    return Account(currency=record["currency"], **amounts)
+    return SandboxAccount(currency=record["currency"], **amounts)
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from service.sandbox.exchange.matching import Match
-from service.sandbox.exchange.orders import ZERO, Order
-from service.sandbox.market.order_book import Book
-from service.sandbox.market.prints import Print, Tape, instant_of
+from service.sandbox.exchange.orders import ZERO, SandboxOrder
+from service.sandbox.market.order_book import OrderBook
+from service.sandbox.market.prints import Print, Prints, instant_of
 from service.sandbox.market.ticks import decimal, units
 
 _NEVER: Final = 2**63 - 1
@@ -17,18 +17,18 @@ _NEVER: Final = 2**63 - 1
 class Hit(NamedTuple):
     """A resting order is met: it trades at its own limit."""
 
-    order: Order
+    order: SandboxOrder
     match: Match
     at: datetime
 
 
 def hits(
-    resting: Sequence[Order],
-    tape: Tape,
+    resting: Sequence[SandboxOrder],
+    tape: Prints,
     *,
     after: int,
     until: int,
-    book_at: Callable[[Print], Book],
+    book_at: Callable[[Print], OrderBook],
 ) -> Iterator[Hit]:
     """Yield the hits of one market's prints in (after, until].
 
@@ -46,7 +46,9 @@ def hits(
             return
 
 
-def _met(orders: Iterable[Order], last: Print, book_at: Callable[[Print], Book]) -> Iterator[Hit]:
+def _met(
+    orders: Iterable[SandboxOrder], last: Print, book_at: Callable[[Print], OrderBook]
+) -> Iterator[Hit]:
     """Share out what one print brought among one side's orders, best first."""
     used = ZERO
     for order in orders:
@@ -60,7 +62,7 @@ def _met(orders: Iterable[Order], last: Print, book_at: Callable[[Print], Book])
         yield Hit(order, Match(order.limit or ZERO, volume), instant_of(last.step))
 
 
-def _offered(order: Order, last: Print, book_at: Callable[[Print], Book]) -> Decimal:
+def _offered(order: SandboxOrder, last: Print, book_at: Callable[[Print], OrderBook]) -> Decimal:
     """Return the coins that met the order: the print's own volume, and the book behind it when
     the price went through the limit.
     """
@@ -76,9 +78,9 @@ def _offered(order: Order, last: Print, book_at: Callable[[Print], Book]) -> Dec
     return decimal(volume)
 
 
-def _limit(order: Order) -> int:
+def _limit(order: SandboxOrder) -> int:
     return units(order.limit or ZERO)
 
 
-def _reached(order: Order, price: int) -> bool:
+def _reached(order: SandboxOrder, price: int) -> bool:
     return price <= _limit(order) if order.is_bid else price >= _limit(order)

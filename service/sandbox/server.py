@@ -20,11 +20,11 @@ from service.sandbox.faults import Faults
 from service.sandbox.gemini_api import handlers as model
 from service.sandbox.market.prints import instant_of
 from service.sandbox.options import SandboxOptions
-from service.sandbox.rate_limits import Limiter
+from service.sandbox.rate_limits import RequestCounter
 from service.sandbox.upbit_api import private as exchange
 from service.sandbox.upbit_api import public as quotation
 from service.sandbox.upbit_api.auth import Guard
-from service.sandbox.upbit_api.context import DESK, Desk
+from service.sandbox.upbit_api.context import CONTEXT, RequestContext
 from service.sandbox.upbit_api.quotes import Quotes
 
 __all__ = ["Sandbox", "SandboxOptions", "open_sandbox", "ready_line"]
@@ -80,19 +80,19 @@ async def open_sandbox(options: SandboxOptions) -> AsyncIterator[Sandbox]:
                 pulse.stop()
 
 
-def _desk(options: SandboxOptions, opened: Opened) -> Desk:
+def _desk(options: SandboxOptions, opened: Opened) -> RequestContext:
     at_real_speed = options.speed == 1
     enforced = at_real_speed if options.rate_limits is None else options.rate_limits
-    return Desk(
+    return RequestContext(
         clock=opened.clock,
         engine=opened.engine,
         quotes={market: Quotes(market, tape) for market, tape in opened.engine.tapes.items()},
         guard=Guard(access_key=opened.access_key, secret_key=opened.secret_key),
-        limiter=Limiter(monotonic=time.monotonic, is_enforced=enforced),
+        limiter=RequestCounter(monotonic=time.monotonic, is_enforced=enforced),
     )
 
 
-def _app(desk: Desk) -> web.Application:
+def _app(desk: RequestContext) -> web.Application:
     app = web.Application(
         middlewares=[
             middleware.local_only,
@@ -101,7 +101,7 @@ def _app(desk: Desk) -> web.Application:
             model.gemini_wire,
         ]
     )
-    app[DESK] = desk
+    app[CONTEXT] = desk
     for room in (quotation, exchange, model, control):
         app.add_routes(room.routes)
     app.on_response_prepare.append(middleware.add_remaining)
@@ -109,7 +109,7 @@ def _app(desk: Desk) -> web.Application:
 
 
 @asynccontextmanager
-async def _served(desk: Desk, options: SandboxOptions) -> AsyncIterator[int]:
+async def _served(desk: RequestContext, options: SandboxOptions) -> AsyncIterator[int]:
     runner = web.AppRunner(_app(desk), access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
@@ -129,7 +129,7 @@ async def _served(desk: Desk, options: SandboxOptions) -> AsyncIterator[int]:
 class _Pulse:
     """Matches resting orders while nobody asks; a timer, since each look is synchronous."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: RequestContext) -> None:
         self._desk = desk
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(_PULSE_S, self._beat)
@@ -150,7 +150,7 @@ class _Pulse:
         self._timer.cancel()
 
 
-def _sandbox(options: SandboxOptions, opened: Opened, desk: Desk, port: int) -> Sandbox:
+def _sandbox(options: SandboxOptions, opened: Opened, desk: RequestContext, port: int) -> Sandbox:
     # Bound to every address, it is still reached on loopback from here.
     host = "127.0.0.1" if options.host in ("0.0.0.0", "") else options.host  # noqa: S104  # compared
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -13,7 +13,7 @@ class Unfit(ValueError):
     """A raw value does not fit its kind; the text is a detail that the bounds leave open."""
 
 
-class Kind(Protocol[T]):
+class ValueKind(Protocol[T]):
     """A type of value with its bounds."""
 
     @property
@@ -33,7 +33,7 @@ class Key(Generic[T]):
 
     name: str
     default: T
-    kind: Kind[T]
+    kind: ValueKind[T]
     unit: str  #: empty where the value has none
     sentence: str
     in_effect: bool = True  #: False: stored and checked, but nothing in this version reads it

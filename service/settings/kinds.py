@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from service.domain.errors import UnknownMarket
 from service.domain.markets import Market
 from service.ports import JSON
-from service.settings.key import Kind, Unfit
+from service.settings.key import Unfit, ValueKind
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Switch:
 class OrOff(Generic[T]):
     """What `inner` takes, or null: switched off."""
 
-    inner: Kind[T]
+    inner: ValueKind[T]
 
     @property
     def bounds(self) -> str:
@@ -100,7 +100,7 @@ class MarketCode:
 class ListOf(Generic[T]):
     """Different things of one kind, in order."""
 
-    inner: Kind[T]
+    inner: ValueKind[T]
     most: int
 
     @property

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from service.domain.pricing import ModelPrice
 from service.ports import JSON
 from service.settings.amounts import Number
-from service.settings.key import Kind, Unfit
+from service.settings.key import Unfit, ValueKind
 from service.settings.kinds import ListOf, ModelName
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class PriceTable:
         return _ROWS.dump(value)
 
 
-def _field(row: Mapping[str, JSON], name: str, kind: Kind[T]) -> T:
+def _field(row: Mapping[str, JSON], name: str, kind: ValueKind[T]) -> T:
     try:
         return kind.parse(row[name])
     except Unfit:

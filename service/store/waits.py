@@ -11,7 +11,7 @@ _KEPT: Final = 1_000
 _RATIO: Final = 0.95
 
 
-class Waits:
+class WaitStatistics:
     """Args: now: real seconds, never going back.
 
     Attributes:

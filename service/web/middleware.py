@@ -17,8 +17,8 @@ from service.domain.errors import ServiceError
 from service.ports import REQUEST, AnsweredRequest, RequestLog, Requests
 from service.web.api.health import alive
 from service.web.keys import CONFIG
-from service.web.overload.backpressure import hold_off
-from service.web.overload.concurrency_limit import ADMISSION
+from service.web.overload.backpressure import pause_reading
+from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS
 from service.web.protocol.auth import CALLER, PUBLIC, admit
 from service.web.protocol.errors import Overloaded
 from service.web.protocol.problems import internal_problem, problem_of, problem_of_http
@@ -84,7 +84,7 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
         request[CALLER] = admit(request, app[CONFIG])
         if request.path in PUBLIC:
             return await handler(request)
-        async with app[ADMISSION].lane(request):
+        async with app[CONCURRENCY_LIMITS].lane(request):
             return await handler(request)
     except web.HTTPException as exc:
         if exc.status < HTTPStatus.BAD_REQUEST:
@@ -93,7 +93,7 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
     except ServiceError as exc:
         request[_ERROR] = type(exc).__name__
         if isinstance(exc, Overloaded):
-            hold_off(request, seconds=exc.retry_after_s)
+            pause_reading(request, seconds=exc.retry_after_s)
         response = problem_of(exc, request_id)
         if response is None:
             return _bug(request, exc, request_id)

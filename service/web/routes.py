@@ -20,7 +20,7 @@ from service.web.api import (
 from service.web.api import settings as settings_api
 from service.web.keys import BODY_WITHIN_S
 from service.web.middleware import front
-from service.web.overload.concurrency_limit import ADMISSION, Admission
+from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS, ConcurrencyLimits
 from service.web.pages import page_routes
 from service.web.protocol.etag import revalidated
 from service.web.protocol.request_id import counted_ids
@@ -88,8 +88,8 @@ def setup(
     """
     if BODY_WITHIN_S not in app:
         app[BODY_WITHIN_S] = _BODY_WITHIN_S
-    if ADMISSION not in app:
-        app[ADMISSION] = Admission()
+    if CONCURRENCY_LIMITS not in app:
+        app[CONCURRENCY_LIMITS] = ConcurrencyLimits()
     app.middlewares.append(front(new_id or counted_ids(), requests, log))
     app.on_response_prepare.append(secure)
     app.add_routes([*ROUTES, *page_routes()])

@@ -22,7 +22,7 @@ from service.domain.markets import (
     Timeframe,
     whole_steps,
 )
-from service.domain.orders import ZERO, Book, ExchangeOrder, Intent, Side, Trade
+from service.domain.orders import ZERO, ExchangeOrder, ExchangeOrderState, Intent, Side, Trade
 from service.ports import Clock
 from tests.builders import KRW_BTC, a_ticker, some_rules
 
@@ -85,7 +85,7 @@ class FakeExchange:
         left = intent.volume - order.executed_volume
         self._match(identifier, volume=volume or left, price=price or intent.price or ZERO)
         if self.orders[identifier].executed_volume == intent.volume:
-            self._settle(identifier, Book.DONE)
+            self._settle(identifier, ExchangeOrderState.DONE)
 
     # --- the port ---------------------------------------------------------------------------
 
@@ -143,9 +143,9 @@ class FakeExchange:
         if failure is not None and not failure[1]:
             raise failure[0]
         order = self.orders.get(identifier)
-        if order is None or order.book is not Book.WAITING:
+        if order is None or order.book is not ExchangeOrderState.WAITING:
             raise ExchangeRefused("Upbit refused: order_not_found", code="order_not_found")
-        self._settle(identifier, Book.CANCELLED)
+        self._settle(identifier, ExchangeOrderState.CANCELLED)
         if failure is not None:
             raise failure[0]
 
@@ -188,7 +188,7 @@ class FakeExchange:
             identifier=identifier,
             market=intent.market,
             side=intent.side,
-            book=Book.WAITING,
+            book=ExchangeOrderState.WAITING,
             executed_volume=ZERO,
             paid_fee=ZERO,
             created_at=self._now(),
@@ -211,7 +211,7 @@ class FakeExchange:
         volume = intent.volume or whole_steps((intent.funds or ZERO) / price)
         self._match(identifier, volume=volume, price=price)
         whole = intent.funds is None or intent.funds == volume * price
-        self._settle(identifier, Book.DONE if whole else Book.CANCELLED)
+        self._settle(identifier, ExchangeOrderState.DONE if whole else ExchangeOrderState.CANCELLED)
 
     def _match(self, identifier: str, *, volume: Decimal, price: Decimal) -> None:
         order = self.orders[identifier]
@@ -240,7 +240,7 @@ class FakeExchange:
             self.locked[base] -= volume
             self.available[quote] += funds - fee
 
-    def _settle(self, identifier: str, book: Book) -> None:
+    def _settle(self, identifier: str, book: ExchangeOrderState) -> None:
         """Close the order and hand back what it still locks."""
         order = self.orders[identifier] = replace(self.orders[identifier], book=book)
         currency, locked = self._needed(self.intents[identifier])

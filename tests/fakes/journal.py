@@ -29,7 +29,7 @@ class Decided:
     at: datetime
 
 
-class FakeJournal:
+class FakeSignals:
     """Satisfies ports.Journal; ids count from 1.
 
     Attributes:

@@ -8,7 +8,7 @@ import orjson
 
 from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus
-from service.ports import Key, Page
+from service.ports import Page, PageKey
 from tests.builders import T0
 
 Row = dict[str, Any]
@@ -26,19 +26,19 @@ class FakeLists:
     """
 
     def __init__(self) -> None:
-        self.tickers: list[tuple[Key, Row]] = []
-        self.candles: list[tuple[Key, Row]] = []
-        self.signal_rows: list[tuple[Key, Row]] = []
-        self.order_rows: list[tuple[Key, Row]] = []
+        self.tickers: list[tuple[PageKey, Row]] = []
+        self.candles: list[tuple[PageKey, Row]] = []
+        self.signal_rows: list[tuple[PageKey, Row]] = []
+        self.order_rows: list[tuple[PageKey, Row]] = []
         self.order_details: dict[int, Row] = {}
-        self.fill_rows: list[tuple[Key, Row]] = []
-        self.change_rows: list[tuple[Key, Row]] = []
-        self.alert_rows: list[tuple[Key, Row]] = []
+        self.fill_rows: list[tuple[PageKey, Row]] = []
+        self.change_rows: list[tuple[PageKey, Row]] = []
+        self.alert_rows: list[tuple[PageKey, Row]] = []
         self.asked: list[tuple[str, Mapping[str, object]]] = []
         self.fail: BaseException | None = None
 
     async def market_history(
-        self, market: Market, *, limit: int, before: Key | None = None
+        self, market: Market, *, limit: int, before: PageKey | None = None
     ) -> Page:
         self._note("market_history", market=market, limit=limit, before=before)
         return _page(self.tickers, limit, before, market=market)
@@ -48,7 +48,7 @@ class FakeLists:
         return _newest(self.tickers, markets)
 
     async def market_candles(
-        self, market: Market, timeframe: Timeframe, *, limit: int, before: Key | None = None
+        self, market: Market, timeframe: Timeframe, *, limit: int, before: PageKey | None = None
     ) -> Page:
         self._note("market_candles", market=market, timeframe=timeframe, limit=limit, before=before)
         return _page(self.candles, limit, before, market=market, timeframe=timeframe)
@@ -66,7 +66,7 @@ class FakeLists:
         self,
         *,
         limit: int,
-        before: Key | None = None,
+        before: PageKey | None = None,
         market: Market | None = None,
         action: str | None = None,
         market_data_id: int | None = None,
@@ -88,7 +88,7 @@ class FakeLists:
         self,
         *,
         limit: int,
-        before: Key | None = None,
+        before: PageKey | None = None,
         market: Market | None = None,
         status: OrderStatus | None = None,
     ) -> Page:
@@ -101,13 +101,13 @@ class FakeLists:
         return None if found is None else orjson.dumps(found)
 
     async def fills(
-        self, *, limit: int, before: Key | None = None, market: Market | None = None
+        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
     ) -> Page:
         self._note("fills", limit=limit, before=before, market=market)
         return _page(self.fill_rows, limit, before, market=market)
 
     async def config_changes(
-        self, *, limit: int, before: Key | None = None, key: str | None = None
+        self, *, limit: int, before: PageKey | None = None, key: str | None = None
     ) -> Page:
         self._note("config_changes", limit=limit, before=before, key=key)
         return _page(self.change_rows, limit, before, key=key)
@@ -116,7 +116,7 @@ class FakeLists:
         self,
         *,
         limit: int,
-        before: Key | None = None,
+        before: PageKey | None = None,
         state: str | None = None,
         severity: str | None = None,
     ) -> Page:
@@ -166,11 +166,13 @@ class FakeLists:
             raise self.fail
 
 
-def _row(n: int, row: Row) -> tuple[Key, Row]:
-    return Key(T0 + timedelta(seconds=n), n), row
+def _row(n: int, row: Row) -> tuple[PageKey, Row]:
+    return PageKey(T0 + timedelta(seconds=n), n), row
 
 
-def _matching(rows: list[tuple[Key, Row]], wanted: Mapping[str, object]) -> list[tuple[Key, Row]]:
+def _matching(
+    rows: list[tuple[PageKey, Row]], wanted: Mapping[str, object]
+) -> list[tuple[PageKey, Row]]:
     asked = {name: str(value) for name, value in wanted.items() if value is not None}
     found = [
         (key, row)
@@ -180,7 +182,9 @@ def _matching(rows: list[tuple[Key, Row]], wanted: Mapping[str, object]) -> list
     return sorted(found, key=lambda pair: (pair[0].at, pair[0].id), reverse=True)
 
 
-def _page(rows: list[tuple[Key, Row]], limit: int, before: Key | None, **wanted: object) -> Page:
+def _page(
+    rows: list[tuple[PageKey, Row]], limit: int, before: PageKey | None, **wanted: object
+) -> Page:
     found = _matching(rows, wanted)
     if before is not None:
         found = [p for p in found if (p[0].at, p[0].id) < (before.at, before.id)]
@@ -189,6 +193,6 @@ def _page(rows: list[tuple[Key, Row]], limit: int, before: Key | None, **wanted:
     return Page(orjson.dumps([row for _, row in shown]), last)
 
 
-def _newest(rows: list[tuple[Key, Row]], markets: Sequence[Market]) -> bytes:
+def _newest(rows: list[tuple[PageKey, Row]], markets: Sequence[Market]) -> bytes:
     found = (_matching(rows, {"market": market})[:1] for market in markets)
     return orjson.dumps([row for pairs in found for _, row in pairs])

@@ -8,7 +8,7 @@ from service.ports import JSON, TradingState
 from tests.builders import T0
 
 
-class FakeState:
+class FakeTradingState:
     """Satisfies ports.State.
 
     Attributes:

@@ -15,7 +15,7 @@ ACCEPTED = frozenset({"SUBMITTED", "PARTIALLY_FILLED", "EXECUTED", "CANCELLED"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Books:
+class HoldingsCheck:
     """Our tables, read in one transaction."""
 
     orders: Sequence[Row]
@@ -46,9 +46,9 @@ READ = {
 }
 
 
-def read_books(tables: Mapping[str, Sequence[Row]]) -> Books:
+def read_books(tables: Mapping[str, Sequence[Row]]) -> HoldingsCheck:
     """Return what the statements of `READ` answered."""
-    return Books(
+    return HoldingsCheck(
         orders=tables["orders"],
         fills=tables["fills"],
         positions=tables["positions"],
@@ -58,7 +58,7 @@ def read_books(tables: Mapping[str, Sequence[Row]]) -> Books:
     )
 
 
-def breaches(books: Books, ledger: Mapping[str, Any], *, lapsed: int = 0) -> list[str]:
+def breaches(books: HoldingsCheck, ledger: Mapping[str, Any], *, lapsed: int = 0) -> list[str]:
     """Return every identity that does not hold, with the figures.
 
     Args: lapsed: allowed orders that were given up after an outage and said so in the log.
@@ -71,7 +71,7 @@ def breaches(books: Books, ledger: Mapping[str, Any], *, lapsed: int = 0) -> lis
     ]
 
 
-def _one_to_one(books: Books, ledger: Mapping[str, Any]) -> Iterator[str]:
+def _one_to_one(books: HoldingsCheck, ledger: Mapping[str, Any]) -> Iterator[str]:
     """I1, I2: accepted attempts and the exchange's orders are the same; no decision has two."""
     theirs = {order["identifier"]: order["uuid"] for order in ledger["orders"]}
     ours = {
@@ -93,7 +93,7 @@ def _one_to_one(books: Books, ledger: Mapping[str, Any]) -> Iterator[str]:
 UNSETTLED = frozenset({"PENDING", "UNKNOWN"})
 
 
-def _sums(books: Books, ledger: Mapping[str, Any]) -> Iterator[str]:
+def _sums(books: HoldingsCheck, ledger: Mapping[str, Any]) -> Iterator[str]:
     """I3: an order's fills add up to what the exchange says was executed and paid."""
     by_uuid = {order["uuid"]: order for order in ledger["orders"]}
     for order in books.orders:
@@ -113,7 +113,7 @@ def _sums(books: Books, ledger: Mapping[str, Any]) -> Iterator[str]:
         yield "I3: the exchange's trades and our fills are not the same"
 
 
-def _money(books: Books, ledger: Mapping[str, Any]) -> Iterator[str]:
+def _money(books: HoldingsCheck, ledger: Mapping[str, Any]) -> Iterator[str]:
     """I4, I5, I6: opening plus fills is what the account holds, and what the positions say."""
     expected = {currency: Decimal(amount) for currency, amount in ledger["opening"].items()}
     held: dict[str, Decimal] = {}
@@ -138,7 +138,7 @@ def _money(books: Books, ledger: Mapping[str, Any]) -> Iterator[str]:
             yield f"I6: the position in {position['market']} is not the sum of its fills"
 
 
-def _signals(books: Books, lapsed: int) -> Iterator[str]:
+def _signals(books: HoldingsCheck, lapsed: int) -> Iterator[str]:
     """I7: every signal has its one decision, every allowed one its order or its farewell."""
     decided = sum(books.decisions.values())
     if books.signals != decided:

@@ -36,7 +36,7 @@ from tests.faults.injections import (
 )
 from tests.faults.stack import Stack
 
-Lane = Literal["exchange", "outage", "model", "postgres", "process"]
+ConcurrencyLimit = Literal["exchange", "outage", "model", "postgres", "process"]
 Line = Mapping[str, Any]  #: fields that one log line has
 Check = Callable[[Stack, int], Awaitable[None]]  #: with the log's mark before the fault
 
@@ -45,7 +45,7 @@ Check = Callable[[Stack, int], Awaitable[None]]  #: with the log's mark before t
 class Fault:
     name: str
     what: str
-    lane: Lane
+    lane: ConcurrencyLimit
     inject: Injection
     sees: Mapping[str, tuple[str, str]] = field(default_factory=dict)  #: component: status, reason
     logs: tuple[Line, ...] = ()  #: each must come while the fault is in

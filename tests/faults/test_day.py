@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.app.keys import GATE, UPSTREAM
+from service.app.keys import POOL, UPSTREAM
 from service.ops.logs.setup import configure
 from service.web.keys import CLOCK
 from tests.composed import composed
@@ -87,7 +87,7 @@ async def _lived(
             async with session.get(f"{url}/v1/candles/minutes/1?market=KRW-BTC{query}") as got:
                 return await got.json()
 
-        async with app[GATE].cursor() as cursor:
+        async with app[POOL].cursor() as cursor:
             await cursor.execute(MINUTES)
             closes = dict(await cursor.fetchall())
         return plan, await not_as_on_the_exchange(closes, page=page)

@@ -188,7 +188,7 @@ PROCESS: Final = (
         name="a new leader settles nothing",
         file=_STORY,
         old="on_gain=reconciler.reconcile",
-        new="on_gain=app[BOOKS].compare",
+        new="on_gain=app[HOLDINGS_CHECK].compare",
         tests=of(_OF_STORY),
     ),
     Mutant(
@@ -222,14 +222,14 @@ PROCESS: Final = (
     Mutant(
         name="useless answers of the model are told nobody",
         file=_WATCHED,
-        old="        self._app[LOOKOUT].model_answered(usable=usable, why=answer.why)\n",
+        old="        self._app[ALERT_MONITOR].model_answered(usable=usable, why=answer.why)\n",
         new="",
         tests=of(_OF_STORY),
     ),
     Mutant(
         name="health does not hear of the model's refusals",
         file=_WATCHED,
-        old='            self._app[PROBER].heard_from("gemini_api", error=exc)\n',
+        old='            self._app[HEALTH_MONITOR].heard_from("gemini_api", error=exc)\n',
         new="",
         tests=of(_OF_STORY),
     ),
@@ -250,21 +250,21 @@ PROCESS: Final = (
     Mutant(
         name="a halt is no alert",
         file=_RESOURCES,
-        old="state=PgState(gate, notices=risk_notices),",
-        new="state=PgState(gate),",
+        old="state=PgTradingState(gate, notices=risk_notices),",
+        new="state=PgTradingState(gate),",
         tests=_ALERTS,
     ),
     Mutant(
         name="the trading switch is no alert",
         file=_RESOURCES,
-        old="changing=app[WEB_GATE], notices=setting_notices)",
-        new="changing=app[WEB_GATE])",
+        old="changing=app[API_POOL], notices=setting_notices)",
+        new="changing=app[API_POOL])",
         tests=_ALERTS,
     ),
     Mutant(
         name="the end sends no alert",
         file="service/app/alerting.py",
-        old="    await flush(courier, within_s=app[ENDING].left_s(ALERTS_BY_S))\n",
+        old="    await flush(alert_sender, within_s=app[SHUTDOWN_DEADLINE].left_s(ALERTS_BY_S))\n",
         new="",
         tests=of(
             "tests/e2e/test_alerts.py",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.__main__ import measured
-from benchmarks.rounds import Result, Rounds, rounds_of
+from benchmarks.rounds import AllMarkets, Result, rounds_of
 
 
 def a_ratio(
@@ -60,12 +60,12 @@ def test_candidates_take_turns_and_the_first_round_only_warms_up() -> None:
 
     seen = rounds_of({"a": lambda: next(turns), "b": lambda: next(turns)}, rounds=2)
 
-    assert seen == {"a": Rounds((2, 4)), "b": Rounds((3, 5))}
+    assert seen == {"a": AllMarkets((2, 4)), "b": AllMarkets((3, 5))}
 
 
 def test_noise_is_the_middle_half_beside_the_median() -> None:
-    assert Rounds((8, 9, 10, 11, 12)).noise == 0.2
-    assert Rounds((10,)).noise == 0
+    assert AllMarkets((8, 9, 10, 11, 12)).noise == 0.2
+    assert AllMarkets((10,)).noise == 0
 
 
 def test_only_what_was_missed_counts_from_the_second_measurement() -> None:
@@ -81,7 +81,7 @@ def test_only_what_was_missed_counts_from_the_second_measurement() -> None:
 
 def test_the_table_is_written_for_people_and_for_programs(tmp_path: Path) -> None:
     results = [
-        Result.of("a list", Rounds((2, 2)), Rounds((1, 1)), unit="ms", at_most=1.2),
+        Result.of("a list", AllMarkets((2, 2)), AllMarkets((1, 1)), unit="ms", at_most=1.2),
         Result(name="normal again after", ours=math.inf, unit="s", at_most=5),
     ]
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # it has no types
 
-from service.app.ending import MEASURES_BY_S
+from service.app.shutdown_deadline import MEASURES_BY_S
 from service.config import Config, variable
 from service.ops.logs.formatter import CONTRACT
 

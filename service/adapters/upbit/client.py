@@ -51,7 +51,7 @@ class Client:
         self._limiter = limiter
         self._skew = skew
 
-    async def quote(
+    async def get_public(
         self, path: str, params: Mapping[str, str] = _NOTHING, *, group: Group
     ) -> object:
         """Ask for what everybody may see. The group's limit counts by IP address."""
@@ -59,7 +59,7 @@ class Client:
         # Upbit packs quotations only. An Origin header would cut us to one call in ten seconds.
         return await self._send("GET", url, {"Accept-Encoding": "gzip"}, group)
 
-    async def look(self, path: str, params: Mapping[str, str] = _NOTHING) -> object:
+    async def get_private(self, path: str, params: Mapping[str, str] = _NOTHING) -> object:
         """Ask for what is ours alone."""
         url = _url(self._exchange_url + path, params)
         return await self._send("GET", url, self._signed(params), Group.DEFAULT)
@@ -91,7 +91,7 @@ class Client:
         *,
         data: bytes | None = None,
     ) -> object:
-        await self._limiter.turn(group)
+        await self._limiter.acquire(group)
         asked_at = self._skew.asked()
         async with self._session.request(
             method,
@@ -109,7 +109,7 @@ class Client:
             if response.status not in _SUCCESS:
                 raise await self._complaint(response, group)
             raw = await _body(response)
-        self._limiter.welcome()
+        self._limiter.reset_ban()
         return parsed(raw)
 
     async def _complaint(self, response: aiohttp.ClientResponse, group: Group) -> ErrorAnswer:

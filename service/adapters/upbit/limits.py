@@ -78,7 +78,7 @@ class Limiter:
         self._banned_until = 0.0
         self._next_ban_s = FIRST_BAN_S
 
-    async def turn(self, group: Group) -> None:
+    async def acquire(self, group: Group) -> None:
         """Wait until `group` may be asked, and count the call.
 
         Raises: ExchangeUnavailable, without a request: code "banned" while Upbit has blocked us,
@@ -121,7 +121,7 @@ class Limiter:
         self._banned_until = max(self._banned_until, self._clock.monotonic() + length)
         return length
 
-    def welcome(self) -> None:
+    def reset_ban(self) -> None:
         """Forget earlier bans: Upbit has answered as usual."""
         if self._clock.monotonic() >= self._banned_until:  # else it was asked before the ban
             self._next_ban_s = FIRST_BAN_S

@@ -6,16 +6,16 @@ from typing import Final, TypeVar
 from service.adapters.upbit.errors import OddAnswer
 from service.adapters.upbit.record import Record
 from service.adapters.upbit.wire import market_in, plain
-from service.domain.orders import Book, ExchangeOrder, Intent, OrderType, Side, Trade
+from service.domain.orders import ExchangeOrder, ExchangeOrderState, Intent, OrderType, Side, Trade
 
 _T = TypeVar("_T")
 _SIDES: Final = {Side.BUY: "bid", Side.SELL: "ask"}
 _SIDES_BACK: Final = {word: side for side, word in _SIDES.items()}
 _BOOKS: Final = {
-    "wait": Book.WAITING,
-    "watch": Book.WAITING,  # a reservation, made in Upbit's app
-    "done": Book.DONE,
-    "cancel": Book.CANCELLED,  # fills are possible all the same
+    "wait": ExchangeOrderState.WAITING,
+    "watch": ExchangeOrderState.WAITING,  # a reservation, made in Upbit's app
+    "done": ExchangeOrderState.DONE,
+    "cancel": ExchangeOrderState.CANCELLED,  # fills are possible all the same
 }
 _ORDER_TYPES: Final = {
     (OrderType.LIMIT, Side.BUY): "limit",

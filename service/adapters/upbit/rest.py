@@ -67,14 +67,16 @@ class UpbitRest:
 
     async def markets(self) -> frozenset[Market]:
         with translated(writing=False):
-            return quotation.markets(await self._client.quote("/v1/market/all", group=Group.MARKET))
+            return quotation.markets(
+                await self._client.get_public("/v1/market/all", group=Group.MARKET)
+            )
 
     async def tickers(self, markets: Sequence[Market]) -> tuple[Ticker, ...]:
         if not markets:
             return ()
         params = {"markets": ",".join(map(str, markets))}
         with translated(writing=False):
-            payload = await self._client.quote("/v1/ticker", params, group=Group.TICKER)
+            payload = await self._client.get_public("/v1/ticker", params, group=Group.TICKER)
             return quotation.tickers(payload, markets)
 
     async def candles(
@@ -87,7 +89,7 @@ class UpbitRest:
             params["to"] = instant(before)
         params["count"] = str(count)
         with translated(writing=False):
-            payload = await self._client.quote(
+            payload = await self._client.get_public(
                 quotation.CANDLE_PATHS[timeframe], params, group=Group.CANDLE
             )
             return quotation.candles(payload, market, timeframe)
@@ -95,20 +97,20 @@ class UpbitRest:
     async def rules(self, market: Market) -> MarketRules:
         """Ask twice, each time anew: the tick follows the price, the fee may have its days."""
         with translated(writing=False):
-            chance = await self._client.look("/v1/orders/chance", {"market": str(market)})
-            instruments = await self._client.quote(
+            chance = await self._client.get_private("/v1/orders/chance", {"market": str(market)})
+            instruments = await self._client.get_public(
                 "/v1/orderbook/instruments", {"markets": str(market)}, group=Group.ORDERBOOK
             )
             return account.rules(chance, instruments, market)
 
     async def balances(self) -> Mapping[str, Balance]:
         with translated(writing=False):
-            return account.balances(await self._client.look("/v1/accounts"))
+            return account.balances(await self._client.get_private("/v1/accounts"))
 
     async def key_expires_at(self) -> datetime | None:
         """Return when our key ends, real time; None when Upbit's list does not name it."""
         with translated(writing=False):
-            payload = await self._client.look("/v1/api_keys")
+            payload = await self._client.get_private("/v1/api_keys")
             return account.key_expires_at(payload, self._access_key)
 
     async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
@@ -125,7 +127,7 @@ class UpbitRest:
     async def find(self, identifier: str) -> ExchangeOrder | None:
         try:
             with translated(writing=False):
-                payload = await self._client.look("/v1/order", _named(identifier))
+                payload = await self._client.get_private("/v1/order", _named(identifier))
                 return orders.order(payload, identifier)
         except ExchangeRefused as exc:
             if exc.code == "order_not_found":

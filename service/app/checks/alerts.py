@@ -3,14 +3,14 @@
 from typing import Final
 
 from service.app.alerting import targets_of
-from service.app.checks.finding import Finding, fail, ok, warn
+from service.app.checks.finding import CheckResult, fail, ok, warn
 from service.config import Config, Mode
 from service.domain.errors import ConfigError
 
 ITEM: Final = "alerts"
 
 
-def alerts(config: Config) -> Finding:
+def alerts(config: Config) -> CheckResult:
     try:
         names = [target.name for target in targets_of(config)]
     except ConfigError as exc:

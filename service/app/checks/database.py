@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from service.app.checks.finding import LOOK_S, Finding, fail, ok, warn
+from service.app.checks.finding import LOOK_S, CheckResult, fail, ok, warn
 from service.config import Config
 from service.domain.errors import InvalidSetting, StartError
 from service.settings.table import AI_MODEL
@@ -20,12 +20,12 @@ _MIGRATIONS: Final = "migrations"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Database:
-    findings: tuple[Finding, ...]
+class DatabaseCheck:
+    findings: tuple[CheckResult, ...]
     ai_model: str = AI_MODEL.default  #: as stored; the default when nothing is stored or readable
 
 
-async def database(config: Config) -> Database:
+async def database(config: Config) -> DatabaseCheck:
     """Look at the database that the service would use; nothing in it is changed."""
     if config.database_url is None:
         # Not cut off: a server that recovers from a crash must be left to it.
@@ -35,23 +35,25 @@ async def database(config: Config) -> Database:
         return await asyncio.wait_for(look, LOOK_S)
     except TimeoutError:
         text, remedy = f"no answer within {LOOK_S:g} s", "check the address in DATABASE_URL"
-        return Database(findings=(fail(_DATABASE, text, remedy), _unknown()))
+        return DatabaseCheck(findings=(fail(_DATABASE, text, remedy), _unknown()))
 
 
-def _embedded(config: Config) -> Database:
+def _embedded(config: Config) -> DatabaseCheck:
     directory = config.data_dir / "postgres"
     if not any((directory / name).exists() for name in ("cluster", "moved")):
         text = f"embedded, in {directory}; made at the first start"
-        return Database(findings=(ok(_DATABASE, text), ok(_MIGRATIONS, "made at the first start")))
+        return DatabaseCheck(
+            findings=(ok(_DATABASE, text), ok(_MIGRATIONS, "made at the first start"))
+        )
     name = f"trader_{config.mode}"
     try:
         with _running(directory) as server:
             if server.has_database(name):
                 return _looked_at(server.dsn(name), config, where=f"embedded, in {directory}, ")
     except StartError as exc:
-        return Database(findings=(fail(_DATABASE, str(exc)), _unknown()))
+        return DatabaseCheck(findings=(fail(_DATABASE, str(exc)), _unknown()))
     text = f"embedded, in {directory}, answers; {config.mode} mode has not used it yet"
-    return Database(findings=(ok(_DATABASE, text), ok(_MIGRATIONS, "made at the first start")))
+    return DatabaseCheck(findings=(ok(_DATABASE, text), ok(_MIGRATIONS, "made at the first start")))
 
 
 @contextmanager
@@ -64,18 +66,18 @@ def _running(directory: Path) -> Iterator[EmbeddedPostgres]:
         server.stop()
 
 
-def _looked_at(dsn: str, config: Config, *, where: str) -> Database:
+def _looked_at(dsn: str, config: Config, *, where: str) -> DatabaseCheck:
     try:
         seen = inspect(dsn, migrations_folder(), settings=(AI_MODEL.name,))
     except StartError as exc:
-        return Database(findings=(fail(_DATABASE, str(exc)), _unknown()))
-    return Database(
+        return DatabaseCheck(findings=(fail(_DATABASE, str(exc)), _unknown()))
+    return DatabaseCheck(
         findings=(_usable(seen, config, where=where), _up_to_date(seen.migrations)),
         ai_model=_model(seen),
     )
 
 
-def _usable(seen: Inspection, config: Config, *, where: str) -> Finding:
+def _usable(seen: Inspection, config: Config, *, where: str) -> CheckResult:
     answer = f"{where}PostgreSQL {seen.version} answers"
     if seen.is_standby:
         return fail(_DATABASE, f"{answer}, but as a standby", "name the primary in DATABASE_URL")
@@ -90,7 +92,7 @@ def _usable(seen: Inspection, config: Config, *, where: str) -> Finding:
     return ok(_DATABASE, answer)
 
 
-def _up_to_date(found: Migrations) -> Finding:
+def _up_to_date(found: Migrations) -> CheckResult:
     if found.newer:
         text = f"the database is newer than this program: it has {found.newer[-1]}"
         return fail(_MIGRATIONS, text, "install the version that brought it, or restore a backup")
@@ -113,5 +115,5 @@ def _model(seen: Inspection) -> str:
         return AI_MODEL.default
 
 
-def _unknown() -> Finding:
+def _unknown() -> CheckResult:
     return warn(_MIGRATIONS, "unknown while the database cannot be used", "see the line before")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from service.app.checks.finding import Finding, fail, ok, refusal, warn
+from service.app.checks.finding import CheckResult, fail, ok, refusal, warn
 from service.domain.errors import BoundaryError, ExchangeRefused
 from service.domain.markets import Market
 
@@ -27,11 +27,11 @@ NETWORK: Final = "check this machine's network, or try again later"
 SET_CLOCK: Final = "set this machine's clock, and keep it set (chrony, systemd-timesyncd)"
 
 
-class Exchange(Protocol):
+class ExchangeCheck(Protocol):
     async def markets(self) -> frozenset[Market]: ...
 
 
-class Account(Protocol):
+class AccountCheck(Protocol):
     """What of an exchange's adapter the check uses; satisfied by UpbitRest."""
 
     @property
@@ -44,7 +44,7 @@ class Account(Protocol):
     async def key_expires_at(self) -> datetime | None: ...
 
 
-async def reach(exchange: Exchange, *, markets: Sequence[Market]) -> Finding:
+async def reach(exchange: ExchangeCheck, *, markets: Sequence[Market]) -> CheckResult:
     """Ask for the list of markets: whether Upbit answers at all, and trades what we name."""
     try:
         traded = await exchange.markets()
@@ -56,7 +56,7 @@ async def reach(exchange: Exchange, *, markets: Sequence[Market]) -> Finding:
     return ok(UPBIT, f"answers; {len(traded)} markets")
 
 
-async def key(account: Account) -> Finding:
+async def key(account: AccountCheck) -> CheckResult:
     """Ask for the account, as trading does."""
     try:
         await account.balances()
@@ -67,7 +67,7 @@ async def key(account: Account) -> Finding:
     return ok(KEY, "the account answers")
 
 
-async def key_expiry(account: Account, *, now: datetime) -> Finding:
+async def key_expiry(account: AccountCheck, *, now: datetime) -> CheckResult:
     """Ask when the key ends. `now` is real time."""
     try:
         ends_at = await account.key_expires_at()
@@ -76,11 +76,11 @@ async def key_expiry(account: Account, *, now: datetime) -> Finding:
     return judged_expiry(ends_at, now=now)
 
 
-def unknown_expiry(exc: BoundaryError) -> Finding:
+def unknown_expiry(exc: BoundaryError) -> CheckResult:
     return warn(KEY_EXPIRY, f"not known ({exc})", "look at Upbit's Open API page")
 
 
-def judged_expiry(ends_at: datetime | None, *, now: datetime) -> Finding:
+def judged_expiry(ends_at: datetime | None, *, now: datetime) -> CheckResult:
     if ends_at is None:
         return warn(KEY_EXPIRY, "Upbit's list does not name our key", "look at its Open API page")
     if ends_at <= now:
@@ -90,7 +90,7 @@ def judged_expiry(ends_at: datetime | None, *, now: datetime) -> Finding:
     return warn(KEY_EXPIRY, text, NEW_KEY) if ends_at - now <= EXPIRY_WARN else ok(KEY_EXPIRY, text)
 
 
-def clock(skew_s: float | None) -> Finding:
+def clock(skew_s: float | None) -> CheckResult:
     """Judge by how much our clock is ahead at the least; None when no answer said the time."""
     if skew_s is None:
         return warn(CLOCK, "Upbit has not told the time", "see the other lines on Upbit")
@@ -100,7 +100,7 @@ def clock(skew_s: float | None) -> Finding:
     return (fail if abs(skew_s) > SKEW_FAIL_S else warn)(CLOCK, text, SET_CLOCK)
 
 
-def rights() -> Finding:
+def rights() -> CheckResult:
     """Say what cannot be known."""
     return warn(
         RIGHTS,

@@ -11,17 +11,17 @@ from service.domain.errors import BoundaryError
 LOOK_S: Final = 5.0  #: real seconds that one look may take
 
 
-class Level(StrEnum):
+class CheckLevel(StrEnum):
     OK = "ok"
     WARN = "warn"
     FAIL = "FAIL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CheckResult:
     """Texts are for operators and logs: no secret, no balance, no foreign error text."""
 
-    level: Level = Level.OK
+    level: CheckLevel = CheckLevel.OK
     item: str
     text: str
     remedy: str | None = None  #: what to do; None when there is nothing to be done
@@ -32,28 +32,28 @@ class Finding:
         return f"{self.level:<4} {self.item}: {said}"
 
 
-def ok(item: str, text: str) -> Finding:
-    return Finding(item=item, text=text)
+def ok(item: str, text: str) -> CheckResult:
+    return CheckResult(item=item, text=text)
 
 
-def warn(item: str, text: str, remedy: str) -> Finding:
-    return Finding(level=Level.WARN, item=item, text=text, remedy=remedy)
+def warn(item: str, text: str, remedy: str) -> CheckResult:
+    return CheckResult(level=CheckLevel.WARN, item=item, text=text, remedy=remedy)
 
 
-def fail(item: str, text: str, remedy: str | None = None) -> Finding:
+def fail(item: str, text: str, remedy: str | None = None) -> CheckResult:
     """Return a failure; an error of ours says its remedy itself."""
-    return Finding(level=Level.FAIL, item=item, text=text, remedy=remedy)
+    return CheckResult(level=CheckLevel.FAIL, item=item, text=text, remedy=remedy)
 
 
-def refusal(item: str, exc: BoundaryError, *, remedy: str, about: str = "") -> Finding:
+def refusal(item: str, exc: BoundaryError, *, remedy: str, about: str = "") -> CheckResult:
     """Return the failure of a call; errors of ours that know the remedy say it after a `;`."""
     text = f"{about}: {exc}" if about else str(exc)
     return fail(item, text, None if ";" in text else remedy)
 
 
 async def bounded(
-    look: Awaitable[Finding], *, item: str, remedy: str, within_s: float = LOOK_S
-) -> Finding:
+    look: Awaitable[CheckResult], *, item: str, remedy: str, within_s: float = LOOK_S
+) -> CheckResult:
     """Return what `look` finds, or a failure when it takes too long."""
     try:
         async with asyncio.timeout(within_s):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from service.app.checks.finding import Finding, fail, ok, warn
+from service.app.checks.finding import CheckResult, fail, ok, warn
 from service.config import Config
 
 MIB: Final = 1024 * 1024
@@ -17,7 +17,7 @@ _OTHERS: Final = 0o077
 _SECRETS: Final = Path(".env")
 
 
-def machine(config: Config) -> Iterator[Finding]:
+def machine(config: Config) -> Iterator[CheckResult]:
     """Look at what is at hand; no wait, nothing is written."""
     yield data_directory(config.data_dir)
     yield disk(_present(config.data_dir))
@@ -25,7 +25,7 @@ def machine(config: Config) -> Iterator[Finding]:
         yield secrets_file(_SECRETS)
 
 
-def data_directory(directory: Path) -> Finding:
+def data_directory(directory: Path) -> CheckResult:
     """Judge whether this account may keep its data there; a missing one is made at the start."""
     item, remedy = "data directory", "allow this account to write there, or set TRADER_DATA_DIR"
     present = _present(directory)
@@ -40,12 +40,12 @@ def data_directory(directory: Path) -> Finding:
     return ok(item, str(directory))
 
 
-def disk(directory: Path) -> Finding:
+def disk(directory: Path) -> CheckResult:
     usage = shutil.disk_usage(directory)
     return room(free=usage.free, total=usage.total, where=directory)
 
 
-def room(*, free: int, total: int, where: Path) -> Finding:
+def room(*, free: int, total: int, where: Path) -> CheckResult:
     """Judge how much is left on the disk that holds `where`, bytes."""
     text = f"{free // MIB} MiB free of {total // MIB} MiB at {where}"
     remedy = "make room, or set TRADER_DATA_DIR to a larger disk"
@@ -56,7 +56,7 @@ def room(*, free: int, total: int, where: Path) -> Finding:
     return ok("disk", text)
 
 
-def secrets_file(path: Path) -> Finding:
+def secrets_file(path: Path) -> CheckResult:
     if path.stat().st_mode & _OTHERS:
         return warn(str(path), "other accounts may read it", f"chmod 600 {path}")
     return ok(str(path), "for this account only")

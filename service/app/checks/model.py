@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from service.app.checks.finding import Finding, ok, refusal
+from service.app.checks.finding import CheckResult, ok, refusal
 from service.domain.errors import BoundaryError, ModelRefused
 
 ITEM: Final = "gemini"
@@ -11,7 +11,7 @@ REFUSED: Final = "check GEMINI_API_KEY and the setting ai_model"
 NETWORK: Final = "check this machine's network, or try again later"
 
 
-async def model(ping: Callable[[str], Awaitable[None]], name: str) -> Finding:
+async def model(ping: Callable[[str], Awaitable[None]], name: str) -> CheckResult:
     """Ask for the model's name, as health does."""
     try:
         await ping(name)

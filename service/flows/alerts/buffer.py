@@ -19,7 +19,7 @@ class Waiting:
     told: bool = False  #: sent past the outbox, because nothing could be written to it
 
 
-class Inbox:
+class AlertBuffer:
     """Takes notices from wherever they arise, without waiting for anything."""
 
     def __init__(self) -> None:

@@ -4,18 +4,18 @@ from collections.abc import Iterable
 from typing import Final
 
 from service.domain.errors import BoundaryError
-from service.flows.alerts.buffer import Inbox
+from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.rules import RULES, alert, recovery
 from service.ports import Clock, HealthSource
 
 UNUSABLE_IN_A_ROW: Final = 3
 
 
-class Lookout:
+class AlertMonitor:
     """Turns what it sees into notices. Waits for nothing and never fails."""
 
-    def __init__(self, *, inbox: Inbox, clock: Clock) -> None:
-        self._inbox = inbox
+    def __init__(self, *, alert_buffer: AlertBuffer, clock: Clock) -> None:
+        self._inbox = alert_buffer
         self._clock = clock
         self._open: set[str] = set()
         self._unusable = 0

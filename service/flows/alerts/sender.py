@@ -9,8 +9,8 @@ from loguru import logger
 
 from service.domain.alerts import Severity, rank, wait_s
 from service.domain.errors import BoundaryError
-from service.flows.alerts.buffer import Inbox
-from service.flows.alerts.monitor import Lookout
+from service.flows.alerts.buffer import AlertBuffer
+from service.flows.alerts.monitor import AlertMonitor
 from service.ports import AlertOutbox, Clock, HealthSource, Outgoing, Target
 from service.settings.settings import Settings
 from service.settings.table import ALERT_MIN_SEVERITY
@@ -25,7 +25,7 @@ _LEVELS: Final[Mapping[Severity, str]] = {
 }
 
 
-class Courier:
+class AlertSender:
     """Sends what is due to every target, each target at its own pace.
 
     Args:
@@ -40,8 +40,8 @@ class Courier:
         *,
         outbox: AlertOutbox,
         targets: Sequence[Target],
-        inbox: Inbox,
-        lookout: Lookout,
+        alert_buffer: AlertBuffer,
+        alert_monitor: AlertMonitor,
         health: HealthSource,
         settings: Settings,
         clock: Clock,
@@ -50,8 +50,8 @@ class Courier:
     ) -> None:
         self._outbox = outbox
         self._targets = targets
-        self._inbox = inbox
-        self._lookout = lookout
+        self._inbox = alert_buffer
+        self._lookout = alert_monitor
         self._health = health
         self._settings = settings
         self._clock = clock

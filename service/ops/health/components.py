@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from service.ops.health.probe import Watch
+from service.ops.health.probe import Probe
 from service.ops.health.rules import HEALTHY, Finding, of_jobs, of_orders, of_signals
 from service.ops.logs.timestamps import rfc3339
 from service.ports import Activity, ComponentBody, JobBody, JobState, PoolState
@@ -13,14 +13,14 @@ STARVED: Final = 2  #: looks in a row at a pool that is too small; one may be ch
 POOL_WAIT_MS: Final = 100.0
 
 
-def watched(watch: Watch, finding: Finding | None = None) -> ComponentBody:
+def watched(watch: Probe, finding: Finding | None = None) -> ComponentBody:
     body = (finding or watch.finding()).body()
     body["latency_ms"] = watch.latency_ms
     body["checked_at"] = _written(watch.checked_at)
     return body
 
 
-def database(watch: Watch, pool: PoolState, *, starved: int) -> ComponentBody:
+def database(watch: Probe, pool: PoolState, *, starved: int) -> ComponentBody:
     """Args: starved: looks in a row that found the pool too small."""
     finding = watch.finding()
     if starved >= STARVED:

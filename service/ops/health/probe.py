@@ -21,14 +21,14 @@ _OUTAGE: Final[frozenset[Reason]] = frozenset({"timeout", "connection_refused", 
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class ProbeSchedule:
     """Real seconds."""
 
     every_s: float
     timeout_s: float
 
 
-class Watch:
+class Probe:
     """Asks one thing, one question at a time.
 
     Args:
@@ -42,7 +42,7 @@ class Watch:
     def __init__(
         self,
         ask: Callable[[], Awaitable[None]],
-        rhythm: Rhythm,
+        rhythm: ProbeSchedule,
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:

@@ -23,7 +23,7 @@ class LastBody(TypedDict):
     code: str | None
 
 
-class JobBody(TypedDict):
+class JobSummary(TypedDict):
     job: str
     count: int
     successes: int
@@ -71,7 +71,7 @@ class AiBody(TypedDict):
 
 
 class LogStats(TypedDict):
-    jobs: list[JobBody]
+    jobs: list[JobSummary]
     http: list[HttpBody]
     ai: list[AiBody]
 
@@ -123,12 +123,12 @@ def _rate(part: int, whole: int) -> float:
     return float((Decimal(part) / whole).quantize(_RATE, ROUND_HALF_UP))
 
 
-def _job(job: str, runs: Sequence[JobLine]) -> JobBody:
+def _job(job: str, runs: Sequence[JobLine]) -> JobSummary:
     took = sorted(run.duration_ms for run in runs)
     successes = sum(run.success for run in runs)
     # Of the same millisecond the one that was written later.
     last = max(reversed(runs), key=lambda run: run.at)
-    return JobBody(
+    return JobSummary(
         job=job,
         count=len(runs),
         successes=successes,

@@ -28,7 +28,7 @@ _OF_THE_ACCOUNT: Final = frozenset({"krw", "btc", "usdt", "value", "asset", "ass
 _PROMPT_PARTS: Final = frozenset({"prompt", "prompts", "facts"})
 
 
-class Kind(Enum):
+class FieldKind(Enum):
     """Why a value is not shown."""
 
     SECRET = auto()
@@ -38,19 +38,19 @@ class Kind(Enum):
 
 
 @lru_cache(maxsize=2048)
-def kind_of(name: str) -> Kind | None:
+def kind_of(name: str) -> FieldKind | None:
     """Return what a value under `name` is, None when it may be shown."""
     parts = [part.lower() for part in _PARTS.findall(name)]
     joined = "".join(parts)
     if any(word in joined for word in _SECRETS) or not _SECRET_PARTS.isdisjoint(parts):
-        return Kind.SECRET
+        return FieldKind.SECRET
     if any(part.endswith("token") for part in parts):
-        return Kind.SECRET
+        return FieldKind.SECRET
     if any(part.endswith("tokens") for part in parts):
-        return Kind.TOKENS
+        return FieldKind.TOKENS
     if _is_money(name, parts, joined):
-        return Kind.MONEY
-    return None if _PROMPT_PARTS.isdisjoint(parts) else Kind.PROMPT
+        return FieldKind.MONEY
+    return None if _PROMPT_PARTS.isdisjoint(parts) else FieldKind.PROMPT
 
 
 def _is_money(name: str, parts: list[str], joined: str) -> bool:

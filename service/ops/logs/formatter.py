@@ -36,7 +36,7 @@ _LINE_BREAKS: Final = (
 )  # fmt: skip
 
 
-class Lines:
+class LineFormatter:
     """Renders records of this process; `facts` stand in every line."""
 
     def __init__(self, *, masker: Masker, facts: Mapping[str, str]) -> None:

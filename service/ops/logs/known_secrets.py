@@ -12,7 +12,7 @@ SHORTEST: Final = 4  #: characters; a shorter secret would blot out half of ever
 _SHORTEST_FRAGMENT: Final = 8  #: characters of base64 without its edges
 
 
-class Literals:
+class KnownSecrets:
     """Finds known secrets in text.
 
     A URL's user and password are secrets of their own: drivers and errors quote them alone.

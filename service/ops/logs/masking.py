@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Final
 
 from service.ops.logs.field_names import kind_of
-from service.ops.logs.known_secrets import Literals
-from service.ops.logs.redaction import Walk, shortened
+from service.ops.logs.known_secrets import KnownSecrets
+from service.ops.logs.redaction import Redaction, shortened
 from service.ops.logs.secret_patterns import scrub
 from service.ports import JSON
 
@@ -22,7 +22,7 @@ class Masker:
     """Masks text and values; keeps what repeats."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._literals = Literals(secrets)
+        self._literals = KnownSecrets(secrets)
         # A number could be a secret of digits, then each one is looked at.
         self._shows_numbers = not self._literals.has_digits_only
         self._short = lru_cache(maxsize=4096)(self._masked)
@@ -64,7 +64,7 @@ class Masker:
 
     def _walked(self, name: str, value: object) -> JSON:
         try:
-            return Walk(self.text, self._literals).shown(name, value)
+            return Redaction(self.text, self._literals).shown(name, value)
         except Exception:  # noqa: BLE001 - a foreign mapping or property raises what it likes
             return f"<unprintable {type(value).__name__}>"
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from service.ops.logs.field_names import Kind, kind_of
-from service.ops.logs.known_secrets import MASK, Literals
+from service.ops.logs.field_names import FieldKind, kind_of
+from service.ops.logs.known_secrets import MASK, KnownSecrets
 from service.ops.logs.timestamps import rfc3339
 from service.ports import JSON
 
@@ -25,10 +25,10 @@ _PAIR: Final = 2
 _MORE: Final = "…"
 
 
-class Walk:
+class Redaction:
     """Goes through one value; counts what it has seen, against cycles and floods."""
 
-    def __init__(self, text: Callable[[str], str], literals: Literals) -> None:
+    def __init__(self, text: Callable[[str], str], literals: KnownSecrets) -> None:
         self._text = text
         self._literals = literals
         self._left = _MOST_VALUES
@@ -112,11 +112,11 @@ def safe_str(value: object, convert: Callable[[object], str] = str) -> str:
         return f"<unprintable {type(value).__name__}>"
 
 
-def _is_hidden(kind: Kind, value: object) -> bool:
+def _is_hidden(kind: FieldKind, value: object) -> bool:
     # "Not set" and "set" are what an operator looks for; they give nothing away.
     if value is None or isinstance(value, bool) or (isinstance(value, str) and not value):
         return False
-    return not (kind is Kind.TOKENS and isinstance(value, int | float | Decimal))
+    return not (kind is FieldKind.TOKENS and isinstance(value, int | float | Decimal))
 
 
 def _is_binary(value: object) -> bool:

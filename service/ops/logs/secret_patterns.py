@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from service.ops.logs.field_names import Kind, kind_of
+from service.ops.logs.field_names import FieldKind, kind_of
 from service.ops.logs.known_secrets import MASK
 
 #: None of these in the lower-case text: nothing below can match, save an opaque run.
@@ -157,7 +157,7 @@ def _money_span(name: re.Match[str]) -> _Span | None:
 
 
 def _named_money_span(name: re.Match[str]) -> _Span | None:
-    return _money_span(name) if kind_of(name["name"]) is Kind.MONEY else None
+    return _money_span(name) if kind_of(name["name"]) is FieldKind.MONEY else None
 
 
 def _closing(text: str, start: int) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from loguru import logger
 
-from service.ops.logs.formatter import Lines
+from service.ops.logs.formatter import LineFormatter
 from service.ops.logs.masking import Masker
 from service.ops.logs.stdlib import Interception
 from service.ops.logs.writer import CLOSE_S, LineWriter
@@ -34,7 +34,7 @@ _ERROR: Final = 40
 class Log:
     """What `configure` set up. Lines are made where they are logged, written by a thread."""
 
-    def __init__(self, *, stream: LineStream, lines: Lines, level: str) -> None:
+    def __init__(self, *, stream: LineStream, lines: LineFormatter, level: str) -> None:
         self._lines = lines
         self._least = logger.level(level).no
         self._making = threading.RLock()  # not Lock: a destructor may warn in mid-line
@@ -169,6 +169,6 @@ def configure(
     logger.remove()
     return Log(
         stream=LineStream(stream or sys.stdout.buffer),
-        lines=Lines(masker=Masker(secrets), facts=facts),
+        lines=LineFormatter(masker=Masker(secrets), facts=facts),
         level=level,
     )

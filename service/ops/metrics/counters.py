@@ -22,7 +22,7 @@ class Durations:
     sum_s: float = 0.0
 
 
-class Meters:
+class Counters:
     """Counters by their labels, which come from closed sets.
 
     Attributes:

@@ -16,9 +16,9 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from service.ops.metrics.counters import JOB_BOUNDS_S, Meters
+from service.ops.metrics.counters import JOB_BOUNDS_S, Counters
 from service.ops.metrics.requests import BOUNDS_S
-from service.ports import CacheStats, HealthBody, JobState, LaneState, PoolState
+from service.ports import CacheStats, ConcurrencyState, HealthBody, JobState, PoolState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _STATUSES: Final = {"healthy": 0, "warning": 1, "unhealthy": 2}
@@ -45,7 +45,7 @@ class Exposition(Collector):
     def __init__(
         self,
         *,
-        meters: Meters,
+        meters: Counters,
         version: str,
         mode: str,
         jobs: Callable[[], Sequence[JobState]],
@@ -54,7 +54,7 @@ class Exposition(Collector):
         health: Callable[[], HealthBody],
         alerts: Callable[[], Mapping[tuple[str, str], int]] | None = None,
         lines_dropped: Callable[[], int] | None = None,
-        lanes: Callable[[], Mapping[str, LaneState]] | None = None,
+        lanes: Callable[[], Mapping[str, ConcurrencyState]] | None = None,
         turned_away: Callable[[], int] | None = None,
     ) -> None:
         self._meters = meters

@@ -23,7 +23,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
-class Series:
+class LatencySeries:
     """All requests to one route by one method with one status, since the process started."""
 
     bounded: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
@@ -44,7 +44,7 @@ class RequestMeter:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._monotonic = clock.monotonic
-        self._series: dict[Labels, Series] = {}
+        self._series: dict[Labels, LatencySeries] = {}
         self._done: list[RequestSlot] = []
         self._minute = clock.now()
         self._over_at = 0.0  #: `monotonic()` at which the running minute is over
@@ -72,12 +72,12 @@ class RequestMeter:
         taken, self._done = self._done, []
         return taken
 
-    def series(self) -> Iterator[tuple[Labels, Series]]:
+    def series(self) -> Iterator[tuple[Labels, LatencySeries]]:
         yield from self._series.items()
 
-    def _found(self, route: str, method: str, status: int) -> Series:
+    def _found(self, route: str, method: str, status: int) -> LatencySeries:
         named = method if method in METHODS else OTHER
-        return self._series.setdefault((route, named, status), Series())
+        return self._series.setdefault((route, named, status), LatencySeries())
 
     def _turn(self) -> None:
         """Put aside what the running minute holds; statuses of a class become one slot."""

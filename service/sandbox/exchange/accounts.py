@@ -5,28 +5,28 @@ from decimal import Decimal
 
 from service.sandbox.changes import Changes
 from service.sandbox.exchange.matching import STEP
-from service.sandbox.exchange.orders import ZERO, Account
+from service.sandbox.exchange.orders import ZERO, SandboxAccount
 
 
 class Accounts:
     def __init__(self, opening: Mapping[str, Decimal], *, changes: Changes) -> None:
-        self._accounts = {c: Account(currency=c, balance=b) for c, b in opening.items()}
+        self._accounts = {c: SandboxAccount(currency=c, balance=b) for c, b in opening.items()}
         self._changes = changes
 
-    def all(self) -> Mapping[str, Account]:
+    def all(self) -> Mapping[str, SandboxAccount]:
         return self._accounts
 
-    def shown(self) -> list[Account]:
+    def shown(self) -> list[SandboxAccount]:
         """Return the quote money and every coin that is held, by name."""
         held = (a for a in self._accounts.values() if a.balance or a.locked)
         shown = {a.currency: a for a in held} | {"KRW": self.of("KRW")}
         return [shown[currency] for currency in sorted(shown)]
 
-    def of(self, currency: str) -> Account:
-        return self._accounts.get(currency) or Account(currency=currency)
+    def of(self, currency: str) -> SandboxAccount:
+        return self._accounts.get(currency) or SandboxAccount(currency=currency)
 
     def move(self, currency: str, *, balance: Decimal = ZERO, locked: Decimal = ZERO) -> None:
-        account = self._accounts.setdefault(currency, Account(currency=currency))
+        account = self._accounts.setdefault(currency, SandboxAccount(currency=currency))
         account.balance += balance
         account.locked += locked
         if not account.balance and not account.locked:
@@ -41,6 +41,6 @@ class Accounts:
         self.move(currency)
         self._accounts[currency].avg_buy_price = average.quantize(STEP)
 
-    def take_over(self, accounts: Iterable[Account]) -> None:
+    def take_over(self, accounts: Iterable[SandboxAccount]) -> None:
         """Replace what is known by what the journal says."""
         self._accounts |= {account.currency: account for account in accounts}

@@ -8,29 +8,29 @@ from decimal import Decimal
 from service.domain.markets import Market
 from service.sandbox.exchange.matching import Match
 from service.sandbox.exchange.orders import ZERO, Side
-from service.sandbox.market.order_book import Book, Level, book_at
-from service.sandbox.market.prints import Print, Tape, step_at
+from service.sandbox.market.order_book import OrderBook, PriceLevel, book_at
+from service.sandbox.market.prints import Print, Prints, step_at
 from service.sandbox.market.ticks import decimal, units
 
 
 class Depth:
-    def __init__(self, tapes: Mapping[Market, Tape], *, seed: int) -> None:
+    def __init__(self, tapes: Mapping[Market, Prints], *, seed: int) -> None:
         self._tapes = tapes
         self._seed = seed
         self._taken: defaultdict[tuple[Market, int], Decimal] = defaultdict(lambda: ZERO)
 
-    def whole(self, market: Market, last: Print) -> Book:
+    def whole(self, market: Market, last: Print) -> OrderBook:
         """Return the book right after the print `last`, with nothing taken from it."""
         return book_at(self._seed, market, last)
 
-    def left(self, market: Market, now: datetime) -> Book:
+    def left(self, market: Market, now: datetime) -> OrderBook:
         """Return the book at the newest print, without what this account has taken from it."""
         book = self.whole(market, self._tapes[market].newest(step_at(now)))
         asks, bids = (
             [level._replace(size=size) for level in side if (size := self._size(market, level)) > 0]
             for side in book
         )
-        return Book(asks, bids)
+        return OrderBook(asks, bids)
 
     def best_for(self, side: Side, market: Market, now: datetime) -> Decimal:
         """Return the price that an order of `side` would meet first, KRW."""
@@ -47,5 +47,5 @@ class Depth:
         """Forget what was taken: a new print brings a new book."""
         self._taken.clear()
 
-    def _size(self, market: Market, level: Level) -> int:
+    def _size(self, market: Market, level: PriceLevel) -> int:
         return level.size - units(self._taken[market, level.price])

@@ -12,14 +12,14 @@ from service.sandbox.changes import Changes
 from service.sandbox.errors import refused
 from service.sandbox.exchange.accounts import Accounts
 from service.sandbox.exchange.available_depth import Depth
-from service.sandbox.exchange.journal import Journal, Record
+from service.sandbox.exchange.journal import OrderJournal, Record
 from service.sandbox.exchange.matching import exact, take
-from service.sandbox.exchange.order_register import Register
+from service.sandbox.exchange.order_register import OrderRegister
 from service.sandbox.exchange.order_request import Fields, check_total, identifier_of, read_ticket
-from service.sandbox.exchange.orders import Account, Order, Ticket, new_order
+from service.sandbox.exchange.orders import OrderRequest, SandboxAccount, SandboxOrder, new_order
 from service.sandbox.exchange.settlement import Settlement
-from service.sandbox.market.order_book import Book
-from service.sandbox.market.prints import Tape, instant_of, step_at
+from service.sandbox.market.order_book import OrderBook
+from service.sandbox.market.prints import Prints, instant_of, step_at
 from service.sandbox.records import account_from, order_from, trade_from
 from service.sandbox.resting import hits
 
@@ -35,10 +35,10 @@ class Engine:
     def __init__(
         self,
         *,
-        tapes: Mapping[Market, Tape],
+        tapes: Mapping[Market, Prints],
         seed: int,
         opening: Mapping[str, Decimal],
-        journal: Journal,
+        journal: OrderJournal,
         new_id: Callable[[], str] = _random_id,
     ) -> None:
         self.tapes = tapes
@@ -47,7 +47,7 @@ class Engine:
         self._new_id = new_id
         self._changes = Changes()
         self._accounts = Accounts(opening, changes=self._changes)
-        self._register = Register(changes=self._changes)
+        self._register = OrderRegister(changes=self._changes)
         self._settlement = Settlement(
             accounts=self._accounts,
             register=self._register,
@@ -60,25 +60,25 @@ class Engine:
     # --- questions ----------------------------------------------------------------------------
 
     @property
-    def orders(self) -> Mapping[str, Order]:
+    def orders(self) -> Mapping[str, SandboxOrder]:
         """Return every order by its uuid, oldest first."""
         return self._register.orders
 
-    def accounts(self) -> list[Account]:
+    def accounts(self) -> list[SandboxAccount]:
         """Return the quote money and every coin that is held, by name."""
         return self._accounts.shown()
 
-    def account(self, currency: str) -> Account:
+    def account(self, currency: str) -> SandboxAccount:
         return self._accounts.of(currency)
 
     def open_markets(self) -> set[Market]:
         return self._register.open_markets()
 
-    def find(self, *, uuid: str | None = None, identifier: str | None = None) -> Order:
+    def find(self, *, uuid: str | None = None, identifier: str | None = None) -> SandboxOrder:
         """Return the order by its uuid, else by the client's identifier."""
         return self._register.find(uuid=uuid, identifier=identifier)
 
-    def book(self, market: Market, now: datetime) -> Book:
+    def book(self, market: Market, now: datetime) -> OrderBook:
         """Return the book at the newest print, without what this account has taken from it."""
         return self._depth.left(market, now)
 
@@ -99,7 +99,7 @@ class Engine:
         self._commit(now)
 
     @exact
-    def place(self, fields: Fields, now: datetime) -> Order:
+    def place(self, fields: Fields, now: datetime) -> SandboxOrder:
         """Accept the order, match it, and return it as it was when accepted: waiting.
 
         Raises: Refused. The identifier is used up even then.
@@ -117,14 +117,14 @@ class Engine:
         return accepted
 
     @exact
-    def test(self, fields: Fields, now: datetime) -> Order:
+    def test(self, fields: Fields, now: datetime) -> SandboxOrder:
         """Return the order as it would be accepted; nothing happens."""
         self.advance(now)
         self._register.check_unused(identifier_of(fields))
         return self._order(read_ticket(fields, self.tapes.keys()), now)
 
     @exact
-    def cancel(self, order: Order, now: datetime) -> Order:
+    def cancel(self, order: SandboxOrder, now: datetime) -> SandboxOrder:
         """Cancel what is left and return the order as it was when asked: waiting."""
         self.advance(now)
         if order.state != "wait":
@@ -134,7 +134,7 @@ class Engine:
         self._commit(now)
         return asked
 
-    def _order(self, ticket: Ticket, now: datetime) -> Order:
+    def _order(self, ticket: OrderRequest, now: datetime) -> SandboxOrder:
         best = self._depth.best_for(ticket.side, ticket.market, now)
         check_total(ticket, best)
         number = len(self.orders) + 1
@@ -143,7 +143,7 @@ class Engine:
             raise refused(f"insufficient_funds_{ticket.side}")
         return order
 
-    def _match_new(self, order: Order, now: datetime) -> None:
+    def _match_new(self, order: SandboxOrder, now: datetime) -> None:
         market, force = order.ticket.market, order.ticket.time_in_force
         book = self.book(market, now)
         taken = take(order, book.asks if order.is_bid else book.bids)

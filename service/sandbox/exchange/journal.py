@@ -24,7 +24,7 @@ _REMEDY: Final = "move it away to start with a new account"
 Record = Mapping[str, Any]
 
 
-class Journal(Protocol):
+class OrderJournal(Protocol):
     def append(self, record: Record) -> None:
         """Make the record durable; when this returns a SIGKILL cannot lose it."""
 
@@ -36,7 +36,7 @@ class Forgetful:
         """Keep nothing."""
 
 
-class FileJournal:
+class OrderLog:
     """Append-only lines in `directory`, which one process at a time may use."""
 
     def __init__(self, path: Path, file: IO[str]) -> None:
@@ -72,7 +72,7 @@ class FileJournal:
 
 
 @contextlib.contextmanager
-def open_journal(directory: Path) -> Iterator[tuple[FileJournal, list[Record]]]:
+def open_journal(directory: Path) -> Iterator[tuple[OrderLog, list[Record]]]:
     """Yield the journal in `directory` and the records it holds.
 
     Raises: ConfigError, when the directory cannot be used or the file is damaged.
@@ -93,7 +93,7 @@ def open_journal(directory: Path) -> Iterator[tuple[FileJournal, list[Record]]]:
             file = _private(path, os.O_APPEND)
         except OSError as exc:
             raise ConfigError(f"{path} cannot be opened: {exc.strerror}; {_REMEDY}") from exc
-        journal = FileJournal(path, file)
+        journal = OrderLog(path, file)
         try:
             yield journal, records
         finally:
@@ -147,7 +147,7 @@ class Horizon:
     instead the journal says up to when instants may have been seen.
     """
 
-    def __init__(self, journal: Journal, *, lead: timedelta) -> None:
+    def __init__(self, journal: OrderJournal, *, lead: timedelta) -> None:
         self._journal = journal
         self._lead = lead
         self._until: datetime | None = None

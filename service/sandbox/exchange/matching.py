@@ -5,8 +5,8 @@ from decimal import ROUND_DOWN, Decimal, localcontext
 from functools import wraps
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
-from service.sandbox.exchange.orders import Order
-from service.sandbox.market.order_book import Level
+from service.sandbox.exchange.orders import SandboxOrder
+from service.sandbox.market.order_book import PriceLevel
 from service.sandbox.market.ticks import decimal
 
 STEP: Final = Decimal("0.00000001")  #: coins are counted in steps of this size
@@ -38,7 +38,7 @@ class Taken(NamedTuple):
     is_filled: bool  #: nothing that could be traded is left
 
 
-def take(order: Order, levels: Sequence[Level]) -> Taken:
+def take(order: SandboxOrder, levels: Sequence[PriceLevel]) -> Taken:
     """Return what `order` takes from `levels`, best first."""
     matches: list[Match] = []
     volume, funds = order.remaining_volume, order.remaining_funds
@@ -57,7 +57,7 @@ def take(order: Order, levels: Sequence[Level]) -> Taken:
     return Taken(matches, is_filled=False)
 
 
-def _within(order: Order, levels: Sequence[Level]) -> Iterator[Match]:
+def _within(order: SandboxOrder, levels: Sequence[PriceLevel]) -> Iterator[Match]:
     for level in levels:
         price = decimal(level.price)
         if order.limit is not None and (

@@ -5,17 +5,17 @@ from collections.abc import Iterable, Sequence
 from service.domain.markets import Market
 from service.sandbox.changes import Changes
 from service.sandbox.errors import refused
-from service.sandbox.exchange.orders import Order, State
+from service.sandbox.exchange.orders import SandboxOrder, State
 
 
-class Register:
+class OrderRegister:
     def __init__(self, *, changes: Changes) -> None:
-        self.orders: dict[str, Order] = {}  #: by uuid, oldest first
+        self.orders: dict[str, SandboxOrder] = {}  #: by uuid, oldest first
         self._identifiers: dict[str, str | None] = {}  #: uuid, None for a refused order
-        self._open: dict[str, Order] = {}
+        self._open: dict[str, SandboxOrder] = {}
         self._changes = changes
 
-    def find(self, *, uuid: str | None = None, identifier: str | None = None) -> Order:
+    def find(self, *, uuid: str | None = None, identifier: str | None = None) -> SandboxOrder:
         """Return the order by its uuid, else by the client's identifier."""
         if not uuid and not identifier:
             raise refused("validation_error", about="uuid, identifier")
@@ -24,7 +24,7 @@ class Register:
             raise refused("order_not_found")
         return order
 
-    def open_in(self, market: Market) -> Sequence[Order]:
+    def open_in(self, market: Market) -> Sequence[SandboxOrder]:
         return [order for order in self._open.values() if order.ticket.market == market]
 
     def open_markets(self) -> set[Market]:
@@ -40,11 +40,11 @@ class Register:
         self._identifiers[identifier] = None
         self._changes.identifiers.append(identifier)
 
-    def add(self, order: Order) -> None:
+    def add(self, order: SandboxOrder) -> None:
         self._know(order)
         self._changes.orders[order.uuid] = order
 
-    def close(self, order: Order, state: State) -> None:
+    def close(self, order: SandboxOrder, state: State) -> None:
         order.state = state
         del self._open[order.uuid]
         self._changes.orders[order.uuid] = order
@@ -55,7 +55,7 @@ class Register:
         """Return those used up without an order to show for it."""
         return [name for name, uuid in self._identifiers.items() if uuid is None]
 
-    def take_over(self, orders: Iterable[Order], *, identifiers: Iterable[str]) -> None:
+    def take_over(self, orders: Iterable[SandboxOrder], *, identifiers: Iterable[str]) -> None:
         """Replace what is known by what the journal says; trades have lines of their own."""
         self._identifiers.update(dict.fromkeys(identifiers))
         for order in orders:
@@ -63,7 +63,7 @@ class Register:
                 order.trades = known.trades
             self._know(order)
 
-    def _know(self, order: Order) -> None:
+    def _know(self, order: SandboxOrder) -> None:
         self.orders[order.uuid] = order
         self._open.pop(order.uuid, None)
         if order.state == "wait":

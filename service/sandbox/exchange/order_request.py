@@ -8,7 +8,7 @@ from typing import Final, get_args
 from service.domain.errors import UnknownMarket
 from service.domain.markets import Market
 from service.sandbox.errors import refused
-from service.sandbox.exchange.orders import MAX_TOTAL, MIN_TOTAL, OrdType, Side, Ticket
+from service.sandbox.exchange.orders import MAX_TOTAL, MIN_TOTAL, OrderRequest, OrdType, Side
 from service.sandbox.market.ticks import on_tick
 
 _SIDES: Final = {side: side for side in get_args(Side)}
@@ -59,7 +59,7 @@ def read_market(code: str | None, markets: Collection[Market]) -> Market:
     return market
 
 
-def read_ticket(fields: Fields, markets: Collection[Market]) -> Ticket:
+def read_ticket(fields: Fields, markets: Collection[Market]) -> OrderRequest:
     """Return what is asked for; raises Refused with the exchange's own error name."""
     for name in ("market", "side", "ord_type"):
         if not fields.get(name):
@@ -72,7 +72,7 @@ def read_ticket(fields: Fields, markets: Collection[Market]) -> Ticket:
     price, volume = (_amount(fields.get(name), name) for name in ("price", "volume"))
     if _GIVEN.get((ord_type, side)) != (price is not None, volume is not None):
         raise refused(f"create_{side}_error")
-    ticket = Ticket(
+    ticket = OrderRequest(
         market=market,
         side=side,
         ord_type=ord_type,
@@ -87,7 +87,7 @@ def read_ticket(fields: Fields, markets: Collection[Market]) -> Ticket:
     return ticket
 
 
-def check_total(ticket: Ticket, best: Decimal) -> None:
+def check_total(ticket: OrderRequest, best: Decimal) -> None:
     """Raise Refused when the order is too small or too large; `best` is the opposite price."""
     total = ticket.price or best
     if ticket.volume is not None:
@@ -121,14 +121,14 @@ def _smp_type(fields: Fields) -> str:
     return given
 
 
-def _check_time_in_force(ticket: Ticket, fields: Fields) -> None:
+def _check_time_in_force(ticket: OrderRequest, fields: Fields) -> None:
     if ticket.time_in_force not in _TIMES_IN_FORCE[ticket.ord_type]:
         raise refused("invalid_time_in_force")
     if ticket.time_in_force == "post_only" and fields.get("smp_type") not in (None, "", "none"):
         raise refused("invalid_post_only")
 
 
-def _check_amounts(ticket: Ticket) -> None:
+def _check_amounts(ticket: OrderRequest) -> None:
     if ticket.volume is not None and not _countable(ticket.volume):
         raise refused(f"invalid_volume_{ticket.side}")
     if ticket.price is None:

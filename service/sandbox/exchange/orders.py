@@ -18,7 +18,7 @@ State = Literal["wait", "done", "cancel"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trade:
+class SandboxTrade:
     """One match of one of the account's orders."""
 
     uuid: str
@@ -34,7 +34,7 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ticket:
+class OrderRequest:
     """A well-formed request for an order. Which of price and volume is set depends on the type."""
 
     market: Market
@@ -48,12 +48,12 @@ class Ticket:
 
 
 @dataclass(slots=True, kw_only=True)
-class Order:
+class SandboxOrder:
     """An accepted order; the engine alone changes it."""
 
     uuid: str
     number: int  #: in the order of acceptance
-    ticket: Ticket
+    ticket: OrderRequest
     created_at: datetime
     state: State = "wait"
     limit: Decimal | None = None  #: worst price; None takes any
@@ -65,7 +65,7 @@ class Order:
     remaining_fee: Decimal = ZERO
     paid_fee: Decimal = ZERO
     locked: Decimal = ZERO  #: KRW of a bid, coins of an ask
-    trades: list[Trade] = field(default_factory=list)
+    trades: list[SandboxTrade] = field(default_factory=list)
 
     @property
     def is_bid(self) -> bool:
@@ -108,7 +108,7 @@ class Order:
 
 
 @dataclass(slots=True, kw_only=True)
-class Account:
+class SandboxAccount:
     """One currency; `balance` is what can be used, `locked` what open orders hold."""
 
     currency: str
@@ -117,11 +117,13 @@ class Account:
     avg_buy_price: Decimal = ZERO
 
 
-def new_order(ticket: Ticket, *, uuid: str, number: int, at: datetime, best: Decimal) -> Order:
+def new_order(
+    ticket: OrderRequest, *, uuid: str, number: int, at: datetime, best: Decimal
+) -> SandboxOrder:
     """Return the order as accepted, its funds reserved; `best` is the opposite side's price."""
     by_funds = ticket.volume is None
     limits = {"limit": ticket.price, "best": best}
-    order = Order(
+    order = SandboxOrder(
         uuid=uuid,
         number=number,
         ticket=ticket,

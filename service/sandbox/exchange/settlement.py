@@ -7,8 +7,8 @@ from decimal import Decimal
 from service.sandbox.changes import Changes
 from service.sandbox.exchange.accounts import Accounts
 from service.sandbox.exchange.matching import Match
-from service.sandbox.exchange.order_register import Register
-from service.sandbox.exchange.orders import FEE_RATIO, ZERO, Order, State, Trade
+from service.sandbox.exchange.order_register import OrderRegister
+from service.sandbox.exchange.orders import FEE_RATIO, ZERO, SandboxOrder, SandboxTrade, State
 
 
 class Settlement:
@@ -16,7 +16,7 @@ class Settlement:
         self,
         *,
         accounts: Accounts,
-        register: Register,
+        register: OrderRegister,
         changes: Changes,
         new_id: Callable[[], str],
     ) -> None:
@@ -25,12 +25,12 @@ class Settlement:
         self._changes = changes
         self._new_id = new_id
 
-    def accept(self, order: Order) -> None:
+    def accept(self, order: SandboxOrder) -> None:
         """Put the order on record and lock what it reserves."""
         self._register.add(order)
         self._accounts.move(order.currency, balance=-order.locked, locked=order.locked)
 
-    def fill(self, order: Order, match: Match, *, at: datetime) -> None:
+    def fill(self, order: SandboxOrder, match: Match, *, at: datetime) -> None:
         market, funds = order.ticket.market, match.price * match.volume
         fee, held = funds * FEE_RATIO, order.locked
         order.count(volume=match.volume, funds=funds, fee=fee)
@@ -47,14 +47,14 @@ class Settlement:
         if order.is_complete:
             self.finish(order, "done")
 
-    def finish(self, order: Order, state: State) -> None:
+    def finish(self, order: SandboxOrder, state: State) -> None:
         """End the order; what is still locked is free again."""
         self._accounts.move(order.currency, balance=order.locked, locked=-order.locked)
         order.locked, order.remaining_fee = ZERO, ZERO
         self._register.close(order, state)
 
-    def _record(self, order: Order, match: Match, *, fee: Decimal, at: datetime) -> None:
-        trade = Trade(
+    def _record(self, order: SandboxOrder, match: Match, *, fee: Decimal, at: datetime) -> None:
+        trade = SandboxTrade(
             uuid=self._new_id(),
             order=order.uuid,
             market=str(order.ticket.market),

@@ -18,16 +18,16 @@ from service.sandbox.clock import Clock, make_clock
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.exchange.journal import (
     VERSION,
-    FileJournal,
     Forgetful,
     Horizon,
-    Journal,
+    OrderJournal,
+    OrderLog,
     Record,
     open_journal,
 )
 from service.sandbox.market.candle_file import CandleFile, read_candles
-from service.sandbox.market.generator import Walk
-from service.sandbox.market.prints import Tape
+from service.sandbox.market.generator import PriceGenerator
+from service.sandbox.market.prints import Prints
 from service.sandbox.market.replay import Replay
 from service.sandbox.options import SandboxOptions
 
@@ -56,7 +56,7 @@ async def open_exchange(options: SandboxOptions) -> AsyncIterator[Opened]:
         file = await asyncio.to_thread(read_candles, options.candles)
     tapes = _tapes(options, file)
     async with AsyncExitStack() as stack:
-        journal: Journal = Forgetful()
+        journal: OrderJournal = Forgetful()
         records: Sequence[Record] = ()
         if options.state_dir is not None:
             journal, records = stack.enter_context(open_journal(options.state_dir))
@@ -66,7 +66,7 @@ async def open_exchange(options: SandboxOptions) -> AsyncIterator[Opened]:
             engine.restore(record)
         _check_markets(engine, options)
         origin = _origin(file, records, options)
-        if isinstance(journal, FileJournal):
+        if isinstance(journal, OrderLog):
             journal.compact([header, engine.snapshot(), {"stopped": origin.isoformat()}])
         horizon = Horizon(journal, lead=_lead(options.speed))
         clock = make_clock(origin=origin, speed=options.speed, seen=horizon.seen)
@@ -82,11 +82,11 @@ async def open_exchange(options: SandboxOptions) -> AsyncIterator[Opened]:
             horizon.stop(now)
 
 
-def _tapes(options: SandboxOptions, file: CandleFile | None) -> Mapping[Market, Tape]:
-    tapes = {market: Tape(Walk(options.seed, market)) for market in options.markets}
+def _tapes(options: SandboxOptions, file: CandleFile | None) -> Mapping[Market, Prints]:
+    tapes = {market: Prints(PriceGenerator(options.seed, market)) for market in options.markets}
     if file is not None:
         played = _played(options, file)
-        tapes[played] = Tape(Replay(file, seed=options.seed, market=played))
+        tapes[played] = Prints(Replay(file, seed=options.seed, market=played))
     return tapes
 
 

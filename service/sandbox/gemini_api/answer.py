@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from service.sandbox.faults import ModelFault
 from service.sandbox.gemini_api.request import schema_in
-from service.sandbox.gemini_api.stand_in import Opinion, opinion_on
+from service.sandbox.gemini_api.stub_model import StubOpinion, opinion_on
 from service.sandbox.upbit_api.bodies import Body
 
 _CHARACTERS_A_TOKEN: Final = 4
@@ -101,7 +101,7 @@ def _text(config: Mapping[str, Any], prompt: str, fault: ModelFault | None) -> s
     return json.dumps(shaped(opinion, schema_in(config)) | _SPOILED.get(fault or "", {}))
 
 
-def shaped(opinion: Opinion, schema: Mapping[str, Any]) -> Body:
+def shaped(opinion: StubOpinion, schema: Mapping[str, Any]) -> Body:
     """Return the opinion in the schema's own properties and order; what the stand-in has no
     opinion about gets the least value of its type.
     """

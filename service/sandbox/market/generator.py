@@ -58,7 +58,7 @@ def character_of(market: Market) -> Character:
     )
 
 
-class Walk:
+class PriceGenerator:
     """A `Source`: the same seed gives the same market, here and in every other process."""
 
     last_step: int | None = None

@@ -13,19 +13,19 @@ LEVELS: Final = 30
 _SHARE: Final = 1 / 20_000  #: of a day's turnover, offered at an ordinary level
 
 
-class Level(NamedTuple):
+class PriceLevel(NamedTuple):
     price: int  #: units of KRW
     size: int  #: units of the coin
 
 
-class Book(NamedTuple):
+class OrderBook(NamedTuple):
     """Best price first on both sides."""
 
-    asks: Sequence[Level]
-    bids: Sequence[Level]
+    asks: Sequence[PriceLevel]
+    bids: Sequence[PriceLevel]
 
 
-def book_at(seed: int, market: Market, last: Print) -> Book:
+def book_at(seed: int, market: Market, last: Print) -> OrderBook:
     """Return the book right after the print `last`, the same however often it is asked for."""
     drawn = integers(2 * LEVELS + 1, seed, market, "book", last.step, kind="H")
     turnover = character_of(market).turnover * _SHARE
@@ -39,17 +39,17 @@ def book_at(seed: int, market: Market, last: Print) -> Book:
     elif above == below:
         above += tick
     asks = _ladder(above, drawn[:LEVELS], turnover, up=True)
-    return Book(asks, _ladder(below, drawn[LEVELS:-1], turnover, up=False))
+    return OrderBook(asks, _ladder(below, drawn[LEVELS:-1], turnover, up=False))
 
 
-def _ladder(price: int, drawn: Sequence[int], funds: float, *, up: bool) -> Sequence[Level]:
-    levels: list[Level] = []
+def _ladder(price: int, drawn: Sequence[int], funds: float, *, up: bool) -> Sequence[PriceLevel]:
+    levels: list[PriceLevel] = []
     for depth, chance in enumerate(drawn):
         if price <= 0:
             break
         # Further away stands more: 0.2 to 2 ordinary levels, growing a tenth a step.
         krw = funds * (0.2 + 1.8 * chance / 65_536) * (1 + depth / 10)
-        levels.append(Level(price, max(1, int(krw * UNITS * UNITS / price))))
+        levels.append(PriceLevel(price, max(1, int(krw * UNITS * UNITS / price))))
         # Below a band's edge the tick is that of the lower band.
         price += tick_units(price) if up else -tick_units(price - 1)
     return levels

@@ -78,7 +78,7 @@ class Source(Protocol):
         """Return about where day `number` ended, cheaply; in units."""
 
 
-class Tape:
+class Prints:
     """A source with a memory and the questions that the exchange asks."""
 
     def __init__(self, source: Source) -> None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from service.domain.markets import Market
 from service.sandbox.candle_row import FileCandle
 from service.sandbox.market.candle_file import CandleFile
-from service.sandbox.market.generator import Walk, steps_before
+from service.sandbox.market.generator import PriceGenerator, steps_before
 from service.sandbox.market.noise import uniform
 from service.sandbox.market.prints import DAY_STEPS, MINUTE_STEPS, Day, step_at
 from service.sandbox.market.ticks import UNITS, tick_units
@@ -57,11 +57,11 @@ class Replay:
         )
 
 
-def _meeting(price: int, step: int, *, seed: int, market: Market) -> Walk:
+def _meeting(price: int, step: int, *, seed: int, market: Market) -> PriceGenerator:
     """Return the walk of this seed, moved so that it comes to `price` at `step`."""
     number, within = divmod(step, DAY_STEPS)
-    free = Walk(seed, market).log_prices(number)[within]
-    return Walk(seed, market, shift=math.log(price / UNITS) - free)
+    free = PriceGenerator(seed, market).log_prices(number)[within]
+    return PriceGenerator(seed, market, shift=math.log(price / UNITS) - free)
 
 
 def _path(candle: FileCandle, width: int, *, chance: float) -> list[int]:

@@ -9,9 +9,9 @@ from service.sandbox.exchange.orders import (
     FEE_RATIO,
     MAX_TOTAL,
     MIN_TOTAL,
-    Account,
-    Order,
-    Trade,
+    SandboxAccount,
+    SandboxOrder,
+    SandboxTrade,
 )
 
 KST: Final = timezone(timedelta(hours=9))
@@ -37,7 +37,7 @@ def kst(instant: datetime) -> str:
     return instant.astimezone(KST).replace(microsecond=0).isoformat()
 
 
-def account_body(account: Account) -> Body:
+def account_body(account: SandboxAccount) -> Body:
     return {
         "currency": account.currency,
         "balance": text(account.balance),
@@ -48,7 +48,7 @@ def account_body(account: Account) -> Body:
     }
 
 
-def order_body(order: Order, *, trades: bool = False, funds: bool = False) -> Body:
+def order_body(order: SandboxOrder, *, trades: bool = False, funds: bool = False) -> Body:
     """Return the Order object; `trades` as in GET /v1/order, `funds` as in the lists."""
     ticket = order.ticket
     body: Body = {
@@ -86,7 +86,7 @@ def _optional(amount: Decimal | None) -> str | None:
     return None if amount is None else text(amount)
 
 
-def trade_body(trade: Trade) -> Body:
+def trade_body(trade: SandboxTrade) -> Body:
     return {
         "market": trade.market,
         "uuid": trade.uuid,
@@ -99,7 +99,7 @@ def trade_body(trade: Trade) -> Body:
     }
 
 
-def chance_body(market: Market, *, quote: Account, base: Account) -> Body:
+def chance_body(market: Market, *, quote: SandboxAccount, base: SandboxAccount) -> Body:
     return {
         "bid_fee": _FEE,
         "ask_fee": _FEE,

@@ -11,18 +11,18 @@ from service.domain.markets import Market
 from service.sandbox.clock import Clock
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.faults import Faults
-from service.sandbox.rate_limits import Limiter
+from service.sandbox.rate_limits import RequestCounter
 from service.sandbox.upbit_api.auth import Guard
 from service.sandbox.upbit_api.quotes import Quotes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class RequestContext:
     clock: Clock
     engine: Engine
     quotes: Mapping[Market, Quotes]
     guard: Guard
-    limiter: Limiter
+    limiter: RequestCounter
     faults: Faults = field(default_factory=Faults)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -33,4 +33,4 @@ class Desk:
         return now
 
 
-DESK = web.AppKey("desk", Desk)
+CONTEXT = web.AppKey("desk", RequestContext)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from service.sandbox.errors import refused
 from service.sandbox.upbit_api.auth import body_fields
-from service.sandbox.upbit_api.context import DESK
+from service.sandbox.upbit_api.context import CONTEXT
 
 _WINDOW: Final = timedelta(days=7)
 
@@ -44,7 +44,7 @@ async def signed_body(request: web.Request) -> str:
     body = (await request.read()).decode("utf-8", "replace")
     # What a POST asks stands in its body: signing anything else leaves that open.
     query = "" if request.method == "POST" else request.rel_url.raw_query_string
-    request.app[DESK].guard.check(request.headers.get("Authorization"), query=query, body=body)
+    request.app[CONTEXT].guard.check(request.headers.get("Authorization"), query=query, body=body)
     return body
 
 

@@ -6,13 +6,13 @@ from typing import Final
 
 from aiohttp import web
 
-from service.sandbox.errors import Refused
+from service.sandbox.errors import RequestRefused
 from service.sandbox.exchange.order_request import read_market
-from service.sandbox.exchange.orders import Order
+from service.sandbox.exchange.orders import SandboxOrder
 from service.sandbox.reply import reply
 from service.sandbox.upbit_api.auth import body_fields
 from service.sandbox.upbit_api.bodies import KST, Body, account_body, chance_body, order_body
-from service.sandbox.upbit_api.context import DESK
+from service.sandbox.upbit_api.context import CONTEXT
 from service.sandbox.upbit_api.params import (
     Params,
     ids_in,
@@ -32,7 +32,7 @@ routes = web.RouteTableDef()
 @routes.get("/v1/accounts")
 async def accounts(request: web.Request) -> web.Response:
     await signed_body(request)
-    desk = request.app[DESK]
+    desk = request.app[CONTEXT]
     desk.now()
     return reply([account_body(account) for account in desk.engine.accounts()])
 
@@ -42,14 +42,14 @@ async def api_keys(request: web.Request) -> web.Response:
     await signed_body(request)
     # A key ends in real time, whatever market is replayed; ours are always as good as new.
     ends = datetime.now(KST).replace(microsecond=0) + _KEY_LASTS
-    key = {"access_key": request.app[DESK].guard.access_key, "expire_at": ends.isoformat()}
+    key = {"access_key": request.app[CONTEXT].guard.access_key, "expire_at": ends.isoformat()}
     return reply([key])
 
 
 @routes.get("/v1/orders/chance")
 async def chance(request: web.Request) -> web.Response:
-    params, engine = await signed_params(request), request.app[DESK].engine
-    request.app[DESK].now()
+    params, engine = await signed_params(request), request.app[CONTEXT].engine
+    request.app[CONTEXT].now()
     market = read_market(params.one("market"), engine.tapes.keys())
     body = chance_body(market, quote=engine.account(market.quote), base=engine.account(market.base))
     return reply(body)
@@ -58,28 +58,28 @@ async def chance(request: web.Request) -> web.Response:
 @routes.post("/v1/orders")
 async def create_order(request: web.Request) -> web.Response:
     fields = body_fields(await signed_body(request))
-    desk = request.app[DESK]
+    desk = request.app[CONTEXT]
     return reply(order_body(desk.engine.place(fields, desk.clock.now())), status=201)
 
 
 @routes.post("/v1/orders/test")
 async def check_order(request: web.Request) -> web.Response:
     fields = body_fields(await signed_body(request))
-    desk = request.app[DESK]
+    desk = request.app[CONTEXT]
     return reply(order_body(desk.engine.test(fields, desk.clock.now())), status=201)
 
 
 @routes.get("/v1/order")
 async def get_order(request: web.Request) -> web.Response:
     params = await signed_params(request)
-    request.app[DESK].now()
+    request.app[CONTEXT].now()
     return reply(order_body(_found(request, params), trades=True))
 
 
 @routes.delete("/v1/order")
 async def cancel_order(request: web.Request) -> web.Response:
     params = await signed_params(request)
-    desk = request.app[DESK]
+    desk = request.app[CONTEXT]
     now = desk.now()
     asked = desk.engine.cancel(_found(request, params), now)
     # Accepted is not done: the answer still says wait, as Upbit's does.
@@ -100,7 +100,7 @@ async def open_orders(request: web.Request) -> web.Response:
 async def closed_orders(request: web.Request) -> web.Response:
     params = await signed_params(request)
     states = states_in(params, allowed={"done", "cancel"}, default={"done", "cancel"})
-    begin, end = window_in(params, request.app[DESK].now())
+    begin, end = window_in(params, request.app[CONTEXT].now())
     orders = _listed(
         request,
         params,
@@ -121,29 +121,29 @@ async def orders_by_ids(request: web.Request) -> web.Response:
 async def cancel_by_ids(request: web.Request) -> web.Response:
     params = await signed_params(request)
     name, wanted = ids_in(params, most=_MOST_CANCELLED)
-    desk = request.app[DESK]
+    desk = request.app[CONTEXT]
     now = desk.now()
     outcome: dict[str, list[Body]] = {"success": [], "failed": []}
     for order in _listed(request, params, lambda order: _id_of(order, name) in wanted):
         try:
             desk.engine.cancel(order, now)
-        except Refused:
+        except RequestRefused:
             outcome["failed"].append(_reference(order))
         else:
             outcome["success"].append(_reference(order))
     return reply({key: {"count": len(orders), "orders": orders} for key, orders in outcome.items()})
 
 
-def _found(request: web.Request, params: Params) -> Order:
-    return request.app[DESK].engine.find(
+def _found(request: web.Request, params: Params) -> SandboxOrder:
+    return request.app[CONTEXT].engine.find(
         uuid=params.one("uuid"), identifier=params.one("identifier")
     )
 
 
 def _listed(
-    request: web.Request, params: Params, is_wanted: Callable[[Order], bool]
-) -> list[Order]:
-    desk = request.app[DESK]
+    request: web.Request, params: Params, is_wanted: Callable[[SandboxOrder], bool]
+) -> list[SandboxOrder]:
+    desk = request.app[CONTEXT]
     desk.now()
     code = params.one("market")
     market = read_market(code, desk.engine.tapes.keys()) if code else None
@@ -155,15 +155,15 @@ def _listed(
     return orders[::-1] if params.newest_first() else orders
 
 
-def _list_response(orders: Sequence[Order]) -> web.Response:
+def _list_response(orders: Sequence[SandboxOrder]) -> web.Response:
     return reply([order_body(order, funds=True) for order in orders])
 
 
-def _id_of(order: Order, name: str) -> str | None:
+def _id_of(order: SandboxOrder, name: str) -> str | None:
     return order.uuid if name == "uuid" else order.ticket.identifier
 
 
-def _reference(order: Order) -> Body:
+def _reference(order: SandboxOrder) -> Body:
     body: Body = {"uuid": order.uuid, "market": str(order.ticket.market)}
     if order.ticket.identifier is not None:
         body["identifier"] = order.ticket.identifier

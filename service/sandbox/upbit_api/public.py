@@ -14,7 +14,7 @@ from service.sandbox.market.prints import DAY_STEPS, EPOCH, MINUTE_STEPS, Bar, s
 from service.sandbox.market.ticks import decimal, tick_units
 from service.sandbox.reply import reply
 from service.sandbox.upbit_api.bodies import Body, text
-from service.sandbox.upbit_api.context import DESK
+from service.sandbox.upbit_api.context import CONTEXT
 from service.sandbox.upbit_api.quotes import Quotes, book_body, day_body, minute_body
 
 _MAX_CANDLES = 200
@@ -38,18 +38,20 @@ routes = web.RouteTableDef()
 async def markets(request: web.Request) -> web.Response:
     query = request.query
     detailed = query.get("is_details", query.get("isDetails", "")).lower() == "true"
-    return reply([_market_body(market, detailed=detailed) for market in request.app[DESK].quotes])
+    return reply(
+        [_market_body(market, detailed=detailed) for market in request.app[CONTEXT].quotes]
+    )
 
 
 @routes.get("/v1/ticker")
 async def tickers(request: web.Request) -> web.Response:
-    now = request.app[DESK].now()
+    now = request.app[CONTEXT].now()
     return reply([quotes.ticker(now) for quotes in _asked(request)])
 
 
 @routes.get("/v1/ticker/all")
 async def all_tickers(request: web.Request) -> web.Response:
-    desk, now = request.app[DESK], request.app[DESK].now()
+    desk, now = request.app[CONTEXT], request.app[CONTEXT].now()
     money = request.query.get("quote_currencies", "").upper().split(",")
     return reply(
         [quotes.ticker(now) for market, quotes in desk.quotes.items() if market.quote in money]
@@ -81,7 +83,7 @@ async def day_candles(request: web.Request) -> web.Response:
 
 @routes.get("/v1/orderbook")
 async def orderbooks(request: web.Request) -> web.Response:
-    desk, now = request.app[DESK], request.app[DESK].now()
+    desk, now = request.app[CONTEXT], request.app[CONTEXT].now()
     count = _count(request, default=LEVELS, most=LEVELS)
     return reply(
         [
@@ -93,7 +95,7 @@ async def orderbooks(request: web.Request) -> web.Response:
 
 @routes.get("/v1/orderbook/instruments")
 async def instruments(request: web.Request) -> web.Response:
-    now = request.app[DESK].now()
+    now = request.app[CONTEXT].now()
     bodies: list[Body] = []
     for quotes in _asked(request):
         tick = text(decimal(tick_units(quotes.tape.newest(step_at(now)).price)))
@@ -109,7 +111,7 @@ async def instruments(request: web.Request) -> web.Response:
 
 
 async def _bars(request: web.Request, *, width: int) -> tuple[Quotes, list[Bar]]:
-    now = step_at(request.app[DESK].now())
+    now = step_at(request.app[CONTEXT].now())
     quotes = _quotes(request, request.query.get("market"))
     count = _count(request, default=1, most=_MAX_CANDLES)
     before = _before(request.query.get("to"))
@@ -155,7 +157,7 @@ def _quotes(request: web.Request, code: str | None) -> Quotes:
     if not code:
         raise quotation_error(400, "market: missing")
     try:
-        quotes = request.app[DESK].quotes.get(Market.parse(code.strip()))
+        quotes = request.app[CONTEXT].quotes.get(Market.parse(code.strip()))
     except UnknownMarket:
         quotes = None
     if quotes is None:

@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain.markets import Market
-from service.sandbox.market.order_book import Book
+from service.sandbox.market.order_book import OrderBook
 from service.sandbox.market.prints import (
     DAY_STEPS,
     EPOCH,
     FUNDS_UNITS,
     MINUTE_STEPS,
     Bar,
-    Tape,
+    Prints,
     instant_of,
     step_at,
 )
@@ -25,7 +25,7 @@ _YEAR_DAYS: Final = 365
 class Quotes:
     """One market's view; keeps the last ticker, since many may ask within one print."""
 
-    def __init__(self, market: Market, tape: Tape) -> None:
+    def __init__(self, market: Market, tape: Prints) -> None:
         self.market = market
         self.tape = tape
         self._ticker: tuple[int, Body] | None = None
@@ -114,7 +114,7 @@ class Quotes:
         }
 
 
-def book_body(market: Market, book: Book, *, count: int, now: datetime) -> Body:
+def book_body(market: Market, book: OrderBook, *, count: int, now: datetime) -> Body:
     """Return the order book, its best `count` levels."""
     pairs = list(zip(book.asks, book.bids, strict=False))[:count]
     return {

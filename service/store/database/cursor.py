@@ -46,7 +46,7 @@ class Cursor(Protocol):
         """Raises: as `fetchone`."""
 
 
-class GatedCursor:
+class PooledCursor:
     """aiopg's cursor, its errors translated where they happen."""
 
     def __init__(self, connection: aiopg.Connection, inner: aiopg.Cursor) -> None:

@@ -12,7 +12,7 @@ from psycopg2.extensions import quote_ident
 
 from service.domain.errors import BoundaryError, StartError
 from service.store.database.connect import reach
-from service.store.database.cursor import GatedCursor
+from service.store.database.cursor import PooledCursor
 from service.store.database.dsn import CONNECT_S
 
 PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  #: the last one repeats
@@ -83,7 +83,7 @@ class Listener:
         async with aiopg.connect(route.dsn, timeout=CONNECT_S, enable_hstore=False) as connection:
             async with connection.cursor() as cursor:
                 # Bare, aiopg would turn a cancelled LISTEN into our own cancellation.
-                gated = GatedCursor(connection, cursor)
+                gated = PooledCursor(connection, cursor)
                 await gated.execute(f"LISTEN {quote_ident(self._channel, connection.raw)}")
             yield connection
 

@@ -20,20 +20,20 @@ from service.store.database.cursor import (
     ANSWER_S,
     RETRY_AFTER_S,
     Cursor,
-    GatedCursor,
     Isolation,
+    PooledCursor,
     is_idle,
 )
 from service.store.database.dsn import CONNECT_S, refusal
-from service.store.database.pool_queue import Places
+from service.store.database.pool_queue import PoolQueue
 from service.store.quiet import timeouts_expected
 
-__all__ = ["Cursor", "Gate", "Isolation", "Share", "open_gate"]
+__all__ = ["Cursor", "Isolation", "Pool", "SubPool", "open_pool"]
 
 CLOSE_S: Final = 1.0  #: what running statements get at shutdown; those of jobs have ended by then
 
 
-class Gate:
+class Pool:
     """Lends connections, at most `maxsize` at once; satisfies ports.Database by shape."""
 
     def __init__(
@@ -43,10 +43,10 @@ class Gate:
         self._maxsize = maxsize
         # They stand before aiopg's own queue, which forgets a waiter whenever a connection
         # comes back closed. With as many places as connections, that queue stays empty.
-        self._places = Places(maxsize, max_waiting=max_waiting, wait_s=wait_s)
+        self._places = PoolQueue(maxsize, max_waiting=max_waiting, wait_s=wait_s)
         self._close_s = close_s
         self._closing = False
-        self._shares: list[Share] = []
+        self._shares: list[SubPool] = []
 
     def state(self) -> PoolState:
         pool = self._pool
@@ -68,12 +68,12 @@ class Gate:
         """
         return self._places.waits.p95_ms()
 
-    def share(self, number: int, *, max_waiting: int = 64, wait_s: float = 1.0) -> "Share":
+    def share(self, number: int, *, max_waiting: int = 64, wait_s: float = 1.0) -> "SubPool":
         """Return a gate onto `number` of these connections at most, with a queue of its own.
 
         Who has only a share leaves the rest to the others, however many of it ask.
         """
-        share = Share(self, number, max_waiting=max_waiting, wait_s=wait_s)
+        share = SubPool(self, number, max_waiting=max_waiting, wait_s=wait_s)
         self._shares.append(share)
         return share
 
@@ -110,7 +110,7 @@ class Gate:
             await cursor.commit()
 
     @asynccontextmanager
-    async def lent(self) -> AsyncIterator[GatedCursor]:
+    async def lent(self) -> AsyncIterator[PooledCursor]:
         """Lend a cursor; `cursor` and `transaction` are what others use."""
         if self._closing:
             raise StoreDown("The database is being closed")
@@ -118,7 +118,7 @@ class Gate:
             connection = await self._live_connection()
             try:
                 inner = await connection.cursor(timeout=ANSWER_S)
-                yield GatedCursor(connection, inner)
+                yield PooledCursor(connection, inner)
                 inner.close()  # whoever keeps the cursor shall not use somebody else's connection
             finally:
                 if not is_idle(connection):
@@ -160,10 +160,10 @@ class Gate:
                 await self._pool.wait_closed()
 
 
-class Share(Gate):
+class SubPool(Pool):
     """A part of a gate: it lends that gate's connections, and closes none of them."""
 
-    def __init__(self, whole: Gate, number: int, *, max_waiting: int, wait_s: float) -> None:
+    def __init__(self, whole: Pool, number: int, *, max_waiting: int, wait_s: float) -> None:
         super().__init__(
             whole._pool,  # noqa: SLF001 - the same pool, counted twice
             maxsize=number,
@@ -174,11 +174,11 @@ class Share(Gate):
         self._whole = whole
 
     @property
-    def places(self) -> Places:
+    def places(self) -> PoolQueue:
         return self._places
 
     @asynccontextmanager
-    async def lent(self) -> AsyncIterator[GatedCursor]:
+    async def lent(self) -> AsyncIterator[PooledCursor]:
         async with self._places, self._whole.lent() as cursor:
             yield cursor
 
@@ -206,7 +206,7 @@ def _is_readable(connection: aiopg.Connection) -> bool:
 
 
 @asynccontextmanager
-async def open_gate(
+async def open_pool(
     dsn: str,
     *,
     minsize: int = 10,
@@ -214,7 +214,7 @@ async def open_gate(
     max_waiting: int = 64,
     wait_s: float = 1.0,
     close_s: float = CLOSE_S,
-) -> AsyncIterator[Gate]:
+) -> AsyncIterator[Pool]:
     """Connect `minsize` times, lend up to `maxsize`, and close everything at the end.
 
     Raises: StartError, when the database cannot be used; one sentence without the password.
@@ -232,7 +232,7 @@ async def open_gate(
         on_connect=None,
         pool_recycle=-1,
     )
-    gate = Gate(pool, maxsize=maxsize, max_waiting=max_waiting, wait_s=wait_s, close_s=close_s)
+    gate = Pool(pool, maxsize=maxsize, max_waiting=max_waiting, wait_s=wait_s, close_s=close_s)
     with timeouts_expected():
         try:
             await _fill(pool, route)

@@ -5,10 +5,10 @@ from types import TracebackType
 
 from service.domain.errors import StoreBusy
 from service.store.database.cursor import RETRY_AFTER_S
-from service.store.waits import Waits
+from service.store.waits import WaitStatistics
 
 
-class Places:
+class PoolQueue:
     """Room for `number` at once, and a queue that is bounded in length and in time.
 
     `async with places:` holds one. Not by a generator: each statement of a share passes two.
@@ -20,10 +20,10 @@ class Places:
     """
 
     def __init__(
-        self, number: int, *, max_waiting: int, wait_s: float, waits: Waits | None = None
+        self, number: int, *, max_waiting: int, wait_s: float, waits: WaitStatistics | None = None
     ) -> None:
         self.waiting = self.refused = 0
-        self.waits = waits or Waits()
+        self.waits = waits or WaitStatistics()
         self._number = number
         self._free = asyncio.Semaphore(number)
         self._max_waiting = max_waiting

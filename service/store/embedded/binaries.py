@@ -24,14 +24,14 @@ _ACCOUNTS: Final = ("postgres", "nobody")  #: in whose name root lets the server
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ServerAccount:
     """In whose name the server runs: PostgreSQL refuses to run as root."""
 
     uid: int
     gid: int
 
     @classmethod
-    def of(cls, cluster: Path) -> "Account | None":
+    def of(cls, cluster: Path) -> "ServerAccount | None":
         """Return the account to change to: None unless we are root."""
         if os.geteuid() != 0:
             return None

@@ -12,7 +12,7 @@ from typing import Final
 from loguru import logger
 
 from service.domain.errors import StartError
-from service.store.embedded.binaries import Account, clean_environment, major_version
+from service.store.embedded.binaries import ServerAccount, clean_environment, major_version
 
 #: Where root keeps the data of a directory that only root may enter.
 ELSEWHERE: Final = Path("/var/lib/upbit-ai-trader")
@@ -35,7 +35,7 @@ def home_of(asked: Path, elsewhere: Path) -> Path:
     link = asked / "moved"
     if link.is_symlink():
         return link.readlink()
-    account = Account.of(asked / "cluster")
+    account = ServerAccount.of(asked / "cluster")
     if account is None:
         return asked
     asked.chmod(0o755)  # a strict umask would keep the account out
@@ -55,7 +55,9 @@ def home_of(asked: Path, elsewhere: Path) -> Path:
     return home
 
 
-def ensure_cluster(cluster: Path, log: Path, installed: Path, account: Account | None) -> None:
+def ensure_cluster(
+    cluster: Path, log: Path, installed: Path, account: ServerAccount | None
+) -> None:
     """Make `cluster` unless it is there. Raises: StartError, when what is there is not ours."""
     ours = major_version(installed)
     try:
@@ -76,7 +78,7 @@ def ensure_cluster(cluster: Path, log: Path, installed: Path, account: Account |
         )
 
 
-def _create(cluster: Path, log: Path, installed: Path, account: Account | None) -> None:
+def _create(cluster: Path, log: Path, installed: Path, account: ServerAccount | None) -> None:
     # Made under another name, then renamed: a killed initdb leaves no half cluster.
     half = cluster.with_name("cluster.init")
     shutil.rmtree(half, ignore_errors=True)
@@ -127,7 +129,7 @@ def size(log: Path) -> int:
     return 0
 
 
-def socket_directory(home: Path, account: Account | None) -> Path:
+def socket_directory(home: Path, account: ServerAccount | None) -> Path:
     """Return a private directory whose path is short enough for a socket."""
     own = home / "socket"
     if _fits(own):
@@ -150,7 +152,7 @@ def _fits(directory: Path) -> bool:
     return len(os.fsencode(path)) <= _SOCKET_PATH_MAX and "," not in path
 
 
-def _private(directory: Path, account: Account | None) -> Path:
+def _private(directory: Path, account: ServerAccount | None) -> Path:
     owners = {os.geteuid()} if account is None else {os.geteuid(), account.uid}
     directory.mkdir(mode=0o700, exist_ok=True)
     found = directory.lstat()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from service.domain.errors import StartError
-from service.store.embedded.binaries import Account, clean_environment
+from service.store.embedded.binaries import ServerAccount, clean_environment
 
 _POLL_S: Final = 0.01
 
@@ -85,7 +85,7 @@ class Postmaster:
         installed: Path,
         settings: Mapping[str, str],
         socket_directory: Path,
-        account: Account | None,
+        account: ServerAccount | None,
     ) -> None:
         """Start the server; the caller holds the start lock and knows that nothing is alive."""
         if (stranger := self.pid()) is not None:

@@ -22,7 +22,7 @@ from psycopg2 import sql
 
 from service.domain.errors import StartError
 from service.store.database.dsn import connect, parameters, url
-from service.store.embedded.binaries import Account, copied, programs
+from service.store.embedded.binaries import ServerAccount, copied, programs
 from service.store.embedded.cluster import (
     ELSEWHERE,
     PORT,
@@ -189,7 +189,7 @@ class EmbeddedPostgres:
                 f"Processes of a PostgreSQL that died still use {self._cluster}: end the postgres"
                 " processes that work there, then start again"
             )
-        account = Account.of(self._cluster)
+        account = ServerAccount.of(self._cluster)
         installed = programs()
         if account is not None and not account.reaches(installed / "bin" / "postgres"):
             installed = copied(installed, self._home)

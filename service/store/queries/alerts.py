@@ -1,6 +1,6 @@
 """Alerts as the API shows them, with how far each has come."""
 
-from service.ports import Key, Page
+from service.ports import Page, PageKey
 from service.store.queries.page import JsonReader
 
 ALERTS = """
@@ -45,7 +45,7 @@ class AlertLists(JsonReader):
         self,
         *,
         limit: int,
-        before: Key | None = None,
+        before: PageKey | None = None,
         state: str | None = None,
         severity: str | None = None,
     ) -> Page:

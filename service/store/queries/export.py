@@ -16,7 +16,7 @@ from service.domain.errors import StoreDown
 from service.store.database.dsn import connect, named, parameters
 
 
-class Kind(StrEnum):
+class ExportKind(StrEnum):
     """What there is to export."""
 
     ORDERS = "orders"
@@ -30,7 +30,7 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class ExportWindow:
     """From `since` on, up to and without `until`; None is open."""
 
     since: datetime | None = None
@@ -129,15 +129,15 @@ COUNT_SIGNALS: Final = """
        AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s)
 """
 
-_ROWS: Final[Mapping[Kind, str]] = {
-    Kind.ORDERS: ORDERS,
-    Kind.FILLS: FILLS,
-    Kind.SIGNALS: SIGNALS,
+_ROWS: Final[Mapping[ExportKind, str]] = {
+    ExportKind.ORDERS: ORDERS,
+    ExportKind.FILLS: FILLS,
+    ExportKind.SIGNALS: SIGNALS,
 }
-_COUNTS: Final[Mapping[Kind, str]] = {
-    Kind.ORDERS: COUNT_ORDERS,
-    Kind.FILLS: COUNT_FILLS,
-    Kind.SIGNALS: COUNT_SIGNALS,
+_COUNTS: Final[Mapping[ExportKind, str]] = {
+    ExportKind.ORDERS: COUNT_ORDERS,
+    ExportKind.FILLS: COUNT_FILLS,
+    ExportKind.SIGNALS: COUNT_SIGNALS,
 }
 _COPY: Final[Mapping[Form, sql.SQL]] = {
     Form.CSV: sql.SQL("COPY ({rows}) TO STDOUT WITH (FORMAT csv, HEADER)"),
@@ -166,9 +166,9 @@ class _Lines:
 
 def export(
     dsn: str,
-    kind: Kind,
+    kind: ExportKind,
     form: Form,
-    window: Window,
+    window: ExportWindow,
     *,
     began: Callable[[int], None],
     take: Callable[[bytes], None],
@@ -206,7 +206,7 @@ def export(
             ) from exc
 
 
-def _statement(cursor: Cursor, kind: Kind, form: Form, args: Mapping[str, object]) -> str:
+def _statement(cursor: Cursor, kind: ExportKind, form: Form, args: Mapping[str, object]) -> str:
     # COPY takes no parameters of its own.
     rows = cursor.mogrify(_ROWS[kind], args).decode()
     return _COPY[form].format(rows=sql.SQL(rows)).as_string(cursor)

@@ -1,6 +1,6 @@
 """The read side of the API, gathered: ready JSON, one statement each."""
 
-from service.ports import Key, Page
+from service.ports import Page, PageKey
 from service.store.queries.alerts import AlertLists
 from service.store.queries.market import MarketLists
 from service.store.queries.orders import OrderLists
@@ -33,6 +33,6 @@ CONFIG_CHANGES = """
 
 class PgLists(MarketLists, SignalLists, OrderLists, AlertLists):
     async def config_changes(
-        self, *, limit: int, before: Key | None = None, key: str | None = None
+        self, *, limit: int, before: PageKey | None = None, key: str | None = None
     ) -> Page:
         return await self._page(CONFIG_CHANGES, limit=limit, before=before, key=key)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.domain.markets import Market, Timeframe
-from service.ports import Key, Page
+from service.ports import Page, PageKey
 from service.store.queries.page import JsonReader
 
 HISTORY = """
@@ -140,7 +140,7 @@ COLLECTOR = """
 
 class MarketLists(JsonReader):
     async def market_history(
-        self, market: Market, *, limit: int, before: Key | None = None
+        self, market: Market, *, limit: int, before: PageKey | None = None
     ) -> Page:
         return await self._page(HISTORY, limit=limit, before=before, market=str(market))
 
@@ -148,7 +148,7 @@ class MarketLists(JsonReader):
         return await self._all(LATEST, {"markets": [str(market) for market in markets]})
 
     async def market_candles(
-        self, market: Market, timeframe: Timeframe, *, limit: int, before: Key | None = None
+        self, market: Market, timeframe: Timeframe, *, limit: int, before: PageKey | None = None
     ) -> Page:
         return await self._page(
             CANDLES, limit=limit, before=before, market=str(market), timeframe=timeframe.value

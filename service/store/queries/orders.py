@@ -2,7 +2,7 @@
 
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus
-from service.ports import Key, Page
+from service.ports import Page, PageKey
 from service.store.queries.page import JsonReader, code
 
 ORDERS = """
@@ -128,7 +128,7 @@ class OrderLists(JsonReader):
         self,
         *,
         limit: int,
-        before: Key | None = None,
+        before: PageKey | None = None,
         market: Market | None = None,
         status: OrderStatus | None = None,
     ) -> Page:
@@ -140,6 +140,6 @@ class OrderLists(JsonReader):
         return await self._one(ORDER, {"order_id": order_id})
 
     async def fills(
-        self, *, limit: int, before: Key | None = None, market: Market | None = None
+        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
     ) -> Page:
         return await self._page(FILLS, limit=limit, before=before, market=code(market))

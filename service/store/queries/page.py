@@ -9,8 +9,8 @@ serves every filter and still uses the filter's index.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from service.ports import Key, Page
-from service.store.database.pool import Gate
+from service.ports import Page, PageKey
+from service.store.database.pool import Pool
 
 #: How `to_char` writes an instant (given in UTC): RFC 3339, to the microsecond.
 INSTANT: Final = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
@@ -19,7 +19,7 @@ INSTANT: Final = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 class JsonReader:
     """Runs statements whose first column is JSON text; lists build on it."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Pool) -> None:
         self._gate = gate
 
     async def _row(self, sql: str, args: Mapping[str, object]) -> tuple[Any, ...] | None:
@@ -36,7 +36,9 @@ class JsonReader:
         assert body is not None  # noqa: S101 - an aggregate always answers
         return body
 
-    async def _page(self, sql: str, *, limit: int, before: Key | None, **filters: object) -> Page:
+    async def _page(
+        self, sql: str, *, limit: int, before: PageKey | None, **filters: object
+    ) -> Page:
         """Read a page; `sql` answers its items, the last one's key, and whether more follow."""
         args = {
             **filters,
@@ -47,7 +49,7 @@ class JsonReader:
         row = await self._row(sql, args)
         assert row is not None  # noqa: S101 - an aggregate always answers
         items, at, row_id, more = row
-        return Page(items=items.encode(), last=Key(at, row_id) if more else None)
+        return Page(items=items.encode(), last=PageKey(at, row_id) if more else None)
 
 
 def code(value: object) -> str | None:

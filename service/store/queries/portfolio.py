@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain.markets import Market
-from service.ports import Key, Page
+from service.ports import Page, PageKey
 from service.store.queries.page import JsonReader, code
 
 #: Longer windows are read by the hour.
@@ -210,7 +210,7 @@ class PgPortfolio(JsonReader):
         return await self._all(CURVE, args)
 
     async def daily(
-        self, *, limit: int, before: Key | None = None, market: Market | None = None
+        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
     ) -> Page:
         return await self._page(DAILY, limit=limit, before=before, market=code(market))
 

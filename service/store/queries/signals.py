@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service.domain.markets import Market
-from service.ports import Key, Page
+from service.ports import Page, PageKey
 from service.store.queries.page import JsonReader, code
 
 # A decision has many orders only when the earlier ones failed: the one that counts is shown.
@@ -117,7 +117,7 @@ class SignalLists(JsonReader):
         self,
         *,
         limit: int,
-        before: Key | None = None,
+        before: PageKey | None = None,
         market: Market | None = None,
         action: str | None = None,
         market_data_id: int | None = None,

@@ -2,7 +2,7 @@
 
 from service.domain.orders import OrderStatus
 from service.ports import Activity
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 
 ACTIVITY = """
     SELECT (SELECT max(created_at) FROM trading_signals),
@@ -21,7 +21,7 @@ ACTIVITY = """
 
 
 class PgActivity:
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Pool) -> None:
         self._gate = gate
 
     async def activity(self) -> Activity:

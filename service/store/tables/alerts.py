@@ -30,7 +30,7 @@ from service.domain.alerts import (
 from service.ports import Outgoing
 from service.store import alerts_sql as sql
 from service.store.database.json_rows import storable
-from service.store.database.pool import Cursor, Gate
+from service.store.database.pool import Cursor, Pool
 
 #: Real seconds until a sender is taken for dead; longer than any pass of ours (flows/deliver.py).
 CLAIMED_S: Final = 60.0
@@ -64,7 +64,7 @@ async def put(cur: Cursor, notice: Notice, *, told: bool = False) -> None:
 class PgAlerts:
     """Satisfies ports.AlertOutbox."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Pool) -> None:
         self._gate = gate
 
     async def raise_alert(

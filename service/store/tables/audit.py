@@ -5,7 +5,7 @@ from datetime import datetime
 
 from service.ports import JSON
 from service.store.database.json_rows import json_text
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 
 ADD = """
     INSERT INTO audit_log (at, actor, action, subject, detail, request_id)
@@ -14,7 +14,7 @@ ADD = """
 
 
 class PgAudit:
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Pool) -> None:
         self._gate = gate
 
     async def add(

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.domain.portfolio import Equity
 from service.store.database.json_rows import recordset
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.partitions import insert
 
 # The hour's row decides, since only one writer at a time can have it: a minute that is there, or
@@ -52,7 +52,7 @@ ADD = """
 
 
 class PgEquities:
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Pool) -> None:
         self._gate = gate
 
     async def add(self, equities: Sequence[Equity], *, at: datetime) -> None:

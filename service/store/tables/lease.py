@@ -7,7 +7,7 @@ statement waits for the row.
 
 from typing import Final
 
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 
 TRADING: Final = "trading"
 
@@ -39,7 +39,7 @@ RELEASE = """
 class PgLease:
     """The trading lease as `owner` sees it; it lapses `ttl_s` real seconds after `acquire`."""
 
-    def __init__(self, gate: Gate, *, owner: str, ttl_s: float) -> None:
+    def __init__(self, gate: Pool, *, owner: str, ttl_s: float) -> None:
         self._gate = gate
         self._owner = owner
         self._ttl_s = ttl_s

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from service.domain.markets import Candle, Market, Ticker, Timeframe
 from service.store.database.json_rows import recordset
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.partitions import insert
 
 ADD_TICKERS = """
@@ -65,7 +65,7 @@ PUT_CANDLES = """
 
 
 class PgMarketData:
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Pool) -> None:
         self._gate = gate
 
     async def add_tickers(self, tickers: Sequence[Ticker], *, at: datetime) -> None:

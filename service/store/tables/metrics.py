@@ -7,7 +7,7 @@ from typing import Final
 from service.domain.latency import Sketch
 from service.ports import JobRun, RequestSlot
 from service.store.database.json_rows import recordset, storable
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.partitions import insert
 
 MINUTE: Final = 1
@@ -89,7 +89,7 @@ DROP_MINUTES = """
 
 
 class PgMetricRows:
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Pool) -> None:
         self._gate = gate
 
     async def add_job_runs(self, runs: Sequence[JobRun]) -> None:

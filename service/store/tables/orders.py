@@ -14,7 +14,7 @@ from service.domain.errors import DomainError, DuplicateOrder, NotLeader
 from service.domain.markets import Market
 from service.domain.orders import Fill, Intent, Order, OrderStatus, OrderType, Side
 from service.domain.positions import Position
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.alerts import put
 from service.store.tables.fills import book, fill_from, is_booked, position_from
 from service.store.tables.lease import TRADING
@@ -119,7 +119,7 @@ def _silent(_: Order, __: OrderStatus, ___: datetime) -> Sequence[Notice]:
 class PgOrders:
     """Args: notices: what to tell a person of an order's move; queued in its transaction."""
 
-    def __init__(self, gate: Gate, *, notices: Notices = _silent) -> None:
+    def __init__(self, gate: Pool, *, notices: Notices = _silent) -> None:
         self._gate = gate
         self._notices = notices
 

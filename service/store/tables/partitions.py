@@ -7,7 +7,7 @@ from typing import Final
 from loguru import logger
 from psycopg2.errors import CheckViolation
 
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 
 ADD_MONTHS: Final = """
     SELECT count(*) FILTER (WHERE add_month(%(table)s::regclass, instant))
@@ -43,7 +43,7 @@ _WAIT_FOR_LOCK: Final = "250ms"
 
 
 async def insert(
-    gate: Gate,
+    gate: Pool,
     sql: str,
     args: Mapping[str, object],
     *,
@@ -73,7 +73,7 @@ async def insert(
 class PgHistory:
     """Satisfies ports.History."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Pool) -> None:
         self._gate = gate
 
     async def add_months(self, table: str, *, at: Iterable[datetime]) -> int:

@@ -11,7 +11,7 @@ from service.domain.alerts import Notice
 from service.domain.errors import InvalidSetting
 from service.ports import JSON, SettingChange, SharedRule
 from service.store.database.json_rows import json_text, recordset
-from service.store.database.pool import Cursor, Gate
+from service.store.database.pool import Cursor, Pool
 from service.store.tables.alerts import put
 
 CHANNEL: Final = "settings_changed"  #: NOTIFY; the payload is the setting's key
@@ -95,7 +95,7 @@ class PgSettingRows:
     """
 
     def __init__(
-        self, gate: Gate, *, changing: Gate | None = None, notices: Notices = _silent
+        self, gate: Pool, *, changing: Pool | None = None, notices: Notices = _silent
     ) -> None:
         self._gate = gate
         self._changing = changing or gate

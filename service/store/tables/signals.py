@@ -10,7 +10,7 @@ from service.domain.risk import Allowed, Held, Refused, Verdict
 from service.domain.signals import Proposal, Signal, Usage
 from service.ports import JSON, ModelCall
 from service.store.database.json_rows import json_text, storable
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 
 ADD_CALL = """
     INSERT INTO ai_calls (
@@ -63,8 +63,8 @@ LAST_SIGNAL_AT = """
 """
 
 
-class PgJournal:
-    def __init__(self, gate: Gate) -> None:
+class PgSignals:
+    def __init__(self, gate: Pool) -> None:
         self._gate = gate
 
     async def add_call(self, call: ModelCall) -> int:

@@ -7,7 +7,7 @@ from typing import Final
 from service.domain.alerts import Notice
 from service.ports import JSON, RiskEvent, TradingState
 from service.store.database.json_rows import json_text
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.alerts import put
 
 TRADING_STATE: Final = """
@@ -49,10 +49,10 @@ def _silent(_: RiskEvent) -> Sequence[Notice]:
     return ()
 
 
-class PgState:
+class PgTradingState:
     """Args: notices: what to tell a person of a halt and its end; queued in its transaction."""
 
-    def __init__(self, gate: Gate, *, notices: Notices = _silent) -> None:
+    def __init__(self, gate: Pool, *, notices: Notices = _silent) -> None:
         self._gate = gate
         self._notices = notices
 

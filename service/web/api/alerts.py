@@ -9,7 +9,7 @@ from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
 
 
-class State(StrEnum):
+class AlertState(StrEnum):
     PENDING = "PENDING"
     SENDING = "SENDING"
     SENT = "SENT"
@@ -27,7 +27,7 @@ class Severity(StrEnum):
 async def alerts(request: web.Request) -> web.Response:
     query = Query(request, "limit", "cursor", "state", "severity")
     page = window(query)
-    state, severity = query.choice("state", State), query.choice("severity", Severity)
+    state, severity = query.choice("state", AlertState), query.choice("severity", Severity)
     return page_response(
         await request.app[LISTS].alerts(
             limit=page.limit, before=page.before, state=state, severity=severity

@@ -16,7 +16,7 @@ _GOLDEN: Final = 0.6180339887498949
 _turns: Final = itertools.count()
 
 
-def hold_off(request: web.Request, *, seconds: float) -> None:
+def pause_reading(request: web.Request, *, seconds: float) -> None:
     """Leave what comes next on the connection of `request` unread for `seconds` or twice as long.
 
     Not all for the same time: who was refused together would be heard together again.

@@ -12,14 +12,14 @@ from typing import Final
 
 from aiohttp import web
 
-from service.ports import LaneState
+from service.ports import ConcurrencyState
 from service.web.protocol.auth import READING
 from service.web.protocol.errors import Overloaded
 
 WAIT_S: Final = 0.25  #: longer in the queue is longer than a caller should be kept
 
 
-class Kind(StrEnum):
+class RequestKind(StrEnum):
     CHANGE = "change"
     READ = "read"
     STREAM = "stream"
@@ -32,27 +32,27 @@ class Limit:
 
 
 LIMITS: Final = {
-    Kind.CHANGE: Limit(at_work=8, waiting=32),
-    Kind.READ: Limit(at_work=32, waiting=128),
+    RequestKind.CHANGE: Limit(at_work=8, waiting=32),
+    RequestKind.READ: Limit(at_work=32, waiting=128),
     # One lasts as long as somebody looks: waiting for its end would be in vain.
-    Kind.STREAM: Limit(at_work=64, waiting=0),
+    RequestKind.STREAM: Limit(at_work=64, waiting=0),
 }
 #: Addresses that go on answering; `routes` has none yet.
 STREAMS: Final[frozenset[str]] = frozenset()
 
 
-class Lane:
+class ConcurrencyLimit:
     """The requests of one class: `async with lane:` holds a place in it."""
 
-    def __init__(self, kind: Kind, limit: Limit, *, wait_s: float) -> None:
+    def __init__(self, kind: RequestKind, limit: Limit, *, wait_s: float) -> None:
         self._kind = kind
         self._limit = limit
         self._wait_s = wait_s
         self._free = asyncio.Semaphore(limit.at_work)
         self._at_work = self._waiting = self._refused = 0
 
-    def state(self) -> LaneState:
-        return LaneState(
+    def state(self) -> ConcurrencyState:
+        return ConcurrencyState(
             limit=self._limit.at_work,
             at_work=self._at_work,
             waiting=self._waiting,
@@ -96,20 +96,22 @@ class Lane:
         )
 
 
-class Admission:
+class ConcurrencyLimits:
     """One lane for each class of request."""
 
     def __init__(self, *, wait_s: float = WAIT_S) -> None:
-        self._lanes = {kind: Lane(kind, limit, wait_s=wait_s) for kind, limit in LIMITS.items()}
+        self._lanes = {
+            kind: ConcurrencyLimit(kind, limit, wait_s=wait_s) for kind, limit in LIMITS.items()
+        }
 
-    def lane(self, request: web.Request) -> Lane:
+    def lane(self, request: web.Request) -> ConcurrencyLimit:
         if request.method not in READING:
-            return self._lanes[Kind.CHANGE]
-        return self._lanes[Kind.STREAM if request.path in STREAMS else Kind.READ]
+            return self._lanes[RequestKind.CHANGE]
+        return self._lanes[RequestKind.STREAM if request.path in STREAMS else RequestKind.READ]
 
-    def state(self) -> dict[str, LaneState]:
+    def state(self) -> dict[str, ConcurrencyState]:
         """Return the counters of each class."""
         return {str(kind): lane.state() for kind, lane in self._lanes.items()}
 
 
-ADMISSION = web.AppKey("admission", Admission)
+CONCURRENCY_LIMITS = web.AppKey("admission", ConcurrencyLimits)

@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
-from service.web.overload.overflow import ASK_WITHIN_S, Door, Lobby
+from service.web.overload.overflow import ASK_WITHIN_S, OverflowConnection, OverflowState
 
 CONNECTIONS: Final = 1_000
 DESCRIPTORS: Final = 256  #: left to everything else: pool, exchange, files
@@ -41,7 +41,7 @@ def cut_stalled_readers(listener: socket.socket, *, after_ms: int = STALLED_MS) 
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, after_ms)
 
 
-class CrowdedSite(web.SockSite):
+class LimitedSite(web.SockSite):
     """A site that holds so many connections; of the next ones it hears health checks alone.
 
     Anybody else is told with 503 to come back, and closed.
@@ -53,7 +53,7 @@ class CrowdedSite(web.SockSite):
         listener: socket.socket,
         *,
         backlog: int,
-        door: Door,
+        door: OverflowState,
         connections: int | None = None,
         ask_within_s: float = ASK_WITHIN_S,
     ) -> None:
@@ -76,12 +76,12 @@ class CrowdedSite(web.SockSite):
         await super().stop()
 
     def _entrance(self) -> asyncio.BaseProtocol:
-        return _Entrance(self._protocol)
+        return _Arrival(self._protocol)
 
     def _protocol(self) -> asyncio.Protocol:
         server = self._runner.server
         if server is None or len(server.connections) >= self._limit:
-            return Lobby(self._door, self._spare, ask_within_s=self._ask_within_s)
+            return OverflowConnection(self._door, self._spare, ask_within_s=self._ask_within_s)
         return server()
 
     def _spare(self, is_local: bool) -> asyncio.Protocol | None:  # noqa: FBT001 - see Spare
@@ -90,7 +90,7 @@ class CrowdedSite(web.SockSite):
         return server() if server is not None and len(server.connections) < most else None
 
 
-class _Entrance(asyncio.Protocol):
+class _Arrival(asyncio.Protocol):
     """Decides when the connection is there.
 
     asyncio asks for the protocols of all who wait in the backlog before the first of them counts

@@ -44,7 +44,7 @@ Spare = Callable[[bool], asyncio.Protocol | None]
 
 
 @dataclass(slots=True, eq=False)
-class Door:
+class OverflowState:
     """Who stands in the lobby, and what was seen since the start.
 
     Attributes:
@@ -54,25 +54,27 @@ class Door:
     """
 
     refused: int = 0
-    here: dict["Lobby", None] = field(default_factory=dict)
-    elsewhere: dict["Lobby", None] = field(default_factory=dict)
+    here: dict["OverflowConnection", None] = field(default_factory=dict)
+    elsewhere: dict["OverflowConnection", None] = field(default_factory=dict)
 
     def clear(self) -> None:
         for one in (*self.here, *self.elsewhere):
             one.cut()
 
 
-DOOR = web.AppKey("door", Door)
+OVERFLOW = web.AppKey("door", OverflowState)
 
 
-class Lobby(asyncio.Protocol):
+class OverflowConnection(asyncio.Protocol):
     """Hears what one peer wants, for a second at most.
 
     Who is refused may read why for a moment: closed at once, with its request unread, the kernel
     would reset the connection and the peer might see neither.
     """
 
-    def __init__(self, door: Door, spare: Spare, *, ask_within_s: float = ASK_WITHIN_S) -> None:
+    def __init__(
+        self, door: OverflowState, spare: Spare, *, ask_within_s: float = ASK_WITHIN_S
+    ) -> None:
         self._door = door
         self._spare = spare
         self._ask_within_s = ask_within_s

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from service.ports import Key, Page
+from service.ports import Page, PageKey
 from service.web.protocol.errors import InvalidCursor
 from service.web.protocol.query import MAX_ID, Query
 from service.web.protocol.responses import list_response
@@ -22,28 +22,28 @@ _SENTENCE: Final = "this cursor is not one of ours; send next_cursor back as you
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class PageWindow:
     limit: int
-    before: Key | None
+    before: PageKey | None
 
 
-def window(query: Query) -> Window:
+def window(query: Query) -> PageWindow:
     """Return the page asked for. Raises: InvalidRequest, InvalidCursor."""
     limit = query.whole_number("limit", default=DEFAULT_LIMIT, low=1, high=MAX_LIMIT)
     cursor = query.text("cursor")
-    return Window(limit, None if cursor is None else decode(cursor))
+    return PageWindow(limit, None if cursor is None else decode(cursor))
 
 
 def page_response(page: Page) -> web.Response:
     return list_response(page.items, next_cursor=None if page.last is None else encode(page.last))
 
 
-def encode(key: Key) -> str:
+def encode(key: PageKey) -> str:
     plain = f"{(key.at - _EPOCH) // _MICROSECOND}:{key.id}"
     return base64.urlsafe_b64encode(plain.encode()).rstrip(b"=").decode()
 
 
-def decode(cursor: str) -> Key:
+def decode(cursor: str) -> PageKey:
     """Return the key that `encode` made `cursor` of. Raises: InvalidCursor, for anything else."""
     try:
         key = _key(cursor)
@@ -55,10 +55,10 @@ def decode(cursor: str) -> Key:
     return key
 
 
-def _key(cursor: str) -> Key | None:
+def _key(cursor: str) -> PageKey | None:
     padded = cursor + "=" * (-len(cursor) % 4)
     plain = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
     match = _PLAIN.fullmatch(plain)
     if match is None:
         return None
-    return Key(_EPOCH + int(match[1]) * _MICROSECOND, int(match[2]))
+    return PageKey(_EPOCH + int(match[1]) * _MICROSECOND, int(match[2]))

@@ -44,47 +44,47 @@ TYPE_PREFIX: Final = "urn:trader:problem:"
 _RETRY_AFTER_S: Final = 5  #: with a 503 when nobody said how long; a busy store says so itself
 
 
-class Kind(NamedTuple):
+class ProblemKind(NamedTuple):
     status: int
     slug: str  #: stable; `type` ends with it
     title: str
 
 
 #: The nearest class in the error's __mro__ wins. docs/api.md explains each slug.
-KINDS: Final[Mapping[type[ServiceError], Kind]] = {
-    DomainError: Kind(409, "conflict", "This cannot be done now"),
-    InvalidRequest: Kind(400, "invalid-request", "The request is malformed"),
-    InvalidCursor: Kind(400, "invalid-cursor", "The cursor is malformed"),
-    NotJson: Kind(415, "not-json", "The body is not JSON"),
-    BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),
-    BodyTooSlow: Kind(408, "body-too-slow", "The body did not arrive in time"),
-    InvalidSetting: Kind(422, "invalid-setting", "The setting's value is not acceptable"),
-    NotFound: Kind(404, "not-found", "There is no such thing"),
-    UnknownMarket: Kind(404, "unknown-market", "There is no such market"),
-    UnknownSetting: Kind(404, "unknown-setting", "There is no such setting"),
-    NotAllowed: Kind(403, "not-allowed", "Your role may not do this"),
-    NoCredentials: Kind(401, "no-credentials", "Say who you are"),
-    WrongHost: Kind(421, "wrong-host", "This service does not answer under that name"),
-    CrossSite: Kind(403, "cross-site", "Another site may not change anything here"),
-    Overloaded: Kind(503, "overloaded", "The service is busy"),
-    NotLeader: Kind(409, "not-leader", "This process does not trade now"),
-    TooSoon: Kind(429, "too-soon", "Too soon after the last time"),
-    BoundaryError: Kind(503, "unavailable", "Something this service needs does not answer"),
-    ExchangeRefused: Kind(502, "exchange-refused", "The exchange refused"),
-    ModelRefused: Kind(502, "model-refused", "The model's service refused"),
-    ModelQuotaUsedUp: Kind(503, "model-quota", "The model's quota of the day is used up"),
-    OutcomeUnknown: Kind(502, "outcome-unknown", "It is not known yet whether it happened"),
-    StoreBusy: Kind(503, "store-busy", "The database is busy"),
-    StoreDown: Kind(503, "store-down", "The database does not answer"),
-    StoreTimeout: Kind(504, "store-timeout", "The database took too long"),
+KINDS: Final[Mapping[type[ServiceError], ProblemKind]] = {
+    DomainError: ProblemKind(409, "conflict", "This cannot be done now"),
+    InvalidRequest: ProblemKind(400, "invalid-request", "The request is malformed"),
+    InvalidCursor: ProblemKind(400, "invalid-cursor", "The cursor is malformed"),
+    NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
+    BodyTooLarge: ProblemKind(413, "body-too-large", "The body is too large"),
+    BodyTooSlow: ProblemKind(408, "body-too-slow", "The body did not arrive in time"),
+    InvalidSetting: ProblemKind(422, "invalid-setting", "The setting's value is not acceptable"),
+    NotFound: ProblemKind(404, "not-found", "There is no such thing"),
+    UnknownMarket: ProblemKind(404, "unknown-market", "There is no such market"),
+    UnknownSetting: ProblemKind(404, "unknown-setting", "There is no such setting"),
+    NotAllowed: ProblemKind(403, "not-allowed", "Your role may not do this"),
+    NoCredentials: ProblemKind(401, "no-credentials", "Say who you are"),
+    WrongHost: ProblemKind(421, "wrong-host", "This service does not answer under that name"),
+    CrossSite: ProblemKind(403, "cross-site", "Another site may not change anything here"),
+    Overloaded: ProblemKind(503, "overloaded", "The service is busy"),
+    NotLeader: ProblemKind(409, "not-leader", "This process does not trade now"),
+    TooSoon: ProblemKind(429, "too-soon", "Too soon after the last time"),
+    BoundaryError: ProblemKind(503, "unavailable", "Something this service needs does not answer"),
+    ExchangeRefused: ProblemKind(502, "exchange-refused", "The exchange refused"),
+    ModelRefused: ProblemKind(502, "model-refused", "The model's service refused"),
+    ModelQuotaUsedUp: ProblemKind(503, "model-quota", "The model's quota of the day is used up"),
+    OutcomeUnknown: ProblemKind(502, "outcome-unknown", "It is not known yet whether it happened"),
+    StoreBusy: ProblemKind(503, "store-busy", "The database is busy"),
+    StoreDown: ProblemKind(503, "store-down", "The database does not answer"),
+    StoreTimeout: ProblemKind(504, "store-timeout", "The database took too long"),
 }
 
 HTTP_KINDS: Final = {
-    404: Kind(404, "not-found", "There is no such address"),
-    405: Kind(405, "method-not-allowed", "This address does not take that method"),
-    413: Kind(413, "body-too-large", "The body is too large"),
+    404: ProblemKind(404, "not-found", "There is no such address"),
+    405: ProblemKind(405, "method-not-allowed", "This address does not take that method"),
+    413: ProblemKind(413, "body-too-large", "The body is too large"),
 }
-INTERNAL: Final = Kind(500, "internal-error", "The service failed; its log says why")
+INTERNAL: Final = ProblemKind(500, "internal-error", "The service failed; its log says why")
 
 
 class ProblemBody(TypedDict):
@@ -110,7 +110,7 @@ def problem_of_http(error: web.HTTPException, request_id: str) -> web.Response:
     kind = HTTP_KINDS.get(error.status)
     if kind is None:
         phrase = HTTPStatus(error.status).phrase
-        kind = Kind(error.status, phrase.lower().replace(" ", "-"), phrase)
+        kind = ProblemKind(error.status, phrase.lower().replace(" ", "-"), phrase)
     dropped = {hdrs.CONTENT_TYPE, hdrs.CONTENT_LENGTH}
     headers = {name: value for name, value in error.headers.items() if name not in dropped}
     return _problem(kind, request_id, headers=headers)
@@ -122,7 +122,11 @@ def internal_problem(request_id: str) -> web.Response:
 
 
 def _problem(
-    kind: Kind, request_id: str, *, detail: str = "", headers: Mapping[str, str] | None = None
+    kind: ProblemKind,
+    request_id: str,
+    *,
+    detail: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     body = ProblemBody(
         type=TYPE_PREFIX + kind.slug, title=kind.title, status=kind.status, request_id=request_id
@@ -134,7 +138,7 @@ def _problem(
     )
 
 
-def _headers(error: ServiceError, kind: Kind) -> dict[str, str]:
+def _headers(error: ServiceError, kind: ProblemKind) -> dict[str, str]:
     headers: dict[str, str] = {}
     if kind.status == HTTPStatus.UNAUTHORIZED:
         headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="trader"'

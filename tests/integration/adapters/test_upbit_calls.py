@@ -9,7 +9,7 @@ import pytest
 
 from service.adapters.upbit.rest import UpbitRest
 from service.domain.markets import Candle, Market, MarketRules, Ticker, Timeframe
-from service.domain.orders import Book, OrderType, Side
+from service.domain.orders import ExchangeOrderState, OrderType, Side
 from tests.builders import KRW_BTC, an_intent
 from tests.fakes.clock import FakeClock
 from tests.integration.adapters import recorded
@@ -152,7 +152,7 @@ async def test_a_market_buy_is_sent_as_the_hash_says(upbit: UpbitRest, stub: Upb
     order = await upbit.submit(an_intent(funds=Decimal("1E+4")), identifier="uat-1")
 
     assert order.uuid == "cdd92199-2897-4e14-9448-f923320408ad"
-    assert (order.book, order.side, order.trades) == (Book.WAITING, Side.BUY, ())
+    assert (order.book, order.side, order.trades) == (ExchangeOrderState.WAITING, Side.BUY, ())
     seen = stub.seen[0]
     assert seen.line == "POST /v1/orders"
     assert seen.headers["Content-Type"] == "application/json; charset=utf-8"
@@ -190,7 +190,10 @@ async def test_a_market_buy_may_end_cancelled_with_fills(upbit: UpbitRest, stub:
     order = await upbit.find("uat-1")
 
     assert order is not None
-    assert (order.book, order.executed_volume) == (Book.CANCELLED, Decimal("0.00006733"))
+    assert (order.book, order.executed_volume) == (
+        ExchangeOrderState.CANCELLED,
+        Decimal("0.00006733"),
+    )
     assert order.paid_fee == Decimal("4.99999995")
     assert order.created_at == datetime(2026, 1, 24, 9, 0, tzinfo=UTC)
     assert [trade.uuid for trade in order.trades] == ["trade-1", "trade-2"]
@@ -208,7 +211,11 @@ async def test_the_captured_market_sell_reads_to_the_last_digit(
     order = await upbit.find("uat-2")
 
     assert order is not None
-    assert (order.book, order.side, order.market) == (Book.DONE, Side.SELL, Market("KRW", "XRP"))
+    assert (order.book, order.side, order.market) == (
+        ExchangeOrderState.DONE,
+        Side.SELL,
+        Market("KRW", "XRP"),
+    )
     assert order.paid_fee == Decimal("3.697095875")
     assert order.trades[0].funds == Decimal("7394.19175")
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from service.app.keys import GATE
-from service.store.database.pool import Gate
+from service.app.keys import POOL
+from service.store.database.pool import Pool
 from tests.composed import composed
 from tests.integration.store.seeds import rows
 
@@ -18,7 +18,7 @@ SAFETY_S: Final = 60
 #: Long enough for statements that a lock of the test holds back.
 PATIENT: Final = "&options=-c%20lock_timeout%3D60s%20-c%20statement_timeout%3D60s"
 MARKETS: Final = {"KRW-BTC", "KRW-ETH"}
-POOL: Final = "/api/v1/metrics/pool"
+POOL_URL: Final = "/api/v1/metrics/pool"
 
 #: Written by the order, by the signal pass and by the collection.
 WRITTEN: Final = ("orders", "trading_signals", "market_data")
@@ -42,14 +42,14 @@ HELD_BACK: Final = """
 
 
 @asynccontextmanager
-async def locked(gate: Gate, mode: str, *tables: str) -> AsyncIterator[None]:
+async def locked(gate: Pool, mode: str, *tables: str) -> AsyncIterator[None]:
     async with gate.transaction() as cursor:
         for table in tables:
             await cursor.execute(f"LOCK TABLE {table} IN {mode} MODE")
         yield
 
 
-async def held_back(gate: Gate) -> dict[str, int]:
+async def held_back(gate: Pool) -> dict[str, int]:
     """Return how many sessions stand before a lock, by table; those of the calls in one sum."""
     found: dict[str, int] = dict(await rows(gate, HELD_BACK))
     return {table: found.pop(table, 0) for table in WRITTEN} | {"read": sum(found.values())}
@@ -63,7 +63,7 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
 
 @pytest.mark.proves("S1.1", "S1.2", "SC-001")
 async def test_ten_calls_a_signal_an_order_and_a_collection_at_once_wait_for_no_connection(
-    tmp_path: Path, dsn: str, gate: Gate
+    tmp_path: Path, dsn: str, gate: Pool
 ) -> None:
     """Locks hold each statement back in PostgreSQL, on its connection, until all are there.
 
@@ -75,7 +75,7 @@ async def test_ten_calls_a_signal_an_order_and_a_collection_at_once_wait_for_no_
         return (await held_back(gate))["orders"] == 1
 
     async def all_are_held_back_or_some_wait() -> bool:
-        pool = await service.get(POOL)
+        pool = await service.get(POOL_URL)
         return pool["waits"] + pool["waiting"] > 0 or await held_back(gate) == {
             "orders": 1,
             "trading_signals": 1,
@@ -99,10 +99,10 @@ async def test_ten_calls_a_signal_an_order_and_a_collection_at_once_wait_for_no_
                 signal = tasks.create_task(service.post("/api/v1/signals/generate", market=other))
                 await service.post("/api/v1/admin/jobs/collect_market_data/run")
                 await until(all_are_held_back_or_some_wait)
-                during = await service.get(POOL)
+                during = await service.get(POOL_URL)
                 exposed = await service.exposed()
                 await locks.aclose()
-            after = await service.get(POOL)
+            after = await service.get(POOL_URL)
             orders = await service.get("/api/v1/trading/orders")
 
     assert (during["waits"], during["waiting"], during["refused"]) == (0, 0, 0)
@@ -123,9 +123,9 @@ async def test_a_burst_right_after_a_restart_is_answered_by_connections_that_are
         pass
 
     async with composed(tmp_path, dsn) as service:
-        before = service.app[GATE].state()
+        before = service.app[POOL].state()
         bodies = await asyncio.gather(*(service.get(path) for path in 3 * CALLS))
-        after = await service.get(POOL)
+        after = await service.get(POOL_URL)
 
     assert before.size >= 10
     assert len(bodies) == 30

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from service.app.check import findings, printed
-from service.app.checks.finding import Finding
+from service.app.checks.finding import CheckResult
 from service.config import Config, Mode
 from service.sandbox.faults import Faults
 from service.sandbox.options import SandboxOptions
@@ -45,7 +45,7 @@ def pointed_at(sandbox: Sandbox, tmp_path: Path, **overrides: Any) -> Config:
     return a_config(tmp_path, **given | overrides)
 
 
-async def found(config: Config) -> dict[str, Finding]:
+async def found(config: Config) -> dict[str, CheckResult]:
     return {finding.item: finding for finding in await findings(config)}
 
 

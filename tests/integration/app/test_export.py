@@ -15,14 +15,14 @@ from service import cli
 from service.app.export import exported, window
 from service.config import Config
 from service.domain.errors import InvalidRequest, StartError
-from service.store.database.pool import Gate
-from service.store.queries.export import Form, Kind, Window
+from service.store.database.pool import Pool
+from service.store.queries.export import ExportKind, ExportWindow, Form
 from tests.builders import a_fill, a_proposal
 from tests.integration.store.seeds import a_stored_order, a_stored_signal, execute, filled
 
 #: Half an hour before midnight in Korea.
 LATE = datetime(2026, 1, 24, 14, 30, tzinfo=UTC)
-EVERYTHING = Window()
+EVERYTHING = ExportWindow()
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def config(tmp_path: Path, dsn: str) -> Config:
     return Config(data_dir=tmp_path / "var", database_url=dsn, _env_file=None)
 
 
-async def three_fills(gate: Gate) -> None:
+async def three_fills(gate: Pool) -> None:
     fills = (
         a_fill(
             trade_uuid=f"t-{n}",
@@ -51,12 +51,12 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 async def test_a_tax_report_has_korean_days_and_exact_amounts(
-    gate: Gate, config: Config, tmp_path: Path
+    gate: Pool, config: Config, tmp_path: Path
 ) -> None:
     await three_fills(gate)
     out = tmp_path / "fills.csv"
 
-    count = await exported(config, Kind.FILLS, Form.CSV, EVERYTHING, out)
+    count = await exported(config, ExportKind.FILLS, Form.CSV, EVERYTHING, out)
 
     first, second, third = table(out)
     assert count == 3
@@ -92,7 +92,7 @@ async def test_a_tax_report_has_korean_days_and_exact_amounts(
     ],
 )
 async def test_both_days_are_included_and_korean(
-    gate: Gate,
+    gate: Pool,
     config: Config,
     tmp_path: Path,
     days: tuple[str | None, str | None],
@@ -101,20 +101,20 @@ async def test_both_days_are_included_and_korean(
     await three_fills(gate)
     out = tmp_path / "fills.json"
 
-    await exported(config, Kind.FILLS, Form.JSON, window(*days), out)
+    await exported(config, ExportKind.FILLS, Form.JSON, window(*days), out)
 
     assert [item["trade_uuid"] for item in json.loads(out.read_text())] == trades
 
 
 async def test_words_of_the_model_are_no_formulas_in_a_sheet_and_untouched_in_json(
-    gate: Gate, config: Config, tmp_path: Path
+    gate: Pool, config: Config, tmp_path: Path
 ) -> None:
     words = '=HYPERLINK("http://x", "a,b")\nsecond line \\ "quoted"\x01\x02'
     await a_stored_signal(gate, proposal=a_proposal(reasoning=words))
     sheet, document = tmp_path / "s.csv", tmp_path / "s.json"
 
-    await exported(config, Kind.SIGNALS, Form.CSV, EVERYTHING, sheet)
-    await exported(config, Kind.SIGNALS, Form.JSON, EVERYTHING, document)
+    await exported(config, ExportKind.SIGNALS, Form.CSV, EVERYTHING, sheet)
+    await exported(config, ExportKind.SIGNALS, Form.JSON, EVERYTHING, document)
 
     (row,) = table(sheet)
     (item,) = json.loads(document.read_text())
@@ -123,9 +123,9 @@ async def test_words_of_the_model_are_no_formulas_in_a_sheet_and_untouched_in_js
     assert (row["verdict"], item["verdict"]) == ("", None)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(ExportKind))
 async def test_an_empty_history_is_a_valid_document(
-    gate: Gate, config: Config, tmp_path: Path, kind: Kind
+    gate: Pool, config: Config, tmp_path: Path, kind: ExportKind
 ) -> None:
     sheet, document = tmp_path / "none.csv", tmp_path / "none.json"
 
@@ -138,13 +138,13 @@ async def test_an_empty_history_is_a_valid_document(
 
 
 async def test_orders_come_oldest_first_with_what_they_cost(
-    gate: Gate, config: Config, tmp_path: Path
+    gate: Pool, config: Config, tmp_path: Path
 ) -> None:
     await three_fills(gate)
     await a_stored_order(gate, "uat-2")
     out = tmp_path / "orders.csv"
 
-    await exported(config, Kind.ORDERS, Form.CSV, EVERYTHING, out)
+    await exported(config, ExportKind.ORDERS, Form.CSV, EVERYTHING, out)
 
     rows = table(out)
     assert [row["id"] for row in rows] == ["1", "2"]
@@ -174,32 +174,32 @@ def test_the_command_writes_the_document_and_nothing_else_to_standard_output(
 
 
 async def test_a_file_that_is_there_stays_as_it_is(
-    gate: Gate, config: Config, tmp_path: Path
+    gate: Pool, config: Config, tmp_path: Path
 ) -> None:
     out = tmp_path / "fills.csv"
     out.write_text("last year's")
 
     with pytest.raises(InvalidRequest, match="is there already"):
-        await exported(config, Kind.FILLS, Form.CSV, EVERYTHING, out)
+        await exported(config, ExportKind.FILLS, Form.CSV, EVERYTHING, out)
 
     assert out.read_text() == "last year's"
 
 
 async def test_a_folder_that_is_not_there_is_a_sentence(
-    gate: Gate, config: Config, tmp_path: Path
+    gate: Pool, config: Config, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidRequest, match=r"cannot be written \(No such file"):
-        await exported(config, Kind.FILLS, Form.CSV, EVERYTHING, tmp_path / "no" / "f.csv")
+        await exported(config, ExportKind.FILLS, Form.CSV, EVERYTHING, tmp_path / "no" / "f.csv")
 
 
 async def test_an_export_that_breaks_off_leaves_no_half_a_file(
-    gate: Gate, config: Config, tmp_path: Path
+    gate: Pool, config: Config, tmp_path: Path
 ) -> None:
     await execute(gate, "ALTER TABLE fills RENAME COLUMN price TO cost")
     out = tmp_path / "fills.csv"
 
     with pytest.raises(Exception, match="broke off the export"):
-        await exported(config, Kind.FILLS, Form.CSV, EVERYTHING, out)
+        await exported(config, ExportKind.FILLS, Form.CSV, EVERYTHING, out)
 
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - and pathlib's is refused in coroutines
 
@@ -209,7 +209,7 @@ async def test_a_database_that_is_away_is_a_sentence_without_its_password(tmp_pa
     config = Config(data_dir=tmp_path / "var", database_url=away, _env_file=None)
 
     with pytest.raises(StartError, match="cannot be used") as failed:
-        await exported(config, Kind.FILLS, Form.CSV, EVERYTHING, tmp_path / "f.csv")
+        await exported(config, ExportKind.FILLS, Form.CSV, EVERYTHING, tmp_path / "f.csv")
 
     assert "canary-7f3a" not in str(failed.value)
 

@@ -10,7 +10,7 @@ from service.app.jobs import _listener
 from service.app.keys import DSN
 from service.settings.settings import Settings
 from service.settings.table import AI_MODEL
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.settings import PgSettingRows
 from service.web.keys import SETTINGS
 from tests.fakes.clock import FakeClock
@@ -21,7 +21,7 @@ BY_HAND = "UPDATE system_configs SET value = to_jsonb(%(value)s::text) WHERE key
 
 
 @pytest.fixture
-async def app(dsn: str, gate: Gate) -> AsyncIterator[web.Application]:
+async def app(dsn: str, gate: Pool) -> AsyncIterator[web.Application]:
     """As much of the application as listens."""
     made = web.Application()
     made[DSN] = dsn
@@ -38,7 +38,7 @@ async def until_reads(settings: Settings, value: str) -> None:
 
 @pytest.mark.proves("S2.2")
 async def test_the_cache_is_cleared_when_listening_begins_and_hears_each_change_after_it(
-    app: web.Application, gate: Gate
+    app: web.Application, gate: Pool
 ) -> None:
     """S2.2: whatever was missed while nobody listened."""
     settings, stopping = app[SETTINGS], asyncio.Event()

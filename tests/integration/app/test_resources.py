@@ -9,20 +9,20 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from service.app.keys import (
-    GATE,
-    JOBS_GATE,
+    API_POOL,
+    JOBS_POOL,
     MODEL,
+    POOL,
     SESSION,
     STORE,
     UPSTREAM,
-    WEB_GATE,
     Upstream,
 )
 from service.app.resources import database, exchange, model, settings
 from service.config import Config, Mode
 from service.domain.orders import OrderStatus
 from service.settings.table import TRADING_ENABLED
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.web.keys import CLOCK, CONFIG, SETTINGS
 from tests.builders import T0, an_intent
 from tests.fakes.clock import FakeClock
@@ -92,17 +92,17 @@ async def test_an_exchange_that_cannot_tell_its_markets_is_a_warning_and_no_fail
 
 @pytest.mark.parametrize(("config", "trades"), [(a_config(), True), (live(), False)])
 async def test_play_money_trades_from_the_first_minute_and_real_money_when_somebody_says_so(
-    gate: Gate, config: Config, *, trades: bool
+    gate: Pool, config: Config, *, trades: bool
 ) -> None:
     app = an_app(config)
-    app[CLOCK], app[GATE], app[WEB_GATE] = FakeClock(), gate, gate
+    app[CLOCK], app[POOL], app[API_POOL] = FakeClock(), gate, gate
     async with asynccontextmanager(settings)(app):
         assert await app[SETTINGS].get(TRADING_ENABLED) is trades
 
 
 @pytest.mark.proves("FR-012")
 async def test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts(
-    dsn: str, gate: Gate
+    dsn: str, gate: Pool
 ) -> None:
     """FR-012: queued in the transaction that writes them, by what the composition root opens."""
     app = an_app(a_config(database_url=SecretStr(dsn)))
@@ -126,7 +126,7 @@ async def test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts
     ]
 
 
-async def asked_once(gate: Gate) -> None:
+async def asked_once(gate: Pool) -> None:
     async with gate.cursor() as cursor:
         await cursor.execute("SELECT 1")
 
@@ -141,9 +141,9 @@ async def test_the_composed_pool_and_its_shares_are_what_the_docs_say(dsn: str) 
     app = an_app(a_config(database_url=SecretStr(dsn)))
 
     async with asynccontextmanager(database)(app):
-        opened = app[GATE].state().size
+        opened = app[POOL].state().size
         # So many are lent without a wait, and the next one waits for one of them.
-        for key, number in ((WEB_GATE, of_the_api), (JOBS_GATE, of_the_jobs), (GATE, whole)):
+        for key, number in ((API_POOL, of_the_api), (JOBS_POOL, of_the_jobs), (POOL, whole)):
             assert await waits_for(app[key], number, asked_once(app[key])), key
 
     assert (opened, whole, of_the_api, of_the_jobs) == (10, 20, 12, 3)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from service.adapters.clock import SystemClock
 from service.flows.retention import Retention
 from service.settings.settings import Settings
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.market_data import PgMarketData
 from service.store.tables.partitions import PgHistory
 from tests.builders import a_ticker
@@ -19,7 +19,7 @@ KEPT = timedelta(days=30)
 
 
 async def test_months_in_seconds_find_room_for_every_price_and_keep_what_they_should(
-    gate: Gate,
+    gate: Pool,
 ) -> None:
     clock = FakeClock(BEGAN)
     settings = Settings(FakeSettingRows(), clock)

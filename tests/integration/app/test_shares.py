@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from service.app.keys import GATE, JOBS_GATE, STORE, WEB_GATE
+from service.app.keys import API_POOL, JOBS_POOL, POOL, STORE
 from service.app.resources import database
 from service.domain.portfolio import Equity
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.web.keys import AUDIT, CONFIG, DATABASE, LISTS, ORDERS, PORTFOLIO, STATISTICS
 from tests.builders import KRW_BTC, T0, a_ticker, an_intent
 from tests.integration.store.seeds import a_stored_decision, an_allowed, the_epoch
@@ -70,7 +70,7 @@ async def app(dsn: str) -> AsyncIterator[web.Application]:
 
 
 @asynccontextmanager
-async def held(gate: Gate, number: int) -> AsyncIterator[None]:
+async def held(gate: Pool, number: int) -> AsyncIterator[None]:
     """Hold `number` connections in hanging statements' stead."""
     async with AsyncExitStack() as stack:
         for _ in range(number):
@@ -80,19 +80,19 @@ async def held(gate: Gate, number: int) -> AsyncIterator[None]:
 
 @pytest.mark.proves("S1.3", "FR-001")
 async def test_ten_connections_are_open_before_anything_else_is(app: web.Application) -> None:
-    state = app[GATE].state()
+    state = app[POOL].state()
 
     assert (state.size, state.free, state.max) == (AT_THE_START, AT_THE_START, CONNECTIONS)
 
 
 @pytest.mark.proves("FR-001")
 async def test_twenty_connections_are_lent_and_not_one_more(app: web.Application) -> None:
-    assert not await waits_for(app[GATE], CONNECTIONS - 1, app[DATABASE].ping())
-    assert app[GATE].state().size == CONNECTIONS
-    assert await waits_for(app[GATE], CONNECTIONS, app[DATABASE].ping())
+    assert not await waits_for(app[POOL], CONNECTIONS - 1, app[DATABASE].ping())
+    assert app[POOL].state().size == CONNECTIONS
+    assert await waits_for(app[POOL], CONNECTIONS, app[DATABASE].ping())
 
 
-async def waits_for(share: Gate, places: int, asked: Awaitable[object]) -> bool:
+async def waits_for(share: Pool, places: int, asked: Awaitable[object]) -> bool:
     """Whether `asked` gets its connection only when one of so many places is free."""
     async with held(share, places):
         asking = asyncio.ensure_future(asked)
@@ -108,7 +108,7 @@ async def waits_for(share: Gate, places: int, asked: Awaitable[object]) -> bool:
 async def test_whatever_the_api_asks_waits_for_the_apis_twelve(
     app: web.Application, name: str
 ) -> None:
-    asked, share = OF_THE_API[name], app[WEB_GATE]
+    asked, share = OF_THE_API[name], app[API_POOL]
 
     assert not await waits_for(share, OF_THE_API_AT_ONCE - 1, asked(app))
     assert await waits_for(share, OF_THE_API_AT_ONCE, asked(app))
@@ -118,7 +118,7 @@ async def test_whatever_the_api_asks_waits_for_the_apis_twelve(
 async def test_whatever_is_collected_and_measured_waits_for_the_jobs_three(
     app: web.Application, name: str
 ) -> None:
-    asked, share = OF_THE_JOBS[name], app[JOBS_GATE]
+    asked, share = OF_THE_JOBS[name], app[JOBS_POOL]
 
     assert not await waits_for(share, OF_THE_JOBS_AT_ONCE - 1, asked(app))
     assert await waits_for(share, OF_THE_JOBS_AT_ONCE, asked(app))
@@ -127,12 +127,12 @@ async def test_whatever_is_collected_and_measured_waits_for_the_jobs_three(
 async def test_with_the_shares_of_api_and_jobs_used_up_trading_has_four_connections_and_health_one(
     app: web.Application,
 ) -> None:
-    gate, store = app[GATE], app[STORE]
+    gate, store = app[POOL], app[STORE]
     decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
 
     async with (
-        held(app[WEB_GATE], OF_THE_API_AT_ONCE),
-        held(app[JOBS_GATE], OF_THE_JOBS_AT_ONCE),
+        held(app[API_POOL], OF_THE_API_AT_ONCE),
+        held(app[JOBS_POOL], OF_THE_JOBS_AT_ONCE),
         held(gate, 3),
     ):
         order = await store.orders.add(

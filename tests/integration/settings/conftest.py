@@ -13,7 +13,7 @@ import pytest
 from service.ports import JSON, SettingChange, SharedRule
 from service.settings.settings import Settings
 from service.store.database.listen import Listener
-from service.store.database.pool import Gate, open_gate
+from service.store.database.pool import Pool, open_pool
 from service.store.tables.settings import CHANNEL, PgSettingRows
 from tests.fakes.clock import FakeClock
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 class CountingRows:
     """The real rows; counts what is loaded, and can hold a load back after it has read."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Pool) -> None:
         self._rows = PgSettingRows(gate)
         self._held: asyncio.Event | None = None
         self.loads: Counter[str] = Counter()
@@ -75,7 +75,7 @@ class Process:
 
 @asynccontextmanager
 async def a_process(dsn: str) -> AsyncIterator[Process]:
-    async with open_gate(dsn, minsize=1, maxsize=3) as gate:
+    async with open_pool(dsn, minsize=1, maxsize=3) as gate:
         rows = CountingRows(gate)
         process = Process(Settings(rows, FakeClock()), rows, asyncio.Queue(), asyncio.Queue())
         listener = Listener(

@@ -23,7 +23,7 @@ from service.settings.table import (
     TAKE_PROFIT_PCT,
     TRADING_ENABLED,
 )
-from service.store.database.pool import Gate, open_gate
+from service.store.database.pool import Pool, open_pool
 from service.store.tables.settings import PgSettingRows
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
@@ -54,17 +54,17 @@ END_LISTENERS = """
 
 
 @pytest.fixture
-def settings(gate: Gate) -> Settings:
+def settings(gate: Pool) -> Settings:
     return Settings(PgSettingRows(gate), FakeClock())
 
 
-async def execute(gate: Gate, statement: str, **params: object) -> None:
+async def execute(gate: Pool, statement: str, **params: object) -> None:
     async with gate.cursor() as cur:
         await cur.execute(statement, params)
 
 
 @pytest.mark.proves("S2.1")
-async def test_a_setting_read_before_is_read_again_without_a_query(gate: Gate) -> None:
+async def test_a_setting_read_before_is_read_again_without_a_query(gate: Pool) -> None:
     rows = CountingRows(gate)
     settings = Settings(rows, FakeClock())
     first = await settings.get(MIN_CONFIDENCE)
@@ -76,7 +76,7 @@ async def test_a_setting_read_before_is_read_again_without_a_query(gate: Gate) -
     assert rows.loads == {"min_confidence": 1}
 
 
-async def test_fifty_readers_of_a_cold_setting_take_one_connection(gate: Gate) -> None:
+async def test_fifty_readers_of_a_cold_setting_take_one_connection(gate: Pool) -> None:
     rows = CountingRows(gate)
     settings = Settings(rows, FakeClock())
 
@@ -113,7 +113,7 @@ async def test_every_setting_survives_the_database_as_it_was_given(settings: Set
 
 
 async def test_a_changes_row_says_who_when_the_old_and_the_new(
-    settings: Settings, gate: Gate
+    settings: Settings, gate: Pool
 ) -> None:
     await settings.change({"take_profit_pct": 10}, by="admin", request_id="r-1")
     await settings.change({"take_profit_pct": "10.0"}, by="nobody", request_id="r-2")
@@ -130,7 +130,7 @@ async def test_a_changes_row_says_who_when_the_old_and_the_new(
     assert await settings.get(TAKE_PROFIT_PCT) is None
 
 
-async def test_nothing_is_stored_when_one_of_many_is_wrong(settings: Settings, gate: Gate) -> None:
+async def test_nothing_is_stored_when_one_of_many_is_wrong(settings: Settings, gate: Pool) -> None:
     with pytest.raises(InvalidSetting, match="min_confidence"):
         await settings.change({"trading_enabled": True, "min_confidence": 7}, by="admin")
 
@@ -159,7 +159,7 @@ async def test_a_seed_leaves_alone_what_the_operator_has_stored(settings: Settin
     ],
 )
 async def test_garbage_in_a_row_gives_way_to_the_default(
-    settings: Settings, gate: Gate, garbage: str
+    settings: Settings, gate: Pool, garbage: str
 ) -> None:
     await execute(gate, STORE_BY_HAND, key="stop_loss_pct", value=garbage)
 
@@ -169,13 +169,13 @@ async def test_garbage_in_a_row_gives_way_to_the_default(
     assert await settings.get(STOP_LOSS_PCT) == Decimal(6)
 
 
-async def test_numbers_written_by_hand_are_taken_exactly(settings: Settings, gate: Gate) -> None:
+async def test_numbers_written_by_hand_are_taken_exactly(settings: Settings, gate: Pool) -> None:
     await execute(gate, STORE_BY_HAND, key="min_confidence", value="0.70")
 
     assert await settings.get(MIN_CONFIDENCE) == Decimal("0.7")
 
 
-async def test_a_value_read_before_a_change_is_not_kept_after_it(gate: Gate) -> None:
+async def test_a_value_read_before_a_change_is_not_kept_after_it(gate: Pool) -> None:
     rows = CountingRows(gate)
     settings = Settings(rows, FakeClock())
     go = rows.hold()
@@ -243,7 +243,7 @@ async def test_a_refused_change_notifies_nobody(here: Process, there: Process) -
 
 @pytest.mark.proves("S2.edge")
 async def test_what_was_changed_while_nobody_listened_is_seen_when_the_connection_is_back(
-    there: Process, gate: Gate
+    there: Process, gate: Pool
 ) -> None:
     await there.settings.change({"ai_model": "m-1"}, by="admin")
     assert await soon(there.heard) == "ai_model"
@@ -284,10 +284,10 @@ def told(change: SettingChange) -> Sequence[Notice]:
 
 
 async def test_of_two_processes_whose_sizes_fit_only_alone_one_is_refused(
-    dsn: str, gate: Gate
+    dsn: str, gate: Pool
 ) -> None:
     """Write skew: neither writes a row that the other one does."""
-    async with open_gate(dsn, minsize=1) as one, open_gate(dsn, minsize=1) as other:
+    async with open_pool(dsn, minsize=1) as one, open_pool(dsn, minsize=1) as other:
         here, there = (
             Settings(PgSettingRows(each, notices=told), FakeClock()) for each in (one, other)
         )
@@ -306,7 +306,7 @@ async def test_of_two_processes_whose_sizes_fit_only_alone_one_is_refused(
 
 @pytest.mark.parametrize("stored", [None, '"0.8"'])
 async def test_a_change_that_waited_for_another_says_what_that_one_stored(
-    here: Process, gate: Gate, stored: str | None
+    here: Process, gate: Pool, stored: str | None
 ) -> None:
     """The old value is read under the row's lock: neither the cache nor a look before knows it."""
     if stored is not None:
@@ -324,7 +324,7 @@ async def test_a_change_that_waited_for_another_says_what_that_one_stored(
 
 
 async def test_changes_of_two_processes_at_once_are_one_chain(
-    here: Process, there: Process, gate: Gate
+    here: Process, there: Process, gate: Pool
 ) -> None:
     """What each change says it replaced is what the one before it stored: none is lost."""
     async with asyncio.TaskGroup() as group:

@@ -11,10 +11,10 @@ from service.domain.orders import Fill, Order, OrderStatus
 from service.domain.risk import Allowed, Check, Held, Verdict
 from service.domain.signals import Proposal, Signal
 from service.ports import ModelCall
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.lease import PgLease
 from service.store.tables.orders import PgOrders
-from service.store.tables.signals import PgJournal
+from service.store.tables.signals import PgSignals
 from tests.builders import KRW_BTC, T0, a_fill, a_proposal, an_answer, an_intent
 
 CHECKS = (
@@ -50,18 +50,18 @@ def a_call(**overrides: Any) -> ModelCall:
     return ModelCall(**values | overrides)
 
 
-async def rows(gate: Gate, sql: str, args: Mapping[str, object] | None = None) -> list[Any]:
+async def rows(gate: Pool, sql: str, args: Mapping[str, object] | None = None) -> list[Any]:
     async with gate.cursor() as cursor:
         await cursor.execute(sql, args)
         return await cursor.fetchall()
 
 
-async def execute(gate: Gate, sql: str, args: Mapping[str, object] | None = None) -> None:
+async def execute(gate: Pool, sql: str, args: Mapping[str, object] | None = None) -> None:
     async with gate.cursor() as cursor:
         await cursor.execute(sql, args)
 
 
-async def until_locked_out(gate: Gate, number: int) -> None:
+async def until_locked_out(gate: Pool, number: int) -> None:
     """Return as soon as so many sessions of this database wait for somebody's lock."""
     async with asyncio.timeout(20):
         while (await rows(gate, LOCKED_OUT))[0][0] < number:
@@ -69,14 +69,14 @@ async def until_locked_out(gate: Gate, number: int) -> None:
 
 
 async def a_stored_signal(
-    gate: Gate,
+    gate: Pool,
     *,
     market: Market = KRW_BTC,
     proposal: Proposal | None = None,
     at: datetime = T0,
     market_data_id: int | None = None,
 ) -> Signal:
-    journal = PgJournal(gate)
+    journal = PgSignals(gate)
     return await journal.add_signal(
         market=market,
         proposal=proposal or a_proposal(),
@@ -90,21 +90,21 @@ async def a_stored_signal(
     )
 
 
-async def a_stored_decision(gate: Gate, verdict: Verdict | None = None) -> int:
+async def a_stored_decision(gate: Pool, verdict: Verdict | None = None) -> int:
     signal = await a_stored_signal(gate)
-    return await PgJournal(gate).add_decision(
+    return await PgSignals(gate).add_decision(
         signal_id=signal.id, verdict=Held() if verdict is None else verdict, at=T0
     )
 
 
-async def the_epoch(gate: Gate, owner: str = "one") -> int:
+async def the_epoch(gate: Pool, owner: str = "one") -> int:
     epoch = await PgLease(gate, owner=owner, ttl_s=60).acquire()
     assert epoch is not None
     return epoch
 
 
 async def a_stored_order(
-    gate: Gate,
+    gate: Pool,
     identifier: str = "uat-1",
     *,
     decision_id: int | None = None,
@@ -120,7 +120,7 @@ async def a_stored_order(
     )
 
 
-async def filled(gate: Gate, order: Order, *fills: Fill) -> Order:
+async def filled(gate: Pool, order: Order, *fills: Fill) -> Order:
     """Store `order` as executed by `fills`, one default fill when none is given."""
     done = order.moved_to(OrderStatus.EXECUTED)
     booked = fills or (a_fill(trade_uuid=f"t-{order.identifier}"),)

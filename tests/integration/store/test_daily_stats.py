@@ -15,7 +15,7 @@ import pytest
 from service.domain.markets import Market
 from service.domain.orders import Fill, Order, OrderStatus, Side
 from service.store.database.dsn import connect, parameters
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.migrations.migrate import migrations_folder
 from service.store.tables.orders import PgOrders
 from tests.builders import KRW_BTC, T0, a_fill
@@ -38,11 +38,11 @@ DAYS = """
 Days = Mapping[tuple[str, date], list[Any]]
 
 
-async def stored(gate: Gate) -> Days:
+async def stored(gate: Pool) -> Days:
     return {(market, day): sums for market, day, *sums in await rows(gate, DAYS)}
 
 
-async def folded_again(gate: Gate) -> Days:
+async def folded_again(gate: Pool) -> Days:
     """Add up all fills, one after the other, without any SQL."""
     days: dict[tuple[str, date], list[Any]] = defaultdict(lambda: [0] * 9)
     sales: dict[int, list[Any]] = {}
@@ -59,7 +59,7 @@ async def folded_again(gate: Gate) -> Days:
     return dict(days)
 
 
-async def an_order_of(gate: Gate, name: str, market: Market, side: Side) -> Order:
+async def an_order_of(gate: Pool, name: str, market: Market, side: Side) -> Order:
     is_buy = side is Side.BUY
     return await a_stored_order(
         gate,
@@ -74,7 +74,7 @@ async def an_order_of(gate: Gate, name: str, market: Market, side: Side) -> Orde
 class Trading:
     """Random orders, each booked in one to three parts over hours; often across midnight."""
 
-    def __init__(self, gate: Gate, seed: int) -> None:
+    def __init__(self, gate: Pool, seed: int) -> None:
         self._gate, self._random = gate, random.Random(seed)
         self._trades = 0
 
@@ -111,7 +111,7 @@ class Trading:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_days_are_what_the_fills_add_up_to(gate: Gate, seed: int) -> None:
+async def test_days_are_what_the_fills_add_up_to(gate: Pool, seed: int) -> None:
     await Trading(gate, seed).trade(orders=25)
 
     days = await stored(gate)
@@ -121,7 +121,7 @@ async def test_days_are_what_the_fills_add_up_to(gate: Gate, seed: int) -> None:
     assert days == await folded_again(gate)
 
 
-async def test_fills_of_an_older_version_are_counted_by_the_migration(gate: Gate, dsn: str) -> None:
+async def test_fills_of_an_older_version_are_counted_by_the_migration(gate: Pool, dsn: str) -> None:
     await Trading(gate, seed=7).trade(orders=25)
     booked = await stored(gate)
 
@@ -132,7 +132,7 @@ async def test_fills_of_an_older_version_are_counted_by_the_migration(gate: Gate
     assert await stored(gate) == booked
 
 
-async def test_a_day_begins_at_midnight_in_seoul(gate: Gate) -> None:
+async def test_a_day_begins_at_midnight_in_seoul(gate: Pool) -> None:
     midnight = T0.replace(hour=15, minute=0)
     order = await an_order_of(gate, "uat-1", KRW_BTC, Side.BUY)
 
@@ -150,7 +150,7 @@ async def test_a_day_begins_at_midnight_in_seoul(gate: Gate) -> None:
     }
 
 
-async def test_a_sale_that_a_later_fill_turns_is_a_loss_on_the_day_it_began(gate: Gate) -> None:
+async def test_a_sale_that_a_later_fill_turns_is_a_loss_on_the_day_it_began(gate: Pool) -> None:
     bought = await an_order_of(gate, "uat-1", KRW_BTC, Side.BUY)
     await filled(gate, bought, a_fill(trade_uuid="t-1", volume=Decimal(2), funds=Decimal(200)))
     order = await an_order_of(gate, "uat-2", KRW_BTC, Side.SELL)
@@ -169,7 +169,7 @@ async def test_a_sale_that_a_later_fill_turns_is_a_loss_on_the_day_it_began(gate
     assert lost[tomorrow][7:] == [0, 0]
 
 
-async def test_a_booking_that_is_refused_counts_nothing(gate: Gate) -> None:
+async def test_a_booking_that_is_refused_counts_nothing(gate: Pool) -> None:
     order = await an_order_of(gate, "uat-1", KRW_BTC, Side.BUY)
     done = await filled(gate, order)
     before = await stored(gate)
@@ -182,7 +182,7 @@ async def test_a_booking_that_is_refused_counts_nothing(gate: Gate) -> None:
     assert await stored(gate) == before
 
 
-async def test_bookings_at_once_lose_nothing_and_nobody_waits_for_ever(gate: Gate) -> None:
+async def test_bookings_at_once_lose_nothing_and_nobody_waits_for_ever(gate: Pool) -> None:
     """Two markets, and each order's fills on two days in either order: no order of locks errs."""
     orders = [await an_order_of(gate, f"uat-{n}", MARKETS[n % 2], Side.BUY) for n in range(20)]
     days = (T0, T0 + timedelta(days=1))

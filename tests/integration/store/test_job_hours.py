@@ -16,7 +16,7 @@ from psycopg2.errors import CheckViolation
 from service.domain.latency import LAST_BUCKET, LEAST_MS, Sketch, bucket_of
 from service.ports import JobRun
 from service.store.database.dsn import connect, parameters
-from service.store.database.pool import Cursor, Gate, open_gate
+from service.store.database.pool import Cursor, Pool, open_pool
 from service.store.migrations.migrate import migrations_folder
 from service.store.queries.metrics import PASSES_UPTO, PgStatistics
 from service.store.tables.metrics import PgMetricRows
@@ -45,7 +45,7 @@ def hour_of(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-async def stored(gate: Gate) -> Hours:
+async def stored(gate: Pool) -> Hours:
     return {
         (hour, job, success): Sketch(
             count, round(sum_ms, 3), max_ms, dict(zip(buckets, counts, strict=True))
@@ -54,7 +54,7 @@ async def stored(gate: Gate) -> Hours:
     }
 
 
-async def added_up_again(gate: Gate) -> Hours:
+async def added_up_again(gate: Pool) -> Hours:
     hours: Hours = {}
     for job, at, success, ms in await rows(gate, PASSES):
         hours.setdefault((hour_of(at), job, success), Sketch()).add(ms)
@@ -64,7 +64,7 @@ async def added_up_again(gate: Gate) -> Hours:
     return hours
 
 
-async def window(gate: Gate, since: datetime, until: datetime) -> dict[str, Any]:
+async def window(gate: Pool, since: datetime, until: datetime) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(await PgStatistics(gate).jobs(since=since, until=until))
     return answer
 
@@ -87,7 +87,7 @@ def some_runs(count: int, *, seed: int, over: timedelta = 5 * HOUR) -> list[JobR
 
 
 @pytest.mark.proves("S6.2", "FR-006")
-async def test_hours_are_what_the_passes_add_up_to(gate: Gate) -> None:
+async def test_hours_are_what_the_passes_add_up_to(gate: Pool) -> None:
     runs, store = some_runs(900, seed=1), PgMetricRows(gate)
 
     for part in range(7):
@@ -99,7 +99,7 @@ async def test_hours_are_what_the_passes_add_up_to(gate: Gate) -> None:
     assert hours == await added_up_again(gate)
 
 
-async def test_what_is_sent_again_is_counted_once(gate: Gate) -> None:
+async def test_what_is_sent_again_is_counted_once(gate: Pool) -> None:
     runs, store = some_runs(60, seed=2), PgMetricRows(gate)
 
     await store.add_job_runs(runs[:40])
@@ -111,14 +111,14 @@ async def test_what_is_sent_again_is_counted_once(gate: Gate) -> None:
     assert hours == await added_up_again(gate)
 
 
-async def test_a_batch_that_is_refused_is_in_no_hour(gate: Gate) -> None:
+async def test_a_batch_that_is_refused_is_in_no_hour(gate: Pool) -> None:
     with pytest.raises(CheckViolation):
         await PgMetricRows(gate).add_job_runs([a_run(1), a_run(2, attempts=0)])
 
     assert await stored(gate) == {}
 
 
-async def test_more_than_two_bytes_hold_fall_into_one_bucket(gate: Gate) -> None:
+async def test_more_than_two_bytes_hold_fall_into_one_bucket(gate: Pool) -> None:
     """A clock that stands still keeps a week of passes in one hour."""
     store = PgMetricRows(gate)
     await store.add_job_runs([a_run(1)])
@@ -134,11 +134,11 @@ async def test_two_recorders_at_once_lose_nothing(dsn: str) -> None:
     """Over the same hours, crosswise, and every third pass sent by both."""
     runs = some_runs(1_200, seed=3)
     async with (
-        open_gate(dsn, minsize=2, maxsize=2) as one,
-        open_gate(dsn, minsize=2, maxsize=2) as other,
+        open_pool(dsn, minsize=2, maxsize=2) as one,
+        open_pool(dsn, minsize=2, maxsize=2) as other,
     ):
 
-        async def record(gate: Gate, batches: Sequence[Sequence[JobRun]]) -> None:
+        async def record(gate: Pool, batches: Sequence[Sequence[JobRun]]) -> None:
             for batch in batches:
                 await PgMetricRows(gate).add_job_runs(batch)
 
@@ -152,7 +152,7 @@ async def test_two_recorders_at_once_lose_nothing(dsn: str) -> None:
         assert hours == await added_up_again(one)
 
 
-class WithinTransaction(Gate):
+class WithinTransaction(Pool):
     """Stands in for a gate whose statement is not answered yet."""
 
     def __init__(self, cursor: Cursor) -> None:
@@ -165,7 +165,7 @@ class WithinTransaction(Gate):
 
 @pytest.mark.parametrize("sent_again", [True, False])
 async def test_who_writes_to_an_hour_that_is_being_written_waits_and_adds(
-    gate: Gate, *, sent_again: bool
+    gate: Pool, *, sent_again: bool
 ) -> None:
     """Also when it is the same batch: its answer did not come, and the server went on with it."""
     runs, others = some_runs(30, seed=4), some_runs(30, seed=5)
@@ -182,7 +182,7 @@ async def test_who_writes_to_an_hour_that_is_being_written_waits_and_adds(
 
 
 async def test_passes_of_an_older_version_are_counted_by_the_migration(
-    gate: Gate, dsn: str
+    gate: Pool, dsn: str
 ) -> None:
     await PgMetricRows(gate).add_job_runs(some_runs(400, seed=9, over=70 * 24 * HOUR))
     written = await stored(gate)
@@ -195,7 +195,7 @@ async def test_passes_of_an_older_version_are_counted_by_the_migration(
     assert await stored(gate) == written
 
 
-async def test_postgresql_finds_the_bucket_that_python_finds(gate: Gate) -> None:
+async def test_postgresql_finds_the_bucket_that_python_finds(gate: Pool) -> None:
     corners = [0.0, LEAST_MS / 2, LEAST_MS, 1.0, 9.6e6, 1e12]
     durations = [*corners, *latencies(5_000, seed=6, around_ms=40.0)]
 
@@ -228,7 +228,7 @@ async def test_postgresql_finds_the_bucket_that_python_finds(gate: Gate) -> None
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_no_set_of_passes_leads_a_long_window_further_astray_than_one_percent(
-    gate: Gate, passes: list[tuple[float, int, bool]]
+    gate: Pool, passes: list[tuple[float, int, bool]]
 ) -> None:
     """Half an hour of them is read pass by pass: the last hour is not whole."""
     since, until = T0 + HOUR / 2, T0 + 100 * HOUR + HOUR / 2
@@ -254,7 +254,7 @@ async def test_no_set_of_passes_leads_a_long_window_further_astray_than_one_perc
     assert item["mean_ms"] == pytest.approx(mean_ms, abs=0.000_501)
 
 
-async def test_a_long_window_says_what_a_short_one_says(gate: Gate) -> None:
+async def test_a_long_window_says_what_a_short_one_says(gate: Pool) -> None:
     await PgMetricRows(gate).add_job_runs(some_runs(3_000, seed=7, over=47 * HOUR))
     end = T0 + 47 * HOUR
 
@@ -272,7 +272,7 @@ async def test_a_long_window_says_what_a_short_one_says(gate: Gate) -> None:
 @pytest.mark.parametrize("offset_minutes", [0, 1, 37, 59])
 @pytest.mark.parametrize("hours", [48, 49, 100, 744])
 async def test_a_window_is_whole_and_a_long_one_begins_with_a_whole_hour(
-    gate: Gate, offset_minutes: int, hours: int
+    gate: Pool, offset_minutes: int, hours: int
 ) -> None:
     until = T0 + offset_minutes * MINUTE
     since = until - hours * HOUR
@@ -287,7 +287,7 @@ async def test_a_window_is_whole_and_a_long_one_begins_with_a_whole_hour(
     assert answer["items"][0]["count"] == sum(begins <= at < until for at in every)
 
 
-async def test_hours_outlive_their_passes(gate: Gate) -> None:
+async def test_hours_outlive_their_passes(gate: Pool) -> None:
     await PgMetricRows(gate).add_job_runs(some_runs(500, seed=8))
     await PgMetricRows(gate).add_job_runs(
         [a_run(n, job=job, started_at=T0 - HOUR) for n, job in enumerate(JOBS)]
@@ -302,7 +302,7 @@ async def test_hours_outlive_their_passes(gate: Gate) -> None:
     ]
 
 
-async def test_a_job_that_stood_still_all_month_is_shown_with_its_last_pass(gate: Gate) -> None:
+async def test_a_job_that_stood_still_all_month_is_shown_with_its_last_pass(gate: Pool) -> None:
     await PgMetricRows(gate).add_job_runs(
         [a_run(1, job="b", started_at=T0 - MONTH - HOUR), a_run(2, job="a", error="Refused")]
     )
@@ -315,11 +315,11 @@ async def test_a_job_that_stood_still_all_month_is_shown_with_its_last_pass(gate
     assert stood_still["last"]["duration_ms"] == 12.5
 
 
-async def test_without_a_pass_a_long_window_has_no_jobs(gate: Gate) -> None:
+async def test_without_a_pass_a_long_window_has_no_jobs(gate: Pool) -> None:
     assert (await window(gate, T0 - MONTH, T0))["items"] == []
 
 
-async def test_no_percentile_of_a_long_window_is_above_the_maximum(gate: Gate) -> None:
+async def test_no_percentile_of_a_long_window_is_above_the_maximum(gate: Pool) -> None:
     await PgMetricRows(gate).add_job_runs([a_run(n, duration_ms=10.0) for n in range(100)])
 
     (item,) = (await window(gate, T0 - MONTH, T0 + HOUR))["items"]

@@ -14,7 +14,7 @@ from service.loops.runner import Pass, Runner
 from service.ops.log_report.parse import Tally, measured
 from service.ops.log_report.summaries import log_stats
 from service.ports import JobRun
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.queries.metrics import PgStatistics
 from service.store.tables.metrics import PgMetricRows
 from tests.builders import T0
@@ -48,7 +48,7 @@ class Trouble:
 
 @pytest.mark.proves("FR-009", "SC-006")
 async def test_the_log_and_the_table_tell_the_same_of_the_same_passes(
-    gate: Gate,
+    gate: Pool,
 ) -> None:
     clock, runs = FakeClock(), list[JobRun]()
 

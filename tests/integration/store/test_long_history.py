@@ -14,7 +14,7 @@ from benchmarks.growth import grow
 from benchmarks.indexes import INDEXES
 from benchmarks.questions import questions
 from service.store.database.dsn import connect, parameters
-from service.store.database.pool import Gate, open_gate
+from service.store.database.pool import Pool, open_pool
 from service.store.embedded.server import EmbeddedPostgres
 from service.store.migrations.migrate import migrate, migrations_folder
 from tests.conftest import FAST
@@ -56,15 +56,15 @@ def history() -> Iterator[str]:
 
 
 @pytest.fixture
-async def long(history: str) -> AsyncIterator[Gate]:
-    async with open_gate(history, minsize=1, maxsize=2) as gate:
+async def long(history: str) -> AsyncIterator[Pool]:
+    async with open_pool(history, minsize=1, maxsize=2) as gate:
         yield gate
 
 
 @pytest.mark.proves("S3.1", "FR-002")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_every_question_reads_a_handful_of_pages_of_a_million_rows(long: Gate) -> None:
+async def test_every_question_reads_a_handful_of_pages_of_a_million_rows(long: Pool) -> None:
     explaining = ExplainingGate(long)
     small = {name for (name,) in await rows(long, SMALL_TABLES, {"most": SMALL})}
 
@@ -82,7 +82,7 @@ async def test_every_question_reads_a_handful_of_pages_of_a_million_rows(long: G
 
 
 @pytest.mark.proves("FR-002")
-async def test_each_index_that_is_no_key_is_there_for_a_question(gate: Gate) -> None:
+async def test_each_index_that_is_no_key_is_there_for_a_question(gate: Pool) -> None:
     found = {name for (name,) in await rows(gate, UNUSED)}
 
     # Read by a job that has tests of its own plans.

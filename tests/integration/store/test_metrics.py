@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from service.domain.latency import Sketch
 from service.domain.signals import Usage
 from service.ports import JobRun, RequestSlot
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.queries.metrics import MINUTES_KEPT, PgStatistics
 from service.store.tables.metrics import PgMetricRows
-from service.store.tables.signals import PgJournal
+from service.store.tables.signals import PgSignals
 from tests.builders import T0, an_answer
 from tests.integration.store.seeds import a_call, execute, rows
 
@@ -58,13 +58,13 @@ def a_slot(durations_ms: Iterable[float] = (1.0,), **overrides: Any) -> RequestS
     return RequestSlot(**values | overrides)
 
 
-async def jobs(gate: Gate, *, hours: int = 24) -> list[dict[str, Any]]:
+async def jobs(gate: Pool, *, hours: int = 24) -> list[dict[str, Any]]:
     body = await PgStatistics(gate).jobs(since=T0, until=T0 + hours * HOUR)
     items: list[dict[str, Any]] = json.loads(body)["items"]
     return items
 
 
-async def requests(gate: Gate, since: datetime, until: datetime) -> list[dict[str, Any]]:
+async def requests(gate: Pool, since: datetime, until: datetime) -> list[dict[str, Any]]:
     body = await PgStatistics(gate).requests(since=since, until=until)
     items: list[dict[str, Any]] = json.loads(body)["items"]
     return items
@@ -88,7 +88,7 @@ def shown(item: dict[str, Any]) -> list[float]:
 
 @pytest.mark.proves("S6.2", "SC-006", "FR-006")
 @pytest.mark.parametrize("count", [1, 2, 3, 100, 8_640])
-async def test_percentiles_of_a_job_are_exact(gate: Gate, count: int) -> None:
+async def test_percentiles_of_a_job_are_exact(gate: Pool, count: int) -> None:
     took = latencies(count, seed=count)
     await PgMetricRows(gate).add_job_runs(
         [a_run(n, duration_ms=ms, started_at=T0 + n * MINUTE / 6) for n, ms in enumerate(took)]
@@ -102,7 +102,7 @@ async def test_percentiles_of_a_job_are_exact(gate: Gate, count: int) -> None:
     assert item["count"] == item["successes"] == count
 
 
-async def test_failures_count_with_their_durations_and_the_last_pass_is_told(gate: Gate) -> None:
+async def test_failures_count_with_their_durations_and_the_last_pass_is_told(gate: Pool) -> None:
     await PgMetricRows(gate).add_job_runs(
         [
             a_run(1, duration_ms=10.0),
@@ -144,7 +144,7 @@ async def test_failures_count_with_their_durations_and_the_last_pass_is_told(gat
     }
 
 
-async def test_a_window_takes_its_beginning_and_leaves_its_end(gate: Gate) -> None:
+async def test_a_window_takes_its_beginning_and_leaves_its_end(gate: Pool) -> None:
     edges = [T0 - MINUTE, T0, T0 + HOUR - MINUTE, T0 + HOUR]
     await PgMetricRows(gate).add_job_runs(
         [a_run(n, started_at=at, duration_ms=float(n)) for n, at in enumerate(edges)]
@@ -155,7 +155,7 @@ async def test_a_window_takes_its_beginning_and_leaves_its_end(gate: Gate) -> No
     assert (item["count"], item["max_ms"]) == (2, 2.0)
 
 
-async def test_a_job_that_did_not_run_in_the_window_is_shown_with_its_last_pass(gate: Gate) -> None:
+async def test_a_job_that_did_not_run_in_the_window_is_shown_with_its_last_pass(gate: Pool) -> None:
     await PgMetricRows(gate).add_job_runs(
         [a_run(1, job="b", started_at=T0 - DAY), a_run(2, job="a")]
     )
@@ -168,11 +168,11 @@ async def test_a_job_that_did_not_run_in_the_window_is_shown_with_its_last_pass(
     assert stood_still["last"]["started_at"] == "2026-01-23T09:00:00.000000Z"
 
 
-async def test_without_a_pass_there_are_no_jobs(gate: Gate) -> None:
+async def test_without_a_pass_there_are_no_jobs(gate: Pool) -> None:
     assert await jobs(gate) == []
 
 
-async def test_a_run_that_is_sent_twice_is_stored_once(gate: Gate) -> None:
+async def test_a_run_that_is_sent_twice_is_stored_once(gate: Pool) -> None:
     store = PgMetricRows(gate)
     await store.add_job_runs([a_run(1), a_run(2)])
     await store.add_job_runs([a_run(2, duration_ms=99.0), a_run(3)])
@@ -189,7 +189,7 @@ MANY_RUNS = """
 """
 
 
-async def test_a_jobs_window_is_one_range_of_the_index(gate: Gate) -> None:
+async def test_a_jobs_window_is_one_range_of_the_index(gate: Pool) -> None:
     async with gate.transaction() as cursor:
         # The tests' server commits lazily, and what is not on disk yet is not visible to all.
         await cursor.execute("SET LOCAL synchronous_commit = on")
@@ -217,7 +217,7 @@ async def test_a_jobs_window_is_one_range_of_the_index(gate: Gate) -> None:
 
 @pytest.mark.proves("S6.2", "FR-006")
 @pytest.mark.parametrize("count", [1, 2, 7, 1_000, 20_000])
-async def test_percentiles_of_a_route_are_within_one_percent(gate: Gate, count: int) -> None:
+async def test_percentiles_of_a_route_are_within_one_percent(gate: Pool, count: int) -> None:
     took = latencies(count, seed=count)
     await PgMetricRows(gate).add_requests(
         [a_slot(took[n::13], minute=T0 + n * MINUTE) for n in range(13) if took[n::13]]
@@ -240,7 +240,7 @@ async def test_percentiles_of_a_route_are_within_one_percent(gate: Gate, count: 
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_no_set_of_durations_leads_further_astray_than_one_percent(
-    gate: Gate, took: list[float]
+    gate: Pool, took: list[float]
 ) -> None:
     await execute(gate, "TRUNCATE request_stats")
     await PgMetricRows(gate).add_requests([a_slot(took)])
@@ -250,7 +250,7 @@ async def test_no_set_of_durations_leads_further_astray_than_one_percent(
     assert shown(item) == pytest.approx(percentiles(took), rel=0.010_001, abs=0.001)
 
 
-async def test_many_flushes_of_a_minute_are_one_row_that_says_the_same(gate: Gate) -> None:
+async def test_many_flushes_of_a_minute_are_one_row_that_says_the_same(gate: Pool) -> None:
     took = latencies(3_000, seed=1)
     store = PgMetricRows(gate)
     for part in range(6):
@@ -267,7 +267,7 @@ async def test_many_flushes_of_a_minute_are_one_row_that_says_the_same(gate: Gat
     assert shown(item) == pytest.approx(percentiles(took), rel=0.01)
 
 
-async def test_a_flood_in_one_bucket_is_counted_to_the_last_request(gate: Gate) -> None:
+async def test_a_flood_in_one_bucket_is_counted_to_the_last_request(gate: Pool) -> None:
     store, flood = PgMetricRows(gate), Sketch()
     flood.add(1.0)
     ((bucket, _),) = flood.buckets.items()
@@ -285,7 +285,7 @@ async def test_a_flood_in_one_bucket_is_counted_to_the_last_request(gate: Gate) 
     assert shown(item) == pytest.approx([1.0, 1.0, 1.0], rel=0.01)
 
 
-async def test_errors_stand_beside_the_percentiles(gate: Gate) -> None:
+async def test_errors_stand_beside_the_percentiles(gate: Pool) -> None:
     await PgMetricRows(gate).add_requests(
         [
             a_slot([1.0] * 6),
@@ -313,7 +313,7 @@ async def test_errors_stand_beside_the_percentiles(gate: Gate) -> None:
     assert (posted["method"], posted["count"]) == ("POST", 1)
 
 
-async def test_no_percentile_is_above_the_maximum(gate: Gate) -> None:
+async def test_no_percentile_is_above_the_maximum(gate: Pool) -> None:
     await PgMetricRows(gate).add_requests([a_slot([10.0] * 100)])
 
     (item,) = await requests(gate, T0, T0 + HOUR)
@@ -324,7 +324,7 @@ async def test_no_percentile_is_above_the_maximum(gate: Gate) -> None:
 @pytest.mark.parametrize("offset_minutes", [0, 1, 37, 59])
 @pytest.mark.parametrize("hours", [1, 2, 24, 47])
 async def test_hours_and_minutes_together_are_exactly_the_window(
-    gate: Gate, offset_minutes: int, hours: int
+    gate: Pool, offset_minutes: int, hours: int
 ) -> None:
     until = T0 + DAY + offset_minutes * MINUTE
     since = until - hours * HOUR
@@ -336,7 +336,7 @@ async def test_hours_and_minutes_together_are_exactly_the_window(
     assert item["count"] == sum(since <= at < until for at in every)
 
 
-async def test_the_window_within_one_hour_is_right_too(gate: Gate) -> None:
+async def test_the_window_within_one_hour_is_right_too(gate: Pool) -> None:
     await PgMetricRows(gate).add_requests([a_slot(minute=T0 + n * MINUTE) for n in range(60)])
 
     (item,) = await requests(gate, T0 + 5 * MINUTE, T0 + 50 * MINUTE)
@@ -344,7 +344,7 @@ async def test_the_window_within_one_hour_is_right_too(gate: Gate) -> None:
     assert item["count"] == 45
 
 
-async def test_once_the_minutes_are_dropped_a_long_window_says_the_same(gate: Gate) -> None:
+async def test_once_the_minutes_are_dropped_a_long_window_says_the_same(gate: Pool) -> None:
     store, until = PgMetricRows(gate), T0 + 37 * MINUTE
     since = until - 100 * HOUR
     await store.add_requests([a_slot(minute=until - n * HOUR) for n in range(1, 120)])
@@ -360,11 +360,11 @@ async def test_once_the_minutes_are_dropped_a_long_window_says_the_same(gate: Ga
     assert minutes == [(48,)]
 
 
-async def test_a_quiet_window_has_no_routes(gate: Gate) -> None:
+async def test_a_quiet_window_has_no_routes(gate: Pool) -> None:
     assert await requests(gate, T0, T0 + HOUR) == []
 
 
-async def test_two_flushes_at_once_lose_nothing(dsn: str, gate: Gate) -> None:
+async def test_two_flushes_at_once_lose_nothing(dsn: str, gate: Pool) -> None:
     store = PgMetricRows(gate)
     batches = [[a_slot([5.0], route=f"/{n}") for n in range(20)] for _ in range(10)]
     await asyncio.gather(
@@ -387,7 +387,7 @@ MIX = {
 }  # fmt: skip
 
 
-async def test_a_day_at_100_requests_a_second_takes_at_most_20_mb(gate: Gate) -> None:
+async def test_a_day_at_100_requests_a_second_takes_at_most_20_mb(gate: Pool) -> None:
     """Sketches of real samples, through the real statement; what they are drawn from repeats."""
     store, chance = PgMetricRows(gate), np.random.default_rng(7)
     drawn = {
@@ -424,7 +424,7 @@ async def test_a_day_at_100_requests_a_second_takes_at_most_20_mb(gate: Gate) ->
 # --- the model ------------------------------------------------------------------------------------
 
 
-async def model_calls(gate: Gate, days: int = 7) -> dict[str, Any]:
+async def model_calls(gate: Pool, days: int = 7) -> dict[str, Any]:
     midnight = datetime(2026, 1, 24, 15, tzinfo=UTC)  # in Korea
     body = await PgStatistics(gate).model_calls(since=midnight - days * DAY, until=midnight)
     found: dict[str, Any] = json.loads(body)
@@ -432,8 +432,8 @@ async def model_calls(gate: Gate, days: int = 7) -> dict[str, Any]:
 
 
 @pytest.mark.proves("S6.3", "FR-006")
-async def test_a_days_calls_tokens_and_cost_stand_by_model(gate: Gate) -> None:
-    journal = PgJournal(gate)
+async def test_a_days_calls_tokens_and_cost_stand_by_model(gate: Pool) -> None:
+    journal = PgSignals(gate)
     await journal.add_call(a_call(duration_ms=100.0, cost_usd=Decimal("0.0010000001")))
     await journal.add_call(a_call(duration_ms=300.0, cost_usd=Decimal("0.002"), outcome="unusable"))
     await journal.add_call(a_call(duration_ms=5000.0, answer=None, cost_usd=None, outcome="error"))
@@ -468,10 +468,10 @@ async def test_a_days_calls_tokens_and_cost_stand_by_model(gate: Gate) -> None:
     assert found["total"]["calls_without_cost"] == 2
 
 
-async def test_days_of_model_calls_are_korean_and_the_answer_says_so(gate: Gate) -> None:
+async def test_days_of_model_calls_are_korean_and_the_answer_says_so(gate: Pool) -> None:
     midnight = datetime(2026, 1, 23, 15, tzinfo=UTC)
     last = midnight - timedelta(microseconds=1)
-    journal = PgJournal(gate)
+    journal = PgSignals(gate)
     await journal.add_call(a_call(started_at=last, cost_usd=Decimal("0.1")))
     await journal.add_call(a_call(started_at=midnight, cost_usd=Decimal("0.2")))
     await journal.add_call(a_call(started_at=last + DAY, cost_usd=Decimal("0.4")))
@@ -488,7 +488,7 @@ async def test_days_of_model_calls_are_korean_and_the_answer_says_so(gate: Gate)
     assert today["since"] == "2026-01-23T15:00:00.000000Z"
 
 
-async def test_without_a_call_the_total_is_nothing(gate: Gate) -> None:
+async def test_without_a_call_the_total_is_nothing(gate: Pool) -> None:
     found = await model_calls(gate)
 
     assert found["items"] == []

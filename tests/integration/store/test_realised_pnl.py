@@ -7,7 +7,7 @@ from decimal import Decimal
 from service.domain.markets import Market
 from service.domain.orders import Side
 from service.store.database.dsn import connect, parameters
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.migrations.migrate import migrations_folder
 from tests.builders import KRW_BTC, T0, a_fill
 from tests.integration.store.seeds import a_stored_order, filled, rows
@@ -28,7 +28,7 @@ TRADES = (
 
 
 async def test_fills_of_an_older_version_get_what_booking_would_have_given_them(
-    gate: Gate, dsn: str
+    gate: Pool, dsn: str
 ) -> None:
     for n, (side, market, volume, price) in enumerate(TRADES):
         is_buy = side is Side.BUY

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from service.domain.errors import StoreBusy, StoreDown
-from service.store.database.pool import Gate, Share, open_gate
+from service.store.database.pool import Pool, SubPool, open_pool
 from service.store.queries.lists import PgLists
 from service.store.tables.orders import PgOrders
 from service.store.tables.settings import PgSettingRows
@@ -20,19 +20,19 @@ POOL, API = 5, 3
 
 
 @pytest.fixture
-async def whole(dsn: str) -> AsyncIterator[Gate]:
+async def whole(dsn: str) -> AsyncIterator[Pool]:
     """It never waits for a place: what it lends, it lends at once."""
-    async with open_gate(dsn, minsize=1, maxsize=POOL, max_waiting=0) as opened:
+    async with open_pool(dsn, minsize=1, maxsize=POOL, max_waiting=0) as opened:
         yield opened
 
 
 @pytest.fixture
-def api(whole: Gate) -> Share:
+def api(whole: Pool) -> SubPool:
     return whole.share(API, max_waiting=10, wait_s=SAFETY_S)
 
 
 @asynccontextmanager
-async def held(gate: Gate, number: int) -> AsyncIterator[None]:
+async def held(gate: Pool, number: int) -> AsyncIterator[None]:
     """Hold `number` connections in statements' stead."""
     async with AsyncExitStack() as stack:
         for _ in range(number):
@@ -49,7 +49,7 @@ async def until(true: Callable[[], object]) -> None:
 
 @pytest.mark.proves("S1.edge")
 async def test_with_the_apis_share_exhausted_an_order_is_stored_and_health_answers_at_once(
-    whole: Gate, api: Share
+    whole: Pool, api: SubPool
 ) -> None:
     decision_id, epoch = await a_stored_decision(whole, an_allowed()), await the_epoch(whole)
 
@@ -70,7 +70,7 @@ async def test_with_the_apis_share_exhausted_an_order_is_stored_and_health_answe
 
 
 async def test_statements_that_hang_on_a_lock_take_no_more_than_the_share(
-    whole: Gate, api: Share
+    whole: Pool, api: SubPool
 ) -> None:
     rows = PgSettingRows(whole, changing=api)
     await rows.change(
@@ -100,7 +100,7 @@ async def test_statements_that_hang_on_a_lock_take_no_more_than_the_share(
     assert whole.state().waiting == 0
 
 
-async def test_a_full_share_refuses_although_the_whole_has_connections(whole: Gate) -> None:
+async def test_a_full_share_refuses_although_the_whole_has_connections(whole: Pool) -> None:
     share = whole.share(1, max_waiting=0)
 
     async with held(share, 1):
@@ -112,14 +112,14 @@ async def test_a_full_share_refuses_although_the_whole_has_connections(whole: Ga
 
 
 async def test_a_share_of_a_closed_gate_is_closed(dsn: str) -> None:
-    async with open_gate(dsn, minsize=1, maxsize=2) as opened:
+    async with open_pool(dsn, minsize=1, maxsize=2) as opened:
         share = opened.share(1)
 
     with pytest.raises(StoreDown):
         await share.ping()
 
 
-async def test_closing_a_share_leaves_the_whole_open(whole: Gate, api: Share) -> None:
+async def test_closing_a_share_leaves_the_whole_open(whole: Pool, api: SubPool) -> None:
     await api.close()
 
     await whole.ping()

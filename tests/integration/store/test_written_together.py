@@ -22,12 +22,12 @@ from service.loops.loop import Loop, every
 from service.loops.runner import Runner
 from service.ops.metrics.recorder import Recorder
 from service.ops.metrics.requests import RequestMeter
-from service.store.database.pool import Gate, open_gate
+from service.store.database.pool import Pool, open_pool
 from service.store.tables.alerts import PgAlerts
 from service.store.tables.lease import PgLease
 from service.store.tables.metrics import PgMetricRows
-from service.store.tables.signals import PgJournal
-from service.store.tables.trading_state import PgState
+from service.store.tables.signals import PgSignals
+from service.store.tables.trading_state import PgTradingState
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
 from tests.integration.store.seeds import (
@@ -42,10 +42,10 @@ STATE, LEASE = "SELECT FROM trading_state FOR UPDATE", "SELECT FROM leader FOR U
 
 
 @pytest.fixture
-async def processes(dsn: str) -> AsyncIterator[Sequence[Gate]]:
+async def processes(dsn: str) -> AsyncIterator[Sequence[Pool]]:
     """What two processes have each: a pool of their own, whose waiters outlive a busy machine."""
     patient = f"{dsn}&options=-c%20lock_timeout%3D60s%20-c%20statement_timeout%3D60s"
-    async with open_gate(patient, minsize=1) as one, open_gate(patient, minsize=1) as other:
+    async with open_pool(patient, minsize=1) as one, open_pool(patient, minsize=1) as other:
         yield (one, other)
 
 
@@ -53,13 +53,13 @@ async def processes(dsn: str) -> AsyncIterator[Sequence[Gate]]:
 
 
 async def test_halts_and_their_ends_at_once_are_one_story(
-    processes: Sequence[Gate], gate: Gate
+    processes: Sequence[Pool], gate: Pool
 ) -> None:
-    states = [PgState(each, notices=risk_notices) for each in processes]
+    states = [PgTradingState(each, notices=risk_notices) for each in processes]
     who: dict[str, Any] = {"reason": "clock_skew", "actor": "system:clock", "at": T0, "detail": {}}
 
     done: list[bool] = []
-    for change in (PgState.halt, PgState.resume, PgState.halt):
+    for change in (PgTradingState.halt, PgTradingState.resume, PgTradingState.halt):
         async with asyncio.TaskGroup() as group, gate.transaction() as holder:
             await holder.execute(STATE)
             tasks = [group.create_task(change(state, **who)) for state in states for _ in range(4)]
@@ -68,7 +68,9 @@ async def test_halts_and_their_ends_at_once_are_one_story(
     # And crosswise, as it comes.
     for _ in range(10):
         crossing = (
-            change(state, **who) for state in states for change in (PgState.resume, PgState.halt)
+            change(state, **who)
+            for state in states
+            for change in (PgTradingState.resume, PgTradingState.halt)
         )
         done.extend(await asyncio.gather(*crossing))
 
@@ -84,7 +86,7 @@ async def test_halts_and_their_ends_at_once_are_one_story(
 
 
 async def test_two_recorders_that_merge_into_the_same_minute_lose_no_request(
-    processes: Sequence[Gate], gate: Gate
+    processes: Sequence[Pool], gate: Pool
 ) -> None:
     clock, all_of_it = FakeClock(), Sketch()
     meters = [RequestMeter(clock) for _ in processes]
@@ -121,7 +123,7 @@ async def test_two_recorders_that_merge_into_the_same_minute_lose_no_request(
 
 
 async def test_a_problem_that_two_processes_see_and_see_end_at_once_is_counted_to_the_last(
-    processes: Sequence[Gate], gate: Gate
+    processes: Sequence[Pool], gate: Pool
 ) -> None:
     outboxes = [PgAlerts(each) for each in processes]
     seen = Alert(key="k", severity="error", title="t", body="b", at=T0)
@@ -147,7 +149,7 @@ async def test_a_problem_that_two_processes_see_and_see_end_at_once_is_counted_t
 
 
 async def test_news_that_two_processes_have_at_once_is_told_once(
-    processes: Sequence[Gate], gate: Gate
+    processes: Sequence[Pool], gate: Pool
 ) -> None:
     news = Alert(key="k", severity="warning", title="t", body="b", at=T0, lasts=False)
     await PgAlerts(gate).put(news)
@@ -163,7 +165,7 @@ async def test_news_that_two_processes_have_at_once_is_told_once(
 
 
 async def test_of_two_verdicts_at_once_one_stands_and_the_other_is_told(
-    processes: Sequence[Gate], gate: Gate
+    processes: Sequence[Pool], gate: Pool
 ) -> None:
     signal = await a_stored_signal(gate)
     verdicts: tuple[Verdict, ...] = (Held(), an_allowed())
@@ -171,7 +173,7 @@ async def test_of_two_verdicts_at_once_one_stands_and_the_other_is_told(
     async with asyncio.TaskGroup() as group, gate.transaction() as holder:
         await holder.execute("SELECT FROM trading_signals FOR UPDATE")
         deciding = [
-            group.create_task(decided(PgJournal(each), signal.id, verdict))
+            group.create_task(decided(PgSignals(each), signal.id, verdict))
             for each, verdict in zip(processes, verdicts, strict=True)
         ]
         await until_locked_out(gate, 2)
@@ -182,7 +184,7 @@ async def test_of_two_verdicts_at_once_one_stands_and_the_other_is_told(
     assert stood == [(("HELD", "ALLOWED")[told.index("stored")],)]
 
 
-async def decided(journal: PgJournal, signal_id: int, verdict: Verdict) -> str:
+async def decided(journal: PgSignals, signal_id: int, verdict: Verdict) -> str:
     try:
         await journal.add_decision(signal_id=signal_id, verdict=verdict, at=T0)
     except DomainError:
@@ -191,7 +193,7 @@ async def decided(journal: PgJournal, signal_id: int, verdict: Verdict) -> str:
 
 
 async def test_of_two_processes_that_wait_for_a_lapsed_lease_one_takes_it(
-    processes: Sequence[Gate], gate: Gate
+    processes: Sequence[Pool], gate: Pool
 ) -> None:
     await PgLease(gate, owner="gone", ttl_s=0).acquire()
     leases = [PgLease(each, owner=f"p{n}", ttl_s=60) for n, each in enumerate(processes)]
@@ -208,18 +210,18 @@ async def test_of_two_processes_that_wait_for_a_lapsed_lease_one_takes_it(
 
 
 @pytest.fixture
-async def with_a_lease(gate: Gate) -> None:
+async def with_a_lease(gate: Pool) -> None:
     await PgLease(gate, owner="one", ttl_s=60).acquire()
 
 
 @pytest.mark.usefixtures("with_a_lease")
 async def test_of_two_transactions_that_lock_crosswise_one_is_told_to_try_again(
-    processes: Sequence[Gate], gate: Gate
+    processes: Sequence[Pool], gate: Pool
 ) -> None:
     """A real deadlock: PostgreSQL ends one of the two, and the other one's work is kept."""
     both = asyncio.Barrier(2)
 
-    async def transaction(each: Gate, first: str, then: str) -> None:
+    async def transaction(each: Pool, first: str, then: str) -> None:
         async with each.transaction() as cursor:
             await cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
             await cursor.execute(first)
@@ -243,7 +245,7 @@ async def test_of_two_transactions_that_lock_crosswise_one_is_told_to_try_again(
 
 @pytest.mark.usefixtures("with_a_lease")
 async def test_a_jobs_pass_that_loses_to_a_deadlock_is_made_again_as_a_whole(
-    processes: Sequence[Gate], gate: Gate
+    processes: Sequence[Pool], gate: Pool
 ) -> None:
     ours, theirs = processes
     runner = Runner(clock=FakeClock(), new_id=lambda: "run-1")

@@ -14,10 +14,10 @@ async def test_a_group_waits_once_its_second_is_full(group: Group) -> None:
     clock = FakeClock()
     limiter = Limiter(clock)
     for _ in range(PER_SECOND[group]):
-        await limiter.turn(group)
+        await limiter.acquire(group)
     assert clock.waits == []
 
-    await limiter.turn(group)
+    await limiter.acquire(group)
 
     assert clock.waits == [1.0]
 
@@ -26,11 +26,11 @@ async def test_unpaced_only_what_the_answers_say_is_heeded() -> None:
     clock = FakeClock()
     limiter = Limiter(clock, paced=False)
     for _ in range(100):
-        await limiter.turn(Group.TICKER)
+        await limiter.acquire(Group.TICKER)
     assert clock.waits == []
 
     limiter.heard("group=ticker; min=1; sec=0", group=Group.TICKER)
-    await limiter.turn(Group.TICKER)
+    await limiter.acquire(Group.TICKER)
 
     assert clock.waits == [1.0]
 
@@ -40,7 +40,7 @@ async def test_no_second_holds_more_calls_than_the_limit_wherever_it_begins() ->
     limiter = Limiter(clock)
     sent = []
     for _ in range(60):
-        await limiter.turn(Group.ORDER)
+        await limiter.acquire(Group.ORDER)
         sent.append(clock.monotonic())
         clock.pass_time(0.03)
 
@@ -52,9 +52,9 @@ async def test_a_full_group_does_not_hold_up_another() -> None:
     clock = FakeClock()
     limiter = Limiter(clock)
     for _ in range(PER_SECOND[Group.ORDER]):
-        await limiter.turn(Group.ORDER)
+        await limiter.acquire(Group.ORDER)
 
-    await limiter.turn(Group.DEFAULT)
+    await limiter.acquire(Group.DEFAULT)
 
     assert clock.waits == []
 
@@ -62,12 +62,12 @@ async def test_a_full_group_does_not_hold_up_another() -> None:
 async def test_when_nothing_is_left_of_the_second_the_group_waits_for_the_next() -> None:
     clock = FakeClock()
     limiter = Limiter(clock)
-    await limiter.turn(Group.TICKER)
+    await limiter.acquire(Group.TICKER)
     limiter.heard("group=ticker; min=599; sec=0", group=Group.TICKER)
     clock.pass_time(0.25)
 
-    await limiter.turn(Group.ORDER)
-    await limiter.turn(Group.TICKER)
+    await limiter.acquire(Group.ORDER)
+    await limiter.acquire(Group.TICKER)
 
     assert clock.waits == [0.75]
 
@@ -91,7 +91,7 @@ async def test_a_header_that_says_nothing_about_this_second_is_ignored(header: s
 
     limiter.heard(header, group=Group.TICKER)
 
-    await limiter.turn(Group.TICKER)
+    await limiter.acquire(Group.TICKER)
     assert clock.waits == []
 
 
@@ -104,7 +104,7 @@ async def test_the_headers_spelling_does_not_matter(header: str) -> None:
 
     limiter.heard(header, group=Group.TICKER)
 
-    await limiter.turn(Group.TICKER)
+    await limiter.acquire(Group.TICKER)
     assert clock.waits == [1.0]
 
 
@@ -115,9 +115,9 @@ async def test_an_answer_stops_the_endpoint_it_came_from_under_whatever_name() -
 
     limiter.heard("group=candles; min=600; sec=0", group=Group.CANDLE)
 
-    await limiter.turn(Group.TICKER)
+    await limiter.acquire(Group.TICKER)
     assert clock.waits == []
-    await limiter.turn(Group.CANDLE)
+    await limiter.acquire(Group.CANDLE)
     assert clock.waits == [1.0]
 
 
@@ -130,13 +130,13 @@ async def test_a_wait_that_a_429_asks_for_holds_for_every_caller_of_its_group() 
     clock.pass_time(15)
 
     with pytest.raises(ExchangeUnavailable) as caught:
-        await limiter.turn(Group.CANDLE)
-    await limiter.turn(Group.TICKER)
+        await limiter.acquire(Group.CANDLE)
+    await limiter.acquire(Group.TICKER)
 
     assert (caught.value.code, caught.value.retry_after_s) == ("too_many_requests", 25)
     assert not caught.value.sent
     clock.pass_time(25)
-    await limiter.turn(Group.CANDLE)
+    await limiter.acquire(Group.CANDLE)
     assert clock.waits == []
 
 
@@ -149,7 +149,7 @@ async def test_of_two_waits_for_one_group_the_longest_wins(later_s: float) -> No
     limiter.close(Group.ORDER, asked_s=later_s)
 
     with pytest.raises(ExchangeUnavailable) as caught:
-        await limiter.turn(Group.ORDER)
+        await limiter.acquire(Group.ORDER)
 
     assert caught.value.retry_after_s == max(40, later_s)
 
@@ -167,7 +167,7 @@ async def test_a_caller_that_waits_for_its_second_meets_a_hold_that_began_meanwh
     limiter.close(Group.TICKER)
 
     with pytest.raises(ExchangeUnavailable):
-        await limiter.turn(Group.TICKER)
+        await limiter.acquire(Group.TICKER)
 
 
 @pytest.mark.proves("FR-010")
@@ -178,7 +178,7 @@ async def test_a_shorter_ban_does_not_end_a_longer_one() -> None:
     limiter.ban(10)
 
     with pytest.raises(ExchangeUnavailable) as caught:
-        await limiter.turn(Group.TICKER)
+        await limiter.acquire(Group.TICKER)
 
     assert caught.value.retry_after_s == 300
 
@@ -191,12 +191,12 @@ async def test_during_a_ban_every_group_is_silent() -> None:
 
     for group in Group:
         with pytest.raises(ExchangeUnavailable) as caught:
-            await limiter.turn(group)
+            await limiter.acquire(group)
         assert caught.value.code == "banned"
         assert caught.value.retry_after_s == 100
 
     clock.pass_time(100)
-    await limiter.turn(Group.ORDER)
+    await limiter.acquire(Group.ORDER)
     assert clock.waits == []
 
 
@@ -206,7 +206,7 @@ async def test_a_ban_of_unknown_length_doubles_until_upbit_answers_again() -> No
 
     lengths = [limiter.ban(None) for _ in range(3)]
     clock.pass_time(lengths[-1])
-    limiter.welcome()
+    limiter.reset_ban()
 
     assert lengths == [FIRST_BAN_S, 2 * FIRST_BAN_S, 4 * FIRST_BAN_S]
     assert limiter.ban(None) == FIRST_BAN_S
@@ -216,7 +216,7 @@ async def test_an_answer_from_before_the_ban_does_not_shorten_the_next() -> None
     limiter = Limiter(FakeClock())
     limiter.ban(None)
 
-    limiter.welcome()
+    limiter.reset_ban()
 
     assert limiter.ban(None) == 2 * FIRST_BAN_S
 

@@ -10,17 +10,17 @@ from typing import Any, cast
 from aiohttp import web
 
 from service.adapters.clock import SystemClock
-from service.app.alerting import ALERTS_COUNTED, COURIER, LOOKOUT
+from service.app.alerting import ALERT_MONITOR, ALERT_SENDER, ALERTS_COUNTED
 from service.app.jobs import loops
-from service.app.keys import ACCOUNT, DSN, GATE, LEADERSHIP, MODEL, PROBER, STORE, Store
+from service.app.keys import ACCOUNT, DSN, HEALTH_MONITOR, LEADERSHIP, MODEL, POOL, STORE, Store
 from service.app.measures import measures
 from service.app.serve import build_app
 from service.app.story import health, story
 from service.domain.errors import StoreDown
 from service.domain.markets import Ticker
-from service.flows.alerts.buffer import Inbox
-from service.flows.alerts.monitor import Lookout
-from service.flows.alerts.sender import Courier
+from service.flows.alerts.buffer import AlertBuffer
+from service.flows.alerts.monitor import AlertMonitor
+from service.flows.alerts.sender import AlertSender
 from service.ports import JobRun
 from service.settings.settings import Settings
 from service.web.keys import CLOCK, EXCHANGE, SETTINGS
@@ -30,12 +30,12 @@ from tests.fakes.alerts import FakeOutbox
 from tests.fakes.clock import FakeClock
 from tests.fakes.equities import FakeEquities
 from tests.fakes.exchange import FakeExchange
-from tests.fakes.journal import FakeJournal
+from tests.fakes.journal import FakeSignals
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.model import FakeModel
 from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
-from tests.fakes.state import FakeLease, FakeState
+from tests.fakes.state import FakeLease, FakeTradingState
 from tests.unit.flows.test_retention import FakeHistory
 from tests.unit.web.world import FakeDatabase, a_config
 
@@ -119,7 +119,7 @@ class House:
         self.account = FakeAccount()
         self.exchange = FakeExchange()
         self.model = AskedModel()
-        self.orders, self.journal = FakeOrders(), FakeJournal()
+        self.orders, self.journal = FakeOrders(), FakeSignals()
         self.market_data = HeldMarketData(self.told)
         self.lease = ToldLease(self.told, epoch=epoch)
         self.history: FakeHistory = FakeHistory()
@@ -159,7 +159,7 @@ class House:
     async def _outside(self, app: web.Application) -> AsyncIterator[None]:
         app[CLOCK] = self.clock
         app[DSN] = NOWHERE
-        app[GATE] = cast("Any", AwayDatabase())
+        app[POOL] = cast("Any", AwayDatabase())
         app[EXCHANGE] = self.exchange
         app[ACCOUNT] = cast("Any", self.account)
         app[MODEL] = cast("Any", self.model)
@@ -170,7 +170,7 @@ class House:
             collected=cast("Any", self.market_data),
             journal=cast("Any", self.journal),
             orders=cast("Any", self.orders),
-            state=cast("Any", FakeState()),
+            state=cast("Any", FakeTradingState()),
             equities=cast("Any", FakeEquities()),
             lease=cast("Any", self.lease),
             metrics=cast("Any", self.metrics),
@@ -179,14 +179,16 @@ class House:
         yield
 
     async def _alerts(self, app: web.Application) -> AsyncIterator[None]:
-        inbox = Inbox()
-        app[LOOKOUT] = lookout = Lookout(inbox=inbox, clock=self.clock)
-        app[COURIER] = Courier(
+        alert_buffer = AlertBuffer()
+        app[ALERT_MONITOR] = alert_monitor = AlertMonitor(
+            alert_buffer=alert_buffer, clock=self.clock
+        )
+        app[ALERT_SENDER] = AlertSender(
             outbox=self.outbox,
             targets=(),
-            inbox=inbox,
-            lookout=lookout,
-            health=app[PROBER],
+            alert_buffer=alert_buffer,
+            alert_monitor=alert_monitor,
+            health=app[HEALTH_MONITOR],
             settings=app[SETTINGS],
             clock=self.clock,
             alone=lambda: app[LEADERSHIP].is_leader,

@@ -4,14 +4,14 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from service.app.alerting import LOOKOUT, SENDER, flush, job_over
+from service.app.alerting import ALERT_MONITOR, SENDER, flush, job_over
 from service.app.checks.alerts import alerts
-from service.app.checks.finding import Level
+from service.app.checks.finding import CheckLevel
 from service.app.keys import LEADERSHIP
 from service.config import Config, Mode
 from service.domain.errors import StoreDown
-from service.flows.alerts.buffer import Inbox
-from service.flows.alerts.monitor import Lookout
+from service.flows.alerts.buffer import AlertBuffer
+from service.flows.alerts.monitor import AlertMonitor
 from service.flows.leadership import Leadership
 from service.loops.runner import Pass
 from tests.builders import T0
@@ -26,9 +26,9 @@ class House:
     """The part of the application that a pass is reported to."""
 
     def __init__(self, *, epoch: int | None = 1) -> None:
-        self.inbox, self.outbox, clock = Inbox(), FakeOutbox(), FakeClock()
+        self.alert_buffer, self.outbox, clock = AlertBuffer(), FakeOutbox(), FakeClock()
         self.app = web.Application()
-        self.app[LOOKOUT] = Lookout(inbox=self.inbox, clock=clock)
+        self.app[ALERT_MONITOR] = AlertMonitor(alert_buffer=self.alert_buffer, clock=clock)
         self.app[LEADERSHIP] = Leadership(
             lease=FakeLease(epoch=epoch), clock=clock, on_gain=self.settled
         )
@@ -37,7 +37,7 @@ class House:
         return
 
     async def told(self) -> list[str]:
-        await self.inbox.store(self.outbox)
+        await self.alert_buffer.store(self.outbox)
         return [notice.title for notice in self.outbox.notices]
 
 
@@ -50,7 +50,7 @@ async def test_a_leaders_pass_ends_a_problem_and_a_standbys_does_not() -> None:
 
     for house in (leader, standby):
         await house.app[LEADERSHIP].renew()
-        house.app[LOOKOUT].inherit({"job:collect"})
+        house.app[ALERT_MONITOR].inherit({"job:collect"})
         job_over(house.app, a_pass())
 
     assert await leader.told() == ["Job collect works again"]
@@ -71,7 +71,7 @@ async def test_the_stop_sends_what_is_due() -> None:
     office = Office(target)
     office.see()
 
-    await flush(office.courier, within_s=10)
+    await flush(office.alert_sender, within_s=10)
 
     assert target.got == ["t1"]
 
@@ -82,7 +82,7 @@ async def test_the_stop_waits_for_no_target_that_hangs(logs: Logs) -> None:
     office = Office(target)
     office.see()
 
-    await flush(office.courier, within_s=0.01)
+    await flush(office.alert_sender, within_s=0.01)
 
     (line,) = logs.of("alert")
     assert line["error"] == "TimeoutError"
@@ -94,7 +94,7 @@ async def test_the_stop_without_a_database_still_tells_what_nobody_knows(logs: L
     office.outbox.fail = StoreDown()
     office.see(severity="critical")
 
-    await flush(office.courier, within_s=10)
+    await flush(office.alert_sender, within_s=10)
 
     assert target.got == ["t1"]
     assert [line["level"] for line in logs.of("alert")] == ["INFO", "WARNING"]
@@ -113,14 +113,14 @@ def a_config(urls: str | None, *, mode: Mode = Mode.SANDBOX) -> Config:
 @pytest.mark.parametrize(
     ("urls", "mode", "level", "words"),
     [
-        (None, Mode.SANDBOX, Level.OK, "only logged"),
-        (None, Mode.LIVE, Level.WARN, "nobody is told of anything"),
-        ("json://127.0.0.1:9/canary", Mode.LIVE, Level.OK, "1:json://127.0.0.1:9;"),
-        ("foo://canary", Mode.LIVE, Level.FAIL, "number 1 cannot be used"),
+        (None, Mode.SANDBOX, CheckLevel.OK, "only logged"),
+        (None, Mode.LIVE, CheckLevel.WARN, "nobody is told of anything"),
+        ("json://127.0.0.1:9/canary", Mode.LIVE, CheckLevel.OK, "1:json://127.0.0.1:9;"),
+        ("foo://canary", Mode.LIVE, CheckLevel.FAIL, "number 1 cannot be used"),
     ],
 )
 def test_the_check_says_who_would_be_told(
-    urls: str | None, mode: Mode, level: Level, words: str
+    urls: str | None, mode: Mode, level: CheckLevel, words: str
 ) -> None:
     finding = alerts(a_config(urls, mode=mode))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.app.checks import exchange, machine
-from service.app.checks.finding import Finding, Level, bounded, fail, ok, warn
+from service.app.checks.finding import CheckLevel, CheckResult, bounded, fail, ok, warn
 from service.app.checks.model import model
 from service.domain.errors import (
     BoundaryError,
@@ -36,18 +36,18 @@ MIB = 1024**2
         (fail("port", "taken; stop it"), "FAIL port: taken; stop it"),
     ],
 )
-def test_a_finding_is_one_line(finding: Finding, line: str) -> None:
+def test_a_finding_is_one_line(finding: CheckResult, line: str) -> None:
     assert finding.line == line
 
 
 async def test_a_look_that_takes_too_long_is_a_failure() -> None:
-    async def never() -> Finding:
+    async def never() -> CheckResult:
         await asyncio.Event().wait()
         raise AssertionError
 
     found = await bounded(never(), item="upbit", remedy="wait", within_s=0.01)
 
-    assert (found.level, found.item, found.remedy) == (Level.FAIL, "upbit", "wait")
+    assert (found.level, found.item, found.remedy) == (CheckLevel.FAIL, "upbit", "wait")
 
 
 # --- this machine --------------------------------------------------------------------------------
@@ -56,26 +56,26 @@ async def test_a_look_that_takes_too_long_is_a_failure() -> None:
 @pytest.mark.parametrize(
     ("total", "free", "level"),
     [
-        (100 * GIB, 11 * GIB, Level.OK),
-        (100 * GIB, 10 * GIB - 1, Level.WARN),
-        (5 * GIB, GIB, Level.OK),
-        (5 * GIB, GIB - 1, Level.WARN),
-        (GIB, 200 * MIB, Level.WARN),
-        (GIB, 200 * MIB - 1, Level.FAIL),
-        (100 * GIB, 0, Level.FAIL),
+        (100 * GIB, 11 * GIB, CheckLevel.OK),
+        (100 * GIB, 10 * GIB - 1, CheckLevel.WARN),
+        (5 * GIB, GIB, CheckLevel.OK),
+        (5 * GIB, GIB - 1, CheckLevel.WARN),
+        (GIB, 200 * MIB, CheckLevel.WARN),
+        (GIB, 200 * MIB - 1, CheckLevel.FAIL),
+        (100 * GIB, 0, CheckLevel.FAIL),
     ],
 )
-def test_the_disk_is_judged_by_what_is_free(total: int, free: int, level: Level) -> None:
+def test_the_disk_is_judged_by_what_is_free(total: int, free: int, level: CheckLevel) -> None:
     found = machine.room(free=free, total=total, where=Path("var"))
 
     assert found.level is level
-    assert bool(found.remedy) is (level is not Level.OK)
+    assert bool(found.remedy) is (level is not CheckLevel.OK)
 
 
 def test_a_data_directory_that_is_not_there_yet_is_fine_and_is_not_made(tmp_path: Path) -> None:
     found = machine.data_directory(tmp_path / "a" / "b")
 
-    assert found.level is Level.OK
+    assert found.level is CheckLevel.OK
     assert "made at the first start" in found.text
     assert list(tmp_path.iterdir()) == []
 
@@ -83,15 +83,15 @@ def test_a_data_directory_that_is_not_there_yet_is_fine_and_is_not_made(tmp_path
 def test_a_file_where_the_data_directory_belongs_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    assert machine.data_directory(tmp_path / "file").level is Level.FAIL
-    assert machine.data_directory(tmp_path / "file" / "below").level is Level.FAIL
+    assert machine.data_directory(tmp_path / "file").level is CheckLevel.FAIL
+    assert machine.data_directory(tmp_path / "file" / "below").level is CheckLevel.FAIL
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_directory_that_is_closed_to_us_is_a_failure(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
 
-    assert machine.data_directory(tmp_path / "var").level is Level.FAIL
+    assert machine.data_directory(tmp_path / "var").level is CheckLevel.FAIL
 
 
 def test_a_directory_that_everybody_may_write_to_is_a_warning(tmp_path: Path) -> None:
@@ -99,15 +99,15 @@ def test_a_directory_that_everybody_may_write_to_is_a_warning(tmp_path: Path) ->
 
     found = machine.data_directory(tmp_path)
 
-    assert found.level is Level.WARN
+    assert found.level is CheckLevel.WARN
     assert found.remedy == f"chmod o-w {tmp_path}"
 
 
 @pytest.mark.parametrize(
-    ("mode", "level"), [(0o600, Level.OK), (0o400, Level.OK), (0o640, Level.WARN)]
+    ("mode", "level"), [(0o600, CheckLevel.OK), (0o400, CheckLevel.OK), (0o640, CheckLevel.WARN)]
 )
 def test_the_file_with_the_secrets_is_for_one_account(
-    tmp_path: Path, mode: int, level: Level
+    tmp_path: Path, mode: int, level: CheckLevel
 ) -> None:
     file = tmp_path / ".env"
     file.touch(mode=0o600)
@@ -122,21 +122,21 @@ def test_the_file_with_the_secrets_is_for_one_account(
 @pytest.mark.parametrize(
     ("skew_s", "level"),
     [
-        (0.0, Level.OK),
-        (2.0, Level.OK),
-        (-2.0, Level.OK),
-        (2.1, Level.WARN),
-        (-30.0, Level.WARN),
-        (30.1, Level.FAIL),
-        (-31.0, Level.FAIL),
-        (None, Level.WARN),
+        (0.0, CheckLevel.OK),
+        (2.0, CheckLevel.OK),
+        (-2.0, CheckLevel.OK),
+        (2.1, CheckLevel.WARN),
+        (-30.0, CheckLevel.WARN),
+        (30.1, CheckLevel.FAIL),
+        (-31.0, CheckLevel.FAIL),
+        (None, CheckLevel.WARN),
     ],
 )
-def test_a_clock_is_judged_by_how_far_it_is_off(skew_s: float | None, level: Level) -> None:
+def test_a_clock_is_judged_by_how_far_it_is_off(skew_s: float | None, level: CheckLevel) -> None:
     found = exchange.clock(skew_s)
 
     assert found.level is level
-    assert bool(found.remedy) is (level is not Level.OK)
+    assert bool(found.remedy) is (level is not CheckLevel.OK)
 
 
 def test_a_clocks_direction_is_said() -> None:
@@ -147,14 +147,14 @@ def test_a_clocks_direction_is_said() -> None:
 @pytest.mark.parametrize(
     ("left", "level"),
     [
-        (timedelta(days=31), Level.OK),
-        (timedelta(days=30), Level.WARN),
-        (timedelta(seconds=1), Level.WARN),
-        (timedelta(), Level.FAIL),
-        (timedelta(days=-1), Level.FAIL),
+        (timedelta(days=31), CheckLevel.OK),
+        (timedelta(days=30), CheckLevel.WARN),
+        (timedelta(seconds=1), CheckLevel.WARN),
+        (timedelta(), CheckLevel.FAIL),
+        (timedelta(days=-1), CheckLevel.FAIL),
     ],
 )
-async def test_a_key_is_judged_by_when_it_ends(left: timedelta, level: Level) -> None:
+async def test_a_key_is_judged_by_when_it_ends(left: timedelta, level: CheckLevel) -> None:
     account = FakeAccount()
     account.ends_at = T0 + left
 
@@ -170,13 +170,13 @@ async def test_a_key_whose_end_is_not_told_is_a_warning() -> None:
     account.error = ExchangeUnavailable("Upbit did not answer in time", code="timeout")
     unanswered = await exchange.key_expiry(account, now=T0)
 
-    assert unlisted.level is unanswered.level is Level.WARN
+    assert unlisted.level is unanswered.level is CheckLevel.WARN
 
 
 @pytest.mark.parametrize(
     ("error", "level", "remedy"),
     [
-        (None, Level.OK, False),
+        (None, CheckLevel.OK, False),
         (ExchangeRefused("Upbit refused: jwt_verification; check UPBIT_SECRET_KEY"), "FAIL", False),
         (ExchangeRefused("Upbit refused: something_new"), "FAIL", True),
         (ExchangeUnavailable("Upbit cannot be reached"), "FAIL", True),
@@ -200,13 +200,13 @@ async def test_a_market_that_is_not_traded_is_a_failure() -> None:
     fine = await exchange.reach(account, markets=[KRW_BTC])
     wrong = await exchange.reach(account, markets=[KRW_BTC, Market("KRW", "NONE")])
 
-    assert fine.level is Level.OK
-    assert wrong.level is Level.FAIL
+    assert fine.level is CheckLevel.OK
+    assert wrong.level is CheckLevel.FAIL
     assert "KRW-NONE" in wrong.text
 
 
 def test_the_right_to_withdraw_is_said_to_be_unknown() -> None:
-    assert exchange.rights().level is Level.WARN
+    assert exchange.rights().level is CheckLevel.WARN
 
 
 # --- the model -----------------------------------------------------------------------------------

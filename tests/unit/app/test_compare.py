@@ -5,11 +5,11 @@ from typing import Any, cast
 from aiohttp import web
 
 from service.app.jobs import compare
-from service.app.keys import BOOKS, LEADERSHIP, PROBER, RECONCILER
+from service.app.keys import HEALTH_MONITOR, HOLDINGS_CHECK, LEADERSHIP, RECONCILER
 from service.bus import Bus
 from service.domain.errors import DomainError
 from service.domain.orders import OrderStatus
-from service.flows.holdings_check import Books
+from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from tests.builders import an_order
@@ -34,9 +34,9 @@ async def test_what_the_exchange_contradicts_shows_until_another_process_leads()
     exchange.fail_next("find", DomainError("a trade belongs to another order"))
     reconciler = Reconciler(orders=orders, exchange=exchange, bus=Bus(), clock=clock)
     leadership = Leadership(lease=lease, clock=clock, on_gain=reconciler.reconcile)
-    app[BOOKS] = Books(orders=orders, exchange=exchange)
+    app[HOLDINGS_CHECK] = HoldingsCheck(orders=orders, exchange=exchange)
     app[RECONCILER], app[LEADERSHIP] = reconciler, leadership
-    app[PROBER] = cast("Any", health)
+    app[HEALTH_MONITOR] = cast("Any", health)
 
     await leadership.renew()
     await compare(app)

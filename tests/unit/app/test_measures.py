@@ -5,18 +5,18 @@ from decimal import Decimal
 import pytest
 from aiohttp import web
 
-from service.app.alerting import COURIER
-from service.app.keys import HOUSE, LEADERSHIP, RUNNER
-from service.app.measures import METERS, MeteredJournal
+from service.app.alerting import ALERT_SENDER
+from service.app.keys import LEADERSHIP, MAINTENANCE, RUNNER
+from service.app.measures import COUNTERS, CountedSignals
 from service.domain.errors import ExchangeRefused, StoreDown
 from service.domain.risk import Allowed, Held, Refused, Verdict
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
-from service.ops.metrics.counters import Meters
+from service.ops.metrics.counters import Counters
 from service.ports import ModelCall
 from tests.builders import T0, an_answer, an_intent
 from tests.fakes.clock import FakeClock
-from tests.fakes.journal import FakeJournal
+from tests.fakes.journal import FakeSignals
 from tests.unit.app.house import House
 
 
@@ -47,8 +47,8 @@ def a_call() -> ModelCall:
 async def test_a_verdict_is_counted_by_its_rule_and_never_by_its_detail(
     verdict: Verdict, labels: tuple[str, str]
 ) -> None:
-    inner, meters = FakeJournal(), Meters(FakeClock())
-    journal = MeteredJournal(inner, meters)
+    inner, meters = FakeSignals(), Counters(FakeClock())
+    journal = CountedSignals(inner, meters)
 
     await journal.add_decision(signal_id=1, verdict=verdict, at=T0)
 
@@ -57,28 +57,28 @@ async def test_a_verdict_is_counted_by_its_rule_and_never_by_its_detail(
 
 
 async def test_a_call_is_paid_for_whether_its_row_can_be_written_or_not() -> None:
-    inner, meters = FakeJournal(), Meters(FakeClock())
+    inner, meters = FakeSignals(), Counters(FakeClock())
     inner.fail = StoreDown("gone")
 
     with pytest.raises(StoreDown):
-        await MeteredJournal(inner, meters).add_call(a_call())
+        await CountedSignals(inner, meters).add_call(a_call())
 
     assert meters.calls["m", "ok"] == 1
     assert meters.cost_usd == {"m": Decimal("0.5")}
 
 
 async def test_a_decision_that_was_not_stored_is_not_counted() -> None:
-    inner, meters = FakeJournal(), Meters(FakeClock())
+    inner, meters = FakeSignals(), Counters(FakeClock())
     inner.fail = StoreDown("gone")
 
     with pytest.raises(StoreDown):
-        await MeteredJournal(inner, meters).add_decision(signal_id=1, verdict=Held(), at=T0)
+        await CountedSignals(inner, meters).add_decision(signal_id=1, verdict=Held(), at=T0)
 
     assert not meters.decisions
 
 
 @pytest.mark.proves("S4.3")
-@pytest.mark.parametrize("name", [RUNNER, HOUSE])
+@pytest.mark.parametrize("name", [RUNNER, MAINTENANCE])
 async def test_a_job_that_is_given_up_is_counted_on_record_and_told(
     name: web.AppKey[Runner],
 ) -> None:
@@ -93,8 +93,8 @@ async def test_a_job_that_is_given_up_is_counted_on_record_and_told(
             raise ExchangeRefused("no")
 
         await runner.run(Loop(name="collect_market_data", every=every(hours=1), step=fail))
-        counted = app[METERS].job_runs["collect_market_data", "failure"]
-        await app[COURIER].step()
+        counted = app[COUNTERS].job_runs["collect_market_data", "failure"]
+        await app[ALERT_SENDER].step()
 
     (run,) = house.metrics.runs
     assert counted == 1

@@ -10,14 +10,14 @@ from service.app.checks.finding import fail, ok, warn
 from service.app.self_check import SelfCheck, tell
 from service.config import Config, Mode
 from service.domain.errors import ExchangeRefused, ExchangeUnavailable, StoreDown
-from service.flows.clock_guard import Timekeeper
-from service.ops.health.prober import Prober
+from service.flows.clock_guard import ClockGuard
+from service.ops.health.monitor import HealthMonitor
 from service.ports import ComponentBody
 from tests.fakes.account import FakeAccount
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
-from tests.fakes.state import FakeState
-from tests.unit.ops.health.test_prober import Outside
+from tests.fakes.state import FakeTradingState
+from tests.unit.ops.health.test_monitor import Outside
 
 FOUND = "the self-check has found something"
 WELL = "the self-check finds it well again"
@@ -31,10 +31,10 @@ def account() -> FakeAccount:
 
 
 @pytest.fixture
-async def prober() -> Prober:
-    prober = Outside().prober()
-    await prober.probe()
-    return prober
+async def health_monitor() -> HealthMonitor:
+    health_monitor = Outside().health_monitor()
+    await health_monitor.probe()
+    return health_monitor
 
 
 @pytest.fixture
@@ -43,18 +43,18 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def state() -> FakeState:
-    return FakeState()
+def state() -> FakeTradingState:
+    return FakeTradingState()
 
 
 @pytest.fixture
-def timekeeper(clock: FakeClock, state: FakeState) -> Timekeeper:
-    return Timekeeper(state=state, clock=clock, leads=lambda: True)
+def timekeeper(clock: FakeClock, state: FakeTradingState) -> ClockGuard:
+    return ClockGuard(state=state, clock=clock, leads=lambda: True)
 
 
 @pytest.fixture
 def check(
-    account: FakeAccount, prober: Prober, timekeeper: Timekeeper, tmp_path: Path
+    account: FakeAccount, health_monitor: HealthMonitor, timekeeper: ClockGuard, tmp_path: Path
 ) -> SelfCheck:
     config = Config(
         mode=Mode.SANDBOX,
@@ -64,11 +64,13 @@ def check(
         upbit_secret_key="a-secret",
         gemini_base_url="http://127.0.0.1:1",
     )
-    return SelfCheck(config=config, account=account, prober=prober, timekeeper=timekeeper)
+    return SelfCheck(
+        config=config, account=account, health_monitor=health_monitor, timekeeper=timekeeper
+    )
 
 
-def upbit(prober: Prober) -> ComponentBody:
-    return prober.body()["components"]["upbit_api"]
+def upbit(health_monitor: HealthMonitor) -> ComponentBody:
+    return health_monitor.body()["components"]["upbit_api"]
 
 
 def test_what_is_ok_is_not_told_and_the_rest_is_a_line_each(logs: Logs) -> None:
@@ -84,13 +86,13 @@ def test_what_is_ok_is_not_told_and_the_rest_is_a_line_each(logs: Logs) -> None:
 
 
 async def test_one_odd_date_is_no_skew_and_two_in_a_row_are(
-    check: SelfCheck, account: FakeAccount, prober: Prober, logs: Logs
+    check: SelfCheck, account: FakeAccount, health_monitor: HealthMonitor, logs: Logs
 ) -> None:
     account.clock_skew_s = 9.0
     await check.clock()
-    once = upbit(prober)
+    once = upbit(health_monitor)
     await check.clock()
-    twice = upbit(prober)
+    twice = upbit(health_monitor)
     await check.clock()
 
     assert (once["status"], once["reason"]) == ("healthy", None)
@@ -99,7 +101,7 @@ async def test_one_odd_date_is_no_skew_and_two_in_a_row_are(
 
 
 async def test_a_clock_that_was_set_right_heals_at_once(
-    check: SelfCheck, account: FakeAccount, prober: Prober, logs: Logs
+    check: SelfCheck, account: FakeAccount, health_monitor: HealthMonitor, logs: Logs
 ) -> None:
     account.clock_skew_s = -40.0
     await check.clock()
@@ -109,25 +111,25 @@ async def test_a_clock_that_was_set_right_heals_at_once(
     account.clock_skew_s = -40.0
     await check.clock()
 
-    assert upbit(prober)["status"] == "healthy"
+    assert upbit(health_monitor)["status"] == "healthy"
     assert logs.messages == [FOUND, WELL]
     assert logs.levels == ["ERROR", "INFO"]
 
 
 async def test_an_exchange_that_has_not_told_the_time_is_no_news(
-    check: SelfCheck, account: FakeAccount, prober: Prober, logs: Logs
+    check: SelfCheck, account: FakeAccount, health_monitor: HealthMonitor, logs: Logs
 ) -> None:
     account.clock_skew_s = None
 
     await check.clock()
     await check.clock()
 
-    assert upbit(prober)["status"] == "healthy"
+    assert upbit(health_monitor)["status"] == "healthy"
     assert logs.lines == []
 
 
 async def test_a_clock_that_is_far_off_halts_trading_and_a_store_that_is_away_is_asked_again(
-    check: SelfCheck, account: FakeAccount, clock: FakeClock, state: FakeState
+    check: SelfCheck, account: FakeAccount, clock: FakeClock, state: FakeTradingState
 ) -> None:
     account.clock_skew_s = 40.0
     for _ in range(4):
@@ -153,7 +155,7 @@ async def test_a_clock_that_is_far_off_halts_trading_and_a_store_that_is_away_is
     ],
 )
 async def test_a_key_that_ends_soon_is_shown_and_told_once(
-    check: SelfCheck, account: FakeAccount, prober: Prober, *, logs: Logs,
+    check: SelfCheck, account: FakeAccount, health_monitor: HealthMonitor, *, logs: Logs,
     days: int, shown: tuple[str, str | None], told: list[str],
 ) -> None:  # fmt: skip
     account.ends_at = datetime.now(UTC) + timedelta(days=days)
@@ -161,17 +163,19 @@ async def test_a_key_that_ends_soon_is_shown_and_told_once(
     await check.key()
     await check.key()
 
-    assert (upbit(prober)["status"], upbit(prober)["reason"]) == shown
+    assert (upbit(health_monitor)["status"], upbit(health_monitor)["reason"]) == shown
     assert logs.levels == told
 
 
-async def test_a_new_key_heals(check: SelfCheck, account: FakeAccount, prober: Prober) -> None:
+async def test_a_new_key_heals(
+    check: SelfCheck, account: FakeAccount, health_monitor: HealthMonitor
+) -> None:
     renewed, account.ends_at = account.ends_at, datetime.now(UTC) + timedelta(days=3)
     await check.key()
     account.ends_at = renewed
     await check.key()
 
-    assert upbit(prober)["status"] == "healthy"
+    assert upbit(health_monitor)["status"] == "healthy"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +184,7 @@ async def test_a_new_key_heals(check: SelfCheck, account: FakeAccount, prober: P
 async def test_an_end_that_cannot_be_asked_for_keeps_what_was_known(
     check: SelfCheck,
     account: FakeAccount,
-    prober: Prober,
+    health_monitor: HealthMonitor,
     error: ExchangeRefused | ExchangeUnavailable,
 ) -> None:
     account.ends_at = datetime.now(UTC) + timedelta(days=3)
@@ -188,24 +192,27 @@ async def test_an_end_that_cannot_be_asked_for_keeps_what_was_known(
     account.error = error
     await check.key()
 
-    assert upbit(prober)["reason"] == "key_expiring"
+    assert upbit(health_monitor)["reason"] == "key_expiring"
 
 
 async def test_a_real_failure_says_more_than_a_noted_one(
-    check: SelfCheck, account: FakeAccount, prober: Prober
+    check: SelfCheck, account: FakeAccount, health_monitor: HealthMonitor
 ) -> None:
     account.ends_at = datetime.now(UTC) + timedelta(days=3)
     await check.key()
-    prober.heard_from("upbit_api", error=ExchangeRefused("no", code="jwt_verification"))
+    health_monitor.heard_from("upbit_api", error=ExchangeRefused("no", code="jwt_verification"))
 
-    assert upbit(prober)["reason"] == "auth_rejected"
+    assert upbit(health_monitor)["reason"] == "auth_rejected"
 
 
 async def test_our_own_sandbox_is_not_asked(
-    account: FakeAccount, prober: Prober, timekeeper: Timekeeper, tmp_path: Path
+    account: FakeAccount, health_monitor: HealthMonitor, timekeeper: ClockGuard, tmp_path: Path
 ) -> None:
     check = SelfCheck(
-        config=Config(data_dir=tmp_path), account=account, prober=prober, timekeeper=timekeeper
+        config=Config(data_dir=tmp_path),
+        account=account,
+        health_monitor=health_monitor,
+        timekeeper=timekeeper,
     )
 
     await check.key()

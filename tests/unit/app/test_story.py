@@ -3,8 +3,8 @@
 import pytest
 from aiohttp import web
 
-from service.app.alerting import COURIER
-from service.app.keys import CIRCUITS, DESK, LEADERSHIP, PROBER, RETENTION
+from service.app.alerting import ALERT_SENDER
+from service.app.keys import CIRCUITS, HEALTH_MONITOR, LEADERSHIP, PIPELINE, RETENTION
 from service.domain.errors import ExchangeUnavailable, ModelRefused, ModelUnavailable
 from service.domain.orders import OrderStatus
 from service.domain.risk import Allowed
@@ -39,7 +39,7 @@ async def test_a_signal_goes_all_the_way_to_an_order_and_is_counted() -> None:
     house = House()
     async with house.running(with_loops=False) as app:
         await leads(app)
-        await app[DESK].trade(KRW_BTC)
+        await app[PIPELINE].trade(KRW_BTC)
         told = app[EXPOSITION]().decode()
 
     assert isinstance(house.journal.decisions[0].verdict, Allowed)
@@ -63,7 +63,7 @@ async def test_while_the_models_circuit_is_open_no_question_is_asked() -> None:
         await opened(app[CIRCUITS].model, clock)
         await leads(app)
         with pytest.raises(ModelUnavailable):
-            await app[DESK].trade(KRW_BTC)
+            await app[PIPELINE].trade(KRW_BTC)
 
     assert house.model.asked == []
 
@@ -75,7 +75,7 @@ async def test_while_the_purchases_circuit_is_open_no_purchase_is_sent() -> None
         await opened(app[CIRCUITS].purchases, clock)
         await leads(app)
         with pytest.raises(ExchangeUnavailable):
-            await app[DESK].trade(KRW_BTC)
+            await app[PIPELINE].trade(KRW_BTC)
 
     assert len(house.model.asked) == 1
     assert house.orders.rows == {}
@@ -89,8 +89,8 @@ async def test_useless_answers_are_told_to_a_person() -> None:
     async with house.running(with_loops=False) as app:
         await leads(app)
         for _ in range(3):
-            await app[DESK].trade(KRW_BTC)
-        await app[COURIER].step()
+            await app[PIPELINE].trade(KRW_BTC)
+        await app[ALERT_SENDER].step()
 
     assert "The model's answers are unusable" in [n.title for n in house.outbox.notices]
 
@@ -101,8 +101,8 @@ async def test_a_key_that_the_model_rejects_shows_in_health_at_once() -> None:
     async with house.running(with_loops=False) as app:
         await leads(app)
         with pytest.raises(ModelRefused):
-            await app[DESK].trade(KRW_BTC)
-        part = app[PROBER].body()["components"]["gemini_api"]
+            await app[PIPELINE].trade(KRW_BTC)
+        part = app[HEALTH_MONITOR].body()["components"]["gemini_api"]
 
     assert (part["status"], part["reason"]) == ("unhealthy", "auth_rejected")
 

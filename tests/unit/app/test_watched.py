@@ -5,8 +5,8 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
-from service.app.alerting import LOOKOUT
-from service.app.keys import PROBER
+from service.app.alerting import ALERT_MONITOR
+from service.app.keys import HEALTH_MONITOR
 from service.app.watched import WatchedModel
 from service.domain.errors import ModelUnavailable
 from service.ports import Prompt
@@ -37,7 +37,7 @@ def heard() -> Heard:
 
 def watched(model: FakeModel, heard: Heard) -> WatchedModel:
     app = web.Application()
-    app[PROBER] = app[LOOKOUT] = cast("Any", heard)
+    app[HEALTH_MONITOR] = app[ALERT_MONITOR] = cast("Any", heard)
     return WatchedModel(model, app)
 
 

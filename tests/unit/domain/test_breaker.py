@@ -12,9 +12,9 @@ from service.domain.breaker import (
     IN_A_ROW,
     ONE_MOMENT_S,
     OPEN_S,
-    ROW_GAP_S,
+    STREAK_GAP_S,
     Breaker,
-    Ticket,
+    Permit,
 )
 
 
@@ -30,9 +30,9 @@ class Asked:
         begun = self.breaker.begin(self.now)
         if begun is None:
             return False
-        self.breaker, ticket = begun
+        self.breaker, permit = begun
         self.now += took_s
-        self.breaker = self.breaker.end(ticket, self.now, worked=worked)
+        self.breaker = self.breaker.end(permit, self.now, worked=worked)
         return True
 
     def fail(self, *after_s: float, took_s: float = 0.0) -> None:
@@ -101,7 +101,7 @@ def test_calls_that_hang_one_after_the_other_open_it(asked: Asked) -> None:
     assert asked.is_open
 
 
-@pytest.mark.parametrize(("gap_s", "is_open"), [(ROW_GAP_S, True), (ROW_GAP_S + 0.1, False)])
+@pytest.mark.parametrize(("gap_s", "is_open"), [(STREAK_GAP_S, True), (STREAK_GAP_S + 0.1, False)])
 def test_a_row_goes_on_while_the_next_call_begins_soon(
     asked: Asked, gap_s: float, *, is_open: bool
 ) -> None:
@@ -161,7 +161,7 @@ def test_a_probe_that_works_closes_it_and_forgets(asked: Asked) -> None:
     still_closed = not asked.is_open
     asked.fail(2.0)
 
-    assert after_probe == Breaker(era=after_probe.era)
+    assert after_probe == Breaker(generation=after_probe.generation)
     assert still_closed
     assert asked.breaker.wait_s(asked.now) == 15
 
@@ -200,7 +200,7 @@ class AnyHistory(RuleBasedStateMachine):
         super().__init__()
         self.breaker = Breaker()
         self.now = 0.0
-        self.under_way: list[Ticket] = []
+        self.under_way: list[Permit] = []
         self.failed_since_closed = 0
         self.opened_at: float | None = None
         self.openings = 0
@@ -215,29 +215,31 @@ class AnyHistory(RuleBasedStateMachine):
         if self.opened_at is not None:
             open_s = OPEN_S[min(self.openings, len(OPEN_S)) - 1]
             too_early = self.now - self.opened_at < open_s - 1e-6
-            probe_out = any(t.is_probe and t.era == self.breaker.era for t in self.under_way)
+            probe_out = any(
+                t.is_probe and t.generation == self.breaker.generation for t in self.under_way
+            )
             assert not (begun and (too_early or probe_out))
         if begun is not None:
-            self.breaker, ticket = begun
-            assert ticket.is_probe == (self.opened_at is not None)
-            self.under_way.append(ticket)
+            self.breaker, permit = begun
+            assert permit.is_probe == (self.opened_at is not None)
+            self.under_way.append(permit)
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), worked=st.sampled_from([True, False, False, None]))
     def a_call_ends(self, data: st.DataObject, worked: bool | None) -> None:
-        ticket = data.draw(st.sampled_from(self.under_way))
-        self.under_way.remove(ticket)
-        before, self.breaker = self.breaker, self.breaker.end(ticket, self.now, worked=worked)
-        if ticket.era == before.era and worked is False:
+        permit = data.draw(st.sampled_from(self.under_way))
+        self.under_way.remove(permit)
+        before, self.breaker = self.breaker, self.breaker.end(permit, self.now, worked=worked)
+        if permit.generation == before.generation and worked is False:
             self.failed_since_closed += 1
         if before.opened_at is None and self.breaker.opened_at is not None:
             assert worked is False, "only a failure opens it"
             assert self.failed_since_closed >= min(IN_A_ROW, FEWEST // 2)
             self.opened_at, self.openings = self.now, 1
-        elif ticket.is_probe and ticket.era == before.era and worked is False:
+        elif permit.is_probe and permit.generation == before.generation and worked is False:
             self.opened_at, self.openings = self.now, self.openings + 1
         elif before.opened_at is not None and self.breaker.opened_at is None:
-            assert ticket.is_probe
+            assert permit.is_probe
             assert worked, "only a probe that works closes it"
             self.opened_at, self.openings, self.failed_since_closed = None, 0, 0
 

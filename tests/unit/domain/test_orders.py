@@ -8,7 +8,7 @@ from service.domain.errors import InvalidTransition
 from service.domain.orders import (
     OPEN,
     TRANSITIONS,
-    Book,
+    ExchangeOrderState,
     Intent,
     OrderStatus,
     OrderType,
@@ -62,18 +62,18 @@ def test_an_intent_that_the_exchange_could_not_read_cannot_be_made(fields: dict)
 @pytest.mark.parametrize(
     ("book", "executed", "type_", "status"),
     [
-        (Book.WAITING, "0", OrderType.LIMIT, OrderStatus.SUBMITTED),
-        (Book.WAITING, "0.1", OrderType.LIMIT, OrderStatus.PARTIALLY_FILLED),
-        (Book.DONE, "0.1", OrderType.LIMIT, OrderStatus.EXECUTED),
-        (Book.CANCELLED, "0", OrderType.LIMIT, OrderStatus.CANCELLED),
-        (Book.CANCELLED, "0.1", OrderType.LIMIT, OrderStatus.CANCELLED),
+        (ExchangeOrderState.WAITING, "0", OrderType.LIMIT, OrderStatus.SUBMITTED),
+        (ExchangeOrderState.WAITING, "0.1", OrderType.LIMIT, OrderStatus.PARTIALLY_FILLED),
+        (ExchangeOrderState.DONE, "0.1", OrderType.LIMIT, OrderStatus.EXECUTED),
+        (ExchangeOrderState.CANCELLED, "0", OrderType.LIMIT, OrderStatus.CANCELLED),
+        (ExchangeOrderState.CANCELLED, "0.1", OrderType.LIMIT, OrderStatus.CANCELLED),
         # A market buy's remainder comes back as a cancel: never "nothing bought".
-        (Book.CANCELLED, "0.1", OrderType.MARKET, OrderStatus.EXECUTED),
-        (Book.CANCELLED, "0", OrderType.MARKET, OrderStatus.CANCELLED),
+        (ExchangeOrderState.CANCELLED, "0.1", OrderType.MARKET, OrderStatus.EXECUTED),
+        (ExchangeOrderState.CANCELLED, "0", OrderType.MARKET, OrderStatus.CANCELLED),
     ],
 )
 def test_the_exchanges_word_is_read_together_with_the_fills(
-    book: Book, executed: str, type_: OrderType, status: OrderStatus
+    book: ExchangeOrderState, executed: str, type_: OrderType, status: OrderStatus
 ) -> None:
     limit = an_intent(type=OrderType.LIMIT, price=Decimal(1000), volume=Decimal(1), funds=None)
     intent = limit if type_ is OrderType.LIMIT else an_intent()

@@ -14,17 +14,17 @@ from service.flows.execute import Executor
 from service.flows.leadership import Leadership
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
-from service.flows.trade import Desk
+from service.flows.trade import TradingPipeline
 from service.ports import JSON
 from service.settings.settings import Settings
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
-from tests.fakes.journal import FakeJournal
+from tests.fakes.journal import FakeSignals
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.model import FakeModel
 from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
-from tests.fakes.state import FakeLease, FakeState
+from tests.fakes.state import FakeLease, FakeTradingState
 
 
 @dataclass
@@ -33,11 +33,11 @@ class House:
 
     clock: FakeClock = field(default_factory=FakeClock)
     model: FakeModel = field(default_factory=FakeModel)
-    journal: FakeJournal = field(default_factory=FakeJournal)
+    journal: FakeSignals = field(default_factory=FakeSignals)
     orders: FakeOrders = field(default_factory=FakeOrders)
     market_data: FakeMarketData = field(default_factory=FakeMarketData)
     rows: FakeSettingRows = field(default_factory=FakeSettingRows)
-    state: FakeState = field(default_factory=FakeState)
+    state: FakeTradingState = field(default_factory=FakeTradingState)
     lease: FakeLease = field(default_factory=FakeLease)
     bus: Bus = field(default_factory=Bus)
     heard: list[Event] = field(default_factory=list)
@@ -86,7 +86,7 @@ class House:
             clock=self.clock,
             circuit=self.model_circuit,
         )
-        self.desk = Desk(
+        self.desk = TradingPipeline(
             proposer=self.proposer,
             decider=self.decider,
             executor=self.executor,

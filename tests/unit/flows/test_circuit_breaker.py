@@ -20,7 +20,7 @@ from service.domain.markets import Market
 from service.domain.orders import Order, OrderStatus, Side
 from service.domain.positions import Position
 from service.domain.signals import Trigger
-from service.flows.all_markets import Rounds
+from service.flows.all_markets import AllMarkets
 from service.flows.circuit_breaker import Circuit
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
@@ -119,7 +119,7 @@ class Markets:
         self.attempts: list[float] = []
         self.asked: list[float] = []
         self.markets = [Market("KRW", f"C{n}") for n in range(number)]
-        self.rounds = Rounds(trade=self.trade, markets=self.named)
+        self.rounds = AllMarkets(trade=self.trade, markets=self.named)
         self.runner = Runner(clock=clock, new_id=lambda: "run-1")
 
     async def named(self) -> list[Market]:

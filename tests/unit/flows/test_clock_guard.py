@@ -8,12 +8,12 @@ import pytest
 
 from service.domain.orders import OrderStatus
 from service.domain.risk import Refused
-from service.flows.clock_guard import ACTOR, REASON, Timekeeper
+from service.flows.clock_guard import ACTOR, REASON, ClockGuard
 from service.ports import TradingState
 from tests.builders import KRW_BTC, T0, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
-from tests.fakes.state import FakeState
+from tests.fakes.state import FakeTradingState
 from tests.unit.flows.conftest import House
 
 FAR = (41.0,)
@@ -23,12 +23,12 @@ EVERY_S = 5
 class Post:
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.state = FakeState()
+        self.state = FakeTradingState()
         self.leads = True
         self.keeper = self.another()
 
-    def another(self) -> Timekeeper:
-        return Timekeeper(state=self.state, clock=self.clock, leads=lambda: self.leads)
+    def another(self) -> ClockGuard:
+        return ClockGuard(state=self.state, clock=self.clock, leads=lambda: self.leads)
 
     async def hear(self, *looks: tuple[float, ...]) -> None:
         for skews_s in looks:

@@ -9,7 +9,7 @@ import pytest
 from service.domain.errors import DomainError, ExchangeUnavailable
 from service.domain.markets import Balance, Market
 from service.domain.orders import Intent, OrderStatus, Side
-from service.flows.holdings_check import Books
+from service.flows.holdings_check import HoldingsCheck
 from tests.builders import KRW_BTC, a_fill, an_intent, an_order
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.logs import Logs
@@ -27,7 +27,7 @@ class Account:
         self.orders = FakeOrders()
         self.exchange = FakeExchange(balances={"KRW": 1_000_000, "BTC": HELD})
         self.orders.hold(an_order(id=1, status=OrderStatus.EXECUTED), a_fill(volume=HELD))
-        self.books = Books(orders=self.orders, exchange=self.exchange)
+        self.books = HoldingsCheck(orders=self.orders, exchange=self.exchange)
 
     def have(self, volume: str, *, locked: str = "0") -> None:
         self.exchange.available["BTC"] = Decimal(volume)
@@ -138,7 +138,7 @@ class SellsMeanwhile(FakeExchange):
 async def test_a_sale_between_the_two_answers_is_no_contradiction(account: Account) -> None:
     exchange = SellsMeanwhile(balances={"BTC": Decimal("0.1")})
     exchange.account = account
-    account.books = Books(orders=account.orders, exchange=exchange)
+    account.books = HoldingsCheck(orders=account.orders, exchange=exchange)
 
     assert not await account.compared(3)
 
@@ -164,7 +164,7 @@ async def test_one_currency_that_is_short_hides_no_other_and_blocks_none(account
 
 
 async def test_who_holds_nothing_is_not_compared(account: Account) -> None:
-    books = Books(orders=FakeOrders(), exchange=account.exchange)
+    books = HoldingsCheck(orders=FakeOrders(), exchange=account.exchange)
 
     await books.compare()
 

@@ -24,10 +24,10 @@ async def test_a_held_model_costs_nothing_and_leaves_no_row(
 
     with pytest.raises(type(error)) as by_schedule:
         await house.desk.trade(KRW_BTC)
-    with pytest.raises(type(error)) as by_hand:
+    with pytest.raises(type(error)) as job_control:
         await house.desk.generate(KRW_BTC)
 
-    assert by_schedule.value is by_hand.value is error
+    assert by_schedule.value is job_control.value is error
     assert (house.model.asked, house.exchange.calls, house.journal.calls) == ([], [], [])
 
 

@@ -15,7 +15,7 @@ from service.domain.errors import ExchangeUnavailable, OutcomeUnknown
 from service.domain.orders import OrderStatus, Side
 from service.domain.signals import Action
 from service.flows.equity import Snapshots
-from service.flows.holdings_check import Books
+from service.flows.holdings_check import HoldingsCheck
 from tests.builders import (
     KRW_BTC,
     a_fill,
@@ -123,7 +123,7 @@ async def test_what_goes_wrong_is_logged_without_an_amount_of_the_account(
 async def test_books_that_differ_and_snapshots_are_logged_without_an_amount_of_the_account(
     rich: House, unmasked: list[str]
 ) -> None:
-    equities, books = FakeEquities(), Books(orders=rich.orders, exchange=rich.exchange)
+    equities, books = FakeEquities(), HoldingsCheck(orders=rich.orders, exchange=rich.exchange)
     await rich.market_data.add_tickers([a_ticker()], at=rich.clock.now())
     snapshots = Snapshots(
         markets=(KRW_BTC,),

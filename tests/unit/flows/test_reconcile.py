@@ -13,7 +13,7 @@ from service.domain.errors import (
     NotLeader,
     ServiceError,
 )
-from service.domain.orders import Book, OrderStatus
+from service.domain.orders import ExchangeOrderState, OrderStatus
 from tests.builders import an_exchange_order, an_order
 from tests.unit.flows.conftest import House
 
@@ -24,7 +24,10 @@ async def test_an_order_whose_trades_trail_twice_does_not_go_backwards(house: Ho
     order = an_order(status=S.SUBMITTED)
     house.orders.hold(order)
     half = an_exchange_order(
-        book=Book.WAITING, executed_volume=Decimal("0.0005"), trades=(), trades_count=1
+        book=ExchangeOrderState.WAITING,
+        executed_volume=Decimal("0.0005"),
+        trades=(),
+        trades_count=1,
     )
     done = an_exchange_order(trades=(), trades_count=1)
 
@@ -39,7 +42,9 @@ async def test_an_order_whose_trades_trail_twice_does_not_go_backwards(house: Ho
 async def test_an_answer_older_than_the_last_one_takes_nothing_back(house: House) -> None:
     order = an_order(status=S.PARTIALLY_FILLED, exchange_uuid="e-1")
     house.orders.hold(order)
-    older = an_exchange_order(book=Book.WAITING, executed_volume=Decimal(0), trades=())
+    older = an_exchange_order(
+        book=ExchangeOrderState.WAITING, executed_volume=Decimal(0), trades=()
+    )
 
     assert await house.reconciler.absorb(order, older) == order
 

@@ -17,7 +17,7 @@ from service.domain.markets import Market
 from service.domain.orders import OrderStatus
 from service.domain.risk import Allowed, Held, Refused
 from service.domain.signals import Action, Trigger
-from service.flows.all_markets import Rounds
+from service.flows.all_markets import AllMarkets
 from tests.builders import KRW_BTC, a_proposal, an_answer
 from tests.fakes.logs import Logs
 from tests.unit.flows.conftest import House
@@ -271,7 +271,7 @@ async def test_a_round_by_hand_passes_over_the_markets_within_their_cooldown(
 
     trades_eth_too(house)
     await house.desk.trade(KRW_BTC)
-    rounds = Rounds(trade=house.desk.trade, markets=markets)
+    rounds = AllMarkets(trade=house.desk.trade, markets=markets)
     rounds.begin("manual")
     await rounds.step()
 
@@ -287,7 +287,7 @@ async def test_each_round_has_the_trigger_it_began_with() -> None:
     async def markets() -> tuple[Market, ...]:
         return (KRW_BTC,)
 
-    rounds = Rounds(trade=trades, markets=markets)
+    rounds = AllMarkets(trade=trades, markets=markets)
     for trigger in ("manual", "schedule"):
         rounds.begin(trigger)
         await rounds.step()
@@ -351,7 +351,7 @@ async def test_one_markets_outage_keeps_no_other_from_trading_nor_trades_it_twic
     async def markets() -> tuple[Market, ...]:
         return btc, eth
 
-    rounds = Rounds(trade=trades, markets=markets)
+    rounds = AllMarkets(trade=trades, markets=markets)
     for attempts in (2, 1):
         rounds.begin("schedule")
         for _ in range(attempts):
@@ -370,7 +370,7 @@ async def test_a_market_that_no_retry_can_mend_is_told_and_not_tried_again_in_it
     async def markets() -> tuple[Market, ...]:
         return KRW_BTC, Market("KRW", "ETH")
 
-    rounds = Rounds(trade=trades, markets=markets)
+    rounds = AllMarkets(trade=trades, markets=markets)
     rounds.begin("schedule")
     with pytest.raises(type(error)):
         await rounds.step()
@@ -389,7 +389,7 @@ async def test_of_the_markets_failures_the_longest_wait_asked_for_is_told() -> N
     async def markets() -> tuple[Market, ...]:
         return KRW_BTC, Market("KRW", "ETH"), Market("KRW", "XRP")
 
-    rounds = Rounds(trade=trade, markets=markets)
+    rounds = AllMarkets(trade=trade, markets=markets)
     rounds.begin("schedule")
 
     with pytest.raises(ExchangeUnavailable) as caught:

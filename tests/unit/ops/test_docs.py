@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from service.ops.health.prober import RHYTHMS
+from service.ops.health.monitor import SCHEDULES
 from service.ops.health.reasons import REASONS
 from service.ops.logs.formatter import CONTRACT, EVENTS
 
@@ -22,6 +22,6 @@ def test_each_reason_is_written_down(reason: str) -> None:
 @pytest.mark.parametrize("component", ["database", "upbit_api", "gemini_api"])
 def test_the_rhythm_in_the_table_is_the_one_kept(component: str) -> None:
     text = (DOCS / "health.md").read_text(encoding="utf-8")
-    rhythm = RHYTHMS[component]  # type: ignore[index]  # parametrize forgets the Literal
+    rhythm = SCHEDULES[component]  # type: ignore[index]  # parametrize forgets the Literal
 
     assert f"| `{component}` | every {rhythm.every_s:g} s, {rhythm.timeout_s:g} s at most" in text

@@ -8,9 +8,9 @@ from itertools import count
 
 from service.domain.markets import Market
 from service.sandbox.exchange.engine import Engine
-from service.sandbox.exchange.journal import Forgetful, Journal
-from service.sandbox.exchange.orders import FEE_RATIO, Order
-from service.sandbox.market.prints import DAY_STEPS, STEP_S, Day, Tape, instant_of
+from service.sandbox.exchange.journal import Forgetful, OrderJournal
+from service.sandbox.exchange.orders import FEE_RATIO, SandboxOrder
+from service.sandbox.market.prints import DAY_STEPS, STEP_S, Day, Prints, instant_of
 from service.sandbox.market.ticks import UNITS
 
 KRW_BTC = Market("KRW", "BTC")
@@ -43,12 +43,12 @@ def an_engine(
     *prices: int,
     krw: int | str = 10_000_000,
     btc: str = "0",
-    journal: Journal | None = None,
+    journal: OrderJournal | None = None,
     volume: int = UNITS,
 ) -> Engine:
     numbers = count(1)
     engine = Engine(
-        tapes={KRW_BTC: Tape(Written(prices, volume=volume))},
+        tapes={KRW_BTC: Prints(Written(prices, volume=volume))},
         seed=7,
         opening={"KRW": Decimal(krw), "BTC": Decimal(btc)},
         journal=journal or Forgetful(),
@@ -83,7 +83,7 @@ def assert_explained(engine: Engine) -> None:
         assert account.balance + account.locked == total[currency]
 
 
-def _book(order: Order, total: dict[str, Decimal]) -> None:
+def _book(order: SandboxOrder, total: dict[str, Decimal]) -> None:
     base = order.ticket.market.base
     sign = 1 if order.is_bid else -1
     for trade in order.trades:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.sandbox.errors import Refused
+from service.sandbox.errors import RequestRefused
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.exchange.journal import Record
 from tests.unit.sandbox.makers import an_engine, assert_explained, at, fields, limit
@@ -63,7 +63,7 @@ def play(engine: Engine, commands: list[tuple[int, object]]) -> None:
                 engine.cancel(orders[command % len(orders)], at(step)) if orders else None
             else:
                 engine.place(command, at(step))  # type: ignore[arg-type]
-        except Refused:
+        except RequestRefused:
             pass
         assert_explained(engine)
     engine.advance(at(step + 10))

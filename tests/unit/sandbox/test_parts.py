@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from service.domain.errors import ConfigError, InvalidRequest
-from service.sandbox.errors import Refused
+from service.sandbox.errors import RequestRefused
 from service.sandbox.exchange.journal import Horizon, open_journal
 from service.sandbox.faults import Fault, Faults
 from service.sandbox.gemini_api.answer import shaped
 from service.sandbox.gemini_api.request import camel
-from service.sandbox.gemini_api.stand_in import opinion_on
+from service.sandbox.gemini_api.stub_model import opinion_on
 from service.sandbox.market.order_book import book_at
 from service.sandbox.market.prints import Print
 from service.sandbox.market.ticks import UNITS, on_tick, tick_size, tick_units
-from service.sandbox.rate_limits import Limiter, group_of
+from service.sandbox.rate_limits import RequestCounter, group_of
 from service.sandbox.upbit_api.bodies import text
 from tests.unit.sandbox.makers import KRW_BTC
 
@@ -86,14 +86,14 @@ def test_amounts_are_written_in_full() -> None:
 
 def test_the_limit_of_a_group_is_told_and_enforced() -> None:
     now = [100.0]
-    limiter = Limiter(monotonic=lambda: now[0], is_enforced=True)
+    limiter = RequestCounter(monotonic=lambda: now[0], is_enforced=True)
 
     left = [limiter.count("order") for _ in range(12)]
     limiter.check("order")
     limiter.count("order")
 
     assert (left[0], left[-1]) == (11, 0)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         limiter.check("order")
     assert refused.value.status == 429
     now[0] += 1
@@ -246,11 +246,11 @@ def test_a_state_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> Non
 def test_instants_are_promised_ahead_and_not_at_every_look() -> None:
     lines: list[object] = []
 
-    class Lines:
+    class LineFormatter:
         def append(self, record: object) -> None:
             lines.append(record)
 
-    horizon = Horizon(Lines(), lead=timedelta(seconds=10))
+    horizon = Horizon(LineFormatter(), lead=timedelta(seconds=10))
     for seconds in (0, 5, 9, 10, 11):
         horizon.seen(T0 + timedelta(seconds=seconds))
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from service.domain.errors import StoreBusy
-from service.store.database.pool_queue import Places
-from service.store.waits import FEWEST, WINDOW_S, Waits
+from service.store.database.pool_queue import PoolQueue
+from service.store.waits import FEWEST, WINDOW_S, WaitStatistics
 
 
 class Time:
@@ -23,18 +23,18 @@ def time() -> Time:
 
 
 @pytest.fixture
-def waits(time: Time) -> Waits:
-    return Waits(now=time)
+def waits(time: Time) -> WaitStatistics:
+    return WaitStatistics(now=time)
 
 
-def waited(waits: Waits, time: Time, *seconds: float) -> None:
+def waited(waits: WaitStatistics, time: Time, *seconds: float) -> None:
     for wait_s in seconds:
         began = waits.began()
         time.at += wait_s
         waits.ended(began)
 
 
-def test_of_a_hundred_waits_five_are_longer(waits: Waits, time: Time) -> None:
+def test_of_a_hundred_waits_five_are_longer(waits: WaitStatistics, time: Time) -> None:
     waited(waits, time, *(n / 1000 for n in range(1, 101)))
 
     assert waits.p95_ms() == pytest.approx(95, abs=1)
@@ -42,7 +42,7 @@ def test_of_a_hundred_waits_five_are_longer(waits: Waits, time: Time) -> None:
     assert waits.waited_s == pytest.approx(5.05)
 
 
-def test_a_percentile_of_a_few_says_nothing(waits: Waits, time: Time) -> None:
+def test_a_percentile_of_a_few_says_nothing(waits: WaitStatistics, time: Time) -> None:
     waited(waits, time, *[0.5] * (FEWEST - 1))
     few = waits.p95_ms()
     waits.none()
@@ -51,7 +51,7 @@ def test_a_percentile_of_a_few_says_nothing(waits: Waits, time: Time) -> None:
     assert waits.p95_ms() == pytest.approx(500)
 
 
-def test_waits_of_long_ago_are_over(waits: Waits, time: Time) -> None:
+def test_waits_of_long_ago_are_over(waits: WaitStatistics, time: Time) -> None:
     waited(waits, time, *[0.5] * FEWEST)
     time.at += WINDOW_S
 
@@ -61,8 +61,10 @@ def test_waits_of_long_ago_are_over(waits: Waits, time: Time) -> None:
     assert waits.p95_ms() == 0
 
 
-async def test_who_waits_is_measured_and_who_does_not_counts_too(waits: Waits, time: Time) -> None:
-    places = Places(1, max_waiting=100, wait_s=20, waits=waits)
+async def test_who_waits_is_measured_and_who_does_not_counts_too(
+    waits: WaitStatistics, time: Time
+) -> None:
+    places = PoolQueue(1, max_waiting=100, wait_s=20, waits=waits)
 
     async def enter() -> None:
         async with places:
@@ -78,8 +80,8 @@ async def test_who_waits_is_measured_and_who_does_not_counts_too(waits: Waits, t
     assert waits.p95_ms() == pytest.approx(250)
 
 
-async def test_a_wait_in_vain_counts(waits: Waits, time: Time) -> None:
-    places = Places(1, max_waiting=100, wait_s=0.001, waits=waits)
+async def test_a_wait_in_vain_counts(waits: WaitStatistics, time: Time) -> None:
+    places = PoolQueue(1, max_waiting=100, wait_s=0.001, waits=waits)
     waited(waits, time, *[1.0] * (FEWEST - 2))
 
     async with places:

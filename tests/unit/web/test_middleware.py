@@ -22,7 +22,7 @@ from service.ports import REQUEST
 from service.web.protocol.problems import KINDS
 from tests.unit.web.world import Client, World
 
-Lines = list[dict[str, Any]]
+LineFormatter = list[dict[str, Any]]
 URL = "/api/v1/signals"
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -147,7 +147,7 @@ def test_each_problem_has_one_status_and_one_title() -> None:
 @pytest.mark.proves("FR-012")
 @pytest.mark.parametrize("error", [ZeroDivisionError("the secret is 42"), errors.StartError("no")])
 async def test_a_bug_is_logged_whole_and_answered_bare(
-    client: Client, world: World, lines: Lines, error: Exception
+    client: Client, world: World, lines: LineFormatter, error: Exception
 ) -> None:
     world.lists.fail = error
 
@@ -209,7 +209,9 @@ async def test_query_and_tokens_are_not_in_the_line(client: Client, world: World
     assert "canary" not in str(line).lower()
 
 
-async def test_lines_of_a_handler_carry_its_request_id(client: Client, lines: Lines) -> None:
+async def test_lines_of_a_handler_carry_its_request_id(
+    client: Client, lines: LineFormatter
+) -> None:
     await client.patch(
         "/api/v1/config", json={"min_confidence": 0.7}, headers={"X-Request-ID": "mine"}
     )

@@ -13,7 +13,7 @@ from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
 from service.ops.metrics.requests import RequestMeter
-from service.ports import JSON, AnsweredRequest, JobState, Key, Page, PoolState, Requests
+from service.ports import JSON, AnsweredRequest, JobState, Page, PageKey, PoolState, Requests
 from service.settings.settings import Settings
 from service.web import keys
 from service.web.protocol.request_body import MAX_BODY
@@ -105,7 +105,7 @@ class FakePortfolio:
     def __init__(self) -> None:
         self.asked: list[tuple[str, Mapping[str, object]]] = []
         self.days = b'[{"day":"2026-01-24","market":"KRW-BTC"}]'
-        self.last: Key | None = None
+        self.last: PageKey | None = None
 
     async def summary(self, *, quote: str, now: datetime, days: Sequence[int]) -> bytes:
         self.asked.append(("summary", {"quote": quote, "now": now, "days": list(days)}))
@@ -117,7 +117,7 @@ class FakePortfolio:
         return b'{"items":[]}'
 
     async def daily(
-        self, *, limit: int, before: Key | None = None, market: Market | None = None
+        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
     ) -> Page:
         self.asked.append(("daily", {"limit": limit, "before": before, "market": market}))
         return Page(self.days, self.last)

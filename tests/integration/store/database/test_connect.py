@@ -13,7 +13,7 @@ from psycopg2.extensions import parse_dsn
 from service.domain.errors import StartError
 from service.store.database.connect import check_server, reach
 from service.store.database.dsn import connect, parameters, url
-from service.store.database.pool import open_gate
+from service.store.database.pool import open_pool
 from service.store.embedded.server import EmbeddedPostgres
 
 PASSWORD = "ca@na:ry/%"
@@ -45,7 +45,7 @@ def remote(port: int, open_folder: Callable[[], Path]) -> Iterator[EmbeddedPostg
 
 async def refused(dsn: str, *, minsize: int = 1) -> str:
     with pytest.raises(StartError) as stopped:
-        async with open_gate(dsn, minsize=minsize):
+        async with open_pool(dsn, minsize=minsize):
             pass
     sentence = str(stopped.value)
     assert stopped.value.__cause__ is None
@@ -57,7 +57,7 @@ async def refused(dsn: str, *, minsize: int = 1) -> str:
 async def test_a_server_on_tcp_with_a_password(remote: EmbeddedPostgres, port: int) -> None:
     dsn = f"postgresql://operator:{QUOTED}@127.0.0.1:{port}/postgres"
 
-    async with open_gate(dsn, minsize=2) as gate:
+    async with open_pool(dsn, minsize=2) as gate:
         await gate.ping()
 
         assert gate.state().size == 2
@@ -69,7 +69,7 @@ async def test_an_address_that_refuses_does_not_hide_the_next(
     # A second attempt on an asynchronous connection hangs in aiopg until its timeout.
     dsn = f"postgresql://operator:{QUOTED}@127.0.0.1:1,127.0.0.1:{port}/postgres"
 
-    async with open_gate(dsn, minsize=2) as gate:
+    async with open_pool(dsn, minsize=2) as gate:
         await gate.ping()
 
 

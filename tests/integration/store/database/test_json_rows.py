@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.store.database.json_rows import recordset
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from tests.integration.store.seeds import rows
 
 #: What a column may hold: up to 28 digits, of which eight or more behind the point, any spelling.
@@ -25,7 +25,7 @@ AS_TEXT = """
 @given(amounts=st.lists(AMOUNTS, min_size=1, max_size=50))
 # One database for all of them: nothing is stored.
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_decimals_arrive_digit_by_digit(gate: Gate, amounts: list[Decimal]) -> None:
+async def test_decimals_arrive_digit_by_digit(gate: Pool, amounts: list[Decimal]) -> None:
     given_rows = [{"n": n, "amount": amount} for n, amount in enumerate(amounts)]
 
     seen = await rows(gate, AS_TEXT, {"rows": recordset(given_rows)})

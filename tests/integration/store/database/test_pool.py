@@ -12,7 +12,7 @@ from loguru import logger
 from service.domain.errors import StoreBusy, StoreDown, StoreTimeout
 from service.ports import PoolState
 from service.store.database.dsn import connect, parameters
-from service.store.database.pool import Cursor, Gate, Isolation, open_gate
+from service.store.database.pool import Cursor, Isolation, Pool, open_pool
 from tests.fakes.logs import Logs
 
 SAFETY_S = 20
@@ -28,15 +28,15 @@ CANCEL = "SELECT pg_cancel_backend(%(pid)s)"
 
 
 @pytest.fixture
-async def full(dsn: str) -> AsyncIterator[Gate]:
+async def full(dsn: str) -> AsyncIterator[Pool]:
     """The gate as the product opens it: 10 connections, up to 20."""
-    async with open_gate(dsn) as opened:
+    async with open_pool(dsn) as opened:
         yield opened
 
 
 @pytest.fixture
-async def single(dsn: str) -> AsyncIterator[Gate]:
-    async with open_gate(dsn, minsize=1, maxsize=1, wait_s=SAFETY_S) as opened:
+async def single(dsn: str) -> AsyncIterator[Pool]:
+    async with open_pool(dsn, minsize=1, maxsize=1, wait_s=SAFETY_S) as opened:
         yield opened
 
 
@@ -47,7 +47,7 @@ async def pid_of(cursor: Cursor) -> int:
     return int(row[0])
 
 
-async def value(gate: Gate, sql: str) -> object:
+async def value(gate: Pool, sql: str) -> object:
     async with gate.cursor() as cursor:
         await cursor.execute(sql)
         row = await cursor.fetchone()
@@ -65,7 +65,7 @@ def strike(dsn: str, sql: str, *, pid: int | None = None) -> int:
     return len(pids)
 
 
-async def begun(gate: Gate, sql: str) -> "asyncio.Task[object]":
+async def begun(gate: Pool, sql: str) -> "asyncio.Task[object]":
     """Return a task that has a connection and runs `sql` on it."""
     free = gate.state().free
     task = asyncio.get_running_loop().create_task(value(gate, sql))
@@ -75,7 +75,7 @@ async def begun(gate: Gate, sql: str) -> "asyncio.Task[object]":
     return task
 
 
-async def hold_all(gate: Gate, number: int) -> list[int]:
+async def hold_all(gate: Pool, number: int) -> list[int]:
     """Run `number` operations that all hold a connection at the same moment."""
     barrier = asyncio.Barrier(number)
     waiting: list[int] = []
@@ -93,7 +93,7 @@ async def hold_all(gate: Gate, number: int) -> list[int]:
 
 
 @pytest.mark.proves("S1.1", "SC-001")
-async def test_twenty_operations_at_once_never_wait(full: Gate) -> None:
+async def test_twenty_operations_at_once_never_wait(full: Pool) -> None:
     waiting = await hold_all(full, 20)
 
     assert waiting == [0] * 20
@@ -101,7 +101,7 @@ async def test_twenty_operations_at_once_never_wait(full: Gate) -> None:
 
 
 @pytest.mark.proves("S1.2")
-async def test_state_shows_how_many_are_free(full: Gate) -> None:
+async def test_state_shows_how_many_are_free(full: Pool) -> None:
     async with full.cursor(), full.transaction():
         used = full.state()
 
@@ -111,7 +111,7 @@ async def test_state_shows_how_many_are_free(full: Gate) -> None:
 
 @pytest.mark.proves("S1.3")
 async def test_ten_connections_are_there_before_the_first_statement(dsn: str) -> None:
-    async with open_gate(dsn) as opened:
+    async with open_pool(dsn) as opened:
         state = opened.state()
 
     assert state == PoolState(size=10, free=10, max=20, waiting=0)
@@ -119,7 +119,7 @@ async def test_ten_connections_are_there_before_the_first_statement(dsn: str) ->
 
 @pytest.mark.proves("S1.edge")
 async def test_two_hundred_at_once_are_served_or_refused_and_the_pool_is_whole_after(
-    full: Gate,
+    full: Pool,
 ) -> None:
     release = asyncio.Event()
     outcomes: Counter[str] = Counter()
@@ -150,7 +150,7 @@ async def test_two_hundred_at_once_are_served_or_refused_and_the_pool_is_whole_a
 
 @pytest.mark.proves("S1.edge")
 async def test_whoever_waits_too_long_is_refused_and_told_when_to_come_back(dsn: str) -> None:
-    async with open_gate(dsn, minsize=1, maxsize=1, wait_s=0.01) as gate, gate.cursor():
+    async with open_pool(dsn, minsize=1, maxsize=1, wait_s=0.01) as gate, gate.cursor():
         with pytest.raises(StoreBusy, match="came free within") as refused:
             await gate.ping()
 
@@ -159,13 +159,13 @@ async def test_whoever_waits_too_long_is_refused_and_told_when_to_come_back(dsn:
 
 
 async def test_nobody_waits_when_nobody_may(dsn: str) -> None:
-    async with open_gate(dsn, minsize=1, maxsize=1, max_waiting=0) as gate, gate.cursor():
+    async with open_pool(dsn, minsize=1, maxsize=1, max_waiting=0) as gate, gate.cursor():
         with pytest.raises(StoreBusy, match="already wait"):
             await gate.ping()
 
 
 @pytest.mark.parametrize("seen", [False, True], ids=["unseen", "seen by the loop"])
-async def test_killed_idle_connections_heal_unnoticed(full: Gate, dsn: str, *, seen: bool) -> None:
+async def test_killed_idle_connections_heal_unnoticed(full: Pool, dsn: str, *, seen: bool) -> None:
     await hold_all(full, 20)
 
     killed = strike(dsn, KILL)
@@ -181,7 +181,7 @@ async def test_killed_idle_connections_heal_unnoticed(full: Gate, dsn: str, *, s
 
 
 async def test_a_connection_killed_in_the_middle_is_down_and_the_pool_heals(
-    single: Gate, dsn: str
+    single: Pool, dsn: str
 ) -> None:
     async with single.cursor() as cursor:
         pid = await pid_of(cursor)
@@ -195,7 +195,7 @@ async def test_a_connection_killed_in_the_middle_is_down_and_the_pool_heals(
     assert single.state() == PoolState(size=1, free=1, max=1, waiting=0)
 
 
-async def test_a_statement_timeout_is_an_error_even_inside_a_task_group(single: Gate) -> None:
+async def test_a_statement_timeout_is_an_error_even_inside_a_task_group(single: Pool) -> None:
     async def too_long() -> None:
         async with single.transaction() as cursor:
             await cursor.execute("SET LOCAL statement_timeout = '10ms'")
@@ -210,7 +210,7 @@ async def test_a_statement_timeout_is_an_error_even_inside_a_task_group(single: 
 
 
 async def test_a_statement_timeout_is_told_to_its_caller_and_not_logged_besides(
-    single: Gate,
+    single: Pool,
 ) -> None:
     with Logs.captured() as logs:
         async with single.cursor() as cursor:
@@ -222,7 +222,7 @@ async def test_a_statement_timeout_is_told_to_its_caller_and_not_logged_besides(
 
 
 async def test_a_cancelled_backend_is_a_timeout_and_keeps_its_connection(
-    single: Gate, dsn: str
+    single: Pool, dsn: str
 ) -> None:
     async with single.cursor() as cursor:
         pid = await pid_of(cursor)
@@ -238,12 +238,12 @@ async def test_a_cancelled_backend_is_a_timeout_and_keeps_its_connection(
 async def test_a_statement_timeout_is_not_reported_a_second_time_by_the_event_loop(
     dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def too_long(gate: Gate) -> None:
+    async def too_long(gate: Pool) -> None:
         async with gate.transaction() as cursor:
             await cursor.execute("SET LOCAL statement_timeout = '10ms'")
             await cursor.execute("SELECT pg_sleep(60)")
 
-    async with open_gate(dsn, minsize=1, maxsize=1) as gate:
+    async with open_pool(dsn, minsize=1, maxsize=1) as gate:
         with pytest.raises(StoreTimeout):
             await too_long(gate)
 
@@ -252,7 +252,7 @@ async def test_a_statement_timeout_is_not_reported_a_second_time_by_the_event_lo
     assert [record.getMessage() for record in caplog.records] == ["somebody else's"]
 
 
-async def test_a_real_cancellation_stays_one(single: Gate) -> None:
+async def test_a_real_cancellation_stays_one(single: Pool) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05), single.cursor() as cursor:
             await cursor.execute("SELECT pg_sleep(60)")
@@ -260,7 +260,7 @@ async def test_a_real_cancellation_stays_one(single: Gate) -> None:
     assert await value(single, "SELECT 1") == 1
 
 
-async def test_a_waiter_is_served_after_the_holder_was_cancelled(single: Gate) -> None:
+async def test_a_waiter_is_served_after_the_holder_was_cancelled(single: Pool) -> None:
     async def hold() -> None:
         async with single.cursor() as cursor:
             await cursor.execute("SELECT pg_sleep(60)")
@@ -279,7 +279,7 @@ async def test_a_waiter_is_served_after_the_holder_was_cancelled(single: Gate) -
         assert waiter.exception() is None
 
 
-async def test_a_lock_that_is_not_given_is_a_timeout(gate: Gate) -> None:
+async def test_a_lock_that_is_not_given_is_a_timeout(gate: Pool) -> None:
     async with gate.transaction() as holder, gate.transaction() as cursor:
         await holder.execute("LOCK TABLE leader")
         await cursor.execute("SET LOCAL lock_timeout = '10ms'")
@@ -288,7 +288,7 @@ async def test_a_lock_that_is_not_given_is_a_timeout(gate: Gate) -> None:
         await cursor.execute("ROLLBACK")
 
 
-async def test_a_lost_race_between_transactions_may_be_tried_again(gate: Gate) -> None:
+async def test_a_lost_race_between_transactions_may_be_tried_again(gate: Pool) -> None:
     change = "UPDATE trading_state SET reason = %(reason)s"
 
     async def lose() -> None:
@@ -306,7 +306,7 @@ async def test_a_lost_race_between_transactions_may_be_tried_again(gate: Gate) -
     assert await value(gate, "SELECT reason FROM trading_state") == "fast"
 
 
-async def fail(gate: Gate) -> None:
+async def fail(gate: Pool) -> None:
     """Store a reason, then break a constraint."""
     async with gate.transaction() as cursor:
         await cursor.execute("UPDATE trading_state SET reason = 'stored'")
@@ -314,7 +314,7 @@ async def fail(gate: Gate) -> None:
 
 
 async def test_a_violated_constraint_passes_and_the_transaction_is_rolled_back(
-    single: Gate,
+    single: Pool,
 ) -> None:
     pid = await value(single, "SELECT pg_backend_pid()")
 
@@ -339,7 +339,7 @@ async def test_a_violated_constraint_passes_and_the_transaction_is_rolled_back(
     ids=["refused row", "misspelt column", "no number", "no JSON"],
 )
 async def test_what_postgresql_refuses_shows_nobodys_position_in_the_log(
-    single: Gate, sql: str
+    single: Pool, sql: str
 ) -> None:
     with Logs.captured() as logs:
         try:
@@ -354,7 +354,7 @@ async def test_what_postgresql_refuses_shows_nobodys_position_in_the_log(
     assert HELD.encode() not in logs.raw
 
 
-async def test_a_transaction_is_kept_when_it_ends_well(single: Gate) -> None:
+async def test_a_transaction_is_kept_when_it_ends_well(single: Pool) -> None:
     async with single.transaction() as cursor:
         await cursor.execute("UPDATE trading_state SET reason = 'stored'")
         changed = cursor.rowcount
@@ -363,7 +363,7 @@ async def test_a_transaction_is_kept_when_it_ends_well(single: Gate) -> None:
     assert await value(single, "SELECT reason FROM trading_state") == "stored"
 
 
-async def test_a_swallowed_failure_does_not_look_like_a_commit(single: Gate) -> None:
+async def test_a_swallowed_failure_does_not_look_like_a_commit(single: Pool) -> None:
     async def swallow() -> None:
         async with single.transaction() as cursor:
             await cursor.execute("UPDATE trading_state SET reason = 'stored'")
@@ -376,7 +376,7 @@ async def test_a_swallowed_failure_does_not_look_like_a_commit(single: Gate) -> 
     assert await value(single, "SELECT reason FROM trading_state") is None
 
 
-async def test_a_cancelled_transaction_is_rolled_back(single: Gate) -> None:
+async def test_a_cancelled_transaction_is_rolled_back(single: Pool) -> None:
     written = asyncio.Event()
 
     async def write() -> None:
@@ -394,7 +394,7 @@ async def test_a_cancelled_transaction_is_rolled_back(single: Gate) -> None:
     assert await value(single, "SELECT reason FROM trading_state") is None
 
 
-async def test_a_transaction_left_open_does_not_reach_the_next_user(single: Gate) -> None:
+async def test_a_transaction_left_open_does_not_reach_the_next_user(single: Pool) -> None:
     async with single.cursor() as cursor:
         await cursor.execute("BEGIN")
         await cursor.execute("UPDATE trading_state SET reason = 'stored'")
@@ -402,7 +402,7 @@ async def test_a_transaction_left_open_does_not_reach_the_next_user(single: Gate
     assert await value(single, "SELECT reason FROM trading_state") is None
 
 
-async def test_a_cursor_kept_too_long_does_nothing(single: Gate) -> None:
+async def test_a_cursor_kept_too_long_does_nothing(single: Pool) -> None:
     async with single.cursor() as cursor:
         kept = cursor
 
@@ -413,7 +413,7 @@ async def test_a_cursor_kept_too_long_does_nothing(single: Gate) -> None:
 
 
 async def test_an_answer_lost_with_its_connection_is_an_outage_and_no_bug(
-    single: Gate, dsn: str
+    single: Pool, dsn: str
 ) -> None:
     async with single.cursor() as cursor:
         pid = await pid_of(cursor)
@@ -429,7 +429,7 @@ async def test_an_answer_lost_with_its_connection_is_an_outage_and_no_bug(
     assert await value(single, "SELECT 1") == 1
 
 
-async def test_a_commit_that_is_cut_off_says_so(single: Gate) -> None:
+async def test_a_commit_that_is_cut_off_says_so(single: Pool) -> None:
     async with single.cursor() as cursor:
         await cursor.execute(
             """
@@ -447,7 +447,7 @@ async def test_a_commit_that_is_cut_off_says_so(single: Gate) -> None:
     assert await value(single, "SELECT 1") == 1
 
 
-async def test_a_session_is_set_up(gate: Gate) -> None:
+async def test_a_session_is_set_up(gate: Pool) -> None:
     expected = {
         "timezone": "UTC",
         "default_transaction_isolation": "read committed",
@@ -465,7 +465,7 @@ async def test_a_session_is_set_up(gate: Gate) -> None:
 
 
 @pytest.mark.proves("FR-003")
-async def test_a_transaction_has_the_isolation_it_asked_for(gate: Gate) -> None:
+async def test_a_transaction_has_the_isolation_it_asked_for(gate: Pool) -> None:
     found = []
     for isolation in Isolation:
         async with gate.transaction(isolation=isolation) as cursor:
@@ -492,7 +492,7 @@ async def test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_
 
     found = []
     for each in (dsn, address):
-        async with open_gate(each, minsize=1, maxsize=1) as gate:
+        async with open_pool(each, minsize=1, maxsize=1) as gate:
             found.append(await value(gate, "SHOW transaction_isolation"))
             async with gate.transaction() as inner:
                 await inner.execute("SHOW transaction_isolation")
@@ -504,13 +504,13 @@ async def test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_
 
 
 async def test_what_the_operator_sets_in_the_address_wins(dsn: str) -> None:
-    async with open_gate(f"{dsn}&options=-c%20statement_timeout%3D1234", minsize=1) as gate:
+    async with open_pool(f"{dsn}&options=-c%20statement_timeout%3D1234", minsize=1) as gate:
         assert await value(gate, "SHOW statement_timeout") == "1234ms"
         assert await value(gate, "SHOW lock_timeout") == "5s"
 
 
 async def test_closing_cuts_off_what_does_not_end(dsn: str) -> None:
-    async with open_gate(dsn, minsize=2, close_s=0.01) as gate:
+    async with open_pool(dsn, minsize=2, close_s=0.01) as gate:
         running = await begun(gate, "SELECT pg_sleep(60)")
 
     with pytest.raises(StoreDown):
@@ -520,7 +520,7 @@ async def test_closing_cuts_off_what_does_not_end(dsn: str) -> None:
 
 
 async def test_closing_waits_for_what_ends(dsn: str) -> None:
-    async with open_gate(dsn, minsize=2) as gate:
+    async with open_pool(dsn, minsize=2) as gate:
         running = await begun(gate, "SELECT pg_sleep(0.05)")
 
     assert await running == ""

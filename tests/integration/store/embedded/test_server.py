@@ -17,7 +17,7 @@ import pytest
 
 from service.domain.errors import StartError
 from service.store.database.dsn import connect, parameters
-from service.store.embedded.binaries import Account, clean_environment, copied, programs
+from service.store.embedded.binaries import ServerAccount, clean_environment, copied, programs
 from service.store.embedded.cluster import ensure_cluster, socket_directory
 from service.store.embedded.process import Postmaster
 from service.store.embedded.server import SETTINGS, EmbeddedPostgres
@@ -278,7 +278,7 @@ def test_a_copy_of_the_programs_makes_and_serves_a_cluster_whatever_the_umask(
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
         home = Path(name)
         home.chmod(0o755)
-        account = Account.of(home / "cluster")
+        account = ServerAccount.of(home / "cluster")
         copy = copied(programs(), home)
         ensure_cluster(home / "cluster", home / "server.log", copy, account)
         server = process(home)
@@ -387,7 +387,7 @@ def test_a_program_that_the_loader_refuses_is_told_with_the_loaders_words(
 
         with pytest.raises(StartError, match=r"could not make .* \(.*libpq.*No such file.*\): see"):
             ensure_cluster(
-                home / "cluster", home / "server.log", installed, Account.of(home / "cluster")
+                home / "cluster", home / "server.log", installed, ServerAccount.of(home / "cluster")
             )
 
 
@@ -432,7 +432,7 @@ def test_a_disk_too_small_for_a_cluster_is_told_in_the_words_of_initdb(
 
 
 def test_an_ordinary_user_starts_it_too(folder: Path, open_wheel: Path) -> None:
-    account = Account.of(folder / "none")
+    account = ServerAccount.of(folder / "none")
     home = folder / "ordinary"
     home.mkdir()
     home.chmod(0o777)

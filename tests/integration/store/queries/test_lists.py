@@ -12,8 +12,8 @@ from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus, Side
 from service.domain.risk import Refused
 from service.domain.signals import Action
-from service.ports import Key, Page
-from service.store.database.pool import Gate
+from service.ports import Page, PageKey
+from service.store.database.pool import Pool
 from service.store.queries.lists import CONFIG_CHANGES, PgLists
 from service.store.queries.market import CANDLES, HISTORY, SUMMARY
 from service.store.queries.orders import FILLS, ORDERS
@@ -22,7 +22,7 @@ from service.store.queries.signals import SIGNALS
 from service.store.tables.market_data import PgMarketData
 from service.store.tables.orders import PgOrders
 from service.store.tables.settings import PgSettingRows
-from service.store.tables.signals import PgJournal
+from service.store.tables.signals import PgSignals
 from tests.builders import KRW_BTC, T0, a_candle, a_fill, a_proposal, a_ticker
 from tests.integration.store.seeds import (
     CHECKS,
@@ -45,7 +45,9 @@ def read(page: Page | bytes | None) -> Any:
     return json.loads(page.items if isinstance(page, Page) else page)
 
 
-async def every_id(turn: Callable[[Key | None], Awaitable[Page]], field: str = "id") -> list[Any]:
+async def every_id(
+    turn: Callable[[PageKey | None], Awaitable[Page]], field: str = "id"
+) -> list[Any]:
     """Page through to the end, as a client does."""
     ids, before = [], None
     while True:
@@ -59,7 +61,7 @@ async def every_id(turn: Callable[[Key | None], Awaitable[Page]], field: str = "
 # --- market ---------------------------------------------------------------------------------------
 
 
-async def test_a_price_row_has_exact_decimals_and_utc_instants(gate: Gate) -> None:
+async def test_a_price_row_has_exact_decimals_and_utc_instants(gate: Pool) -> None:
     ticker = a_ticker(
         price=Decimal("0.00000120"),
         change_since_close_ratio=Decimal("-0.0123"),
@@ -85,7 +87,7 @@ async def test_a_price_row_has_exact_decimals_and_utc_instants(gate: Gate) -> No
     assert page.last is None
 
 
-async def test_the_latest_prices_come_in_the_order_asked_for(gate: Gate) -> None:
+async def test_the_latest_prices_come_in_the_order_asked_for(gate: Pool) -> None:
     market_data, lists = PgMarketData(gate), PgLists(gate)
     for n in range(3):
         await market_data.add_tickers([a_ticker(), a_ticker(market=KRW_ETH)], at=T0 + n * MINUTE)
@@ -96,7 +98,7 @@ async def test_the_latest_prices_come_in_the_order_asked_for(gate: Gate) -> None
     assert latest[1] == read(await lists.market_history(KRW_BTC, limit=1))[0]
 
 
-async def test_candles_are_paged_by_their_opening(gate: Gate) -> None:
+async def test_candles_are_paged_by_their_opening(gate: Pool) -> None:
     lists = PgLists(gate)
     openings = [T0 + n * MINUTE for n in range(7)]
     await PgMarketData(gate).put_candles(
@@ -110,7 +112,7 @@ async def test_candles_are_paged_by_their_opening(gate: Gate) -> None:
         "opened_at",
     )
 
-    assert first.last == Key(openings[4], 0)
+    assert first.last == PageKey(openings[4], 0)
     assert opened == [at.strftime("%Y-%m-%dT%H:%M:%S.000000Z") for at in openings[::-1]]
     assert read(first)[0] == {
         "market": "KRW-BTC",
@@ -125,7 +127,7 @@ async def test_candles_are_paged_by_their_opening(gate: Gate) -> None:
     }
 
 
-async def test_a_summary_is_computed_from_the_rows_since_then(gate: Gate) -> None:
+async def test_a_summary_is_computed_from_the_rows_since_then(gate: Pool) -> None:
     market_data = PgMarketData(gate)
     for n, price in enumerate((1, 100, 80, 130, 110)):
         await market_data.add_tickers(
@@ -150,7 +152,7 @@ async def test_a_summary_is_computed_from_the_rows_since_then(gate: Gate) -> Non
     }
 
 
-async def test_a_summary_of_nothing_counts_zero(gate: Gate) -> None:
+async def test_a_summary_of_nothing_counts_zero(gate: Pool) -> None:
     summary = read(await PgLists(gate).market_summary(KRW_BTC, since=T0))
 
     assert summary.pop("count") == 0
@@ -158,7 +160,7 @@ async def test_a_summary_of_nothing_counts_zero(gate: Gate) -> None:
     assert set(summary.values()) == {None}
 
 
-async def test_collector_statistics_show_the_longest_gap_of_each_market(gate: Gate) -> None:
+async def test_collector_statistics_show_the_longest_gap_of_each_market(gate: Pool) -> None:
     market_data = PgMarketData(gate)
     for second in (-900, 0, 10, 45, 55):
         await market_data.add_tickers([a_ticker()], at=T0 + timedelta(seconds=second))
@@ -188,10 +190,10 @@ async def test_collector_statistics_show_the_longest_gap_of_each_market(gate: Ga
 # --- signals --------------------------------------------------------------------------------------
 
 
-async def test_a_signal_shows_what_became_of_it(gate: Gate) -> None:
+async def test_a_signal_shows_what_became_of_it(gate: Pool) -> None:
     proposal = a_proposal(confidence=Decimal("0.70"), reasoning='up "and" 오름세\n<b>')
     signal = await a_stored_signal(gate, proposal=proposal, market_data_id=42)
-    decision_id = await PgJournal(gate).add_decision(
+    decision_id = await PgSignals(gate).add_decision(
         signal_id=signal.id, verdict=an_allowed(), at=T0
     )
     failed = await a_stored_order(gate, "uat-1", decision_id=decision_id)
@@ -224,7 +226,7 @@ async def test_a_signal_shows_what_became_of_it(gate: Gate) -> None:
     }
 
 
-async def test_a_failed_attempt_is_shown_when_it_was_the_only_one(gate: Gate) -> None:
+async def test_a_failed_attempt_is_shown_when_it_was_the_only_one(gate: Pool) -> None:
     decision_id = await a_stored_decision(gate, an_allowed())
     failed = await a_stored_order(gate, "uat-1", decision_id=decision_id)
     await PgOrders(gate).advance(failed.moved_to(_S.FAILED), seen=_S.PENDING, at=T0)
@@ -234,10 +236,10 @@ async def test_a_failed_attempt_is_shown_when_it_was_the_only_one(gate: Gate) ->
     assert signal["order_id"] == failed.id
 
 
-async def test_a_signal_without_decision_or_order_says_null(gate: Gate) -> None:
+async def test_a_signal_without_decision_or_order_says_null(gate: Pool) -> None:
     undecided = await a_stored_signal(gate)
     refused = await a_stored_signal(gate, at=T0 + MINUTE)
-    await PgJournal(gate).add_decision(
+    await PgSignals(gate).add_decision(
         signal_id=refused.id, verdict=Refused(reason="balance", detail="none", checks=()), at=T0
     )
     lists = PgLists(gate)
@@ -250,12 +252,12 @@ async def test_a_signal_without_decision_or_order_says_null(gate: Gate) -> None:
     assert read(await lists.signals_latest([KRW_BTC, KRW_ETH])) == [newest]
 
 
-async def test_an_unknown_signal_or_order_is_none(gate: Gate) -> None:
+async def test_an_unknown_signal_or_order_is_none(gate: Pool) -> None:
     assert await PgLists(gate).signal(99) is None
     assert await PgLists(gate).order(99) is None
 
 
-async def test_signals_are_filtered_by_market_action_and_price_row(gate: Gate) -> None:
+async def test_signals_are_filtered_by_market_action_and_price_row(gate: Pool) -> None:
     hold = a_proposal(action=Action.HOLD)
     await a_stored_signal(gate, market_data_id=1)
     await a_stored_signal(gate, proposal=hold, market_data_id=2)
@@ -276,9 +278,9 @@ async def test_signals_are_filtered_by_market_action_and_price_row(gate: Gate) -
 # --- orders and fills -----------------------------------------------------------------------------
 
 
-async def test_an_order_shows_its_state_fills_and_evidence(gate: Gate) -> None:
+async def test_an_order_shows_its_state_fills_and_evidence(gate: Pool) -> None:
     signal = await a_stored_signal(gate)
-    decision_id = await PgJournal(gate).add_decision(
+    decision_id = await PgSignals(gate).add_decision(
         signal_id=signal.id, verdict=an_allowed(), at=T0
     )
     order = await a_stored_order(gate, decision_id=decision_id)
@@ -337,7 +339,7 @@ async def test_an_order_shows_its_state_fills_and_evidence(gate: Gate) -> None:
     }
 
 
-async def test_a_manual_order_without_fills_shows_empty_lists(gate: Gate) -> None:
+async def test_a_manual_order_without_fills_shows_empty_lists(gate: Pool) -> None:
     order = await a_stored_order(gate, side=Side.SELL, volume=Decimal("0.5"), funds=None)
 
     shown = read(await PgLists(gate).order(order.id))
@@ -346,7 +348,7 @@ async def test_a_manual_order_without_fills_shows_empty_lists(gate: Gate) -> Non
     assert (shown["volume"], shown["average_price"], shown["paid_fee"]) == ("0.5", None, "0")
 
 
-async def test_orders_and_fills_are_filtered(gate: Gate) -> None:
+async def test_orders_and_fills_are_filtered(gate: Pool) -> None:
     lists = PgLists(gate)
     await filled(gate, await a_stored_order(gate, "uat-1"))
     await filled(gate, await a_stored_order(gate, "uat-2", market=KRW_ETH))
@@ -364,7 +366,7 @@ async def test_orders_and_fills_are_filtered(gate: Gate) -> None:
     assert [fill["trade_uuid"] for fill in fills] == ["t-uat-2"]
 
 
-async def test_changes_of_settings_are_listed_with_both_values(gate: Gate) -> None:
+async def test_changes_of_settings_are_listed_with_both_values(gate: Pool) -> None:
     settings, lists = PgSettingRows(gate), PgLists(gate)
     for n, value in enumerate(("0.6", None, ["x"])):
         await settings.change(
@@ -445,7 +447,7 @@ MANY_CHANGES = """
 """
 
 
-async def fill_tables(gate: Gate, count: int) -> None:
+async def fill_tables(gate: Pool, count: int) -> None:
     for sql in (
         MANY_PRICES,
         MANY_CANDLES,
@@ -459,24 +461,24 @@ async def fill_tables(gate: Gate, count: int) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 7, 40, 100])
-async def test_paging_meets_every_row_exactly_once(gate: Gate, limit: int) -> None:
+async def test_paging_meets_every_row_exactly_once(gate: Pool, limit: int) -> None:
     await fill_tables(gate, 40)
     lists = PgLists(gate)
     newest_first = list(range(40, 0, -1))
 
-    async def prices(before: Key | None) -> Page:
+    async def prices(before: PageKey | None) -> Page:
         return await lists.market_history(KRW_BTC, limit=limit, before=before)
 
-    async def signals(before: Key | None) -> Page:
+    async def signals(before: PageKey | None) -> Page:
         return await lists.signals(limit=limit, before=before)
 
-    async def orders(before: Key | None) -> Page:
+    async def orders(before: PageKey | None) -> Page:
         return await lists.orders(limit=limit, before=before)
 
-    async def fills(before: Key | None) -> Page:
+    async def fills(before: PageKey | None) -> Page:
         return await lists.fills(limit=limit, before=before)
 
-    async def changes(before: Key | None) -> Page:
+    async def changes(before: PageKey | None) -> Page:
         return await lists.config_changes(limit=limit, before=before)
 
     assert await every_id(prices) == [n for n in newest_first if n % 5]
@@ -484,13 +486,13 @@ async def test_paging_meets_every_row_exactly_once(gate: Gate, limit: int) -> No
         assert await every_id(turn) == newest_first
 
 
-async def test_rows_that_arrive_while_paging_neither_hide_nor_repeat_others(gate: Gate) -> None:
+async def test_rows_that_arrive_while_paging_neither_hide_nor_repeat_others(gate: Pool) -> None:
     market_data, lists = PgMarketData(gate), PgLists(gate)
     for n in range(10):
         await market_data.add_tickers([a_ticker()], at=T0 + n * MINUTE)
     arrivals = iter(range(10, 100))
 
-    async def turn(before: Key | None) -> Page:
+    async def turn(before: PageKey | None) -> Page:
         await market_data.add_tickers([a_ticker()] * 2, at=T0 + next(arrivals) * MINUTE)
         return await lists.market_history(KRW_BTC, limit=3, before=before)
 
@@ -499,7 +501,7 @@ async def test_rows_that_arrive_while_paging_neither_hide_nor_repeat_others(gate
     assert met == [*range(12, 0, -1)]
 
 
-async def test_a_page_that_ends_with_the_last_row_has_no_next(gate: Gate) -> None:
+async def test_a_page_that_ends_with_the_last_row_has_no_next(gate: Pool) -> None:
     await fill_tables(gate, 40)
 
     page = await PgLists(gate).orders(limit=40)
@@ -507,7 +509,7 @@ async def test_a_page_that_ends_with_the_last_row_has_no_next(gate: Gate) -> Non
     assert (len(read(page)), page.last) == (40, None)
 
 
-async def test_an_empty_list_is_an_empty_array(gate: Gate) -> None:
+async def test_an_empty_list_is_an_empty_array(gate: Pool) -> None:
     lists = PgLists(gate)
 
     for page in (
@@ -524,14 +526,14 @@ async def test_an_empty_list_is_an_empty_array(gate: Gate) -> None:
     assert await lists.collector_stats([], since=T0) == b"[]"
 
 
-async def test_the_key_of_a_page_is_exact_and_in_utc(gate: Gate) -> None:
+async def test_the_key_of_a_page_is_exact_and_in_utc(gate: Pool) -> None:
     at = datetime(2026, 1, 24, 9, 0, 0, 123457, tzinfo=UTC)
     await PgMarketData(gate).add_tickers([a_ticker()], at=T0)
     await PgMarketData(gate).add_tickers([a_ticker()], at=at)
 
     page = await PgLists(gate).market_history(KRW_BTC, limit=1)
 
-    assert page.last == Key(at, 2)
+    assert page.last == PageKey(at, 2)
     assert page.last.at.utcoffset() == timedelta()
 
 
@@ -558,7 +560,7 @@ ORDER_FILTERS = {"market": None, "status": None}
 
 
 @pytest.mark.proves("S3.1", "S3.2", "S3.3", "FR-002")
-async def test_every_list_reads_its_index_and_never_the_whole_table(gate: Gate) -> None:
+async def test_every_list_reads_its_index_and_never_the_whole_table(gate: Pool) -> None:
     await fill_tables(gate, 20_000)
     await execute(gate, "ANALYZE")
 
@@ -602,7 +604,7 @@ BY_STATUS = ORDER_FILTERS | NO_KEY | {"status": "FAILED", "limit": 50, "instant"
 BY_PRICE = SIGNAL_FILTERS | NO_KEY | {"market_data_id": 77, "limit": 50, "instant": INSTANT}
 
 
-async def explained(gate: Gate, sql: str, args: Mapping[str, object]) -> dict[str, Any]:
+async def explained(gate: Pool, sql: str, args: Mapping[str, object]) -> dict[str, Any]:
     """Run `sql` and return its plan with what it really read."""
     explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "
     ((plan,),) = await rows(gate, explain + sql, args)
@@ -616,7 +618,7 @@ def pages_read(plan: Mapping[str, Any]) -> int:
 
 @pytest.mark.proves("S3.1", "S3.3", "FR-002", "SC-003")
 async def test_orders_of_one_status_are_found_by_an_index_that_saves_most_of_the_reading(
-    gate: Gate,
+    gate: Pool,
 ) -> None:
     """S3.1 and S3.3: newest first, among 20,000 orders."""
     await fill_tables(gate, 20_000)
@@ -633,7 +635,7 @@ async def test_orders_of_one_status_are_found_by_an_index_that_saves_most_of_the
 
 
 @pytest.mark.proves("S3.2", "S3.3", "FR-002", "SC-003")
-async def test_signals_of_a_price_are_found_by_its_id_through_an_index(gate: Gate) -> None:
+async def test_signals_of_a_price_are_found_by_its_id_through_an_index(gate: Pool) -> None:
     """S3.2 and S3.3, among 20,000 signals."""
     await fill_tables(gate, 20_000)
     await execute(gate, "ANALYZE")
@@ -646,7 +648,7 @@ async def test_signals_of_a_price_are_found_by_its_id_through_an_index(gate: Gat
     assert pages_read(with_index) * 10 < pages_read(without)
 
 
-async def test_a_summary_reads_its_rows_once(gate: Gate) -> None:
+async def test_a_summary_reads_its_rows_once(gate: Pool) -> None:
     await fill_tables(gate, 20_000)
     await execute(gate, "ANALYZE")
 

@@ -12,7 +12,7 @@ import pytest
 
 from service.domain.orders import Side
 from service.store.database.json_rows import recordset
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.queries.portfolio import MINUTES_UPTO, PgPortfolio
 from service.store.tables.equity import PgEquities
 from service.store.tables.partitions import PgHistory
@@ -24,7 +24,7 @@ ZERO = Decimal(0)
 Series = Sequence[tuple[datetime, Decimal]]
 
 
-async def store(gate: Gate, series: Series, *, quote: str = "KRW") -> None:
+async def store(gate: Pool, series: Series, *, quote: str = "KRW") -> None:
     for at, value in series:
         await PgEquities(gate).add([an_equity(cash=value, quote=quote)], at=at)
 
@@ -49,19 +49,19 @@ def drawdowns(series: Series) -> list[Decimal]:
     return found
 
 
-async def curve(gate: Gate, since: datetime, until: datetime, points: int = 500) -> Any:
+async def curve(gate: Pool, since: datetime, until: datetime, points: int = 500) -> Any:
     asked = {"since": since, "until": until, "points": points}
     return json.loads(await PgPortfolio(gate).equity(quote="KRW", **asked))  # type: ignore[arg-type]
 
 
-async def summary(gate: Gate, now: datetime, *days: int, quote: str = "KRW") -> Any:
+async def summary(gate: Pool, now: datetime, *days: int, quote: str = "KRW") -> Any:
     return json.loads(await PgPortfolio(gate).summary(quote=quote, now=now, days=days))
 
 
 # --- a minute -----------------------------------------------------------------------------------
 
 
-async def test_a_snapshot_is_stored_exactly_and_equity_is_cash_and_coins(gate: Gate) -> None:
+async def test_a_snapshot_is_stored_exactly_and_equity_is_cash_and_coins(gate: Pool) -> None:
     given = an_equity(
         cash=Decimal("9876543.12345678"),
         coins=Decimal("123456789012.1234567890123456"),
@@ -79,7 +79,7 @@ async def test_a_snapshot_is_stored_exactly_and_equity_is_cash_and_coins(gate: G
     )  # fmt: skip
 
 
-async def test_a_minute_is_stored_once_and_none_before_the_newest(gate: Gate) -> None:
+async def test_a_minute_is_stored_once_and_none_before_the_newest(gate: Pool) -> None:
     await store(gate, [(T0 + MINUTE, Decimal(100))])
     before = await rows(gate, "SELECT * FROM equity_hours")
 
@@ -89,7 +89,7 @@ async def test_a_minute_is_stored_once_and_none_before_the_newest(gate: Gate) ->
     assert await rows(gate, "SELECT * FROM equity_hours") == before
 
 
-async def test_of_many_writers_of_one_minute_one_writes_both_tables(gate: Gate) -> None:
+async def test_of_many_writers_of_one_minute_one_writes_both_tables(gate: Pool) -> None:
     async with asyncio.TaskGroup() as group:
         for n in range(1, 9):
             group.create_task(store(gate, [(T0, Decimal(n))]))
@@ -100,7 +100,7 @@ async def test_of_many_writers_of_one_minute_one_writes_both_tables(gate: Gate) 
     assert await rows(gate, "SELECT high FROM equity_hours") == minutes
 
 
-async def test_writers_of_many_minutes_at_once_leave_hours_that_are_exact(gate: Gate) -> None:
+async def test_writers_of_many_minutes_at_once_leave_hours_that_are_exact(gate: Pool) -> None:
     walk = list(a_walk(5, minutes=90, gaps=0))[30:]
     random.Random(1).shuffle(walk)
 
@@ -121,7 +121,7 @@ async def test_writers_of_many_minutes_at_once_leave_hours_that_are_exact(gate: 
         assert row == (mine[0][0], mine[-1][0], min(values), max(values), max(drawdowns(mine)))
 
 
-async def test_a_month_without_room_gets_it_and_the_minute_is_counted_once(gate: Gate) -> None:
+async def test_a_month_without_room_gets_it_and_the_minute_is_counted_once(gate: Pool) -> None:
     later = T0 + 400 * DAY
 
     await store(gate, [(later, Decimal(100))])
@@ -130,7 +130,7 @@ async def test_a_month_without_room_gets_it_and_the_minute_is_counted_once(gate:
     assert await rows(gate, "SELECT newest_at FROM equity_hours") == [(later,)]
 
 
-async def test_two_quotes_are_two_accounts(gate: Gate) -> None:
+async def test_two_quotes_are_two_accounts(gate: Pool) -> None:
     await PgEquities(gate).add(
         [an_equity(cash=Decimal(5)), an_equity(quote="BTC", cash=Decimal("0.5"))], at=T0
     )
@@ -143,14 +143,14 @@ async def test_two_quotes_are_two_accounts(gate: Gate) -> None:
 
 
 @pytest.fixture
-async def walk(gate: Gate) -> Series:
+async def walk(gate: Pool) -> Series:
     """Nine and a half days of minutes, written as one pass after the other would."""
     series = a_walk(11, minutes=13_680)
     await copy_in(gate, series)
     return series
 
 
-async def copy_in(gate: Gate, series: Series) -> None:
+async def copy_in(gate: Pool, series: Series) -> None:
     """Write minutes and hours as `add` does, but all at once."""
     await PgHistory(gate).add_months("equity_snapshots", at=[at for at, _ in series[::1_000]])
     hours: dict[datetime, list[tuple[datetime, Decimal]]] = {}
@@ -197,12 +197,12 @@ WINDOWS = (
 
 
 @pytest.mark.proves("FR-006")
-async def test_the_drawdown_of_any_window_is_what_its_minutes_say(gate: Gate, walk: Series) -> None:
+async def test_the_drawdown_of_any_window_is_what_its_minutes_say(gate: Pool, walk: Series) -> None:
     for begin, end in WINDOWS:
         await check_window(gate, walk, T0 + begin, T0 + end)
 
 
-async def check_window(gate: Gate, walk: Series, since: datetime, until: datetime) -> None:
+async def check_window(gate: Pool, walk: Series, since: datetime, until: datetime) -> None:
     inside = [(at, value) for at, value in walk if since <= at < until]
 
     body = await curve(gate, since, until)
@@ -219,7 +219,7 @@ async def check_window(gate: Gate, walk: Series, since: datetime, until: datetim
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_hours_tell_what_their_minutes_tell(gate: Gate, seed: int) -> None:
+async def test_hours_tell_what_their_minutes_tell(gate: Pool, seed: int) -> None:
     """Written as in the service, minute by minute; the long window is read by the hour."""
     walk = a_walk(seed, minutes=200, gaps=0.3)
     await store(gate, walk)
@@ -235,13 +235,13 @@ async def test_hours_tell_what_their_minutes_tell(gate: Gate, seed: int) -> None
 
 
 async def test_each_part_of_the_window_shows_its_last_value_low_and_high(
-    gate: Gate, walk: Series
+    gate: Pool, walk: Series
 ) -> None:
     for points in (1, 7, 500):
         await check_parts(gate, walk, points)
 
 
-async def check_parts(gate: Gate, walk: Series, points: int) -> None:
+async def check_parts(gate: Pool, walk: Series, points: int) -> None:
     since, until = T0 + timedelta(minutes=13), T0 + timedelta(days=2, minutes=1)
     parts: dict[int, list[tuple[datetime, Decimal]]] = {}
     for at, value in walk:
@@ -259,13 +259,13 @@ async def check_parts(gate: Gate, walk: Series, points: int) -> None:
     ]
 
 
-async def test_a_window_without_a_snapshot_is_empty(gate: Gate) -> None:
+async def test_a_window_without_a_snapshot_is_empty(gate: Pool) -> None:
     body = await curve(gate, T0, T0 + DAY)
 
     assert (body["items"], body["max_drawdown_ratio"]) == ([], None)
 
 
-async def test_an_account_that_lost_everything_is_no_division_by_zero(gate: Gate) -> None:
+async def test_an_account_that_lost_everything_is_no_division_by_zero(gate: Pool) -> None:
     await store(gate, [(T0, ZERO), (T0 + MINUTE, Decimal(5)), (T0 + 2 * MINUTE, ZERO)])
 
     body = await curve(gate, T0, T0 + HOUR)
@@ -278,7 +278,7 @@ async def test_an_account_that_lost_everything_is_no_division_by_zero(gate: Gate
 
 
 async def test_the_summarys_drawdown_is_that_of_the_minutes_since_midnight_in_seoul(
-    gate: Gate, walk: Series
+    gate: Pool, walk: Series
 ) -> None:
     now = walk[-1][0] + MINUTE
     midnight = (now + 9 * HOUR).replace(hour=0, minute=0) - 9 * HOUR
@@ -294,7 +294,7 @@ async def test_the_summarys_drawdown_is_that_of_the_minutes_since_midnight_in_se
 # --- summary ------------------------------------------------------------------------------------
 
 
-async def test_before_the_first_snapshot_nothing_is_claimed(gate: Gate) -> None:
+async def test_before_the_first_snapshot_nothing_is_claimed(gate: Pool) -> None:
     told = await summary(gate, T0, 1, 7)
 
     assert (told["at"], told["equity"], told["unrealised_pnl"]) == (None, None, None)
@@ -304,7 +304,7 @@ async def test_before_the_first_snapshot_nothing_is_claimed(gate: Gate) -> None:
     }
 
 
-async def test_a_periods_result_is_since_the_last_snapshot_before_it(gate: Gate) -> None:
+async def test_a_periods_result_is_since_the_last_snapshot_before_it(gate: Pool) -> None:
     midnight = datetime(2026, 1, 23, 15, tzinfo=UTC)  # of the 24th in Seoul
     for at, cash, realised, unrealised in (
         (midnight - 2 * DAY, 1_000, 0, 0),
@@ -330,7 +330,7 @@ async def test_a_periods_result_is_since_the_last_snapshot_before_it(gate: Gate)
     assert (month["since"], month["pnl"]) == ("2026-01-21T15:00:00.000000Z", "-50")
 
 
-async def test_a_first_hour_counts_from_its_first_minute(gate: Gate) -> None:
+async def test_a_first_hour_counts_from_its_first_minute(gate: Pool) -> None:
     await PgEquities(gate).add([an_equity(cash=Decimal(100))], at=T0)
     await PgEquities(gate).add(
         [an_equity(cash=Decimal(90), realised_pnl=Decimal(-10))], at=T0 + MINUTE
@@ -341,7 +341,7 @@ async def test_a_first_hour_counts_from_its_first_minute(gate: Gate) -> None:
     assert (today["start_equity"], today["pnl"]) == ("100", "-10")
 
 
-async def test_a_periods_trades_are_its_days(gate: Gate) -> None:
+async def test_a_periods_trades_are_its_days(gate: Pool) -> None:
     await PgEquities(gate).add([an_equity(cash=Decimal(1_000))], at=T0 - DAY)
     bought = await a_stored_order(gate, "uat-1")
     await filled(gate, bought, a_fill(trade_uuid="t-1", traded_at=T0 - DAY))
@@ -368,7 +368,7 @@ SOME_DAYS = """
 """
 
 
-async def test_days_come_newest_first_without_a_gap_or_a_repetition(gate: Gate) -> None:
+async def test_days_come_newest_first_without_a_gap_or_a_repetition(gate: Pool) -> None:
     await execute(gate, SOME_DAYS)
     portfolio = PgPortfolio(gate)
 
@@ -387,7 +387,7 @@ async def test_days_come_newest_first_without_a_gap_or_a_repetition(gate: Gate) 
     }  # fmt: skip
 
 
-async def test_one_markets_days_are_its_own(gate: Gate) -> None:
+async def test_one_markets_days_are_its_own(gate: Pool) -> None:
     await execute(gate, SOME_DAYS)
 
     page = await PgPortfolio(gate).daily(limit=3, market=KRW_BTC)

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 from service.domain.orders import OrderStatus
 from service.ports import Activity
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.activity import PgActivity
 from service.store.tables.orders import PgOrders
 from tests.builders import T0
 from tests.integration.store.seeds import a_stored_order, a_stored_signal, filled
 
 
-async def test_an_unused_database_has_no_activity(gate: Gate) -> None:
+async def test_an_unused_database_has_no_activity(gate: Pool) -> None:
     assert await PgActivity(gate).activity() == Activity(
         last_signal_at=None,
         last_order_at=None,
@@ -21,7 +21,7 @@ async def test_an_unused_database_has_no_activity(gate: Gate) -> None:
     )
 
 
-async def test_the_newest_signal_and_order_and_the_unknown_ones_are_told(gate: Gate) -> None:
+async def test_the_newest_signal_and_order_and_the_unknown_ones_are_told(gate: Pool) -> None:
     minutes = [T0 + timedelta(minutes=n) for n in range(4)]
     await a_stored_signal(gate, at=minutes[1])
     await a_stored_signal(gate, at=minutes[0])

@@ -11,10 +11,10 @@ from service.domain.alerts import MAX_ATTEMPTS, MOST_MESSAGES, Alert, Notice, Re
 from service.domain.errors import StoreDown
 from service.domain.orders import OrderStatus
 from service.flows.alerts.rules import order_notices, setting_notices
-from service.ports import Key
+from service.ports import PageKey
 from service.settings.settings import Settings
 from service.store import alerts_sql
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.queries.lists import PgLists
 from service.store.tables.alerts import PgAlerts, put
 from service.store.tables.lease import PgLease
@@ -42,7 +42,7 @@ def its_end(number: int = 1) -> Recovery:
     return Recovery(key=f"job:{number}", title=f"t{number} is over", at=T0 + timedelta(minutes=5))
 
 
-async def pass_time(gate: Gate, seconds: float) -> None:
+async def pass_time(gate: Pool, seconds: float) -> None:
     """Stand for the passing of real time: every instant of it lies so much further back."""
     await execute(
         gate,
@@ -53,7 +53,7 @@ async def pass_time(gate: Gate, seconds: float) -> None:
     )
 
 
-async def states(gate: Gate) -> list[tuple[Any, ...]]:
+async def states(gate: Pool) -> list[tuple[Any, ...]]:
     return await rows(gate, "SELECT title, state, reason FROM alerts ORDER BY id")
 
 
@@ -75,14 +75,14 @@ class Outbox(PgAlerts):
 
 
 @pytest.fixture
-def outbox(gate: Gate) -> Outbox:
+def outbox(gate: Pool) -> Outbox:
     return Outbox(gate)
 
 
 # --- one problem, one alert ----------------------------------------------------------------------
 
 
-async def test_an_alert_is_sent_once(outbox: Outbox, gate: Gate) -> None:
+async def test_an_alert_is_sent_once(outbox: Outbox, gate: Pool) -> None:
     await outbox.raise_alert(key="k", severity="error", title="t", body="b", at=T0)
 
     assert await outbox.send() == ["t"]
@@ -90,7 +90,7 @@ async def test_an_alert_is_sent_once(outbox: Outbox, gate: Gate) -> None:
     assert await states(gate) == [("t", "SENT", None)]
 
 
-async def test_the_same_problem_again_is_counted_and_not_sent(outbox: Outbox, gate: Gate) -> None:
+async def test_the_same_problem_again_is_counted_and_not_sent(outbox: Outbox, gate: Pool) -> None:
     await outbox.fill(an_alert())
     await outbox.send()
     await outbox.fill(an_alert(at=T0 + timedelta(seconds=10)), an_alert(body="newest"))
@@ -101,7 +101,7 @@ async def test_the_same_problem_again_is_counted_and_not_sent(outbox: Outbox, ga
 
 
 async def test_of_many_processes_that_see_a_problem_at_once_one_alerts(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await asyncio.gather(*(outbox.put(an_alert()) for _ in range(8)))
 
@@ -109,7 +109,7 @@ async def test_of_many_processes_that_see_a_problem_at_once_one_alerts(
 
 
 async def test_a_problem_that_goes_on_is_told_again_after_an_hour(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await outbox.fill(an_alert())
     await outbox.send()
@@ -133,7 +133,7 @@ async def test_a_new_problem_after_a_recovery_is_a_new_alert(outbox: Outbox) -> 
 
 
 async def test_what_is_over_at_once_is_not_told_twice_within_an_hour(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await outbox.fill(an_alert(lasts=False), an_alert(lasts=False))
     first = await outbox.send()
@@ -151,7 +151,7 @@ async def test_open_problems_are_known_to_the_next_process(outbox: Outbox) -> No
     assert await outbox.open_keys() == {"job:2"}
 
 
-async def test_texts_are_cut_and_cleaned_before_they_are_stored(outbox: Outbox, gate: Gate) -> None:
+async def test_texts_are_cut_and_cleaned_before_they_are_stored(outbox: Outbox, gate: Pool) -> None:
     await outbox.fill(
         an_alert(key="k" * 999, title="t\x00" * 999, body="\ud800" + "b" * 9999),
     )
@@ -177,13 +177,13 @@ async def test_a_recovery_is_told_with_the_length_of_the_problem(outbox: Outbox)
     assert message.body == "It is over: t1. Seen 2 time(s) since 2026-01-24T09:00:00Z."
 
 
-async def test_a_recovery_of_what_never_was_is_nothing(outbox: Outbox, gate: Gate) -> None:
+async def test_a_recovery_of_what_never_was_is_nothing(outbox: Outbox, gate: Pool) -> None:
     await outbox.fill(its_end())
 
     assert await states(gate) == []
 
 
-async def test_a_recovery_waits_for_its_problem_to_be_told(outbox: Outbox, gate: Gate) -> None:
+async def test_a_recovery_waits_for_its_problem_to_be_told(outbox: Outbox, gate: Pool) -> None:
     await outbox.fill(an_alert(), its_end())
     first = await outbox.send(error="refused")
     await pass_time(gate, 2)
@@ -195,7 +195,7 @@ async def test_a_recovery_waits_for_its_problem_to_be_told(outbox: Outbox, gate:
 
 @pytest.mark.parametrize("least", ["error", "critical"])
 async def test_a_recovery_of_a_problem_nobody_was_told_is_not_told(
-    outbox: Outbox, gate: Gate, least: Severity
+    outbox: Outbox, gate: Pool, least: Severity
 ) -> None:
     await outbox.fill(an_alert(severity="warning"))
     await outbox.send(least=least)
@@ -208,7 +208,7 @@ async def test_a_recovery_of_a_problem_nobody_was_told_is_not_told(
     ]
 
 
-async def test_a_reminder_is_not_sent_once_the_problem_is_over(outbox: Outbox, gate: Gate) -> None:
+async def test_a_reminder_is_not_sent_once_the_problem_is_over(outbox: Outbox, gate: Pool) -> None:
     await outbox.fill(an_alert())
     await outbox.send()
     await pass_time(gate, 3601)
@@ -220,7 +220,7 @@ async def test_a_reminder_is_not_sent_once_the_problem_is_over(outbox: Outbox, g
 # --- attempts ------------------------------------------------------------------------------------
 
 
-async def test_a_failed_attempt_is_due_again_after_its_wait(outbox: Outbox, gate: Gate) -> None:
+async def test_a_failed_attempt_is_due_again_after_its_wait(outbox: Outbox, gate: Pool) -> None:
     await outbox.fill(an_alert())
     await outbox.send(error="1:json: refused")
     at_once = await outbox.send()
@@ -233,7 +233,7 @@ async def test_a_failed_attempt_is_due_again_after_its_wait(outbox: Outbox, gate
     assert await outbox.send() == ["t1"]
 
 
-async def test_after_the_last_attempt_it_is_given_up(outbox: Outbox, gate: Gate) -> None:
+async def test_after_the_last_attempt_it_is_given_up(outbox: Outbox, gate: Pool) -> None:
     await outbox.fill(an_alert())
     await execute(gate, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS - 1})
     (message,) = await outbox.claim(least="warning")
@@ -245,7 +245,7 @@ async def test_after_the_last_attempt_it_is_given_up(outbox: Outbox, gate: Gate)
 
 
 async def test_a_sender_that_died_leaves_it_to_be_sent_again_once(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await outbox.fill(an_alert())
     await outbox.claim(least="warning")
@@ -257,7 +257,7 @@ async def test_a_sender_that_died_leaves_it_to_be_sent_again_once(
     assert await outbox.send() == []
 
 
-async def test_what_a_target_had_before_the_crash_is_remembered(outbox: Outbox, gate: Gate) -> None:
+async def test_what_a_target_had_before_the_crash_is_remembered(outbox: Outbox, gate: Pool) -> None:
     await outbox.fill(an_alert())
     (message,) = await outbox.claim(least="warning")
     await outbox.delivered(message.id, target=TARGET)
@@ -271,7 +271,7 @@ async def test_what_a_target_had_before_the_crash_is_remembered(outbox: Outbox, 
 
 
 async def test_a_sender_taken_for_dead_does_not_speak_for_its_successor(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await outbox.fill(an_alert())
     (stale,) = await outbox.claim(least="warning")
@@ -286,7 +286,7 @@ async def test_a_sender_taken_for_dead_does_not_speak_for_its_successor(
     assert await states(gate) == [("t1", "SENT", None)]
 
 
-async def test_a_sender_that_died_at_the_last_attempt_ends_it(outbox: Outbox, gate: Gate) -> None:
+async def test_a_sender_that_died_at_the_last_attempt_ends_it(outbox: Outbox, gate: Pool) -> None:
     await outbox.fill(an_alert())
     await outbox.claim(least="warning")
     await execute(gate, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS})
@@ -297,7 +297,7 @@ async def test_a_sender_that_died_at_the_last_attempt_ends_it(outbox: Outbox, ga
 
 
 async def test_the_end_of_what_a_sender_died_with_at_the_last_attempt_is_not_told(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await outbox.fill(an_alert())
     await outbox.claim(least="warning")
@@ -337,7 +337,7 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_sender_does_not_wait_for_who_writes_an_alert(
-    outbox: Outbox, gate: Gate, step: str
+    outbox: Outbox, gate: Pool, step: str
 ) -> None:
     await outbox.fill(an_alert(1), an_alert(2))
     await execute(gate, STEPS[step])
@@ -371,7 +371,7 @@ async def test_what_becomes_needless_in_the_middle_of_a_claim_is_not_sent(
 
 
 async def test_giving_up_on_all_does_not_wait_for_who_writes_an_alert(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await outbox.fill(an_alert(1), an_alert(2))
 
@@ -387,7 +387,7 @@ async def test_giving_up_on_all_does_not_wait_for_who_writes_an_alert(
 
 
 async def test_a_storm_is_ten_messages_and_the_last_one_carries_the_rest(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await outbox.fill(*(an_alert(n) for n in range(30)))
 
@@ -404,7 +404,7 @@ async def test_a_storm_is_ten_messages_and_the_last_one_carries_the_rest(
 
 
 async def test_what_comes_beyond_the_limit_waits_for_the_window_to_move_on(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await outbox.fill(*(an_alert(n) for n in range(30)))
     await outbox.send()
@@ -417,7 +417,7 @@ async def test_what_comes_beyond_the_limit_waits_for_the_window_to_move_on(
 
 
 async def test_the_recovery_of_a_problem_told_in_a_summary_is_told(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await outbox.fill(*(an_alert(n) for n in range(30)))
     await outbox.send()
@@ -431,7 +431,7 @@ async def test_the_recovery_of_a_problem_told_in_a_summary_is_told(
 
 
 async def test_with_nobody_to_send_to_it_is_suppressed_and_returned_once(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await outbox.fill(an_alert())
 
@@ -443,7 +443,7 @@ async def test_with_nobody_to_send_to_it_is_suppressed_and_returned_once(
 
 
 async def test_what_was_sent_past_the_outbox_is_not_sent_again_and_its_end_is(
-    outbox: Outbox, gate: Gate
+    outbox: Outbox, gate: Pool
 ) -> None:
     await outbox.put(an_alert(), told=True)
     await outbox.fill(its_end())
@@ -455,7 +455,7 @@ async def test_what_was_sent_past_the_outbox_is_not_sent_again_and_its_end_is(
 # --- in the transaction of the event -----------------------------------------------------------
 
 
-async def test_an_alert_lives_and_dies_with_the_transaction_of_its_event(gate: Gate) -> None:
+async def test_an_alert_lives_and_dies_with_the_transaction_of_its_event(gate: Pool) -> None:
     async def cut_off() -> None:
         async with gate.transaction() as cur:
             await put(cur, an_alert())
@@ -468,7 +468,7 @@ async def test_an_alert_lives_and_dies_with_the_transaction_of_its_event(gate: G
 
 
 async def test_an_order_that_becomes_unknown_and_then_fails_is_told_with_its_rows(
-    gate: Gate, outbox: Outbox
+    gate: Pool, outbox: Outbox
 ) -> None:
     orders = PgOrders(gate, notices=order_notices)
     epoch = await PgLease(gate, owner="me", ttl_s=60).acquire()
@@ -491,7 +491,7 @@ async def test_an_order_that_becomes_unknown_and_then_fails_is_told_with_its_row
 
 
 async def test_switching_trading_is_told_with_the_change_and_not_without_one(
-    gate: Gate, outbox: Outbox
+    gate: Pool, outbox: Outbox
 ) -> None:
     settings = Settings(PgSettingRows(gate, notices=setting_notices), clock := FakeClock())
     for value in (False, True, True, False):
@@ -510,14 +510,14 @@ async def test_switching_trading_is_told_with_the_change_and_not_without_one(
 # --- the list ------------------------------------------------------------------------------------
 
 
-async def test_the_list_shows_how_far_each_has_come(outbox: Outbox, gate: Gate) -> None:
+async def test_the_list_shows_how_far_each_has_come(outbox: Outbox, gate: Pool) -> None:
     await outbox.fill(an_alert(1), an_alert(2, severity="info"))
     await outbox.send()
     lists = PgLists(gate)
 
     page = await lists.alerts(limit=1)
     assert page.last is not None
-    rest = await lists.alerts(limit=1, before=Key(page.last.at, page.last.id))
+    rest = await lists.alerts(limit=1, before=PageKey(page.last.at, page.last.id))
     (newest,) = orjson.loads(page.items)
     (oldest,) = orjson.loads(rest.items)
 
@@ -530,7 +530,7 @@ async def test_the_list_shows_how_far_each_has_come(outbox: Outbox, gate: Gate) 
     assert oldest["sent_at"].endswith("Z")
 
 
-async def test_the_list_is_filtered_by_state_and_severity(outbox: Outbox, gate: Gate) -> None:
+async def test_the_list_is_filtered_by_state_and_severity(outbox: Outbox, gate: Pool) -> None:
     await outbox.fill(an_alert(1), an_alert(2, severity="critical"))
     lists = PgLists(gate)
 
@@ -543,7 +543,7 @@ async def test_the_list_is_filtered_by_state_and_severity(outbox: Outbox, gate: 
     assert [len(orjson.loads(page.items)) for page in pages] == [2, 0, 1]
 
 
-async def test_looking_for_what_is_due_reads_the_small_index(gate: Gate) -> None:
+async def test_looking_for_what_is_due_reads_the_small_index(gate: Pool) -> None:
     await execute(
         gate,
         "INSERT INTO alerts (kind, key, severity, title, body, state, created_at, last_at)"

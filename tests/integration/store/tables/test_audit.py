@@ -1,11 +1,11 @@
 """The audit trail, on real PostgreSQL."""
 
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.audit import PgAudit
 from tests.builders import T0
 
 
-async def test_a_row_says_who_asked_for_what_and_in_which_request(gate: Gate) -> None:
+async def test_a_row_says_who_asked_for_what_and_in_which_request(gate: Pool) -> None:
     await PgAudit(gate).add(
         actor="admin@127.0.0.1",
         action="signal.generate",
@@ -30,7 +30,7 @@ async def test_a_row_says_who_asked_for_what_and_in_which_request(gate: Gate) ->
     ]
 
 
-async def test_a_request_without_a_name_is_recorded_too(gate: Gate) -> None:
+async def test_a_request_without_a_name_is_recorded_too(gate: Pool) -> None:
     await PgAudit(gate).add(
         actor="trader", action="order.sync", subject="all", detail={}, request_id=None, at=T0
     )

@@ -2,17 +2,17 @@
 
 import asyncio
 
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.lease import PgLease
 from tests.integration.store.seeds import execute, rows
 
 
-async def expire(gate: Gate) -> None:
+async def expire(gate: Pool) -> None:
     """Stand for the passing of the holder's time."""
     await execute(gate, "UPDATE leader SET expires_at = clock_timestamp() - interval '1 ms'")
 
 
-async def test_of_eight_at_once_one_gets_the_lease(gate: Gate) -> None:
+async def test_of_eight_at_once_one_gets_the_lease(gate: Pool) -> None:
     owners = [PgLease(gate, owner=f"p{n}", ttl_s=60) for n in range(8)]
 
     epochs = await asyncio.gather(*(owner.acquire() for owner in owners))
@@ -20,7 +20,7 @@ async def test_of_eight_at_once_one_gets_the_lease(gate: Gate) -> None:
     assert sorted(epochs, key=bool) == [None] * 7 + [1]
 
 
-async def test_a_renewal_keeps_the_epoch_and_moves_the_end(gate: Gate) -> None:
+async def test_a_renewal_keeps_the_epoch_and_moves_the_end(gate: Pool) -> None:
     lease = PgLease(gate, owner="one", ttl_s=60)
     first = await lease.acquire()
     ((end,),) = await rows(gate, "SELECT expires_at FROM leader")
@@ -32,7 +32,7 @@ async def test_a_renewal_keeps_the_epoch_and_moves_the_end(gate: Gate) -> None:
     assert later > end
 
 
-async def test_a_takeover_after_the_end_raises_the_epoch(gate: Gate) -> None:
+async def test_a_takeover_after_the_end_raises_the_epoch(gate: Pool) -> None:
     stale, fresh = PgLease(gate, owner="one", ttl_s=60), PgLease(gate, owner="two", ttl_s=60)
     await stale.acquire()
     await expire(gate)
@@ -41,7 +41,7 @@ async def test_a_takeover_after_the_end_raises_the_epoch(gate: Gate) -> None:
     assert await stale.acquire() is None
 
 
-async def test_of_eight_takeovers_at_once_one_gets_the_lease(gate: Gate) -> None:
+async def test_of_eight_takeovers_at_once_one_gets_the_lease(gate: Pool) -> None:
     await PgLease(gate, owner="gone", ttl_s=60).acquire()
     await expire(gate)
     owners = [PgLease(gate, owner=f"p{n}", ttl_s=60) for n in range(8)]
@@ -51,7 +51,7 @@ async def test_of_eight_takeovers_at_once_one_gets_the_lease(gate: Gate) -> None
     assert sorted(epochs, key=bool) == [None] * 7 + [2]
 
 
-async def test_an_owner_that_let_it_lapse_starts_a_new_epoch(gate: Gate) -> None:
+async def test_an_owner_that_let_it_lapse_starts_a_new_epoch(gate: Pool) -> None:
     lease = PgLease(gate, owner="one", ttl_s=60)
     await lease.acquire()
     await expire(gate)
@@ -59,7 +59,7 @@ async def test_an_owner_that_let_it_lapse_starts_a_new_epoch(gate: Gate) -> None
     assert await lease.acquire() == 2
 
 
-async def test_a_released_lease_is_free_at_once_under_a_higher_epoch(gate: Gate) -> None:
+async def test_a_released_lease_is_free_at_once_under_a_higher_epoch(gate: Pool) -> None:
     one, two = PgLease(gate, owner="one", ttl_s=60), PgLease(gate, owner="two", ttl_s=60)
     await one.acquire()
     await one.release()
@@ -69,7 +69,7 @@ async def test_a_released_lease_is_free_at_once_under_a_higher_epoch(gate: Gate)
     assert await two.acquire() == 3
 
 
-async def test_a_stale_owner_cannot_release_the_present_ones_lease(gate: Gate) -> None:
+async def test_a_stale_owner_cannot_release_the_present_ones_lease(gate: Pool) -> None:
     stale, present = PgLease(gate, owner="one", ttl_s=60), PgLease(gate, owner="two", ttl_s=60)
     await stale.acquire()
     await expire(gate)
@@ -81,13 +81,13 @@ async def test_a_stale_owner_cannot_release_the_present_ones_lease(gate: Gate) -
     assert await present.acquire() == 2
 
 
-async def test_releasing_what_was_never_held_does_nothing(gate: Gate) -> None:
+async def test_releasing_what_was_never_held_does_nothing(gate: Pool) -> None:
     await PgLease(gate, owner="one", ttl_s=60).release()
 
     assert await rows(gate, "SELECT count(*) FROM leader") == [(0,)]
 
 
-async def test_the_end_is_ttl_seconds_away_on_the_databases_clock(gate: Gate) -> None:
+async def test_the_end_is_ttl_seconds_away_on_the_databases_clock(gate: Pool) -> None:
     await PgLease(gate, owner="one", ttl_s=7.5).acquire()
 
     in_time = await rows(

@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from service.domain.markets import Candle, Market, Timeframe
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.market_data import PgMarketData
 from tests.builders import KRW_BTC, T0, a_candle, a_ticker
 from tests.integration.store.seeds import rows
@@ -32,7 +32,7 @@ def a_candle_row(candle: Candle) -> tuple[object, ...]:
     )
 
 
-async def test_each_ticker_becomes_one_row_with_every_value_exact(gate: Gate) -> None:
+async def test_each_ticker_becomes_one_row_with_every_value_exact(gate: Pool) -> None:
     ticker = a_ticker(
         price=Decimal("0.00000123"),
         volume_24h=Decimal("9876543210.12345678"),
@@ -63,7 +63,7 @@ async def test_each_ticker_becomes_one_row_with_every_value_exact(gate: Gate) ->
     assert await rows(gate, "SELECT count(*) FROM market_data") == [(2,)]
 
 
-async def test_the_latest_id_is_of_the_market_asked_for(gate: Gate) -> None:
+async def test_the_latest_id_is_of_the_market_asked_for(gate: Pool) -> None:
     market_data = PgMarketData(gate)
     await market_data.add_tickers([a_ticker()], at=T0)
     await market_data.add_tickers([a_ticker()], at=T0 + timedelta(seconds=10))
@@ -77,11 +77,11 @@ async def test_the_latest_id_is_of_the_market_asked_for(gate: Gate) -> None:
     assert [(newest,)] == expected
 
 
-async def test_a_market_without_rows_has_no_latest_id(gate: Gate) -> None:
+async def test_a_market_without_rows_has_no_latest_id(gate: Pool) -> None:
     assert await PgMarketData(gate).latest_id(KRW_BTC) is None
 
 
-async def test_the_newest_candle_is_of_the_market_and_timeframe_asked_for(gate: Gate) -> None:
+async def test_the_newest_candle_is_of_the_market_and_timeframe_asked_for(gate: Pool) -> None:
     market_data = PgMarketData(gate)
     await market_data.put_candles(
         [
@@ -98,7 +98,7 @@ async def test_the_newest_candle_is_of_the_market_and_timeframe_asked_for(gate: 
     assert await market_data.newest_candle_at(KRW_ETH, Timeframe.M5) is None
 
 
-async def test_nothing_collected_stores_nothing(gate: Gate) -> None:
+async def test_nothing_collected_stores_nothing(gate: Pool) -> None:
     await PgMarketData(gate).add_tickers([], at=T0)
     await PgMarketData(gate).put_candles([])
 
@@ -106,7 +106,7 @@ async def test_nothing_collected_stores_nothing(gate: Gate) -> None:
     assert await rows(gate, "SELECT count(*) FROM candles") == [(0,)]
 
 
-async def test_a_running_candle_is_overwritten_and_others_stay(gate: Gate) -> None:
+async def test_a_running_candle_is_overwritten_and_others_stay(gate: Pool) -> None:
     market_data = PgMarketData(gate)
     done = a_candle(funds=Decimal("123456789012.1234567890123456"))
     running = a_candle(opened_at=T0 + timedelta(minutes=1))
@@ -121,7 +121,7 @@ async def test_a_running_candle_is_overwritten_and_others_stay(gate: Gate) -> No
     assert await rows(gate, CANDLES) == [a_candle_row(c) for c in (hourly, done, grown)]
 
 
-async def test_a_candle_that_did_not_change_is_not_written_again(gate: Gate) -> None:
+async def test_a_candle_that_did_not_change_is_not_written_again(gate: Pool) -> None:
     market_data = PgMarketData(gate)
     await market_data.put_candles([a_candle()])
     before = await rows(gate, "SELECT xmin::text FROM candles")
@@ -131,7 +131,7 @@ async def test_a_candle_that_did_not_change_is_not_written_again(gate: Gate) -> 
     assert await rows(gate, "SELECT xmin::text FROM candles") == before
 
 
-async def test_the_same_candle_twice_in_one_batch_is_stored_as_the_later_one(gate: Gate) -> None:
+async def test_the_same_candle_twice_in_one_batch_is_stored_as_the_later_one(gate: Pool) -> None:
     later = a_candle(close=Decimal(100_050_000))
 
     await PgMarketData(gate).put_candles([a_candle(), later])
@@ -139,7 +139,7 @@ async def test_the_same_candle_twice_in_one_batch_is_stored_as_the_later_one(gat
     assert await rows(gate, CANDLES) == [a_candle_row(later)]
 
 
-async def test_two_passes_in_opposite_order_do_not_deadlock(gate: Gate) -> None:
+async def test_two_passes_in_opposite_order_do_not_deadlock(gate: Pool) -> None:
     market_data = PgMarketData(gate)
     candles = [a_candle(opened_at=T0 + timedelta(minutes=n)) for n in range(200)]
     moved = [a_candle(opened_at=c.opened_at, volume=c.volume + n) for n, c in enumerate(candles, 1)]
@@ -150,7 +150,7 @@ async def test_two_passes_in_opposite_order_do_not_deadlock(gate: Gate) -> None:
     assert await rows(gate, "SELECT count(*) FROM candles") == [(200,)]
 
 
-async def test_the_newest_price_of_each_market_is_one_that_is_fresh(gate: Gate) -> None:
+async def test_the_newest_price_of_each_market_is_one_that_is_fresh(gate: Pool) -> None:
     data, eth = PgMarketData(gate), KRW_ETH
     for minutes, price in ((0, 1), (2, 3), (1, 2)):
         at = T0 + timedelta(minutes=minutes)

@@ -15,7 +15,7 @@ from service.domain.errors import DomainError, DuplicateOrder, NotLeader
 from service.domain.markets import Market
 from service.domain.orders import OPEN, Fill, Order, OrderStatus, OrderType, Side
 from service.domain.positions import Position, folded
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.fills import fill_from
 from service.store.tables.orders import PgOrders
 from tests.builders import KRW_BTC, T0, a_fill, an_intent, an_order
@@ -43,7 +43,7 @@ def errors_logged() -> Iterator[list[str]]:
         logger.remove(sink)
 
 
-async def stored_order(gate: Gate, order_id: int) -> tuple[object, ...]:
+async def stored_order(gate: Pool, order_id: int) -> tuple[object, ...]:
     (row,) = await rows(
         gate,
         "SELECT status, reason, exchange_uuid, executed_volume, executed_funds, paid_fee"
@@ -65,7 +65,7 @@ async def stored_order(gate: Gate, order_id: int) -> tuple[object, ...]:
     ],
 )
 async def test_an_added_order_is_pending_sent_and_exactly_what_was_meant(
-    gate: Gate, intent: object
+    gate: Pool, intent: object
 ) -> None:
     decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
 
@@ -86,20 +86,20 @@ async def test_an_added_order_is_pending_sent_and_exactly_what_was_meant(
     assert stored == [(epoch, T0, T0)]
 
 
-async def add(gate: Gate, *, epoch: int, identifier: str = "uat-1") -> Order:
+async def add(gate: Pool, *, epoch: int, identifier: str = "uat-1") -> Order:
     return await PgOrders(gate).add(
         an_intent(), identifier=identifier, decision_id=None, at=T0, epoch=epoch
     )
 
 
-async def test_without_any_lease_no_order_is_written(gate: Gate) -> None:
+async def test_without_any_lease_no_order_is_written(gate: Pool) -> None:
     with pytest.raises(NotLeader):
         await add(gate, epoch=1)
 
     assert await rows(gate, "SELECT count(*) FROM orders") == [(0,)]
 
 
-async def test_a_stale_epoch_writes_no_order(gate: Gate) -> None:
+async def test_a_stale_epoch_writes_no_order(gate: Pool) -> None:
     stale = await the_epoch(gate, "one")
     await execute(gate, "UPDATE leader SET expires_at = clock_timestamp()")
     fresh = await the_epoch(gate, "two")
@@ -110,7 +110,7 @@ async def test_a_stale_epoch_writes_no_order(gate: Gate) -> None:
     assert (await add(gate, epoch=fresh)).status is _S.PENDING
 
 
-async def test_a_lapsed_lease_writes_no_order_even_if_nobody_took_it(gate: Gate) -> None:
+async def test_a_lapsed_lease_writes_no_order_even_if_nobody_took_it(gate: Pool) -> None:
     epoch = await the_epoch(gate)
     await execute(gate, "UPDATE leader SET expires_at = clock_timestamp()")
 
@@ -118,7 +118,7 @@ async def test_a_lapsed_lease_writes_no_order_even_if_nobody_took_it(gate: Gate)
         await add(gate, epoch=epoch)
 
 
-async def test_an_order_that_waited_for_a_takeover_is_refused(gate: Gate) -> None:
+async def test_an_order_that_waited_for_a_takeover_is_refused(gate: Pool) -> None:
     stale = await the_epoch(gate)
     async with gate.transaction() as taker:
         await taker.execute("UPDATE leader SET owner = 'two', epoch = epoch + 1")
@@ -129,14 +129,14 @@ async def test_an_order_that_waited_for_a_takeover_is_refused(gate: Gate) -> Non
         await waiting
 
 
-async def until_somebody_waits_for_a_lock(gate: Gate) -> None:
+async def until_somebody_waits_for_a_lock(gate: Pool) -> None:
     waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     async with asyncio.timeout(20):
         while await rows(gate, waits) == [(0,)]:
             pass
 
 
-async def test_an_identifier_is_used_once(gate: Gate) -> None:
+async def test_an_identifier_is_used_once(gate: Pool) -> None:
     epoch = await the_epoch(gate)
     await add(gate, epoch=epoch)
 
@@ -144,7 +144,7 @@ async def test_an_identifier_is_used_once(gate: Gate) -> None:
         await add(gate, epoch=epoch)
 
 
-async def test_of_eight_orders_for_one_decision_at_once_one_is_written(gate: Gate) -> None:
+async def test_of_eight_orders_for_one_decision_at_once_one_is_written(gate: Pool) -> None:
     decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
     orders = PgOrders(gate)
 
@@ -163,7 +163,7 @@ async def test_of_eight_orders_for_one_decision_at_once_one_is_written(gate: Gat
     assert str(refused[0]) == f"decision {decision_id} has an order already"
 
 
-async def test_after_a_failed_attempt_a_decision_may_have_another_order(gate: Gate) -> None:
+async def test_after_a_failed_attempt_a_decision_may_have_another_order(gate: Pool) -> None:
     decision_id = await a_stored_decision(gate, an_allowed())
     first = await a_stored_order(gate, "uat-1", decision_id=decision_id)
     await PgOrders(gate).advance(
@@ -178,7 +178,7 @@ async def test_after_a_failed_attempt_a_decision_may_have_another_order(gate: Ga
 # --- advance ------------------------------------------------------------------------------------
 
 
-async def test_fills_sums_state_and_position_are_stored_together(gate: Gate) -> None:
+async def test_fills_sums_state_and_position_are_stored_together(gate: Pool) -> None:
     orders, order = PgOrders(gate), await a_stored_order(gate)
     fills = (
         a_fill(trade_uuid="t-1", fee=Decimal("50.000000000001")),
@@ -207,7 +207,7 @@ async def test_fills_sums_state_and_position_are_stored_together(gate: Gate) -> 
     assert await orders.open() == ()
 
 
-async def test_advance_is_a_no_op_once_another_pass_moved_the_order(gate: Gate) -> None:
+async def test_advance_is_a_no_op_once_another_pass_moved_the_order(gate: Pool) -> None:
     orders, order = PgOrders(gate), await a_stored_order(gate)
     await orders.advance(order.moved_to(_S.UNKNOWN), seen=_S.PENDING, at=T0)
 
@@ -219,11 +219,11 @@ async def test_advance_is_a_no_op_once_another_pass_moved_the_order(gate: Gate) 
     assert await orders.position(KRW_BTC) == Position(market=KRW_BTC)
 
 
-async def test_an_order_nobody_wrote_cannot_be_advanced(gate: Gate) -> None:
+async def test_an_order_nobody_wrote_cannot_be_advanced(gate: Pool) -> None:
     assert not await PgOrders(gate).advance(an_order(id=99), seen=_S.PENDING, at=T0)
 
 
-async def test_the_exchange_uuid_survives_a_caller_that_does_not_know_it(gate: Gate) -> None:
+async def test_the_exchange_uuid_survives_a_caller_that_does_not_know_it(gate: Pool) -> None:
     orders, order = PgOrders(gate), await a_stored_order(gate)
     known = replace(order.moved_to(_S.SUBMITTED), exchange_uuid="e-1")
     await orders.advance(known, seen=_S.PENDING, at=T0)
@@ -237,7 +237,7 @@ async def test_the_exchange_uuid_survives_a_caller_that_does_not_know_it(gate: G
     assert (await stored_order(gate, order.id))[:3] == ("CANCELLED", "operator", "e-1")
 
 
-async def test_a_later_fill_adds_to_the_sums_of_the_earlier_ones(gate: Gate) -> None:
+async def test_a_later_fill_adds_to_the_sums_of_the_earlier_ones(gate: Pool) -> None:
     orders, order = PgOrders(gate), await a_stored_order(gate)
     partly = order.moved_to(_S.PARTIALLY_FILLED)
     await orders.advance(partly, seen=_S.PENDING, fills=[a_fill()], at=T0)
@@ -253,7 +253,7 @@ async def test_a_later_fill_adds_to_the_sums_of_the_earlier_ones(gate: Gate) -> 
     assert sums == (Decimal("0.002"), Decimal(200_000), Decimal("50.000000000001"))
 
 
-async def test_of_concurrent_advances_with_the_same_fills_one_books_them(gate: Gate) -> None:
+async def test_of_concurrent_advances_with_the_same_fills_one_books_them(gate: Pool) -> None:
     orders, order = PgOrders(gate), await a_stored_order(gate)
     partly = order.moved_to(_S.PARTIALLY_FILLED)
     await orders.advance(partly, seen=_S.PENDING, at=T0)
@@ -269,7 +269,7 @@ async def test_of_concurrent_advances_with_the_same_fills_one_books_them(gate: G
     assert (await stored_order(gate, order.id))[5] == Decimal(150)
 
 
-async def test_a_fee_shared_out_without_knowing_a_booked_fill_is_not_stored(gate: Gate) -> None:
+async def test_a_fee_shared_out_without_knowing_a_booked_fill_is_not_stored(gate: Pool) -> None:
     orders, order = PgOrders(gate), await a_stored_order(gate)
     partly = order.moved_to(_S.PARTIALLY_FILLED)
     await orders.advance(partly, seen=_S.PENDING, fills=[a_fill()], at=T0)
@@ -282,7 +282,7 @@ async def test_a_fee_shared_out_without_knowing_a_booked_fill_is_not_stored(gate
     assert (await stored_order(gate, order.id))[5] == Decimal(50)
 
 
-async def test_a_trade_of_another_order_is_an_error_and_nothing_is_stored(gate: Gate) -> None:
+async def test_a_trade_of_another_order_is_an_error_and_nothing_is_stored(gate: Pool) -> None:
     orders = PgOrders(gate)
     first, second = await a_stored_order(gate, "uat-1"), await a_stored_order(gate, "uat-2")
     await filled(gate, first, a_fill(trade_uuid="t-1"))
@@ -300,7 +300,7 @@ async def test_a_trade_of_another_order_is_an_error_and_nothing_is_stored(gate: 
     assert (await orders.position(KRW_BTC)).volume == Decimal("0.001")
 
 
-async def test_one_trade_claimed_by_two_orders_at_once_is_booked_for_one(gate: Gate) -> None:
+async def test_one_trade_claimed_by_two_orders_at_once_is_booked_for_one(gate: Pool) -> None:
     orders = PgOrders(gate)
     both = [await a_stored_order(gate, f"uat-{n}") for n in range(2)]
 
@@ -317,7 +317,7 @@ async def test_one_trade_claimed_by_two_orders_at_once_is_booked_for_one(gate: G
     assert (await orders.position(KRW_BTC)).volume == Decimal("0.001")
 
 
-async def test_one_trade_given_twice_is_an_error(gate: Gate) -> None:
+async def test_one_trade_given_twice_is_an_error(gate: Pool) -> None:
     orders, order = PgOrders(gate), await a_stored_order(gate)
 
     with pytest.raises(DomainError, match="twice"):
@@ -328,7 +328,7 @@ async def test_one_trade_given_twice_is_an_error(gate: Gate) -> None:
     assert await orders.open() == (order,)
 
 
-async def test_two_orders_cannot_be_one_order_of_the_exchange(gate: Gate) -> None:
+async def test_two_orders_cannot_be_one_order_of_the_exchange(gate: Pool) -> None:
     orders = PgOrders(gate)
     first, second = await a_stored_order(gate, "uat-1"), await a_stored_order(gate, "uat-2")
     seen = replace(first.moved_to(_S.SUBMITTED), exchange_uuid="e-1")
@@ -347,7 +347,7 @@ async def test_two_orders_cannot_be_one_order_of_the_exchange(gate: Gate) -> Non
 
 @pytest.mark.parametrize("held", [Decimal("0.0004"), Decimal(0)])
 async def test_a_sale_of_more_than_is_held_is_booked_and_reported(
-    gate: Gate, held: Decimal
+    gate: Pool, held: Decimal
 ) -> None:
     orders = PgOrders(gate)
     if held:
@@ -372,7 +372,7 @@ async def test_a_sale_of_more_than_is_held_is_booked_and_reported(
     assert "0.0004" not in said[0]
 
 
-async def test_coins_that_cost_next_to_nothing_can_be_sold_bit_by_bit(gate: Gate) -> None:
+async def test_coins_that_cost_next_to_nothing_can_be_sold_bit_by_bit(gate: Pool) -> None:
     # The cost of the sold part, rounded to twelve decimals, exceeds the whole cost here.
     dust = a_fill(
         trade_uuid="t-b",
@@ -414,7 +414,7 @@ def some_fills(rng: random.Random, order: Order) -> list[Fill]:
     return fills
 
 
-async def fold(gate: Gate, market: Market) -> Position:
+async def fold(gate: Pool, market: Market) -> Position:
     booked = await rows(
         gate,
         "SELECT side, trade_uuid, price, volume, funds, fee, traded_at"
@@ -426,7 +426,7 @@ async def fold(gate: Gate, market: Market) -> Position:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_positions_and_sums_are_always_what_the_fills_add_up_to(
-    gate: Gate, seed: int
+    gate: Pool, seed: int
 ) -> None:
     rng, orders = random.Random(seed), PgOrders(gate)
     epoch = await the_epoch(gate)
@@ -470,7 +470,7 @@ async def test_positions_and_sums_are_always_what_the_fills_add_up_to(
 # --- reading ------------------------------------------------------------------------------------
 
 
-async def test_open_orders_are_those_the_domain_calls_open_oldest_first(gate: Gate) -> None:
+async def test_open_orders_are_those_the_domain_calls_open_oldest_first(gate: Pool) -> None:
     orders = PgOrders(gate)
     for n, status in enumerate(OrderStatus):
         order = await a_stored_order(gate, f"uat-{n}", at=T0 - timedelta(minutes=n))
@@ -483,14 +483,14 @@ async def test_open_orders_are_those_the_domain_calls_open_oldest_first(gate: Ga
     assert [order.created_at for order in found] == sorted(order.created_at for order in found)
 
 
-async def test_open_orders_can_be_asked_for_by_market(gate: Gate) -> None:
+async def test_open_orders_can_be_asked_for_by_market(gate: Pool) -> None:
     await a_stored_order(gate, "uat-1")
     other = await a_stored_order(gate, "uat-2", market=KRW_ETH)
 
     assert await PgOrders(gate).open(KRW_ETH) == (other,)
 
 
-async def test_orders_are_counted_from_an_instant_on_in_all_markets(gate: Gate) -> None:
+async def test_orders_are_counted_from_an_instant_on_in_all_markets(gate: Pool) -> None:
     for n, market in enumerate((KRW_BTC, KRW_ETH, KRW_BTC)):
         await a_stored_order(gate, f"uat-{n}", market=market, at=T0 + timedelta(minutes=n))
 
@@ -500,13 +500,13 @@ async def test_orders_are_counted_from_an_instant_on_in_all_markets(gate: Gate) 
     assert await orders.count_since(T0 + timedelta(minutes=3)) == 0
 
 
-async def test_an_unknown_order_has_no_fills_and_a_new_market_no_position(gate: Gate) -> None:
+async def test_an_unknown_order_has_no_fills_and_a_new_market_no_position(gate: Pool) -> None:
     assert await PgOrders(gate).fills(99) == ()
     assert await PgOrders(gate).position(KRW_ETH) == Position(market=KRW_ETH)
     assert await PgOrders(gate).positions() == ()
 
 
-async def test_all_positions_come_at_once_by_market(gate: Gate) -> None:
+async def test_all_positions_come_at_once_by_market(gate: Pool) -> None:
     orders = PgOrders(gate)
     for n, market in enumerate((KRW_ETH, KRW_BTC)):
         order = await a_stored_order(gate, f"uat-{n}", market=market)

@@ -13,7 +13,7 @@ from yoyo.migrations import read_migrations
 
 from service.domain.errors import StoreTimeout
 from service.store.database.dsn import connect, parameters
-from service.store.database.pool import Gate, open_gate
+from service.store.database.pool import Pool, open_pool
 from service.store.migrations.migrate import files_in, migrate, migrations_folder
 from service.store.migrations.yoyo_backend import Backend
 from service.store.queries.lists import PgLists
@@ -47,17 +47,17 @@ MONTHS = """
 """
 
 
-async def months(gate: Gate, table: str = "market_data") -> list[str]:
+async def months(gate: Pool, table: str = "market_data") -> list[str]:
     sql = "SELECT part::text FROM month_tables(%(table)s) ORDER BY starts"
     return [name for (name,) in await rows(gate, sql, {"table": table})]
 
 
-async def prices_at(gate: Gate, *instants: datetime) -> None:
+async def prices_at(gate: Pool, *instants: datetime) -> None:
     for at in instants:
         await PgMarketData(gate).add_tickers([a_ticker()], at=at)
 
 
-async def collected(gate: Gate) -> list[datetime]:
+async def collected(gate: Pool) -> list[datetime]:
     found = await rows(gate, "SELECT collected_at FROM market_data ORDER BY collected_at")
     return [at for (at,) in found]
 
@@ -86,7 +86,7 @@ def test_months_are_utcs_whatever_the_sessions_time_zone(dsn: str, zone: str) ->
     ]
 
 
-async def test_a_row_lands_in_utcs_month(gate: Gate) -> None:
+async def test_a_row_lands_in_utcs_month(gate: Pool) -> None:
     turn = datetime(2027, 1, 1, 9, 0, tzinfo=KST)
     await prices_at(gate, turn - timedelta(microseconds=1), turn)
 
@@ -106,7 +106,7 @@ async def test_a_row_lands_in_utcs_month(gate: Gate) -> None:
         datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
     ],
 )
-async def test_no_instant_is_too_far_for_a_row(gate: Gate, at: datetime) -> None:
+async def test_no_instant_is_too_far_for_a_row(gate: Pool, at: datetime) -> None:
     metrics = PgMetricRows(gate)
     minute = at.replace(second=0, microsecond=0)
 
@@ -124,7 +124,7 @@ async def test_no_instant_is_too_far_for_a_row(gate: Gate, at: datetime) -> None
         assert len(await months(gate, table)) == 2
 
 
-async def test_a_batch_over_many_months_finds_room_in_one_go(gate: Gate) -> None:
+async def test_a_batch_over_many_months_finds_room_in_one_go(gate: Pool) -> None:
     runs = [a_run(n, started_at=T0 + n * 10 * DAY) for n in range(40)]
 
     await PgMetricRows(gate).add_job_runs(runs)
@@ -133,7 +133,7 @@ async def test_a_batch_over_many_months_finds_room_in_one_go(gate: Gate) -> None
     assert len(await months(gate, "job_runs")) == len(await months(gate, "job_hours")) == 14
 
 
-async def test_a_row_that_breaks_a_rule_is_not_taken_for_one_without_room(gate: Gate) -> None:
+async def test_a_row_that_breaks_a_rule_is_not_taken_for_one_without_room(gate: Pool) -> None:
     far = T0 + 400 * DAY
 
     with pytest.raises(CheckViolation):
@@ -144,7 +144,7 @@ async def test_a_row_that_breaks_a_rule_is_not_taken_for_one_without_room(gate: 
     assert await rows(gate, "SELECT count(*) FROM job_runs") == [(0,)]
 
 
-async def test_room_that_is_there_is_not_made_again(gate: Gate) -> None:
+async def test_room_that_is_there_is_not_made_again(gate: Pool) -> None:
     history, ahead = PgHistory(gate), [T0, T0 + 31 * DAY, T0 + 62 * DAY]
 
     made = [await history.add_months("market_data", at=ahead) for _ in range(2)]
@@ -155,7 +155,7 @@ async def test_room_that_is_there_is_not_made_again(gate: Gate) -> None:
 
 async def test_of_many_processes_at_once_one_makes_the_room_and_all_write(dsn: str) -> None:
     far = T0 + 300 * DAY
-    async with open_gate(dsn, minsize=8, maxsize=8) as gate:
+    async with open_pool(dsn, minsize=8, maxsize=8) as gate:
         made = await asyncio.gather(
             *(PgHistory(gate).add_months("job_runs", at=[far]) for _ in range(8))
         )
@@ -167,7 +167,7 @@ async def test_of_many_processes_at_once_one_makes_the_room_and_all_write(dsn: s
     assert len(stored) == 16
 
 
-async def test_making_room_waits_for_nobody_who_reads_or_writes(gate: Gate) -> None:
+async def test_making_room_waits_for_nobody_who_reads_or_writes(gate: Pool) -> None:
     async with gate.transaction() as busy:
         await busy.execute("SELECT count(*) FROM market_data")
         await busy.execute(
@@ -182,7 +182,7 @@ async def test_making_room_waits_for_nobody_who_reads_or_writes(gate: Gate) -> N
     assert made == 1
 
 
-async def test_a_month_that_somebody_took_out_is_left_to_him(gate: Gate) -> None:
+async def test_a_month_that_somebody_took_out_is_left_to_him(gate: Pool) -> None:
     await prices_at(gate, T0)
     await execute(gate, "ALTER TABLE market_data DETACH PARTITION market_data_2026_01")
 
@@ -193,7 +193,7 @@ async def test_a_month_that_somebody_took_out_is_left_to_him(gate: Gate) -> None
     assert await rows(gate, "SELECT collected_at FROM market_data_2026_01") == [(T0,)]
 
 
-async def test_every_months_table_has_the_whole_tables_rules_and_indexes(gate: Gate) -> None:
+async def test_every_months_table_has_the_whole_tables_rules_and_indexes(gate: Pool) -> None:
     await PgHistory(gate).add_months("job_runs", at=[T0 + 90 * DAY])
 
     indexes = await rows(
@@ -215,7 +215,7 @@ async def test_every_months_table_has_the_whole_tables_rules_and_indexes(gate: G
 # --- keys -----------------------------------------------------------------------------------------
 
 
-async def test_ids_go_on_from_month_to_month(gate: Gate) -> None:
+async def test_ids_go_on_from_month_to_month(gate: Pool) -> None:
     await PgHistory(gate).add_months("market_data", at=[T0 + 31 * DAY])
 
     await prices_at(gate, T0, T0 + 31 * DAY, T0 + DAY)
@@ -225,7 +225,7 @@ async def test_ids_go_on_from_month_to_month(gate: Gate) -> None:
     assert await PgMarketData(gate).latest_id(KRW_BTC) == 2
 
 
-async def test_a_repeated_pass_is_known_in_each_month(gate: Gate) -> None:
+async def test_a_repeated_pass_is_known_in_each_month(gate: Pool) -> None:
     store = PgMetricRows(gate)
     runs = [a_run(1), a_run(2, started_at=T0 + 31 * DAY)]
 
@@ -235,7 +235,7 @@ async def test_a_repeated_pass_is_known_in_each_month(gate: Gate) -> None:
     assert await rows(gate, "SELECT count(*) FROM job_runs") == [(2,)]
 
 
-async def test_requests_are_added_up_in_each_month(gate: Gate) -> None:
+async def test_requests_are_added_up_in_each_month(gate: Pool) -> None:
     store = PgMetricRows(gate)
     slots = [a_slot([1.0, 2.0]), a_slot([3.0], minute=T0 + 31 * DAY)]
 
@@ -248,7 +248,7 @@ async def test_requests_are_added_up_in_each_month(gate: Gate) -> None:
     ]
 
 
-async def test_windows_and_lists_reach_over_the_turn_of_the_year(gate: Gate) -> None:
+async def test_windows_and_lists_reach_over_the_turn_of_the_year(gate: Pool) -> None:
     turn = datetime(2027, 1, 1, tzinfo=UTC)
     around = [turn - HOUR, turn - timedelta(microseconds=1), turn, turn + HOUR]
     await prices_at(gate, *around)
@@ -275,14 +275,14 @@ async def test_windows_and_lists_reach_over_the_turn_of_the_year(gate: Gate) -> 
 # --- what is old goes -----------------------------------------------------------------------------
 
 
-async def drop_all(gate: Gate, table: str, *, before: datetime) -> list[str]:
+async def drop_all(gate: Pool, table: str, *, before: datetime) -> list[str]:
     dropped = []
     while name := await PgHistory(gate).drop_month(table, before=before):
         dropped.append(name)
     return dropped
 
 
-async def test_a_month_goes_when_its_last_instant_is_old_and_not_before(gate: Gate) -> None:
+async def test_a_month_goes_when_its_last_instant_is_old_and_not_before(gate: Pool) -> None:
     turn = datetime(2026, 2, 1, tzinfo=UTC)
     last = turn - timedelta(microseconds=1)
     await prices_at(gate, T0, last, turn)
@@ -297,7 +297,7 @@ async def test_a_month_goes_when_its_last_instant_is_old_and_not_before(gate: Ga
     assert await collected(gate) == [turn]
 
 
-async def test_the_oldest_go_first_and_the_newer_stay(gate: Gate) -> None:
+async def test_the_oldest_go_first_and_the_newer_stay(gate: Pool) -> None:
     every = [T0 + n * 30 * DAY for n in range(6)]
     await prices_at(gate, *every)
 
@@ -307,7 +307,7 @@ async def test_the_oldest_go_first_and_the_newer_stay(gate: Gate) -> None:
     assert await collected(gate) == [at for at in every if at.month >= 4]
 
 
-async def test_what_is_dropped_leaves_nothing_behind(gate: Gate) -> None:
+async def test_what_is_dropped_leaves_nothing_behind(gate: Pool) -> None:
     await PgHistory(gate).add_months("market_data", at=[T0 + 40 * DAY])
     await execute(gate, "VACUUM pg_class")
     relations = "SELECT count(*) FROM pg_class WHERE relname LIKE 'market_data_2026%'"
@@ -332,7 +332,7 @@ class Busy:
 
 
 async def test_who_reads_on_and_on_is_waited_for_in_bounds_and_writers_go_on(
-    gate: Gate, dsn: str
+    gate: Pool, dsn: str
 ) -> None:
     await prices_at(gate, T0)
     with closing(Busy(dsn)):
@@ -350,7 +350,7 @@ async def test_who_reads_on_and_on_is_waited_for_in_bounds_and_writers_go_on(
 
 async def test_a_writer_beside_the_drops_loses_nothing(dsn: str) -> None:
     now = datetime(2026, 11, 5, tzinfo=UTC)
-    async with open_gate(dsn, minsize=6, maxsize=6) as gate:
+    async with open_pool(dsn, minsize=6, maxsize=6) as gate:
         await prices_at(gate, *(datetime(2026, n, 1, tzinfo=UTC) for n in range(1, 11)))
 
         async def write(worker: int) -> None:
@@ -367,7 +367,7 @@ async def test_a_writer_beside_the_drops_loses_nothing(dsn: str) -> None:
     assert all(at >= now for at in left)
 
 
-async def _patiently_dropped(gate: Gate, *, before: datetime) -> list[str]:
+async def _patiently_dropped(gate: Pool, *, before: datetime) -> list[str]:
     dropped: list[str] = []
     for _ in range(200):
         try:
@@ -381,7 +381,7 @@ async def _patiently_dropped(gate: Gate, *, before: datetime) -> list[str]:
 
 
 async def test_two_who_drop_at_once_drop_each_month_once(dsn: str) -> None:
-    async with open_gate(dsn, minsize=4, maxsize=4) as gate:
+    async with open_pool(dsn, minsize=4, maxsize=4) as gate:
         await prices_at(gate, *(datetime(2026, n, 1, tzinfo=UTC) for n in range(1, 11)))
 
         both = await asyncio.gather(
@@ -397,7 +397,7 @@ async def test_two_who_drop_at_once_drop_each_month_once(dsn: str) -> None:
 
 
 async def test_a_process_that_dies_in_the_middle_leaves_the_month_whole(
-    gate: Gate, dsn: str
+    gate: Pool, dsn: str
 ) -> None:
     """Taken off and dropped are one statement: there is no half of it to heal."""
     await prices_at(gate, T0)
@@ -421,30 +421,30 @@ async def test_a_process_that_dies_in_the_middle_leaves_the_month_whole(
 OLD = timedelta(days=400)
 
 
-async def drop_alerts(gate: Gate, *, kept: timedelta = 365 * DAY, limit: int = 500) -> int:
+async def drop_alerts(gate: Pool, *, kept: timedelta = 365 * DAY, limit: int = 500) -> int:
     now = await rows(gate, "SELECT now()")
     return await PgHistory(gate).drop_alerts(
         before=T0 - kept, queued_before=now[0][0] - kept, limit=limit
     )
 
 
-async def aged(gate: Gate, where: str = "true") -> None:
+async def aged(gate: Pool, where: str = "true") -> None:
     await execute(
         gate, f"UPDATE alerts SET queued_at = queued_at - interval '400 days' WHERE {where}"
     )
 
 
-async def note(gate: Gate, key: str, *, at: datetime, lasts: bool = False) -> None:
+async def note(gate: Pool, key: str, *, at: datetime, lasts: bool = False) -> None:
     await PgAlerts(gate).raise_alert(
         key=key, severity="error", title=key, body="", at=at, lasts=lasts
     )
 
 
-async def keys_left(gate: Gate) -> set[str]:
+async def keys_left(gate: Pool) -> set[str]:
     return {key for (key,) in await rows(gate, "SELECT key FROM alerts")}
 
 
-async def test_alerts_that_are_told_and_old_go_and_all_others_stay(gate: Gate) -> None:
+async def test_alerts_that_are_told_and_old_go_and_all_others_stay(gate: Pool) -> None:
     alerts = PgAlerts(gate)
     await note(gate, "told", at=T0 - OLD)
     await note(gate, "goes on", at=T0 - OLD, lasts=True)
@@ -463,7 +463,7 @@ async def test_alerts_that_are_told_and_old_go_and_all_others_stay(gate: Gate) -
     assert await keys_left(gate) == {"goes on", "over just now", "new", "not told yet"}
 
 
-async def test_an_alert_is_old_by_both_clocks_or_not_at_all(gate: Gate) -> None:
+async def test_an_alert_is_old_by_both_clocks_or_not_at_all(gate: Pool) -> None:
     """In a fast sandbox a market's year is a minute: what was told then would be told again."""
     await note(gate, "told a minute ago", at=T0 - OLD)
     await PgAlerts(gate).suppress_all()
@@ -471,7 +471,7 @@ async def test_an_alert_is_old_by_both_clocks_or_not_at_all(gate: Gate) -> None:
     assert await drop_alerts(gate) == 0
 
 
-async def test_a_recovery_that_waits_keeps_its_problem(gate: Gate) -> None:
+async def test_a_recovery_that_waits_keeps_its_problem(gate: Pool) -> None:
     alerts = PgAlerts(gate)
     await note(gate, "over", at=T0 - OLD, lasts=True)
     await alerts.suppress_all()
@@ -483,7 +483,7 @@ async def test_a_recovery_that_waits_keeps_its_problem(gate: Gate) -> None:
     assert await drop_alerts(gate) >= 1
 
 
-async def test_batches_are_bounded(gate: Gate) -> None:
+async def test_batches_are_bounded(gate: Pool) -> None:
     for n in range(7):
         await note(gate, f"told {n}", at=T0 - OLD)
     await PgAlerts(gate).suppress_all()
@@ -492,7 +492,7 @@ async def test_batches_are_bounded(gate: Gate) -> None:
     assert [await drop_alerts(gate, limit=3) for _ in range(4)] == [3, 3, 1, 0]
 
 
-async def test_old_alerts_are_found_by_the_index_of_the_list(gate: Gate) -> None:
+async def test_old_alerts_are_found_by_the_index_of_the_list(gate: Pool) -> None:
     await execute(
         gate,
         "INSERT INTO alerts (kind, key, severity, title, body, state, created_at, last_at)"
@@ -520,7 +520,7 @@ EVIDENCE = (
 )  # fmt: skip
 
 
-async def test_what_tells_of_money_is_never_touched(gate: Gate) -> None:
+async def test_what_tells_of_money_is_never_touched(gate: Pool) -> None:
     decision = await a_stored_decision(gate)
     await filled(gate, await a_stored_order(gate, decision_id=decision))
     await prices_at(gate, T0)
@@ -559,7 +559,7 @@ A_YEAR_OF_PASSES = """
 """
 
 
-async def a_year(gate: Gate) -> None:
+async def a_year(gate: Pool) -> None:
     """Thirteen months of every table."""
     every = [T0 + n * 7 * DAY for n in range(52)]
     await PgMetricRows(gate).add_requests([a_slot(minute=at) for at in every])
@@ -578,13 +578,13 @@ def tables_of(plan: dict[str, Any], *, ran: bool = False) -> set[str]:
     return found.union(*(tables_of(child, ran=ran) for child in plan.get("Plans", ())))
 
 
-async def tables_read(gate: Gate, sql: str, args: dict[str, Any], *, ran: bool = False) -> set[str]:
+async def tables_read(gate: Pool, sql: str, args: dict[str, Any], *, ran: bool = False) -> set[str]:
     how = "ANALYZE, FORMAT JSON" if ran else "FORMAT JSON"
     ((plan,),) = await rows(gate, f"EXPLAIN ({how}) " + sql, {"instant": INSTANT} | args)
     return tables_of(plan[0]["Plan"], ran=ran)
 
 
-async def test_a_window_reads_its_months_only(gate: Gate) -> None:
+async def test_a_window_reads_its_months_only(gate: Pool) -> None:
     await a_year(gate)
     until = datetime(2026, 12, 10, tzinfo=UTC)
     month = {"since": until - 31 * DAY, "until": until}
@@ -616,7 +616,7 @@ async def test_a_window_reads_its_months_only(gate: Gate) -> None:
     }
 
 
-async def test_a_page_from_the_past_plans_no_later_month(gate: Gate) -> None:
+async def test_a_page_from_the_past_plans_no_later_month(gate: Pool) -> None:
     await a_year(gate)
     at = datetime(2026, 5, 20, tzinfo=UTC)
     args = {"market": "KRW-BTC", "before_at": at, "before_id": 1, "limit": 2}
@@ -628,7 +628,7 @@ async def test_a_page_from_the_past_plans_no_later_month(gate: Gate) -> None:
     assert read == {"market_data_2026_05"}
 
 
-async def test_the_newest_price_is_looked_for_from_the_newest_month_on(gate: Gate) -> None:
+async def test_the_newest_price_is_looked_for_from_the_newest_month_on(gate: Pool) -> None:
     await a_year(gate)
     await PgHistory(gate).add_months("market_data", at=[T0 + 400 * DAY])
 
@@ -644,7 +644,7 @@ async def test_the_newest_price_is_looked_for_from_the_newest_month_on(gate: Gat
         }
 
 
-async def test_a_jobs_last_pass_is_looked_for_from_the_newest_month_on(gate: Gate) -> None:
+async def test_a_jobs_last_pass_is_looked_for_from_the_newest_month_on(gate: Pool) -> None:
     await a_year(gate)
     newest = (
         "SELECT * FROM job_runs WHERE job = 'collect_market_data' ORDER BY started_at DESC LIMIT 1"
@@ -655,7 +655,7 @@ async def test_a_jobs_last_pass_is_looked_for_from_the_newest_month_on(gate: Gat
     assert await tables_read(gate, JOBS, window) != set()
 
 
-async def test_old_minutes_are_looked_for_in_no_later_month(gate: Gate) -> None:
+async def test_old_minutes_are_looked_for_in_no_later_month(gate: Pool) -> None:
     await a_year(gate)
     before = {"before": datetime(2026, 3, 5, tzinfo=UTC)}
 
@@ -682,7 +682,7 @@ CONTENT = {
 }
 
 
-async def test_rows_survive_the_way_up_down_and_up_again(gate: Gate, dsn: str) -> None:
+async def test_rows_survive_the_way_up_down_and_up_again(gate: Pool, dsn: str) -> None:
     turn = datetime(2027, 1, 1, tzinfo=UTC)
     instants = [T0, T0 + 40 * DAY, turn - timedelta(microseconds=1), turn]
     await prices_at(gate, *instants)

@@ -9,7 +9,7 @@ import pytest
 
 from service.domain.errors import InvalidSetting
 from service.ports import JSON, SettingChange
-from service.store.database.pool import Gate
+from service.store.database.pool import Pool
 from service.store.tables.settings import CHANNEL, PgSettingRows
 from tests.builders import T0
 from tests.integration.store.seeds import rows
@@ -23,7 +23,7 @@ def a_change(key: str, old: JSON, new: JSON, **overrides: object) -> SettingChan
 
 
 async def change(
-    gate: Gate, values: dict[str, JSON], *, only_absent: bool = False
+    gate: Pool, values: dict[str, JSON], *, only_absent: bool = False
 ) -> tuple[SettingChange, ...]:
     return await PgSettingRows(gate).change(
         values,
@@ -35,13 +35,13 @@ async def change(
     )
 
 
-async def history(gate: Gate) -> list[tuple[object, ...]]:
+async def history(gate: Pool) -> list[tuple[object, ...]]:
     return await rows(
         gate, "SELECT key, old_value::text, new_value::text FROM config_changes ORDER BY id"
     )
 
 
-async def test_a_setting_never_stored_is_none(gate: Gate) -> None:
+async def test_a_setting_never_stored_is_none(gate: Pool) -> None:
     assert await PgSettingRows(gate).load("min_confidence") is None
 
 
@@ -49,14 +49,14 @@ async def test_a_setting_never_stored_is_none(gate: Gate) -> None:
     "value",
     [True, 0, 3, "0.6", 0.1, None, [], ["KRW-BTC", "KRW-ETH"], {"models": [{"input": "0.30"}]}],
 )
-async def test_every_json_value_comes_back_as_it_was_given(gate: Gate, value: JSON) -> None:
+async def test_every_json_value_comes_back_as_it_was_given(gate: Pool, value: JSON) -> None:
     changes = await change(gate, {"key": value})
 
     assert changes == (a_change("key", DEFAULT, value),)
     assert await PgSettingRows(gate).load("key") == (value,)
 
 
-async def test_a_change_leaves_its_old_and_new_value_and_who_did_it(gate: Gate) -> None:
+async def test_a_change_leaves_its_old_and_new_value_and_who_did_it(gate: Pool) -> None:
     await change(gate, {"min_confidence": "0.6"})
 
     changes = await PgSettingRows(gate).change(
@@ -104,7 +104,7 @@ async def test_a_change_leaves_its_old_and_new_value_and_who_did_it(gate: Gate) 
     ]
 
 
-async def test_switching_a_setting_to_null_is_a_change(gate: Gate) -> None:
+async def test_switching_a_setting_to_null_is_a_change(gate: Pool) -> None:
     await change(gate, {"take_profit_pct": "5"})
 
     assert await change(gate, {"take_profit_pct": None}) == (
@@ -115,7 +115,7 @@ async def test_switching_a_setting_to_null_is_a_change(gate: Gate) -> None:
     assert [old for _, old, _ in await history(gate)] == ['"default"', '"5"', "null"]
 
 
-async def test_a_value_equal_to_the_stored_one_is_no_change(gate: Gate) -> None:
+async def test_a_value_equal_to_the_stored_one_is_no_change(gate: Pool) -> None:
     await change(gate, {"a": {"x": 1, "y": [1, 2]}, "b": "1"})
 
     changes = await change(gate, {"a": {"y": [1, 2], "x": 1}, "b": "2"})
@@ -124,7 +124,7 @@ async def test_a_value_equal_to_the_stored_one_is_no_change(gate: Gate) -> None:
     assert len(await history(gate)) == 3
 
 
-async def test_only_absent_leaves_alone_what_is_stored(gate: Gate) -> None:
+async def test_only_absent_leaves_alone_what_is_stored(gate: Pool) -> None:
     await change(gate, {"b": "kept"})
 
     changes = await change(gate, {"c": "new", "b": "default", "a": "new"}, only_absent=True)
@@ -133,19 +133,19 @@ async def test_only_absent_leaves_alone_what_is_stored(gate: Gate) -> None:
     assert await PgSettingRows(gate).load("b") == ("kept",)
 
 
-async def test_the_default_is_stored_once_and_both_values_say_so(gate: Gate) -> None:
+async def test_the_default_is_stored_once_and_both_values_say_so(gate: Pool) -> None:
     assert await change(gate, {"a": DEFAULT}) == (a_change("a", DEFAULT, DEFAULT),)
     assert await change(gate, {"a": DEFAULT}) == ()
     assert await PgSettingRows(gate).load("a") == (DEFAULT,)
     assert await history(gate) == [("a", '"default"', '"default"')]
 
 
-async def test_nothing_to_change_leaves_no_trace(gate: Gate) -> None:
+async def test_nothing_to_change_leaves_no_trace(gate: Pool) -> None:
     assert await change(gate, {}) == ()
     assert await history(gate) == []
 
 
-async def test_one_value_that_cannot_be_stored_stops_them_all(gate: Gate) -> None:
+async def test_one_value_that_cannot_be_stored_stops_them_all(gate: Pool) -> None:
     await change(gate, {"a": "1"})
 
     with pytest.raises(InvalidSetting, match="NUL"):
@@ -156,13 +156,13 @@ async def test_one_value_that_cannot_be_stored_stops_them_all(gate: Gate) -> Non
     assert len(await history(gate)) == 1
 
 
-async def test_a_broken_character_is_refused_and_not_a_crash(gate: Gate) -> None:
+async def test_a_broken_character_is_refused_and_not_a_crash(gate: Pool) -> None:
     with pytest.raises(InvalidSetting, match="Unicode"):
         await change(gate, {"a": "broken \ud83d"})
 
 
 @pytest.mark.parametrize("stored_before", [True, False])
-async def test_concurrent_changes_form_one_chain(gate: Gate, stored_before: bool) -> None:
+async def test_concurrent_changes_form_one_chain(gate: Pool, stored_before: bool) -> None:
     if stored_before:
         await change(gate, {"a": "start", "b": "start"})
 
@@ -185,7 +185,7 @@ async def test_concurrent_changes_form_one_chain(gate: Gate, stored_before: bool
     assert await PgSettingRows(gate).load("a") == await PgSettingRows(gate).load("b")
 
 
-async def test_of_concurrent_first_defaults_one_is_stored(gate: Gate) -> None:
+async def test_of_concurrent_first_defaults_one_is_stored(gate: Pool) -> None:
     results = await asyncio.gather(
         *(change(gate, {"a": str(n)}, only_absent=True) for n in range(8))
     )
@@ -196,7 +196,7 @@ async def test_of_concurrent_first_defaults_one_is_stored(gate: Gate) -> None:
 
 
 async def test_each_changed_key_is_told_once_and_only_what_was_committed(
-    gate: Gate, dsn: str
+    gate: Pool, dsn: str
 ) -> None:
     async with (
         aiopg.connect(dsn, enable_hstore=False) as connection,

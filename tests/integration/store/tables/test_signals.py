@@ -9,18 +9,18 @@ from service.domain.errors import DomainError
 from service.domain.markets import Market
 from service.domain.risk import Held, Refused, Verdict
 from service.domain.signals import Action, Usage
-from service.store.database.pool import Gate
-from service.store.tables.signals import PgJournal
+from service.store.database.pool import Pool
+from service.store.tables.signals import PgSignals
 from tests.builders import KRW_BTC, T0, a_proposal, a_signal, an_answer
 from tests.integration.store.seeds import CHECKS, a_call, a_stored_signal, an_allowed, rows
 
 
 @pytest.mark.proves("S6.1")
-async def test_a_call_keeps_tokens_and_cost_exactly(gate: Gate) -> None:
+async def test_a_call_keeps_tokens_and_cost_exactly(gate: Pool) -> None:
     usage = Usage(input_tokens=4012, output_tokens=90, thinking_tokens=512, cached_tokens=3000)
     call = a_call(answer=an_answer(usage=usage), cost_usd=Decimal("0.0000012345678901"))
 
-    call_id = await PgJournal(gate).add_call(call)
+    call_id = await PgSignals(gate).add_call(call)
 
     stored = await rows(
         gate,
@@ -32,16 +32,16 @@ async def test_a_call_keeps_tokens_and_cost_exactly(gate: Gate) -> None:
     ]
 
 
-async def test_a_call_without_an_answer_is_stored_with_its_reason(gate: Gate) -> None:
+async def test_a_call_without_an_answer_is_stored_with_its_reason(gate: Pool) -> None:
     call = a_call(outcome="error", why="quota\x00_exhausted", answer=None, cost_usd=None)
 
-    await PgJournal(gate).add_call(call)
+    await PgSignals(gate).add_call(call)
 
     stored = await rows(gate, "SELECT outcome, why, input_tokens, cost_usd FROM ai_calls")
     assert stored == [("error", "quota\N{REPLACEMENT CHARACTER}_exhausted", None, None)]
 
 
-async def test_a_signal_comes_back_as_it_was_stored(gate: Gate) -> None:
+async def test_a_signal_comes_back_as_it_was_stored(gate: Pool) -> None:
     proposal = a_proposal(confidence=Decimal("0.7251"))
 
     signal = await a_stored_signal(gate, proposal=proposal, market_data_id=42)
@@ -68,7 +68,7 @@ async def test_a_signal_comes_back_as_it_was_stored(gate: Gate) -> None:
     ]
 
 
-async def test_a_confidence_finer_than_its_column_comes_back_as_the_row_has_it(gate: Gate) -> None:
+async def test_a_confidence_finer_than_its_column_comes_back_as_the_row_has_it(gate: Pool) -> None:
     signal = await a_stored_signal(gate, proposal=a_proposal(confidence=Decimal("0.59994")))
 
     (row,) = await rows(gate, "SELECT confidence FROM trading_signals")
@@ -83,7 +83,7 @@ async def test_a_confidence_finer_than_its_column_comes_back_as_the_row_has_it(g
         ("whole \N{ROCKET} 오름세 '; DROP TABLE orders; -- %s %(x)s", None),
     ],
 )
-async def test_no_text_of_a_model_is_refused(gate: Gate, written: str, stored: str | None) -> None:
+async def test_no_text_of_a_model_is_refused(gate: Pool, written: str, stored: str | None) -> None:
     signal = await a_stored_signal(gate, proposal=a_proposal(reasoning=written))
 
     assert signal.proposal.reasoning == (stored or written)
@@ -102,11 +102,11 @@ REFUSED = Refused(reason="confidence", detail="confidence 0.3 is below 0.6", che
     ],
 )
 async def test_a_verdict_is_kept_with_its_evidence(
-    gate: Gate, verdict: Verdict, expected: tuple[str, str | None, str | None]
+    gate: Pool, verdict: Verdict, expected: tuple[str, str | None, str | None]
 ) -> None:
     signal = await a_stored_signal(gate)
 
-    decision_id = await PgJournal(gate).add_decision(signal_id=signal.id, verdict=verdict, at=T0)
+    decision_id = await PgSignals(gate).add_decision(signal_id=signal.id, verdict=verdict, at=T0)
 
     stored = await rows(
         gate, "SELECT id, signal_id, verdict, reason, detail, checks, created_at FROM decisions"
@@ -115,8 +115,8 @@ async def test_a_verdict_is_kept_with_its_evidence(
     assert stored == [(decision_id, signal.id, *expected, evidence, T0)]
 
 
-async def test_a_signal_is_decided_once(gate: Gate) -> None:
-    journal, signal = PgJournal(gate), await a_stored_signal(gate)
+async def test_a_signal_is_decided_once(gate: Pool) -> None:
+    journal, signal = PgSignals(gate), await a_stored_signal(gate)
     await journal.add_decision(signal_id=signal.id, verdict=Held(), at=T0)
 
     with pytest.raises(DomainError, match="decided otherwise"):
@@ -125,8 +125,8 @@ async def test_a_signal_is_decided_once(gate: Gate) -> None:
     assert await rows(gate, "SELECT verdict FROM decisions") == [("HELD",)]
 
 
-async def test_a_decision_written_again_is_the_row_that_stands(gate: Gate) -> None:
-    journal, signal = PgJournal(gate), await a_stored_signal(gate)
+async def test_a_decision_written_again_is_the_row_that_stands(gate: Pool) -> None:
+    journal, signal = PgSignals(gate), await a_stored_signal(gate)
     first = await journal.add_decision(signal_id=signal.id, verdict=an_allowed(), at=T0)
     before = await rows(gate, "SELECT id, checks, created_at FROM decisions")
 
@@ -137,23 +137,23 @@ async def test_a_decision_written_again_is_the_row_that_stands(gate: Gate) -> No
     assert await rows(gate, "SELECT id, checks, created_at FROM decisions") == before
 
 
-async def test_the_last_signal_is_of_the_market_asked_for(gate: Gate) -> None:
+async def test_the_last_signal_is_of_the_market_asked_for(gate: Pool) -> None:
     await a_stored_signal(gate, at=T0)
     await a_stored_signal(gate, at=T0 + timedelta(minutes=30))
     await a_stored_signal(gate, at=T0 + timedelta(hours=1), market=Market("KRW", "ETH"))
 
-    last = await PgJournal(gate).last_signal_at(KRW_BTC)
+    last = await PgSignals(gate).last_signal_at(KRW_BTC)
 
     assert last == T0 + timedelta(minutes=30)
     assert last.utcoffset() == timedelta()
 
 
-async def test_a_market_without_signals_has_no_last_one(gate: Gate) -> None:
-    assert await PgJournal(gate).last_signal_at(KRW_BTC) is None
+async def test_a_market_without_signals_has_no_last_one(gate: Pool) -> None:
+    assert await PgSignals(gate).last_signal_at(KRW_BTC) is None
 
 
-async def test_only_old_signals_of_this_market_without_a_decision_are_undecided(gate: Gate) -> None:
-    journal = PgJournal(gate)
+async def test_only_old_signals_of_this_market_without_a_decision_are_undecided(gate: Pool) -> None:
+    journal = PgSignals(gate)
     decided, forgotten = [await a_stored_signal(gate) for _ in range(2)]
     await a_stored_signal(gate, market=Market("KRW", "ETH"))
     await journal.add_decision(signal_id=decided.id, verdict=Held(), at=T0)
@@ -164,7 +164,7 @@ async def test_only_old_signals_of_this_market_without_a_decision_are_undecided(
     assert (tuple(young), tuple(old)) == ((), (forgotten.id,))
 
 
-async def test_a_hold_is_stored_as_a_signal_too(gate: Gate) -> None:
+async def test_a_hold_is_stored_as_a_signal_too(gate: Pool) -> None:
     signal = await a_stored_signal(gate, proposal=a_proposal(action=Action.HOLD))
 
     assert signal.proposal.action is Action.HOLD

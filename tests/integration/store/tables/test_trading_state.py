@@ -7,45 +7,45 @@ import pytest
 
 from service.flows.alerts.rules import risk_notices
 from service.ports import TradingState
-from service.store.database.pool import Gate
-from service.store.tables.trading_state import PgState
+from service.store.database.pool import Pool
+from service.store.tables.trading_state import PgTradingState
 from tests.builders import T0
 from tests.integration.store.seeds import execute, rows
 
 
-async def test_a_fresh_database_may_trade(gate: Gate) -> None:
-    state = await PgState(gate).trading_state()
+async def test_a_fresh_database_may_trade(gate: Pool) -> None:
+    state = await PgTradingState(gate).trading_state()
 
     assert (state.state, state.reason) == ("ACTIVE", None)
     assert state.since.utcoffset() == timedelta()
 
 
-async def test_a_halt_is_read_with_its_reason(gate: Gate) -> None:
+async def test_a_halt_is_read_with_its_reason(gate: Pool) -> None:
     await execute(
         gate,
         "UPDATE trading_state SET state = 'HALTED', reason = 'volatility', since = %(at)s",
         {"at": T0},
     )
 
-    state = await PgState(gate).trading_state()
+    state = await PgTradingState(gate).trading_state()
 
     assert state == TradingState(state="HALTED", reason="volatility", since=T0)
 
 
 async def halted(
-    state: PgState, *, reason: str = "clock_skew", actor: str = "system:clock"
+    state: PgTradingState, *, reason: str = "clock_skew", actor: str = "system:clock"
 ) -> bool:
     return await state.halt(reason=reason, actor=actor, at=T0, detail={"skew_s": 41.5})
 
 
 async def resumed(
-    state: PgState, *, reason: str = "clock_skew", actor: str = "system:clock"
+    state: PgTradingState, *, reason: str = "clock_skew", actor: str = "system:clock"
 ) -> bool:
     return await state.resume(reason=reason, actor=actor, at=T0, detail={})
 
 
-async def test_a_halt_and_its_end_are_on_record_with_one_alert_and_one_recovery(gate: Gate) -> None:
-    state = PgState(gate, notices=risk_notices)
+async def test_a_halt_and_its_end_are_on_record_with_one_alert_and_one_recovery(gate: Pool) -> None:
+    state = PgTradingState(gate, notices=risk_notices)
 
     assert await halted(state)
     during = await state.trading_state()
@@ -71,8 +71,8 @@ async def test_a_halt_and_its_end_are_on_record_with_one_alert_and_one_recovery(
     assert "clock_skew" in told[0][3]
 
 
-async def test_a_second_halt_changes_nothing_and_is_not_told(gate: Gate) -> None:
-    state = PgState(gate, notices=risk_notices)
+async def test_a_second_halt_changes_nothing_and_is_not_told(gate: Pool) -> None:
+    state = PgTradingState(gate, notices=risk_notices)
     await halted(state, reason="by hand", actor="admin@127.0.0.1")
 
     assert not await halted(state)
@@ -91,9 +91,9 @@ async def test_a_second_halt_changes_nothing_and_is_not_told(gate: Gate) -> None
     ],
 )
 async def test_a_halt_of_somebody_else_or_for_something_else_is_never_lifted(
-    gate: Gate, reason: str, actor: str
+    gate: Pool, reason: str, actor: str
 ) -> None:
-    state = PgState(gate)
+    state = PgTradingState(gate)
     await halted(state, reason=reason, actor=actor)
 
     assert not await resumed(state)
@@ -101,14 +101,14 @@ async def test_a_halt_of_somebody_else_or_for_something_else_is_never_lifted(
     assert (await state.trading_state()).state == "HALTED"
 
 
-async def test_where_nothing_is_halted_nothing_is_resumed(gate: Gate) -> None:
-    assert not await resumed(PgState(gate))
+async def test_where_nothing_is_halted_nothing_is_resumed(gate: Pool) -> None:
+    assert not await resumed(PgTradingState(gate))
 
     assert await rows(gate, "SELECT count(*) FROM risk_events") == [(0,)]
 
 
-async def test_of_two_halts_at_once_one_is_on_record(gate: Gate) -> None:
-    state = PgState(gate, notices=risk_notices)
+async def test_of_two_halts_at_once_one_is_on_record(gate: Pool) -> None:
+    state = PgTradingState(gate, notices=risk_notices)
 
     done = await asyncio.gather(*(halted(state) for _ in range(4)))
 
@@ -116,16 +116,16 @@ async def test_of_two_halts_at_once_one_is_on_record(gate: Gate) -> None:
     assert await rows(gate, "SELECT count(*) FROM risk_events") == [(1,)]
 
 
-async def test_the_first_mode_binds_the_database_for_ever(gate: Gate) -> None:
-    state = PgState(gate)
+async def test_the_first_mode_binds_the_database_for_ever(gate: Pool) -> None:
+    state = PgTradingState(gate)
 
     assert await state.claim_mode("paper") == "paper"
     assert await state.claim_mode("live") == "paper"
     assert await state.claim_mode("paper") == "paper"
 
 
-async def test_of_two_first_starts_at_once_both_learn_the_same_mode(gate: Gate) -> None:
-    state = PgState(gate)
+async def test_of_two_first_starts_at_once_both_learn_the_same_mode(gate: Pool) -> None:
+    state = PgTradingState(gate)
 
     bound = await asyncio.gather(*(state.claim_mode(mode) for mode in ("live", "sandbox") * 4))
 

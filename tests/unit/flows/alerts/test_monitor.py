@@ -4,8 +4,8 @@ import pytest
 
 from service.domain.alerts import Alert, Notice, Recovery
 from service.domain.errors import ExchangeUnavailable, StoreDown
-from service.flows.alerts.buffer import MOST, Inbox
-from service.flows.alerts.monitor import UNUSABLE_IN_A_ROW, Lookout
+from service.flows.alerts.buffer import MOST, AlertBuffer
+from service.flows.alerts.monitor import UNUSABLE_IN_A_ROW, AlertMonitor
 from service.ports import ComponentBody
 from tests.builders import T0
 from tests.fakes.alerts import FakeOutbox
@@ -18,25 +18,25 @@ class Post:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.inbox = Inbox()
+        self.alert_buffer = AlertBuffer()
         self.outbox = FakeOutbox()
-        self.lookout = Lookout(inbox=self.inbox, clock=self.clock)
+        self.alert_monitor = AlertMonitor(alert_buffer=self.alert_buffer, clock=self.clock)
         self.health = FakeHealth()
 
     async def told(self) -> list[str]:
         """Return the titles that reached the outbox since the last time."""
         before = len(self.outbox.notices)
-        await self.inbox.store(self.outbox)
+        await self.alert_buffer.store(self.outbox)
         return [notice.title for notice in self.outbox.notices[before:]]
 
     def show(self, component: str, **body: object) -> None:
         part: ComponentBody = a_component(**body)
         self.health.snapshot["components"][component] = part
-        self.lookout.look(self.health)
+        self.alert_monitor.look(self.health)
 
     def trade(self, state: str, reason: str | None = None) -> None:
         self.health.snapshot["trading"] = {"state": state, "reason": reason, "since": None}
-        self.lookout.look(self.health)
+        self.alert_monitor.look(self.health)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def post() -> Post:
 
 
 def fail(post: Post, error: Exception | None) -> None:
-    post.lookout.job_ended("collect", error=error, attempts=4)
+    post.alert_monitor.job_ended("collect", error=error, attempts=4)
 
 
 async def test_a_job_that_is_given_up_is_told_and_so_is_its_recovery(post: Post) -> None:
@@ -82,23 +82,23 @@ async def test_every_failed_pass_reaches_the_outbox_which_counts_them(post: Post
 
 
 async def test_the_end_of_a_problem_of_the_process_before_is_told(post: Post) -> None:
-    post.lookout.inherit({"job:collect", "component:upbit_api"})
+    post.alert_monitor.inherit({"job:collect", "component:upbit_api"})
 
     fail(post, None)
-    post.lookout.look(post.health)
+    post.alert_monitor.look(post.health)
 
     assert await post.told() == ["Job collect works again", "upbit_api is healthy again"]
 
 
 async def test_one_unusable_answer_is_chance_and_three_are_told(post: Post) -> None:
     for _ in range(UNUSABLE_IN_A_ROW - 1):
-        post.lookout.model_answered(usable=False, why="not_json")
-    post.lookout.model_answered(usable=True)
+        post.alert_monitor.model_answered(usable=False, why="not_json")
+    post.alert_monitor.model_answered(usable=True)
     quiet = await post.told()
 
     for _ in range(UNUSABLE_IN_A_ROW):
-        post.lookout.model_answered(usable=False, why="not_json")
-    post.lookout.model_answered(usable=True)
+        post.alert_monitor.model_answered(usable=False, why="not_json")
+    post.alert_monitor.model_answered(usable=True)
 
     assert quiet == []
     assert await post.told() == [
@@ -154,14 +154,14 @@ async def test_the_same_problem_waits_once_and_its_end_behind_it(post: Post) -> 
     over = Recovery(key="k1", title="over", at=T0)
     notices: list[Notice] = [a_notice(), a_notice(), over, over, a_notice()]
     for notice in notices:
-        post.inbox.add(notice)
+        post.alert_buffer.add(notice)
 
     assert await post.told() == ["t1", "over", "t1"]
 
 
 async def test_what_could_not_be_stored_waits_for_the_next_time(post: Post) -> None:
-    post.inbox.add(a_notice(1))
-    post.inbox.add(a_notice(2))
+    post.alert_buffer.add(a_notice(1))
+    post.alert_buffer.add(a_notice(2))
     post.outbox.fail = StoreDown()
     with pytest.raises(StoreDown):
         await post.told()
@@ -173,6 +173,6 @@ async def test_what_could_not_be_stored_waits_for_the_next_time(post: Post) -> N
 
 async def test_a_flood_without_a_database_keeps_what_came_first(post: Post) -> None:
     for number in range(MOST + 50):
-        post.inbox.add(a_notice(number))
+        post.alert_buffer.add(a_notice(number))
 
     assert await post.told() == [f"t{number}" for number in range(MOST)]

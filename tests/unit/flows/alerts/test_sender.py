@@ -7,9 +7,9 @@ import pytest
 
 from service.domain.alerts import MAX_ATTEMPTS, Alert, Severity
 from service.domain.errors import StoreDown
-from service.flows.alerts.buffer import Inbox
-from service.flows.alerts.monitor import Lookout
-from service.flows.alerts.sender import LANE_S, Courier
+from service.flows.alerts.buffer import AlertBuffer
+from service.flows.alerts.monitor import AlertMonitor
+from service.flows.alerts.sender import LANE_S, AlertSender
 from service.settings.settings import Settings
 from tests.builders import T0
 from tests.fakes.alerts import FakeOutbox, FakeTarget
@@ -25,17 +25,17 @@ class Office:
     def __init__(self, *targets: FakeTarget, alone: bool = True) -> None:
         self.clock = FakeClock()
         self.outbox = FakeOutbox()
-        self.inbox = Inbox()
+        self.alert_buffer = AlertBuffer()
         self.health = FakeHealth()
-        self.lookout = Lookout(inbox=self.inbox, clock=self.clock)
+        self.alert_monitor = AlertMonitor(alert_buffer=self.alert_buffer, clock=self.clock)
         self.rows = FakeSettingRows()
         self.settings = Settings(self.rows, self.clock)
         self.counted: Counter[tuple[str, str]] = Counter()
-        self.courier = Courier(
+        self.alert_sender = AlertSender(
             outbox=self.outbox,
             targets=targets,
-            inbox=self.inbox,
-            lookout=self.lookout,
+            alert_buffer=self.alert_buffer,
+            alert_monitor=self.alert_monitor,
             health=self.health,
             settings=self.settings,
             clock=self.clock,
@@ -44,13 +44,13 @@ class Office:
         )
 
     def see(self, number: int = 1, *, severity: Severity = "error") -> None:
-        self.inbox.add(
+        self.alert_buffer.add(
             Alert(key=f"k{number}", severity=severity, title=f"t{number}", body="b", at=T0)
         )
 
     async def fail_to_step(self) -> None:
         with pytest.raises(StoreDown):
-            await self.courier.step()
+            await self.alert_sender.step()
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ async def test_what_was_seen_is_written_down_and_sent_in_one_pass(
     office.see(1)
     office.see(2)
 
-    await office.courier.step()
+    await office.alert_sender.step()
 
     assert target.got == ["t1", "t2"]
     assert office.outbox.states == {"t1": "SENT", "t2": "SENT"}
@@ -82,10 +82,10 @@ async def test_a_target_that_fails_is_tried_again_and_the_other_gets_nothing_twi
     bad.error = "refused"
     office.see()
 
-    await office.courier.step()
+    await office.alert_sender.step()
     waiting = office.outbox.states["t1"]
     bad.error = None
-    await office.courier.step()
+    await office.alert_sender.step()
 
     assert waiting == "PENDING"
     assert office.outbox.states["t1"] == "SENT"
@@ -99,7 +99,7 @@ async def test_a_target_that_hangs_keeps_no_other_from_its_messages() -> None:
     office.see(1)
     office.see(2)
 
-    step = asyncio.create_task(office.courier.step())
+    step = asyncio.create_task(office.alert_sender.step())
     async with asyncio.timeout(10):
         await fast.has(2)
     still_hanging = not step.done()
@@ -117,7 +117,7 @@ async def test_a_target_is_not_tried_again_in_the_pass_it_has_failed_in(
     for number in range(5):
         office.see(number)
 
-    await office.courier.step()
+    await office.alert_sender.step()
 
     assert target.asked == 1
     assert set(office.outbox.states.values()) == {"PENDING"}
@@ -130,9 +130,9 @@ async def test_a_target_that_takes_its_time_gets_the_rest_in_another_pass(
     for number in range(4):
         office.see(number)
 
-    await office.courier.step()
+    await office.alert_sender.step()
     first = list(target.got)
-    await office.courier.step()
+    await office.alert_sender.step()
 
     assert first == ["t0", "t1"]
     assert sorted(target.got) == ["t0", "t1", "t2", "t3"]
@@ -145,7 +145,7 @@ async def test_a_target_that_stays_down_is_given_up_with_one_warning_at_each_end
     office.see()
 
     for _ in range(MAX_ATTEMPTS + 3):
-        await office.courier.step()
+        await office.alert_sender.step()
 
     assert office.outbox.states["t1"] == "FAILED"
     assert target.asked == MAX_ATTEMPTS
@@ -162,10 +162,10 @@ async def test_what_is_too_mild_is_not_sent_and_the_setting_says_what_is(
     office: Office, target: FakeTarget
 ) -> None:
     office.see(1, severity="info")
-    await office.courier.step()
+    await office.alert_sender.step()
     await office.settings.change({"alert_min_severity": "info"}, by="test")
     office.see(2, severity="info")
-    await office.courier.step()
+    await office.alert_sender.step()
 
     assert target.got == ["t2"]
     assert office.outbox.states == {"t1": "SUPPRESSED", "t2": "SENT"}
@@ -175,8 +175,8 @@ async def test_with_nobody_to_send_to_an_alert_is_a_line_of_its_own_level(logs: 
     office = Office()
     office.see(1, severity="critical")
 
-    await office.courier.step()
-    await office.courier.step()
+    await office.alert_sender.step()
+    await office.alert_sender.step()
 
     (line,) = logs.of("alert")
     assert (line["level"], line["title"], line["body"]) == ("CRITICAL", "t1", "b")
@@ -188,7 +188,7 @@ async def test_a_standby_without_targets_withdraws_nothing_another_process_can_s
     office = Office(alone=False)
     office.see()
 
-    await office.courier.step()
+    await office.alert_sender.step()
 
     assert office.outbox.states == {"t1": "PENDING"}
 
@@ -206,7 +206,7 @@ async def test_without_a_database_an_alert_is_sent_once_and_written_down_as_sent
     await office.fail_to_step()
     while_down = list(target.got)
     office.outbox.fail = None
-    await office.courier.step()
+    await office.alert_sender.step()
 
     assert while_down == ["t1"]
     assert target.got == ["t1"]
@@ -250,7 +250,7 @@ async def test_the_end_of_an_outage_of_the_database_is_told_after_it(
 
     office.outbox.fail = None
     office.health.snapshot["components"]["database"]["status"] = "healthy"
-    await office.courier.step()
+    await office.alert_sender.step()
 
     assert target.got == ["database is unhealthy", "database is healthy again"]
 
@@ -262,8 +262,8 @@ async def test_a_problem_left_open_by_the_process_before_ends_here(
         key="component:upbit_api", severity="error", title="sick", body="", at=T0
     )
 
-    await office.courier.step()
-    await office.courier.step()
+    await office.alert_sender.step()
+    await office.alert_sender.step()
 
     assert target.got == ["sick", "upbit_api is healthy again"]
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.ops.logs.field_names import Kind, kind_of
+from service.ops.logs.field_names import FieldKind, kind_of
 
 LOGS = Path(__file__).parents[4] / "docs" / "logs.md"
 #: The fields that the two tables of docs/logs.md promise.
@@ -22,7 +22,7 @@ FIELDS = sorted(
     ],
 )  # fmt: skip
 def test_a_telling_name_hides_its_value(name: str) -> None:
-    assert kind_of(name) is Kind.SECRET
+    assert kind_of(name) is FieldKind.SECRET
 
 
 @pytest.mark.proves("FR-011")
@@ -37,12 +37,12 @@ def test_a_telling_name_hides_its_value(name: str) -> None:
      "총평가금액", "총자산", "실현손익"],
 )  # fmt: skip
 def test_a_name_of_the_operators_money_hides_its_value(name: str) -> None:
-    assert kind_of(name) is Kind.MONEY
+    assert kind_of(name) is FieldKind.MONEY
 
 
 @pytest.mark.parametrize("name", ["input_tokens", "output_tokens", "thinking_tokens", "maxTokens"])
 def test_numbers_of_tokens_are_not_tokens(name: str) -> None:
-    assert kind_of(name) is Kind.TOKENS
+    assert kind_of(name) is FieldKind.TOKENS
 
 
 @pytest.mark.parametrize(
@@ -59,17 +59,17 @@ def test_other_names_show_their_values(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["prompt", "facts", "last_prompt", "prompt_text"])
 def test_a_prompt_is_hidden_because_it_tells_the_position(name: str) -> None:
-    assert kind_of(name) is Kind.PROMPT
+    assert kind_of(name) is FieldKind.PROMPT
 
 
 def test_how_long_a_prompt_was_is_shown() -> None:
-    assert kind_of("prompt_tokens") is Kind.TOKENS
+    assert kind_of("prompt_tokens") is FieldKind.TOKENS
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_field_that_our_own_lines_carry_is_shown(name: str) -> None:
     """What an operator needs is not called by a name of the account."""
-    assert kind_of(name) in {None, Kind.TOKENS}
+    assert kind_of(name) in {None, FieldKind.TOKENS}
 
 
 def test_the_fields_are_read_from_the_docs() -> None:

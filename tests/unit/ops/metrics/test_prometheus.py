@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from service.domain.signals import Usage
-from service.ops.metrics.counters import Meters
+from service.ops.metrics.counters import Counters
 from service.ops.metrics.prometheus import Exposition
-from service.ports import CacheStats, JobState, LaneState, ModelCall, PoolState
+from service.ports import CacheStats, ConcurrencyState, JobState, ModelCall, PoolState
 from tests.builders import T0, an_answer
 from tests.fakes.clock import FakeClock
 from tests.fakes.health import FakeHealth, a_component
@@ -81,7 +81,7 @@ class Process:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.health = FakeHealth()
-        self.meters = Meters(self.clock)
+        self.meters = Counters(self.clock)
         self.alerts = {("critical", "sent"): 2}
         self.exposition = Exposition(
             meters=self.meters,
@@ -99,8 +99,8 @@ class Process:
             alerts=lambda: self.alerts,
             lines_dropped=lambda: 4,
             lanes=lambda: {
-                "read": LaneState(limit=32, at_work=5, waiting=2, refused=7),
-                "change": LaneState(limit=8, at_work=0, waiting=0, refused=0),
+                "read": ConcurrencyState(limit=32, at_work=5, waiting=2, refused=7),
+                "change": ConcurrencyState(limit=8, at_work=0, waiting=0, refused=0),
             },
             turned_away=lambda: 6,
         )  # fmt: skip

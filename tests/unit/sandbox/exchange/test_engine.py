@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from service.sandbox.errors import Refused
+from service.sandbox.errors import RequestRefused
 from service.sandbox.exchange.engine import Engine
-from service.sandbox.exchange.orders import Order
+from service.sandbox.exchange.orders import SandboxOrder
 from service.sandbox.market.ticks import UNITS, decimal
 from tests.unit.sandbox.makers import KRW_BTC, START, an_engine, assert_explained, at, fields, limit
 
@@ -16,7 +16,7 @@ def best(engine: Engine, side: str) -> str:
     return f"{decimal((book.asks if side == 'ask' else book.bids)[0].price):f}"
 
 
-def settled(engine: Engine, order: Order) -> Order:
+def settled(engine: Engine, order: SandboxOrder) -> SandboxOrder:
     return engine.orders[order.uuid]
 
 
@@ -243,7 +243,7 @@ def test_a_cancel_frees_what_was_locked_and_says_wait() -> None:
     assert answer.state == "wait"
     assert settled(engine, order).state == "cancel"
     assert engine.account("KRW").balance == 10_000_000
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         engine.cancel(settled(engine, order), at(2))
     assert refused.value.name == "order_not_found"
 
@@ -313,7 +313,7 @@ def test_a_wrong_order_is_refused_by_the_exchange_s_own_name(name: str) -> None:
     for wrong in REFUSALS[name]:
         engine = an_engine(100_000_000, btc="1")
 
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRefused) as refused:
             engine.place(wrong, START)
 
         assert (refused.value.status, refused.value.name) == (400, name), wrong
@@ -335,7 +335,7 @@ def test_an_identifier_is_used_up_for_ever() -> None:
     engine = an_engine(100_000_000)
     engine.place(fields(identifier="mine"), START)
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         engine.place(fields(identifier="mine"), at(1))
 
     assert refused.value.name == "duplicated_identifier"
@@ -344,12 +344,12 @@ def test_an_identifier_is_used_up_for_ever() -> None:
 
 def test_a_refused_order_uses_up_its_identifier_too() -> None:
     engine = an_engine(100_000_000)
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         engine.place(fields(identifier="mine", price="99000000"), START)
 
-    with pytest.raises(Refused) as again:
+    with pytest.raises(RequestRefused) as again:
         engine.place(fields(identifier="mine"), START)
-    with pytest.raises(Refused) as unknown:
+    with pytest.raises(RequestRefused) as unknown:
         engine.find(identifier="mine")
 
     assert again.value.name == "duplicated_identifier"

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from service.sandbox.gemini_api.stand_in import opinion_on
+from service.sandbox.gemini_api.stub_model import opinion_on
 
 
 def prompt(**facts: object) -> str:

@@ -12,7 +12,7 @@ from loguru import logger
 from service.domain.errors import ConfigError
 from service.domain.markets import Market
 from service.sandbox.market.candle_file import read_candles
-from service.sandbox.market.prints import DAY_STEPS, MINUTE_STEPS, Tape, step_at
+from service.sandbox.market.prints import DAY_STEPS, MINUTE_STEPS, Prints, step_at
 from service.sandbox.market.replay import Replay
 
 KRW_BTC = Market("KRW", "BTC")
@@ -89,7 +89,7 @@ def test_times_with_an_offset_are_read(tmp_path: Path) -> None:
 def test_every_candle_of_the_file_comes_back_to_the_digit(tmp_path: Path, minutes: int) -> None:
     rows = [row(k * minutes, unit=minutes, high_price=11_600_000.0 + 1000 * k) for k in range(40)]
     file = read_candles(stored(tmp_path, rows))
-    tape = Tape(Replay(file, seed=7, market=KRW_BTC))
+    tape = Prints(Replay(file, seed=7, market=KRW_BTC))
 
     for candle in file.candles:
         bar = tape.bar(step_at(candle.opened_at), minutes * MINUTE_STEPS, now=FAR)
@@ -105,7 +105,7 @@ def test_every_candle_of_the_file_comes_back_to_the_digit(tmp_path: Path, minute
 
 def test_the_generated_past_meets_the_first_candle(tmp_path: Path) -> None:
     file = read_candles(stored(tmp_path, [row(0), row(1)]))
-    tape = Tape(Replay(file, seed=7, market=KRW_BTC))
+    tape = Prints(Replay(file, seed=7, market=KRW_BTC))
     start = step_at(T0)
 
     before = tape.newest(start - 1).price
@@ -116,7 +116,7 @@ def test_the_generated_past_meets_the_first_candle(tmp_path: Path) -> None:
 
 def test_after_the_last_candle_the_market_stands_still(tmp_path: Path) -> None:
     file = read_candles(stored(tmp_path, [row(0), row(1)]))
-    tape = Tape(Replay(file, seed=7, market=KRW_BTC))
+    tape = Prints(Replay(file, seed=7, market=KRW_BTC))
     end = step_at(T0 + timedelta(minutes=2))
 
     assert tape.last_step == end - 1
@@ -134,7 +134,7 @@ def test_gaps_are_warned_about_once_and_have_no_candle(tmp_path: Path) -> None:
 
     extra = [record["extra"] for record in said]
     assert [(e["gaps"], e["longest_minutes"]) for e in extra] == [(2, 13)]
-    tape = Tape(Replay(file, seed=7, market=KRW_BTC))
+    tape = Prints(Replay(file, seed=7, market=KRW_BTC))
     assert tape.bar(step_at(T0 + timedelta(minutes=3)), MINUTE_STEPS, now=FAR) is None
     assert len(file.candles) == 5
 

@@ -11,8 +11,8 @@ from statistics import stdev
 import pytest
 
 from service.domain.markets import Market
-from service.sandbox.market.generator import Walk
-from service.sandbox.market.prints import DAY_STEPS, MINUTE_STEPS, Bar, Tape, instant_of, step_at
+from service.sandbox.market.generator import PriceGenerator
+from service.sandbox.market.prints import DAY_STEPS, MINUTE_STEPS, Bar, Prints, instant_of, step_at
 from service.sandbox.market.ticks import tick_units
 from service.sandbox.upbit_api.quotes import Quotes
 
@@ -21,7 +21,7 @@ TODAY = step_at(datetime(2026, 11, 22, tzinfo=UTC)) // DAY_STEPS
 END = (TODAY + 1) * DAY_STEPS
 
 
-def bars(tape: Tape, width: int, *, day: int = TODAY) -> list[Bar]:
+def bars(tape: Prints, width: int, *, day: int = TODAY) -> list[Bar]:
     first = day * DAY_STEPS
     found = (tape.bar(at, width, now=END) for at in range(first, first + DAY_STEPS, width))
     return [bar for bar in found if bar is not None]
@@ -39,13 +39,13 @@ def test_the_same_seed_is_the_same_market_in_another_process() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
     )
 
-    day = Walk(7, KRW_BTC).day(TODAY)
+    day = PriceGenerator(7, KRW_BTC).day(TODAY)
 
     assert other.stdout.strip() == f"{list(day.prices[:50])} {list(day.volumes[:50])}"
 
 
 def test_the_order_of_questions_changes_nothing() -> None:
-    forwards, backwards = Walk(7, KRW_XRP), Walk(7, KRW_XRP)
+    forwards, backwards = PriceGenerator(7, KRW_XRP), PriceGenerator(7, KRW_XRP)
     days = range(TODAY - 3, TODAY + 3)
 
     ahead = [forwards.day(day) for day in days]
@@ -55,16 +55,16 @@ def test_the_order_of_questions_changes_nothing() -> None:
 
 
 def test_other_seeds_and_other_markets_are_other_walks() -> None:
-    day = Walk(7, KRW_BTC).day(TODAY)
+    day = PriceGenerator(7, KRW_BTC).day(TODAY)
 
-    assert day != Walk(8, KRW_BTC).day(TODAY)
-    assert day != Walk(7, KRW_XRP).day(TODAY)
+    assert day != PriceGenerator(8, KRW_BTC).day(TODAY)
+    assert day != PriceGenerator(7, KRW_XRP).day(TODAY)
 
 
 @pytest.mark.parametrize("market", [KRW_BTC, KRW_XRP, KRW_RARE])
 @pytest.mark.parametrize("minutes", [3, 15, 60, 240, 1440])
 def test_a_long_candle_is_exactly_its_minutes_added_up(market: Market, minutes: int) -> None:
-    tape = Tape(Walk(7, market))
+    tape = Prints(PriceGenerator(7, market))
     short = bars(tape, MINUTE_STEPS)
 
     for long in bars(tape, minutes * MINUTE_STEPS):
@@ -81,13 +81,13 @@ def test_a_long_candle_is_exactly_its_minutes_added_up(market: Market, minutes: 
 
 def test_prices_stand_on_the_tick() -> None:
     for market in (KRW_BTC, KRW_XRP, KRW_RARE):
-        day = Walk(7, market).day(TODAY)
+        day = PriceGenerator(7, market).day(TODAY)
 
         assert all(price % tick_units(price) == 0 for price in day.prices)
 
 
 def test_days_join_without_a_jump() -> None:
-    walk = Walk(7, KRW_BTC)
+    walk = PriceGenerator(7, KRW_BTC)
 
     for day in range(TODAY - 600, TODAY, 50):
         last, first = walk.log_prices(day)[-1], walk.log_prices(day + 1)[0]
@@ -95,7 +95,7 @@ def test_days_join_without_a_jump() -> None:
 
 
 def test_a_day_moves_about_as_much_as_the_real_one() -> None:
-    walk = Walk(7, KRW_BTC)
+    walk = PriceGenerator(7, KRW_BTC)
     levels = [walk.level(day) for day in range(TODAY - 730, TODAY)]
 
     daily = stdev(b - a for a, b in pairwise(levels))
@@ -106,14 +106,14 @@ def test_a_day_moves_about_as_much_as_the_real_one() -> None:
 
 
 def test_bitcoin_always_trades_and_a_small_coin_does_not() -> None:
-    busy, quiet = Tape(Walk(7, KRW_BTC)), Tape(Walk(7, KRW_RARE))
+    busy, quiet = Prints(PriceGenerator(7, KRW_BTC)), Prints(PriceGenerator(7, KRW_RARE))
 
     assert len(bars(busy, MINUTE_STEPS)) == 1440
     assert len(bars(quiet, MINUTE_STEPS)) < 1400
 
 
 def test_a_running_candle_knows_nothing_of_the_future() -> None:
-    tape = Tape(Walk(7, KRW_BTC))
+    tape = Prints(PriceGenerator(7, KRW_BTC))
     first = TODAY * DAY_STEPS
 
     half = tape.bar(first, DAY_STEPS, now=first + 100)
@@ -125,7 +125,7 @@ def test_a_running_candle_knows_nothing_of_the_future() -> None:
 
 
 def test_a_page_of_candles_is_newest_first_and_ends_before_to() -> None:
-    quotes = Quotes(KRW_BTC, Tape(Walk(7, KRW_BTC)))
+    quotes = Quotes(KRW_BTC, Prints(PriceGenerator(7, KRW_BTC)))
     midnight = TODAY * DAY_STEPS
 
     page = [
@@ -139,7 +139,7 @@ def test_a_page_of_candles_is_newest_first_and_ends_before_to() -> None:
 
 
 def test_the_ticker_agrees_with_the_candles() -> None:
-    tape = Tape(Walk(7, KRW_BTC))
+    tape = Prints(PriceGenerator(7, KRW_BTC))
     now = TODAY * DAY_STEPS + 4321
     day = tape.bar(TODAY * DAY_STEPS, DAY_STEPS, now=now)
     assert day is not None

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlencode
 import jwt
 import pytest
 
-from service.sandbox.errors import Refused
+from service.sandbox.errors import RequestRefused
 from service.sandbox.upbit_api.auth import Guard
 
 ACCESS, SECRET = "access", "s" * 64  # longer than Upbit's: PyJWT warns of less for HS512
@@ -53,7 +53,7 @@ def test_each_dialect_of_the_hash_is_accepted(query: str, body: str, hashed: str
 
 
 def test_the_order_of_the_parameters_is_part_of_the_hash() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         guard().check(bearer("b=2&a=1"), query="a=1&b=2", body="")
 
     assert refused.value.name == "invalid_query_payload"
@@ -75,21 +75,21 @@ def test_the_order_of_the_parameters_is_part_of_the_hash() -> None:
     ],
 )
 def test_a_wrong_token_is_refused_by_name(authorization: str | None, name: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         guard().check(authorization, query="", body="")
 
     assert (refused.value.status, refused.value.name) == (401, name)
 
 
 def test_parameters_without_a_hash_are_refused() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         guard().check(bearer(), query="market=KRW-BTC", body="")
 
     assert refused.value.name == "invalid_query_payload"
 
 
 def test_a_null_in_the_body_is_refused_when_the_client_did_not_hash_it() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         guard().check(bearer("market=KRW-BTC"), query="", body='{"market":"KRW-BTC","volume":null}')
 
     assert refused.value.name == "invalid_query_payload"
@@ -99,7 +99,7 @@ def test_a_nonce_works_once() -> None:
     keeper, token = guard(), bearer()
     keeper.check(token, query="", body="")
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         keeper.check(token, query="", body="")
 
     assert refused.value.name == "nonce_used"
@@ -109,5 +109,5 @@ def test_a_nonce_works_once() -> None:
     "body", ["{", "[]x", '{"a": {"b": 1}}', '{"a": [1]}', '{"a": "\\ud800"}', '{"\\ud800": "a"}']
 )
 def test_a_broken_body_is_refused_and_not_a_crash(body: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         guard().check(bearer("x"), query="", body=body)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.domain.markets import Market
-from service.ports import Key
+from service.ports import PageKey
 from service.web.protocol.paging import encode
 from tests.builders import KRW_BTC, T0
 from tests.unit.web.world import Client, Serve, World, a_config
@@ -90,7 +90,7 @@ async def test_a_refused_instant_says_how_one_is_written(client: Client) -> None
 
 
 async def test_days_are_a_list_with_a_cursor(client: Client, world: World) -> None:
-    world.portfolio.last = last = Key(T0, 7)
+    world.portfolio.last = last = PageKey(T0, 7)
 
     first = await (await client.get(f"{API}/daily", params={"limit": "1"})).json()
     await client.get(f"{API}/daily", params={"cursor": first["next_cursor"], "market": "KRW-BTC"})

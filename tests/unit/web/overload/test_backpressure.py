@@ -8,7 +8,7 @@ from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 
-from service.web.overload.backpressure import hold_off
+from service.web.overload.backpressure import pause_reading
 
 SAFETY_S = 10
 
@@ -38,7 +38,7 @@ class Wire(asyncio.Transport):
 async def test_the_connection_is_not_read_until_the_time_it_was_told() -> None:
     wire = Wire()
 
-    hold_off(make_mocked_request("GET", "/", transport=wire), seconds=0)
+    pause_reading(make_mocked_request("GET", "/", transport=wire), seconds=0)
 
     assert wire.paused.is_set()
     assert not wire.resumed.is_set()
@@ -48,7 +48,7 @@ async def test_the_connection_is_not_read_until_the_time_it_was_told() -> None:
 async def test_a_connection_that_closes_meanwhile_is_left_to_it() -> None:
     wire, passed = Wire(closes=True), asyncio.Event()
 
-    hold_off(make_mocked_request("GET", "/", transport=wire), seconds=0)
+    pause_reading(make_mocked_request("GET", "/", transport=wire), seconds=0)
     asyncio.get_running_loop().call_later(0, passed.set)
     await asyncio.wait_for(passed.wait(), SAFETY_S)
 
@@ -60,7 +60,7 @@ async def test_a_body_on_its_way_is_still_read_so_that_it_can_be_thrown_away() -
     body = StreamReader(BaseProtocol(loop), 2**16, loop=loop)
     wire = Wire()
 
-    hold_off(make_mocked_request("POST", "/", transport=wire, payload=body), seconds=0)
+    pause_reading(make_mocked_request("POST", "/", transport=wire, payload=body), seconds=0)
 
     assert not wire.paused.is_set()
 
@@ -70,4 +70,4 @@ async def test_a_connection_that_is_gone_is_no_error(seconds: float) -> None:
     request = make_mocked_request("GET", "/")
     request.protocol.transport = None
 
-    hold_off(request, seconds=seconds)
+    pause_reading(request, seconds=seconds)

@@ -7,7 +7,14 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from service.domain.markets import Market
-from service.web.overload.concurrency_limit import ADMISSION, LIMITS, Admission, Kind, Lane, Limit
+from service.web.overload.concurrency_limit import (
+    CONCURRENCY_LIMITS,
+    LIMITS,
+    ConcurrencyLimit,
+    ConcurrencyLimits,
+    Limit,
+    RequestKind,
+)
 from service.web.protocol.errors import Overloaded
 from tests.fakes.lists import FakeLists
 from tests.unit.web.world import Client, Serve, World
@@ -16,8 +23,10 @@ SAFETY_S = 10
 URL = "/api/v1/signals"
 
 
-def a_lane(*, at_work: int = 1, waiting: int = 1, wait_s: float = SAFETY_S) -> Lane:
-    return Lane(Kind.READ, Limit(at_work=at_work, waiting=waiting), wait_s=wait_s)
+def a_lane(*, at_work: int = 1, waiting: int = 1, wait_s: float = SAFETY_S) -> ConcurrencyLimit:
+    return ConcurrencyLimit(
+        RequestKind.READ, Limit(at_work=at_work, waiting=waiting), wait_s=wait_s
+    )
 
 
 async def until(true: Callable[[], object]) -> None:
@@ -26,7 +35,7 @@ async def until(true: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
-async def hold(lane: Lane, release: asyncio.Event) -> None:
+async def hold(lane: ConcurrencyLimit, release: asyncio.Event) -> None:
     async with lane:
         await release.wait()
 
@@ -99,10 +108,17 @@ async def test_who_gives_up_waiting_takes_no_place_with_him() -> None:
 
 @pytest.mark.parametrize(
     ("method", "kind"),
-    [("GET", Kind.READ), ("HEAD", Kind.READ), ("POST", Kind.CHANGE), ("PATCH", Kind.CHANGE)],
+    [
+        ("GET", RequestKind.READ),
+        ("HEAD", RequestKind.READ),
+        ("POST", RequestKind.CHANGE),
+        ("PATCH", RequestKind.CHANGE),
+    ],
 )
-async def test_changes_and_reads_stand_in_lanes_of_their_own(method: str, kind: Kind) -> None:
-    admission = Admission()
+async def test_changes_and_reads_stand_in_lanes_of_their_own(
+    method: str, kind: RequestKind
+) -> None:
+    admission = ConcurrencyLimits()
 
     async with admission.lane(make_mocked_request(method, URL)):
         at_work = {name for name, lane in admission.state().items() if lane["at_work"]}
@@ -130,8 +146,8 @@ async def test_of_too_many_reads_the_rest_is_told_to_come_back_and_health_never_
 ) -> None:
     world.lists = lists = SlowLists()
     client = await serve(world)
-    admission: Admission = client.app[ADMISSION]
-    limit = LIMITS[Kind.READ].at_work
+    admission: ConcurrencyLimits = client.app[CONCURRENCY_LIMITS]
+    limit = LIMITS[RequestKind.READ].at_work
 
     async with asyncio.timeout(SAFETY_S), asyncio.TaskGroup() as group:
         working = [group.create_task(status(client, f"{URL}/latest")) for _ in range(limit)]
@@ -159,8 +175,8 @@ async def test_who_asks_again_at_once_is_read_when_the_time_has_come(
 ) -> None:
     world.lists = lists = SlowLists()
     client = await serve(world)
-    admission: Admission = client.app[ADMISSION]
-    limit = LIMITS[Kind.READ].at_work
+    admission: ConcurrencyLimits = client.app[CONCURRENCY_LIMITS]
+    limit = LIMITS[RequestKind.READ].at_work
 
     async with asyncio.timeout(SAFETY_S), asyncio.TaskGroup() as group:
         for _ in range(limit):
@@ -190,7 +206,7 @@ async def test_a_stranger_takes_no_place(world: World, serve: Serve) -> None:
     answer = await client.get(URL, headers={"Authorization": "Bearer wrong"})
 
     assert answer.status == 401
-    assert client.app[ADMISSION].state()["read"]["refused"] == 0
+    assert client.app[CONCURRENCY_LIMITS].state()["read"]["refused"] == 0
 
 
 async def status(client: Client, path: str) -> int:

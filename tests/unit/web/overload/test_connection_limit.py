@@ -11,11 +11,11 @@ from aiohttp import web
 from service.web.overload.connection_limit import (
     CONNECTIONS,
     SPARE_LOCAL,
-    CrowdedSite,
+    LimitedSite,
     cut_stalled_readers,
     room,
 )
-from service.web.overload.overflow import Door
+from service.web.overload.overflow import OverflowState
 
 SAFETY_S = 20
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -25,7 +25,7 @@ GOES_ON = web.AppKey("goes_on", asyncio.Event)
 
 
 class Served:
-    def __init__(self, door: Door, runner: web.AppRunner, port: int) -> None:
+    def __init__(self, door: OverflowState, runner: web.AppRunner, port: int) -> None:
         self.door = door
         self.runner = runner
         self.port = port
@@ -59,7 +59,7 @@ async def slow(request: web.Request) -> web.Response:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     """Two connections at most; a reader that takes nothing for 200 ms is cut."""
-    app, door = web.Application(), Door()
+    app, door = web.Application(), OverflowState()
     app.add_routes([web.get("/", small), web.get("/large", large)])
     app.add_routes([web.get("/health", small), web.get("/health/detailed", slow)])
     app[GOES_ON] = asyncio.Event()
@@ -68,7 +68,7 @@ async def served() -> AsyncIterator[Served]:
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         cut_stalled_readers(listener, after_ms=200)
-        site = CrowdedSite(runner, listener, backlog=128, door=door, connections=2, ask_within_s=60)
+        site = LimitedSite(runner, listener, backlog=128, door=door, connections=2, ask_within_s=60)
         await site.start()
         yield Served(door, runner, listener.getsockname()[1])
         await runner.cleanup()

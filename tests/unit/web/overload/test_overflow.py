@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.web.overload.overflow import MOST, Door, Lobby
+from service.web.overload.overflow import MOST, OverflowConnection, OverflowState
 
 HERE, ELSEWHERE = "127.0.0.1", "203.0.113.9"
 HOST = b"Host: localhost\r\n"
@@ -48,7 +48,7 @@ class House:
     """A door with room for some health checks more; `asked` is from where."""
 
     def __init__(self) -> None:
-        self.door = Door()
+        self.door = OverflowState()
         self.room = 1
         self.asked: list[bool] = []
         self.answering = Answering()
@@ -62,8 +62,10 @@ class House:
     def waiting(self) -> int:
         return len(self.door.here) + len(self.door.elsewhere)
 
-    def comes(self, peer: str = HERE, *, ask_within_s: float = 60) -> tuple[Lobby, FakeTransport]:
-        lobby = Lobby(self.door, self.spare, ask_within_s=ask_within_s)
+    def comes(
+        self, peer: str = HERE, *, ask_within_s: float = 60
+    ) -> tuple[OverflowConnection, FakeTransport]:
+        lobby = OverflowConnection(self.door, self.spare, ask_within_s=ask_within_s)
         transport = FakeTransport(peer)
         lobby.connection_made(transport)
         return lobby, transport

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.ports import Key
+from service.ports import PageKey
 from service.web.protocol.errors import InvalidCursor
 from service.web.protocol.paging import decode, encode
 from tests.builders import T0
@@ -24,9 +24,9 @@ def spelled(plain: str) -> str:
 
 @given(at=INSTANTS, row=IDS)
 def test_a_cursor_comes_back_as_the_key_it_was_made_of(at: datetime, row: int) -> None:
-    cursor = encode(Key(at, row))
+    cursor = encode(PageKey(at, row))
 
-    assert decode(cursor) == Key(at, row)
+    assert decode(cursor) == PageKey(at, row)
     assert re.fullmatch("[A-Za-z0-9_-]+", cursor)
 
 
@@ -44,7 +44,7 @@ def test_a_text_is_either_a_cursor_in_our_only_spelling_or_refused(text: str) ->
 def test_a_cursor_with_one_letter_changed_is_refused_or_another_key(
     at: datetime, row: int, data: st.DataObject
 ) -> None:
-    cursor = encode(Key(at, row))
+    cursor = encode(PageKey(at, row))
     place = data.draw(st.integers(0, len(cursor) - 1))
     letter = data.draw(st.characters().filter(lambda c: c != cursor[place]))
     changed = cursor[:place] + letter + cursor[place + 1 :]
@@ -53,13 +53,13 @@ def test_a_cursor_with_one_letter_changed_is_refused_or_another_key(
         key = decode(changed)
     except InvalidCursor:
         return
-    assert key != Key(at, row)
+    assert key != PageKey(at, row)
 
 
 def test_the_same_instant_in_another_zone_is_the_same_cursor() -> None:
     seoul = T0.astimezone(timezone(timedelta(hours=9)))
 
-    assert encode(Key(seoul, 1)) == encode(Key(T0, 1))
+    assert encode(PageKey(seoul, 1)) == encode(PageKey(T0, 1))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ MEASURES_BY_S: Final = 7.4
 _AT_LEAST_S: Final = 0.2  #: for a step whose mark is over: what answers at once is still done
 
 
-class Ending:
+class ShutdownDeadline:
     """Knows when the stop began.
 
     Args: now: real seconds, monotonic.
@@ -46,4 +46,4 @@ class Ending:
         return asyncio.timeout(self.left_s(mark_s))
 
 
-ENDING = web.AppKey("ending", Ending)
+SHUTDOWN_DEADLINE = web.AppKey("ending", ShutdownDeadline)

@@ -12,7 +12,7 @@ from loguru import logger
 
 from service.domain.errors import BoundaryError
 from service.ops.health import components
-from service.ops.health.probe import Rhythm, Watch
+from service.ops.health.probe import Probe, ProbeSchedule
 from service.ops.health.reasons import DEFINITE, MILD, Reason, reason_of
 from service.ops.health.recent_calls import RecentCalls
 from service.ops.health.rules import Finding, Status, overall
@@ -32,12 +32,12 @@ Watched = Literal["database", "upbit_api", "gemini_api", "activity", "trading"]
 Noted = Literal["upbit_api", "recent_order"]
 Outside = Literal["upbit_api", "gemini_api"]
 _NO_CIRCUITS: Final[Mapping[Outside, Callable[[], bool]]] = {}
-RHYTHMS: Final[Mapping[Watched, Rhythm]] = {
-    "database": Rhythm(5, 1),
-    "upbit_api": Rhythm(15, 3),
-    "gemini_api": Rhythm(60, 5),
-    "activity": Rhythm(10, 2),
-    "trading": Rhythm(2, 1),
+SCHEDULES: Final[Mapping[Watched, ProbeSchedule]] = {
+    "database": ProbeSchedule(5, 1),
+    "upbit_api": ProbeSchedule(15, 3),
+    "gemini_api": ProbeSchedule(60, 5),
+    "activity": ProbeSchedule(10, 2),
+    "trading": ProbeSchedule(2, 1),
 }
 PATIENCE_S: Final = 1.0  #: a pass waits so long; what is slower is looked at in a later pass
 _LEVELS: Final = {"healthy": "INFO", "warning": "WARNING", "unhealthy": "ERROR"}
@@ -45,7 +45,7 @@ _CIRCUIT_OPEN: Final = Finding("unhealthy", "circuit_open")
 _TRADING_AT_FIRST: Final[TradingBody] = {"state": "STANDBY", "reason": "starting", "since": None}
 
 
-class Prober:
+class HealthMonitor:
     """Answers how the process is; only `probe` asks anybody anything.
 
     Args:
@@ -73,7 +73,7 @@ class Prober:
         circuits: Mapping[Outside, Callable[[], bool]] = _NO_CIRCUITS,
         chance: Callable[[], float] = lambda: 0.5,
         started_at: datetime | None = None,
-        rhythms: Mapping[Watched, Rhythm] = RHYTHMS,
+        rhythms: Mapping[Watched, ProbeSchedule] = SCHEDULES,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._clock = clock
@@ -89,8 +89,8 @@ class Prober:
             "activity": self._read_activity,
             "trading": self._read_trading,
         }
-        self._watches: dict[Watched, Watch] = {
-            name: Watch(ask, rhythms[name], clock, chance) for name, ask in asks.items()
+        self._watches: dict[Watched, Probe] = {
+            name: Probe(ask, rhythms[name], clock, chance) for name, ask in asks.items()
         }
         self._activity: Activity | None = None
         self._trading: TradingBody = _TRADING_AT_FIRST

@@ -4,19 +4,19 @@ import asyncio
 
 import pytest
 
-from service.app.ending import (
+from service.app.shutdown_deadline import (
     ALERTS_BY_S,
     LEASE_BY_S,
     MEASURES_BY_S,
     PASSES_BY_S,
-    Ending,
+    ShutdownDeadline,
 )
 from service.store.database.pool import CLOSE_S
 
 GRACE_S = 10.0  #: what containers get, and what operators are promised
 
 
-class Watch:
+class Probe:
     def __init__(self) -> None:
         self.at = 100.0
 
@@ -25,8 +25,8 @@ class Watch:
 
 
 def test_what_one_step_takes_is_gone_for_the_next() -> None:
-    watch = Watch()
-    ending = Ending(watch)
+    watch = Probe()
+    ending = ShutdownDeadline(watch)
 
     ending.begin()
     watch.at += 2
@@ -36,8 +36,8 @@ def test_what_one_step_takes_is_gone_for_the_next() -> None:
 
 
 def test_a_step_whose_mark_is_over_may_still_do_what_needs_no_waiting() -> None:
-    watch = Watch()
-    ending = Ending(watch)
+    watch = Probe()
+    ending = ShutdownDeadline(watch)
     ending.begin()
 
     watch.at += 60
@@ -46,12 +46,12 @@ def test_a_step_whose_mark_is_over_may_still_do_what_needs_no_waiting() -> None:
 
 
 def test_a_start_that_failed_ends_by_the_same_marks() -> None:
-    assert Ending(Watch()).left_s(6.0) == pytest.approx(6.0)
+    assert ShutdownDeadline(Probe()).left_s(6.0) == pytest.approx(6.0)
 
 
 async def test_a_step_is_cut_off_at_its_mark() -> None:
-    watch = Watch()
-    ending = Ending(watch)
+    watch = Probe()
+    ending = ShutdownDeadline(watch)
     ending.begin()
     watch.at += 60
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 import pytest
 
 from service.adapters.clock import SystemClock
-from service.app.by_hand import run_job, switchable
+from service.app.job_control import run_job, switchable
 from service.domain.errors import InvalidSetting, NotFound, NotLeader, TooSoon
 from service.flows.leadership import Leadership
 from service.loops.loop import Loop, every

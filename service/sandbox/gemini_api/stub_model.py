@@ -15,13 +15,13 @@ _NAME: Final = "The sandbox's stand-in, not a real model:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class StubOpinion:
     action: Literal["BUY", "SELL", "HOLD"]
     confidence: Decimal  #: 0..1
     reasoning: str
 
 
-def opinion_on(prompt: str) -> Opinion:
+def opinion_on(prompt: str) -> StubOpinion:
     """Return BUY when nothing is held and the hour is no crash, SELL after an hour, a gain or a
     loss, else HOLD.
     """
@@ -37,21 +37,21 @@ def opinion_on(prompt: str) -> Opinion:
     seen = f"nothing is held and change_1h_pct is {change}"
     if change <= _CRASH:
         return _hold("0.55", f"{seen}: too steep a fall to buy into.")
-    return Opinion(
+    return StubOpinion(
         action="BUY",
         confidence=_confidence(change),
         reasoning=f"{_NAME} {seen}: an entry, the more certain the larger the move.",
     )
 
 
-def _while_holding(facts: Mapping[str, str], held: Decimal) -> Opinion:
+def _while_holding(facts: Mapping[str, str], held: Decimal) -> StubOpinion:
     minutes = _number(facts, "position_held_minutes")
     gain = _number(facts, "position_pnl_pct")
     seen = f"position_volume is {held}, held for {minutes} minutes, position_pnl_pct is {gain}"
     is_old = minutes is not None and minutes >= _HELD_LONG_MINUTES
     is_decided = gain is not None and (gain >= _PROFIT or gain <= _LOSS)
     if is_old or is_decided:
-        return Opinion(
+        return StubOpinion(
             action="SELL",
             confidence=Decimal("0.75"),
             reasoning=f"{_NAME} {seen}: time to leave.",
@@ -59,8 +59,8 @@ def _while_holding(facts: Mapping[str, str], held: Decimal) -> Opinion:
     return _hold("0.55", f"{seen}: too early to leave.")
 
 
-def _hold(confidence: str, why: str) -> Opinion:
-    return Opinion(action="HOLD", confidence=Decimal(confidence), reasoning=f"{_NAME} {why}")
+def _hold(confidence: str, why: str) -> StubOpinion:
+    return StubOpinion(action="HOLD", confidence=Decimal(confidence), reasoning=f"{_NAME} {why}")
 
 
 def _confidence(change: Decimal) -> Decimal:

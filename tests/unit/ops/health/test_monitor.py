@@ -17,8 +17,8 @@ from service.domain.errors import (
     StoreDown,
 )
 from service.domain.orders import OrderStatus
-from service.ops.health.probe import Rhythm
-from service.ops.health.prober import RHYTHMS, Prober
+from service.ops.health.monitor import SCHEDULES, HealthMonitor
+from service.ops.health.probe import ProbeSchedule
 from service.ops.health.reasons import REASONS, SENTENCES
 from service.ports import Activity, JobState, PoolState, TradingBody
 from tests.builders import T0
@@ -76,8 +76,8 @@ class Outside:
     def states(self) -> list[JobState]:
         return self.jobs
 
-    def prober(self, **options: Any) -> Prober:
-        return Prober(
+    def health_monitor(self, **options: Any) -> HealthMonitor:
+        return HealthMonitor(
             clock=self.clock,
             mode="sandbox",
             version="0.1.0",
@@ -91,11 +91,11 @@ class Outside:
             **options,
         )
 
-    async def look(self, prober: Prober, times: int = 1) -> None:
+    async def look(self, health_monitor: HealthMonitor, times: int = 1) -> None:
         """Probe with every check due each time."""
         for _ in range(times):
             self.clock.pass_time(60)
-            await prober.probe()
+            await health_monitor.probe()
 
 
 @pytest.fixture
@@ -103,8 +103,8 @@ def outside() -> Outside:
     return Outside()
 
 
-def reason(prober: Prober, component: str) -> tuple[str, str | None]:
-    part = prober.body()["components"][component]
+def reason(health_monitor: HealthMonitor, component: str) -> tuple[str, str | None]:
+    part = health_monitor.body()["components"][component]
     return part["status"], part["reason"]
 
 
@@ -114,12 +114,12 @@ def reason(prober: Prober, component: str) -> tuple[str, str | None]:
 @pytest.mark.proves("FR-008", "SC-005")
 async def test_the_body_has_the_contracts_shape(outside: Outside) -> None:
     outside.jobs = [a_job_state(next_run_at=None)]
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
     outside.clock.pass_time(2.5)
 
     at = "2026-01-24T09:00:00.000Z"
-    assert json.loads(json.dumps(prober.body())) == {
+    assert json.loads(json.dumps(health_monitor.body())) == {
         "status": "healthy",
         "mode": "sandbox",
         "version": "0.1.0",
@@ -181,7 +181,7 @@ async def test_the_body_has_the_contracts_shape(outside: Outside) -> None:
 
 
 async def test_before_the_first_look_everything_asked_is_starting(outside: Outside) -> None:
-    body = outside.prober().body()
+    body = outside.health_monitor().body()
 
     reasons = {name: part["reason"] for name, part in body["components"].items()}
     assert reasons == {
@@ -197,58 +197,58 @@ async def test_before_the_first_look_everything_asked_is_starting(outside: Outsi
 
 
 async def test_answering_asks_nobody(outside: Outside) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
 
-    prober.body()
-    prober.is_ready()
+    health_monitor.body()
+    health_monitor.is_ready()
 
     assert outside.asked == []
 
 
 async def test_the_body_fits_into_eight_kilobytes(outside: Outside) -> None:
     outside.jobs = [a_job_state(name=f"a_job_with_a_long_name_{n}") for n in range(20)]
-    prober = outside.prober()
-    outside.errors = dict.fromkeys(RHYTHMS, StoreDown())
-    await outside.look(prober, times=2)
+    health_monitor = outside.health_monitor()
+    outside.errors = dict.fromkeys(SCHEDULES, StoreDown())
+    await outside.look(health_monitor, times=2)
 
-    assert len(json.dumps(prober.body())) <= 8192
+    assert len(json.dumps(health_monitor.body())) <= 8192
 
 
 # --- failures -------------------------------------------------------------------------------------
 
 
 async def test_one_failure_may_be_chance_and_two_are_not(outside: Outside) -> None:
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
     outside.errors["database"] = StoreDown(SECRET_TEXT)
 
-    await outside.look(prober)
-    after_one = reason(prober, "database")
-    await outside.look(prober)
+    await outside.look(health_monitor)
+    after_one = reason(health_monitor, "database")
+    await outside.look(health_monitor)
 
     assert after_one == ("healthy", None)
-    assert reason(prober, "database") == ("unhealthy", "connection_refused")
-    assert prober.body()["status"] == "unhealthy"
+    assert reason(health_monitor, "database") == ("unhealthy", "connection_refused")
+    assert health_monitor.body()["status"] == "unhealthy"
 
 
 async def test_one_success_heals(outside: Outside) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     outside.errors["database"] = StoreDown()
-    await outside.look(prober, times=3)
+    await outside.look(health_monitor, times=3)
 
     outside.errors.clear()
-    await outside.look(prober)
+    await outside.look(health_monitor)
 
-    assert reason(prober, "database") == ("healthy", None)
+    assert reason(health_monitor, "database") == ("healthy", None)
 
 
 async def test_a_first_look_that_fails_leaves_it_starting(outside: Outside) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     outside.errors["upbit_api"] = ExchangeUnavailable(code="unreachable")
 
-    await prober.probe()
+    await health_monitor.probe()
 
-    assert reason(prober, "upbit_api") == ("warning", "starting")
+    assert reason(health_monitor, "upbit_api") == ("warning", "starting")
 
 
 @pytest.mark.parametrize(
@@ -262,13 +262,13 @@ async def test_a_first_look_that_fails_leaves_it_starting(outside: Outside) -> N
 async def test_a_definite_no_needs_no_second_one(
     outside: Outside, component: str, error: BaseException, expected: str
 ) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     outside.errors[component] = error
 
-    await prober.probe()
+    await health_monitor.probe()
 
-    assert reason(prober, component) == ("unhealthy", expected)
-    assert prober.body()["status"] == "degraded"
+    assert reason(health_monitor, component) == ("unhealthy", expected)
+    assert health_monitor.body()["status"] == "degraded"
 
 
 @pytest.mark.parametrize("component", ["upbit_api", "gemini_api"])
@@ -276,62 +276,64 @@ async def test_a_definite_no_needs_no_second_one(
 async def test_every_reason_can_be_shown_with_its_own_sentence(
     outside: Outside, component: str, expected: Any
 ) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     outside.errors[component] = ExchangeUnavailable(SECRET_TEXT, code=expected)
 
-    await outside.look(prober, times=2)
+    await outside.look(health_monitor, times=2)
 
-    part = prober.body()["components"][component]
+    part = health_monitor.body()["components"][component]
     assert (part["reason"], part["message"]) == (expected, SENTENCES[expected])
     assert part["status"] != "healthy"
-    assert "canary" not in json.dumps(prober.body())
+    assert "canary" not in json.dumps(health_monitor.body())
 
 
 @pytest.mark.parametrize("component", ["database", "upbit_api", "gemini_api"])
 async def test_a_question_that_hangs_is_given_up(outside: Outside, component: str) -> None:
-    prober = outside.prober(rhythms=dict.fromkeys(RHYTHMS, Rhythm(5, 0.001)), patience_s=5)
+    health_monitor = outside.health_monitor(
+        rhythms=dict.fromkeys(SCHEDULES, ProbeSchedule(5, 0.001)), patience_s=5
+    )
     outside.hanging[component] = asyncio.Event()
 
-    await outside.look(prober, times=2)
+    await outside.look(health_monitor, times=2)
 
-    assert reason(prober, component) == ("unhealthy", "timeout")
-    assert prober.body()["components"][component]["latency_ms"] is None
+    assert reason(health_monitor, component) == ("unhealthy", "timeout")
+    assert health_monitor.body()["components"][component]["latency_ms"] is None
 
 
 async def test_a_slow_answer_holds_up_no_other_question(outside: Outside) -> None:
-    prober = outside.prober(patience_s=0.001)
+    health_monitor = outside.health_monitor(patience_s=0.001)
     slow = outside.hanging["gemini_api"] = asyncio.Event()
 
-    await outside.look(prober, times=3)
+    await outside.look(health_monitor, times=3)
 
     assert outside.asked.count("database") == 3
     assert outside.asked.count("gemini_api") == 1, "one question at a time"
-    assert reason(prober, "database") == ("healthy", None)
+    assert reason(health_monitor, "database") == ("healthy", None)
     slow.set()
-    await outside.look(prober)
-    assert reason(prober, "gemini_api") == ("healthy", None)
+    await outside.look(health_monitor)
+    assert reason(health_monitor, "gemini_api") == ("healthy", None)
 
 
 async def test_a_statement_the_server_cancelled_is_a_failure_and_not_our_end(
     outside: Outside,
 ) -> None:
     # aiopg raises CancelledError for it; nobody has cancelled us.
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     outside.errors["database"] = asyncio.CancelledError()
 
-    await outside.look(prober, times=2)
+    await outside.look(health_monitor, times=2)
 
-    assert reason(prober, "database") == ("unhealthy", "timeout")
+    assert reason(health_monitor, "database") == ("unhealthy", "timeout")
 
 
 async def test_each_thing_is_asked_in_its_own_rhythm(outside: Outside) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
 
     for _ in range(61):
-        await prober.probe()
+        await health_monitor.probe()
         outside.clock.pass_time(1)
 
-    counts = {name: outside.asked.count(name) for name in RHYTHMS}
+    counts = {name: outside.asked.count(name) for name in SCHEDULES}
     assert counts == {
         "database": 13, "upbit_api": 5, "gemini_api": 2, "activity": 7, "trading": 31,
     }  # fmt: skip
@@ -343,11 +345,11 @@ async def test_each_thing_is_asked_in_its_own_rhythm(outside: Outside) -> None:
 async def test_the_period_varies_by_a_tenth_at_most(
     outside: Outside, chance: float, early_s: float, due_s: float
 ) -> None:
-    prober = outside.prober(chance=lambda: chance)
+    health_monitor = outside.health_monitor(chance=lambda: chance)
     counts = []
     for wait_s in (0.0, early_s, due_s - early_s):
         outside.clock.pass_time(wait_s)
-        await prober.probe()
+        await health_monitor.probe()
         counts.append(outside.asked.count("upbit_api"))
 
     assert counts == [1, 1, 2]
@@ -355,13 +357,13 @@ async def test_the_period_varies_by_a_tenth_at_most(
 
 async def test_each_period_varies_anew(outside: Outside) -> None:
     chances = itertools.cycle([0.0, 1.0])
-    prober = outside.prober(
-        chance=lambda: next(chances), rhythms=dict.fromkeys(RHYTHMS, Rhythm(10, 1))
+    health_monitor = outside.health_monitor(
+        chance=lambda: next(chances), rhythms=dict.fromkeys(SCHEDULES, ProbeSchedule(10, 1))
     )
     asked_at = []
     for second in range(60):
         before = outside.asked.count("database")
-        await prober.probe()
+        await health_monitor.probe()
         if outside.asked.count("database") > before:
             asked_at.append(second)
         outside.clock.pass_time(1)
@@ -371,17 +373,17 @@ async def test_each_period_varies_anew(outside: Outside) -> None:
 
 
 async def test_a_prober_that_stands_still_is_noticed(outside: Outside) -> None:
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
 
     outside.clock.pass_time(3 * 5 + 1)
-    still_fine = reason(prober, "database")
+    still_fine = reason(health_monitor, "database")
     outside.clock.pass_time(1)
 
     assert still_fine == ("healthy", None)
-    assert reason(prober, "database") == ("unhealthy", "prober_stalled")
+    assert reason(health_monitor, "database") == ("unhealthy", "prober_stalled")
     outside.clock.pass_time(600)
-    stalled = {name: part["reason"] for name, part in prober.body()["components"].items()}
+    stalled = {name: part["reason"] for name, part in health_monitor.body()["components"].items()}
     assert stalled == {
         "database": "prober_stalled",
         "upbit_api": "prober_stalled",
@@ -395,12 +397,12 @@ async def test_a_prober_that_stands_still_is_noticed(outside: Outside) -> None:
 async def test_a_bug_in_a_check_is_a_failure_and_is_logged_once(
     outside: Outside, logs: Logs
 ) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     outside.errors["upbit_api"] = KeyError("trade_price")
 
-    await outside.look(prober, times=4)
+    await outside.look(health_monitor, times=4)
 
-    assert reason(prober, "upbit_api") == ("unhealthy", "bad_response")
+    assert reason(health_monitor, "upbit_api") == ("unhealthy", "bad_response")
     assert [line["error_type"] for line in logs.lines if "error_type" in line] == ["KeyError"]
 
 
@@ -408,56 +410,56 @@ async def test_a_bug_in_a_check_is_a_failure_and_is_logged_once(
 
 
 async def test_a_pool_without_a_free_connection_is_a_warning(outside: Outside) -> None:
-    prober = outside.prober()
-    prober.mark_reconciled()
+    health_monitor = outside.health_monitor()
+    health_monitor.mark_reconciled()
     outside.pool = PoolState(size=20, free=0, max=20, waiting=3)
 
-    await outside.look(prober)
-    once = reason(prober, "database")
-    await outside.look(prober)
+    await outside.look(health_monitor)
+    once = reason(health_monitor, "database")
+    await outside.look(health_monitor)
 
     assert once == ("healthy", None)
-    assert reason(prober, "database") == ("warning", "pool_exhausted")
-    assert prober.body()["components"]["database"]["pool"]["waiting"] == 3
-    assert prober.is_ready(), "busy is no reason to be taken out of service"
+    assert reason(health_monitor, "database") == ("warning", "pool_exhausted")
+    assert health_monitor.body()["components"]["database"]["pool"]["waiting"] == 3
+    assert health_monitor.is_ready(), "busy is no reason to be taken out of service"
 
 
 async def test_a_pool_that_can_still_grow_is_not_exhausted(outside: Outside) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     outside.pool = PoolState(size=10, free=0, max=20, waiting=0)
 
-    await outside.look(prober, times=3)
+    await outside.look(health_monitor, times=3)
 
-    assert reason(prober, "database") == ("healthy", None)
+    assert reason(health_monitor, "database") == ("healthy", None)
 
 
 async def test_a_database_that_is_slow_because_the_pool_is_empty_says_so(outside: Outside) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     outside.pool = PoolState(size=20, free=0, max=20, waiting=3)
     outside.errors["database"] = TimeoutError()
 
-    await outside.look(prober, times=2)
+    await outside.look(health_monitor, times=2)
 
-    assert reason(prober, "database") == ("unhealthy", "pool_exhausted")
+    assert reason(health_monitor, "database") == ("unhealthy", "pool_exhausted")
 
 
 async def test_a_full_queue_for_the_pool_says_so(outside: Outside) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     outside.errors["database"] = StoreBusy(retry_after_s=1)
 
-    await outside.look(prober, times=2)
+    await outside.look(health_monitor, times=2)
 
-    assert reason(prober, "database") == ("unhealthy", "pool_exhausted")
+    assert reason(health_monitor, "database") == ("unhealthy", "pool_exhausted")
 
 
 async def test_callers_that_wait_long_for_a_connection_are_a_warning_at_the_second_look(
     outside: Outside,
 ) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     seen = []
     for outside.wait_ms in (100.1, 100.0, 100.1, 100.1, None):
-        await outside.look(prober)
-        seen.append(reason(prober, "database"))
+        await outside.look(health_monitor)
+        seen.append(reason(health_monitor, "database"))
 
     fine, warned = ("healthy", None), ("warning", "pool_exhausted")
     assert seen == [fine, fine, fine, warned, fine]
@@ -468,25 +470,25 @@ async def test_callers_that_wait_long_for_a_connection_are_a_warning_at_the_seco
 
 async def test_a_signals_age_grows_without_a_new_look(outside: Outside) -> None:
     outside.rows = some_activity(last_signal_at=T0 - timedelta(seconds=3590))
-    prober = outside.prober()
-    await prober.probe()
-    before = reason(prober, "recent_signal")
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
+    before = reason(health_monitor, "recent_signal")
 
     outside.clock.pass_time(11)
 
     assert before == ("healthy", None)
-    part = prober.body()["components"]["recent_signal"]
+    part = health_monitor.body()["components"]["recent_signal"]
     assert (part["status"], part["reason"]) == ("warning", "signal_older_than_1h")
     assert part["age_seconds"] == 3601
 
 
 async def test_the_hour_without_a_signal_counts_from_the_start(outside: Outside) -> None:
     outside.rows = some_activity(last_signal_at=None)
-    prober = outside.prober(started_at=T0 - timedelta(hours=1))
+    health_monitor = outside.health_monitor(started_at=T0 - timedelta(hours=1))
 
-    await prober.probe()
+    await health_monitor.probe()
 
-    assert reason(prober, "recent_signal") == ("warning", "no_signal_yet")
+    assert reason(health_monitor, "recent_signal") == ("warning", "no_signal_yet")
 
 
 async def test_unknown_orders_are_counted(outside: Outside) -> None:
@@ -495,46 +497,46 @@ async def test_unknown_orders_are_counted(outside: Outside) -> None:
         unknown_orders=2,
         oldest_unknown_at=T0 - timedelta(minutes=10),
     )
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
 
-    part = prober.body()["components"]["recent_order"]
+    part = health_monitor.body()["components"]["recent_order"]
     assert (part["status"], part["unknown_orders"]) == ("unhealthy", 2)
-    assert prober.body()["status"] == "degraded"
+    assert health_monitor.body()["status"] == "degraded"
 
 
 async def test_books_that_differ_are_shown_until_they_agree(outside: Outside) -> None:
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
 
-    prober.note("recent_order", "reconcile_mismatch", holds=True)
-    told, whole = reason(prober, "recent_order"), prober.body()["status"]
-    prober.note("recent_order", "reconcile_mismatch", holds=False)
+    health_monitor.note("recent_order", "reconcile_mismatch", holds=True)
+    told, whole = reason(health_monitor, "recent_order"), health_monitor.body()["status"]
+    health_monitor.note("recent_order", "reconcile_mismatch", holds=False)
 
     assert told == ("unhealthy", "reconcile_mismatch")
     assert whole == "degraded", "starting again would not help"
-    assert reason(prober, "recent_order") == ("healthy", None)
+    assert reason(health_monitor, "recent_order") == ("healthy", None)
 
 
 async def test_a_process_too_busy_to_keep_time_is_unhealthy_as_a_whole(outside: Outside) -> None:
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
     outside.lag = 5.5
 
-    assert reason(prober, "scheduler") == ("unhealthy", "event_loop_lag")
-    assert prober.body()["status"] == "unhealthy"
+    assert reason(health_monitor, "scheduler") == ("unhealthy", "event_loop_lag")
+    assert health_monitor.body()["status"] == "unhealthy"
 
 
 async def test_what_cannot_be_read_is_a_warning_with_the_last_known_facts(
     outside: Outside,
 ) -> None:
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
     outside.errors["activity"] = StoreDown()
 
-    await outside.look(prober, times=2)
+    await outside.look(health_monitor, times=2)
 
-    part = prober.body()["components"]["recent_order"]
+    part = health_monitor.body()["components"]["recent_order"]
     assert (part["status"], part["reason"]) == ("warning", "connection_refused")
     assert part["last_at"] == "2026-01-24T09:00:00.000Z"
 
@@ -543,85 +545,85 @@ async def test_bad_news_that_is_known_is_not_hidden_by_failing_to_read_more(
     outside: Outside,
 ) -> None:
     outside.rows = some_activity(last_order_status=OrderStatus.FAILED)
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
     outside.errors["activity"] = StoreDown()
 
-    await outside.look(prober, times=2)
+    await outside.look(health_monitor, times=2)
 
-    assert reason(prober, "recent_order") == ("warning", "last_order_failed")
+    assert reason(health_monitor, "recent_order") == ("warning", "last_order_failed")
 
 
 async def test_the_trading_state_stays_as_last_read(outside: Outside) -> None:
     outside.trade = {"state": "HALTED", "reason": "daily_loss", "since": None}
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
     outside.errors["trading"] = StoreDown()
 
-    await outside.look(prober, times=2)
+    await outside.look(health_monitor, times=2)
 
-    assert prober.body()["trading"]["state"] == "HALTED"
+    assert health_monitor.body()["trading"]["state"] == "HALTED"
 
 
 # --- real calls ---------------------------------------------------------------------------------
 
 
 async def test_a_real_answer_saves_a_question(outside: Outside) -> None:
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
     outside.asked.clear()
 
     outside.clock.pass_time(14)
-    prober.heard_from("upbit_api")
+    health_monitor.heard_from("upbit_api")
     outside.clock.pass_time(14)
-    await prober.probe()
+    await health_monitor.probe()
 
     assert "upbit_api" not in outside.asked
-    assert reason(prober, "upbit_api") == ("healthy", None)
+    assert reason(health_monitor, "upbit_api") == ("healthy", None)
 
 
 async def test_real_failures_count(outside: Outside) -> None:
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
 
-    prober.heard_from("upbit_api", error=ExchangeUnavailable(code="timeout"))
-    prober.heard_from("upbit_api", error=ExchangeUnavailable(code="timeout"))
+    health_monitor.heard_from("upbit_api", error=ExchangeUnavailable(code="timeout"))
+    health_monitor.heard_from("upbit_api", error=ExchangeUnavailable(code="timeout"))
 
-    assert reason(prober, "upbit_api") == ("unhealthy", "timeout")
+    assert reason(health_monitor, "upbit_api") == ("unhealthy", "timeout")
 
 
 async def test_only_a_real_answer_tells_that_the_quota_is_back(outside: Outside) -> None:
-    prober = outside.prober()
-    await prober.probe()
-    prober.heard_from("gemini_api", error=ModelRefused(code="quota_exhausted"))
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
+    health_monitor.heard_from("gemini_api", error=ModelRefused(code="quota_exhausted"))
 
-    await outside.look(prober, times=2)
-    asked_for_its_name = reason(prober, "gemini_api")
-    prober.heard_from("gemini_api")
+    await outside.look(health_monitor, times=2)
+    asked_for_its_name = reason(health_monitor, "gemini_api")
+    health_monitor.heard_from("gemini_api")
 
     assert asked_for_its_name == ("unhealthy", "quota_exhausted")
-    assert reason(prober, "gemini_api") == ("healthy", None)
+    assert reason(health_monitor, "gemini_api") == ("healthy", None)
 
 
 async def test_other_real_failures_are_healed_by_a_question(outside: Outside) -> None:
-    prober = outside.prober()
-    prober.heard_from("gemini_api", error=ModelUnavailable(code="timeout"))
-    prober.heard_from("gemini_api", error=ModelUnavailable(code="timeout"))
+    health_monitor = outside.health_monitor()
+    health_monitor.heard_from("gemini_api", error=ModelUnavailable(code="timeout"))
+    health_monitor.heard_from("gemini_api", error=ModelUnavailable(code="timeout"))
 
-    await outside.look(prober)
+    await outside.look(health_monitor)
 
-    assert reason(prober, "gemini_api") == ("healthy", None)
+    assert reason(health_monitor, "gemini_api") == ("healthy", None)
 
 
-def called(prober: Prober, *, well: int, errors: int = 0, unusable: int = 0) -> None:
+def called(health_monitor: HealthMonitor, *, well: int, errors: int = 0, unusable: int = 0) -> None:
     for _ in range(errors):
-        prober.heard_from("gemini_api", error=ModelUnavailable(code="timeout"))
-        prober.heard_from("gemini_api")  # one between two failures: no outage
+        health_monitor.heard_from("gemini_api", error=ModelUnavailable(code="timeout"))
+        health_monitor.heard_from("gemini_api")  # one between two failures: no outage
         well -= 1
     for _ in range(unusable):
-        prober.heard_from("gemini_api", usable=False)
+        health_monitor.heard_from("gemini_api", usable=False)
     for _ in range(well):
-        prober.heard_from("gemini_api")
+        health_monitor.heard_from("gemini_api")
 
 
 @pytest.mark.parametrize(
@@ -638,36 +640,36 @@ def called(prober: Prober, *, well: int, errors: int = 0, unusable: int = 0) -> 
 async def test_a_fifth_of_ten_calls_in_vain_is_a_warning(
     outside: Outside, calls: dict[str, int], expected: tuple[str, str | None]
 ) -> None:
-    prober = outside.prober()
-    await prober.probe()
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
 
-    called(prober, **calls)
+    called(health_monitor, **calls)
 
-    assert reason(prober, "gemini_api") == expected
+    assert reason(health_monitor, "gemini_api") == expected
 
 
 async def test_calls_of_long_ago_and_probes_do_not_count(outside: Outside) -> None:
-    prober = outside.prober()
-    await prober.probe()
-    called(prober, well=0, unusable=10)
-    warned = reason(prober, "gemini_api")
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
+    called(health_monitor, well=0, unusable=10)
+    warned = reason(health_monitor, "gemini_api")
 
     outside.clock.pass_time(6 * 3600 + 1)
-    await outside.look(prober, times=2)
-    called(prober, well=9)
+    await outside.look(health_monitor, times=2)
+    called(health_monitor, well=9)
 
     assert warned == ("warning", "bad_response")
-    assert reason(prober, "gemini_api") == ("healthy", None)
+    assert reason(health_monitor, "gemini_api") == ("healthy", None)
 
 
 async def test_an_outage_says_more_than_a_rate(outside: Outside) -> None:
-    prober = outside.prober()
-    called(prober, well=0, unusable=10)
+    health_monitor = outside.health_monitor()
+    called(health_monitor, well=0, unusable=10)
     outside.errors["gemini_api"] = ModelUnavailable(code="unreachable")
 
-    await outside.look(prober, times=2)
+    await outside.look(health_monitor, times=2)
 
-    assert reason(prober, "gemini_api") == ("unhealthy", "connection_refused")
+    assert reason(health_monitor, "gemini_api") == ("unhealthy", "connection_refused")
 
 
 # --- what is left alone -----------------------------------------------------------------------
@@ -676,15 +678,15 @@ async def test_an_outage_says_more_than_a_rate(outside: Outside) -> None:
 @pytest.mark.parametrize("component", ["upbit_api", "gemini_api"])
 async def test_what_is_left_alone_says_so_while_it_is(outside: Outside, component: str) -> None:
     is_open = True
-    prober = outside.prober(circuits={component: lambda: is_open})
-    await prober.probe()
-    told = {name: reason(prober, name) for name in ("upbit_api", "gemini_api")}
+    health_monitor = outside.health_monitor(circuits={component: lambda: is_open})
+    await health_monitor.probe()
+    told = {name: reason(health_monitor, name) for name in ("upbit_api", "gemini_api")}
 
     is_open = False
 
     other = {"upbit_api": "gemini_api", "gemini_api": "upbit_api"}[component]
     assert told == {component: ("unhealthy", "circuit_open"), other: ("healthy", None)}
-    assert reason(prober, component) == ("healthy", None)
+    assert reason(health_monitor, component) == ("healthy", None)
 
 
 @pytest.mark.parametrize(
@@ -694,12 +696,12 @@ async def test_what_is_left_alone_says_so_while_it_is(outside: Outside, componen
 async def test_a_cause_that_is_certain_is_told_rather_than_that_nobody_asks(
     outside: Outside, code: str, expected: str
 ) -> None:
-    prober = outside.prober(circuits={"upbit_api": lambda: True})
+    health_monitor = outside.health_monitor(circuits={"upbit_api": lambda: True})
     outside.errors["upbit_api"] = ExchangeUnavailable(code=code)
 
-    await outside.look(prober, times=2)
+    await outside.look(health_monitor, times=2)
 
-    assert reason(prober, "upbit_api") == ("unhealthy", expected)
+    assert reason(health_monitor, "upbit_api") == ("unhealthy", expected)
 
 
 # --- ready, and what is told ---------------------------------------------------------------------
@@ -708,63 +710,63 @@ async def test_a_cause_that_is_certain_is_told_rather_than_that_nobody_asks(
 async def test_ready_needs_the_database_and_the_reconciliation_and_no_end(
     outside: Outside,
 ) -> None:
-    prober = outside.prober()
-    answers = [prober.is_ready()]
-    prober.mark_reconciled()
-    answers.append(prober.is_ready())
-    await prober.probe()
-    answers.append(prober.is_ready())
-    prober.mark_draining()
-    answers.append(prober.is_ready())
+    health_monitor = outside.health_monitor()
+    answers = [health_monitor.is_ready()]
+    health_monitor.mark_reconciled()
+    answers.append(health_monitor.is_ready())
+    await health_monitor.probe()
+    answers.append(health_monitor.is_ready())
+    health_monitor.mark_draining()
+    answers.append(health_monitor.is_ready())
 
     assert answers == [False, False, True, False]
 
 
 async def test_ready_ends_with_the_database_and_comes_back_with_it(outside: Outside) -> None:
-    prober = outside.prober()
-    prober.mark_reconciled()
+    health_monitor = outside.health_monitor()
+    health_monitor.mark_reconciled()
     outside.errors["database"] = StoreDown()
-    await outside.look(prober, times=2)
-    down = prober.is_ready()
+    await outside.look(health_monitor, times=2)
+    down = health_monitor.is_ready()
 
     outside.errors.clear()
-    await outside.look(prober)
+    await outside.look(health_monitor)
 
     assert not down
-    assert prober.is_ready()
+    assert health_monitor.is_ready()
 
 
 async def test_an_outage_of_upbit_and_gemini_leaves_it_ready(outside: Outside) -> None:
-    prober = outside.prober()
-    prober.mark_reconciled()
+    health_monitor = outside.health_monitor()
+    health_monitor.mark_reconciled()
     outside.errors = {"upbit_api": OSError(), "gemini_api": OSError()}
 
-    await outside.look(prober, times=2)
+    await outside.look(health_monitor, times=2)
 
-    assert prober.is_ready()
-    assert prober.body()["status"] == "degraded"
+    assert health_monitor.is_ready()
+    assert health_monitor.body()["status"] == "degraded"
 
 
 async def test_the_end_leaves_no_question_behind(outside: Outside) -> None:
-    prober = outside.prober(patience_s=0.001)
+    health_monitor = outside.health_monitor(patience_s=0.001)
     outside.hanging["gemini_api"] = asyncio.Event()
-    await prober.probe()
+    await health_monitor.probe()
     before = len(outside.asked)
 
-    prober.mark_draining()
-    await outside.look(prober)
+    health_monitor.mark_draining()
+    await outside.look(health_monitor)
 
     assert len(outside.asked) == before
-    assert not [t for t in asyncio.all_tasks() if "Watch" in repr(t.get_coro())]
+    assert not [t for t in asyncio.all_tasks() if "Probe" in repr(t.get_coro())]
 
 
 async def test_a_change_of_status_is_told_once(outside: Outside, logs: Logs) -> None:
-    prober = outside.prober()
-    await outside.look(prober, times=3)
+    health_monitor = outside.health_monitor()
+    await outside.look(health_monitor, times=3)
     outside.errors["database"] = StoreDown(SECRET_TEXT)
-    await outside.look(prober, times=5)
+    await outside.look(health_monitor, times=5)
     outside.errors.clear()
-    await outside.look(prober, times=3)
+    await outside.look(health_monitor, times=3)
 
     told = [
         (line["level"], line["component"], line["status"], line["reason"]) for line in logs.lines
@@ -782,26 +784,26 @@ async def test_a_change_of_status_is_told_once(outside: Outside, logs: Logs) -> 
 async def test_a_database_that_only_reads_is_told_by_its_writes_and_healed_by_one(
     outside: Outside,
 ) -> None:
-    prober = outside.prober()
-    await outside.look(prober)
+    health_monitor = outside.health_monitor()
+    await outside.look(health_monitor)
 
-    prober.heard_from("database", error=StoreDown("read-only", code="25006"))
-    await outside.look(prober, times=3)
-    told = reason(prober, "database")
-    prober.proved("database")
+    health_monitor.heard_from("database", error=StoreDown("read-only", code="25006"))
+    await outside.look(health_monitor, times=3)
+    told = reason(health_monitor, "database")
+    health_monitor.proved("database")
 
     assert told == ("unhealthy", "disk_full")
-    assert reason(prober, "database") == ("healthy", None)
+    assert reason(health_monitor, "database") == ("healthy", None)
 
 
 async def test_a_call_that_proves_the_database_well_does_not_keep_us_from_measuring_it(
     outside: Outside,
 ) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     for _ in range(10):
-        prober.proved("database")
+        health_monitor.proved("database")
         outside.clock.pass_time(3)
-        await prober.probe()
+        await health_monitor.probe()
 
     assert outside.asked.count("database") >= 5
 
@@ -809,27 +811,27 @@ async def test_a_call_that_proves_the_database_well_does_not_keep_us_from_measur
 async def test_prices_that_come_again_have_the_exchange_looked_at_at_once(
     outside: Outside,
 ) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     outside.errors["upbit_api"] = ExchangeUnavailable("Upbit answered 503", code="http_503")
-    await outside.look(prober, times=2)
-    told = reason(prober, "upbit_api")
+    await outside.look(health_monitor, times=2)
+    told = reason(health_monitor, "upbit_api")
     outside.errors.clear()
 
-    prober.seems_well("upbit_api")
+    health_monitor.seems_well("upbit_api")
     outside.clock.pass_time(1)
-    await prober.probe()
+    await health_monitor.probe()
 
     assert told == ("unhealthy", "bad_response")
-    assert reason(prober, "upbit_api") == ("healthy", None)
+    assert reason(health_monitor, "upbit_api") == ("healthy", None)
 
 
 async def test_prices_do_not_heal_a_rejected_key(outside: Outside) -> None:
-    prober = outside.prober()
+    health_monitor = outside.health_monitor()
     outside.errors["upbit_api"] = ExchangeRefused("no", code="no_authorization_ip")
-    await outside.look(prober)
+    await outside.look(health_monitor)
 
-    prober.seems_well("upbit_api")
+    health_monitor.seems_well("upbit_api")
     outside.clock.pass_time(1)
-    await prober.probe()
+    await health_monitor.probe()
 
-    assert reason(prober, "upbit_api") == ("unhealthy", "auth_rejected")
+    assert reason(health_monitor, "upbit_api") == ("unhealthy", "auth_rejected")
