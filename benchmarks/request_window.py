@@ -11,7 +11,7 @@ from typing import Final
 from benchmarks.databases import Databases
 from benchmarks.rounds import Result
 from service.domain.latency import Sketch
-from service.ports import RequestSlot
+from service.ports.store import RequestSlot
 from service.store.database.pool import Pool, open_pool
 from service.store.queries.metrics import MINUTES_KEPT, PgStatistics
 from service.store.tables.metrics import PgMetricRows

@@ -22,7 +22,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from benchmarks.growth import HOURS_OF_PASSES
 from service.domain.markets import Market, Ticker
 from service.flows.retention import SERIES, months_from
-from service.ports import PageKey
+from service.ports.queries import PageKey
 from service.store.database.dsn import connect, parameters
 from service.store.database.pool import Pool, open_pool
 from service.store.embedded.server import EmbeddedPostgres

@@ -8,7 +8,8 @@ from aiocache import SimpleMemoryCache
 
 from benchmarks.rounds import Result, rounds_of
 from service.adapters.clock import SystemClock
-from service.ports import JSON, SettingChange
+from service.ports.settings import SettingChange
+from service.ports.store import JSON
 from service.settings.settings import Settings
 from service.settings.table import MIN_CONFIDENCE
 

@@ -24,7 +24,7 @@ from service.adapters.gemini_errors import translated
 from service.adapters.holds import Holds
 from service.domain.errors import BoundaryError, ModelQuotaUsedUp, ModelUnavailable
 from service.domain.signals import Answer
-from service.ports import Prompt
+from service.ports.model import Prompt
 
 SHORTEST_DEADLINE_S: Final = 10  #: the service answers 400 to a shorter X-Server-Timeout
 _CONNECTIONS: Final = 8

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from service.domain.alerts import Severity
 from service.domain.errors import ConfigError
-from service.ports import Outgoing
+from service.ports.alerts import Outgoing
 
 if TYPE_CHECKING:
     import apprise

@@ -18,7 +18,7 @@ from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
 from service.loops.runner import Pass
-from service.ports import Outgoing
+from service.ports.alerts import Outgoing
 from service.store.tables.alerts import PgAlerts
 from service.web.keys import CLOCK, CONFIG, SETTINGS
 

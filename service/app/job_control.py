@@ -7,7 +7,7 @@ from service.domain.errors import NotFound
 from service.flows.leadership import Leadership
 from service.loops.loop import Loop
 from service.loops.runner import Runner
-from service.ports import JobState
+from service.ports.health import JobState
 from service.settings.settings import Settings
 from service.settings.table import DISABLED_JOBS
 

@@ -20,7 +20,7 @@ from service.loops.runner import Pass
 from service.ops.metrics.counters import Counters
 from service.ops.metrics.prometheus import Exposition
 from service.ops.metrics.recorder import Recorder
-from service.ports import JSON, JobRun, ModelCall, Signals
+from service.ports.store import JSON, JobRun, ModelCall, Signals
 from service.web.keys import (
     CLOCK,
     CONFIG,

@@ -36,7 +36,7 @@ from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
 from service.domain.errors import BoundaryError, ConfigError, StartError
 from service.flows.alerts.rules import order_notices, risk_notices, setting_notices
 from service.flows.leadership import LEASE_TTL_S
-from service.ports import Clock
+from service.ports.clock import Clock
 from service.sandbox.clock import MarketClock
 from service.sandbox.options import SandboxOptions
 from service.sandbox.server import Sandbox, open_sandbox

@@ -48,7 +48,8 @@ from service.flows.trade import TradingPipeline
 from service.loops.runner import Runner
 from service.ops.health.monitor import SCHEDULES, HealthMonitor
 from service.ops.health.probe import ProbeSchedule
-from service.ports import Clock, JobState, TradingBody
+from service.ports.clock import Clock
+from service.ports.health import JobState, TradingBody
 from service.sandbox.clock import MarketClock
 from service.settings.table import AI_MODEL, TRADING_ENABLED
 from service.store.tables.activity import PgActivity

@@ -6,7 +6,7 @@ from service.app.alerting import ALERT_MONITOR
 from service.app.keys import HEALTH_MONITOR
 from service.domain.errors import BoundaryError
 from service.domain.signals import Answer
-from service.ports import Model, Prompt
+from service.ports.model import Model, Prompt
 
 
 class WatchedModel:

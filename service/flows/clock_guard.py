@@ -6,7 +6,8 @@ from typing import Final
 
 from loguru import logger
 
-from service.ports import Clock, TradingStates
+from service.ports.clock import Clock
+from service.ports.store import TradingStates
 
 REASON: Final = "clock_skew"
 ACTOR: Final = "system:clock"

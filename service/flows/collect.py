@@ -6,7 +6,9 @@ from typing import Final
 
 from service.bus import Bus, TickerUpdated
 from service.domain.markets import Market, Timeframe
-from service.ports import Clock, Exchange, MarketData
+from service.ports.clock import Clock
+from service.ports.exchange import Exchange
+from service.ports.store import MarketData
 
 MAX_CANDLES: Final = 200  #: in one answer of the exchange
 MAX_PAGES: Final = 20  #: in one pass, nearly three days of minutes

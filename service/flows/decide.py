@@ -10,7 +10,9 @@ from service.domain.markets import Balance
 from service.domain.orders import ZERO
 from service.domain.risk import Allowed, Limits, Refused, Situation, Verdict, decide
 from service.domain.signals import Signal
-from service.ports import Clock, Exchange, Orders, Signals, TradingStates
+from service.ports.clock import Clock
+from service.ports.exchange import Exchange
+from service.ports.store import Orders, Signals, TradingStates
 from service.settings.settings import Settings
 from service.settings.table import (
     MAX_ORDERS_PER_HOUR,

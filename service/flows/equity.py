@@ -10,7 +10,9 @@ from service.domain.errors import ExchangeUnavailable
 from service.domain.markets import Balance, Market
 from service.domain.portfolio import equity_in
 from service.domain.positions import Position
-from service.ports import Clock, Equities, Exchange, MarketData, Orders
+from service.ports.clock import Clock
+from service.ports.exchange import Exchange
+from service.ports.store import Equities, MarketData, Orders
 
 #: An older price is no price: collecting has stopped.
 PRICE_LASTS: Final = timedelta(minutes=5)

@@ -16,7 +16,9 @@ from service.domain.orders import IDENTIFIER_PREFIX, Intent, Order, Side
 from service.flows.circuit_breaker import Circuit
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
-from service.ports import Clock, Exchange, Orders
+from service.ports.clock import Clock
+from service.ports.exchange import Exchange
+from service.ports.store import Orders
 
 #: Real seconds between looks at a fresh order; a market order is nearly always done by the first.
 FOLLOW_UP_S: Final = (0.2, 0.5, 1.0)

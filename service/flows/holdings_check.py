@@ -12,7 +12,8 @@ from typing import Final
 from loguru import logger
 
 from service.domain.orders import ZERO
-from service.ports import Exchange, Orders
+from service.ports.exchange import Exchange
+from service.ports.store import Orders
 
 LOOKS_IN_A_ROW: Final = 2  #: balances and trades are two answers; one may trail the other
 

@@ -6,7 +6,8 @@ from typing import Final
 from loguru import logger
 
 from service.domain.errors import NotLeader, ServiceError
-from service.ports import Clock, Lease
+from service.ports.clock import Clock
+from service.ports.store import Lease
 
 LEASE_TTL_S: Final = 10.0  #: real seconds a silent owner keeps the lease
 RENEW_EVERY_S: Final = 3.0

@@ -8,7 +8,8 @@ from typing import Final
 
 from service.domain.markets import Candle, Market, Ticker
 from service.domain.positions import Position
-from service.ports import JSON, Prompt
+from service.ports.model import Prompt
+from service.ports.store import JSON
 
 SYSTEM: Final = """\
 You are the analyst of an automated spot trading service on a Korean exchange. You propose; \

@@ -14,7 +14,10 @@ from service.domain.signals import Answer, Signal, Trigger, Usage
 from service.flows.circuit_breaker import Circuit
 from service.flows.collect import MAX_CANDLES
 from service.flows.prompt import Snapshot, facts, kept, prompt
-from service.ports import Clock, Exchange, MarketData, Model, ModelCall, Orders, Prompt, Signals
+from service.ports.clock import Clock
+from service.ports.exchange import Exchange
+from service.ports.model import Model, Prompt
+from service.ports.store import MarketData, ModelCall, Orders, Signals
 from service.settings.settings import Settings
 from service.settings.table import AI_MODEL, PRICE_TABLE
 

@@ -16,7 +16,9 @@ from service.domain.orders import (
     fills_from,
     status_on_exchange,
 )
-from service.ports import Clock, Exchange, Orders
+from service.ports.clock import Clock
+from service.ports.exchange import Exchange
+from service.ports.store import Orders
 
 #: An order the exchange does not know may still be on its way to the book. It counts as never
 #: placed after so many searches over at least so many real seconds.

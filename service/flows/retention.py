@@ -8,7 +8,8 @@ from typing import Final
 from loguru import logger
 
 from service.domain.errors import StoreTimeout
-from service.ports import Clock, History
+from service.ports.clock import Clock
+from service.ports.store import History
 from service.settings.settings import Settings
 from service.settings.table import DATA_RETENTION_DAYS
 

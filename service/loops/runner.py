@@ -13,7 +13,8 @@ from service.domain.errors import BoundaryError
 from service.domain.signals import Trigger
 from service.loops.loop import Loop
 from service.loops.waits import LONGEST_HOLD_S, asked_s, on_grid
-from service.ports import Clock, JobState
+from service.ports.clock import Clock
+from service.ports.health import JobState
 
 MAX_ATTEMPTS: Final = 4  #: one try and three retries, after 1, 2 and 4 seconds (FR-007)
 #: A longer wait that the server asks for, and that reaches the next grid point, ends the pass.

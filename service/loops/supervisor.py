@@ -8,7 +8,7 @@ from loguru import logger
 
 from service.loops.loop import Loop
 from service.loops.runner import Runner
-from service.ports import Clock
+from service.ports.clock import Clock
 
 LOOK_EVERY_S: Final = 1.0  #: real time
 UNWIND_S: Final = 10.0  #: between two cancellations of what hangs: it may have to clean up

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from service.ports import JSON
+from service.ports.store import JSON
 from service.settings.key import Unfit
 
 #: No exponents, underscores, blanks or foreign digits, all of which Decimal() would accept.

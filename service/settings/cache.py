@@ -12,7 +12,7 @@ from typing import Final, TypeVar, cast
 
 from aiocache import SimpleMemoryCache
 
-from service.ports import CacheStats
+from service.ports.health import CacheStats
 
 TTL_S: Final = 3600.0  #: given explicitly: without one aiocache keeps a value for ever
 

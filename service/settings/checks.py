@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from service.domain.errors import InvalidSetting, UnknownSetting
-from service.ports import JSON
+from service.ports.store import JSON
 from service.settings.key import Key
 from service.settings.table import TABLE
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from service.ports import JSON
+from service.ports.store import JSON
 from service.settings.key import Unfit
 
 #: Named one by one, so that whoever adds a job decides whether the service is safe without it.

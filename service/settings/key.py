@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from service.domain.errors import InvalidSetting
-from service.ports import JSON
+from service.ports.store import JSON
 
 T = TypeVar("T")
 

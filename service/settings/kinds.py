@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from service.domain.errors import UnknownMarket
 from service.domain.markets import Market
-from service.ports import JSON
+from service.ports.store import JSON
 from service.settings.key import Unfit, ValueKind
 
 T = TypeVar("T")

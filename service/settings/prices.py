@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from service.domain.pricing import ModelPrice
-from service.ports import JSON
+from service.ports.store import JSON
 from service.settings.amounts import Number
 from service.settings.key import Unfit, ValueKind
 from service.settings.kinds import ListOf, ModelName

@@ -11,7 +11,10 @@ import orjson
 from loguru import logger
 
 from service.domain.errors import InvalidSetting
-from service.ports import JSON, CacheStats, Clock, SettingChange, SettingRows, SharedRule
+from service.ports.clock import Clock
+from service.ports.health import CacheStats
+from service.ports.settings import SettingChange, SettingRows, SharedRule
+from service.ports.store import JSON
 from service.settings.cache import LoadingCache
 from service.settings.checks import check_ascending, key_named, parse_all
 from service.settings.key import Key

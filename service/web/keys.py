@@ -8,19 +8,11 @@ from aiohttp import web
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
-from service.ports import (
-    Audit,
-    Clock,
-    Database,
-    Exchange,
-    HealthSource,
-    Jobs,
-    JobState,
-    Lists,
-    Orders,
-    Portfolio,
-    Statistics,
-)
+from service.ports.clock import Clock
+from service.ports.exchange import Exchange
+from service.ports.health import Database, HealthSource, Jobs, JobState
+from service.ports.queries import Lists, Portfolio, Statistics
+from service.ports.store import Audit, Orders
 from service.settings.settings import Settings
 
 

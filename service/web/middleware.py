@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from loguru import logger
 
 from service.domain.errors import ServiceError
-from service.ports import REQUEST, AnsweredRequest, RequestLog, Requests
+from service.ports.requests import REQUEST, AnsweredRequest, RequestLog, Requests
 from service.web.api.health import alive
 from service.web.keys import CONFIG
 from service.web.overload.backpressure import pause_reading

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from service.ports import RequestLog, Requests
+from service.ports.requests import RequestLog, Requests
 from service.web.api import (
     admin,
     alerts,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from service.domain.alerts import MAX_ATTEMPTS, Alert, Notice, Recovery, Severity, least
-from service.ports import Outgoing
+from service.ports.alerts import Outgoing
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from service.domain.markets import (
     whole_steps,
 )
 from service.domain.orders import ZERO, ExchangeOrder, ExchangeOrderState, Intent, Side, Trade
-from service.ports import Clock
+from service.ports.clock import Clock
 from tests.builders import KRW_BTC, a_ticker, some_rules
 
 Method = Literal[

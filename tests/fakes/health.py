@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from service.ports import ComponentBody, HealthBody, TradingBody
+from service.ports.health import ComponentBody, HealthBody, TradingBody
 
 COMPONENTS = (
     "database",

@@ -9,7 +9,7 @@ from service.domain.errors import DomainError
 from service.domain.markets import Market
 from service.domain.risk import Verdict
 from service.domain.signals import Proposal, Signal
-from service.ports import JSON, ModelCall
+from service.ports.store import JSON, ModelCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

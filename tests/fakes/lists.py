@@ -8,7 +8,7 @@ import orjson
 
 from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus
-from service.ports import Page, PageKey
+from service.ports.queries import Page, PageKey
 from tests.builders import T0
 
 Row = dict[str, Any]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from service.domain.errors import BoundaryError
 from service.domain.signals import Answer
-from service.ports import Prompt
+from service.ports.model import Prompt
 from tests.builders import an_answer
 
 

@@ -8,7 +8,8 @@ from typing import cast
 
 import orjson
 
-from service.ports import JSON, SettingChange, SharedRule
+from service.ports.settings import SettingChange, SharedRule
+from service.ports.store import JSON
 
 
 class FakeSettingRows:

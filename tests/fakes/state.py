@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from service.domain.errors import BoundaryError
-from service.ports import JSON, TradingState
+from service.ports.store import JSON, TradingState
 from tests.builders import T0
 
 

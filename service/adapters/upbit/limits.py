@@ -12,7 +12,7 @@ from typing import Final
 
 from service.adapters.holds import Holds
 from service.domain.errors import ExchangeUnavailable
-from service.ports import Clock
+from service.ports.clock import Clock
 
 
 class Group(StrEnum):

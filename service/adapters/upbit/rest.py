@@ -18,7 +18,7 @@ from service.adapters.upbit.wire import instant
 from service.domain.errors import ExchangeRefused
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrder, Intent
-from service.ports import Clock
+from service.ports.clock import Clock
 
 MOST_CANDLES: Final = 200
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -8,7 +8,7 @@ from typing import Final
 from loguru import logger
 
 from service.domain.alerts import Alert, Notice
-from service.ports import AlertOutbox
+from service.ports.alerts import AlertOutbox
 
 MOST: Final = 100
 

@@ -6,7 +6,8 @@ from typing import Final
 from service.domain.errors import BoundaryError
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.rules import RULES, alert, recovery
-from service.ports import Clock, HealthSource
+from service.ports.clock import Clock
+from service.ports.health import HealthSource
 
 UNUSABLE_IN_A_ROW: Final = 3
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from service.domain.alerts import Alert, Notice, Recovery, Severity
 from service.domain.orders import Order, OrderStatus
-from service.ports import RiskEvent, SettingChange
+from service.ports.settings import SettingChange
+from service.ports.store import RiskEvent
 from service.settings.table import TRADING_ENABLED
 
 SEEDED_BY: Final = "system:"  #: what the service sets by itself at its first start is no news

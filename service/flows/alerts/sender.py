@@ -11,7 +11,9 @@ from service.domain.alerts import Severity, rank, wait_s
 from service.domain.errors import BoundaryError
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.monitor import AlertMonitor
-from service.ports import AlertOutbox, Clock, HealthSource, Outgoing, Target
+from service.ports.alerts import AlertOutbox, Outgoing, Target
+from service.ports.clock import Clock
+from service.ports.health import HealthSource
 from service.settings.settings import Settings
 from service.settings.table import ALERT_MIN_SEVERITY
 

@@ -7,7 +7,8 @@ from typing import Final
 from service.ops.health.probe import Probe
 from service.ops.health.rules import HEALTHY, Finding, of_jobs, of_orders, of_signals
 from service.ops.logs.timestamps import rfc3339
-from service.ports import Activity, ComponentBody, JobBody, JobState, PoolState
+from service.ports.health import ComponentBody, JobBody, JobState, PoolState
+from service.ports.queries import Activity
 
 STARVED: Final = 2  #: looks in a row at a pool that is too small; one may be chance
 POOL_WAIT_MS: Final = 100.0

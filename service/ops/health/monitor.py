@@ -17,16 +17,9 @@ from service.ops.health.reasons import DEFINITE, MILD, Reason, reason_of
 from service.ops.health.recent_calls import RecentCalls
 from service.ops.health.rules import Finding, Status, overall
 from service.ops.logs.timestamps import rfc3339
-from service.ports import (
-    Activity,
-    Clock,
-    ComponentBody,
-    Database,
-    HealthBody,
-    Jobs,
-    RecentActivity,
-    TradingBody,
-)
+from service.ports.clock import Clock
+from service.ports.health import ComponentBody, Database, HealthBody, Jobs, TradingBody
+from service.ports.queries import Activity, RecentActivity
 
 Watched = Literal["database", "upbit_api", "gemini_api", "activity", "trading"]
 Noted = Literal["upbit_api", "recent_order"]

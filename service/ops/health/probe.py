@@ -8,7 +8,7 @@ from typing import Final
 
 from service.ops.health.reasons import DEFINITE, MILD, Reason, reason_of
 from service.ops.health.rules import HEALTHY, Finding
-from service.ports import Clock
+from service.ports.clock import Clock
 
 FAILURES: Final = 2  #: in a row make it unhealthy; one success makes it healthy again
 STALLED_PERIODS: Final = 3

@@ -6,7 +6,7 @@ from typing import Final
 
 from service.ops.health.reasons import Reason
 from service.ops.health.rules import HEALTHY, Finding
-from service.ports import Clock
+from service.ports.clock import Clock
 
 FEWEST: Final = 10  #: calls; of fewer a rate says nothing
 TOO_MANY: Final = 0.2  #: of them that were in vain

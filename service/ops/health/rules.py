@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 from service.domain.orders import OrderStatus
 from service.ops.health.reasons import SENTENCES, Reason
-from service.ports import Activity, ComponentBody, JobState
+from service.ports.health import ComponentBody, JobState
+from service.ports.queries import Activity
 
 Status = Literal["healthy", "warning", "unhealthy"]
 

@@ -12,7 +12,8 @@ from service.ops.logs.field_names import kind_of
 from service.ops.logs.masking import Masker
 from service.ops.logs.redaction import safe_str, shortened
 from service.ops.logs.timestamps import of_milliseconds
-from service.ports import JSON, REQUEST, AnsweredRequest
+from service.ports.requests import REQUEST, AnsweredRequest
+from service.ports.store import JSON
 
 if TYPE_CHECKING:
     from loguru import Record, RecordException

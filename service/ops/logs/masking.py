@@ -9,7 +9,7 @@ from service.ops.logs.field_names import kind_of
 from service.ops.logs.known_secrets import KnownSecrets
 from service.ops.logs.redaction import Redaction, shortened
 from service.ops.logs.secret_patterns import scrub
-from service.ports import JSON
+from service.ports.store import JSON
 
 LONGEST: Final = 16_384  #: characters looked at; the rest of a longer text is only counted
 _MARGIN: Final = 1_024  #: a secret cut in two by that is not recognised, so the edge goes too

@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from service.ops.logs.field_names import FieldKind, kind_of
 from service.ops.logs.known_secrets import MASK, KnownSecrets
 from service.ops.logs.timestamps import rfc3339
-from service.ports import JSON
+from service.ports.store import JSON
 
 LONGEST_BYTES: Final = 16_384
 _LONGEST_REPR: Final = 1_024  #: characters

@@ -19,7 +19,7 @@ from service.ops.logs.masking import Masker
 from service.ops.logs.stdlib import Interception
 from service.ops.logs.writer import CLOSE_S, LineWriter
 from service.ops.stream import LineStream
-from service.ports import AnsweredRequest
+from service.ports.requests import AnsweredRequest
 
 if TYPE_CHECKING:
     from loguru import Message, Record

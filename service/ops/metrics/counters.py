@@ -9,7 +9,8 @@ from typing import Final
 from service.domain.signals import Usage
 from service.ops.metrics.event_loop_lag import LoopLag
 from service.ops.metrics.requests import RequestMeter
-from service.ports import Clock, ModelCall
+from service.ports.clock import Clock
+from service.ports.store import ModelCall
 
 #: Upper bounds for passes of jobs, seconds: from a look at memory to a hung model.
 JOB_BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)

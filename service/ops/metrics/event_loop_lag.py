@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from service.ports import Clock
+from service.ports.clock import Clock
 
 PAUSE_S: Final = 0.9
 EVERY_S: Final = 1.0  #: of the loop that calls it: two measurements are never further apart

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from service.ops.metrics.counters import JOB_BOUNDS_S, Counters
 from service.ops.metrics.requests import BOUNDS_S
-from service.ports import CacheStats, ConcurrencyState, HealthBody, JobState, PoolState
+from service.ports.health import CacheStats, ConcurrencyState, HealthBody, JobState, PoolState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _STATUSES: Final = {"healthy": 0, "warning": 1, "unhealthy": 2}

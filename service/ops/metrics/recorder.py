@@ -11,7 +11,8 @@ from loguru import logger
 from service.domain.errors import BoundaryError
 from service.domain.latency import Sketch
 from service.ops.metrics.requests import RequestMeter
-from service.ports import Clock, JobRun, MetricRows, RequestSlot
+from service.ports.clock import Clock
+from service.ports.store import JobRun, MetricRows, RequestSlot
 
 #: Kept while the database is away: hours of passes, and hours of a dozen routes a minute.
 MOST_RUNS: Final = 20_000

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain.latency import Sketch
-from service.ports import Clock, RequestSlot
+from service.ports.clock import Clock
+from service.ports.store import RequestSlot
 
 #: Upper bounds of the exposed histogram, seconds; from a cached answer to the server's patience.
 BOUNDS_S: Final = (

@@ -14,7 +14,7 @@ import psycopg2
 from loguru import logger
 
 from service.domain.errors import BoundaryError, StartError, StoreBusy, StoreDown
-from service.ports import PoolState
+from service.ports.health import PoolState
 from service.store.database.connect import Route, reach
 from service.store.database.cursor import (
     ANSWER_S,

@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names it so
 
 from service.domain.errors import StartError
-from service.ports import JSON
+from service.ports.store import JSON
 from service.store.database.connect import check_server
 from service.store.database.dsn import connect, parameters, refusal
 from service.store.migrations.migrate import APPLIED, FILES, HAS_TABLE, files_in

@@ -1,6 +1,6 @@
 """Alerts as the API shows them, with how far each has come."""
 
-from service.ports import Page, PageKey
+from service.ports.queries import Page, PageKey
 from service.store.queries.page import JsonReader
 
 ALERTS = """

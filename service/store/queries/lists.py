@@ -1,6 +1,6 @@
 """The read side of the API, gathered: ready JSON, one statement each."""
 
-from service.ports import Page, PageKey
+from service.ports.queries import Page, PageKey
 from service.store.queries.alerts import AlertLists
 from service.store.queries.market import MarketLists
 from service.store.queries.orders import OrderLists

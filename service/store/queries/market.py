@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.domain.markets import Market, Timeframe
-from service.ports import Page, PageKey
+from service.ports.queries import Page, PageKey
 from service.store.queries.page import JsonReader
 
 HISTORY = """

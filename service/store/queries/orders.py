@@ -2,7 +2,7 @@
 
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus
-from service.ports import Page, PageKey
+from service.ports.queries import Page, PageKey
 from service.store.queries.page import JsonReader, code
 
 ORDERS = """

@@ -9,7 +9,7 @@ serves every filter and still uses the filter's index.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from service.ports import Page, PageKey
+from service.ports.queries import Page, PageKey
 from service.store.database.pool import Pool
 
 #: How `to_char` writes an instant (given in UTC): RFC 3339, to the microsecond.

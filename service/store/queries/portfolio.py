@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain.markets import Market
-from service.ports import Page, PageKey
+from service.ports.queries import Page, PageKey
 from service.store.queries.page import JsonReader, code
 
 #: Longer windows are read by the hour.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service.domain.markets import Market
-from service.ports import Page, PageKey
+from service.ports.queries import Page, PageKey
 from service.store.queries.page import JsonReader, code
 
 # A decision has many orders only when the earlier ones failed: the one that counts is shown.

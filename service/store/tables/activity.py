@@ -1,7 +1,7 @@
 """What health needs to know of the recent past."""
 
 from service.domain.orders import OrderStatus
-from service.ports import Activity
+from service.ports.queries import Activity
 from service.store.database.pool import Pool
 
 ACTIVITY = """

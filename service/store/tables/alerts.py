@@ -27,7 +27,7 @@ from service.domain.alerts import (
     summary_of,
     wait_s,
 )
-from service.ports import Outgoing
+from service.ports.alerts import Outgoing
 from service.store import alerts_sql as sql
 from service.store.database.json_rows import storable
 from service.store.database.pool import Cursor, Pool

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from service.ports import JSON
+from service.ports.store import JSON
 from service.store.database.json_rows import json_text
 from service.store.database.pool import Pool
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from service.domain.latency import Sketch
-from service.ports import JobRun, RequestSlot
+from service.ports.store import JobRun, RequestSlot
 from service.store.database.json_rows import recordset, storable
 from service.store.database.pool import Pool
 from service.store.tables.partitions import insert

@@ -9,7 +9,8 @@ import psycopg2.errors
 
 from service.domain.alerts import Notice
 from service.domain.errors import InvalidSetting
-from service.ports import JSON, SettingChange, SharedRule
+from service.ports.settings import SettingChange, SharedRule
+from service.ports.store import JSON
 from service.store.database.json_rows import json_text, recordset
 from service.store.database.pool import Cursor, Pool
 from service.store.tables.alerts import put

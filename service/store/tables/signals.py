@@ -8,7 +8,7 @@ from service.domain.errors import DomainError
 from service.domain.markets import Market
 from service.domain.risk import Allowed, Held, Refused, Verdict
 from service.domain.signals import Proposal, Signal, Usage
-from service.ports import JSON, ModelCall
+from service.ports.store import JSON, ModelCall
 from service.store.database.json_rows import json_text, storable
 from service.store.database.pool import Pool
 

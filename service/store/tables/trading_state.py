@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from service.domain.alerts import Notice
-from service.ports import JSON, RiskEvent, TradingState
+from service.ports.store import JSON, RiskEvent, TradingState
 from service.store.database.json_rows import json_text
 from service.store.database.pool import Pool
 from service.store.tables.alerts import put

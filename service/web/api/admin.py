@@ -8,7 +8,7 @@ from typing import TypedDict
 from aiohttp import web
 
 from service.domain.errors import InvalidRequest, NotFound
-from service.ports import JobState
+from service.ports.health import JobState
 from service.web.keys import JOBS, RUN_JOB
 from service.web.protocol.audit import audited
 from service.web.protocol.query import Query

@@ -5,7 +5,7 @@ from typing import Final, TypedDict
 import orjson
 from aiohttp import web
 
-from service.ports import ComponentBody, TradingBody
+from service.ports.health import ComponentBody, TradingBody
 from service.web.api.positions import PositionBody, position_bodies, positions_of
 from service.web.keys import CLOCK, HEALTH, LISTS
 from service.web.protocol.auth import CALLER

@@ -6,7 +6,7 @@ from typing import Final, TypedDict
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
-from service.ports import HealthBody
+from service.ports.health import HealthBody
 from service.web.keys import HEALTH
 from service.web.protocol.auth import CALLER
 from service.web.protocol.responses import JSON_TYPE, json_response

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from service.domain.errors import NotFound
 from service.domain.markets import Timeframe
-from service.ports import JobState
+from service.ports.health import JobState
 from service.web.keys import CLOCK, JOBS, LISTS
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query

@@ -7,7 +7,7 @@ from typing import Final, cast
 from aiohttp import hdrs, web
 
 from service.domain.days import korean_day, korean_midnight
-from service.ports import PoolMetrics
+from service.ports.health import PoolMetrics
 from service.web.keys import CLOCK, DATABASE, EXPOSITION, REAL_CLOCK, SETTINGS, STATISTICS
 from service.web.protocol.query import Query
 from service.web.protocol.responses import json_response, raw_response

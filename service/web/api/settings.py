@@ -6,7 +6,8 @@ from typing import Final, TypedDict
 from aiohttp import web
 
 from service.domain.errors import InvalidRequest
-from service.ports import JSON, SettingChange
+from service.ports.settings import SettingChange
+from service.ports.store import JSON
 from service.settings.checks import key_named
 from service.settings.settings import SettingView
 from service.settings.table import TABLE

@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
-from service.ports import ConcurrencyState
+from service.ports.health import ConcurrencyState
 from service.web.protocol.auth import READING
 from service.web.protocol.errors import Overloaded
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from service.ports import JSON
+from service.ports.store import JSON
 from service.web.keys import AUDIT, CLOCK
 from service.web.protocol.auth import CALLER
 from service.web.protocol.request_id import REQUEST_ID

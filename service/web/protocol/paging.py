@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from service.ports import Page, PageKey
+from service.ports.queries import Page, PageKey
 from service.web.protocol.errors import InvalidCursor
 from service.web.protocol.query import MAX_ID, Query
 from service.web.protocol.responses import list_response

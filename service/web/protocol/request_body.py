@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from service.domain.errors import InvalidRequest
-from service.ports import JSON
+from service.ports.store import JSON
 from service.web.keys import BODY_WITHIN_S
 from service.web.protocol.errors import BodyTooLarge, BodyTooSlow, NotJson
 from service.web.protocol.responses import JSON_TYPE

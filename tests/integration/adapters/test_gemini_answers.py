@@ -8,7 +8,7 @@ import pytest
 
 from service.adapters.gemini import Gemini
 from service.domain.signals import Action, Proposal, Usage
-from service.ports import Prompt
+from service.ports.model import Prompt
 from tests.integration.adapters.gemini_stub import (
     OPINION,
     USAGE,

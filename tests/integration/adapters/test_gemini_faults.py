@@ -15,7 +15,7 @@ from google.genai import errors, models, types
 from service.adapters import gemini_wire
 from service.adapters.gemini import Gemini, open_gemini
 from service.domain.errors import BoundaryError, ModelRefused, ModelUnavailable
-from service.ports import Prompt
+from service.ports.model import Prompt
 from tests.integration.adapters.conftest import GEMINI_KEY
 from tests.integration.adapters.gemini_stub import GeminiStub, Scene, opinion, refused, said
 

@@ -9,7 +9,7 @@ import pytest
 from service.adapters.gemini import Gemini, open_gemini
 from service.adapters.gemini_errors import quota_returns_in_s
 from service.domain.errors import BoundaryError, ModelQuotaUsedUp, ModelUnavailable
-from service.ports import Prompt
+from service.ports.model import Prompt
 from tests.fakes.clock import FakeClock
 from tests.integration.adapters.conftest import GEMINI_KEY
 from tests.integration.adapters.gemini_stub import GeminiStub, Scene, opinion, refused

@@ -11,7 +11,7 @@ import pytest
 from service.adapters.notify import AppriseTarget, open_targets
 from service.domain.alerts import Severity
 from service.domain.errors import ConfigError
-from service.ports import Outgoing
+from service.ports.alerts import Outgoing
 from tests.fakes.logs import Logs
 from tests.fakes.webhook import Webhook, open_webhook
 

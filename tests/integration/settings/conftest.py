@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import pytest
 
-from service.ports import JSON, SettingChange, SharedRule
+from service.ports.settings import SettingChange, SharedRule
+from service.ports.store import JSON
 from service.settings.settings import Settings
 from service.store.database.listen import Listener
 from service.store.database.pool import Pool, open_pool

@@ -10,7 +10,8 @@ import pytest
 from service.domain.alerts import Alert, Notice
 from service.domain.errors import InvalidSetting
 from service.domain.markets import Market
-from service.ports import JSON, SettingChange
+from service.ports.settings import SettingChange
+from service.ports.store import JSON
 from service.settings.settings import Settings
 from service.settings.table import (
     AI_MODEL,

@@ -10,7 +10,7 @@ from service.domain.markets import Market
 from service.domain.orders import Fill, Order, OrderStatus
 from service.domain.risk import Allowed, Check, Held, Verdict
 from service.domain.signals import Proposal, Signal
-from service.ports import ModelCall
+from service.ports.store import ModelCall
 from service.store.database.pool import Pool
 from service.store.tables.lease import PgLease
 from service.store.tables.orders import PgOrders

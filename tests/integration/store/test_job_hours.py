@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from psycopg2.errors import CheckViolation
 
 from service.domain.latency import LAST_BUCKET, LEAST_MS, Sketch, bucket_of
-from service.ports import JobRun
+from service.ports.store import JobRun
 from service.store.database.dsn import connect, parameters
 from service.store.database.pool import Cursor, Pool, open_pool
 from service.store.migrations.migrate import migrations_folder

@@ -13,7 +13,7 @@ from service.loops.loop import Loop, every
 from service.loops.runner import Pass, Runner
 from service.ops.log_report.parse import Tally, measured
 from service.ops.log_report.summaries import log_stats
-from service.ports import JobRun
+from service.ports.store import JobRun
 from service.store.database.pool import Pool
 from service.store.queries.metrics import PgStatistics
 from service.store.tables.metrics import PgMetricRows

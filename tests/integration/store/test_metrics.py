@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from service.domain.latency import Sketch
 from service.domain.signals import Usage
-from service.ports import JobRun, RequestSlot
+from service.ports.store import JobRun, RequestSlot
 from service.store.database.pool import Pool
 from service.store.queries.metrics import MINUTES_KEPT, PgStatistics
 from service.store.tables.metrics import PgMetricRows

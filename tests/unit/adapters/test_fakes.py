@@ -9,7 +9,9 @@ from service.adapters.gemini import Gemini
 from service.adapters.upbit.rest import UpbitRest
 from service.domain.errors import ExchangeRefused, ModelUnavailable, OutcomeUnknown
 from service.domain.orders import ExchangeOrderState, OrderType, Side
-from service.ports import Clock, Exchange, Model, Prompt
+from service.ports.clock import Clock
+from service.ports.exchange import Exchange
+from service.ports.model import Model, Prompt
 from tests.builders import KRW_BTC, an_answer, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange

@@ -21,7 +21,7 @@ from service.domain.markets import Ticker
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
-from service.ports import JobRun
+from service.ports.store import JobRun
 from service.settings.settings import Settings
 from service.web.keys import CLOCK, EXCHANGE, SETTINGS
 from tests.builders import KRW_BTC

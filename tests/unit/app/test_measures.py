@@ -13,7 +13,7 @@ from service.domain.risk import Allowed, Held, Refused, Verdict
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
 from service.ops.metrics.counters import Counters
-from service.ports import ModelCall
+from service.ports.store import ModelCall
 from tests.builders import T0, an_answer, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.journal import FakeSignals

@@ -12,7 +12,7 @@ from service.config import Config, Mode
 from service.domain.errors import ExchangeRefused, ExchangeUnavailable, StoreDown
 from service.flows.clock_guard import ClockGuard
 from service.ops.health.monitor import HealthMonitor
-from service.ports import ComponentBody
+from service.ports.health import ComponentBody
 from tests.fakes.account import FakeAccount
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs

@@ -9,7 +9,7 @@ from service.app.alerting import ALERT_MONITOR
 from service.app.keys import HEALTH_MONITOR
 from service.app.watched import WatchedModel
 from service.domain.errors import ModelUnavailable
-from service.ports import Prompt
+from service.ports.model import Prompt
 from tests.fakes.model import FakeModel
 
 PROMPT = Prompt(system="be careful", facts="market: KRW-BTC")

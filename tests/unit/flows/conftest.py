@@ -15,7 +15,7 @@ from service.flows.leadership import Leadership
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
 from service.flows.trade import TradingPipeline
-from service.ports import JSON
+from service.ports.store import JSON
 from service.settings.settings import Settings
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange

@@ -9,7 +9,7 @@ import pytest
 from service.domain.orders import OrderStatus
 from service.domain.risk import Refused
 from service.flows.clock_guard import ACTOR, REASON, ClockGuard
-from service.ports import TradingState
+from service.ports.store import TradingState
 from tests.builders import KRW_BTC, T0, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs

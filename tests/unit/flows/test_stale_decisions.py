@@ -10,7 +10,7 @@ from service.domain.errors import ExchangeRefused, NotLeader, StoreDown
 from service.domain.markets import Balance, Market
 from service.domain.orders import Intent, Order, OrderStatus
 from service.domain.risk import Allowed, Refused
-from service.ports import TradingState
+from service.ports.store import TradingState
 from tests.builders import KRW_BTC, T0, an_intent, some_rules
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange

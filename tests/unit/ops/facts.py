@@ -3,7 +3,8 @@
 from typing import Any
 
 from service.domain.orders import OrderStatus
-from service.ports import Activity, JobState
+from service.ports.health import JobState
+from service.ports.queries import Activity
 from tests.builders import T0
 
 

@@ -11,7 +11,7 @@ from loguru import logger
 from service.ops.logs import formatter as lines
 from service.ops.logs.setup import Log
 from service.ops.logs.writer import LINES
-from service.ports import REQUEST, AnsweredRequest
+from service.ports.requests import REQUEST, AnsweredRequest
 from tests.fakes.logs import Logs
 from tests.unit.ops.logs.test_writer import Pipe, explained
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.domain.errors import InvalidSetting, StoreDown, UnknownSetting
-from service.ports import JSON, SettingChange, SharedRule
+from service.ports.settings import SettingChange, SharedRule
+from service.ports.store import JSON
 from service.settings.settings import Settings
 from service.settings.table import (
     MARKETS,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.domain.errors import InvalidSetting
 from service.domain.markets import Market
 from service.domain.pricing import ModelPrice
-from service.ports import JSON
+from service.ports.store import JSON
 from service.settings.amounts import Number
 from service.settings.key import Key, Unfit
 from service.settings.table import (

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from loguru import logger
 
-from service.ports import REQUEST
+from service.ports.requests import REQUEST
 from tests.unit.web.world import Client, Serve, World
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from service.ports import CacheStats, PoolMetrics
+from service.ports.health import CacheStats, PoolMetrics
 from service.web.protocol.problems import HTTP_KINDS, INTERNAL, KINDS
 from tests.unit.web.world import World
 

@@ -18,7 +18,7 @@ from service.domain.errors import (
     StoreTimeout,
     TooSoon,
 )
-from service.ports import REQUEST
+from service.ports.requests import REQUEST
 from service.web.protocol.problems import KINDS
 from tests.unit.web.world import Client, World
 

@@ -13,7 +13,10 @@ from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
 from service.ops.metrics.requests import RequestMeter
-from service.ports import JSON, AnsweredRequest, JobState, Page, PageKey, PoolState, Requests
+from service.ports.health import JobState, PoolState
+from service.ports.queries import Page, PageKey
+from service.ports.requests import AnsweredRequest, Requests
+from service.ports.store import JSON
 from service.settings.settings import Settings
 from service.web import keys
 from service.web.protocol.request_body import MAX_BODY

@@ -10,7 +10,7 @@ import pytest
 from loguru import logger
 
 from service.domain.errors import StoreBusy, StoreDown, StoreTimeout
-from service.ports import PoolState
+from service.ports.health import PoolState
 from service.store.database.dsn import connect, parameters
 from service.store.database.pool import Cursor, Isolation, Pool, open_pool
 from tests.fakes.logs import Logs

@@ -12,7 +12,7 @@ from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus, Side
 from service.domain.risk import Refused
 from service.domain.signals import Action
-from service.ports import Page, PageKey
+from service.ports.queries import Page, PageKey
 from service.store.database.pool import Pool
 from service.store.queries.lists import CONFIG_CHANGES, PgLists
 from service.store.queries.market import CANDLES, HISTORY, SUMMARY

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from service.domain.orders import OrderStatus
-from service.ports import Activity
+from service.ports.queries import Activity
 from service.store.database.pool import Pool
 from service.store.tables.activity import PgActivity
 from service.store.tables.orders import PgOrders

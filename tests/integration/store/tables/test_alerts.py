@@ -11,7 +11,7 @@ from service.domain.alerts import MAX_ATTEMPTS, MOST_MESSAGES, Alert, Notice, Re
 from service.domain.errors import StoreDown
 from service.domain.orders import OrderStatus
 from service.flows.alerts.rules import order_notices, setting_notices
-from service.ports import PageKey
+from service.ports.queries import PageKey
 from service.settings.settings import Settings
 from service.store import alerts_sql
 from service.store.database.pool import Pool

@@ -8,7 +8,8 @@ import aiopg
 import pytest
 
 from service.domain.errors import InvalidSetting
-from service.ports import JSON, SettingChange
+from service.ports.settings import SettingChange
+from service.ports.store import JSON
 from service.store.database.pool import Pool
 from service.store.tables.settings import CHANNEL, PgSettingRows
 from tests.builders import T0

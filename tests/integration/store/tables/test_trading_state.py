@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from service.flows.alerts.rules import risk_notices
-from service.ports import TradingState
+from service.ports.store import TradingState
 from service.store.database.pool import Pool
 from service.store.tables.trading_state import PgTradingState
 from tests.builders import T0

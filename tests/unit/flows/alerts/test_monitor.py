@@ -6,7 +6,7 @@ from service.domain.alerts import Alert, Notice, Recovery
 from service.domain.errors import ExchangeUnavailable, StoreDown
 from service.flows.alerts.buffer import MOST, AlertBuffer
 from service.flows.alerts.monitor import UNUSABLE_IN_A_ROW, AlertMonitor
-from service.ports import ComponentBody
+from service.ports.health import ComponentBody
 from tests.builders import T0
 from tests.fakes.alerts import FakeOutbox
 from tests.fakes.clock import FakeClock

@@ -9,7 +9,7 @@ import pytest
 from service.domain.alerts import Alert, Recovery
 from service.domain.orders import OrderStatus
 from service.flows.alerts.rules import RULES, alert, order_notices, recovery, setting_notices
-from service.ports import SettingChange
+from service.ports.settings import SettingChange
 from tests.builders import T0, an_intent, an_order
 
 PAGE = (Path(__file__).parents[4] / "docs" / "alerts.md").read_text(encoding="utf-8")

@@ -20,7 +20,8 @@ from service.domain.orders import OrderStatus
 from service.ops.health.monitor import SCHEDULES, HealthMonitor
 from service.ops.health.probe import ProbeSchedule
 from service.ops.health.reasons import REASONS, SENTENCES
-from service.ports import Activity, JobState, PoolState, TradingBody
+from service.ports.health import JobState, PoolState, TradingBody
+from service.ports.queries import Activity
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs

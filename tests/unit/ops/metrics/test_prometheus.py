@@ -12,7 +12,8 @@ from prometheus_client.samples import Sample
 from service.domain.signals import Usage
 from service.ops.metrics.counters import Counters
 from service.ops.metrics.prometheus import Exposition
-from service.ports import CacheStats, ConcurrencyState, JobState, ModelCall, PoolState
+from service.ports.health import CacheStats, ConcurrencyState, JobState, PoolState
+from service.ports.store import ModelCall
 from tests.builders import T0, an_answer
 from tests.fakes.clock import FakeClock
 from tests.fakes.health import FakeHealth, a_component

@@ -8,7 +8,7 @@ import pytest
 from service.domain.errors import StoreBusy, StoreDown
 from service.ops.metrics.recorder import Recorder
 from service.ops.metrics.requests import RequestMeter
-from service.ports import JobRun, RequestSlot
+from service.ports.store import JobRun, RequestSlot
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from service.ops.metrics.requests import BOUNDS_S, RequestMeter
-from service.ports import RequestSlot
+from service.ports.store import RequestSlot
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from service.domain.errors import StoreDown
-from service.ports import CacheStats, PoolMetrics
+from service.ports.health import CacheStats, PoolMetrics
 from service.web.pages import FILES
 from tests.builders import a_fill, an_intent, an_order
 from tests.unit.web.world import Client, World

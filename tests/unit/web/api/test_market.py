@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from service.domain.markets import Market, Timeframe
-from service.ports import JobState
+from service.ports.health import JobState
 from service.web.protocol.paging import decode
 from tests.builders import KRW_BTC, T0
 from tests.unit.web.world import Client, World

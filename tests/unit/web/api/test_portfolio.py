@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.domain.markets import Market
-from service.ports import PageKey
+from service.ports.queries import PageKey
 from service.web.protocol.paging import encode
 from tests.builders import KRW_BTC, T0
 from tests.unit.web.world import Client, Serve, World, a_config

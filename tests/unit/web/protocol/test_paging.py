@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.ports import PageKey
+from service.ports.queries import PageKey
 from service.web.protocol.errors import InvalidCursor
 from service.web.protocol.paging import decode, encode
 from tests.builders import T0

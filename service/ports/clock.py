@@ -1,0 +1,28 @@
+"""Time as an argument."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time as an argument. In the sandbox the market's time may run faster than ours."""
+
+    def now(self) -> datetime:
+        """Return the market's instant, aware UTC: what is stored and what ages are taken from."""
+
+    def monotonic(self) -> float:
+        """Return real seconds, for measured durations and network deadlines."""
+
+    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        """Wait so many of the market's seconds, or until `wake` is set."""
+
+    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        """Wait so many real seconds, or until `wake` is set: what a network needs."""
+
+    def participant(self) -> AbstractAsyncContextManager[None]:
+        """Hold the market's time back while awake in here.
+
+        At full speed it jumps from one sleep's end to the next, never over somebody at work.
+        """

@@ -1,0 +1,138 @@
+"""What the web shows of the stored history."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from service.domain.markets import Market, Timeframe
+from service.domain.orders import OrderStatus
+
+
+@dataclass(frozen=True, slots=True)
+class PageKey:
+    """Where a page ends: lists are ordered newest first by (at, id)."""
+
+    at: datetime
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: bytes  #: a JSON array, ready to send
+    last: PageKey | None  #: of the last item, None when nothing follows
+
+
+class Lists(Protocol):
+    """Read side of the API. Each method is one statement that returns ready JSON, newest first;
+    money as decimal strings, instants as RFC 3339 UTC.
+    """
+
+    async def market_history(
+        self, market: Market, *, limit: int, before: PageKey | None = None
+    ) -> Page: ...
+
+    async def market_latest(self, markets: Sequence[Market]) -> bytes:
+        """Return a JSON array: the newest ticker row of each market."""
+
+    async def market_candles(
+        self, market: Market, timeframe: Timeframe, *, limit: int, before: PageKey | None = None
+    ) -> Page: ...
+
+    async def market_summary(self, market: Market, *, since: datetime) -> bytes:
+        """Return a JSON object: count, first, last, low, high, average, change since `since`."""
+
+    async def collector_stats(self, markets: Sequence[Market], *, since: datetime) -> bytes:
+        """Return a JSON array: rows stored since `since`, newest row, longest gap, a market."""
+
+    async def signals(
+        self,
+        *,
+        limit: int,
+        before: PageKey | None = None,
+        market: Market | None = None,
+        action: str | None = None,
+        market_data_id: int | None = None,
+    ) -> Page:
+        """Args: market_data_id: only signals that were made from this row of prices."""
+
+    async def signal(self, signal_id: int) -> bytes | None: ...
+
+    async def signals_latest(self, markets: Sequence[Market]) -> bytes: ...
+
+    async def orders(
+        self,
+        *,
+        limit: int,
+        before: PageKey | None = None,
+        market: Market | None = None,
+        status: OrderStatus | None = None,
+    ) -> Page: ...
+
+    async def order(self, order_id: int) -> bytes | None:
+        """Return the order with its fills, its decision's checks and its signal's id."""
+
+    async def fills(
+        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
+    ) -> Page: ...
+
+    async def config_changes(
+        self, *, limit: int, before: PageKey | None = None, key: str | None = None
+    ) -> Page: ...
+
+    async def alerts(
+        self,
+        *,
+        limit: int,
+        before: PageKey | None = None,
+        state: str | None = None,
+        severity: str | None = None,
+    ) -> Page: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What health needs to know of the recent past."""
+
+    last_signal_at: datetime | None
+    last_order_at: datetime | None
+    last_order_status: OrderStatus | None
+    unknown_orders: int
+    oldest_unknown_at: datetime | None
+
+
+class RecentActivity(Protocol):
+    async def activity(self) -> Activity: ...
+
+
+class Statistics(Protocol):
+    """Computed by the database; ready JSON objects."""
+
+    async def jobs(self, *, since: datetime, until: datetime) -> bytes:
+        """Args: since, until: the market's instants."""
+
+    async def requests(self, *, since: datetime, until: datetime) -> bytes:
+        """Args: since, until: real instants."""
+
+    async def model_calls(self, *, since: datetime, until: datetime) -> bytes:
+        """Args: since, until: the market's instants, midnights in UTC."""
+
+
+class Portfolio(Protocol):
+    """What trading came to. Each method is one statement; ready JSON."""
+
+    async def summary(self, *, quote: str, now: datetime, days: Sequence[int]) -> bytes:
+        """Return the newest snapshot, and a period for each of `days`: so many Korean days, with
+        today as the last.
+        """
+
+    async def equity(self, *, quote: str, since: datetime, until: datetime, points: int) -> bytes:
+        """Return at most `points` values of the window, oldest first, and its deepest drawdown.
+
+        Args: until: exclusive.
+        """
+
+    async def daily(
+        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
+    ) -> Page:
+        """Return the statistics of Korean days, the newest first."""

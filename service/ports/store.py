@@ -1,0 +1,245 @@
+"""What the flows write down and read again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from service.domain.latency import Sketch
+from service.domain.markets import Candle, Market, Ticker, Timeframe
+from service.domain.orders import Fill, Intent, Order, OrderStatus
+from service.domain.portfolio import Equity
+from service.domain.positions import Position
+from service.domain.risk import Verdict
+from service.domain.signals import Answer, Proposal, Signal
+
+JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+
+
+class MarketData(Protocol):
+    async def add_tickers(self, tickers: Sequence[Ticker], *, at: datetime) -> None:
+        """Store one row a ticker; `at` is when we asked."""
+
+    async def latest_id(self, market: Market) -> int | None:
+        """Return the id of the newest ticker row."""
+
+    async def newest_prices(
+        self, markets: Sequence[Market], *, since: datetime
+    ) -> Mapping[Market, Decimal]:
+        """Return the newest price of each market that has one not older than `since`."""
+
+    async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
+        """Return when the newest stored candle opened."""
+
+    async def put_candles(self, candles: Sequence[Candle]) -> None:
+        """Insert, or overwrite the candle that was still running."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """One question to the model, answered or not."""
+
+    model: str
+    purpose: str
+    started_at: datetime
+    duration_ms: float
+    outcome: Literal["ok", "unusable", "error"]
+    why: str | None
+    answer: Answer | None
+    cost_usd: Decimal | None
+
+
+class Signals(Protocol):
+    """What was proposed and what became of it: rows that are written once."""
+
+    async def add_call(self, call: ModelCall) -> int: ...
+
+    async def add_signal(
+        self,
+        *,
+        market: Market,
+        proposal: Proposal,
+        model: str,
+        price: Decimal,
+        market_data_id: int | None,
+        call_id: int,
+        facts: Mapping[str, JSON],
+        trigger: str,
+        at: datetime,
+    ) -> Signal: ...
+
+    async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:
+        """Store it once; written again with the same verdict, return the row that stands.
+
+        Raises: DomainError, when the signal was decided otherwise before.
+        """
+
+    async def undecided(self, market: Market, *, before: datetime) -> Sequence[int]:
+        """Return the signals made before then that have no decision, oldest first."""
+
+    async def last_signal_at(self, market: Market) -> datetime | None: ...
+
+
+class Orders(Protocol):
+    async def add(
+        self,
+        intent: Intent,
+        *,
+        identifier: str,
+        decision_id: int | None,
+        at: datetime,
+        epoch: int,
+    ) -> Order:
+        """Write the order as PENDING with `sent_at` set, committed before the request leaves.
+
+        Raises: NotLeader, when `epoch` is no longer the trading lease's.
+        """
+
+    async def advance(
+        self, order: Order, *, seen: OrderStatus, fills: Sequence[Fill] = (), at: datetime
+    ) -> bool:
+        """Store the order's new state and its new fills, and move the position, all or nothing.
+
+        False, and nothing stored, when the order is no longer in status `seen` or one of the
+        fills is booked already: its fee was shared out on a stale view, so look again.
+        """
+
+    async def open(self, market: Market | None = None) -> tuple[Order, ...]:
+        """Return the orders that are not settled, oldest first."""
+
+    async def count_since(self, at: datetime) -> int:
+        """Return how many orders were written at or after `at`, in all markets."""
+
+    async def fills(self, order_id: int) -> tuple[Fill, ...]: ...
+
+    async def position(self, market: Market) -> Position: ...
+
+    async def positions(self) -> tuple[Position, ...]:
+        """Return the position of every market that ever had a fill, closed ones too."""
+
+
+class Equities(Protocol):
+    async def add(self, equities: Sequence[Equity], *, at: datetime) -> None:
+        """Store the account at this minute, in one transaction with the hour's row.
+
+        A minute that is stored, or older than the newest of its hour, stays as it is.
+        """
+
+
+class Lease(Protocol):
+    """At most one process trades. A fencing token tells a stale owner from the present one."""
+
+    async def acquire(self) -> int | None:
+        """Take or renew the lease; return its epoch, or None when another process holds it."""
+
+    async def release(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingState:
+    state: Literal["ACTIVE", "HALTED"]
+    reason: str | None
+    since: datetime
+    halted_by: str | None = None  #: a rule of ours, e.g. system:clock, or a caller's name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskEvent:
+    """What stopped trading, or let it go on."""
+
+    event: Literal["HALTED", "RESUMED"]
+    reason: str  #: a short stable word, e.g. clock_skew
+    actor: str
+    at: datetime
+    detail: Mapping[str, JSON]
+
+
+class TradingStates(Protocol):
+    async def trading_state(self) -> TradingState: ...
+
+    async def halt(
+        self, *, reason: str, actor: str, at: datetime, detail: Mapping[str, JSON]
+    ) -> bool:
+        """Halt trading, with its risk event and alert in one transaction.
+
+        False, and nothing stored, when it is halted already, by whomever.
+        """
+
+    async def resume(
+        self, *, reason: str, actor: str, at: datetime, detail: Mapping[str, JSON]
+    ) -> bool:
+        """End the halt that `actor` made for `reason`; False, when no such halt stands."""
+
+
+class Audit(Protocol):
+    async def add(
+        self,
+        *,
+        actor: str,
+        action: str,
+        subject: str,
+        detail: Mapping[str, JSON],
+        request_id: str | None,
+        at: datetime,
+    ) -> None:
+        """Record who asked for what, e.g. admin@127.0.0.1, order.sync; committed on return."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRun:
+    """One pass of a job as it goes on record."""
+
+    run_id: str
+    job: str
+    started_at: datetime  #: the market's instant
+    finished_at: datetime  #: real time
+    duration_ms: float  #: real time, to the microsecond, as in its log line
+    attempts: int
+    error: str | None  #: class name, None for a success
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSlot:
+    """One minute of requests to one route with one kind of outcome."""
+
+    minute: datetime  #: real time, when it began
+    route: str  #: the template, never the path
+    method: str
+    status_class: int  #: first digit of the status
+    sketch: Sketch
+
+
+class MetricRows(Protocol):
+    """Raises StoreBusy, StoreDown or StoreTimeout."""
+
+    async def add_job_runs(self, runs: Sequence[JobRun]) -> None:
+        """Store the runs; one that is stored already stays as it is."""
+
+    async def add_requests(self, slots: Sequence[RequestSlot]) -> None:
+        """Add to what the same minutes, and their hours, hold already."""
+
+    async def drop_minutes(self, *, before: datetime) -> None:
+        """Forget single minutes; their hours stay."""
+
+
+class History(Protocol):
+    """What grows all the time, one table a month.
+
+    Raises StoreBusy, StoreDown or StoreTimeout (somebody was in the way for too long).
+    """
+
+    async def add_months(self, table: str, *, at: Iterable[datetime]) -> int:
+        """Make room for these instants' months; return how many there were not yet."""
+
+    async def drop_month(self, table: str, *, before: datetime) -> str | None:
+        """Drop the oldest month that was over at `before`; return its name, None without one."""
+
+    async def drop_alerts(self, *, before: datetime, queued_before: datetime, limit: int) -> int:
+        """Delete settled alerts, `limit` at most; return how many.
+
+        Args:
+            before: the market's instant.
+            queued_before: real time; both must have passed.
+        """
