@@ -11,13 +11,20 @@ from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import config as configuration
-from service.app.serve import build_app
+from service.app.serve import SERVICES, build_app
+from service.app.services import Services
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    app: web.Application
+    services: Services
     client: aiohttp.ClientSession
+
+    @property
+    def exchange_url(self) -> str:
+        """Where the sandbox exchange is, with its control."""
+        upbit: Any = self.services.ports.exchange
+        return str(upbit._client._exchange_url)
 
     async def get(self, path: str) -> Any:
         async with self.client.get(path) as answer:
@@ -56,6 +63,6 @@ async def composed(folder: Path, dsn: str, **options: Any) -> AsyncIterator[Comp
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         address = f"http://127.0.0.1:{runner.addresses[0][1]}"
         async with aiohttp.ClientSession(address) as client:
-            yield Composed(runner.app, client)
+            yield Composed(runner.app[SERVICES], client)
     finally:
         await runner.cleanup()

@@ -21,8 +21,7 @@ from service.app.checks.finding import LOOK_S, CheckLevel, CheckResult, bounded,
 from service.app.checks.machine import machine
 from service.app.checks.model import ITEM as GEMINI
 from service.app.checks.model import model
-from service.app.keys import Upstream
-from service.app.resources import outside
+from service.app.resources import Upstream, outside
 from service.app.serve import bound
 from service.config import Config, Mode, variable
 from service.domain.errors import StartError

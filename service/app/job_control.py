@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from service.domain.errors import NotFound
 from service.flows.leadership import Leadership
+from service.flows.reconcile import Reconciler
 from service.loops.loop import Loop
 from service.loops.runner import Runner
 from service.ports.health import JobState
@@ -20,6 +21,12 @@ def switchable(loops: Iterable[Loop], settings: Settings) -> Iterator[Loop]:
             return name not in await settings.get(DISABLED_JOBS)
 
         yield replace(loop, enabled=is_on)
+
+
+async def reconcile_now(leadership: Leadership, reconciler: Reconciler) -> int:
+    """Look every open order up at the exchange; return how many moved. Raises: NotLeader."""
+    leadership.check()
+    return await reconciler.reconcile()
 
 
 async def run_job(runner: Runner, leadership: Leadership, name: str) -> JobState:

@@ -1,53 +1,41 @@
-"""What has to be opened and closed: database, market, sessions, settings. One generator each."""
+"""What has to be opened and closed: database, market, sessions, settings. One function each."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
-from operator import setitem
 from typing import Final
 from uuid import uuid4
 
 import aiohttp
-from aiohttp import web
 from loguru import logger
 from pydantic import SecretStr
 
 from service.adapters.clock import SystemClock
-from service.adapters.gemini import open_gemini
+from service.adapters.gemini import Gemini, open_gemini
 from service.adapters.upbit.rest import UpbitRest
-from service.app.keys import (
-    ACCOUNT,
-    API_POOL,
-    DSN,
-    EMBEDDED,
-    JOBS_POOL,
-    MODEL,
-    POOL,
-    SESSION,
-    STORE,
-    UPSTREAM,
-    Store,
-    Upstream,
-)
+from service.app.services import ApiStore, Ports, Store
 from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
 from service.domain.errors import BoundaryError, ConfigError, StartError
 from service.flows.alerts.rules import order_notices, risk_notices, setting_notices
 from service.flows.leadership import LEASE_TTL_S
+from service.ports.alerts import Target
 from service.ports.clock import Clock
 from service.sandbox.clock import MarketClock
 from service.sandbox.options import SandboxOptions
 from service.sandbox.server import Sandbox, open_sandbox
 from service.settings.settings import Settings
 from service.settings.table import TRADING_ENABLED
-from service.store.database.pool import open_pool
+from service.store.database.pool import Pool, SubPool, open_pool
 from service.store.embedded.server import EmbeddedPostgres
 from service.store.migrations.migrate import migrate, migrations_folder
 from service.store.queries.lists import PgLists
 from service.store.queries.metrics import PgStatistics
 from service.store.queries.portfolio import PgPortfolio
+from service.store.tables.activity import PgActivity
+from service.store.tables.alerts import PgAlerts
 from service.store.tables.audit import PgAudit
 from service.store.tables.equity import PgEquities
 from service.store.tables.lease import PgLease
@@ -58,18 +46,6 @@ from service.store.tables.partitions import PgHistory
 from service.store.tables.settings import PgSettingRows
 from service.store.tables.signals import PgSignals
 from service.store.tables.trading_state import PgTradingState
-from service.web.keys import (
-    AUDIT,
-    CLOCK,
-    CONFIG,
-    DATABASE,
-    EXCHANGE,
-    LISTS,
-    ORDERS,
-    PORTFOLIO,
-    SETTINGS,
-    STATISTICS,
-)
 
 POOL_MIN: Final = 10  #: FR-001
 POOL_MAX: Final = 20  #: FR-001
@@ -103,35 +79,92 @@ async def open_server(
         await asyncio.to_thread(server.stop)
 
 
-async def database(app: web.Application) -> AsyncIterator[None]:
-    config = app[CONFIG]
-    async with open_server(config, opened=partial(setitem, app, EMBEDDED)) as dsn:
+@asynccontextmanager
+async def open_ports(config: Config, *, targets: Sequence[Target]) -> AsyncIterator[Ports]:
+    """Open everything from the database to the settings; close it in the opposite order.
+
+    Raises: StartError, with everything that was opened closed again.
+    """
+    async with (
+        open_database(config) as database,
+        open_market(config) as market,
+        open_exchange(config, market) as upbit,
+        open_model(market) as gemini,
+        open_settings(config, database, market.clock) as settings,
+    ):
+        yield Ports(
+            clock=market.clock,
+            speed=market.speed,
+            waiting_s=market.waiting_s,
+            dsn=database.dsn,
+            own_server=database.own_server,
+            database=database.pool,
+            activity=PgActivity(database.pool),
+            store=database.store,
+            api=database.api,
+            exchange=upbit,
+            account=upbit,
+            model=gemini,
+            settings=settings,
+            outbox=PgAlerts(database.pool),
+            targets=targets,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedDatabase:
+    """The pool, filled, and what works over it.
+
+    Attributes:
+        api_pool, jobs_pool: the sub-pools of the API and of the jobs that collect and measure.
+    """
+
+    dsn: str
+    own_server: EmbeddedPostgres | None
+    pool: Pool
+    api_pool: SubPool
+    jobs_pool: SubPool
+    store: Store
+    api: ApiStore
+
+
+@asynccontextmanager
+async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
+    own: list[EmbeddedPostgres] = []
+    async with open_server(config, opened=own.append) as dsn:
         await asyncio.to_thread(migrate, dsn, migrations_folder())
         async with open_pool(
             dsn, minsize=POOL_MIN, maxsize=POOL_MAX, max_waiting=config.max_waiting
-        ) as gate:
-            app[JOBS_POOL] = jobs = gate.share(POOL_JOBS, max_waiting=config.max_waiting)
-            store = Store(
-                market_data=PgMarketData(gate),
-                collected=PgMarketData(jobs),
-                journal=PgSignals(gate),
-                orders=PgOrders(gate, notices=order_notices),
-                state=PgTradingState(gate, notices=risk_notices),
-                equities=PgEquities(jobs),
-                lease=PgLease(gate, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
-                metrics=PgMetricRows(jobs),
-                history=PgHistory(jobs),
+        ) as pool:
+            jobs_pool = pool.share(POOL_JOBS, max_waiting=config.max_waiting)
+            api_pool = pool.share(POOL_WEB, max_waiting=config.max_waiting)
+            state = PgTradingState(pool, notices=risk_notices)
+            await _claim(state, config.mode)
+            yield OpenedDatabase(
+                dsn=dsn,
+                own_server=next(iter(own), None),
+                pool=pool,
+                api_pool=api_pool,
+                jobs_pool=jobs_pool,
+                store=Store(
+                    market_data=PgMarketData(pool),
+                    collected=PgMarketData(jobs_pool),
+                    signals=PgSignals(pool),
+                    orders=PgOrders(pool, notices=order_notices),
+                    state=state,
+                    equities=PgEquities(jobs_pool),
+                    lease=PgLease(pool, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
+                    metrics=PgMetricRows(jobs_pool),
+                    history=PgHistory(jobs_pool),
+                ),
+                api=ApiStore(
+                    orders=PgOrders(api_pool),
+                    lists=PgLists(api_pool),
+                    audit=PgAudit(api_pool),
+                    portfolio=PgPortfolio(api_pool),
+                    statistics=PgStatistics(api_pool),
+                ),
             )
-            await _claim(store.state, config.mode)
-            app[DSN], app[POOL], app[STORE] = dsn, gate, store
-            app[DATABASE] = gate
-            app[API_POOL] = shared = gate.share(POOL_WEB, max_waiting=config.max_waiting)
-            app[ORDERS] = PgOrders(shared)
-            app[LISTS] = PgLists(shared)
-            app[AUDIT] = PgAudit(shared)
-            app[PORTFOLIO] = PgPortfolio(shared)
-            app[STATISTICS] = PgStatistics(shared)
-            yield
 
 
 async def _claim(state: PgTradingState, mode: Mode) -> None:
@@ -143,19 +176,48 @@ async def _claim(state: PgTradingState, mode: Mode) -> None:
         )
 
 
-async def market(app: web.Application) -> AsyncIterator[None]:
-    """Decide where the market is: our own sandbox, somebody else's, or the real one."""
-    config = app[CONFIG]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """Where the exchange and the model are, and how to sign in."""
+
+    quotation_url: str
+    exchange_url: str
+    gemini_url: str
+    access_key: str
+    secret_key: str
+    gemini_key: str
+    paced: bool  #: keep to Upbit's limits; a fast market is asked more often than they allow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedMarket:
+    """Where the market is, and its time; see `Ports`."""
+
+    upstream: Upstream
+    clock: Clock
+    speed: float
+    waiting_s: Callable[[], float]
+
+
+@asynccontextmanager
+async def open_market(config: Config) -> AsyncIterator[OpenedMarket]:
+    """Decide where the market is: our own sandbox, another process's, or the real one."""
     if config.mode is Mode.SANDBOX and config.upbit_base_url is None:
         async with open_sandbox(sandbox_options(config)) as sandbox:
-            app[CLOCK] = sandbox.clock
-            app[UPSTREAM] = _in_sandbox(sandbox, paced=config.speed == 1)
-            yield
+            yield _opened(_in_sandbox(sandbox, paced=config.speed == 1), sandbox.clock)
     else:
-        app[CLOCK] = clock = await _clock_of(config)
+        clock = await _clock_of(config)
         is_fast = isinstance(clock, MarketClock) and clock.speed != 1
-        app[UPSTREAM] = outside(config, paced=not is_fast)
-        yield
+        yield _opened(outside(config, paced=not is_fast), clock)
+
+
+def _opened(upstream: Upstream, clock: Clock) -> OpenedMarket:
+    return OpenedMarket(
+        upstream=upstream,
+        clock=clock,
+        speed=float(clock.speed) if isinstance(clock, MarketClock) else 1.0,
+        waiting_s=waiting_seconds(clock),
+    )
 
 
 async def _clock_of(config: Config) -> SystemClock | MarketClock:
@@ -236,8 +298,9 @@ def _revealed(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret is not None else ""
 
 
-async def exchange(app: web.Application) -> AsyncIterator[None]:
-    upstream = app[UPSTREAM]
+@asynccontextmanager
+async def open_exchange(config: Config, market: OpenedMarket) -> AsyncIterator[UpbitRest]:
+    upstream = market.upstream
     connector = aiohttp.TCPConnector(limit=32, limit_per_host=16, ttl_dns_cache=300)
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
@@ -248,12 +311,10 @@ async def exchange(app: web.Application) -> AsyncIterator[None]:
             access_key=upstream.access_key,
             secret_key=upstream.secret_key,
             paced=upstream.paced,
-            seconds=waiting_seconds(app[CLOCK]),
+            seconds=market.waiting_s,
         )
-        await _check_markets(upbit, app[CONFIG])
-        app[SESSION] = session
-        app[EXCHANGE] = app[ACCOUNT] = upbit
-        yield
+        await _check_markets(upbit, config)
+        yield upbit
 
 
 async def _check_markets(upbit: UpbitRest, config: Config) -> None:
@@ -270,25 +331,27 @@ async def _check_markets(upbit: UpbitRest, config: Config) -> None:
             raise ConfigError(f"TRADER_MARKETS: {market_} is not traded on this exchange")
 
 
-async def model(app: web.Application) -> AsyncIterator[None]:
-    upstream = app[UPSTREAM]
-    clock = app[CLOCK]
+@asynccontextmanager
+async def open_model(market: OpenedMarket) -> AsyncIterator[Gemini]:
     async with open_gemini(
-        api_key=upstream.gemini_key,
-        base_url=upstream.gemini_url,
-        seconds=waiting_seconds(clock),
-        now=clock.now,
+        api_key=market.upstream.gemini_key,
+        base_url=market.upstream.gemini_url,
+        seconds=market.waiting_s,
+        now=market.clock.now,
     ) as gemini:
-        app[MODEL] = gemini
-        yield
+        yield gemini
 
 
-async def settings(app: web.Application) -> AsyncIterator[None]:
-    rows = PgSettingRows(app[POOL], changing=app[API_POOL], notices=setting_notices)
-    table = Settings(rows, app[CLOCK])
-    if app[CONFIG].mode is not Mode.LIVE:
+@asynccontextmanager
+async def open_settings(
+    config: Config, database: OpenedDatabase, clock: Clock
+) -> AsyncIterator[Settings]:
+    rows = PgSettingRows(database.pool, changing=database.api_pool, notices=setting_notices)
+    table = Settings(rows, clock)
+    if config.mode is not Mode.LIVE:
         # Play money trades from the first minute; with real money the operator says when.
         await table.seed({TRADING_ENABLED.name: True}, by="system:first-start")
-    app[SETTINGS] = table
-    yield
-    await table.close()
+    try:
+        yield table
+    finally:
+        await table.close()

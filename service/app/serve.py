@@ -4,27 +4,31 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import Callable, Coroutine
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, closing
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 from loguru import logger
 
 from service.adapters.clock import SystemClock
-from service.app import alerting, resources
+from service.app.alerting import flush, targets_of
+from service.app.bootstrap import build
 from service.app.checks.machine import machine
 from service.app.drain import drain, install
-from service.app.jobs import loops, stop_loops
-from service.app.measures import COUNTERS, LINES_DROPPED, measures
+from service.app.handlers import bind
+from service.app.jobs import repeating, stop_loops
+from service.app.resources import open_ports
 from service.app.self_check import tell
-from service.app.shutdown_deadline import SHUTDOWN_DEADLINE, ShutdownDeadline
-from service.app.story import health, story
+from service.app.services import Process, Services
+from service.app.shutdown_deadline import ALERTS_BY_S, MEASURES_BY_S
 from service.config import Config
 from service.domain.errors import StartError
 from service.ops.logs.setup import Log
 from service.ops.metrics.counters import Counters
-from service.web.keys import CONFIG, REAL_CLOCK
+from service.web import keys
+from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS, ConcurrencyLimits
 from service.web.overload.connection_limit import LimitedSite, cut_stalled_readers
 from service.web.overload.overflow import OVERFLOW, OverflowState
 from service.web.protocol.request_body import MAX_BODY
@@ -36,39 +40,65 @@ KEEP_ALIVE_S: Final = 75.0
 BACKLOG: Final = 128
 
 
+#: Where `serve` and tests find the flows; handlers have keys of their own (web/keys.py).
+SERVICES = web.AppKey("services", Services)
+
+
 def build_app(config: Config, log: Log | None = None) -> web.Application:
-    app = web.Application(client_max_size=MAX_BODY)
-    app[CONFIG] = config
-    app[REAL_CLOCK] = clock = SystemClock()
-    app[COUNTERS] = meters = Counters(clock)
-    app[OVERFLOW] = OverflowState()
-    app[SHUTDOWN_DEADLINE] = ShutdownDeadline()
-    setup(app, requests=meters.requests, log=log)
-    if log is not None:
-        app[LINES_DROPPED] = lambda: log.dropped
-    # Started top to bottom, stopped bottom to top: loops let go before the pool closes.
-    app.cleanup_ctx.extend(
-        [
-            alerting.targets,
-            resources.database,
-            resources.market,
-            resources.exchange,
-            resources.model,
-            resources.settings,
-            story,
-            health,
-            measures,
-            alerting.alerts,
-            loops,
-        ]
+    app, clock = web.Application(client_max_size=MAX_BODY), SystemClock()
+    counters, limits, overflow = Counters(clock), ConcurrencyLimits(), OverflowState()
+    app[keys.CONFIG], app[keys.REAL_CLOCK] = config, clock
+    app[CONCURRENCY_LIMITS], app[OVERFLOW] = limits, overflow
+    process = Process(
+        config=config,
+        real_clock=clock,
+        counters=counters,
+        lines_dropped=None if log is None else lambda: log.dropped,
+        limits=limits.state,
+        turned_away=lambda: overflow.refused,
     )
+    setup(app, requests=counters.requests, log=log)
+    app.cleanup_ctx.append(partial(running, process))
     app.on_shutdown.append(_stop_loops)
     install(app)
     return app
 
 
+async def running(process: Process, app: web.Application) -> AsyncIterator[None]:
+    """Open the ports, bind the flows, repeat the loops; end all that in the opposite order."""
+    # First of all, so that a wrong address is told before anything starts.
+    targets = targets_of(process.config)
+    async with open_ports(process.config, targets=targets) as ports:
+        services = build(process, ports)
+        async with working(services):
+            app[SERVICES] = services
+            bind(app, services)
+            yield
+
+
+@asynccontextmanager
+async def working(services: Services) -> AsyncIterator[None]:
+    """Repeat the loops. After their end the last alerts are sent, the last figures written."""
+    deadline = services.process.deadline
+    try:
+        async with repeating(services):
+            yield
+    finally:
+        await flush(services.alert_sender, within_s=deadline.left_s(ALERTS_BY_S))
+        await _write_last(services)
+
+
+async def _write_last(services: Services) -> None:
+    try:
+        async with services.process.deadline.by(MEASURES_BY_S):
+            await services.recorder.flush()
+    except TimeoutError:
+        logger.bind(event="app").warning("the last measurements could not be written in time")
+
+
 async def _stop_loops(app: web.Application) -> None:
-    stop_loops(app)
+    if SERVICES in app:
+        stop_loops(app[SERVICES])
 
 
 async def serve(
@@ -108,7 +138,8 @@ async def serve(
                 ready(_address(listener))
                 await stopping.wait()
                 logger.bind(event="app").info("stopping")
-                stop_loops(runner.app)  # health says so at once, and passes end meanwhile
+                # Health says so at once, and passes end meanwhile.
+                stop_loops(app[SERVICES])
                 await drain(runner, site, listener)
         finally:
             # Also after a failed start: aiohttp closes nothing by itself then.

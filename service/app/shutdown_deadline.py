@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from aiohttp import web
-
 #: Real seconds after the stop began. The database's connections and the sessions are closed after
 #: the last one, in about a second.
 PASSES_BY_S: Final = 5.5  #: passes of jobs, with an order that is on its way
@@ -44,6 +42,3 @@ class ShutdownDeadline:
     def by(self, mark_s: float) -> asyncio.Timeout:
         """Raises: TimeoutError, at the mark."""
         return asyncio.timeout(self.left_s(mark_s))
-
-
-SHUTDOWN_DEADLINE = web.AppKey("ending", ShutdownDeadline)

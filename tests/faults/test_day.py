@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
 
-from service.app.keys import POOL, UPSTREAM
 from service.ops.logs.setup import configure
-from service.web.keys import CLOCK
+from service.store.database.pool import Pool
 from tests.composed import composed
 from tests.faults.checks import MINUTES, not_as_on_the_exchange
 
@@ -73,21 +72,21 @@ async def _lived(
         composed(folder, dsn, speed=Decimal(0)) as service,
         aiohttp.ClientSession() as session,
     ):
-        app = service.app
-        url = app[UPSTREAM].quotation_url
+        url, clock = service.exchange_url, service.services.ports.clock
         async with session.post(f"{url}/__sandbox__/faults", json=faults) as added:
             assert added.status == 201, await added.text()
-        await app[CLOCK].sleep(3600 * hours)
+        await clock.sleep(3600 * hours)
         async with session.get(f"{url}/__sandbox__/faults") as told:
             plan: list[Any] = await told.json()
         await session.delete(f"{url}/__sandbox__/faults")
-        await app[CLOCK].sleep(120)  # without faults: what is left open is caught up
+        await clock.sleep(120)  # without faults: what is left open is caught up
 
         async def page(query: str) -> Any:
             async with session.get(f"{url}/v1/candles/minutes/1?market=KRW-BTC{query}") as got:
                 return await got.json()
 
-        async with app[POOL].cursor() as cursor:
+        pool = cast("Pool", service.services.ports.database)
+        async with pool.cursor() as cursor:
             await cursor.execute(MINUTES)
             closes = dict(await cursor.fetchall())
         return plan, await not_as_on_the_exchange(closes, page=page)

@@ -39,10 +39,10 @@ LOGS: Final = (
     ),
     Mutant(
         name="the account is logged at each look at the exchange",
-        file="service/app/story.py",
-        old="        await upbit.balances()\n",
+        file="service/app/health_wiring.py",
+        old="        await ports.exchange.balances()\n",
         new=(
-            "        held = await upbit.balances()\n"
+            "        held = await ports.exchange.balances()\n"
             "        import loguru\n"
             '        loguru.logger.info("{}", [float(each.total) for each in held.values()])\n'
         ),
@@ -50,7 +50,7 @@ LOGS: Final = (
     ),
     Mutant(
         name="the prompt is logged on its way to the model",
-        file="service/app/watched.py",
+        file="service/app/observed_model.py",
         old="            answer = await self._inner.ask(prompt, model=model)\n",
         new=(
             "            import loguru\n"

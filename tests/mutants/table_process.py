@@ -6,15 +6,15 @@ from tests.mutants.mutant import Mutant, of
 
 _JOBS: Final = "service/app/jobs.py"
 _RESOURCES: Final = "service/app/resources.py"
-_STORY: Final = "service/app/story.py"
-_WATCHED: Final = "service/app/watched.py"
+_BOOTSTRAP: Final = "service/app/bootstrap.py"
+_MODEL: Final = "service/app/observed_model.py"
 _LISTEN: Final = "service/store/database/listen.py"
 _CACHE: Final = "service/settings/cache.py"
 _OF_JOBS: Final = "tests/unit/app/test_jobs.py"
 _OF_LISTENING: Final = "tests/integration/app/test_listening.py"
 _OF_RESOURCES: Final = "tests/integration/app/test_resources.py"
 _OF_SETTINGS: Final = "tests/integration/settings/test_settings.py"
-_OF_STORY: Final = "tests/unit/app/test_story.py"
+_OF_BOOTSTRAP: Final = "tests/unit/app/test_bootstrap.py"
 _OF_SHUTDOWN: Final = "tests/e2e/test_shutdown.py"
 _ALERTS: Final = of(
     _OF_RESOURCES, "test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts"
@@ -125,28 +125,28 @@ PROCESS: Final = (
     Mutant(
         name="the end does not wait for passes",
         file=_JOBS,
-        old="    await scheduler.wait_and_close(timeout=ending.left_s(PASSES_BY_S))\n",
+        old="        await scheduler.wait_and_close(timeout=deadline.left_s(PASSES_BY_S))\n",
         new="",
         tests=of(_OF_JOBS),
     ),
     Mutant(
         name="a failed job is no alert",
-        file="service/app/measures.py",
-        old="    job_over(app, result)\n",
-        new="",
-        tests=of("tests/unit/app/test_measures.py"),
+        file="service/app/pass_record.py",
+        old="    if counts and result.job != SENDER:",
+        new="    if False:",
+        tests=of("tests/unit/app/test_counted_signals.py"),
     ),
     Mutant(
         name="a standby collects and trades",
         file=_JOBS,
-        old="        if leadership.may_trade:\n            await rounds.step()\n",
-        new="        if True:\n            await rounds.step()\n",
+        old="        if leadership.may_trade:\n            await all_markets.step()\n",
+        new="        if True:\n            await all_markets.step()\n",
         tests=of(_OF_JOBS),
     ),
     Mutant(
         name="the lease is not given back at the end",
         file=_JOBS,
-        old="            await app[LEADERSHIP].resign()\n",
+        old="            await services.leadership.resign()\n",
         new="            pass\n",
         tests=of(_OF_JOBS),
     ),
@@ -163,7 +163,7 @@ PROCESS: Final = (
     Mutant(
         name="live trading begins switched on",
         file=_RESOURCES,
-        old="    if app[CONFIG].mode is not Mode.LIVE:\n",
+        old="    if config.mode is not Mode.LIVE:\n",
         new="    if True:\n",
         tests=of(_OF_RESOURCES),
     ),
@@ -186,85 +186,85 @@ PROCESS: Final = (
     ),
     Mutant(
         name="a new leader settles nothing",
-        file=_STORY,
+        file=_BOOTSTRAP,
         old="on_gain=reconciler.reconcile",
-        new="on_gain=app[HOLDINGS_CHECK].compare",
-        tests=of(_OF_STORY),
+        new="on_gain=store.orders.open",
+        tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(
         name="the model's circuit stands before purchases",
-        file=_STORY,
+        file=_BOOTSTRAP,
         old="            circuit=circuits.purchases,\n",
         new="            circuit=circuits.model,\n",
-        tests=of(_OF_STORY),
+        tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(
         name="the purchases' circuit stands before the model",
-        file=_STORY,
+        file=_BOOTSTRAP,
         old="            circuit=circuits.model,\n",
         new="            circuit=circuits.purchases,\n",
-        tests=of(_OF_STORY),
+        tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(
         name="cleaning up believes our clock",
-        file=_STORY,
-        old="        ahead_s=lambda: app[ACCOUNT].clock_skew_s,\n",
+        file=_BOOTSTRAP,
+        old="        ahead_s=lambda: ports.account.clock_skew_s,\n",
         new="",
-        tests=of(_OF_STORY),
+        tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(
         name="signals are not counted",
-        file="service/app/measures.py",
-        old="    app[BUS].subscribe(SignalMade, made)\n",
+        file=_BOOTSTRAP,
+        old="    bus.subscribe(SignalMade, made)\n",
         new="",
-        tests=of(_OF_STORY),
+        tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(
         name="useless answers of the model are told nobody",
-        file=_WATCHED,
-        old="        self._app[ALERT_MONITOR].model_answered(usable=usable, why=answer.why)\n",
+        file=_MODEL,
+        old="        self._alert_monitor.model_answered(usable=usable, why=answer.why)\n",
         new="",
-        tests=of(_OF_STORY),
+        tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(
         name="health does not hear of the model's refusals",
-        file=_WATCHED,
-        old='            self._app[HEALTH_MONITOR].heard_from("gemini_api", error=exc)\n',
-        new="",
-        tests=of(_OF_STORY),
+        file=_MODEL,
+        old='                self._health.heard_from("gemini_api", error=exc)\n',
+        new="                pass\n",
+        tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(
         name="an order that was sent is not followed at once",
         file=_JOBS,
-        old="            runner.nudge(SYNC)\n",
+        old="            services.jobs.nudge(SYNC)\n",
         new="            pass\n",
         tests=of(_OF_JOBS),
     ),
     Mutant(
         name="what becomes of an order is no alert",
         file=_RESOURCES,
-        old="orders=PgOrders(gate, notices=order_notices),",
-        new="orders=PgOrders(gate),",
+        old="orders=PgOrders(pool, notices=order_notices),",
+        new="orders=PgOrders(pool),",
         tests=_ALERTS,
     ),
     Mutant(
         name="a halt is no alert",
         file=_RESOURCES,
-        old="state=PgTradingState(gate, notices=risk_notices),",
-        new="state=PgTradingState(gate),",
+        old="state = PgTradingState(pool, notices=risk_notices)\n",
+        new="state = PgTradingState(pool)\n",
         tests=_ALERTS,
     ),
     Mutant(
         name="the trading switch is no alert",
         file=_RESOURCES,
-        old="changing=app[API_POOL], notices=setting_notices)",
-        new="changing=app[API_POOL])",
+        old="changing=database.api_pool, notices=setting_notices)",
+        new="changing=database.api_pool)",
         tests=_ALERTS,
     ),
     Mutant(
         name="the end sends no alert",
-        file="service/app/alerting.py",
-        old="    await flush(alert_sender, within_s=app[SHUTDOWN_DEADLINE].left_s(ALERTS_BY_S))\n",
+        file="service/app/serve.py",
+        old="        await flush(services.alert_sender, within_s=deadline.left_s(ALERTS_BY_S))\n",
         new="",
         tests=of(
             "tests/e2e/test_alerts.py",
@@ -273,8 +273,8 @@ PROCESS: Final = (
     ),
     Mutant(
         name="the last passes are not on record",
-        file="service/app/measures.py",
-        old="            await recorder.flush()\n",
+        file="service/app/serve.py",
+        old="            await services.recorder.flush()\n",
         new="            pass\n",
         tests=of(_OF_JOBS),
     ),

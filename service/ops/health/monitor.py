@@ -66,7 +66,7 @@ class HealthMonitor:
         circuits: Mapping[Outside, Callable[[], bool]] = _NO_CIRCUITS,
         chance: Callable[[], float] = lambda: 0.5,
         started_at: datetime | None = None,
-        rhythms: Mapping[Watched, ProbeSchedule] = SCHEDULES,
+        schedules: Mapping[Watched, ProbeSchedule] = SCHEDULES,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._clock = clock
@@ -83,7 +83,7 @@ class HealthMonitor:
             "trading": self._read_trading,
         }
         self._watches: dict[Watched, Probe] = {
-            name: Probe(ask, rhythms[name], clock, chance) for name, ask in asks.items()
+            name: Probe(ask, schedules[name], clock, chance) for name, ask in asks.items()
         }
         self._activity: Activity | None = None
         self._trading: TradingBody = _TRADING_AT_FIRST
@@ -133,7 +133,7 @@ class HealthMonitor:
         self._noted[component][reason] = holds
 
     def proved(self, component: Literal["database"]) -> None:
-        """Take a real call that worked as proof, and go on asking in our own rhythm."""
+        """Take a real call that worked as proof, and go on asking in our own schedule."""
         self._watches[component].proved()
 
     def seems_well(self, component: Literal["upbit_api"]) -> None:

@@ -42,14 +42,14 @@ class Probe:
     def __init__(
         self,
         ask: Callable[[], Awaitable[None]],
-        rhythm: ProbeSchedule,
+        schedule: ProbeSchedule,
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:
         self.checked_at: datetime | None = None
         self.latency_ms: float | None = None
         self._ask = ask
-        self._rhythm = rhythm
+        self._schedule = schedule
         self._clock = clock
         self._chance = chance
         self._seen = clock.monotonic()
@@ -118,7 +118,7 @@ class Probe:
 
     def finding(self) -> Finding:
         silent_s = self._clock.monotonic() - self._seen
-        if silent_s > STALLED_PERIODS * self._rhythm.every_s + self._rhythm.timeout_s:
+        if silent_s > STALLED_PERIODS * self._schedule.every_s + self._schedule.timeout_s:
             return Finding("unhealthy", "prober_stalled")
         if self._reason is None:
             return HEALTHY
@@ -134,11 +134,11 @@ class Probe:
 
     def _next_due(self) -> float:
         jitter = 1 + JITTER * (2 * self._chance() - 1)
-        return self._clock.monotonic() + self._rhythm.every_s * jitter
+        return self._clock.monotonic() + self._schedule.every_s * jitter
 
     async def _timed(self) -> float:
         """Return how long the answer took, milliseconds."""
         began = self._clock.monotonic()
-        async with asyncio.timeout(self._rhythm.timeout_s):
+        async with asyncio.timeout(self._schedule.timeout_s):
             await self._ask()
         return round((self._clock.monotonic() - began) * 1000, 1)

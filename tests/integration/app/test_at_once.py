@@ -9,7 +9,6 @@ from typing import Final
 
 import pytest
 
-from service.app.keys import POOL
 from service.store.database.pool import Pool
 from tests.composed import composed
 from tests.integration.store.seeds import rows
@@ -123,7 +122,7 @@ async def test_a_burst_right_after_a_restart_is_answered_by_connections_that_are
         pass
 
     async with composed(tmp_path, dsn) as service:
-        before = service.app[POOL].state()
+        before = service.services.ports.database.state()
         bodies = await asyncio.gather(*(service.get(path) for path in 3 * CALLS))
         after = await service.get(POOL_URL)
 

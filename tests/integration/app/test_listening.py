@@ -4,15 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
 
-from service.app.jobs import _listener
-from service.app.keys import DSN
+from service.app.jobs import listener
 from service.settings.settings import Settings
 from service.settings.table import AI_MODEL
 from service.store.database.pool import Pool
 from service.store.tables.settings import PgSettingRows
-from service.web.keys import SETTINGS
 from tests.fakes.clock import FakeClock
 from tests.integration.store.seeds import execute
 
@@ -21,13 +18,10 @@ BY_HAND = "UPDATE system_configs SET value = to_jsonb(%(value)s::text) WHERE key
 
 
 @pytest.fixture
-async def app(dsn: str, gate: Pool) -> AsyncIterator[web.Application]:
-    """As much of the application as listens."""
-    made = web.Application()
-    made[DSN] = dsn
-    made[SETTINGS] = Settings(PgSettingRows(gate), FakeClock())
+async def settings(gate: Pool) -> AsyncIterator[Settings]:
+    made = Settings(PgSettingRows(gate), FakeClock())
     yield made
-    await made[SETTINGS].close()
+    await made.close()
 
 
 async def until_reads(settings: Settings, value: str) -> None:
@@ -38,10 +32,10 @@ async def until_reads(settings: Settings, value: str) -> None:
 
 @pytest.mark.proves("S2.2")
 async def test_the_cache_is_cleared_when_listening_begins_and_hears_each_change_after_it(
-    app: web.Application, gate: Pool
+    settings: Settings, dsn: str, gate: Pool
 ) -> None:
     """S2.2: whatever was missed while nobody listened."""
-    settings, stopping = app[SETTINGS], asyncio.Event()
+    stopping = asyncio.Event()
     await settings.change({"ai_model": "m-1"}, by="here")
     await settings.get(AI_MODEL)
     # Past the service, and so without a notification: as if that had been sent into a broken
@@ -49,7 +43,7 @@ async def test_the_cache_is_cleared_when_listening_begins_and_hears_each_change_
     await execute(gate, BY_HAND, {"value": "m-2"})
     kept = await settings.get(AI_MODEL)
 
-    listening = asyncio.create_task(_listener(app).run(stopping))
+    listening = asyncio.create_task(listener(dsn, settings).run(stopping))
     try:
         await until_reads(settings, "m-2")
         other = Settings(PgSettingRows(gate), FakeClock())

@@ -1,29 +1,26 @@
 """What the composition root opens: how it begins without the exchange, and that it is closed."""
 
 import re
-from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
-from aiohttp import web
 from pydantic import SecretStr
 
-from service.app.keys import (
-    API_POOL,
-    JOBS_POOL,
-    MODEL,
-    POOL,
-    SESSION,
-    STORE,
-    UPSTREAM,
+from service.app.resources import (
+    OpenedDatabase,
+    OpenedMarket,
     Upstream,
+    open_database,
+    open_exchange,
+    open_model,
+    open_settings,
 )
-from service.app.resources import database, exchange, model, settings
 from service.config import Config, Mode
 from service.domain.orders import OrderStatus
 from service.settings.table import TRADING_ENABLED
 from service.store.database.pool import Pool
-from service.web.keys import CLOCK, CONFIG, SETTINGS
 from tests.builders import T0, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
@@ -38,10 +35,9 @@ SHARES = re.compile(
 NOBODY = "http://127.0.0.1:9"  #: nothing listens there
 
 
-def an_app(config: Config | None = None) -> web.Application:
-    app = web.Application()
-    app[CONFIG], app[CLOCK] = config or a_config(), FakeClock()
-    app[UPSTREAM] = Upstream(
+def a_market() -> OpenedMarket:
+    clock = FakeClock()
+    upstream = Upstream(
         quotation_url=NOBODY,
         exchange_url=NOBODY,
         gemini_url=NOBODY,
@@ -50,7 +46,7 @@ def an_app(config: Config | None = None) -> web.Application:
         gemini_key="dummy-gemini",
         paced=True,
     )
-    return app
+    return OpenedMarket(upstream=upstream, clock=clock, speed=1.0, waiting_s=clock.monotonic)
 
 
 def live() -> Config:
@@ -61,19 +57,18 @@ def live() -> Config:
 @pytest.mark.proves("FR-005")
 async def test_the_session_to_the_exchange_is_closed_with_what_uses_it() -> None:
     """FR-005."""
-    app = an_app()
-    async with asynccontextmanager(exchange)(app):
-        was_closed = app[SESSION].closed
+    async with open_exchange(a_config(), a_market()) as upbit:
+        session = upbit._client._session
+        was_closed = session.closed
 
-    assert (was_closed, app[SESSION].closed) == (False, True)
+    assert (was_closed, session.closed) == (False, True)
 
 
 @pytest.mark.proves("FR-005")
 async def test_the_client_of_the_model_is_closed_with_what_uses_it() -> None:
     """FR-005."""
-    app = an_app()
-    async with asynccontextmanager(model)(app):
-        client = app[MODEL]._client
+    async with open_model(a_market()) as gemini:
+        client = gemini._client
 
     with pytest.raises(RuntimeError, match="closed"):
         client.models.get(model="m")
@@ -83,7 +78,7 @@ async def test_the_client_of_the_model_is_closed_with_what_uses_it() -> None:
 async def test_an_exchange_that_cannot_tell_its_markets_is_a_warning_and_no_failed_start() -> None:
     """FR-012."""
     with Logs.captured() as logs:
-        async with asynccontextmanager(exchange)(an_app()):
+        async with open_exchange(a_config(), a_market()):
             pass
 
     (line,) = [row for row in logs.lines if "asked for its markets" in row["message"]]
@@ -94,10 +89,9 @@ async def test_an_exchange_that_cannot_tell_its_markets_is_a_warning_and_no_fail
 async def test_play_money_trades_from_the_first_minute_and_real_money_when_somebody_says_so(
     gate: Pool, config: Config, *, trades: bool
 ) -> None:
-    app = an_app(config)
-    app[CLOCK], app[POOL], app[API_POOL] = FakeClock(), gate, gate
-    async with asynccontextmanager(settings)(app):
-        assert await app[SETTINGS].get(TRADING_ENABLED) is trades
+    database = cast("OpenedDatabase", SimpleNamespace(pool=gate, api_pool=gate))
+    async with open_settings(config, database, FakeClock()) as settings:
+        assert await settings.get(TRADING_ENABLED) is trades
 
 
 @pytest.mark.proves("FR-012")
@@ -105,18 +99,20 @@ async def test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts
     dsn: str, gate: Pool
 ) -> None:
     """FR-012: queued in the transaction that writes them, by what the composition root opens."""
-    app = an_app(a_config(database_url=SecretStr(dsn)))
-    app[CLOCK] = FakeClock()
-    async with asynccontextmanager(database)(app), asynccontextmanager(settings)(app):
+    config = a_config(database_url=SecretStr(dsn))
+    async with (
+        open_database(config) as database,
+        open_settings(config, database, FakeClock()) as settings,
+    ):
         decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
-        orders, state = app[STORE].orders, app[STORE].state
+        orders, state = database.store.orders, database.store.state
         order = await orders.add(
             an_intent(), identifier="uat-1", decision_id=decision_id, at=T0, epoch=epoch
         )
         unknown = order.moved_to(OrderStatus.UNKNOWN)
         await orders.advance(unknown, seen=OrderStatus.PENDING, at=T0)
         await state.halt(reason="by hand", actor="admin", at=T0, detail={})
-        await app[SETTINGS].change({"trading_enabled": False}, by="admin")
+        await settings.change({"trading_enabled": False}, by="admin")
         told = await rows(gate, "SELECT title FROM alerts ORDER BY id")
 
     assert [title for (title,) in told] == [
@@ -138,12 +134,15 @@ async def test_the_composed_pool_and_its_shares_are_what_the_docs_say(dsn: str) 
     said = SHARES.search(words)
     assert said is not None
     whole, of_the_api, of_the_jobs = map(int, said.groups())
-    app = an_app(a_config(database_url=SecretStr(dsn)))
 
-    async with asynccontextmanager(database)(app):
-        opened = app[POOL].state().size
+    async with open_database(a_config(database_url=SecretStr(dsn))) as database:
+        opened = database.pool.state().size
         # So many are lent without a wait, and the next one waits for one of them.
-        for key, number in ((API_POOL, of_the_api), (JOBS_POOL, of_the_jobs), (POOL, whole)):
-            assert await waits_for(app[key], number, asked_once(app[key])), key
+        for pool, number in (
+            (database.api_pool, of_the_api),
+            (database.jobs_pool, of_the_jobs),
+            (database.pool, whole),
+        ):
+            assert await waits_for(pool, number, asked_once(pool)), number
 
     assert (opened, whole, of_the_api, of_the_jobs) == (10, 20, 12, 3)

@@ -8,9 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from service.app.keys import UPSTREAM
 from service.ops.logs.setup import configure
-from service.web.keys import CLOCK
 from tests.composed import composed
 
 JOB: Final = "collect_market_data"
@@ -28,10 +26,10 @@ async def lines_of_a_spoiled_pass(
         configure(level="INFO", mode="sandbox", version="0", stream=stream),
     ):
         async with composed(folder, dsn, speed=Decimal(0)) as service:
-            faults = f"{service.app[UPSTREAM].quotation_url}/__sandbox__/faults"
+            faults = f"{service.exchange_url}/__sandbox__/faults"
             async with service.client.post(faults, json=[{"path": MINUTES, **fault}]) as added:
                 assert added.status == 201, await added.text()
-            await service.app[CLOCK].sleep(3 * PASS_S)
+            await service.services.ports.clock.sleep(3 * PASS_S)
             async with service.client.get(faults) as told:
                 (plan,) = await told.json()
     lines = [json.loads(line) for line in log.read_bytes().splitlines()]

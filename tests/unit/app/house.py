@@ -1,29 +1,21 @@
-"""The composed application, its flows, jobs and end included; what is outside of it are fakes."""
+"""The production wiring, its flows, jobs and end included; what is outside of it are fakes."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, cast
 
-from aiohttp import web
-
 from service.adapters.clock import SystemClock
-from service.app.alerting import ALERT_MONITOR, ALERT_SENDER, ALERTS_COUNTED
-from service.app.jobs import loops
-from service.app.keys import ACCOUNT, DSN, HEALTH_MONITOR, LEADERSHIP, MODEL, POOL, STORE, Store
-from service.app.measures import measures
-from service.app.serve import build_app
-from service.app.story import health, story
+from service.app.bootstrap import build
+from service.app.serve import working
+from service.app.services import ApiStore, Ports, Process, Services, Store
 from service.domain.errors import StoreDown
 from service.domain.markets import Ticker
-from service.flows.alerts.buffer import AlertBuffer
-from service.flows.alerts.monitor import AlertMonitor
-from service.flows.alerts.sender import AlertSender
+from service.ops.metrics.counters import Counters
+from service.ports.queries import Activity
 from service.ports.store import JobRun
 from service.settings.settings import Settings
-from service.web.keys import CLOCK, EXCHANGE, SETTINGS
 from tests.builders import KRW_BTC
 from tests.fakes.account import FakeAccount
 from tests.fakes.alerts import FakeOutbox
@@ -31,13 +23,14 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.equities import FakeEquities
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.journal import FakeSignals
+from tests.fakes.lists import FakeLists
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.model import FakeModel
 from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
 from tests.fakes.state import FakeLease, FakeTradingState
 from tests.unit.flows.test_retention import FakeHistory
-from tests.unit.web.world import FakeDatabase, a_config
+from tests.unit.web.world import FakeDatabase, FakePortfolio, FakeStatistics, a_config
 
 _TURNS = 200  #: of the event loop
 NOWHERE = "postgresql://127.0.0.1:1/nowhere"  #: LISTEN finds nobody, and tries again
@@ -84,10 +77,10 @@ class AskedModel(FakeModel):
         return
 
 
-class AwayDatabase(FakeDatabase):
-    """Has no row for anybody."""
+class AwayActivity:
+    """Satisfies ports.RecentActivity; nothing can be read."""
 
-    def cursor(self) -> Any:
+    async def activity(self) -> Activity:
         raise StoreDown("PostgreSQL cannot be reached")
 
 
@@ -108,7 +101,7 @@ class FakeMetricRows:
 
 
 class House:
-    """Everything outside, and the application bound to it.
+    """Everything outside, and the services bound to it.
 
     Attributes: told: what happened, in order.
     """
@@ -123,75 +116,67 @@ class House:
         self.market_data = HeldMarketData(self.told)
         self.lease = ToldLease(self.told, epoch=epoch)
         self.history: FakeHistory = FakeHistory()
+        self.counters = Counters(SystemClock())
         self.metrics, self.outbox = FakeMetricRows(), FakeOutbox()
         self.rows = FakeSettingRows({"trading_enabled": True})
         self.config = a_config(markets=(KRW_BTC,))
 
-    def app(self, *, with_loops: bool = True) -> web.Application:
-        app = build_app(self.config)
-        app.cleanup_ctx.clear()
-        ends = [loops] if with_loops else []
-        app.cleanup_ctx.extend([self._outside, story, health, measures, self._alerts, *ends])
-        app.on_shutdown.append(self._let_go_later)
-        return app
-
-    async def _let_go_later(self, _: web.Application) -> None:
-        """Hold the prices' row back for as long as the end takes that waits for nothing."""
-
-        async def later() -> None:
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)
-            self.market_data.let_go.set()
-
-        self._letting_go = asyncio.create_task(later())
+    def services(self) -> Services:
+        """Return what the composition root builds over the fakes."""
+        process = Process(config=self.config, real_clock=SystemClock(), counters=self.counters)
+        return build(process, self._ports())
 
     @asynccontextmanager
-    async def running(self, *, with_loops: bool = True) -> AsyncIterator[web.Application]:
+    async def running(self, *, with_loops: bool = True) -> AsyncIterator[Services]:
         """Start as the service does, and stop as it does."""
-        app = self.app(with_loops=with_loops)
-        runner = web.AppRunner(app, access_log=None)
-        try:
-            await runner.setup()
-            yield app
-        finally:
-            await runner.cleanup()
+        services = self.services()
+        if not with_loops:
+            yield services
+            await services.recorder.flush()
+            return
+        async with working(services):
+            try:
+                yield services
+            finally:
+                self._letting_go = asyncio.create_task(self._let_go_later())
 
-    async def _outside(self, app: web.Application) -> AsyncIterator[None]:
-        app[CLOCK] = self.clock
-        app[DSN] = NOWHERE
-        app[POOL] = cast("Any", AwayDatabase())
-        app[EXCHANGE] = self.exchange
-        app[ACCOUNT] = cast("Any", self.account)
-        app[MODEL] = cast("Any", self.model)
-        app[SETTINGS] = Settings(self.rows, self.clock)
-        app[ALERTS_COUNTED] = Counter()
-        app[STORE] = Store(
-            market_data=cast("Any", self.market_data),
-            collected=cast("Any", self.market_data),
-            journal=cast("Any", self.journal),
-            orders=cast("Any", self.orders),
-            state=cast("Any", FakeTradingState()),
-            equities=cast("Any", FakeEquities()),
-            lease=cast("Any", self.lease),
-            metrics=cast("Any", self.metrics),
-            history=cast("Any", self.history),
-        )
-        yield
+    async def _let_go_later(self) -> None:
+        """Hold the prices' row back for as long as an end takes that waits for nothing."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        self.market_data.let_go.set()
 
-    async def _alerts(self, app: web.Application) -> AsyncIterator[None]:
-        alert_buffer = AlertBuffer()
-        app[ALERT_MONITOR] = alert_monitor = AlertMonitor(
-            alert_buffer=alert_buffer, clock=self.clock
-        )
-        app[ALERT_SENDER] = AlertSender(
+    def _ports(self) -> Ports:
+        return Ports(
+            clock=self.clock,
+            speed=1.0,
+            waiting_s=self.clock.monotonic,
+            dsn=NOWHERE,
+            own_server=None,
+            database=FakeDatabase(),
+            activity=AwayActivity(),
+            store=Store(
+                market_data=self.market_data,
+                collected=self.market_data,
+                signals=self.journal,
+                orders=self.orders,
+                state=FakeTradingState(),
+                equities=FakeEquities(),
+                lease=self.lease,
+                metrics=self.metrics,
+                history=self.history,
+            ),
+            api=ApiStore(
+                orders=self.orders,
+                lists=cast("Any", FakeLists()),
+                audit=cast("Any", None),
+                portfolio=FakePortfolio(),
+                statistics=FakeStatistics(),
+            ),
+            exchange=self.exchange,
+            account=cast("Any", self.account),
+            model=self.model,
+            settings=Settings(self.rows, self.clock),
             outbox=self.outbox,
             targets=(),
-            alert_buffer=alert_buffer,
-            alert_monitor=alert_monitor,
-            health=app[HEALTH_MONITOR],
-            settings=app[SETTINGS],
-            clock=self.clock,
-            alone=lambda: app[LEADERSHIP].is_leader,
-            counted=app[ALERTS_COUNTED],
         )
-        yield

@@ -1,40 +1,55 @@
 """Alerts bound together: whose passes count, what the stop waits for, who can be told."""
 
 import pytest
-from aiohttp import web
 from pydantic import SecretStr
 
-from service.app.alerting import ALERT_MONITOR, SENDER, flush, job_over
+from service.app.alerting import flush
 from service.app.checks.alerts import alerts
 from service.app.checks.finding import CheckLevel
-from service.app.keys import LEADERSHIP
+from service.app.pass_record import SENDER, record_pass
 from service.config import Config, Mode
 from service.domain.errors import StoreDown
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.leadership import Leadership
 from service.loops.runner import Pass
+from service.ops.metrics.counters import Counters
+from service.ops.metrics.recorder import Recorder
 from tests.builders import T0
 from tests.fakes.alerts import FakeOutbox, FakeTarget
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
 from tests.fakes.state import FakeLease
+from tests.unit.app.house import FakeMetricRows
 from tests.unit.flows.alerts.test_sender import Office
 
 
-class House:
-    """The part of the application that a pass is reported to."""
+class Recorded:
+    """What a pass of a job is reported to."""
 
     def __init__(self, *, epoch: int | None = 1) -> None:
-        self.alert_buffer, self.outbox, clock = AlertBuffer(), FakeOutbox(), FakeClock()
-        self.app = web.Application()
-        self.app[ALERT_MONITOR] = AlertMonitor(alert_buffer=self.alert_buffer, clock=clock)
-        self.app[LEADERSHIP] = Leadership(
-            lease=FakeLease(epoch=epoch), clock=clock, on_gain=self.settled
+        self.alert_buffer, self.outbox, self.clock = AlertBuffer(), FakeOutbox(), FakeClock()
+        self.alert_monitor = AlertMonitor(alert_buffer=self.alert_buffer, clock=self.clock)
+        self.leadership = Leadership(
+            lease=FakeLease(epoch=epoch), clock=self.clock, on_gain=self.settled
+        )
+        self.counters = Counters(self.clock)
+        self.recorder = Recorder(
+            requests=self.counters.requests, rows=FakeMetricRows(), clock=self.clock
         )
 
     async def settled(self) -> None:
         return
+
+    async def over(self, result: Pass) -> None:
+        await record_pass(
+            result,
+            counters=self.counters,
+            recorder=self.recorder,
+            alert_monitor=self.alert_monitor,
+            leadership=self.leadership,
+            real_clock=self.clock,
+        )
 
     async def told(self) -> list[str]:
         await self.alert_buffer.store(self.outbox)
@@ -46,22 +61,22 @@ def a_pass(job: str = "collect", error: Exception | None = None) -> Pass:
 
 
 async def test_a_leaders_pass_ends_a_problem_and_a_standbys_does_not() -> None:
-    leader, standby = House(), House(epoch=None)
+    leader, standby = Recorded(), Recorded(epoch=None)
 
-    for house in (leader, standby):
-        await house.app[LEADERSHIP].renew()
-        house.app[ALERT_MONITOR].inherit({"job:collect"})
-        job_over(house.app, a_pass())
+    for each in (leader, standby):
+        await each.leadership.renew()
+        each.alert_monitor.inherit({"job:collect"})
+        await each.over(a_pass())
 
     assert await leader.told() == ["Job collect works again"]
     assert await standby.told() == []
 
 
 async def test_a_failed_pass_is_told_whoever_leads_but_the_sender_does_not_tell_of_itself() -> None:
-    standby = House(epoch=None)
+    standby = Recorded(epoch=None)
 
-    job_over(standby.app, a_pass(error=StoreDown()))
-    job_over(standby.app, a_pass(SENDER, error=StoreDown()))
+    await standby.over(a_pass(error=StoreDown()))
+    await standby.over(a_pass(SENDER, error=StoreDown()))
 
     assert await standby.told() == ["Job collect fails"]
 

@@ -1,11 +1,9 @@
 """What the comparison of the books tells health."""
 
+from dataclasses import replace
 from typing import Any, cast
 
-from aiohttp import web
-
 from service.app.jobs import compare
-from service.app.keys import HEALTH_MONITOR, HOLDINGS_CHECK, LEADERSHIP, RECONCILER
 from service.bus import Bus
 from service.domain.errors import DomainError
 from service.domain.orders import OrderStatus
@@ -17,6 +15,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.orders import FakeOrders
 from tests.fakes.state import FakeLease
+from tests.unit.app.house import House
 
 
 class Health:
@@ -28,21 +27,25 @@ class Health:
 
 
 async def test_what_the_exchange_contradicts_shows_until_another_process_leads() -> None:
-    app, health = web.Application(), Health()
+    health = Health()
     orders, exchange, lease, clock = FakeOrders(), FakeExchange(), FakeLease(), FakeClock()
     orders.hold(an_order(status=OrderStatus.SUBMITTED))
     exchange.fail_next("find", DomainError("a trade belongs to another order"))
     reconciler = Reconciler(orders=orders, exchange=exchange, bus=Bus(), clock=clock)
     leadership = Leadership(lease=lease, clock=clock, on_gain=reconciler.reconcile)
-    app[HOLDINGS_CHECK] = HoldingsCheck(orders=orders, exchange=exchange)
-    app[RECONCILER], app[LEADERSHIP] = reconciler, leadership
-    app[HEALTH_MONITOR] = cast("Any", health)
+    services = replace(
+        House().services(),
+        holdings_check=HoldingsCheck(orders=orders, exchange=exchange),
+        reconciler=reconciler,
+        leadership=leadership,
+        health=cast("Any", health),
+    )
 
     await leadership.renew()
-    await compare(app)
+    await compare(services)
     lease.epoch = None
     await leadership.renew()
-    await compare(app)
+    await compare(services)
 
     assert health.noted == [
         ("recent_order", "reconcile_mismatch", True),

@@ -10,9 +10,9 @@ HEADINGS = re.findall(
     r"^### `(\w+)`$", (ROOT / "docs" / "jobs.md").read_text("utf-8"), re.MULTILINE
 )
 SOURCE = "\n".join(
-    (ROOT / "service" / "app" / name).read_text("utf-8") for name in ("jobs.py", "alerting.py")
+    (ROOT / "service" / "app" / name).read_text("utf-8") for name in ("jobs.py", "pass_record.py")
 )
-#: The house's beats have a dot in their names.
+#: Maintenance loops have a dot in their names.
 DECLARED = {
     *re.findall(r'name="(\w+)"', SOURCE),
     *re.findall(r'^(?:SYNC|SENDER): Final = "(\w+)"', SOURCE, re.MULTILINE),

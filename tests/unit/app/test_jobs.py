@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.app.jobs import SYNC, beats, jobs
-from service.app.keys import BUS, LEADERSHIP, RUNNER
+from service.app.jobs import SYNC, jobs, maintenance
 from service.bus import OrderMoved
 from service.domain.errors import StoreDown
 from service.domain.orders import OrderStatus, Side
@@ -28,7 +27,7 @@ PERIODS = {
     "send_alerts": timedelta(seconds=2),
 }
 #: Real time, and nothing an operator waits for; a longer one would be noticed late.
-BEATS = {
+MAINTENANCE = {
     "leader.renew": timedelta(seconds=3),
     "orders.compare": timedelta(minutes=1),
     "health.probe": timedelta(seconds=1),
@@ -43,26 +42,30 @@ BEATS = {
 
 async def test_each_job_repeats_as_often_as_the_docs_say() -> None:
     house = House()
-    async with house.running() as app:
+    async with house.running() as services:
         declared = {
-            loop.name: await loop.every() for loop in (*jobs(app), *beats(app)) if loop.is_job
+            loop.name: await loop.every()
+            for loop in (*jobs(services), *maintenance(services))
+            if loop.is_job
         }
 
     assert declared == PERIODS
 
 
-async def test_each_beat_of_the_house_repeats_as_often_as_others_rely_on() -> None:
+async def test_each_maintenance_loop_repeats_as_often_as_others_rely_on() -> None:
     house = House()
-    async with house.running() as app:
-        declared = {loop.name: await loop.every() for loop in beats(app) if not loop.is_job}
+    async with house.running() as services:
+        declared = {
+            loop.name: await loop.every() for loop in maintenance(services) if not loop.is_job
+        }
 
-    assert declared == BEATS
+    assert declared == MAINTENANCE
 
 
 async def test_an_order_in_flight_is_followed_every_two_seconds() -> None:
     house = House()
-    async with house.running(with_loops=False) as app:
-        (sync,) = [loop for loop in jobs(app) if loop.name == "sync_pending_orders"]
+    async with house.running(with_loops=False) as services:
+        (sync,) = [loop for loop in jobs(services) if loop.name == "sync_pending_orders"]
         at_rest = await sync.every()
         house.orders.hold(an_order(status=OrderStatus.SUBMITTED))
         in_flight = await sync.every()
@@ -74,9 +77,9 @@ async def test_an_order_in_flight_is_followed_every_two_seconds() -> None:
 async def test_a_pass_of_a_standby_asks_nobody_anything(name: str) -> None:
     house = House(epoch=None)
     house.orders.hold(an_order(status=OrderStatus.SUBMITTED))
-    async with house.running(with_loops=False) as app:
-        await app[LEADERSHIP].renew()
-        (loop,) = [loop for loop in jobs(app) if loop.name == name]
+    async with house.running(with_loops=False) as services:
+        await services.leadership.renew()
+        (loop,) = [loop for loop in jobs(services) if loop.name == name]
 
         await loop.step()
 
@@ -89,10 +92,10 @@ async def test_a_pass_of_a_standby_asks_nobody_anything(name: str) -> None:
 async def test_an_order_that_is_sent_brings_the_next_look_at_orders_forward() -> None:
     house = House()
     house.model.default = an_answer(proposal=a_proposal(action=Action.HOLD))
-    async with house.running() as app:
-        runner = app[RUNNER]
+    async with house.running() as services:
+        runner = services.jobs
         await until(lambda: looks(runner) == 1)
-        await app[BUS].publish(
+        await services.bus.publish(
             OrderMoved(
                 order_id=1,
                 identifier="uat-1",

@@ -1,13 +1,10 @@
 """Our own PostgreSQL is kept alive, and one that cannot start is not run against a wall."""
 
 from itertools import pairwise
-from typing import Any, cast
 
 import pytest
-from aiohttp import web
 
 from service.app.jobs import REVIVE_AGAIN_S, keeping
-from service.app.keys import EMBEDDED
 from service.domain.errors import StartError
 from service.loops.runner import Runner
 from tests.fakes.clock import FakeClock
@@ -37,9 +34,8 @@ class Server:
 async def test_a_server_that_cannot_start_is_tried_at_longer_intervals(
     fails: bool, apart_s: float
 ) -> None:
-    app, server = web.Application(), Server(FakeClock(), fails=fails)
-    app[EMBEDDED] = cast("Any", server)
-    (loop,) = keeping(app)
+    server = Server(FakeClock(), fails=fails)
+    (loop,) = keeping(server)
 
     await server.runner.run(loop)
 

@@ -291,7 +291,7 @@ async def test_every_reason_can_be_shown_with_its_own_sentence(
 @pytest.mark.parametrize("component", ["database", "upbit_api", "gemini_api"])
 async def test_a_question_that_hangs_is_given_up(outside: Outside, component: str) -> None:
     health_monitor = outside.health_monitor(
-        rhythms=dict.fromkeys(SCHEDULES, ProbeSchedule(5, 0.001)), patience_s=5
+        schedules=dict.fromkeys(SCHEDULES, ProbeSchedule(5, 0.001)), patience_s=5
     )
     outside.hanging[component] = asyncio.Event()
 
@@ -327,7 +327,7 @@ async def test_a_statement_the_server_cancelled_is_a_failure_and_not_our_end(
     assert reason(health_monitor, "database") == ("unhealthy", "timeout")
 
 
-async def test_each_thing_is_asked_in_its_own_rhythm(outside: Outside) -> None:
+async def test_each_thing_is_asked_in_its_own_schedule(outside: Outside) -> None:
     health_monitor = outside.health_monitor()
 
     for _ in range(61):
@@ -359,7 +359,7 @@ async def test_the_period_varies_by_a_tenth_at_most(
 async def test_each_period_varies_anew(outside: Outside) -> None:
     chances = itertools.cycle([0.0, 1.0])
     health_monitor = outside.health_monitor(
-        chance=lambda: next(chances), rhythms=dict.fromkeys(SCHEDULES, ProbeSchedule(10, 1))
+        chance=lambda: next(chances), schedules=dict.fromkeys(SCHEDULES, ProbeSchedule(10, 1))
     )
     asked_at = []
     for second in range(60):

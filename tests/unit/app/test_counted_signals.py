@@ -3,11 +3,8 @@
 from decimal import Decimal
 
 import pytest
-from aiohttp import web
 
-from service.app.alerting import ALERT_SENDER
-from service.app.keys import LEADERSHIP, MAINTENANCE, RUNNER
-from service.app.measures import COUNTERS, CountedSignals
+from service.app.counted_signals import CountedSignals
 from service.domain.errors import ExchangeRefused, StoreDown
 from service.domain.risk import Allowed, Held, Refused, Verdict
 from service.loops.loop import Loop, every
@@ -78,23 +75,21 @@ async def test_a_decision_that_was_not_stored_is_not_counted() -> None:
 
 
 @pytest.mark.proves("S4.3")
-@pytest.mark.parametrize("name", [RUNNER, MAINTENANCE])
-async def test_a_job_that_is_given_up_is_counted_on_record_and_told(
-    name: web.AppKey[Runner],
-) -> None:
+@pytest.mark.parametrize("name", ["jobs", "maintenance"])
+async def test_a_job_that_is_given_up_is_counted_on_record_and_told(name: str) -> None:
     """S4.3: from the composed runner to the alert."""
     house = House()
-    async with house.running(with_loops=False) as app:
-        await app[LEADERSHIP].renew()
-        runner = app[name]
+    async with house.running(with_loops=False) as services:
+        await services.leadership.renew()
+        runner: Runner = getattr(services, name)
 
         async def fail() -> None:
             runner.stop()
             raise ExchangeRefused("no")
 
         await runner.run(Loop(name="collect_market_data", every=every(hours=1), step=fail))
-        counted = app[COUNTERS].job_runs["collect_market_data", "failure"]
-        await app[ALERT_SENDER].step()
+        counted = services.process.counters.job_runs["collect_market_data", "failure"]
+        await services.alert_sender.step()
 
     (run,) = house.metrics.runs
     assert counted == 1

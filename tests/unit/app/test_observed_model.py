@@ -3,11 +3,8 @@
 from typing import Any, cast
 
 import pytest
-from aiohttp import web
 
-from service.app.alerting import ALERT_MONITOR
-from service.app.keys import HEALTH_MONITOR
-from service.app.watched import WatchedModel
+from service.app.observed_model import ObservedModel
 from service.domain.errors import ModelUnavailable
 from service.ports.model import Prompt
 from tests.fakes.model import FakeModel
@@ -35,10 +32,9 @@ def heard() -> Heard:
     return Heard()
 
 
-def watched(model: FakeModel, heard: Heard) -> WatchedModel:
-    app = web.Application()
-    app[HEALTH_MONITOR] = app[ALERT_MONITOR] = cast("Any", heard)
-    return WatchedModel(model, app)
+def observed(model: FakeModel, heard: Heard) -> ObservedModel:
+    told = cast("Any", heard)
+    return ObservedModel(model, health=told, alert_monitor=told)
 
 
 async def test_health_hears_of_an_answer_and_of_a_failure(heard: Heard) -> None:
@@ -47,8 +43,8 @@ async def test_health_hears_of_an_answer_and_of_a_failure(heard: Heard) -> None:
     model.then(lost)
 
     with pytest.raises(ModelUnavailable):
-        await watched(model, heard).ask(PROMPT, model="m")
-    await watched(model, heard).ask(PROMPT, model="m")
+        await observed(model, heard).ask(PROMPT, model="m")
+    await observed(model, heard).ask(PROMPT, model="m")
 
     assert heard.told == [lost, None]
 
@@ -58,8 +54,8 @@ async def test_a_call_that_a_hold_keeps_back_tells_health_nothing(heard: Heard) 
     model.held = ModelUnavailable("wait", code="rate_limited", retry_after_s=25, sent=False)
 
     with pytest.raises(ModelUnavailable):
-        watched(model, heard).check("m")
+        observed(model, heard).check("m")
     with pytest.raises(ModelUnavailable):
-        await watched(model, heard).ask(PROMPT, model="m")
+        await observed(model, heard).ask(PROMPT, model="m")
 
     assert heard.told == []

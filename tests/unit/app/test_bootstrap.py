@@ -1,15 +1,12 @@
 """The composed flows: each is bound to the very thing that keeps it safe."""
 
 import pytest
-from aiohttp import web
 
-from service.app.alerting import ALERT_SENDER
-from service.app.keys import CIRCUITS, HEALTH_MONITOR, LEADERSHIP, PIPELINE, RETENTION
+from service.app.services import Services
 from service.domain.errors import ExchangeUnavailable, ModelRefused, ModelUnavailable
 from service.domain.orders import OrderStatus
 from service.domain.risk import Allowed
 from service.flows.circuit_breaker import Circuit
-from service.web.keys import EXPOSITION
 from tests.builders import KRW_BTC, an_answer, an_intent, an_order
 from tests.fakes.clock import FakeClock
 from tests.unit.app.house import House
@@ -17,9 +14,9 @@ from tests.unit.app.house import House
 OFTEN = 5  #: failures in a row open a circuit
 
 
-async def leads(app: web.Application) -> None:
-    await app[LEADERSHIP].renew()
-    assert app[LEADERSHIP].may_trade
+async def leads(services: Services) -> None:
+    await services.leadership.renew()
+    assert services.leadership.may_trade
 
 
 @pytest.mark.proves("S4.2")
@@ -28,8 +25,8 @@ async def test_a_new_leader_settles_what_the_last_one_left_open_before_it_trades
     house = House()
     sent = await house.exchange.submit(an_intent(), identifier="uat-1")
     house.orders.hold(an_order(identifier="uat-1", status=OrderStatus.UNKNOWN))
-    async with house.running(with_loops=False) as app:
-        await leads(app)
+    async with house.running(with_loops=False) as services:
+        await leads(services)
 
     assert sent.identifier == "uat-1"
     assert house.orders.rows[1].status is OrderStatus.EXECUTED
@@ -37,10 +34,10 @@ async def test_a_new_leader_settles_what_the_last_one_left_open_before_it_trades
 
 async def test_a_signal_goes_all_the_way_to_an_order_and_is_counted() -> None:
     house = House()
-    async with house.running(with_loops=False) as app:
-        await leads(app)
-        await app[PIPELINE].trade(KRW_BTC)
-        told = app[EXPOSITION]().decode()
+    async with house.running(with_loops=False) as services:
+        await leads(services)
+        await services.pipeline.trade(KRW_BTC)
+        told = services.metrics_text().decode()
 
     assert isinstance(house.journal.decisions[0].verdict, Allowed)
     assert [order.status for order in house.orders.rows.values()] == [OrderStatus.EXECUTED]
@@ -59,11 +56,11 @@ async def opened(circuit: Circuit, clock: FakeClock) -> None:
 async def test_while_the_models_circuit_is_open_no_question_is_asked() -> None:
     house, clock = House(), FakeClock()
     house.clock = clock
-    async with house.running(with_loops=False) as app:
-        await opened(app[CIRCUITS].model, clock)
-        await leads(app)
+    async with house.running(with_loops=False) as services:
+        await opened(services.circuits.model, clock)
+        await leads(services)
         with pytest.raises(ModelUnavailable):
-            await app[PIPELINE].trade(KRW_BTC)
+            await services.pipeline.trade(KRW_BTC)
 
     assert house.model.asked == []
 
@@ -71,11 +68,11 @@ async def test_while_the_models_circuit_is_open_no_question_is_asked() -> None:
 async def test_while_the_purchases_circuit_is_open_no_purchase_is_sent() -> None:
     house, clock = House(), FakeClock()
     house.clock = clock
-    async with house.running(with_loops=False) as app:
-        await opened(app[CIRCUITS].purchases, clock)
-        await leads(app)
+    async with house.running(with_loops=False) as services:
+        await opened(services.circuits.purchases, clock)
+        await leads(services)
         with pytest.raises(ExchangeUnavailable):
-            await app[PIPELINE].trade(KRW_BTC)
+            await services.pipeline.trade(KRW_BTC)
 
     assert len(house.model.asked) == 1
     assert house.orders.rows == {}
@@ -86,11 +83,11 @@ async def test_useless_answers_are_told_to_a_person() -> None:
     """FR-012: three in a row, through the model as health and alerts see it."""
     house = House()
     house.model.then(*(an_answer(proposal=None, why="finish:MAX_TOKENS") for _ in range(3)))
-    async with house.running(with_loops=False) as app:
-        await leads(app)
+    async with house.running(with_loops=False) as services:
+        await leads(services)
         for _ in range(3):
-            await app[PIPELINE].trade(KRW_BTC)
-        await app[ALERT_SENDER].step()
+            await services.pipeline.trade(KRW_BTC)
+        await services.alert_sender.step()
 
     assert "The model's answers are unusable" in [n.title for n in house.outbox.notices]
 
@@ -98,11 +95,11 @@ async def test_useless_answers_are_told_to_a_person() -> None:
 async def test_a_key_that_the_model_rejects_shows_in_health_at_once() -> None:
     house = House()
     house.model.then(ModelRefused("no", code="auth_rejected"))
-    async with house.running(with_loops=False) as app:
-        await leads(app)
+    async with house.running(with_loops=False) as services:
+        await leads(services)
         with pytest.raises(ModelRefused):
-            await app[PIPELINE].trade(KRW_BTC)
-        part = app[HEALTH_MONITOR].body()["components"]["gemini_api"]
+            await services.pipeline.trade(KRW_BTC)
+        part = services.health.body()["components"]["gemini_api"]
 
     assert (part["status"], part["reason"]) == ("unhealthy", "auth_rejected")
 
@@ -113,7 +110,7 @@ async def test_nothing_old_is_dropped_while_our_clock_is_days_ahead_of_the_excha
 ) -> None:
     house = House()
     house.account.clock_skew_s = skew_s
-    async with house.running(with_loops=False) as app:
-        await app[RETENTION].step()
+    async with house.running(with_loops=False) as services:
+        await services.retention.step()
 
     assert bool(house.history.asked) is drops

@@ -1,0 +1,230 @@
+"""The one wiring: every flow bound to what it needs, the same in production and in tests."""
+
+import random
+from collections import Counter
+from datetime import timedelta
+from functools import partial
+
+from uuid_utils.compat import uuid7
+
+from service import __version__
+from service.app.counted_signals import CountedSignals
+from service.app.health_wiring import health_monitor
+from service.app.observed_model import ObservedModel
+from service.app.pass_record import record_pass
+from service.app.services import Circuits, Ports, Process, Services
+from service.bus import Bus, OrderMoved, SignalMade, TickerUpdated
+from service.domain.errors import ExchangeUnavailable, ModelUnavailable
+from service.flows.alerts.buffer import AlertBuffer
+from service.flows.alerts.monitor import AlertMonitor
+from service.flows.alerts.sender import AlertSender
+from service.flows.circuit_breaker import Circuit
+from service.flows.decide import Decider
+from service.flows.equity import PRICE_LASTS, Snapshots
+from service.flows.execute import Executor
+from service.flows.holdings_check import HoldingsCheck
+from service.flows.leadership import Leadership
+from service.flows.propose import Proposer
+from service.flows.reconcile import Reconciler
+from service.flows.retention import Retention
+from service.flows.trade import TradingPipeline
+from service.loops.runner import Runner
+from service.ops.health.monitor import HealthMonitor
+from service.ops.metrics.counters import Counters
+from service.ops.metrics.prometheus import Exposition
+from service.ops.metrics.recorder import Recorder
+
+
+def new_id() -> str:
+    return str(uuid7())
+
+
+def build(process: Process, ports: Ports) -> Services:
+    """Bind everything; nothing is opened or started here."""
+    bus, clock, store = Bus(), ports.clock, ports.store
+    circuits = _circuits(ports)
+    reconciler = Reconciler(orders=store.orders, exchange=ports.exchange, bus=bus, clock=clock)
+    leadership = Leadership(lease=store.lease, clock=clock, on_gain=reconciler.reconcile)
+    recorder = Recorder(
+        requests=process.counters.requests, rows=store.metrics, clock=process.real_clock
+    )
+    alert_buffer = AlertBuffer()
+    alert_monitor = AlertMonitor(alert_buffer=alert_buffer, clock=clock)
+    record = partial(
+        record_pass,
+        counters=process.counters,
+        recorder=recorder,
+        alert_monitor=alert_monitor,
+        leadership=leadership,
+        real_clock=process.real_clock,
+    )
+    jobs = Runner(clock=clock, new_id=new_id, observe=record)
+    # Its clock is not the market's: the market's instant is taken when the pass is over.
+    maintenance = Runner(
+        clock=process.real_clock, new_id=new_id, observe=partial(record, market_clock=clock)
+    )
+    health = health_monitor(
+        process, ports, leadership=leadership, circuits=circuits, runners=(jobs, maintenance),
+        chance=random.random,
+    )  # fmt: skip
+    alerts_counted: Counter[tuple[str, str]] = Counter()
+    _count_events(bus, process.counters, health)
+    return Services(
+        process=process,
+        ports=ports,
+        bus=bus,
+        circuits=circuits,
+        reconciler=reconciler,
+        holdings_check=HoldingsCheck(orders=store.orders, exchange=ports.exchange),
+        leadership=leadership,
+        pipeline=_pipeline(
+            ports,
+            bus=bus,
+            circuits=circuits,
+            reconciler=reconciler,
+            leadership=leadership,
+            model=ObservedModel(ports.model, health=health, alert_monitor=alert_monitor),
+            counters=process.counters,
+        ),
+        retention=_retention(process, ports),
+        snapshots=_snapshots(process, ports),
+        jobs=jobs,
+        maintenance=maintenance,
+        health=health,
+        alert_monitor=alert_monitor,
+        alert_sender=AlertSender(
+            outbox=ports.outbox,
+            targets=ports.targets,
+            alert_buffer=alert_buffer,
+            alert_monitor=alert_monitor,
+            health=health,
+            settings=ports.settings,
+            clock=process.real_clock,
+            alone=lambda: leadership.is_leader,
+            counted=alerts_counted,
+        ),
+        alerts_counted=alerts_counted,
+        recorder=recorder,
+        metrics_text=_exposition(
+            process, ports, jobs=jobs, health=health, alerts_counted=alerts_counted
+        ).text,
+    )
+
+
+def _pipeline(
+    ports: Ports,
+    *,
+    bus: Bus,
+    circuits: Circuits,
+    reconciler: Reconciler,
+    leadership: Leadership,
+    model: ObservedModel,
+    counters: Counters,
+) -> TradingPipeline:
+    store, clock, settings, exchange = ports.store, ports.clock, ports.settings, ports.exchange
+    signals = CountedSignals(store.signals, counters)
+    return TradingPipeline(
+        proposer=Proposer(
+            exchange=exchange,
+            model=model,
+            market_data=store.market_data,
+            journal=signals,
+            orders=store.orders,
+            settings=settings,
+            bus=bus,
+            clock=clock,
+            circuit=circuits.model,
+        ),
+        decider=Decider(
+            exchange=exchange,
+            orders=store.orders,
+            journal=signals,
+            state=store.state,
+            settings=settings,
+            clock=clock,
+        ),
+        executor=Executor(
+            orders=store.orders,
+            exchange=exchange,
+            reconciler=reconciler,
+            leadership=leadership,
+            clock=clock,
+            new_id=new_id,
+            circuit=circuits.purchases,
+        ),
+        leadership=leadership,
+        journal=signals,
+        settings=settings,
+        clock=clock,
+    )
+
+
+def _retention(process: Process, ports: Ports) -> Retention:
+    return Retention(
+        history=ports.store.history,
+        settings=ports.settings,
+        clock=ports.clock,
+        real_clock=process.real_clock,
+        ahead_s=lambda: ports.account.clock_skew_s,
+    )
+
+
+def _snapshots(process: Process, ports: Ports) -> Snapshots:
+    return Snapshots(
+        markets=process.config.markets,
+        exchange=ports.exchange,
+        market_data=ports.store.collected,
+        orders=ports.store.orders,
+        equities=ports.store.equities,
+        clock=ports.clock,
+        # A fast market's minutes are shorter than a pass that collects; ten real seconds are not.
+        price_lasts=max(PRICE_LASTS, timedelta(seconds=10) * ports.speed),
+    )
+
+
+def _exposition(
+    process: Process,
+    ports: Ports,
+    *,
+    jobs: Runner,
+    health: HealthMonitor,
+    alerts_counted: Counter[tuple[str, str]],
+) -> Exposition:
+    return Exposition(
+        meters=process.counters,
+        version=__version__,
+        mode=process.config.mode,
+        jobs=jobs.states,
+        pool=ports.database.state,
+        cache=ports.settings.stats,
+        health=health.body,
+        alerts=alerts_counted.copy,
+        lines_dropped=process.lines_dropped,
+        lanes=process.limits,
+        turned_away=process.turned_away,
+    )
+
+
+def _circuits(ports: Ports) -> Circuits:
+    seconds = ports.waiting_s
+    return Circuits(
+        model=Circuit("the model", error=ModelUnavailable, seconds=seconds),
+        purchases=Circuit("the exchange's orders", error=ExchangeUnavailable, seconds=seconds),
+    )
+
+
+def _count_events(bus: Bus, counters: Counters, health: HealthMonitor) -> None:
+    """Have events counted, and health told that the exchange answers."""
+
+    async def made(event: SignalMade) -> None:
+        counters.signals[event.signal.proposal.action.value] += 1
+
+    async def moved(event: OrderMoved) -> None:
+        counters.orders[event.status.value] += 1
+
+    async def updated(_: TickerUpdated) -> None:
+        health.seems_well("upbit_api")
+
+    bus.subscribe(SignalMade, made)
+    bus.subscribe(OrderMoved, moved)
+    bus.subscribe(TickerUpdated, updated)

@@ -1,0 +1,29 @@
+"""What the handlers find in the application; they know the keys of web/keys.py and nothing else."""
+
+from functools import partial
+
+from aiohttp import web
+
+from service.app.job_control import reconcile_now, run_job
+from service.app.services import Services
+from service.web import keys
+
+
+def bind(app: web.Application, services: Services) -> None:
+    """Give the handlers what they need of `services`."""
+    ports = services.ports
+    app[keys.CLOCK] = ports.clock
+    app[keys.HEALTH] = services.health
+    app[keys.LISTS] = ports.api.lists
+    app[keys.ORDERS] = ports.api.orders
+    app[keys.EXCHANGE] = ports.exchange
+    app[keys.SETTINGS] = ports.settings
+    app[keys.DATABASE] = ports.database
+    app[keys.JOBS] = services.jobs
+    app[keys.AUDIT] = ports.api.audit
+    app[keys.GENERATE] = services.pipeline.generate
+    app[keys.RECONCILE] = partial(reconcile_now, services.leadership, services.reconciler)
+    app[keys.RUN_JOB] = partial(run_job, services.jobs, services.leadership)
+    app[keys.STATISTICS] = ports.api.statistics
+    app[keys.PORTFOLIO] = ports.api.portfolio
+    app[keys.EXPOSITION] = services.metrics_text

@@ -1,0 +1,82 @@
+"""The health monitor, bound to what it asks."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC
+from functools import partial
+
+from service import __version__
+from service.app.services import Circuits, Ports, Process
+from service.config import Config
+from service.flows.leadership import Leadership
+from service.loops.runner import Runner
+from service.ops.health.monitor import SCHEDULES, HealthMonitor
+from service.ops.health.probe import ProbeSchedule
+from service.ports.health import JobState, TradingBody
+from service.settings.table import AI_MODEL, TRADING_ENABLED
+
+
+class AllJobs:
+    """The jobs of both runners: a lease that is no longer renewed is as bad as a dead job."""
+
+    def __init__(self, *runners: Runner) -> None:
+        self._runners = runners
+
+    def states(self) -> Sequence[JobState]:
+        return tuple(state for runner in self._runners for state in runner.states())
+
+
+def health_monitor(
+    process: Process,
+    ports: Ports,
+    *,
+    leadership: Leadership,
+    circuits: Circuits,
+    runners: Sequence[Runner],
+    chance: Callable[[], float],
+) -> HealthMonitor:
+    async def ask_gemini() -> None:
+        await ports.model.ping(await ports.settings.get(AI_MODEL))
+
+    async def ask_upbit() -> None:
+        # Both ways: public prices, and balances, which only our key opens.
+        await ports.exchange.tickers(process.config.markets)
+        await ports.exchange.balances()
+
+    return HealthMonitor(
+        clock=ports.clock,
+        mode=process.config.mode,
+        version=__version__,
+        database=ports.database,
+        activity=ports.activity,
+        jobs=AllJobs(*runners),
+        upbit=ask_upbit,
+        gemini=ask_gemini,
+        trading=partial(trading_body, ports, leadership),
+        lag_s=process.counters.lag.worst_s,
+        circuits={
+            "upbit_api": lambda: circuits.purchases.is_open,
+            "gemini_api": lambda: circuits.model.is_open,
+        },
+        chance=chance,
+        schedules={**SCHEDULES, "activity": _activity_schedule(process.config)},
+    )
+
+
+def _activity_schedule(config: Config) -> ProbeSchedule:
+    """Probe as often by the market's clock when that is faster; at most once a second."""
+    usual = SCHEDULES["activity"]
+    every_s = max(1.0, usual.every_s / float(config.speed)) if config.speed else 1.0
+    return ProbeSchedule(every_s, usual.timeout_s)
+
+
+async def trading_body(ports: Ports, leadership: Leadership) -> TradingBody:
+    """Return whether trading is on, and why not; the strictest reason counts."""
+    state = await ports.store.state.trading_state()
+    since = state.since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if (reason := leadership.standby_reason) is not None:
+        return {"state": "STANDBY", "reason": reason, "since": None}
+    if state.state == "HALTED":
+        return {"state": "HALTED", "reason": state.reason, "since": since}
+    if not await ports.settings.get(TRADING_ENABLED):
+        return {"state": "DISABLED", "reason": "trading_enabled is false", "since": None}
+    return {"state": "ACTIVE", "reason": None, "since": since}

@@ -1,0 +1,179 @@
+"""What the composition root hands over: the opened ports, and the flows bound to them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from service.app.checks.exchange import AccountCheck
+from service.app.shutdown_deadline import ShutdownDeadline
+from service.bus import Bus
+from service.config import Config
+from service.flows.alerts.monitor import AlertMonitor
+from service.flows.alerts.sender import AlertSender
+from service.flows.circuit_breaker import Circuit
+from service.flows.equity import Snapshots
+from service.flows.holdings_check import HoldingsCheck
+from service.flows.leadership import Leadership
+from service.flows.reconcile import Reconciler
+from service.flows.retention import Retention
+from service.flows.trade import TradingPipeline
+from service.loops.runner import Runner
+from service.ops.health.monitor import HealthMonitor
+from service.ops.metrics.counters import Counters
+from service.ops.metrics.recorder import Recorder
+from service.ports.alerts import AlertOutbox, Target
+from service.ports.clock import Clock
+from service.ports.exchange import Exchange
+from service.ports.health import ConcurrencyState, Database
+from service.ports.model import Model
+from service.ports.queries import Lists, Portfolio, RecentActivity, Statistics
+from service.ports.store import (
+    Audit,
+    Equities,
+    History,
+    Lease,
+    MarketData,
+    MetricRows,
+    Orders,
+    Signals,
+    TradingStates,
+)
+from service.settings.settings import Settings
+
+
+class Account(AccountCheck, Protocol):
+    """What of the exchange's adapter the self-check uses; satisfied by UpbitRest."""
+
+    async def key_expires_at(self) -> datetime | None: ...
+
+
+class PingedModel(Model, Protocol):
+    """The model with a question that costs no tokens."""
+
+    async def ping(self, model: str) -> None: ...
+
+
+class OwnServer(Protocol):
+    """The embedded PostgreSQL; satisfied by EmbeddedPostgres."""
+
+    def revive(self) -> bool:
+        """Start the server again if it has ended. Raises: StartError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """One object a table family. What jobs only collect or add up uses their sub-pool."""
+
+    market_data: MarketData
+    collected: MarketData  #: the same rows, for those jobs
+    signals: Signals
+    orders: Orders
+    state: TradingStates
+    equities: Equities
+    lease: Lease
+    metrics: MetricRows
+    history: History
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiStore:
+    """What the handlers read and write, over the sub-pool of the API."""
+
+    orders: Orders
+    lists: Lists
+    audit: Audit
+    portfolio: Portfolio
+    statistics: Statistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circuits:
+    """The two circuit breakers of ADR 0015."""
+
+    model: Circuit
+    purchases: Circuit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What exists before anything is opened: configuration, counters, the deadline of the stop.
+
+    Attributes:
+        real_clock: real time, whatever market is replayed.
+        lines_dropped: how many log lines were lost so far; None without a log writer.
+        limits: the state of the web's concurrency limits, by kind of request.
+        turned_away: how many connections were refused so far.
+    """
+
+    config: Config
+    real_clock: Clock
+    counters: Counters
+    deadline: ShutdownDeadline = field(default_factory=ShutdownDeadline)
+    lines_dropped: Callable[[], int] | None = None
+    limits: Callable[[], Mapping[str, ConcurrencyState]] | None = None
+    turned_away: Callable[[], int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What the flows need from outside, opened. Tests pass fakes.
+
+    Attributes:
+        clock: the market's.
+        speed: the market's seconds in a real one.
+        waiting_s: the seconds by which jobs count their waits between attempts.
+        dsn: where the listener for changed settings connects.
+        own_server: only where the PostgreSQL is ours.
+        targets: where alerts go.
+    """
+
+    clock: Clock
+    speed: float
+    waiting_s: Callable[[], float]
+    dsn: str
+    own_server: OwnServer | None
+    database: Database
+    activity: RecentActivity
+    store: Store
+    api: ApiStore
+    exchange: Exchange
+    account: Account
+    model: PingedModel
+    settings: Settings
+    outbox: AlertOutbox
+    targets: Sequence[Target]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The flows, bound.
+
+    Attributes:
+        jobs: repeats by the market's clock.
+        maintenance: repeats by real time.
+        metrics_text: the process as Prometheus text.
+        stopping: set when the stop begins.
+    """
+
+    process: Process
+    ports: Ports
+    bus: Bus
+    circuits: Circuits
+    reconciler: Reconciler
+    holdings_check: HoldingsCheck
+    leadership: Leadership
+    pipeline: TradingPipeline
+    retention: Retention
+    snapshots: Snapshots
+    jobs: Runner
+    maintenance: Runner
+    health: HealthMonitor
+    alert_monitor: AlertMonitor
+    alert_sender: AlertSender
+    recorder: Recorder
+    metrics_text: Callable[[], bytes]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    alerts_counted: Counter[tuple[str, str]]
