@@ -350,6 +350,30 @@ def test_a_changed_wheel_is_copied_anew_and_the_old_copy_goes(
         assert [made.name for made in home.iterdir()] == [new.parents[1].name]
 
 
+def test_what_an_operator_keeps_beside_the_copy_stays(folder: Path) -> None:
+    """The data directory is the operator's choice, e.g. one that holds other things already."""
+    theirs = ("programs", "programs-of-mine", "programs-2026", "programs.initial")
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        for each in theirs:
+            (Path(name) / each).mkdir()
+        copied(programs(), Path(name))
+
+        assert {made.name for made in Path(name).iterdir()} >= set(theirs)
+
+
+def test_a_copy_that_cannot_be_removed_is_not_used_unchecked(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        target = copied(programs(), Path(name)).parents[1]
+        shutil.rmtree(target)
+        (Path(name) / "other").mkdir()
+        target.symlink_to("other")  # rmtree refuses to follow it
+
+        with pytest.raises(OSError, match=r"Not a directory|not empty|exists"):
+            copied(programs(), Path(name))
+
+        assert not (Path(name) / "programs.init").exists()
+
+
 def test_a_damaged_copy_is_made_again(folder: Path) -> None:
     """A power cut may keep the rename and lose what was written before it."""
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
