@@ -170,9 +170,11 @@ async def health(app: web.Application) -> AsyncIterator[None]:
         await gemini.ping(await settings.get(AI_MODEL))
 
     async def ask_upbit() -> None:
-        # Both ways: what everybody may see, and what only our key opens.
+        # Both ways: what everybody may see, and what only our key opens. And that orders may go
+        # out, for which Upbit counts by itself.
         await upbit.tickers(app[CONFIG].markets)
         await upbit.balances()
+        upbit.check_orders()
 
     app[PROBER] = Prober(
         clock=app[CLOCK],

@@ -78,6 +78,11 @@ class Limiter:
         self._banned_until = 0.0
         self._next_ban_s = FIRST_BAN_S
 
+    def check(self, group: Group) -> None:
+        """Raise what `turn` raises for `group` now, and count nothing."""
+        self._check_hold(group)
+        self._check_ban()
+
     async def turn(self, group: Group) -> None:
         """Wait until `group` may be asked, and count the call.
 
@@ -136,16 +141,19 @@ class Limiter:
                 sent=False,
             )
 
-    def _wait_s(self, group: Group) -> float:
-        now = self._clock.monotonic()
-        if now < self._banned_until:
-            left = self._banned_until - now
+    def _check_ban(self) -> None:
+        left = self._banned_until - self._clock.monotonic()
+        if left > 0:
             raise ExchangeUnavailable(
                 f"Upbit has blocked us for sending too much; nothing is sent for {left:.0f} s",
                 code="banned",
                 retry_after_s=left,
                 sent=False,
             )
+
+    def _wait_s(self, group: Group) -> float:
+        self._check_ban()
+        now = self._clock.monotonic()
         sent = self._sent[group]
         full_for = sent[0] + WINDOW_S - now if self._paced and len(sent) == sent.maxlen else 0.0
         return max(full_for, self._closed_until.get(group, 0.0) - now)

@@ -141,6 +141,22 @@ async def test_a_wait_that_a_429_asks_for_holds_for_every_caller_of_its_group() 
 
 
 @pytest.mark.proves("FR-010")
+async def test_a_check_meets_a_hold_of_its_group_and_a_ban_and_counts_as_no_call() -> None:
+    """FR-010: what would be refused can be known before an order's row is written."""
+    limiter = Limiter(FakeClock())
+    for _ in range(2 * PER_SECOND[Group.ORDER]):
+        limiter.check(Group.ORDER)
+    limiter.close(Group.ORDER, asked_s=40)
+
+    with pytest.raises(ExchangeUnavailable, match="asked us to wait"):
+        limiter.check(Group.ORDER)
+    limiter.check(Group.DEFAULT)
+    limiter.ban(60)
+    with pytest.raises(ExchangeUnavailable, match="blocked us"):
+        limiter.check(Group.DEFAULT)
+
+
+@pytest.mark.proves("FR-010")
 @pytest.mark.parametrize("later_s", [2, 40, 90])
 async def test_of_two_waits_for_one_group_the_longest_wins(later_s: float) -> None:
     """FR-010."""

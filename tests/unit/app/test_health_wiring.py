@@ -92,6 +92,27 @@ async def test_an_open_circuit_shows_on_what_it_leaves_alone(
     assert "circuit_open" not in reasons(app[PROBER]).values()
 
 
+@pytest.mark.proves("FR-010")
+async def test_a_hold_of_orders_alone_shows_although_upbit_answers_all_that_health_asks(
+    app: web.Application, clock: FakeClock
+) -> None:
+    """FR-010: no order goes out, and that must not look well."""
+    app[STORE] = cast("Any", SimpleNamespace(state=FakeState()))
+    app[LEADERSHIP] = cast("Any", SimpleNamespace(standby_reason=None))
+    exchange = cast("FakeExchange", app[EXCHANGE])
+    for market in app[CONFIG].markets:
+        exchange.set_price(1000, market)
+    exchange.held = ExchangeUnavailable("wait", code="too_many_requests", sent=False)
+    for _ in range(2):
+        await app[PROBER].probe()
+        clock.pass_time(20)
+    during = reasons(app[PROBER])["upbit_api"]
+    exchange.held = None
+    await app[PROBER].probe()
+
+    assert (during, reasons(app[PROBER])["upbit_api"]) == ("rate_limited", None)
+
+
 async def test_trading_is_on_standby_for_the_lease_or_for_open_orders_and_says_which(
     app: web.Application, clock: FakeClock
 ) -> None:
