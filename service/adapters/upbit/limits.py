@@ -41,6 +41,9 @@ PER_SECOND: Final[dict[Group, int]] = {
 WINDOW_S: Final = 1.0
 FIRST_BAN_S: Final = 60.0  #: when the answer does not say how long
 LONGEST_BAN_S: Final = 86_400.0
+#: Upbit counts by the second and documents no Retry-After: a longer one is a proxy's, and must not
+#: stop the look-up of orders whose fate is unknown for hours.
+LONGEST_HOLD_S: Final = 300.0
 _LEFT: Final = re.compile(r"\bsec=\s*(\d{1,6})\b")
 _BAN: Final = re.compile(r"(?P<n>[0-9]{1,6})\s*(?:(?P<minutes>min|분)|sec|s\b|초)", re.IGNORECASE)
 
@@ -115,7 +118,7 @@ class Limiter:
         """
         self._closed_until[group] = self._clock.monotonic() + WINDOW_S
         if asked_s is not None and asked_s > WINDOW_S:
-            self._holds.keep(group, asked_s, code="too_many_requests")
+            self._holds.keep(group, min(asked_s, LONGEST_HOLD_S), code="too_many_requests")
 
     def ban(self, seconds: float | None) -> float:
         """Be silent for `seconds`, or for a guess that doubles, and return how long."""

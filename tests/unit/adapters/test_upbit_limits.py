@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from service.adapters.upbit.limits import FIRST_BAN_S, PER_SECOND, Group, Limiter, ban_s
+from service.adapters.upbit.limits import (
+    FIRST_BAN_S,
+    LONGEST_HOLD_S,
+    PER_SECOND,
+    Group,
+    Limiter,
+    ban_s,
+)
 from service.domain.errors import ExchangeUnavailable
 from tests.fakes.clock import FakeClock
 
@@ -168,6 +175,18 @@ async def test_of_two_waits_for_one_group_the_longest_wins(later_s: float) -> No
         await limiter.turn(Group.ORDER)
 
     assert caught.value.retry_after_s == max(40, later_s)
+
+
+@pytest.mark.proves("FR-010")
+async def test_a_group_is_never_held_for_longer_than_five_minutes() -> None:
+    """FR-010: an absurd wait must not stop the look-up of orders for a day."""
+    limiter = Limiter(FakeClock())
+    limiter.close(Group.DEFAULT, asked_s=86_400)
+
+    with pytest.raises(ExchangeUnavailable) as caught:
+        await limiter.turn(Group.DEFAULT)
+
+    assert caught.value.retry_after_s == LONGEST_HOLD_S == 300
 
 
 @pytest.mark.proves("FR-010")
