@@ -11,7 +11,8 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 
-_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+#: However long: what is too much to be believed is still a wish, and counts as a day.
+_SECONDS: Final = re.compile(r"[0-9]{1,300}(\.[0-9]{1,9})?")
 #: Told as it was asked: a shorter wait would disobey, and whoever waits gives up at its own limit.
 LONGEST_WAIT_S: Final = 86_400.0
 

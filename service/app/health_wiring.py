@@ -38,9 +38,11 @@ def health_monitor(
         await ports.model.ping(await ports.settings.get(AI_MODEL))
 
     async def ask_upbit() -> None:
-        # Both ways: public prices, and balances, which only our key opens.
+        # Public prices, balances, which only our key opens, and whether orders may go out, for
+        # which Upbit counts by itself.
         await ports.exchange.tickers(process.config.markets)
         await ports.exchange.balances()
+        ports.exchange.check_orders()
 
     return HealthMonitor(
         clock=ports.clock,

@@ -51,10 +51,13 @@ class Executor:
     async def execute(self, intent: Intent, *, decision_id: int | None) -> Order:
         """Return the order as it stands once it was sent and looked at a few times.
 
-        Raises: NotLeader, and ExchangeUnavailable when too many purchases have failed, before
-            anything is written; StoreDown and kin, before anything is sent.
+        Raises: NotLeader, and ExchangeUnavailable when too many purchases have failed or the
+            exchange asked for a wait, before anything is written; StoreDown and kin, before
+            anything is sent.
         """
         began, epoch = self._clock.monotonic(), self._leadership.epoch()
+        # A row would end FAILED, and the sale be lost: without one the caller comes again.
+        self._exchange.check_orders()
         if intent.side is Side.BUY:
             self._circuit.check()
         identifier = IDENTIFIER_PREFIX + self._new_id()

@@ -28,6 +28,9 @@ class Exchange(Protocol):
     async def balances(self) -> Mapping[str, Balance]:
         """Return every currency of the account by its name."""
 
+    def check_orders(self) -> None:
+        """Raise what `submit` would raise without a request: a wait that the server asked for."""
+
     async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
         """Send the order, once. OutcomeUnknown: it may be on the book, find it."""
 

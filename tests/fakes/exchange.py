@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal
 
-from service.domain.errors import ExchangeRefused, OutcomeUnknown
+from service.domain.errors import BoundaryError, ExchangeRefused, OutcomeUnknown
 from service.domain.markets import (
     Balance,
     Candle,
@@ -37,6 +37,7 @@ class FakeExchange:
     Attributes:
         calls: every call by method name, in order, failed ones included.
         sent: what reached the book: (intent, identifier).
+        held: raised by `check_orders` and `submit` while it is set, as during a hold.
         history: candles by market and timeframe, oldest first; set it freely.
         market_rules: by market; set it freely.
     """
@@ -60,6 +61,7 @@ class FakeExchange:
         self.used: set[str] = set()
         self.sent: list[tuple[Intent, str]] = []
         self.calls: list[Method] = []
+        self.held: BoundaryError | None = None
         self._failures: dict[Method, deque[tuple[BaseException, bool]]] = defaultdict(deque)
         self._trades = 0
 
@@ -122,7 +124,12 @@ class FakeExchange:
             for name in sorted({*self.available, *self.locked})
         }
 
+    def check_orders(self) -> None:
+        if self.held is not None:
+            raise self.held
+
     async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
+        self.check_orders()
         failure = self._failure("submit")
         if failure is not None and not failure[1]:
             raise failure[0]

@@ -51,6 +51,16 @@ ORDERS: Final = (
         tests=of(_OF_STALE, "test_a_process_whose_lease_was_lost_while_it_wrote_sends_nothing"),
     ),
     Mutant(
+        name="an order is written although Upbit asked for none",
+        file=_EXECUTE,
+        old="        self._exchange.check_orders()\n",
+        new="",
+        tests=of(
+            "tests/unit/flows/test_holds.py",
+            "test_a_sale_that_meets_a_hold_of_orders_is_made_when_the_hold_is_over",
+        ),
+    ),
+    Mutant(
         name="an order is sent however long after its verdict",
         file=_EXECUTE,
         old="if in_time and self._leadership.holds(epoch):",

@@ -38,8 +38,8 @@ OUTSIDE: Final = (
     Mutant(
         name="a block by Upbit silences nobody",
         file="service/adapters/upbit/limits.py",
-        old="        if now < self._banned_until:\n",
-        new="        if False:\n",
+        old="        left = self._banned_until - self._clock.monotonic()\n",
+        new="        left = 0.0\n",
         tests=of(_OF_UPBIT_FAULTS, "test_while_blocked_nothing_is_sent_until_the_block_ends"),
     ),
     Mutant(

@@ -22,6 +22,16 @@ _ALERTS: Final = of(
 
 PROCESS: Final = (
     Mutant(
+        name="health does not see that no orders go out",
+        file="service/app/health_wiring.py",
+        old="        ports.exchange.check_orders()\n",
+        new="",
+        tests=of(
+            "tests/unit/app/test_health_wiring.py",
+            "test_a_hold_of_orders_alone_shows_although_upbit_answers_all_that_health_asks",
+        ),
+    ),
+    Mutant(
         name="the Upbit session is never closed",
         file=_RESOURCES,
         old=(

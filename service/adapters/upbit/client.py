@@ -51,6 +51,10 @@ class Client:
         self._limiter = limiter
         self._skew = skew
 
+    def check(self, group: Group) -> None:
+        """Raise ExchangeUnavailable while a wait or a ban lasts. Nothing is sent."""
+        self._limiter.check(group)
+
     async def get_public(
         self, path: str, params: Mapping[str, str] = _NOTHING, *, group: Group
     ) -> object:

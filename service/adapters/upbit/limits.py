@@ -41,6 +41,9 @@ PER_SECOND: Final[dict[Group, int]] = {
 WINDOW_S: Final = 1.0
 FIRST_BAN_S: Final = 60.0  #: when the answer does not say how long
 LONGEST_BAN_S: Final = 86_400.0
+#: Upbit counts by the second and documents no Retry-After: a longer one is a proxy's, and must not
+#: stop the look-up of orders whose fate is unknown for hours.
+LONGEST_HOLD_S: Final = 300.0
 _LEFT: Final = re.compile(r"\bsec=\s*(\d{1,6})\b")
 _BAN: Final = re.compile(r"(?P<n>[0-9]{1,6})\s*(?:(?P<minutes>min|분)|sec|s\b|초)", re.IGNORECASE)
 
@@ -78,6 +81,11 @@ class Limiter:
         self._banned_until = 0.0
         self._next_ban_s = FIRST_BAN_S
 
+    def check(self, group: Group) -> None:
+        """Raise what `acquire` raises for `group` now, and count nothing."""
+        self._check_hold(group)
+        self._check_ban()
+
     async def acquire(self, group: Group) -> None:
         """Wait until `group` may be asked, and count the call.
 
@@ -110,7 +118,7 @@ class Limiter:
         """
         self._closed_until[group] = self._clock.monotonic() + WINDOW_S
         if asked_s is not None and asked_s > WINDOW_S:
-            self._holds.keep(group, asked_s, code="too_many_requests")
+            self._holds.keep(group, min(asked_s, LONGEST_HOLD_S), code="too_many_requests")
 
     def ban(self, seconds: float | None) -> float:
         """Be silent for `seconds`, or for a guess that doubles, and return how long."""
@@ -136,16 +144,19 @@ class Limiter:
                 sent=False,
             )
 
-    def _wait_s(self, group: Group) -> float:
-        now = self._clock.monotonic()
-        if now < self._banned_until:
-            left = self._banned_until - now
+    def _check_ban(self) -> None:
+        left = self._banned_until - self._clock.monotonic()
+        if left > 0:
             raise ExchangeUnavailable(
                 f"Upbit has blocked us for sending too much; nothing is sent for {left:.0f} s",
                 code="banned",
                 retry_after_s=left,
                 sent=False,
             )
+
+    def _wait_s(self, group: Group) -> float:
+        self._check_ban()
+        now = self._clock.monotonic()
         sent = self._sent[group]
         full_for = sent[0] + WINDOW_S - now if self._paced and len(sent) == sent.maxlen else 0.0
         return max(full_for, self._closed_until.get(group, 0.0) - now)

@@ -113,6 +113,10 @@ class UpbitRest:
             payload = await self._client.get_private("/v1/api_keys")
             return account.key_expires_at(payload, self._access_key)
 
+    def check_orders(self) -> None:
+        """Raises: ExchangeUnavailable, not sent, while Upbit has asked us to send no orders."""
+        self._client.check(Group.ORDER)
+
     async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
         """Send the order, once.
 

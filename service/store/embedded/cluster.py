@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -50,7 +49,10 @@ def home_of(asked: Path, elsewhere: Path) -> Path:
             f"The account that runs PostgreSQL for root cannot enter {asked}: set TRADER_DATA_DIR"
             " to a directory that everybody may enter, or do not start as root"
         )
-    link.symlink_to(home)
+    try:
+        link.symlink_to(home)
+    except FileExistsError:  # another process that starts right now was faster, to the same place
+        return link.readlink()
     logger.bind(event="app", directory=str(home)).warning("the database lives elsewhere")
     return home
 
@@ -155,10 +157,22 @@ def _fits(directory: Path) -> bool:
 def _private(directory: Path, account: ServerAccount | None) -> Path:
     owners = {os.geteuid()} if account is None else {os.geteuid(), account.uid}
     directory.mkdir(mode=0o700, exist_ok=True)
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
-        raise StartError(f"{directory} belongs to somebody else: remove it, then start again")
-    directory.chmod(0o700)
-    if account is not None:
-        os.chown(directory, account.uid, account.gid)
+    try:
+        # One handle for the look and for the changes: in a place like /tmp its owner may put a
+        # link to another directory there in between, and root would give that one away.
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as exc:
+        raise _not_ours(directory) from exc
+    try:
+        if os.fstat(handle).st_uid not in owners:
+            raise _not_ours(directory)
+        os.fchmod(handle, 0o700)
+        if account is not None:
+            os.fchown(handle, account.uid, account.gid)
+    finally:
+        os.close(handle)
     return directory
+
+
+def _not_ours(directory: Path) -> StartError:
+    return StartError(f"{directory} belongs to somebody else: remove it, then start again")

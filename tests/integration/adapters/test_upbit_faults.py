@@ -539,6 +539,24 @@ async def test_a_429_stops_its_group_for_every_caller_and_no_other_group(
     assert [seen.path for seen in stub.seen] == ["/v1/accounts", "/v1/market/all"]
 
 
+@pytest.mark.proves("FR-010")
+async def test_a_wait_asked_of_an_order_is_known_before_the_next_order(
+    upbit: UpbitRest, stub: UpbitStub
+) -> None:
+    """FR-010: and looking orders up, which has a limit of its own, goes on."""
+    upbit.check_orders()
+    stub.answer("POST /v1/orders", "Too many", status=429, headers={"Retry-After": "30"})
+    stub.answer("GET /v1/order", error_body("order_not_found"), status=404)
+    with pytest.raises(OutcomeUnknown):
+        await upbit.submit(an_intent(), identifier="uat-1")
+
+    with pytest.raises(ExchangeUnavailable) as held:
+        upbit.check_orders()
+
+    assert (held.value.sent, held.value.retry_after_s) == (False, 30)
+    assert await upbit.find("uat-1") is None
+
+
 @pytest.mark.parametrize("status", [201, 302, 400, 401, 403, 404, 408, 418, 429, 500])
 @pytest.mark.parametrize(
     "body", [f"{ACCESS_KEY} {SECRET_KEY}", error_body(f"{ACCESS_KEY} {SECRET_KEY}"), "{}"]

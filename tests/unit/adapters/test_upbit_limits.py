@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from service.adapters.upbit.limits import FIRST_BAN_S, PER_SECOND, Group, Limiter, ban_s
+from service.adapters.upbit.limits import (
+    FIRST_BAN_S,
+    LONGEST_HOLD_S,
+    PER_SECOND,
+    Group,
+    Limiter,
+    ban_s,
+)
 from service.domain.errors import ExchangeUnavailable
 from tests.fakes.clock import FakeClock
 
@@ -141,6 +148,22 @@ async def test_a_wait_that_a_429_asks_for_holds_for_every_caller_of_its_group() 
 
 
 @pytest.mark.proves("FR-010")
+async def test_a_check_meets_a_hold_of_its_group_and_a_ban_and_counts_as_no_call() -> None:
+    """FR-010: what would be refused can be known before an order's row is written."""
+    limiter = Limiter(FakeClock())
+    for _ in range(2 * PER_SECOND[Group.ORDER]):
+        limiter.check(Group.ORDER)
+    limiter.close(Group.ORDER, asked_s=40)
+
+    with pytest.raises(ExchangeUnavailable, match="asked us to wait"):
+        limiter.check(Group.ORDER)
+    limiter.check(Group.DEFAULT)
+    limiter.ban(60)
+    with pytest.raises(ExchangeUnavailable, match="blocked us"):
+        limiter.check(Group.DEFAULT)
+
+
+@pytest.mark.proves("FR-010")
 @pytest.mark.parametrize("later_s", [2, 40, 90])
 async def test_of_two_waits_for_one_group_the_longest_wins(later_s: float) -> None:
     """FR-010."""
@@ -152,6 +175,18 @@ async def test_of_two_waits_for_one_group_the_longest_wins(later_s: float) -> No
         await limiter.acquire(Group.ORDER)
 
     assert caught.value.retry_after_s == max(40, later_s)
+
+
+@pytest.mark.proves("FR-010")
+async def test_a_group_is_never_held_for_longer_than_five_minutes() -> None:
+    """FR-010: an absurd wait must not stop the look-up of orders for a day."""
+    limiter = Limiter(FakeClock())
+    limiter.close(Group.DEFAULT, asked_s=86_400)
+
+    with pytest.raises(ExchangeUnavailable) as caught:
+        await limiter.acquire(Group.DEFAULT)
+
+    assert caught.value.retry_after_s == LONGEST_HOLD_S == 300
 
 
 @pytest.mark.proves("FR-010")

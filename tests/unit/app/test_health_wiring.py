@@ -29,10 +29,15 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def services(clock: FakeClock) -> Services:
+def house(clock: FakeClock) -> House:
     house = House()
     house.clock = clock
     house.counters.lag = LoopLag(Stalls())
+    return house
+
+
+@pytest.fixture
+def services(house: House) -> Services:
     return house.services()
 
 
@@ -56,6 +61,24 @@ async def test_an_open_circuit_shows_on_what_it_leaves_alone(
 
     assert [name for name, reason in during.items() if reason == "circuit_open"] == [component]
     assert "circuit_open" not in reasons(services.health).values()
+
+
+@pytest.mark.proves("FR-010")
+async def test_a_hold_of_orders_alone_shows_although_upbit_answers_all_that_health_asks(
+    services: Services, house: House, clock: FakeClock
+) -> None:
+    """FR-010: no order goes out, and that must not look well."""
+    for market in house.config.markets:
+        house.exchange.set_price(1000, market)
+    house.exchange.held = ExchangeUnavailable("wait", code="too_many_requests", sent=False)
+    for _ in range(2):
+        await services.health.probe()
+        clock.pass_time(20)
+    during = reasons(services.health)["upbit_api"]
+    house.exchange.held = None
+    await services.health.probe()
+
+    assert (during, reasons(services.health)["upbit_api"]) == ("rate_limited", None)
 
 
 async def test_trading_is_on_standby_for_the_lease_or_for_open_orders_and_says_which(

@@ -84,6 +84,8 @@ def slow_down(header: str) -> ExchangeUnavailable:
         ("3601", 3610, 360),
         # absurd: a day at most
         ("999999999", DAY, 8639),
+        ("9" * 12, DAY, 8639),
+        ("9" * 300, DAY, 8639),
         ("Tue, 22 Nov 2033 20:55:00 GMT", DAY, 8639),
         ("9" * 400, 1, 0),
     ],

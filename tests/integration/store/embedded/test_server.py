@@ -18,7 +18,7 @@ import pytest
 from service.domain.errors import StartError
 from service.store.database.dsn import connect, parameters
 from service.store.embedded.binaries import ServerAccount, clean_environment, copied, programs
-from service.store.embedded.cluster import ensure_cluster, socket_directory
+from service.store.embedded.cluster import ensure_cluster, home_of, socket_directory
 from service.store.embedded.process import Postmaster
 from service.store.embedded.server import SETTINGS, EmbeddedPostgres
 
@@ -55,6 +55,21 @@ def directory(folder: Path, made: Path) -> Iterator[Path]:
 
 
 Serve = Callable[[Path], EmbeddedPostgres]
+JustBefore = Callable[[str, Callable[[], object]], None]
+
+
+@pytest.fixture
+def just_before() -> Iterator[JustBefore]:
+    """Do something once, right before the named call of the operating system: a lost race."""
+    planned: list[tuple[str, Callable[[], object]]] = []
+
+    def hook(event: str, _: tuple[object, ...]) -> None:
+        if planned and planned[0][0] == event:
+            planned.pop()[1]()
+
+    sys.addaudithook(hook)  # it cannot be taken away, and has nothing to do after the test
+    yield lambda event, work: planned.append((event, work))
+    planned.clear()
 
 
 @pytest.fixture
@@ -238,6 +253,22 @@ def test_root_moves_out_of_a_directory_that_only_root_may_enter(folder: Path) ->
 
 
 @as_root
+def test_two_processes_that_move_out_at_the_same_time_move_to_the_same_place(
+    folder: Path, just_before: JustBefore
+) -> None:
+    private = folder / "private-twice"
+    private.mkdir(mode=0o700)
+    elsewhere = folder / "elsewhere-twice"
+    others: list[Path] = []
+
+    just_before("os.symlink", lambda: others.append(home_of(private / "pg", elsewhere)))
+    ours = home_of(private / "pg", elsewhere)
+
+    assert others == [ours]
+    assert ours.parent == elsewhere
+
+
+@as_root
 def test_root_is_told_when_there_is_nowhere_to_move(folder: Path) -> None:
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
@@ -348,6 +379,30 @@ def test_a_changed_wheel_is_copied_anew_and_the_old_copy_goes(
         assert new != old
         assert (new.parents[1] / changed).read_bytes() == b"another build"
         assert [made.name for made in home.iterdir()] == [new.parents[1].name]
+
+
+def test_what_an_operator_keeps_beside_the_copy_stays(folder: Path) -> None:
+    """The data directory is the operator's choice, e.g. one that holds other things already."""
+    theirs = ("programs", "programs-of-mine", "programs-2026", "programs.initial")
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        for each in theirs:
+            (Path(name) / each).mkdir()
+        copied(programs(), Path(name))
+
+        assert {made.name for made in Path(name).iterdir()} >= set(theirs)
+
+
+def test_a_copy_that_cannot_be_removed_is_not_used_unchecked(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+        target = copied(programs(), Path(name)).parents[1]
+        shutil.rmtree(target)
+        (Path(name) / "other").mkdir()
+        target.symlink_to("other")  # rmtree refuses to follow it
+
+        with pytest.raises(OSError, match=r"Not a directory|not empty|exists"):
+            copied(programs(), Path(name))
+
+        assert not (Path(name) / "programs.init").exists()
 
 
 def test_a_damaged_copy_is_made_again(folder: Path) -> None:
@@ -673,6 +728,29 @@ def test_a_short_directory_that_is_not_ours_is_refused(
 
     assert where.parent == shared
     assert not lives(directory)
+
+
+def test_a_link_put_in_the_place_of_the_short_directory_is_not_followed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, just_before: JustBefore
+) -> None:
+    """In /tmp its owner, e.g. `nobody`, can do that at any instant; root would give away /etc."""
+    shared, theirs = folder / "raced", folder / "theirs"
+    for made in (shared, theirs):
+        made.mkdir()
+    theirs.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    where = socket_directory(folder / "a,comma", None)
+
+    def swap() -> None:
+        where.rename(shared / "aside")
+        where.symlink_to(theirs)
+
+    just_before("os.chmod", swap)
+    socket_directory(folder / "a,comma", None)
+
+    assert where.is_symlink()
+    assert stat.S_IMODE(theirs.stat().st_mode) == 0o755
 
 
 def test_another_major_version_is_refused_and_nothing_is_touched(directory: Path) -> None:
