@@ -1,14 +1,13 @@
 """The store of signals, with what is written counted for the metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 
 from service.domain.markets import Market
 from service.domain.risk import Allowed, Held, Refused, Verdict
-from service.domain.signals import Proposal, Signal
+from service.domain.signals import Signal
 from service.ops.metrics.counters import Counters
-from service.ports.store import JSON, ModelCall, Signals
+from service.ports.store import ModelCall, NewSignal, Signals
 
 
 class CountedSignals:
@@ -22,30 +21,8 @@ class CountedSignals:
         self._meters.called(call)  # paid for, whether its row can be written or not
         return await self._inner.add_call(call)
 
-    async def add_signal(
-        self,
-        *,
-        market: Market,
-        proposal: Proposal,
-        model: str,
-        price: Decimal,
-        market_data_id: int | None,
-        call_id: int,
-        facts: Mapping[str, JSON],
-        trigger: str,
-        at: datetime,
-    ) -> Signal:
-        return await self._inner.add_signal(
-            market=market,
-            proposal=proposal,
-            model=model,
-            price=price,
-            market_data_id=market_data_id,
-            call_id=call_id,
-            facts=facts,
-            trigger=trigger,
-            at=at,
-        )
+    async def add_signal(self, new: NewSignal) -> Signal:
+        return await self._inner.add_signal(new)
 
     async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:
         decision_id = await self._inner.add_decision(signal_id=signal_id, verdict=verdict, at=at)

@@ -17,7 +17,7 @@ from service.flows.prompt import Snapshot, facts, kept, prompt
 from service.ports.clock import Clock
 from service.ports.exchange import Exchange
 from service.ports.model import Model, Prompt
-from service.ports.store import MarketData, ModelCall, Orders, Signals
+from service.ports.store import MarketData, ModelCall, NewSignal, Orders, Signals
 from service.settings.settings import Settings
 from service.settings.table import AI_MODEL, PRICE_TABLE
 
@@ -74,15 +74,17 @@ class Proposer:
             )
             return None
         signal = await self._journal.add_signal(
-            market=market,
-            proposal=answer.proposal,
-            model=answer.model,
-            price=snapshot.ticker.price,
-            market_data_id=await self._market_data.latest_id(market),
-            call_id=call_id,
-            facts=kept(shown),
-            trigger=trigger,
-            at=self._clock.now(),
+            NewSignal(
+                market=market,
+                proposal=answer.proposal,
+                model=answer.model,
+                price=snapshot.ticker.price,
+                market_data_id=await self._market_data.latest_id(market),
+                call_id=call_id,
+                facts=kept(shown),
+                trigger=trigger,
+                at=self._clock.now(),
+            )
         )
         logger.bind(
             event="signal",

@@ -12,7 +12,7 @@ from service.domain.orders import Fill, Intent, Order, OrderStatus
 from service.domain.portfolio import Equity
 from service.domain.positions import Position
 from service.domain.risk import Verdict
-from service.domain.signals import Answer, Proposal, Signal
+from service.domain.signals import Answer, Proposal, Signal, Trigger
 
 JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
 
@@ -50,24 +50,28 @@ class ModelCall:
     cost_usd: Decimal | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSignal:
+    """A proposal to put on record, with what it came from."""
+
+    market: Market
+    proposal: Proposal
+    model: str
+    price: Decimal
+    market_data_id: int | None  #: the newest collected price, None before the first
+    call_id: int
+    facts: Mapping[str, JSON]  #: of what the model was shown
+    trigger: Trigger
+    at: datetime
+
+
 class Signals(Protocol):
     """What was proposed and what became of it: rows that are written once."""
 
     async def add_call(self, call: ModelCall) -> int: ...
 
-    async def add_signal(
-        self,
-        *,
-        market: Market,
-        proposal: Proposal,
-        model: str,
-        price: Decimal,
-        market_data_id: int | None,
-        call_id: int,
-        facts: Mapping[str, JSON],
-        trigger: str,
-        at: datetime,
-    ) -> Signal: ...
+    async def add_signal(self, new: NewSignal) -> Signal:
+        """Store the proposal and return the signal as it stands in its row."""
 
     async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:
         """Store it once; written again with the same verdict, return the row that stands.

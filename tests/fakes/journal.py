@@ -1,25 +1,14 @@
 """What was asked, proposed and decided, in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from service.domain.errors import DomainError
 from service.domain.markets import Market
 from service.domain.risk import Verdict
-from service.domain.signals import Proposal, Signal
-from service.ports.store import JSON, ModelCall
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What a signal's row holds besides the signal."""
-
-    call_id: int
-    market_data_id: int | None
-    facts: Mapping[str, JSON]
-    trigger: str
+from service.domain.signals import Signal
+from service.ports.store import ModelCall, NewSignal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +19,11 @@ class Decided:
 
 
 class FakeSignals:
-    """Satisfies ports.Journal; ids count from 1.
+    """Satisfies ports.Signals; ids count from 1.
 
     Attributes:
         calls, signals, decisions: the rows in the order they were written.
-        kept: what the signals' rows hold besides, by signal id.
+        kept: what each signal was made from, by its id.
         fail: raised by the next call instead of doing anything.
         lose_signal: raised by the next signal after it was stored, as a lost answer would be.
         fail_decision: the same, for the next decision alone.
@@ -46,7 +35,7 @@ class FakeSignals:
         self.calls: list[ModelCall] = []
         self.signals: list[Signal] = []
         self.decisions: list[Decided] = []
-        self.kept: dict[int, Kept] = {}
+        self.kept: dict[int, NewSignal] = {}
         self.fail: BaseException | None = None
         self.lose_signal: BaseException | None = None
         self.fail_decision: BaseException | None = None
@@ -58,33 +47,19 @@ class FakeSignals:
         self.calls.append(call)
         return len(self.calls)
 
-    async def add_signal(
-        self,
-        *,
-        market: Market,
-        proposal: Proposal,
-        model: str,
-        price: Decimal,
-        market_data_id: int | None,
-        call_id: int,
-        facts: Mapping[str, JSON],
-        trigger: str,
-        at: datetime,
-    ) -> Signal:
+    async def add_signal(self, new: NewSignal) -> Signal:
         self._raise_failure()
-        assert 1 <= call_id <= len(self.calls), "the call is written before its signal"
+        assert 1 <= new.call_id <= len(self.calls), "the call is written before its signal"
         signal = Signal(
             id=len(self.signals) + 1,
-            market=market,
-            proposal=proposal,
-            model=model,
-            price=price,
-            created_at=at,
+            market=new.market,
+            proposal=new.proposal,
+            model=new.model,
+            price=new.price,
+            created_at=new.at,
         )
         self.signals.append(signal)
-        self.kept[signal.id] = Kept(
-            call_id=call_id, market_data_id=market_data_id, facts=facts, trigger=trigger
-        )
+        self.kept[signal.id] = new
         if self.lose_signal is not None:
             lost, self.lose_signal = self.lose_signal, None
             raise lost

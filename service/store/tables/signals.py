@@ -1,14 +1,14 @@
 """What was asked, proposed and decided: rows that are written once."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 
 from service.domain.errors import DomainError
 from service.domain.markets import Market
 from service.domain.risk import Allowed, Held, Refused, Verdict
-from service.domain.signals import Proposal, Signal, Usage
-from service.ports.store import JSON, ModelCall
+from service.domain.signals import Signal, Usage
+from service.ports.store import ModelCall, NewSignal
 from service.store.database.json_rows import json_text, storable
 from service.store.database.pool import Pool
 
@@ -84,33 +84,20 @@ class PgSignals:
         }
         return await self._insert(ADD_CALL, args)
 
-    async def add_signal(
-        self,
-        *,
-        market: Market,
-        proposal: Proposal,
-        model: str,
-        price: Decimal,
-        market_data_id: int | None,
-        call_id: int,
-        facts: Mapping[str, JSON],
-        trigger: str,
-        at: datetime,
-    ) -> Signal:
-        """Store the proposal and return the signal as it stands in its row."""
+    async def add_signal(self, new: NewSignal) -> Signal:
         args = {
-            "market": str(market),
-            "action": proposal.action.value,
-            "confidence": proposal.confidence,
+            "market": str(new.market),
+            "action": new.proposal.action.value,
+            "confidence": new.proposal.confidence,
             # A model may write what a text column refuses; its signal is not lost for that.
-            "reasoning": storable(proposal.reasoning),
-            "model": model,
-            "price": price,
-            "market_data_id": market_data_id,
-            "call_id": call_id,
-            "facts": json_text(facts),
-            "trigger": trigger,
-            "at": at,
+            "reasoning": storable(new.proposal.reasoning),
+            "model": new.model,
+            "price": new.price,
+            "market_data_id": new.market_data_id,
+            "call_id": new.call_id,
+            "facts": json_text(new.facts),
+            "trigger": new.trigger,
+            "at": new.at,
         }
         async with self._gate.cursor() as cur:
             await cur.execute(ADD_SIGNAL, args)
@@ -119,11 +106,11 @@ class PgSignals:
         signal_id, confidence, reasoning, stored_price = row
         return Signal(
             id=signal_id,
-            market=market,
-            proposal=Proposal(action=proposal.action, confidence=confidence, reasoning=reasoning),
-            model=model,
+            market=new.market,
+            proposal=replace(new.proposal, confidence=confidence, reasoning=reasoning),
+            model=new.model,
             price=stored_price,
-            created_at=at,
+            created_at=new.at,
         )
 
     async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:

@@ -10,7 +10,7 @@ from service.domain.markets import Market
 from service.domain.orders import Fill, Order, OrderStatus
 from service.domain.risk import Allowed, Check, Held, Verdict
 from service.domain.signals import Proposal, Signal
-from service.ports.store import ModelCall
+from service.ports.store import ModelCall, NewSignal
 from service.store.database.pool import Pool
 from service.store.tables.lease import PgLease
 from service.store.tables.orders import PgOrders
@@ -78,15 +78,17 @@ async def a_stored_signal(
 ) -> Signal:
     journal = PgSignals(gate)
     return await journal.add_signal(
-        market=market,
-        proposal=proposal or a_proposal(),
-        model="gemini-3.8-flash",
-        price=Decimal(100_000_000),
-        market_data_id=market_data_id,
-        call_id=await journal.add_call(a_call()),
-        facts={"price": "100000000"},
-        trigger="schedule",
-        at=at,
+        NewSignal(
+            market=market,
+            proposal=proposal or a_proposal(),
+            model="gemini-3.8-flash",
+            price=Decimal(100_000_000),
+            market_data_id=market_data_id,
+            call_id=await journal.add_call(a_call()),
+            facts={"price": "100000000"},
+            trigger="schedule",
+            at=at,
+        )
     )
 
 
