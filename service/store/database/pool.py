@@ -5,13 +5,19 @@ What comes out of here is a row, an IntegrityError, or one of StoreBusy, StoreDo
 
 import asyncio
 import select
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Final
+from collections.abc import AsyncIterator, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from typing import Any, Final
 
 import aiopg
 import psycopg2
 from loguru import logger
+from psycopg2.extensions import QueryCanceledError
 
 from service.domain.errors import BoundaryError, StartError, StoreBusy, StoreDown
 from service.ports.health import PoolState
@@ -26,7 +32,6 @@ from service.store.database.cursor import (
 )
 from service.store.database.dsn import CONNECT_S, refusal
 from service.store.database.pool_queue import PoolQueue
-from service.store.quiet import timeouts_expected
 
 __all__ = ["Cursor", "Isolation", "Pool", "SubPool", "open_pool"]
 
@@ -233,12 +238,39 @@ async def open_pool(
         pool_recycle=-1,
     )
     gate = Pool(pool, maxsize=maxsize, max_waiting=max_waiting, wait_s=wait_s, close_s=close_s)
-    with timeouts_expected():
+    with _timeouts_expected():
         try:
             await _fill(pool, route)
             yield gate
         finally:
             await gate.close()
+
+
+@contextmanager
+def _timeouts_expected() -> Iterator[None]:
+    """Keep cancelled statements out of the event loop's error reports while the block lasts.
+
+    For each of them aiopg 1.4 calls the loop's exception handler, which logs an error with a
+    traceback, and raises as well. The caller gets StoreTimeout, so the report is a repetition.
+    """
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+
+    def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), QueryCanceledError):
+            return
+        if before is not None:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(report)
+    try:
+        yield
+    finally:
+        # A handler that was set meanwhile stays.
+        if loop.get_exception_handler() is report:
+            loop.set_exception_handler(before)
 
 
 async def _fill(pool: aiopg.Pool, route: Route) -> None:

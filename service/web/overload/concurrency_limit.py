@@ -4,14 +4,13 @@ Health and the page are not asked: whoever watches must get an answer just when 
 docs/overload.md has the numbers.
 """
 
-import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
-from types import TracebackType
 from typing import Final
 
 from aiohttp import web
 
+from service.bounded_queue import BoundedQueue
 from service.ports.health import ConcurrencyState
 from service.web.protocol.auth import READING
 from service.web.protocol.errors import Overloaded
@@ -41,58 +40,23 @@ LIMITS: Final = {
 STREAMS: Final[frozenset[str]] = frozenset()
 
 
-class ConcurrencyLimit:
-    """The requests of one class: `async with lane:` holds a place in it."""
+class ConcurrencyLimit(BoundedQueue):
+    """The requests of one class: `async with limit:` holds a place in it."""
 
     def __init__(self, kind: RequestKind, limit: Limit, *, wait_s: float) -> None:
+        super().__init__(limit.at_work, max_waiting=limit.waiting, wait_s=wait_s)
         self._kind = kind
-        self._limit = limit
-        self._wait_s = wait_s
-        self._free = asyncio.Semaphore(limit.at_work)
-        self._at_work = self._waiting = self._refused = 0
 
     def state(self) -> ConcurrencyState:
         return ConcurrencyState(
-            limit=self._limit.at_work,
-            at_work=self._at_work,
-            waiting=self._waiting,
-            refused=self._refused,
+            limit=self._places, at_work=self.held, waiting=self.waiting, refused=self.refused
         )
 
-    async def __aenter__(self) -> None:
-        """Raises: Overloaded, when the queue is full or no place came free in time."""
-        if self._free.locked():
-            await self._queue()
-        else:
-            await self._free.acquire()
-        self._at_work += 1
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._at_work -= 1
-        self._free.release()
-
-    async def _queue(self) -> None:
-        if self._waiting >= self._limit.waiting:
-            raise self._refusal()
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._wait_s):
-                await self._free.acquire()
-        except TimeoutError:
-            raise self._refusal() from None
-        finally:
-            self._waiting -= 1
-
-    def _refusal(self) -> Overloaded:
-        self._refused += 1
+    def refusal(self, *, queue_full: bool) -> Overloaded:
+        del queue_full  # the caller can only ask again, whichever it was
         return Overloaded(
-            f"{self._at_work} requests of this kind ({self._kind}) are at work and"
-            f" {self._waiting} wait: ask again in a second"
+            f"{self.held} requests of this kind ({self._kind}) are at work and"
+            f" {self.waiting} wait: ask again in a second"
         )
 
 

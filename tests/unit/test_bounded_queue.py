@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from service.bounded_queue import FEWEST, WINDOW_S, WaitStatistics
 from service.domain.errors import StoreBusy
 from service.store.database.pool_queue import PoolQueue
-from service.store.waits import FEWEST, WINDOW_S, WaitStatistics
 
 
 class Time:
