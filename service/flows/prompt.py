@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from service.domain.decimals import decimal_text
 from service.domain.markets import Candle, Market, Ticker
 from service.domain.positions import Position
 from service.ports.model import Prompt
@@ -47,13 +48,13 @@ def facts(snapshot: Snapshot) -> dict[str, str]:
     return {
         "market": str(snapshot.market),
         "time": snapshot.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "price": _plain(price),
+        "price": decimal_text(price),
         "change_1h_pct": _change_pct(snapshot.short, price, since=hour_ago),
         "change_24h_pct": _change_pct(snapshot.mid, price, since=day_ago),
         "change_14d_pct": _change_pct(snapshot.long, price, since=fortnight_ago),
-        "high_24h": _plain(max([price, *(c.high for c in day)])),
-        "low_24h": _plain(min([price, *(c.low for c in day)])),
-        "volume_24h": _plain(snapshot.ticker.volume_24h),
+        "high_24h": decimal_text(max([price, *(c.high for c in day)])),
+        "low_24h": decimal_text(min([price, *(c.low for c in day)])),
+        "volume_24h": decimal_text(snapshot.ticker.volume_24h),
         **_position_facts(snapshot, price),
         "prices_1h": _closes(snapshot.long),
         "prices_15m": _closes(snapshot.mid),
@@ -84,8 +85,8 @@ def _position_facts(snapshot: Snapshot, price: Decimal) -> dict[str, str]:
         }
     held_s = (snapshot.at - since).total_seconds()
     return {
-        "position_volume": _plain(position.volume),
-        "position_average_price": _plain(average.quantize(Decimal("0.01"))),
+        "position_volume": decimal_text(position.volume),
+        "position_average_price": decimal_text(average.quantize(Decimal("0.01"))),
         "position_pnl_pct": f"{(price / average - 1) * 100:.2f}",
         "position_held_minutes": str(int(held_s // 60)),
     }
@@ -101,10 +102,4 @@ def _change_pct(candles: Sequence[Candle], price: Decimal, *, since: datetime) -
 
 
 def _closes(candles: Sequence[Candle]) -> str:
-    return ",".join(_plain(candle.close) for candle in candles)
-
-
-def _plain(number: Decimal) -> str:
-    """Return the number without exponent and trailing zeros."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return ",".join(decimal_text(candle.close) for candle in candles)

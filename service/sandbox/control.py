@@ -6,10 +6,11 @@ from typing import Final
 
 from aiohttp import web
 
+from service.domain.decimals import decimal_text
 from service.domain.errors import InvalidRequest
 from service.sandbox.clock import Clock, DiscreteClock
 from service.sandbox.reply import reply
-from service.sandbox.upbit_api.bodies import Body, account_body, order_body, text, trade_body
+from service.sandbox.upbit_api.bodies import Body, account_body, order_body, trade_body
 from service.sandbox.upbit_api.context import CONTEXT
 
 PREFIX: Final = "/__sandbox__/"
@@ -74,13 +75,13 @@ async def ledger(request: web.Request) -> web.Response:
     now = desk.now()
     engine = desk.engine
     trades: list[Body] = [
-        trade_body(trade) | {"order": trade.order, "fee": text(trade.fee)}
+        trade_body(trade) | {"order": trade.order, "fee": decimal_text(trade.fee)}
         for order in engine.orders.values()
         for trade in order.trades
     ]
     body: Body = {
         "now": now.isoformat(),
-        "opening": {currency: text(amount) for currency, amount in engine.opening.items()},
+        "opening": {currency: decimal_text(amount) for currency, amount in engine.opening.items()},
         "accounts": [account_body(account) for account in engine.accounts()],
         "orders": [order_body(order, funds=True) for order in engine.orders.values()],
         "trades": trades,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from service.domain.decimals import decimal_text
 from service.ports.store import JSON
 from service.settings.key import Unfit
 
@@ -29,11 +30,12 @@ class Number:
         value = _decimal(raw)
         if not self.low <= value <= self.high or round(value, self.places) != value:
             raise Unfit
-        return _plain(value)
+        # The shortest form without an exponent: 1.00 -> 1, 1E+2 -> 100, -0 -> 0.
+        return Decimal(decimal_text(value))
 
     def dump(self, value: Decimal) -> JSON:
         # Decimal text: a JSON number would come back as a float.
-        return f"{_plain(value):f}"
+        return decimal_text(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,3 @@ def _decimal(raw: JSON) -> Decimal:
     if isinstance(raw, int) and not isinstance(raw, bool):
         return Decimal(raw)
     raise Unfit
-
-
-def _plain(value: Decimal) -> Decimal:
-    """Return the shortest form without an exponent: 1.00 -> 1, 1E+2 -> 100, -0 -> 0."""
-    return Decimal(f"{value.normalize() + 0:f}")

@@ -1,4 +1,4 @@
-"""How long callers wait for a connection: the queue's last half minute, in vain or not."""
+"""How long callers wait for a place, by the queue's last half minute."""
 
 import asyncio
 
@@ -61,7 +61,7 @@ def test_waits_of_long_ago_are_over(waits: WaitStatistics, time: Time) -> None:
     assert waits.p95_ms() == 0
 
 
-async def test_who_waits_is_measured_and_who_does_not_counts_too(
+async def test_a_wait_is_measured_and_a_place_that_was_free_counts_as_none(
     waits: WaitStatistics, time: Time
 ) -> None:
     places = PoolQueue(1, max_waiting=100, wait_s=20, waits=waits)
@@ -80,7 +80,7 @@ async def test_who_waits_is_measured_and_who_does_not_counts_too(
     assert waits.p95_ms() == pytest.approx(250)
 
 
-async def test_a_wait_in_vain_counts(waits: WaitStatistics, time: Time) -> None:
+async def test_a_wait_that_times_out_counts(waits: WaitStatistics, time: Time) -> None:
     places = PoolQueue(1, max_waiting=100, wait_s=0.001, waits=waits)
     waited(waits, time, *[1.0] * (FEWEST - 2))
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from service.adapters.upbit.errors import OddAnswer
 from service.adapters.upbit.record import Record
+from service.domain.decimals import decimal_text
 from service.domain.errors import UnknownMarket
 from service.domain.markets import Market
 
@@ -13,9 +14,7 @@ def plain(number: Decimal) -> str:
     """Return `number` as Upbit reads it: no exponent, no zeros behind the last decimal."""
     if not number.is_finite():
         raise ValueError(f"{number} cannot be sent")
-    # Not Decimal.normalize(): it rounds to the context's 28 digits.
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return decimal_text(number)
 
 
 def instant(at: datetime) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from service.domain.instants import rfc3339
 from service.ops.health.probe import Probe
 from service.ops.health.rules import HEALTHY, Finding, of_jobs, of_orders, of_signals
-from service.ops.logs.timestamps import rfc3339
 from service.ports.health import ComponentBody, JobBody, JobState, PoolState
 from service.ports.queries import Activity
 

@@ -11,12 +11,12 @@ from typing import Final, Literal
 from loguru import logger
 
 from service.domain.errors import BoundaryError
+from service.domain.instants import rfc3339
 from service.ops.health import components
 from service.ops.health.probe import Probe, ProbeSchedule
 from service.ops.health.reasons import DEFINITE, MILD, Reason, reason_of
 from service.ops.health.recent_calls import RecentCalls
 from service.ops.health.rules import Finding, Status, overall
-from service.ops.logs.timestamps import rfc3339
 from service.ports.clock import Clock
 from service.ports.health import ComponentBody, Database, HealthBody, Jobs, TradingBody
 from service.ports.queries import Activity, RecentActivity

@@ -10,10 +10,10 @@ from typing import BinaryIO
 import orjson
 
 from service.domain.errors import ConfigError
+from service.domain.instants import rfc3339
 from service.ops.log_report.parse import Line, Tally, measured
 from service.ops.log_report.summaries import log_stats
 from service.ops.log_report.tables import tables
-from service.ops.logs.timestamps import rfc3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, TypedDict, TypeVar
 
+from service.domain.decimals import decimal_text
 from service.ops.log_report.parse import AiLine, HttpLine, JobLine, Line
 
 _MICROSECOND: Final = Decimal("0.001")
@@ -188,14 +189,9 @@ def _calls(key: tuple[str, str], calls: Sequence[AiLine]) -> AiBody:
         thinking_tokens=thought,
         cached_tokens=sum(call.cached_tokens for call in calls),
         total_tokens=given + written + thought,
-        cost_usd=_decimal_text(sum(costs, Decimal())) if costs else None,
+        cost_usd=decimal_text(sum(costs, Decimal())) if costs else None,
         calls_without_cost=len(calls) - len(costs),
         p50_ms=_ms(percentile(took, 0.5)),
         p95_ms=_ms(percentile(took, 0.95)),
         max_ms=_ms(took[-1]),
     )
-
-
-def _decimal_text(value: Decimal) -> str:
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from service.domain.instants import of_milliseconds
 from service.ops.logs.field_names import kind_of
 from service.ops.logs.masking import Masker
 from service.ops.logs.redaction import safe_str, shortened
-from service.ops.logs.timestamps import of_milliseconds
 from service.ports.requests import REQUEST, AnsweredRequest
 from service.ports.store import JSON
 

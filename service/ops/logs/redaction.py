@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from service.domain.instants import rfc3339
 from service.ops.logs.field_names import FieldKind, kind_of
 from service.ops.logs.known_secrets import MASK, KnownSecrets
-from service.ops.logs.timestamps import rfc3339
 from service.ports.store import JSON
 
 LONGEST_BYTES: Final = 16_384

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Final
 
+from service.domain.decimals import decimal_text
 from service.domain.markets import Market
 from service.sandbox.exchange.orders import (
     FEE_RATIO,
@@ -21,12 +22,6 @@ _BID_TYPES: Final = ["best_fok", "best_ioc", "limit", "limit_fok", "limit_ioc", 
 _ASK_TYPES: Final = ["best_fok", "best_ioc", "limit", "limit_fok", "limit_ioc", "market"]
 
 
-def text(amount: Decimal) -> str:
-    """Return the amount in full, without exponent and without trailing zeros."""
-    written = f"{amount:f}"
-    return written.rstrip("0").rstrip(".") if "." in written else written
-
-
 def number(amount: int, *, scale: int = 10**8) -> float:
     """Return so many units as the JSON number that Upbit sends: a double."""
     # Python's division of integers rounds once, correctly, however large they are.
@@ -40,9 +35,9 @@ def kst(instant: datetime) -> str:
 def account_body(account: SandboxAccount) -> Body:
     return {
         "currency": account.currency,
-        "balance": text(account.balance),
-        "locked": text(account.locked),
-        "avg_buy_price": text(account.avg_buy_price),
+        "balance": decimal_text(account.balance),
+        "locked": decimal_text(account.locked),
+        "avg_buy_price": decimal_text(account.avg_buy_price),
         "avg_buy_price_modified": False,
         "unit_currency": "KRW",
     }
@@ -61,11 +56,11 @@ def order_body(order: SandboxOrder, *, trades: bool = False, funds: bool = False
         "created_at": kst(order.created_at),
         "volume": _optional(ticket.volume),
         "remaining_volume": _optional(order.remaining_volume),
-        "executed_volume": text(order.executed_volume),
-        "reserved_fee": text(order.reserved_fee),
-        "remaining_fee": text(order.remaining_fee),
-        "paid_fee": text(order.paid_fee),
-        "locked": text(order.locked),
+        "executed_volume": decimal_text(order.executed_volume),
+        "reserved_fee": decimal_text(order.reserved_fee),
+        "remaining_fee": decimal_text(order.remaining_fee),
+        "paid_fee": decimal_text(order.paid_fee),
+        "locked": decimal_text(order.locked),
         "prevented_volume": "0",
         "prevented_locked": "0",
         "trades_count": len(order.trades),
@@ -76,23 +71,23 @@ def order_body(order: SandboxOrder, *, trades: bool = False, funds: bool = False
     if ticket.time_in_force is not None:
         body["time_in_force"] = ticket.time_in_force
     if funds:
-        body["executed_funds"] = text(order.executed_funds)
+        body["executed_funds"] = decimal_text(order.executed_funds)
     if trades:
         body["trades"] = [trade_body(trade) for trade in order.trades]
     return body
 
 
 def _optional(amount: Decimal | None) -> str | None:
-    return None if amount is None else text(amount)
+    return None if amount is None else decimal_text(amount)
 
 
 def trade_body(trade: SandboxTrade) -> Body:
     return {
         "market": trade.market,
         "uuid": trade.uuid,
-        "price": text(trade.price),
-        "volume": text(trade.volume),
-        "funds": text(trade.funds),
+        "price": decimal_text(trade.price),
+        "volume": decimal_text(trade.volume),
+        "funds": decimal_text(trade.funds),
         "trend": trade.trend,
         "created_at": trade.created_at.astimezone(KST).isoformat(timespec="microseconds"),
         "side": trade.side,
@@ -112,9 +107,9 @@ def chance_body(market: Market, *, quote: SandboxAccount, base: SandboxAccount) 
             "order_sides": ["ask", "bid"],
             "bid_types": _BID_TYPES,
             "ask_types": _ASK_TYPES,
-            "bid": {"currency": market.quote, "min_total": text(MIN_TOTAL)},
-            "ask": {"currency": market.base, "min_total": text(MIN_TOTAL)},
-            "max_total": text(MAX_TOTAL),
+            "bid": {"currency": market.quote, "min_total": decimal_text(MIN_TOTAL)},
+            "ask": {"currency": market.base, "min_total": decimal_text(MIN_TOTAL)},
+            "max_total": decimal_text(MAX_TOTAL),
             "state": "active",
         },
         "bid_account": account_body(quote),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
+from service.domain.decimals import decimal_text
 from service.domain.errors import UnknownMarket
 from service.domain.markets import Market
 from service.sandbox.errors import quotation_error
@@ -13,7 +14,7 @@ from service.sandbox.market.order_book import LEVELS
 from service.sandbox.market.prints import DAY_STEPS, EPOCH, MINUTE_STEPS, Bar, step_at
 from service.sandbox.market.ticks import decimal, tick_units
 from service.sandbox.reply import reply
-from service.sandbox.upbit_api.bodies import Body, text
+from service.sandbox.upbit_api.bodies import Body
 from service.sandbox.upbit_api.context import CONTEXT
 from service.sandbox.upbit_api.quotes import Quotes, book_body, day_body, minute_body
 
@@ -98,7 +99,7 @@ async def instruments(request: web.Request) -> web.Response:
     now = request.app[CONTEXT].now()
     bodies: list[Body] = []
     for quotes in _asked(request):
-        tick = text(decimal(tick_units(quotes.tape.newest(step_at(now)).price)))
+        tick = decimal_text(decimal(tick_units(quotes.tape.newest(step_at(now)).price)))
         bodies.append(
             {
                 "market": str(quotes.market),

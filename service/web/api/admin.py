@@ -8,12 +8,13 @@ from typing import TypedDict
 from aiohttp import web
 
 from service.domain.errors import InvalidRequest, NotFound
+from service.domain.instants import rfc3339
 from service.ports.health import JobState
 from service.web.keys import JOBS, RUN_JOB
 from service.web.protocol.audit import audited
 from service.web.protocol.query import Query
 from service.web.protocol.request_body import json_object
-from service.web.protocol.responses import instant_text, json_response, list_response
+from service.web.protocol.responses import json_response, list_response
 
 
 class AdminJobBody(TypedDict):
@@ -77,4 +78,4 @@ def _job_body(job: JobState) -> AdminJobBody:
 
 
 def _text(at: datetime | None) -> str | None:
-    return None if at is None else instant_text(at)
+    return None if at is None else rfc3339(at)

@@ -5,12 +5,13 @@ from typing import Final, TypedDict
 import orjson
 from aiohttp import web
 
+from service.domain.instants import rfc3339
 from service.ports.health import ComponentBody, TradingBody
 from service.web.api.positions import PositionBody, position_bodies, positions_of
 from service.web.keys import CLOCK, HEALTH, LISTS
 from service.web.protocol.auth import CALLER
 from service.web.protocol.query import Query
-from service.web.protocol.responses import instant_text, json_response
+from service.web.protocol.responses import json_response
 
 _SHOWN: Final = 5  #: latest signals and orders
 
@@ -48,7 +49,7 @@ async def summary(request: web.Request) -> web.Response:
         SummaryBody(
             mode=health["mode"],
             version=health["version"],
-            time=instant_text(app[CLOCK].now()),
+            time=rfc3339(app[CLOCK].now()),
             uptime_seconds=health["uptime_seconds"],
             role=request[CALLER].role,
             health=DashboardHealthBody(status=health["status"], components=health["components"]),

@@ -7,12 +7,13 @@ import orjson
 from aiohttp import web
 
 from service.domain.errors import NotFound
+from service.domain.instants import rfc3339
 from service.domain.markets import Timeframe
 from service.ports.health import JobState
 from service.web.keys import CLOCK, JOBS, LISTS
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
-from service.web.protocol.responses import instant_text, json_response, list_response, raw_response
+from service.web.protocol.responses import json_response, list_response, raw_response
 
 _COLLECTOR: Final = "collect_market_data"
 _MAX_HOURS: Final = 24 * 31
@@ -91,7 +92,7 @@ async def collector_stats(request: web.Request) -> web.Response:
     jobs = [job for job in request.app[JOBS].states() if job.name == _COLLECTOR]
     return json_response(
         CollectorBody(
-            since=instant_text(since),
+            since=rfc3339(since),
             items=orjson.Fragment(rows),
             next_cursor=None,
             job=_job_body(jobs[0]) if jobs else None,
@@ -106,8 +107,8 @@ def _job_body(job: JobState) -> CollectorJobBody:
         runs=job.runs,
         skipped=job.skipped,
         consecutive_failures=job.consecutive_failures,
-        last_success_at=None if success is None else instant_text(success),
+        last_success_at=None if success is None else rfc3339(success),
         last_error=job.last_error,
         last_duration_ms=job.last_duration_ms,
-        next_run_at=None if following is None else instant_text(following),
+        next_run_at=None if following is None else rfc3339(following),
     )

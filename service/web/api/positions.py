@@ -7,9 +7,10 @@ from typing import Final, TypedDict
 import orjson
 from aiohttp import web
 
+from service.domain.decimals import decimal_text
+from service.domain.instants import rfc3339
 from service.domain.positions import Position
 from service.web.keys import CONFIG, ORDERS
-from service.web.protocol.responses import decimal_text, instant_text
 
 _SHOWN: Final = Decimal("1E-8")  #: a quotient has no last decimal; the exchange shows eight
 
@@ -57,5 +58,5 @@ def _body(position: Position, prices: Mapping[str, Decimal]) -> PositionBody:
         unrealised_pnl=(None if price is None else decimal_text(position.unrealised_pnl_at(price))),
         realised_pnl=decimal_text(position.realised_pnl),
         fees_paid=decimal_text(position.fees_paid),
-        opened_at=None if position.opened_at is None else instant_text(position.opened_at),
+        opened_at=None if position.opened_at is None else rfc3339(position.opened_at),
     )

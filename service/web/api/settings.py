@@ -6,6 +6,7 @@ from typing import Final, TypedDict
 from aiohttp import web
 
 from service.domain.errors import InvalidRequest
+from service.domain.instants import rfc3339
 from service.ports.settings import SettingChange
 from service.ports.store import JSON
 from service.settings.checks import key_named
@@ -17,7 +18,7 @@ from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
 from service.web.protocol.request_body import json_object
 from service.web.protocol.request_id import REQUEST_ID
-from service.web.protocol.responses import instant_text, json_response, list_response
+from service.web.protocol.responses import json_response, list_response
 
 _VALUE: Final = "value"
 
@@ -140,7 +141,7 @@ def _changes_body(changed: Sequence[SettingChange]) -> ChangesBody:
                 new_value=change.new,
                 in_effect=TABLE[change.key].in_effect,
                 changed_by=change.changed_by,
-                changed_at=instant_text(change.changed_at),
+                changed_at=rfc3339(change.changed_at),
             )
             for change in changed
         ]

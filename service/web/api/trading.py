@@ -4,6 +4,7 @@ from typing import TypedDict
 
 from aiohttp import web
 
+from service.domain.decimals import decimal_text
 from service.domain.errors import InvalidRequest, NotFound
 from service.domain.markets import Balance
 from service.domain.orders import OrderStatus
@@ -13,7 +14,7 @@ from service.web.protocol.audit import audited
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query, row_id
 from service.web.protocol.request_body import json_object
-from service.web.protocol.responses import decimal_text, json_response, list_response, raw_response
+from service.web.protocol.responses import json_response, list_response, raw_response
 
 
 class BalanceBody(TypedDict):

@@ -1,12 +1,13 @@
 """Bytes out: orjson, decimals as text, lists around items that are JSON already."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Final, TypedDict
 
 import orjson
 from aiohttp import web
+
+from service.domain.decimals import decimal_text
 
 JSON_TYPE: Final = "application/json"
 _OPTIONS: Final = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
@@ -38,19 +39,6 @@ def list_response(items: object, *, next_cursor: str | None = None) -> web.Respo
     """Answer {"items": …, "next_cursor": …}; bytes from the store are not parsed again."""
     ready = orjson.Fragment(items) if isinstance(items, bytes) else items
     return json_response(ListBody(items=ready, next_cursor=next_cursor))
-
-
-def decimal_text(value: Decimal) -> str:
-    """Return `value` exactly, without exponent and without zeros at the end."""
-    text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
-
-
-def instant_text(at: datetime) -> str:
-    """Return RFC 3339 UTC with milliseconds, e.g. 2026-01-24T09:00:00.000Z."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _text(value: object) -> str:

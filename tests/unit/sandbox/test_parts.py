@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.domain.decimals import decimal_text
 from service.domain.errors import ConfigError, InvalidRequest
 from service.sandbox.errors import RequestRefused
 from service.sandbox.exchange.journal import Horizon, open_journal
@@ -18,7 +19,6 @@ from service.sandbox.market.order_book import book_at
 from service.sandbox.market.prints import Print
 from service.sandbox.market.ticks import UNITS, on_tick, tick_size, tick_units
 from service.sandbox.rate_limits import RequestCounter, group_of
-from service.sandbox.upbit_api.bodies import text
 from tests.unit.sandbox.makers import KRW_BTC
 
 T0 = datetime(2026, 1, 24, 9, 0, tzinfo=UTC)
@@ -79,7 +79,7 @@ def test_the_book_keeps_its_ticks_across_the_edge_of_a_band(price: int) -> None:
 
 
 def test_amounts_are_written_in_full() -> None:
-    written = [text(Decimal(x)) for x in ("1E+2", "0E-20", "1.50", "1E-8", "100", "-0.10")]
+    written = [decimal_text(Decimal(x)) for x in ("1E+2", "0E-20", "1.50", "1E-8", "100", "-0.10")]
 
     assert written == ["100", "0", "1.5", "0.00000001", "100", "-0.1"]
 
