@@ -1,1 +1,1 @@
-"""The composition root: with cli.py the only room that knows every other one."""
+"""The composition root: with cli the only room that knows every other one."""

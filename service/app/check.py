@@ -1,13 +1,12 @@
 """What `trader check` looks at: one finding a line, each with its remedy."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypedDict
 
 import aiohttp
 from pydantic import SecretStr
@@ -30,6 +29,11 @@ from service.sandbox.market.candle_file import read_candles
 OURS_WITHIN_S: Final = 1.0
 
 
+class CheckBody(TypedDict):
+    ok: bool  #: no finding is a FAIL
+    findings: list[dict[str, Any]]  #: each with the fields of CheckResult
+
+
 async def findings(config: Config) -> tuple[CheckResult, ...]:
     """Return every variable as it is in force, masked, and what can be tried without trading.
 
@@ -43,13 +47,10 @@ async def findings(config: Config) -> tuple[CheckResult, ...]:
     return (*_variables(config), *here, *stored, *upbit)
 
 
-def printed(found: Sequence[CheckResult], *, as_json: bool) -> Iterator[str]:
-    """Return the findings as they are shown: a line each, or one JSON document."""
-    if not as_json:
-        yield from (finding.line for finding in found)
-        return
+def document(found: Sequence[CheckResult]) -> CheckBody:
+    """Return what `trader check --json` prints."""
     fine = all(finding.level is not CheckLevel.FAIL for finding in found)
-    yield json.dumps({"ok": fine, "findings": [asdict(f) for f in found]}, ensure_ascii=False)
+    return CheckBody(ok=fine, findings=[asdict(finding) for finding in found])
 
 
 def _variables(config: Config) -> Iterator[CheckResult]:

@@ -42,31 +42,6 @@ def run_job(config: Config, url: str | None, name: str) -> dict[str, Any]:
     return body
 
 
-def job_lines(items: list[dict[str, Any]]) -> list[str]:
-    """Return a table: a line of titles and one for each job."""
-    titles = ("name", "period", "state", "last success", "next run", "failures", "restarts")
-    rows = [titles, *(_row(item) for item in items)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
-def _row(item: dict[str, Any]) -> tuple[str, ...]:
-    state = "running" if item.get("running") else "waiting" if item.get("enabled") else "off"
-    failures = f"{item.get('consecutive_failures')} {item.get('last_error') or ''}".strip()
-    return (
-        str(item.get("name")),
-        f"{item.get('period_s') or 0:g} s",
-        state,
-        str(item.get("last_success_at") or "-"),
-        str(item.get("next_run_at") or "-"),
-        failures,
-        str(item.get("restarts")),
-    )
-
-
 def _ask(method: str, path: str, config: Config, url: str | None) -> Any:  # noqa: ANN401 - JSON
     address = _address(config, url)
     request = urllib.request.Request(address + path, method=method)  # noqa: S310 - checked below

@@ -27,9 +27,12 @@ class CheckResult:
     remedy: str | None = None  #: what to do; None when there is nothing to be done
 
     @property
+    def words(self) -> str:
+        return f"{self.text}: {self.remedy}" if self.remedy else self.text
+
+    @property
     def line(self) -> str:
-        said = f"{self.text}: {self.remedy}" if self.remedy else self.text
-        return f"{self.level:<4} {self.item}: {said}"
+        return f"{self.level:<4} {self.item}: {self.words}"
 
 
 def ok(item: str, text: str) -> CheckResult:

@@ -1,19 +1,16 @@
 """`trader stats --log`: reads shipped logs and says how the jobs, requests and model calls went."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
-import orjson
-
 from service.domain.errors import ConfigError
 from service.domain.instants import rfc3339
 from service.ops.log_report.parse import Line, Tally, measured
-from service.ops.log_report.summaries import log_stats
-from service.ops.log_report.tables import tables
+from service.ops.log_report.summaries import LogStats, log_stats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +31,15 @@ def instant(text: str, *, option: str) -> datetime:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
-def report(path: str, window: LogWindow, *, as_json: bool) -> Iterator[str]:
-    """Yield what to print. Raises: ConfigError, when the file cannot be read.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogReport:
+    sentence: str  #: what was read, for people
+    stats: LogStats
+    document: Mapping[str, object]  #: all of it, as `--json` prints it
+
+
+def report(path: str, window: LogWindow) -> LogReport:
+    """Raises: ConfigError, when the file cannot be read.
 
     Args: path: of the log, `-` for standard input.
     """
@@ -47,13 +51,10 @@ def report(path: str, window: LogWindow, *, as_json: bool) -> Iterator[str]:
             raise ConfigError(f"--log: {path} cannot be read ({exc.strerror})") from exc
     lines = _latest(lines, window.hours)
     stats = log_stats(lines)
-    if as_json:
-        told = {"lines": tally.lines, "foreign_lines": tally.foreign} | _span(lines) | stats
-        yield orjson.dumps(told).decode()
-        return
-    yield _sentence(tally, lines)
-    yield ""
-    yield from tables(stats)
+    counts = {"lines": tally.lines, "foreign_lines": tally.foreign}
+    return LogReport(
+        sentence=_sentence(tally, lines), stats=stats, document=counts | _span(lines) | stats
+    )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""Statistics of a log as a person reads them in a terminal."""
+"""Statistics of a log as texts in columns, for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from service.ops.log_report.summaries import LogStats
@@ -22,29 +23,41 @@ _AI: Final = {
 _TEXTS: Final = frozenset({"job", "route", "method", "day", "model"})
 
 
-def tables(stats: LogStats) -> Iterator[str]:
-    """Yield the lines of three tables, those without rows left out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsColumn:
+    title: str
+    is_number: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsTable:
+    title: str
+    columns: Sequence[StatsColumn]
+    rows: Sequence[Sequence[str]]
+
+
+def tables(stats: LogStats) -> Iterator[StatsTable]:
+    """Yield three tables, those without rows left out."""
     for title, columns, rows in (
         ("Jobs", _JOBS, stats["jobs"]),
         ("Requests", _HTTP, stats["http"]),
         ("Model calls", _AI, stats["ai"]),
     ):
         if rows:
-            yield title
-            yield from _table(columns, rows)
-            yield ""
+            yield _table(title, columns, rows)
 
 
-def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
-    cells = [list(columns.values())]
-    cells += [[_cell(name, row[name]) for name in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        padded = (
-            cell.ljust(width) if name in _TEXTS else cell.rjust(width)
-            for name, cell, width in zip(columns, row, widths, strict=True)
-        )
-        yield "  " + "  ".join(padded).rstrip()
+def _table(
+    title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]
+) -> StatsTable:
+    return StatsTable(
+        title=title,
+        columns=[
+            StatsColumn(title=words, is_number=name not in _TEXTS)
+            for name, words in columns.items()
+        ],
+        rows=[[_cell(name, row[name]) for name in columns] for row in rows],
+    )
 
 
 def _cell(name: str, value: object) -> str:

@@ -53,12 +53,12 @@ class ChangesBody(TypedDict):
 
 async def settings(request: web.Request) -> web.Response:
     Query(request)
-    return list_response([_body(view) for view in await request.app[SETTINGS].all()])
+    return list_response([setting_body(view) for view in await request.app[SETTINGS].all()])
 
 
 async def setting(request: web.Request) -> web.Response:
     Query(request)
-    return json_response(_body(await request.app[SETTINGS].view(request.match_info["key"])))
+    return json_response(setting_body(await request.app[SETTINGS].view(request.match_info["key"])))
 
 
 async def changes(request: web.Request) -> web.Response:
@@ -87,9 +87,7 @@ async def change_one(request: web.Request) -> web.Response:
         raise InvalidRequest('the body is {"value": …}')
     changed = await _changed(request, {key.name: body[_VALUE]})
     view = await request.app[SETTINGS].view(key.name)
-    # From the write itself: a look before it could miss a change that came between.
-    old = changed[0].old if changed else view.value
-    return json_response(ChangedSettingBody(**_body(view), old_value=old))
+    return json_response(changed_setting_body(view, changed))
 
 
 async def reset(request: web.Request) -> web.Response:
@@ -119,7 +117,7 @@ async def _changed(request: web.Request, values: Mapping[str, JSON]) -> Sequence
     )
 
 
-def _body(view: SettingView) -> SettingBody:
+def setting_body(view: SettingView) -> SettingBody:
     return SettingBody(
         key=view.key,
         value=view.value,
@@ -130,6 +128,12 @@ def _body(view: SettingView) -> SettingBody:
         bounds=view.bounds,
         sentence=view.sentence,
     )
+
+
+def changed_setting_body(view: SettingView, changed: Sequence[SettingChange]) -> ChangedSettingBody:
+    # From the write itself: a look before it could miss a change that came between.
+    old = changed[0].old if changed else view.value
+    return ChangedSettingBody(**setting_body(view), old_value=old)
 
 
 def _changes_body(changed: Sequence[SettingChange]) -> ChangesBody:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.app.check import findings, printed
+from service.app.check import document, findings
 from service.app.checks.finding import CheckResult
 from service.config import Config, Mode
 from service.sandbox.faults import Faults
@@ -72,8 +72,7 @@ async def test_no_secret_is_printed_in_either_form(
 
     seen = await findings(config)
 
-    for as_json in (False, True):
-        text = "\n".join(printed(seen, as_json=as_json))
+    for text in ("\n".join(f.line for f in seen), json.dumps(document(seen))):
         for secret in (sandbox.access_key, sandbox.secret_key, CANARY, dsn):
             assert secret not in text
 
@@ -81,8 +80,7 @@ async def test_no_secret_is_printed_in_either_form(
 async def test_the_json_form_says_the_same(tmp_path: Path) -> None:
     seen = await findings(a_config(tmp_path, candles=tmp_path / "nowhere.json"))
 
-    (document,) = printed(seen, as_json=True)
-    told = json.loads(document)
+    told = document(seen)
 
     assert told["ok"] is False
     assert [(f["level"], f["item"]) for f in told["findings"]] == [(f.level, f.item) for f in seen]

@@ -17,6 +17,7 @@ from service.domain.errors import ConfigError
 from service.ops.log_report.parse import Tally, measured
 from service.ops.log_report.report import LogWindow, instant, report
 from service.ops.log_report.summaries import LogStats, log_stats, percentile
+from service.ops.log_report.tables import tables
 from tests.fakes.logs import Logs
 
 DURATIONS = st.floats(min_value=0, max_value=1e6)
@@ -63,9 +64,7 @@ def stats_of(*lines: Mapping[str, Any] | bytes) -> tuple[LogStats, Tally]:
 
 
 def told(path: Path, window: LogWindow | None = None) -> dict[str, Any]:
-    (text,) = report(str(path), window or LogWindow(), as_json=True)
-    found: dict[str, Any] = json.loads(text)
-    return found
+    return dict(report(str(path), window or LogWindow()).document)
 
 
 # --- numbers ----------------------------------------------------------------------------------
@@ -271,26 +270,26 @@ def test_a_window_takes_its_beginning_and_leaves_its_end(log: Path) -> None:
 
 
 def test_the_tables_name_what_was_left_out(log: Path) -> None:
-    lines = [*report(str(log), LogWindow(), as_json=False)]
+    found = report(str(log), LogWindow())
 
-    assert lines[0] == (
+    assert found.sentence == (
         "25 lines read, 1 of them not of this service and left out; 24 measurements from"
         " 2026-01-24T00:00:00.000Z to 2026-01-24T23:00:00.000Z"
     )
-    assert lines[2] == "Jobs"
-    assert lines[3] == (
-        "  job                  passes  success  p50 ms  p95 ms  p99 ms  max ms  mean ms"
-    )
-    assert lines[4] == (
-        "  collect_market_data      24  100.00%  12.500  12.500  12.500  12.500   12.500"
-    )
+    (jobs,) = tables(found.stats)
+    assert jobs.title == "Jobs"
+    assert [(c.title, c.is_number) for c in jobs.columns][:2] == [("job", False), ("passes", True)]
+    assert jobs.rows == [["collect_market_data", "24", "100.00%", *["12.500"] * 5]]
 
 
 def test_a_log_without_measurements_says_so(tmp_path: Path) -> None:
     path = tmp_path / "empty.log"
     path.write_bytes(b"")
 
-    assert next(report(str(path), LogWindow(), as_json=False)) == (
+    found = report(str(path), LogWindow())
+
+    assert [*tables(found.stats)] == []
+    assert found.sentence == (
         "0 lines read; none tells of a pass, a request or a model call in the window"
     )
 
@@ -298,7 +297,7 @@ def test_a_log_without_measurements_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nowhere.log", "."])
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=r"--log: .* cannot be (opened|read)"):
-        [*report(str(tmp_path / name), LogWindow(), as_json=False)]
+        report(str(tmp_path / name), LogWindow())
 
 
 def test_an_instant_that_is_none_is_a_sentence() -> None:

@@ -1,5 +1,6 @@
 """`trader alert test`: what it prints, and what it never prints."""
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -45,8 +46,9 @@ def hook() -> Iterator[str]:
         thread.join()
 
 
-def alert_test(urls: str) -> Result:
-    return CliRunner().invoke(cli.app, ["alert", "test"], env={"TRADER_ALERT_URLS": urls})
+def alert_test(urls: str, *options: str) -> Result:
+    arguments = ["alert", "test", *options]
+    return CliRunner().invoke(cli.app, arguments, env={"TRADER_ALERT_URLS": urls})
 
 
 def test_a_line_for_each_address_that_took_it(hook: str) -> None:
@@ -61,6 +63,19 @@ def test_one_that_fails_is_named_with_its_reason_and_ends_with_1(hook: str) -> N
 
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1] == "FAILED 2:json://127.0.0.1:1 (refused)"
+    assert CANARY not in result.output
+
+
+def test_the_json_form_says_the_same_and_hides_the_same(hook: str) -> None:
+    result = alert_test(f"json://{hook} json://u:{CANARY}@127.0.0.1:1/{CANARY}", "--json")
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {
+        "items": [
+            {"target": f"1:json://{hook}", "ok": True, "error": None},
+            {"target": "2:json://127.0.0.1:1", "ok": False, "error": "refused"},
+        ]
+    }
     assert CANARY not in result.output
 
 

@@ -1,7 +1,6 @@
 """The command line: one sentence on stderr and exit code 2; a health check that trusts nobody."""
 
 import json
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service import __version__, cli
+from tests.unit.cli.conftest import Main
 
 COMMANDS: Final = (
     "run",
@@ -25,52 +25,27 @@ COMMANDS: Final = (
     "export",
     "version",
     "settings",
+    "alert",
     "jobs",
 )
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder without a .env, and an environment without our variables."""
-    for name in list(os.environ):
-        if name.upper().startswith(("TRADER_", "UPBIT_", "GEMINI_", "DATABASE_URL")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def trader(*arguments: str, **variables: str) -> Result:
     return CliRunner().invoke(cli.app, arguments, env=variables)
 
 
-@pytest.fixture
-def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Program":
-    return Program(monkeypatch, capsys)
-
-
-class Program:
-    """`trader …` from its outermost function, where errors become sentences."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str) -> tuple[object, str, str]:
-        """Return exit code, stdout and stderr."""
-        self._monkeypatch.setattr("sys.argv", ["trader", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = self._capsys.readouterr()
-        return ended.value.code, out, err
-
-
 # --- what needs no service -----------------------------------------------------------------------
 
 
-def test_version_prints_the_version_and_nothing_else() -> None:
-    result = trader("version")
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_version_prints_the_version_and_nothing_else(word: str) -> None:
+    result = trader(word)
 
     assert (result.exit_code, result.stdout) == (0, f"{__version__}\n")
+
+
+def test_version_as_json_is_one_document() -> None:
+    assert json.loads(trader("version", "--json").stdout) == {"version": __version__}
 
 
 def test_help_names_every_command() -> None:
@@ -87,7 +62,7 @@ def test_without_a_command_the_help_is_shown() -> None:
     assert "Usage:" in result.output
 
 
-def test_an_unknown_command_or_option_ends_with_2(main: Program) -> None:
+def test_an_unknown_command_or_option_ends_with_2(main: Main) -> None:
     assert main("serve")[0] == 2
     assert main("run", "--prot", "1")[0] == 2
 
@@ -108,14 +83,14 @@ def test_an_unknown_command_or_option_ends_with_2(main: Program) -> None:
     ],
 )
 def test_a_wrong_variable_is_one_sentence_on_stderr_for_every_command(
-    main: Program, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+    main: Main, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("TRADER_PORT", "http")
 
     assert main(*arguments) == (2, "", "TRADER_PORT: write a whole number\n")
 
 
-def test_every_wrong_variable_has_its_line(main: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_wrong_variable_has_its_line(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRADER_PROT", "1")
     monkeypatch.setenv("TRADER_SEED", "x")
 
@@ -128,7 +103,7 @@ def test_every_wrong_variable_has_its_line(main: Program, monkeypatch: pytest.Mo
     ]
 
 
-def test_live_without_keys_does_not_start(main: Program) -> None:
+def test_live_without_keys_does_not_start(main: Main) -> None:
     code, _, err = main("run", "--mode", "live")
 
     assert code == 2
@@ -279,6 +254,32 @@ def test_an_answer_that_is_not_ours_is_unhealthy(body: bytes) -> None:
     assert result.stdout.startswith("unhealthy: ")
 
 
+def test_the_json_form_is_the_services_own_answer() -> None:
+    told = {"status": "degraded", "components": {"store": {"note": "느림"}}}
+    with answering(json.dumps(told).encode()) as address:
+        result = trader("healthcheck", "--json", "--url", address)
+
+    assert (result.exit_code, json.loads(result.stdout)) == (0, told)
+
+
+def test_the_json_form_of_a_503_says_what_is_wrong_and_ends_with_1() -> None:
+    told = {"status": "unhealthy", "components": {"store": {"status": "unhealthy"}}}
+    with answering(json.dumps(told).encode(), status=503) as address:
+        result = trader("healthcheck", "--json", "--url", address)
+
+    assert (result.exit_code, json.loads(result.stdout)) == (1, told)
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"", 200), (b"<html>", 503), (b"[]", 503)])
+def test_without_an_answer_of_ours_the_json_form_has_a_status_too(body: bytes, status: int) -> None:
+    with answering(body, status=status) as address:
+        result = trader("healthcheck", "--json", "--url", address)
+
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["status"]) == (1, "unhealthy")
+    assert told["error"].startswith(f"{address}/health/detailed: ")
+
+
 def test_silence_is_unhealthy() -> None:
     with closing(socket.socket()) as listening:
         listening.bind(("127.0.0.1", 0))
@@ -313,11 +314,17 @@ def test_it_asks_no_proxy() -> None:
     assert result.exit_code == 0, result.output
 
 
-def test_an_address_of_another_kind_is_refused(main: Program) -> None:
+def test_an_address_of_another_kind_is_refused(main: Main) -> None:
     code, _, err = main("healthcheck", "--url", "file:///etc/passwd")
 
+    assert (code, err) == (2, "--url: write a whole address, like http://127.0.0.1:8080\n")
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated(main: Main) -> None:
+    code, out, err = main("healthcheck", "--url", "http://me:canary-7f3a@127.0.0.1:8080")
+
     assert code == 2
-    assert "write a whole address" in err
+    assert "canary" not in out + err
 
 
 # --- check, as one document ----------------------------------------------------------------------
@@ -350,8 +357,15 @@ def test_stats_needs_a_log_and_nothing_else(folder: Path) -> None:
     result = trader("stats", "--log", "t.log", TRADER_PORT="http")
 
     assert result.exit_code == 0, result.output
-    assert "2 lines read, 1 of them not of this service" in result.stdout
-    assert "collect_market_data" in result.stdout
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("2 lines read, 1 of them not of this service and left out; 1 ")
+    assert lines[1:] == [
+        "",
+        "Jobs",
+        "  job                  passes  success  p50 ms  p95 ms  p99 ms  max ms  mean ms",
+        "  collect_market_data       1  100.00%  12.500  12.500  12.500  12.500   12.500",
+        "",
+    ]
 
 
 def test_stats_reads_standard_input(folder: Path) -> None:
@@ -369,7 +383,7 @@ def test_stats_reads_standard_input(folder: Path) -> None:
         (("--log", "nowhere.log", "--since", "soon"), "--since: write an instant like"),
     ],
 )
-def test_stats_says_what_is_wrong(main: Program, arguments: tuple[str, ...], words: str) -> None:
+def test_stats_says_what_is_wrong(main: Main, arguments: tuple[str, ...], words: str) -> None:
     code, out, err = main("stats", *arguments)
 
     assert (code, out) == (2, "")

@@ -1,0 +1,38 @@
+"""Tell people what they have to know."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import typer
+
+from service.cli.options import AsJson
+from service.cli.output import Column, Table, print_json, print_table
+from service.cli.resources import load_config, logging_to
+
+_STYLES: Final = {"ok": "green", "FAILED": "bold red"}
+
+
+def send_test(*, as_json: AsJson = False) -> None:
+    """Send one test message to every address of TRADER_ALERT_URLS."""
+    import asyncio
+
+    config = load_config()
+    from service.app.alerting import tried
+
+    with logging_to(config, aside=True):
+        results = asyncio.run(tried(config))
+    if as_json:
+        items = [{"target": name, "ok": not error, "error": error} for name, error in results]
+        print_json({"items": items})
+    else:
+        rows = [("FAILED" if error else "ok", name, error or "") for name, error in results]
+        columns = (Column(title="", styles=_STYLES), Column(title="address"), Column(title="error"))
+        print_table(
+            Table(columns=columns, rows=rows),
+            plain=[f"{w:<6} {name}{f' ({error})' if error else ''}" for w, name, error in rows],
+        )
+    if any(error for _, error in results):
+        raise typer.Exit(1)
+
+
+COMMANDS: Final[Mapping[str, Callable[..., None]]] = {"test": send_test}
