@@ -1,13 +1,13 @@
 # Two commands for a fresh machine: `make run` and `make test`. Each sets up what it needs.
 # PYTHON chooses the interpreter (3.11 or newer), VENV where its packages go; the clients that
-# judge the sandbox go into VENV_CONFORMANCE and the twin that `make bench` races into VENV_TWIN,
-# away from the service's own.
+# judge the sandbox go into VENV_CONFORMANCE and the FastAPI baseline of `make bench` goes into
+# VENV_BASELINE, away from the service's own.
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 VENV_CONFORMANCE ?= .venv-conformance
-VENV_TWIN ?= .venv-twin
+VENV_BASELINE ?= .venv-baseline
 BIN := $(VENV)/bin
 MINUTES ?= 10
 ROW ?= S1.1
@@ -57,8 +57,8 @@ soak: $(VENV)/.dev ## load and random faults, nothing may grow; MINUTES=10
 mutants: $(VENV)/.dev ## each safeguard taken out in a copy of the tree, a test has to notice; MUTANTS='"name" ...'
 	$(BIN)/python -m tests.mutants $(MUTANTS)
 
-bench: $(VENV)/.dev $(VENV_TWIN)/.twin ## the whole table on an empty machine, a quarter of an hour
-	TWIN_PYTHON="$(abspath $(VENV_TWIN)/bin/python)" $(BIN)/python -m benchmarks
+bench: $(VENV)/.dev $(VENV_BASELINE)/.baseline ## the whole table on an empty machine, a quarter of an hour
+	BASELINE_PYTHON="$(abspath $(VENV_BASELINE)/bin/python)" $(BIN)/python -m benchmarks
 
 bench-short: $(VENV)/.dev ## ratios with slack, as CI has it, two minutes
 	$(BIN)/python -m benchmarks --short
@@ -81,15 +81,15 @@ lock: ## write requirements/*.lock anew (needs uv)
 		-o requirements/conformance.lock requirements/conformance.in
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header \
 		--no-emit-index-url --no-emit-find-links --upgrade \
-		-o requirements/twin.lock requirements/twin.in
+		-o requirements/baseline.lock requirements/baseline.in
 
 clean: ## remove the environment and the caches; data in var/ stays
-	rm -rf $(VENV) $(VENV_CONFORMANCE) $(VENV_TWIN) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV_CONFORMANCE) $(VENV_BASELINE) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A stamp is written last, so that an interrupted set-up is done again.
 SET_UP = sh requirements/install.sh
 
-$(VENV)/.made $(VENV_CONFORMANCE)/.made $(VENV_TWIN)/.made:
+$(VENV)/.made $(VENV_CONFORMANCE)/.made $(VENV_BASELINE)/.made:
 	@$(SET_UP) venv $(@D) "$(PYTHON)"
 	@touch $@
 
@@ -109,7 +109,7 @@ $(VENV_CONFORMANCE)/.clients: requirements/conformance.lock | $(VENV_CONFORMANCE
 	@$(SET_UP) lock $(@D) requirements/conformance.lock
 	@touch $@
 
-$(VENV_TWIN)/.twin: requirements/twin.lock | $(VENV_TWIN)/.made
-	@echo "Installing what the twin is made of (once) ..." >&2
-	@$(SET_UP) lock $(@D) requirements/twin.lock
+$(VENV_BASELINE)/.baseline: requirements/baseline.lock | $(VENV_BASELINE)/.made
+	@echo "Installing the FastAPI baseline of the benchmarks (once) ..." >&2
+	@$(SET_UP) lock $(@D) requirements/baseline.lock
 	@touch $@

@@ -1,4 +1,4 @@
-"""Databases to measure on: histories of any length, each made when it is first asked for."""
+"""The embedded PostgreSQL of a run, and its databases, each made at its first use."""
 
 import tempfile
 import time
@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
-from benchmarks.growth import grow
+from benchmarks.seeding import seed_history
 from service.store.database.dsn import connect, parameters
 from service.store.embedded.server import EmbeddedPostgres
 from service.store.migrations.migrate import migrate, migrations_folder
@@ -40,12 +40,12 @@ class Databases:
             self._made[name] = dsn
         return self._made[name]
 
-    def grown(self, rows: int) -> str:
-        """Return the address of one with `rows` rows a table. Read only: others measure on it."""
+    def seeded(self, rows: int) -> str:
+        """Return the address of a database with `rows` rows a table, shared and never changed."""
         name = f"history_{rows}"
         if name not in self._made:
             began, dsn = time.monotonic(), self.empty(name)
             with closing(connect(parameters(dsn))) as connection:
-                grow(connection, rows)
+                seed_history(connection, rows)
             print(f"({rows:,} rows a table, made in {time.monotonic() - began:.0f} s)", flush=True)
         return self._made[name]

@@ -1,4 +1,4 @@
-"""A gate that has every statement explained, and what the plans say."""
+"""A pool that runs every statement under EXPLAIN first, and a summary of the plans."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,14 +12,13 @@ _HOW = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """How one statement found its rows."""
+class PlanSummary:
+    """The scans of one statement and their cost."""
 
     scans: tuple[tuple[str, str], ...]  #: node type, and the index or table it reads
     pages: int  #: of 8 KiB, from memory or disk
-    rows: int  #: read from tables and indexes, those that were then left out too
+    rows: int  #: read from tables and indexes, including those that a filter removed
     execution_ms: float
-    planning_ms: float
 
     @classmethod
     def of(cls, explained: Plan) -> Self:
@@ -29,37 +28,36 @@ class Reading:
             pages=plan["Shared Hit Blocks"] + plan["Shared Read Blocks"],
             rows=round(_rows(plan)),
             execution_ms=explained["Execution Time"],
-            planning_ms=explained["Planning Time"],
         )
 
 
 class ExplainingGate(Pool):
-    """Stands in for a gate where only single statements are read."""
+    """Replaces a pool for code that only reads single statements."""
 
     def __init__(self, through: Pool | Cursor) -> None:
-        """Args: through: a gate, or the cursor of a transaction that is open."""
+        """Args: through: a pool, or the cursor of an open transaction."""
         self._through = through
-        self.readings: list[Reading] = []
+        self.plans: list[PlanSummary] = []
 
     @asynccontextmanager
     async def cursor(self) -> AsyncIterator[Cursor]:
         if isinstance(self._through, Pool):
             async with self._through.cursor() as cursor:
-                yield _ExplainingCursor(cursor, self.readings)
+                yield _ExplainingCursor(cursor, self.plans)
         else:
-            yield _ExplainingCursor(self._through, self.readings)
+            yield _ExplainingCursor(self._through, self.plans)
 
 
 class _ExplainingCursor:
-    def __init__(self, cursor: Cursor, readings: list[Reading]) -> None:
+    def __init__(self, cursor: Cursor, plans: list[PlanSummary]) -> None:
         self._cursor = cursor
-        self._readings = readings
+        self._plans = plans
 
     async def execute(self, sql: str, params: Mapping[str, object] | None = None) -> None:
         await self._cursor.execute(_HOW + sql, params)
         row = await self._cursor.fetchone()
         assert row is not None
-        self._readings.append(Reading.of(row[0][0]))
+        self._plans.append(PlanSummary.of(row[0][0]))
         await self._cursor.execute(sql, params)
 
     async def fetchone(self) -> tuple[Any, ...] | None:

@@ -2,24 +2,24 @@
 
 from typing import Final
 
-from benchmarks.processes import apart, cpu_us_of, server
-from benchmarks.rounds import MANY_ROUNDS, Result, rounds_of
-from benchmarks.visitors import Visitors
+from benchmarks.comparison import MANY_ROUNDS, Result, interleaved
+from benchmarks.load_client import LoadClient
+from benchmarks.processes import cpu_us_of, pinned_apart, server
 
 REQUESTS: Final = 500  #: a round
 
 
 def measure() -> list[Result]:
     with (
-        server("house") as house,
+        server("product") as product,
         server("hello") as hello,
-        apart(house, hello),
-        Visitors.open(house.port, "/health", connections=1) as health,
-        Visitors.open(hello.port, "/hello", connections=1) as greeting,
+        pinned_apart(product, hello),
+        LoadClient.open(product.port, "/health", connections=1) as health,
+        LoadClient.open(hello.port, "/hello", connections=1) as greeting,
     ):
-        took = rounds_of(
+        took = interleaved(
             {
-                "ours": cpu_us_of(house, health, REQUESTS),
+                "ours": cpu_us_of(product, health, REQUESTS),
                 "hello": cpu_us_of(hello, greeting, REQUESTS),
             },
             rounds=MANY_ROUNDS,

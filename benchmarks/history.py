@@ -1,8 +1,8 @@
-"""`python -m benchmarks.history`: every question, asked of short and long histories alike.
+"""`python -m benchmarks.history`: every question on a short and on a long history.
 
-`--rows 10000 1000000` a table, the last one against the first; 10,000,000 take fifteen minutes and
-25 GB. `--explain` prints how each question is answered at each of the sizes, as docs/database.md
-has it: pages of 8 KiB, then rows, time and scans of the longest.
+`--rows 10000 1000000` gives the rows a table; the last size is compared with the first. A history
+of 10,000,000 takes fifteen minutes and 25 GB. `--explain` prints the table of docs/database.md:
+pages of 8 KiB at each size, then rows, time and scans at the longest.
 """
 
 import argparse
@@ -14,15 +14,15 @@ from typing import Final
 
 from loguru import logger
 
+from benchmarks.comparison import Result, Samples
 from benchmarks.databases import Databases
-from benchmarks.explaining import ExplainingGate, Reading
+from benchmarks.explaining import ExplainingGate, PlanSummary
 from benchmarks.questions import Question, questions
-from benchmarks.rounds import AllMarkets, Result
 from service.store.database.pool import open_pool
 
 ROUNDS: Final = 61
 AT_MOST: Final = 1.2  #: the median of a long history over that of the short one
-NOISE_MS: Final = 0.3  #: differences below it are the machine's, not the history's
+NOISE_MS: Final = 0.3  #: the machine alone causes smaller differences
 SIZES: Final = (10_000, 1_000_000)
 
 
@@ -30,10 +30,10 @@ def measure(
     databases: Databases,
     sizes: tuple[int, ...] = SIZES,
     *,
-    judged: Callable[[AllMarkets], float] = attrgetter("median"),
+    judged: Callable[[Samples], float] = attrgetter("median"),
 ) -> list[Result]:
-    """Return how each question fares with the longest history, against the shortest."""
-    dsns = databases.grown(sizes[0]), databases.grown(sizes[-1])
+    """Return each question's time on the longest history, against the shortest."""
+    dsns = databases.seeded(sizes[0]), databases.seeded(sizes[-1])
     return asyncio.run(_compared(dsns, (sizes[0], sizes[-1]), judged=judged))
 
 
@@ -41,7 +41,7 @@ async def _compared(
     dsns: tuple[str, str],
     sizes: tuple[int, int],
     *,
-    judged: Callable[[AllMarkets], float],
+    judged: Callable[[Samples], float],
 ) -> list[Result]:
     async with (
         open_pool(dsns[0], minsize=1, maxsize=1) as short,
@@ -61,7 +61,7 @@ async def _compared(
         return results
 
 
-async def _asked(short: Question, long: Question) -> tuple[AllMarkets, AllMarkets]:
+async def _asked(short: Question, long: Question) -> tuple[Samples, Samples]:
     took: tuple[list[float], list[float]] = ([], [])
     for turn in range(ROUNDS + 3):
         for seen, question in zip(took, (short, long), strict=True):
@@ -69,29 +69,29 @@ async def _asked(short: Question, long: Question) -> tuple[AllMarkets, AllMarket
             await question()
             if turn >= 3:
                 seen.append((time.perf_counter() - began) * 1000)
-    return AllMarkets(tuple(took[0])), AllMarkets(tuple(took[1]))
+    return Samples(tuple(took[0])), Samples(tuple(took[1]))
 
 
 async def _explained(dsns: Mapping[int, str]) -> None:
-    """Print how each question is answered, with as many rows a table as each database has."""
-    seen = {rows: await _readings(dsn, rows) for rows, dsn in dsns.items()}
+    """Print the plans of each question; `dsns` are databases by their rows a table."""
+    seen = {rows: await _plans(dsn, rows) for rows, dsn in dsns.items()}
     print("| question |", *(f"{rows:,} |" for rows in seen), "rows | ms | found by |")
     *_, longest = seen.values()
-    for name, readings in longest.items():
+    for name, plans in longest.items():
         pages = " | ".join(str(sum(one.pages for one in of[name])) for of in seen.values())
-        read, took = sum(one.rows for one in readings), sum(one.execution_ms for one in readings)
-        how = sorted({f"{kind} {what}" for one in readings for kind, what in one.scans})
+        read, took = sum(one.rows for one in plans), sum(one.execution_ms for one in plans)
+        how = sorted({f"{kind} {what}" for one in plans for kind, what in one.scans})
         print(f"| {name} | {pages} | {read} | {took:.2f} | {', '.join(how)} |", flush=True)
 
 
-async def _readings(dsn: str, rows: int) -> Mapping[str, Sequence[Reading]]:
+async def _plans(dsn: str, rows: int) -> Mapping[str, Sequence[PlanSummary]]:
     seen = {}
     async with open_pool(dsn, minsize=1, maxsize=1) as gate:
         explaining = ExplainingGate(gate)
         for name, question in questions(explaining, rows).items():
-            explaining.readings.clear()
+            explaining.plans.clear()
             await question()
-            seen[name] = explaining.readings.copy()
+            seen[name] = explaining.plans.copy()
     return seen
 
 
@@ -103,7 +103,7 @@ def main() -> None:
     logger.remove()
     with Databases.open() as databases:
         if given.explain:
-            asyncio.run(_explained({rows: databases.grown(rows) for rows in given.rows}))
+            asyncio.run(_explained({rows: databases.seeded(rows) for rows in given.rows}))
         results = measure(databases, tuple(given.rows))
     print(*(f"{result}  {result.verdict()}" for result in results), sep="\n")
     raise SystemExit(not all(result.is_kept() for result in results))

@@ -1,22 +1,20 @@
-"""Prices as they are stored, against a bare `json_to_recordset` through aiopg.
+"""Storing prices, against the same `json_to_recordset` statement through bare aiopg.
 
-Rows a second of passes of 20 prices, as the collector makes one every ten seconds, and of 1,000.
+The collector stores 20 prices every ten seconds. Passes of 1,000 show the cost of a row.
 """
 
-import asyncio
-import time
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, ExitStack
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final
 
 import aiopg
 import orjson
 
+from benchmarks.comparison import Result, interleaved
+from benchmarks.concurrency import LoopRunner, Operation
 from benchmarks.databases import Databases
-from benchmarks.growth import UNTIL
-from benchmarks.rounds import Result, rounds_of
+from benchmarks.seeding import UNTIL
 from service.domain.markets import Market, Ticker
 from service.store.database.pool import open_pool
 from service.store.tables.market_data import ADD_TICKERS, PgMarketData
@@ -26,11 +24,8 @@ AT: Final = UNTIL - timedelta(days=1)
 #: Rows a pass, and passes a round.
 PASSES: Final = {20: 100, 1_000: 10}
 
-#: A commit waits for the disk, whose mood changes more than a processor's.
+#: A commit waits for the disk, whose speed varies more than a processor's.
 ROUNDS: Final = 15
-
-T = TypeVar("T")
-Write = Callable[[], Coroutine[object, object, None]]
 
 
 def measure(databases: Databases) -> list[Result]:
@@ -41,15 +36,10 @@ def measure(databases: Databases) -> list[Result]:
 def _compared(dsn: str, rows: int, passes: int) -> Result:
     tickers = [_ticker(n) for n in range(rows)]
     plain = [_row(ticker) for ticker in tickers]
-    with asyncio.Runner() as runner, ExitStack() as stack:
-
-        def entered(opened: AbstractAsyncContextManager[T]) -> T:
-            stack.callback(lambda: runner.run(opened.__aexit__(None, None, None)))
-            return runner.run(opened.__aenter__())
-
-        gate = entered(open_pool(dsn, minsize=1, maxsize=1))
-        pool = entered(aiopg.create_pool(dsn, minsize=1, maxsize=1, enable_hstore=False))
-        runner.run(PgHistory(gate).add_months("market_data", at=[AT]))
+    with LoopRunner() as loop:
+        gate = loop.enter(open_pool(dsn, minsize=1, maxsize=1))
+        pool = loop.enter(aiopg.create_pool(dsn, minsize=1, maxsize=1, enable_hstore=False))
+        loop.run(PgHistory(gate).add_months("market_data", at=[AT]))
         prices = PgMarketData(gate)
 
         async def ours() -> None:
@@ -60,14 +50,11 @@ def _compared(dsn: str, rows: int, passes: int) -> Result:
             async with pool.acquire() as connection, connection.cursor() as cursor:
                 await cursor.execute(ADD_TICKERS, args)
 
-        async def timed(write: Write) -> float:
-            began = time.perf_counter()
-            for _ in range(passes):
-                await write()
-            return rows * passes / (time.perf_counter() - began)
+        def rows_a_second(write: Operation) -> float:
+            return rows * loop.rate(write, passes, at_once=1)
 
-        seen = rounds_of(
-            {"ours": lambda: runner.run(timed(ours)), "bare": lambda: runner.run(timed(bare))},
+        seen = interleaved(
+            {"ours": partial(rows_a_second, ours), "bare": partial(rows_a_second, bare)},
             rounds=ROUNDS,
         )
     return Result.of(
@@ -89,7 +76,7 @@ def _ticker(n: int) -> Ticker:
 
 
 def _row(ticker: Ticker) -> dict[str, str]:
-    """What a bare insert begins with: text that is JSON at once."""
+    """Return the input of the bare insert: text that needs no conversion to JSON."""
     return {
         "market": str(ticker.market),
         "price": str(ticker.price),

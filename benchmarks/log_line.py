@@ -7,7 +7,7 @@ from typing import Final
 
 from loguru import logger
 
-from benchmarks.rounds import Result, rounds_of
+from benchmarks.comparison import Result, interleaved
 from service.ops.logs.setup import configure
 
 LINES: Final = 5_000
@@ -39,7 +39,7 @@ def measure() -> list[Result]:
             finally:
                 logger.remove(handler)
 
-    took = rounds_of({"ours": ours, "serialize": serialized})
+    took = interleaved({"ours": ours, "serialize": serialized})
     return [
         Result.of(
             "log line / loguru serialize=True",

@@ -1,24 +1,22 @@
-"""A server in a process of its own, and what that process has used."""
+"""Servers in processes of their own, and their processor time."""
 
 import os
-import re
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks.visitors import Visitors
+from benchmarks.load_client import LoadClient
 
 ROOT: Final = Path(__file__).parents[1]
 START_S: Final = 60.0
 
 
-class Process:
-    """Prints its port as the first line on standard output, and serves until it is ended."""
+class ServerProcess:
+    """A program that prints its port as its first line and serves until it is terminated."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -34,11 +32,11 @@ class Process:
             if line.isdigit():
                 return int(line)
         self.close()
-        raise RuntimeError(f"a server to measure did not start: {self._process.args!r}")
+        raise RuntimeError(f"a measured server did not start: {self._process.args!r}")
 
     def cpu_us(self) -> float:
-        """Return how many microseconds all its threads have been on a processor."""
-        # Nanoseconds: the first field of schedstat.
+        """Return the processor time of all its threads, in microseconds."""
+        # The first field of schedstat is in nanoseconds.
         return sum(int((task / "schedstat").read_text().split()[0]) for task in self._tasks) / 1000
 
     def stay_on(self, processors: Collection[int]) -> None:
@@ -47,7 +45,7 @@ class Process:
 
     @property
     def _tasks(self) -> Iterator[Path]:
-        """Its threads, as the kernel shows them."""
+        """The kernel's folders of its threads."""
         return Path(f"/proc/{self.pid}/task").iterdir()
 
     def close(self) -> None:
@@ -61,23 +59,23 @@ class Process:
         self._process.stdout.close()
 
 
-def cpu_us_of(process: Process, visitors: Visitors, requests: int) -> Callable[[], float]:
-    """Return what measures the server's processor time for one of their requests."""
+def cpu_us_of(process: ServerProcess, client: LoadClient, requests: int) -> Callable[[], float]:
+    """Return a function that measures the server's processor time for one request."""
 
     def measured() -> float:
         before = process.cpu_us()
-        visitors.ask(requests)
+        client.ask(requests)
         return (process.cpu_us() - before) / requests
 
     return measured
 
 
 @contextmanager
-def apart(*processes: Process) -> Iterator[None]:
-    """Keep these on another processor than the client, while processor time is measured.
+def pinned_apart(*processes: ServerProcess) -> Iterator[None]:
+    """Pin the client to one processor and these servers to the others.
 
-    Beside its client a server is woken for less than on a processor of its own: left to the
-    scheduler, one server's time for a request doubles between one round and the next.
+    Waking a server costs less on its client's own processor. When the scheduler chooses, the time
+    of one request doubles between one round and the next.
     """
     ours = os.sched_getaffinity(0)
     if len(ours) < 2:
@@ -96,7 +94,7 @@ def apart(*processes: Process) -> Iterator[None]:
 
 
 @contextmanager
-def server(kind: str, dsn: str = "") -> Iterator[Process]:
+def server(kind: str, dsn: str = "") -> Iterator[ServerProcess]:
     """Run one of benchmarks.servers."""
     command = [sys.executable, "-m", "benchmarks.servers", kind, *([dsn] if dsn else [])]
     with running(command, {}) as process:
@@ -104,26 +102,9 @@ def server(kind: str, dsn: str = "") -> Iterator[Process]:
 
 
 @contextmanager
-def running(command: Sequence[str], env: Mapping[str, str]) -> Iterator[Process]:
-    process = Process(command, env)
+def running(command: Sequence[str], env: Mapping[str, str]) -> Iterator[ServerProcess]:
+    process = ServerProcess(command, env)
     try:
         yield process
     finally:
         process.close()
-
-
-def rss_mib(pid: int) -> float:
-    (line,) = (
-        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmRSS" in line
-    )
-    return int(line.split()[1]) / 1024
-
-
-def port_told(err: Path, service: "subprocess.Popen[bytes]") -> int:
-    """Return the port that a starting service tells on standard error."""
-    end = time.monotonic() + START_S
-    while time.monotonic() < end and service.poll() is None:
-        if found := re.search(r"http://[^:\s]+:(\d+)", err.read_text()):
-            return int(found[1])
-        time.sleep(0.01)
-    raise RuntimeError(f"the service did not start: {err.read_text()}")

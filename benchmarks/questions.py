@@ -1,13 +1,12 @@
-"""Every question that the service asks its history, as it asks it."""
+"""Every read of the history, through the methods that the service calls."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Final
 
-from benchmarks.growth import BUSY, MARKETS, UNTIL
+from benchmarks.seeding import BUSY, MARKETS, UNTIL
 from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus
-from service.ports.queries import PageKey
 from service.store.database.pool import Pool
 from service.store.queries.lists import PgLists
 from service.store.queries.metrics import PgStatistics
@@ -22,14 +21,34 @@ PAGE: Final = 50
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 _S = OrderStatus
+#: Each index that is no key, and a question that it serves.
+INDEXES: Final = {
+    "orders_status_created_at": "orders, a status nobody has",
+    "orders_created_at": "orders",
+    "orders_market_created_at": "orders, one market",
+    "orders_open": "open orders",
+    "orders_decision_id": "one signal",
+    "fills_order_id": "one order with its fills",
+    "fills_traded_at": "fills",
+    "fills_market_traded_at": "fills, one market",
+    "daily_stats_day": "days",
+    "trading_signals_created_at": "signals",
+    "trading_signals_market_created_at": "signals, one market",
+    "trading_signals_action_created_at": "signals, a rare action",
+    "trading_signals_market_data_id": "signals of one price",
+    "ai_calls_started_at": "an hour's model calls",
+    "job_runs_job_started_at": "an hour's passes of all jobs",
+    "config_changes_changed_at": "changes of settings",
+    "config_changes_key_changed_at": "changes of one setting",
+}
 
 
 def questions(gate: Pool, rows: int) -> Mapping[str, Question]:
-    """Return what is asked of a database that `growth.grow` has given `rows` rows a table."""
+    """Return the reads for a database that `seed_history` has given `rows` rows a table."""
     lists, market = PgLists(gate), Market.parse(BUSY)
     markets = tuple(Market("KRW", f"C{n}") for n in range(MARKETS))
     orders, statistics = PgOrders(gate), PgStatistics(gate)
-    # From the middle of the history on, wherever that is.
+    # Keys in the middle of the history.
     half = PageKey(UNTIL - rows // 2 * timedelta(seconds=3), rows // 2)
     old = PageKey(UNTIL - rows // 40 * timedelta(seconds=10), rows // 2)
     portfolio, year, half_year = PgPortfolio(gate), 366 * DAY, PageKey(UNTIL - 183 * DAY, rows // 2)

@@ -1,4 +1,4 @@
-"""The table, for people and for programs: results/latest.md and results/latest.json."""
+"""Writes the table as results/latest.md and results/latest.json."""
 
 import json
 import math
@@ -10,21 +10,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from benchmarks.comparison import Result
 from benchmarks.processes import ROOT
-from benchmarks.rounds import Result
 
 FOLDER: Final = ROOT / "benchmarks" / "results"
 
 
 def machine() -> dict[str, str | float | int | None]:
-    """Return what figures depend on."""
+    """Return the facts about the machine that figures depend on."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": _version(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        # What others did when it began: on an idle machine it is near zero.
+        # Near zero on an idle machine.
         "load": round(os.getloadavg()[0], 2),
     }
 
@@ -64,7 +64,7 @@ def _plain(result: Result) -> dict[str, object]:
 
 
 def _number(value: float | None) -> float | None:
-    # JSON knows no infinity.
+    # JSON has no infinity.
     return None if value is None or not math.isfinite(value) else round(value, 4)
 
 
@@ -74,7 +74,7 @@ def markdown(about: Mapping[str, str | float | int | None], results: Sequence[Re
         "",
         ", ".join(f"{name} {value}" for name, value in about.items()),
         "",
-        "Medians of rounds in alternation. Noise is the spread of the middle half of their rounds.",
+        "Medians of interleaved rounds. Noise is the interquartile range of theirs / their median.",
         "",
         "| figure | ours | theirs | unit | ratio | held to | noise | |",
         "| --- | ---: | ---: | --- | ---: | --- | ---: | --- |",

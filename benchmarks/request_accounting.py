@@ -1,11 +1,11 @@
-"""What counting one request costs: ours, against a counter and a histogram of prometheus_client."""
+"""Counting one request: our meter against a counter and a histogram of prometheus_client."""
 
 import time
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from benchmarks.rounds import Result, rounds_of
+from benchmarks.comparison import Result, interleaved
 from service.adapters.clock import SystemClock
 from service.ops.metrics.requests import BOUNDS_S, RequestMeter
 
@@ -35,7 +35,7 @@ def prometheus() -> float:
 
 
 def measure() -> list[Result]:
-    took = rounds_of({"ours": ours, "prometheus": prometheus})
+    took = interleaved({"ours": ours, "prometheus": prometheus})
     return [
         Result.of(
             "counting a request / prometheus_client",

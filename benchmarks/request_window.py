@@ -1,4 +1,4 @@
-"""How long the statistics of a day and of a month take, after a month at 100 requests a second."""
+"""The time to read statistics of a day and of a month, after a month at 100 requests a second."""
 
 import asyncio
 import math
@@ -8,8 +8,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from benchmarks.comparison import Result
 from benchmarks.databases import Databases
-from benchmarks.rounds import Result
 from service.domain.latency import Sketch
 from service.ports.store import RequestSlot
 from service.store.database.pool import Pool, open_pool
@@ -34,7 +34,7 @@ def measure(databases: Databases) -> list[Result]:
 
 async def _measure(dsn: str) -> list[Result]:
     async with open_pool(dsn, minsize=1, maxsize=1) as gate:
-        if await _is_empty(gate):  # measured a second time, it is full already
+        if await _is_empty(gate):  # the second measurement finds it full
             await _fill(gate)
         async with gate.cursor() as cursor:
             await cursor.execute("VACUUM ANALYZE request_stats")
@@ -62,7 +62,7 @@ async def _is_empty(gate: Pool) -> bool:
 
 
 async def _fill(gate: Pool) -> None:
-    """Write minute after minute; single minutes only where they would still be kept."""
+    """Write minute after minute; drop single minutes that the service would have dropped."""
     chance, store = random.Random(7), PgMetricRows(gate)
     drawn = {route: [_drawn(chance, count) for _ in range(11)] for route, count in MIX.items()}
     hours = [UNTIL.replace(minute=0) - n * timedelta(hours=1) for n in range(DAYS * 24 + 1)]
@@ -81,7 +81,7 @@ async def _fill(gate: Pool) -> None:
         if not kept:
             await store.drop_minutes(before=hour + timedelta(hours=1))
         if hour.hour == 0:
-            # A month passes in seconds here; autovacuum comes once a minute.
+            # A month passes in seconds here, and autovacuum runs only once a minute.
             async with gate.cursor() as cursor:
                 await cursor.execute("VACUUM request_stats")
 

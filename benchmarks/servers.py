@@ -1,7 +1,8 @@
-"""What is measured over HTTP, each in a process of its own.
+"""The measured HTTP servers, each in a process of its own.
 
-`house` is the product's web application, with a database address as the service has it: its gate,
-its share for the API, its log, to nowhere. `hello` and `bare` are what one would write by hand.
+`product` is our web application with its middleware and its log, which goes to /dev/null. With a
+database address it has the service's pool and the API's part of it. `hello` and `bare` are
+handwritten aiohttp applications to compare with.
 """
 
 import asyncio
@@ -14,15 +15,14 @@ from pathlib import Path
 import aiopg
 from aiohttp import web
 
-from benchmarks.growth import MARKETS
 from benchmarks.hot_list import HOT_LIST
+from benchmarks.seeding import MARKETS
 from service.adapters.clock import SystemClock
 from service.app.resources import POOL_MAX, POOL_MIN, POOL_WEB
 from service.config import Config
 from service.domain.markets import Market
 from service.ops.logs.setup import Log, configure
 from service.ops.metrics.counters import Counters
-from service.ports.queries import PageKey
 from service.settings.settings import Settings
 from service.store.database.pool import open_pool
 from service.store.queries.lists import PgLists
@@ -36,7 +36,7 @@ from service.web.routes import setup
 
 
 @asynccontextmanager
-async def house(dsn: str, log: Log) -> AsyncIterator[web.Application]:
+async def product(dsn: str, log: Log) -> AsyncIterator[web.Application]:
     app = web.Application(client_max_size=MAX_BODY)
     markets = tuple(Market("KRW", f"C{n}") for n in range(MARKETS))
     app[CONFIG] = Config(_env_file=None, markets=markets)
@@ -65,7 +65,7 @@ async def hello(_dsn: str, _log: Log) -> AsyncIterator[web.Application]:
 
 @asynccontextmanager
 async def bare(dsn: str, _log: Log) -> AsyncIterator[web.Application]:
-    """The hot list and nothing else: no checks, no ids, no log, no guard of any kind."""
+    """The hot list only: no checks, no request ids, no log, no limits."""
     pool = await aiopg.create_pool(dsn, minsize=POOL_MIN, maxsize=POOL_MAX, enable_hstore=False)
     app = web.Application()
 
@@ -92,7 +92,7 @@ async def bare(dsn: str, _log: Log) -> AsyncIterator[web.Application]:
 
 @contextmanager
 def logging() -> Iterator[Log]:
-    """Lines are made and written as in the service, to nowhere."""
+    """Log as the service does, to /dev/null."""
     with Path(os.devnull).open("wb") as void:
         log = configure(level="INFO", mode="sandbox", version="0", stream=void)
         try:
@@ -102,7 +102,7 @@ def logging() -> Iterator[Log]:
 
 
 async def main(log: Log, kind: str, dsn: str = "") -> None:
-    async with {"house": house, "hello": hello, "bare": bare}[kind](dsn, log) as app:
+    async with {"product": product, "hello": hello, "bare": bare}[kind](dsn, log) as app:
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

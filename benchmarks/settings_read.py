@@ -6,7 +6,7 @@ from typing import Final
 
 from aiocache import SimpleMemoryCache
 
-from benchmarks.rounds import Result, rounds_of
+from benchmarks.comparison import Result, interleaved
 from service.adapters.clock import SystemClock
 from service.ports.settings import SettingChange
 from service.ports.store import JSON
@@ -16,19 +16,19 @@ from service.settings.table import MIN_CONFIDENCE
 READS: Final = 50_000
 
 
-class NoRows:
-    """A database that has never stored a setting."""
+class EmptySettingRows:
+    """Replaces a database without any stored setting."""
 
     async def load(self, _: str) -> tuple[JSON] | None:
         return None
 
     async def change(self, *_: object, **__: object) -> tuple[SettingChange, ...]:
-        raise NotImplementedError("nothing is changed here")
+        raise NotImplementedError("the benchmark changes nothing")
 
 
 def measure() -> list[Result]:
     with asyncio.Runner() as runner:
-        settings = Settings(NoRows(), SystemClock())
+        settings = Settings(EmptySettingRows(), SystemClock())
         cache = SimpleMemoryCache(ttl=3600, timeout=None)
         runner.run(cache.set("min_confidence", object()))
         runner.run(settings.get(MIN_CONFIDENCE))
@@ -46,7 +46,7 @@ def measure() -> list[Result]:
             runner.run(work())  # type: ignore[operator]
             return (time.process_time() - began) / READS * 1e6
 
-        took = rounds_of({"ours": lambda: timed(ours), "bare": lambda: timed(bare)})
+        took = interleaved({"ours": lambda: timed(ours), "bare": lambda: timed(bare)})
     return [
         Result.of(
             "settings read / bare aiocache get", took["ours"], took["bare"], unit="us", at_most=2.0

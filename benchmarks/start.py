@@ -1,4 +1,4 @@
-"""A warm start by `make run`, from the keystroke to the first 200, and what it holds when idle."""
+"""A warm start by `make run`, from the keystroke to the first 200, and the memory at rest."""
 
 import os
 import signal
@@ -10,8 +10,9 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from benchmarks.processes import ROOT, port_told, rss_mib
-from benchmarks.rounds import Result
+from benchmarks.comparison import Result
+from benchmarks.processes import ROOT
+from benchmarks.service_process import announced_port, environment, rss_mib
 
 WITHIN_S: Final = 3.0
 IDLE_AFTER_S: Final = 15.0
@@ -22,7 +23,7 @@ def measure() -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        _run(folder, idle_s=0)  # makes the database; a cold start is not measured
+        _run(folder, idle_s=0)  # creates the database; a cold start is not measured
         runs = [_run(folder, idle_s=IDLE_AFTER_S if last else 0) for last in (0, 0, 1)]
     return [
         Result(
@@ -37,15 +38,13 @@ def measure() -> list[Result]:
 
 
 def _run(folder: Path, *, idle_s: float) -> tuple[float, float]:
-    variables = {k: v for k, v in os.environ.items() if not k.startswith("TRADER_")}
-    variables |= {"TRADER_DATA_DIR": str(folder / "var"), "TRADER_PORT": "0"}
     with (folder / "err").open("wb") as err:
         began = time.monotonic()
         make = subprocess.Popen(
-            ["make", "--silent", "run"], cwd=ROOT, env=variables,
+            ["make", "--silent", "run"], cwd=ROOT, env=environment(folder),
             stdout=subprocess.DEVNULL, stderr=err, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-    port = port_told(folder / "err", make)
+    port = announced_port(folder / "err", make)
     urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
     took = time.monotonic() - began
     time.sleep(idle_s)

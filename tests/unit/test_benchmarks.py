@@ -1,13 +1,17 @@
-"""How figures are judged and written down; what they are is measured by `make bench`."""
+"""Figures are judged and written down as they should be; the modules stay short (S7.1)."""
 
 import json
 import math
 from itertools import count
 from pathlib import Path
+from typing import Final
 
 from benchmarks import report
 from benchmarks.__main__ import measured
-from benchmarks.rounds import AllMarkets, Result, rounds_of
+from benchmarks.comparison import Result, Samples, interleaved
+
+FOLDER: Final = Path(report.__file__).parent
+LONGEST: Final = 150  #: lines of a module
 
 
 def a_ratio(
@@ -58,14 +62,14 @@ def test_without_a_bound_nothing_is_missed() -> None:
 def test_candidates_take_turns_and_the_first_round_only_warms_up() -> None:
     turns = count()
 
-    seen = rounds_of({"a": lambda: next(turns), "b": lambda: next(turns)}, rounds=2)
+    seen = interleaved({"a": lambda: next(turns), "b": lambda: next(turns)}, rounds=2)
 
-    assert seen == {"a": AllMarkets((2, 4)), "b": AllMarkets((3, 5))}
+    assert seen == {"a": Samples((2, 4)), "b": Samples((3, 5))}
 
 
 def test_noise_is_the_middle_half_beside_the_median() -> None:
-    assert AllMarkets((8, 9, 10, 11, 12)).noise == 0.2
-    assert AllMarkets((10,)).noise == 0
+    assert Samples((8, 9, 10, 11, 12)).noise == 0.2
+    assert Samples((10,)).noise == 0
 
 
 def test_only_what_was_missed_counts_from_the_second_measurement() -> None:
@@ -81,7 +85,7 @@ def test_only_what_was_missed_counts_from_the_second_measurement() -> None:
 
 def test_the_table_is_written_for_people_and_for_programs(tmp_path: Path) -> None:
     results = [
-        Result.of("a list", AllMarkets((2, 2)), AllMarkets((1, 1)), unit="ms", at_most=1.2),
+        Result.of("a list", Samples((2, 2)), Samples((1, 1)), unit="ms", at_most=1.2),
         Result(name="normal again after", ours=math.inf, unit="s", at_most=5),
     ]
 
@@ -93,3 +97,20 @@ def test_the_table_is_written_for_people_and_for_programs(tmp_path: Path) -> Non
     assert document["machine"] == {"cores": 2}
     assert [row["ratio"] for row in document["results"]] == [2.0, None]
     assert [row["kept"] for row in document["results"]] == [False, False]
+
+
+def test_the_stored_table_and_the_stored_document_have_the_same_figures() -> None:
+    document = json.loads((FOLDER / "results" / "latest.json").read_text())
+    rows = (FOLDER / "results" / "latest.md").read_text().splitlines()
+
+    names = [result["name"] for result in document["results"]]
+    assert [row.split(" | ")[0] for row in rows[-len(names) :]] == [f"| {name}" for name in names]
+
+
+def test_no_module_of_the_benchmarks_is_longer_than_it_can_justify() -> None:
+    lines = {
+        path.name: len(path.read_text(encoding="utf-8").splitlines())
+        for path in FOLDER.rglob("*.py")
+    }
+
+    assert {name for name, number in lines.items() if number > LONGEST} == set()

@@ -9,10 +9,9 @@ from typing import Final
 
 import pytest
 
-from benchmarks.explaining import ExplainingGate, Reading
-from benchmarks.growth import grow
-from benchmarks.indexes import INDEXES
-from benchmarks.questions import questions
+from benchmarks.explaining import ExplainingGate, PlanSummary
+from benchmarks.questions import INDEXES, questions
+from benchmarks.seeding import seed_history
 from service.store.database.dsn import connect, parameters
 from service.store.database.pool import Pool, open_pool
 from service.store.embedded.server import EmbeddedPostgres
@@ -49,7 +48,7 @@ def history() -> Iterator[str]:
             dsn = server.dsn("history")
             migrate(dsn, migrations_folder())
             with closing(connect(parameters(dsn))) as connection:
-                grow(connection, ROWS)
+                seed_history(connection, ROWS)
             yield dsn
         finally:
             server.stop()
@@ -68,17 +67,17 @@ async def test_every_question_reads_a_handful_of_pages_of_a_million_rows(long: P
     explaining = ExplainingGate(long)
     small = {name for (name,) in await rows(long, SMALL_TABLES, {"most": SMALL})}
 
-    seen: dict[str, list[Reading]] = {}
+    seen: dict[str, list[PlanSummary]] = {}
     for name, question in questions(explaining, ROWS).items():
-        explaining.readings.clear()
+        explaining.plans.clear()
         await question()
-        seen[name] = explaining.readings.copy()
+        seen[name] = explaining.plans.copy()
 
     assert all(seen.values())
-    for name, readings in seen.items():
-        whole = [what for r in readings for kind, what in r.scans if kind == "Seq Scan"]
+    for name, plans in seen.items():
+        whole = [what for plan in plans for kind, what in plan.scans if kind == "Seq Scan"]
         assert set(whole) <= small, name
-        assert sum(reading.pages for reading in readings) <= MOST_PAGES, name
+        assert sum(plan.pages for plan in plans) <= MOST_PAGES, name
 
 
 @pytest.mark.proves("FR-002")

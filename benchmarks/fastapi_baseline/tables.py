@@ -1,4 +1,4 @@
-"""The tables that are read, as SQLAlchemy maps them; only the columns that the answers show."""
+"""The tables that the routes read, mapped by SQLAlchemy; only the columns that they answer."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ class Base(DeclarativeBase):
     }
 
 
-class Order(Base):
+class OrderModel(Base):
     __tablename__ = "orders"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -44,7 +44,7 @@ class Order(Base):
         return round(self.executed_funds / self.executed_volume, 8)
 
 
-class Fill(Base):
+class FillModel(Base):
     __tablename__ = "fills"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -61,7 +61,7 @@ class Fill(Base):
     recorded_at: Mapped[datetime]
 
 
-class Decision(Base):
+class DecisionModel(Base):
     __tablename__ = "decisions"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -69,10 +69,10 @@ class Decision(Base):
     verdict: Mapped[str]
     reason: Mapped[str | None]
     detail: Mapped[str | None]
-    orders: Mapped[list[Order]] = relationship()
+    orders: Mapped[list[OrderModel]] = relationship()
 
 
-class Signal(Base):
+class SignalModel(Base):
     __tablename__ = "trading_signals"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -85,17 +85,17 @@ class Signal(Base):
     market_data_id: Mapped[int | None]
     trigger: Mapped[str]
     created_at: Mapped[datetime]
-    decision: Mapped[Decision | None] = relationship()
+    decision: Mapped[DecisionModel | None] = relationship()
 
     @property
     def order_id(self) -> int | None:
-        """The order that counts: one that has not failed, else the last one that did."""
+        """The newest order that has not failed, else the newest failed one."""
         if self.decision is None or not self.decision.orders:
             return None
         return max(self.decision.orders, key=lambda o: (o.status != "FAILED", o.id)).id
 
 
-class Price(Base):
+class PriceModel(Base):
     __tablename__ = "market_data"
 
     id: Mapped[int] = mapped_column(primary_key=True)

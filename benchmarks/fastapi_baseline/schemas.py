@@ -1,4 +1,4 @@
-"""What is answered: the same documents as ours, docs/api.md."""
+"""The answers: the same JSON as ours, see docs/api.md."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,16 +21,16 @@ Instant = Annotated[datetime, PlainSerializer(_utc, return_type=str)]
 Item = TypeVar("Item")
 
 
-class Body(BaseModel):
+class ResponseModel(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class Page(BaseModel, Generic[Item]):
+class PageBody(BaseModel, Generic[Item]):
     items: list[Item]
     next_cursor: str | None
 
 
-class OrderBody(Body):
+class OrderBody(ResponseModel):
     id: int
     identifier: str
     exchange_uuid: str | None
@@ -52,7 +52,7 @@ class OrderBody(Body):
     updated_at: Instant
 
 
-class FillBody(Body):
+class FillBody(ResponseModel):
     id: int
     trade_uuid: str
     order_id: int
@@ -67,13 +67,13 @@ class FillBody(Body):
     recorded_at: Instant
 
 
-class DecisionBody(Body):
+class DecisionBody(ResponseModel):
     verdict: str
     reason: str | None
     detail: str | None
 
 
-class SignalBody(Body):
+class SignalBody(ResponseModel):
     id: int
     market: str
     action: str
@@ -88,7 +88,7 @@ class SignalBody(Body):
     order_id: int | None
 
 
-class PriceBody(Body):
+class PriceBody(ResponseModel):
     id: int
     market: str
     price: Amount

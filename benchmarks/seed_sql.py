@@ -1,26 +1,11 @@
-"""A used database: every table of the history with so many rows, made inside PostgreSQL.
+"""The statements that fill each table of the history with rows `first` to `last`.
 
-Twenty markets; a price of each every ten seconds; a signal every three seconds, so that a million
-of them fit into five weeks; a third of the signals buy or sell, and nearly all orders are done.
+Rows are generated inside PostgreSQL; `until` is the instant of the last one. Row n of one table
+refers to row n of the next, so no statement has to look anything up.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names it so
-
-UNTIL: Final = datetime(2026, 12, 1, tzinfo=UTC)
-MARKETS: Final = 20
-BUSY: Final = "KRW-C1"  #: has prices, candles, signals, orders and fills, as each of the twenty
-
-# Rows that refer to each other are made by number: row n of one table belongs to row n of the
-# next. Checking that again, row by row, would take most of the time.
-_WITHOUT_CHECKS: Final = "SET session_replication_role = replica"
-_WITH_CHECKS: Final = "SET session_replication_role = DEFAULT"
-_MONTHS: Final = """
-    SELECT add_month(%(table)s::regclass, month)
-      FROM generate_series(date_trunc('month', %(since)s, 'UTC'), %(until)s, '1 month') AS month
-"""
 PRICES: Final = """
     INSERT INTO market_data (
            market, price, high, low, volume_24h, change_since_close_ratio, traded_at, collected_at)
@@ -43,8 +28,8 @@ CALLS: Final = """
            800 + n %% 977, 'ok', 900, 100, 50, 0, 0.000123456
       FROM generate_series(%(first)s, %(last)s) AS n
 """
-# One in 150 sells: rare enough that a list of them must not be searched for, and even ten thousand
-# rows fill a page of them.
+# One signal in 150 sells. That is rare enough to need an index, and ten thousand rows still have a
+# page of them.
 SIGNALS: Final = """
     INSERT INTO trading_signals (
            market, action, confidence, reasoning, model, price, market_data_id, ai_call_id,
@@ -100,7 +85,7 @@ PASSES: Final = """
      CROSS JOIN LATERAL (
            SELECT %(until)s - (%(last)s - n) * interval '1.5 seconds' AS at) AS moved
 """
-# As the service adds them up while it writes the passes.
+# The same sums that the service keeps while it writes the passes.
 HOURS_OF_PASSES: Final = """
     INSERT INTO job_hours (hour, job, success, count, sum_ms, max_ms, buckets, counts)
     SELECT hour, job, success, sum(n), sum(sum_ms), max(max_ms),
@@ -112,7 +97,7 @@ HOURS_OF_PASSES: Final = """
              GROUP BY 1, 2, 3, 4) AS filled
      GROUP BY hour, job, success
 """
-# Hours outlive their passes: the longest window is whole, however few of them there are.
+# Hours outlive their passes. The longest window is filled, however few passes there are.
 OLDER_HOURS_OF_PASSES: Final = """
     INSERT INTO job_hours (hour, job, success, count, sum_ms, max_ms, buckets, counts)
     SELECT hour - n * interval '1 hour', job, success, count, sum_ms, max_ms, buckets, counts
@@ -158,29 +143,3 @@ HOURS: Final = """
       FROM generate_series(%(first)s, %(last)s) AS n
      CROSS JOIN LATERAL (SELECT %(until)s - (%(last)s - n + 1) * interval '1 hour' AS hour) AS moved
 """
-_SERIES: Final = {
-    "market_data": timedelta(seconds=0.5),
-    "job_runs": timedelta(seconds=1.5),
-    "job_hours": timedelta(seconds=1.5),
-    "equity_snapshots": timedelta(minutes=1),
-}
-_ROWS: Final = (
-    PRICES, CANDLES, CALLS, SIGNALS, DECISIONS, ORDERS, FILLS, PASSES, HOURS_OF_PASSES,
-    OLDER_HOURS_OF_PASSES, CHANGES, POSITIONS, DAYS, EQUITIES, HOURS,
-)  # fmt: skip
-
-
-def grow(connection: Connection, rows: int) -> None:
-    """Fill the empty tables of a migrated database with `rows` rows each. Needs a superuser."""
-    with connection.cursor() as cursor:
-        for table, step in _SERIES.items():
-            since = UNTIL - rows * step
-            cursor.execute(_MONTHS, {"table": table, "since": since, "until": UNTIL})
-        window = {"table": "job_hours", "since": UNTIL - timedelta(days=32), "until": UNTIL}
-        cursor.execute(_MONTHS, window)
-        cursor.execute(_WITHOUT_CHECKS)
-        for statement in _ROWS:
-            cursor.execute(statement, {"first": 1, "last": rows, "until": UNTIL})
-        cursor.execute(_WITH_CHECKS)
-        # As autovacuum would leave it: figures, and pages that are known to be visible to all.
-        cursor.execute("VACUUM ANALYZE")

@@ -1,4 +1,4 @@
-"""Interleaved rounds and medians: the machine's mood hits all candidates alike."""
+"""Interleaved rounds and medians: a disturbance of the machine hits all candidates alike."""
 
 import statistics
 from collections.abc import Callable, Mapping
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 ROUNDS: Final = 7
-#: Of short turns: what disturbs one server for half a second is no longer half of its rounds.
+#: For short rounds: a disturbance of half a second then covers few of them.
 MANY_ROUNDS: Final = 41
 
 
 @dataclass(frozen=True, slots=True)
-class AllMarkets:
-    """What one candidate has shown, round by round."""
+class Samples:
+    """The values of one candidate, one a round."""
 
     values: tuple[float, ...]
 
@@ -22,12 +22,12 @@ class AllMarkets:
 
     @property
     def least(self) -> float:
-        """What was measured when nobody disturbed: of durations the one to trust under load."""
+        """The smallest value. Of durations it is the least disturbed one, to trust under load."""
         return min(self.values)
 
     @property
     def noise(self) -> float:
-        """How far the middle half of the rounds lies apart, as a part of the median."""
+        """The interquartile range, as a part of the median."""
         if len(self.values) < 2:
             return 0.0
         low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
@@ -36,24 +36,24 @@ class AllMarkets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One line of the table: a ratio of two medians, or a figure that stands for itself."""
+    """One line of the table: a ratio of two medians, or a single figure."""
 
     name: str
     ours: float
-    theirs: float | None = None  #: None: there is nothing to compare with
+    theirs: float | None = None  #: None: the figure has no counterpart
     unit: str
-    noise: float | None = None  #: of their rounds: the machine's, for nothing of ours is in it
-    at_most: float | None = None  #: what we hold the ratio, or the figure, to
+    noise: float | None = None  #: of `theirs`, which contains nothing of ours
+    at_most: float | None = None  #: bound of the ratio, or of a single figure
     at_least: float | None = None
-    within: float = 0.0  #: ours may be so much above theirs, in `unit`: less cannot be told apart
-    again: bool = False  #: measured a second time, because it was missed the first time
+    within: float = 0.0  #: smallest difference, in `unit`, that the machine can tell apart
+    again: bool = False  #: measured a second time, because the first missed its bound
 
     @classmethod
     def of(
         cls,
         name: str,
-        ours: AllMarkets,
-        theirs: AllMarkets,
+        ours: Samples,
+        theirs: Samples,
         *,
         unit: str,
         at_most: float | None = None,
@@ -69,7 +69,7 @@ class Result:
         return self.ours if self.theirs is None else self.ours / self.theirs
 
     def is_kept(self, slack: float = 1.0) -> bool:
-        """Return whether it keeps to its bound, made so many times as wide."""
+        """Return whether the bound, made `slack` times as wide, is kept."""
         if self.theirs is not None and self.ours - self.theirs <= self.within * slack > 0:
             return True
         return (self.at_most is None or self.value <= self.at_most * slack) and (
@@ -100,17 +100,14 @@ class Result:
         )
 
 
-def rounds_of(
+def interleaved(
     candidates: Mapping[str, Callable[[], float]], *, rounds: int = ROUNDS
-) -> dict[str, AllMarkets]:
-    """Return what each candidate showed in rounds in which every one had its turn.
-
-    The first round only warms up.
-    """
+) -> dict[str, Samples]:
+    """Measure each candidate once a round; the first round warms up and is left out."""
     seen: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(rounds + 1):
         for name, measure in candidates.items():
             value = measure()
             if turn:
                 seen[name].append(value)
-    return {name: AllMarkets(tuple(values)) for name, values in seen.items()}
+    return {name: Samples(tuple(values)) for name, values in seen.items()}

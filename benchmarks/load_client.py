@@ -1,7 +1,6 @@
-"""A light client: kept-alive connections on raw sockets, each with one request under way.
+"""A light HTTP client: kept-alive connections on raw sockets, each with one request in flight.
 
-It costs a fraction of what any server needs to answer, so that on two cores the server is what is
-measured.
+The client costs a fraction of any server's answer. On two cores the server is the bottleneck.
 """
 
 import re
@@ -19,12 +18,12 @@ _END: Final = b"\r\n\r\n"
 
 
 @dataclass(slots=True)
-class _Line:
-    """A connection and what has come of its answer."""
+class _Connection:
+    """A socket and the received part of its answer."""
 
     peer: socket.socket
     got: bytearray = field(default_factory=bytearray)
-    whole: int = 0  #: bytes of the answer, 0 until its head is here
+    whole: int = 0  #: bytes of the answer, 0 until its head has arrived
 
     def is_complete(self) -> bool:
         if not self.whole:
@@ -38,78 +37,78 @@ class _Line:
         return len(self.got) >= self.whole
 
 
-class Visitors:
-    """Ask for the paths in turn, over all connections at once."""
+class LoadClient:
+    """Request the paths in turn, over all connections at once."""
 
     def __init__(self, port: int, paths: Sequence[str], connections: int) -> None:
         self._requests = [
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() for path in paths
         ]
-        self._lines = [_Line(_connected(port)) for _ in range(connections)]
+        self._connections = [_Connection(_connected(port)) for _ in range(connections)]
         self._selector = selectors.DefaultSelector()
-        for line in self._lines:
-            self._selector.register(line.peer, selectors.EVENT_READ, line)
+        for connection in self._connections:
+            self._selector.register(connection.peer, selectors.EVENT_READ, connection)
         self._turn = 0
 
     @classmethod
     @contextmanager
     def open(cls, port: int, *paths: str, connections: int = 10) -> Iterator[Self]:
-        visitors = cls(port, paths, connections)
+        client = cls(port, paths, connections)
         try:
-            yield visitors
+            yield client
         finally:
-            visitors.close()
+            client.close()
 
     def close(self) -> None:
         self._selector.close()
-        for line in self._lines:
-            line.peer.close()
+        for connection in self._connections:
+            connection.peer.close()
 
     def body(self) -> bytes:
-        """Return what is answered to the next request."""
-        line = self._lines[0]
-        self._ask(line)
-        while not line.is_complete():
-            _read(line)
-        return bytes(line.got.partition(_END)[2])
+        """Return the body of one answer."""
+        connection = self._connections[0]
+        self._ask(connection)
+        while not connection.is_complete():
+            _read(connection)
+        return bytes(connection.got.partition(_END)[2])
 
     def ask(self, requests: int) -> float:
-        """Send so many requests; return how many were answered a second.
+        """Send so many requests and return the answers a second.
 
         Raises: RuntimeError, for any answer but 200; TimeoutError.
         """
         began, left, waiting = time.perf_counter(), requests, 0
-        for line in self._lines[:requests]:
-            self._ask(line)
+        for connection in self._connections[:requests]:
+            self._ask(connection)
             left, waiting = left - 1, waiting + 1
         while waiting:
             ready = self._selector.select(PATIENCE_S)
             if not ready:
                 raise TimeoutError(f"no answer within {PATIENCE_S:g} s")
             for key, _ in ready:
-                line = key.data
-                _read(line)
-                if not line.is_complete():
+                connection = key.data
+                _read(connection)
+                if not connection.is_complete():
                     continue
                 if left:
-                    self._ask(line)
+                    self._ask(connection)
                     left -= 1
                 else:
                     waiting -= 1
         return requests / (time.perf_counter() - began)
 
-    def _ask(self, line: _Line) -> None:
-        line.got.clear()
-        line.whole = 0
-        line.peer.sendall(self._requests[self._turn % len(self._requests)])
+    def _ask(self, connection: _Connection) -> None:
+        connection.got.clear()
+        connection.whole = 0
+        connection.peer.sendall(self._requests[self._turn % len(self._requests)])
         self._turn += 1
 
 
-def _read(line: _Line) -> None:
-    piece = line.peer.recv(262_144)
+def _read(connection: _Connection) -> None:
+    piece = connection.peer.recv(262_144)
     if not piece:
         raise RuntimeError("the server closed a connection")
-    line.got += piece
+    connection.got += piece
 
 
 def _connected(port: int) -> socket.socket:
