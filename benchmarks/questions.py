@@ -7,6 +7,7 @@ from typing import Final
 from benchmarks.seeding import BUSY, MARKETS, UNTIL
 from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus
+from service.ports.queries import PageKey
 from service.store.database.pool import Pool
 from service.store.queries.lists import PgLists
 from service.store.queries.metrics import PgStatistics

@@ -23,6 +23,7 @@ from service.config import Config
 from service.domain.markets import Market
 from service.ops.logs.setup import Log, configure
 from service.ops.metrics.counters import Counters
+from service.ports.queries import PageKey
 from service.settings.settings import Settings
 from service.store.database.pool import open_pool
 from service.store.queries.lists import PgLists
