@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from service.sandbox.changes import Changes
 from service.sandbox.exchange.matching import STEP
 from service.sandbox.exchange.orders import ZERO, SandboxAccount
+from service.sandbox.exchange.records import Changes
 
 
 class Accounts:

@@ -8,20 +8,18 @@ from functools import partial
 from uuid import uuid4
 
 from service.domain.markets import Market
-from service.sandbox.changes import Changes
 from service.sandbox.errors import refused
 from service.sandbox.exchange.accounts import Accounts
 from service.sandbox.exchange.available_depth import Depth
-from service.sandbox.exchange.journal import OrderJournal, Record
-from service.sandbox.exchange.matching import exact, take
+from service.sandbox.exchange.journal import OrderJournal
+from service.sandbox.exchange.matching import exact, hits, take
 from service.sandbox.exchange.order_register import OrderRegister
 from service.sandbox.exchange.order_request import Fields, check_total, identifier_of, read_ticket
 from service.sandbox.exchange.orders import OrderRequest, SandboxAccount, SandboxOrder, new_order
+from service.sandbox.exchange.records import Changes, Record, account_from, order_from, trade_from
 from service.sandbox.exchange.settlement import Settlement
 from service.sandbox.market.order_book import OrderBook
 from service.sandbox.market.prints import Prints, instant_of, step_at
-from service.sandbox.records import account_from, order_from, trade_from
-from service.sandbox.resting import hits
 
 
 def _random_id() -> str:

@@ -8,20 +8,19 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import IO, Final, Protocol
 
 from loguru import logger
 
 from service.domain.errors import ConfigError
+from service.sandbox.exchange.records import Record
 
 VERSION: Final = 1
 _NAME: Final = "exchange.jsonl"
 _REMEDY: Final = "move it away to start with a new account"
-
-Record = Mapping[str, Any]
 
 
 class OrderJournal(Protocol):

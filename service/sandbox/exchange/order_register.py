@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from service.domain.markets import Market
-from service.sandbox.changes import Changes
 from service.sandbox.errors import refused
 from service.sandbox.exchange.orders import SandboxOrder, State
+from service.sandbox.exchange.records import Changes
 
 
 class OrderRegister:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
-from service.sandbox.changes import Changes
 from service.sandbox.exchange.accounts import Accounts
 from service.sandbox.exchange.matching import Match
 from service.sandbox.exchange.order_register import OrderRegister
 from service.sandbox.exchange.orders import FEE_RATIO, ZERO, SandboxOrder, SandboxTrade, State
+from service.sandbox.exchange.records import Changes
 
 
 class Settlement:

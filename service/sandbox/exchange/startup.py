@@ -22,9 +22,9 @@ from service.sandbox.exchange.journal import (
     Horizon,
     OrderJournal,
     OrderLog,
-    Record,
     open_journal,
 )
+from service.sandbox.exchange.records import Record
 from service.sandbox.market.candle_file import CandleFile, read_candles
 from service.sandbox.market.generator import PriceGenerator
 from service.sandbox.market.prints import Prints

@@ -16,8 +16,15 @@ from typing import Final
 from loguru import logger
 
 from service.domain.errors import ConfigError
-from service.sandbox.candle_row import NEEDED, TIME, FileCandle, candle_in
-from service.sandbox.candle_rows import HOW, Placed, read_rows
+from service.sandbox.market.candle_rows import (
+    HOW,
+    NEEDED,
+    TIME,
+    FileCandle,
+    Placed,
+    candle_in,
+    read_rows,
+)
 
 UNITS_OF_CANDLES: Final = (1, 3, 5, 10, 15, 30, 60, 240)  #: minutes
 _PlacedCandle = tuple[str, FileCandle]

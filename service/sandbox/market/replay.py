@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from service.domain.markets import Market
-from service.sandbox.candle_row import FileCandle
 from service.sandbox.market.candle_file import CandleFile
+from service.sandbox.market.candle_rows import FileCandle
 from service.sandbox.market.generator import PriceGenerator, steps_before
 from service.sandbox.market.noise import uniform
 from service.sandbox.market.prints import DAY_STEPS, MINUTE_STEPS, Day, step_at

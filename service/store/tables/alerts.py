@@ -28,9 +28,9 @@ from service.domain.alerts import (
     wait_s,
 )
 from service.ports.alerts import Outgoing
-from service.store import alerts_sql as sql
 from service.store.database.json_rows import storable
 from service.store.database.pool import Cursor, Pool
+from service.store.tables import alert_statements as sql
 
 #: Real seconds until a sender is taken for dead; longer than any pass of ours (flows/deliver.py).
 CLAIMED_S: Final = 60.0

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from service.sandbox.errors import RequestRefused
 from service.sandbox.exchange.engine import Engine
-from service.sandbox.exchange.journal import Record
+from service.sandbox.exchange.records import Record
 from tests.unit.sandbox.makers import an_engine, assert_explained, at, fields, limit
 
 PRICES = st.lists(st.integers(80_000, 120_000), min_size=40, max_size=40)

@@ -13,9 +13,9 @@ from service.domain.orders import OrderStatus
 from service.flows.alerts.rules import order_notices, setting_notices
 from service.ports.queries import PageKey
 from service.settings.settings import Settings
-from service.store import alerts_sql
 from service.store.database.pool import Pool
 from service.store.queries.lists import PgLists
+from service.store.tables import alert_statements
 from service.store.tables.alerts import PgAlerts, put
 from service.store.tables.lease import PgLease
 from service.store.tables.orders import PgOrders
@@ -365,7 +365,7 @@ async def test_what_becomes_needless_in_the_middle_of_a_claim_is_not_sent(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     await outbox.fill(an_alert(1), an_alert(2))
-    monkeypatch.setattr(alerts_sql, "DUE", f"{ENDS[end]};{alerts_sql.DUE}")
+    monkeypatch.setattr(alert_statements, "DUE", f"{ENDS[end]};{alert_statements.DUE}")
 
     assert "t1" not in await outbox.send()
 

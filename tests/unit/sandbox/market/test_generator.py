@@ -30,8 +30,8 @@ def bars(tape: Prints, width: int, *, day: int = TODAY) -> list[Bar]:
 def test_the_same_seed_is_the_same_market_in_another_process() -> None:
     code = (
         "from service.domain.markets import Market\n"
-        "from service.sandbox.market.generator import Walk\n"
-        f"day = Walk(7, Market('KRW', 'BTC')).day({TODAY})\n"
+        "from service.sandbox.market.generator import PriceGenerator\n"
+        f"day = PriceGenerator(7, Market('KRW', 'BTC')).day({TODAY})\n"
         "print(list(day.prices[:50]), list(day.volumes[:50]))\n"
     )
     root = Path(__file__).parents[4]

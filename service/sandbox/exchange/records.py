@@ -1,5 +1,6 @@
-"""Orders, trades and accounts as lines of the journal, and back."""
+"""The journal's records: what one command changed, as JSON values, and back."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -7,7 +8,7 @@ from typing import Any, Final
 from service.domain.markets import Market
 from service.sandbox.exchange.orders import OrderRequest, SandboxAccount, SandboxOrder, SandboxTrade
 
-Record = dict[str, Any]
+Record = Mapping[str, Any]
 _AMOUNTS: Final = (
     "limit",
     "remaining_volume",
@@ -23,7 +24,31 @@ _TRADE_AMOUNTS: Final = ("price", "volume", "funds", "fee")
 _ACCOUNT_AMOUNTS: Final = ("balance", "locked", "avg_buy_price")
 
 
-def order_record(order: SandboxOrder) -> Record:
+class Changes:
+    """The values that one command changed, collected while it runs: one line of the journal."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, SandboxOrder] = {}
+        self.trades: list[SandboxTrade] = []
+        self.accounts: dict[str, SandboxAccount] = {}
+        self.identifiers: list[str] = []  #: used up, also by refused orders
+
+    def record(self) -> Record:
+        """Return the new state of everything that changed."""
+        parts = {
+            "orders": [order_record(order) for order in self.orders.values()],
+            "trades": [trade_record(trade) for trade in self.trades],
+            "accounts": [account_record(account) for account in self.accounts.values()],
+            "identifiers": list(self.identifiers),
+        }
+        return {name: part for name, part in parts.items() if part}
+
+    def clear(self) -> None:
+        for part in (self.orders, self.trades, self.accounts, self.identifiers):
+            part.clear()
+
+
+def order_record(order: SandboxOrder) -> dict[str, Any]:
     """Return the order without its trades, which are lines of their own."""
     ticket = order.ticket
     return {
@@ -71,7 +96,7 @@ def trade_record(trade: SandboxTrade) -> Record:
 def trade_from(record: Record) -> SandboxTrade:
     amounts = {name: Decimal(record[name]) for name in _TRADE_AMOUNTS}
     at = datetime.fromisoformat(record["created_at"])
-    return SandboxTrade(**(record | amounts | {"created_at": at}))
+    return SandboxTrade(**{**record, **amounts, "created_at": at})
 
 
 def account_record(account: SandboxAccount) -> Record:
