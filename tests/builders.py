@@ -198,7 +198,7 @@ def an_exchange_order(**overrides: Any) -> ExchangeOrder:
         "identifier": "uat-1",
         "market": KRW_BTC,
         "side": Side.BUY,
-        "book": ExchangeOrderState.DONE,
+        "state": ExchangeOrderState.DONE,
         "executed_volume": Decimal("0.001"),
         "paid_fee": Decimal(50),
         "created_at": T0,

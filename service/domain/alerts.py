@@ -61,7 +61,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class MessagePlan:
     send: tuple[int, ...]  #: as messages of their own
     summarise: tuple[Due, ...]  #: in one message; empty or at least two
 
@@ -80,7 +80,7 @@ def wait_s(attempts: int) -> float:
     return min(2.0 ** min(attempts - 1, 16), LONGEST_WAIT_S)
 
 
-def share_out(due: Sequence[Due], *, lately: int, most: int = MOST_MESSAGES) -> Shares:
+def plan_messages(due: Sequence[Due], *, lately: int, most: int = MOST_MESSAGES) -> MessagePlan:
     """Decide who gets a message of its own, so that no storm of alerts hides the one that counts.
 
     The last message that is left within the limit carries everything that waits. What is
@@ -94,10 +94,10 @@ def share_out(due: Sequence[Due], *, lately: int, most: int = MOST_MESSAGES) -> 
     new = [one for one in ordered if not one.attempts and one.severity != "critical"]
     left = max(0, most - lately)
     if len(new) <= left:
-        return Shares(tuple(free + [one.id for one in new]), ())
+        return MessagePlan(tuple(free + [one.id for one in new]), ())
     alone = max(0, left - 1)
     rest = new[alone:] if left else []
-    return Shares(tuple(free + [one.id for one in new[:alone]]), tuple(rest))
+    return MessagePlan(tuple(free + [one.id for one in new[:alone]]), tuple(rest))
 
 
 def summary_of(dues: Iterable[Due]) -> tuple[Severity, str, str]:

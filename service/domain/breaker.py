@@ -1,25 +1,26 @@
-"""A circuit breaker as a value: after enough failures nobody is asked for a while, then one is.
+"""A circuit breaker as a value. Failures open it; an open breaker refuses every call.
 
-Source: M. Nygard, Release It! (2007), "Circuit Breaker". ADR 0015 says what it guards here, and
-why failures of one moment count once.
+When its time is over, one call is let through as a probe. A success closes the breaker, a failure
+opens it again for longer. ADR 0015 says which calls it guards, and why failures within one second
+count once. Source: M. Nygard, Release It! (2007), "Circuit Breaker".
 """
 
 from dataclasses import dataclass, replace
 from typing import Final
 
-IN_A_ROW: Final = 5
-FEWEST: Final = 10  #: calls, before their rate says anything
-TOO_MANY: Final = 0.5  #: of the calls in the window
+MAX_CONSECUTIVE: Final = 5  #: failures; the last of them opens the breaker
+MIN_CALLS: Final = 10  #: in the window; of fewer the failure ratio is not computed
+MAX_FAILURE_RATIO: Final = 0.5  #: of the calls in the window, 0..1
 WINDOW_S: Final = 30.0
-#: A later call is asked in another situation: its failure goes on with no consecutive_failures.
+#: A call that begins later than this after the last failure starts a new count of failures.
 STREAK_GAP_S: Final = 30.0
-ONE_MOMENT_S: Final = 1.0  #: failures closer together are one
-OPEN_S: Final = (15.0, 30.0, 60.0)  #: the last one again and again
+ONE_MOMENT_S: Final = 1.0  #: failures closer together count once
+OPEN_S: Final = (15.0, 30.0, 60.0)  #: of the first, second, third … opening; the last repeats
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave to make one call."""
+    """Permission for one call."""
 
     at: float
     generation: int
@@ -28,28 +29,31 @@ class Permit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """The state between two calls. All instants are seconds of one clock that never goes back."""
+    """The state between two calls. All instants are seconds of one monotonic clock."""
 
-    generation: int = 0  #: calls of an earlier one say nothing any more
-    calls: tuple[tuple[float, bool], ...] = ()  #: when each ended, and whether it worked
-    consecutive_failures: int = (
-        0  #: failures since the last success, each soon after the one before
-    )
-    failed_at: float | None = None  #: the last one that counted
+    #: Goes up when the breaker opens or closes; results of calls of an earlier one are ignored.
+    generation: int = 0
+    calls: tuple[tuple[float, bool], ...] = ()  #: (instant of the end, whether it worked)
+    #: Failures since the last success, none more than STREAK_GAP_S after the one before.
+    consecutive_failures: int = 0
+    failed_at: float | None = None  #: the last failure that counted
     opened_at: float | None = None  #: None: closed
-    times: int = 0  #: it was opened without having been closed since
+    times_opened: int = 0  #: since it was last closed
     probing: bool = False
 
     def wait_s(self, now: float) -> float:
-        """Return for how long nobody is asked yet; 0 when a call may be made."""
+        """Return for how many seconds calls are still refused; 0 when a call may be made."""
         if self.opened_at is None:
             return 0.0
         if self.probing:
-            return ONE_MOMENT_S  # somebody finds out right now
+            return ONE_MOMENT_S  # the probe's result will decide
         return max(self.opened_at + self._open_s() - now, 0.0)
 
     def begin(self, now: float) -> tuple["Breaker", Permit] | None:
-        """Return leave for one call, or None while there is none; `end` it whatever happens."""
+        """Return a permit for one call, or None while calls are refused.
+
+        Each permit must be given back to `end`, also after an exception.
+        """
         if self.wait_s(now) > 0:
             return None
         is_probe = self.opened_at is not None
@@ -58,7 +62,7 @@ class Breaker:
     def end(self, permit: Permit, now: float, *, worked: bool | None) -> "Breaker":
         """Return the state after the call of `permit`.
 
-        Args: worked: None, when the call's end says nothing about the other side.
+        Args: worked: None, when the result says nothing about the other side.
         """
         if permit.generation != self.generation:
             return self
@@ -75,26 +79,27 @@ class Breaker:
         last = self.failed_at
         if last is not None and now - last < ONE_MOMENT_S:
             return self
-        goes_on = last is not None and permit.at - last <= STREAK_GAP_S
+        is_consecutive = last is not None and permit.at - last <= STREAK_GAP_S
         failed = replace(
             self,
             calls=(*self._recent(now), (now, False)),
-            consecutive_failures=self.consecutive_failures + 1 if goes_on else 1,
+            consecutive_failures=self.consecutive_failures + 1 if is_consecutive else 1,
             failed_at=now,
         )
-        return self._opened(now) if _is_too_much(failed) else failed
+        return self._opened(now) if _must_open(failed) else failed
 
     def _opened(self, now: float) -> "Breaker":
-        return Breaker(generation=self.generation + 1, opened_at=now, times=self.times + 1)
+        generation, times_opened = self.generation + 1, self.times_opened + 1
+        return Breaker(generation=generation, opened_at=now, times_opened=times_opened)
 
     def _open_s(self) -> float:
-        return OPEN_S[min(self.times, len(OPEN_S)) - 1]
+        return OPEN_S[min(self.times_opened, len(OPEN_S)) - 1]
 
     def _recent(self, now: float) -> tuple[tuple[float, bool], ...]:
         return tuple(call for call in self.calls if now - call[0] <= WINDOW_S)
 
 
-def _is_too_much(breaker: Breaker) -> bool:
-    failures = sum(not worked for _, worked in breaker.calls)
-    is_rate = len(breaker.calls) >= FEWEST and failures >= TOO_MANY * len(breaker.calls)
-    return breaker.consecutive_failures >= IN_A_ROW or is_rate
+def _must_open(breaker: Breaker) -> bool:
+    calls, failures = len(breaker.calls), sum(not worked for _, worked in breaker.calls)
+    is_ratio_high = calls >= MIN_CALLS and failures >= MAX_FAILURE_RATIO * calls
+    return breaker.consecutive_failures >= MAX_CONSECUTIVE or is_ratio_high

@@ -107,7 +107,7 @@ class ExchangeOrder:
     identifier: str | None
     market: Market
     side: Side
-    book: ExchangeOrderState
+    state: ExchangeOrderState
     executed_volume: Decimal
     paid_fee: Decimal
     created_at: datetime
@@ -166,9 +166,9 @@ def status_on_exchange(seen: ExchangeOrder, intent: Intent) -> OrderStatus:
     A market order that ends `cancel` with fills did what it could: the exchange hands back a
     remainder too small to trade. It counts as executed; a limit order's rest was cancelled.
     """
-    if seen.book is ExchangeOrderState.WAITING:
+    if seen.state is ExchangeOrderState.WAITING:
         return _S.PARTIALLY_FILLED if seen.executed_volume > 0 else _S.SUBMITTED
-    if seen.book is ExchangeOrderState.DONE:
+    if seen.state is ExchangeOrderState.DONE:
         return _S.EXECUTED
     if intent.type is OrderType.MARKET and seen.executed_volume > 0:
         return _S.EXECUTED

@@ -34,8 +34,8 @@ async def clock(request: web.Request) -> web.Response:
 @routes.post("/__sandbox__/clock")
 async def advance(request: web.Request) -> web.Response:
     """Let `advance_s` market seconds pass: at speed 0, for a client in another process."""
-    desk = request.app[CONTEXT]
-    if not isinstance(desk.clock, DiscreteClock):
+    context = request.app[CONTEXT]
+    if not isinstance(context.clock, DiscreteClock):
         raise _bad_request("the clock runs by itself; start the sandbox with speed 0 to move it")
     try:
         seconds = float(json.loads(await request.read())["advance_s"])
@@ -43,9 +43,9 @@ async def advance(request: web.Request) -> web.Response:
         raise _bad_request('send {"advance_s": seconds}') from exc
     if not 0 <= seconds <= _MOST_SECONDS:
         raise _bad_request(f"advance_s: 0 to {_MOST_SECONDS}")
-    desk.clock.advance(seconds)
-    desk.now()
-    return _clock_response(desk.clock)
+    context.clock.advance(seconds)
+    context.now()
+    return _clock_response(context.clock)
 
 
 @routes.get("/__sandbox__/faults")
@@ -71,9 +71,9 @@ async def clear_faults(request: web.Request) -> web.Response:
 @routes.get("/__sandbox__/ledger")
 async def ledger(request: web.Request) -> web.Response:
     """Answer everything that explains the balances, as exact strings, oldest first."""
-    desk = request.app[CONTEXT]
-    now = desk.now()
-    engine = desk.engine
+    context = request.app[CONTEXT]
+    now = context.now()
+    engine = context.engine
     trades: list[Body] = [
         trade_body(trade) | {"order": trade.order, "fee": decimal_text(trade.fee)}
         for order in engine.orders.values()

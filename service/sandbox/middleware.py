@@ -25,14 +25,14 @@ async def local_only(request: web.Request, handler: Handler) -> web.StreamRespon
 @web.middleware
 async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Do to the request what the fault plan says."""
-    desk = request.app[CONTEXT]
+    context = request.app[CONTEXT]
     if request.path.startswith(control.PREFIX):
         return await handler(request)
-    fault = desk.faults.due(request.method, request.path)
+    fault = context.faults.due(request.method, request.path)
     if fault is None:
         return await handler(request)
     if fault.phase == "before":
-        await _delayed(desk, fault)
+        await _delayed(context, fault)
     if fault.drop_before:
         return _dropped(request)
     if fault.model is not None:
@@ -43,11 +43,11 @@ async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     else:
         response = await _echo(request, fault) if fault.echo else _scripted(fault)
     if fault.phase == "after":
-        await _delayed(desk, fault)
+        await _delayed(context, fault)
     if fault.drop_after:
         return _dropped(request)
     if fault.drip_s:
-        return await _dripped(request, response, desk, fault.drip_s)
+        return await _dripped(request, response, context, fault.drip_s)
     return await _half(request, response) if fault.truncate else response
 
 
@@ -79,9 +79,9 @@ def _is_upbit(request: web.Request) -> bool:
     return request.path.startswith("/v1/") and not request.path.startswith("/v1/models")
 
 
-async def _delayed(desk: RequestContext, fault: Fault) -> None:
+async def _delayed(context: RequestContext, fault: Fault) -> None:
     # Wakes when the sandbox stops, so that a long delay never holds up a shutdown.
-    await real_pause(fault.delay_s, wake=desk.stopping)
+    await real_pause(fault.delay_s, wake=context.stopping)
 
 
 def _scripted(fault: Fault) -> web.Response:
@@ -110,7 +110,7 @@ def _body_of(response: web.StreamResponse) -> bytes:
 
 
 async def _dripped(
-    request: web.Request, response: web.StreamResponse, desk: RequestContext, drip_s: float
+    request: web.Request, response: web.StreamResponse, context: RequestContext, drip_s: float
 ) -> web.StreamResponse:
     """Send the answer byte by byte: no single read is late, the whole never comes."""
     body = _body_of(response)
@@ -118,10 +118,10 @@ async def _dripped(
     slow.content_length = len(body)
     await slow.prepare(request)
     for position in range(len(body)):
-        if request.transport is None or desk.stopping.is_set():
+        if request.transport is None or context.stopping.is_set():
             break
         await slow.write(body[position : position + 1])
-        await real_pause(drip_s, wake=desk.stopping)
+        await real_pause(drip_s, wake=context.stopping)
     return slow
 
 

@@ -70,29 +70,29 @@ async def open_sandbox(options: SandboxOptions) -> AsyncIterator[Sandbox]:
     """
     # Files are read before the loop serves anybody; a large candle file takes a second.
     async with open_exchange(options) as opened:
-        desk = _desk(options, opened)
-        desk.now()
-        async with _served(desk, options) as port:
-            pulse = _Pulse(desk)
+        context = _context(options, opened)
+        context.now()
+        async with _served(context, options) as port:
+            pulse = _Pulse(context)
             try:
-                yield _sandbox(options, opened, desk, port)
+                yield _sandbox(options, opened, context, port)
             finally:
                 pulse.stop()
 
 
-def _desk(options: SandboxOptions, opened: Opened) -> RequestContext:
+def _context(options: SandboxOptions, opened: Opened) -> RequestContext:
     at_real_speed = options.speed == 1
     enforced = at_real_speed if options.rate_limits is None else options.rate_limits
     return RequestContext(
         clock=opened.clock,
         engine=opened.engine,
-        quotes={market: Quotes(market, tape) for market, tape in opened.engine.tapes.items()},
+        quotes={market: Quotes(market, prints) for market, prints in opened.engine.prints.items()},
         guard=Guard(access_key=opened.access_key, secret_key=opened.secret_key),
         limiter=RequestCounter(monotonic=time.monotonic, is_enforced=enforced),
     )
 
 
-def _app(desk: RequestContext) -> web.Application:
+def _app(context: RequestContext) -> web.Application:
     app = web.Application(
         middlewares=[
             middleware.local_only,
@@ -101,7 +101,7 @@ def _app(desk: RequestContext) -> web.Application:
             model.gemini_wire,
         ]
     )
-    app[CONTEXT] = desk
+    app[CONTEXT] = context
     for room in (quotation, exchange, model, control):
         app.add_routes(room.routes)
     app.on_response_prepare.append(middleware.add_remaining)
@@ -109,8 +109,8 @@ def _app(desk: RequestContext) -> web.Application:
 
 
 @asynccontextmanager
-async def _served(desk: RequestContext, options: SandboxOptions) -> AsyncIterator[int]:
-    runner = web.AppRunner(_app(desk), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+async def _served(context: RequestContext, options: SandboxOptions) -> AsyncIterator[int]:
+    runner = web.AppRunner(_app(context), access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
         try:
@@ -122,26 +122,26 @@ async def _served(desk: RequestContext, options: SandboxOptions) -> AsyncIterato
             ) from exc
         yield runner.addresses[0][1]
     finally:
-        desk.stopping.set()
+        context.stopping.set()
         await runner.cleanup()
 
 
 class _Pulse:
     """Matches resting orders while nobody asks; a timer, since each look is synchronous."""
 
-    def __init__(self, desk: RequestContext) -> None:
-        self._desk = desk
+    def __init__(self, context: RequestContext) -> None:
+        self._context = context
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(_PULSE_S, self._beat)
         self._ended = {
-            market: instant_of(tape.last_step + 1)
-            for market, tape in desk.engine.tapes.items()
-            if tape.last_step is not None
+            market: instant_of(prints.last_step + 1)
+            for market, prints in context.engine.prints.items()
+            if prints.last_step is not None
         }
 
     def _beat(self) -> None:
         self._timer = self._loop.call_later(_PULSE_S, self._beat)
-        now = self._desk.now()
+        now = self._context.now()
         for market in [market for market, end in self._ended.items() if end <= now]:
             ended_at = self._ended.pop(market).isoformat()
             logger.bind(event="app", market=str(market), ended_at=ended_at).info("market ended")
@@ -150,18 +150,20 @@ class _Pulse:
         self._timer.cancel()
 
 
-def _sandbox(options: SandboxOptions, opened: Opened, desk: RequestContext, port: int) -> Sandbox:
+def _sandbox(
+    options: SandboxOptions, opened: Opened, context: RequestContext, port: int
+) -> Sandbox:
     # Bound to every address, it is still reached on loopback from here.
     host = "127.0.0.1" if options.host in ("0.0.0.0", "") else options.host  # noqa: S104  # compared
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return Sandbox(
-        clock=desk.clock,
+        clock=context.clock,
         upbit_url=f"http://{where}",
         upbit_ws_url=f"ws://{where}/websocket/v1",
         gemini_url=f"http://{where}",
         access_key=opened.access_key,
         secret_key=opened.secret_key,
         gemini_key=_GEMINI_KEY,
-        faults=desk.faults,
-        engine=desk.engine,
+        faults=context.faults,
+        engine=context.engine,
     )

@@ -150,7 +150,7 @@ class FakeExchange:
         if failure is not None and not failure[1]:
             raise failure[0]
         order = self.orders.get(identifier)
-        if order is None or order.book is not ExchangeOrderState.WAITING:
+        if order is None or order.state is not ExchangeOrderState.WAITING:
             raise ExchangeRefused("Upbit refused: order_not_found", code="order_not_found")
         self._settle(identifier, ExchangeOrderState.CANCELLED)
         if failure is not None:
@@ -195,7 +195,7 @@ class FakeExchange:
             identifier=identifier,
             market=intent.market,
             side=intent.side,
-            book=ExchangeOrderState.WAITING,
+            state=ExchangeOrderState.WAITING,
             executed_volume=ZERO,
             paid_fee=ZERO,
             created_at=self._now(),
@@ -247,9 +247,9 @@ class FakeExchange:
             self.locked[base] -= volume
             self.available[quote] += funds - fee
 
-    def _settle(self, identifier: str, book: ExchangeOrderState) -> None:
+    def _settle(self, identifier: str, state: ExchangeOrderState) -> None:
         """Close the order and hand back what it still locks."""
-        order = self.orders[identifier] = replace(self.orders[identifier], book=book)
+        order = self.orders[identifier] = replace(self.orders[identifier], state=state)
         currency, locked = self._needed(self.intents[identifier])
         if order.side is Side.BUY:
             spent = sum((t.funds for t in order.trades), ZERO) + order.paid_fee

@@ -11,7 +11,7 @@ from service.domain.orders import ExchangeOrder, ExchangeOrderState, Intent, Ord
 _T = TypeVar("_T")
 _SIDES: Final = {Side.BUY: "bid", Side.SELL: "ask"}
 _SIDES_BACK: Final = {word: side for side, word in _SIDES.items()}
-_BOOKS: Final = {
+_STATES: Final = {
     "wait": ExchangeOrderState.WAITING,
     "watch": ExchangeOrderState.WAITING,  # a reservation, made in Upbit's app
     "done": ExchangeOrderState.DONE,
@@ -59,7 +59,7 @@ def order(payload: object, identifier: str) -> ExchangeOrder:
         identifier=named or identifier,
         market=market_in(record, "market"),
         side=_one_of(record, "side", _SIDES_BACK),
-        book=_one_of(record, "state", _BOOKS),
+        state=_one_of(record, "state", _STATES),
         executed_volume=record.amount("executed_volume"),
         paid_fee=record.amount("paid_fee"),
         created_at=record.instant("created_at"),

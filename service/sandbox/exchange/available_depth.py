@@ -14,8 +14,8 @@ from service.sandbox.market.ticks import decimal, units
 
 
 class Depth:
-    def __init__(self, tapes: Mapping[Market, Prints], *, seed: int) -> None:
-        self._tapes = tapes
+    def __init__(self, prints: Mapping[Market, Prints], *, seed: int) -> None:
+        self._prints = prints
         self._seed = seed
         self._taken: defaultdict[tuple[Market, int], Decimal] = defaultdict(lambda: ZERO)
 
@@ -25,7 +25,7 @@ class Depth:
 
     def left(self, market: Market, now: datetime) -> OrderBook:
         """Return the book at the newest print, without what this account has taken from it."""
-        book = self.whole(market, self._tapes[market].newest(step_at(now)))
+        book = self.whole(market, self._prints[market].newest(step_at(now)))
         asks, bids = (
             [level._replace(size=size) for level in side if (size := self._size(market, level)) > 0]
             for side in book
@@ -37,7 +37,7 @@ class Depth:
         book = self.left(market, now)
         opposite = book.asks if side == "bid" else book.bids
         # This account may have emptied the side until the next print.
-        last = self._tapes[market].newest(step_at(now)).price
+        last = self._prints[market].newest(step_at(now)).price
         return decimal(opposite[0].price if opposite else last)
 
     def take(self, market: Market, match: Match) -> None:

@@ -14,7 +14,12 @@ from service.sandbox.exchange.available_depth import Depth
 from service.sandbox.exchange.journal import OrderJournal
 from service.sandbox.exchange.matching import exact, hits, take
 from service.sandbox.exchange.order_register import OrderRegister
-from service.sandbox.exchange.order_request import Fields, check_total, identifier_of, read_ticket
+from service.sandbox.exchange.order_request import (
+    Fields,
+    check_total,
+    identifier_of,
+    read_order_request,
+)
 from service.sandbox.exchange.orders import OrderRequest, SandboxAccount, SandboxOrder, new_order
 from service.sandbox.exchange.records import Changes, Record, account_from, order_from, trade_from
 from service.sandbox.exchange.settlement import Settlement
@@ -33,34 +38,34 @@ class Engine:
     def __init__(
         self,
         *,
-        tapes: Mapping[Market, Prints],
+        prints: Mapping[Market, Prints],
         seed: int,
         opening: Mapping[str, Decimal],
         journal: OrderJournal,
         new_id: Callable[[], str] = _random_id,
     ) -> None:
-        self.tapes = tapes
+        self.prints = prints
         self.opening = dict(opening)
         self._journal = journal
         self._new_id = new_id
         self._changes = Changes()
         self._accounts = Accounts(opening, changes=self._changes)
-        self._register = OrderRegister(changes=self._changes)
+        self._order_register = OrderRegister(changes=self._changes)
         self._settlement = Settlement(
             accounts=self._accounts,
-            register=self._register,
+            order_register=self._order_register,
             changes=self._changes,
             new_id=new_id,
         )
         self._step: int | None = None  #: up to here the market has been matched
-        self._depth = Depth(tapes, seed=seed)
+        self._depth = Depth(prints, seed=seed)
 
     # --- questions ----------------------------------------------------------------------------
 
     @property
     def orders(self) -> Mapping[str, SandboxOrder]:
         """Return every order by its uuid, oldest first."""
-        return self._register.orders
+        return self._order_register.orders
 
     def accounts(self) -> list[SandboxAccount]:
         """Return the quote money and every coin that is held, by name."""
@@ -70,11 +75,11 @@ class Engine:
         return self._accounts.of(currency)
 
     def open_markets(self) -> set[Market]:
-        return self._register.open_markets()
+        return self._order_register.open_markets()
 
     def find(self, *, uuid: str | None = None, identifier: str | None = None) -> SandboxOrder:
         """Return the order by its uuid, else by the client's identifier."""
-        return self._register.find(uuid=uuid, identifier=identifier)
+        return self._order_register.find(uuid=uuid, identifier=identifier)
 
     def book(self, market: Market, now: datetime) -> OrderBook:
         """Return the book at the newest print, without what this account has taken from it."""
@@ -104,10 +109,10 @@ class Engine:
         """
         self.advance(now)
         if (identifier := identifier_of(fields)) is not None:
-            self._register.use_up(identifier)
+            self._order_register.use_up(identifier)
             # Committed at once: a refusal below must not free it again.
             self._commit(now)
-        order = self._order(read_ticket(fields, self.tapes.keys()), now)
+        order = self._order(read_order_request(fields, self.prints.keys()), now)
         self._settlement.accept(order)
         accepted = copy(order)
         self._match_new(order, now)
@@ -118,8 +123,8 @@ class Engine:
     def test(self, fields: Fields, now: datetime) -> SandboxOrder:
         """Return the order as it would be accepted; nothing happens."""
         self.advance(now)
-        self._register.check_unused(identifier_of(fields))
-        return self._order(read_ticket(fields, self.tapes.keys()), now)
+        self._order_register.check_unused(identifier_of(fields))
+        return self._order(read_order_request(fields, self.prints.keys()), now)
 
     @exact
     def cancel(self, order: SandboxOrder, now: datetime) -> SandboxOrder:
@@ -132,17 +137,17 @@ class Engine:
         self._commit(now)
         return asked
 
-    def _order(self, ticket: OrderRequest, now: datetime) -> SandboxOrder:
-        best = self._depth.best_for(ticket.side, ticket.market, now)
-        check_total(ticket, best)
+    def _order(self, request: OrderRequest, now: datetime) -> SandboxOrder:
+        best = self._depth.best_for(request.side, request.market, now)
+        check_total(request, best)
         number = len(self.orders) + 1
-        order = new_order(ticket, uuid=self._new_id(), number=number, at=now, best=best)
+        order = new_order(request, uuid=self._new_id(), number=number, at=now, best=best)
         if self.account(order.currency).balance < order.locked:
-            raise refused(f"insufficient_funds_{ticket.side}")
+            raise refused(f"insufficient_funds_{request.side}")
         return order
 
     def _match_new(self, order: SandboxOrder, now: datetime) -> None:
-        market, force = order.ticket.market, order.ticket.time_in_force
+        market, force = order.request.market, order.request.time_in_force
         book = self.book(market, now)
         taken = take(order, book.asks if order.is_bid else book.bids)
         is_missed = force == "fok" and not taken.is_filled
@@ -152,14 +157,14 @@ class Engine:
         for match in taken.matches:
             self._depth.take(market, match)
             self._settlement.fill(order, match, at=now)
-        may_rest = order.ticket.ord_type == "limit" and force in (None, "post_only")
+        may_rest = order.request.ord_type == "limit" and force in (None, "post_only")
         if order.state == "wait" and not may_rest:
             self._settlement.finish(order, "cancel")
 
     def _match_resting(self, market: Market, *, after: int, until: int) -> None:
         for order, match, at in hits(
-            self._register.open_in(market),
-            self.tapes[market],
+            self._order_register.open_in(market),
+            self.prints[market],
             after=after,
             until=until,
             book_at=partial(self._depth.whole, market),
@@ -176,7 +181,7 @@ class Engine:
     def restore(self, record: Record) -> None:
         """Take over one record of the journal."""
         self._accounts.take_over(map(account_from, record.get("accounts", ())))
-        self._register.take_over(
+        self._order_register.take_over(
             map(order_from, record.get("orders", ())), identifiers=record.get("identifiers", ())
         )
         for trade in map(trade_from, record.get("trades", ())):
@@ -190,7 +195,7 @@ class Engine:
         everything.orders = dict(self.orders)
         everything.trades = [trade for order in self.orders.values() for trade in order.trades]
         everything.accounts = dict(self._accounts.all())
-        everything.identifiers = self._register.refused_identifiers()
+        everything.identifiers = self._order_register.refused_identifiers()
         record = dict(everything.record())
         if self._step is not None:
             record["at"] = instant_of(self._step).isoformat()

@@ -83,7 +83,7 @@ class Hit(NamedTuple):
 
 def hits(
     resting: Sequence[SandboxOrder],
-    tape: Prints,
+    prints: Prints,
     *,
     after: int,
     until: int,
@@ -98,7 +98,7 @@ def hits(
     asks = sorted((o for o in resting if not o.is_bid), key=lambda o: (_limit(o), o.number))
     low = _limit(bids[0]) if bids else -1
     high = _limit(asks[0]) if asks else _NEVER
-    for last in tape.reaching(after=after, until=until, low=low, high=high):
+    for last in prints.reaching(after=after, until=until, low=low, high=high):
         yield from _met(bids, last, book_at)
         yield from _met(asks, last, book_at)
         if all(order.state != "wait" for order in resting):

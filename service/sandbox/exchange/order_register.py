@@ -25,10 +25,10 @@ class OrderRegister:
         return order
 
     def open_in(self, market: Market) -> Sequence[SandboxOrder]:
-        return [order for order in self._open.values() if order.ticket.market == market]
+        return [order for order in self._open.values() if order.request.market == market]
 
     def open_markets(self) -> set[Market]:
-        return {order.ticket.market for order in self._open.values()}
+        return {order.request.market for order in self._open.values()}
 
     def check_unused(self, identifier: str | None) -> None:
         if identifier is not None and identifier in self._identifiers:
@@ -68,5 +68,5 @@ class OrderRegister:
         self._open.pop(order.uuid, None)
         if order.state == "wait":
             self._open[order.uuid] = order
-        if order.ticket.identifier is not None:
-            self._identifiers[order.ticket.identifier] = order.uuid
+        if order.request.identifier is not None:
+            self._identifiers[order.request.identifier] = order.uuid

@@ -59,7 +59,7 @@ def read_market(code: str | None, markets: Collection[Market]) -> Market:
     return market
 
 
-def read_ticket(fields: Fields, markets: Collection[Market]) -> OrderRequest:
+def read_order_request(fields: Fields, markets: Collection[Market]) -> OrderRequest:
     """Return what is asked for; raises Refused with the exchange's own error name."""
     for name in ("market", "side", "ord_type"):
         if not fields.get(name):
@@ -72,7 +72,7 @@ def read_ticket(fields: Fields, markets: Collection[Market]) -> OrderRequest:
     price, volume = (_amount(fields.get(name), name) for name in ("price", "volume"))
     if _GIVEN.get((ord_type, side)) != (price is not None, volume is not None):
         raise refused(f"create_{side}_error")
-    ticket = OrderRequest(
+    request = OrderRequest(
         market=market,
         side=side,
         ord_type=ord_type,
@@ -82,22 +82,22 @@ def read_ticket(fields: Fields, markets: Collection[Market]) -> OrderRequest:
         time_in_force=fields.get("time_in_force") or None,
         smp_type=_smp_type(fields),
     )
-    _check_time_in_force(ticket, fields)
-    _check_amounts(ticket)
-    return ticket
+    _check_time_in_force(request, fields)
+    _check_amounts(request)
+    return request
 
 
-def check_total(ticket: OrderRequest, best: Decimal) -> None:
+def check_total(request: OrderRequest, best: Decimal) -> None:
     """Raise Refused when the order is too small or too large; `best` is the opposite price."""
-    total = ticket.price or best
-    if ticket.volume is not None:
-        total *= ticket.volume
+    total = request.price or best
+    if request.volume is not None:
+        total *= request.volume
     if total < MIN_TOTAL:
-        raise refused(f"under_min_total_{ticket.side}")
+        raise refused(f"under_min_total_{request.side}")
     if total > MAX_TOTAL:
-        is_market_sell = ticket.ord_type == "market"
+        is_market_sell = request.ord_type == "market"
         raise refused(
-            "over_max_total_market_ask" if is_market_sell else f"over_krw_funds_{ticket.side}"
+            "over_max_total_market_ask" if is_market_sell else f"over_krw_funds_{request.side}"
         )
 
 
@@ -121,21 +121,21 @@ def _smp_type(fields: Fields) -> str:
     return given
 
 
-def _check_time_in_force(ticket: OrderRequest, fields: Fields) -> None:
-    if ticket.time_in_force not in _TIMES_IN_FORCE[ticket.ord_type]:
+def _check_time_in_force(request: OrderRequest, fields: Fields) -> None:
+    if request.time_in_force not in _TIMES_IN_FORCE[request.ord_type]:
         raise refused("invalid_time_in_force")
-    if ticket.time_in_force == "post_only" and fields.get("smp_type") not in (None, "", "none"):
+    if request.time_in_force == "post_only" and fields.get("smp_type") not in (None, "", "none"):
         raise refused("invalid_post_only")
 
 
-def _check_amounts(ticket: OrderRequest) -> None:
-    if ticket.volume is not None and not _countable(ticket.volume):
-        raise refused(f"invalid_volume_{ticket.side}")
-    if ticket.price is None:
+def _check_amounts(request: OrderRequest) -> None:
+    if request.volume is not None and not _countable(request.volume):
+        raise refused(f"invalid_volume_{request.side}")
+    if request.price is None:
         return
-    is_unit_price = ticket.ord_type == "limit"
-    if not (on_tick(ticket.price) if is_unit_price else _countable(ticket.price)):
-        raise refused(f"invalid_price_{ticket.side}")
+    is_unit_price = request.ord_type == "limit"
+    if not (on_tick(request.price) if is_unit_price else _countable(request.price)):
+        raise refused(f"invalid_price_{request.side}")
 
 
 def _countable(amount: Decimal) -> bool:

@@ -53,7 +53,7 @@ class SandboxOrder:
 
     uuid: str
     number: int  #: in the order of acceptance
-    ticket: OrderRequest
+    request: OrderRequest
     created_at: datetime
     state: State = "wait"
     limit: Decimal | None = None  #: worst price; None takes any
@@ -69,12 +69,12 @@ class SandboxOrder:
 
     @property
     def is_bid(self) -> bool:
-        return self.ticket.side == "bid"
+        return self.request.side == "bid"
 
     @property
     def currency(self) -> str:
         """Return what the order locks."""
-        market = self.ticket.market
+        market = self.request.market
         return market.quote if self.is_bid else market.base
 
     @property
@@ -118,19 +118,19 @@ class SandboxAccount:
 
 
 def new_order(
-    ticket: OrderRequest, *, uuid: str, number: int, at: datetime, best: Decimal
+    request: OrderRequest, *, uuid: str, number: int, at: datetime, best: Decimal
 ) -> SandboxOrder:
     """Return the order as accepted, its funds reserved; `best` is the opposite side's price."""
-    by_funds = ticket.volume is None
-    limits = {"limit": ticket.price, "best": best}
+    by_funds = request.volume is None
+    limits = {"limit": request.price, "best": best}
     order = SandboxOrder(
         uuid=uuid,
         number=number,
-        ticket=ticket,
+        request=request,
         created_at=at,
-        limit=limits.get(ticket.ord_type),
-        remaining_volume=ticket.volume,
-        remaining_funds=(ticket.price or ZERO) if by_funds else ZERO,
+        limit=limits.get(request.ord_type),
+        remaining_volume=request.volume,
+        remaining_funds=(request.price or ZERO) if by_funds else ZERO,
     )
     order.reserve()
     order.reserved_fee = order.remaining_fee

@@ -50,26 +50,26 @@ class Changes:
 
 def order_record(order: SandboxOrder) -> dict[str, Any]:
     """Return the order without its trades, which are lines of their own."""
-    ticket = order.ticket
+    request = order.request
     return {
         "uuid": order.uuid,
         "number": order.number,
         "created_at": order.created_at.isoformat(),
         "state": order.state,
-        "market": str(ticket.market),
-        "side": ticket.side,
-        "ord_type": ticket.ord_type,
-        "identifier": ticket.identifier,
-        "time_in_force": ticket.time_in_force,
-        "smp_type": ticket.smp_type,
-        **{name: _text(getattr(ticket, name)) for name in ("price", "volume")},
+        "market": str(request.market),
+        "side": request.side,
+        "ord_type": request.ord_type,
+        "identifier": request.identifier,
+        "time_in_force": request.time_in_force,
+        "smp_type": request.smp_type,
+        **{name: _text(getattr(request, name)) for name in ("price", "volume")},
         **{name: _text(getattr(order, name)) for name in _AMOUNTS},
     }
 
 
 def order_from(record: Record) -> SandboxOrder:
     names = ("side", "ord_type", "identifier", "time_in_force", "smp_type")
-    ticket = OrderRequest(
+    request = OrderRequest(
         market=Market.parse(record["market"]),
         price=_decimal(record["price"]),
         volume=_decimal(record["volume"]),
@@ -79,7 +79,7 @@ def order_from(record: Record) -> SandboxOrder:
     return SandboxOrder(
         uuid=record["uuid"],
         number=record["number"],
-        ticket=ticket,
+        request=request,
         created_at=datetime.fromisoformat(record["created_at"]),
         state=record["state"],
         **amounts,  # type: ignore[arg-type]  # the journal holds what `order_record` wrote

@@ -16,22 +16,22 @@ class Settlement:
         self,
         *,
         accounts: Accounts,
-        register: OrderRegister,
+        order_register: OrderRegister,
         changes: Changes,
         new_id: Callable[[], str],
     ) -> None:
         self._accounts = accounts
-        self._register = register
+        self._order_register = order_register
         self._changes = changes
         self._new_id = new_id
 
     def accept(self, order: SandboxOrder) -> None:
         """Put the order on record and lock what it reserves."""
-        self._register.add(order)
+        self._order_register.add(order)
         self._accounts.move(order.currency, balance=-order.locked, locked=order.locked)
 
     def fill(self, order: SandboxOrder, match: Match, *, at: datetime) -> None:
-        market, funds = order.ticket.market, match.price * match.volume
+        market, funds = order.request.market, match.price * match.volume
         fee, held = funds * FEE_RATIO, order.locked
         order.count(volume=match.volume, funds=funds, fee=fee)
         freed = held - order.locked
@@ -51,14 +51,14 @@ class Settlement:
         """End the order; what is still locked is free again."""
         self._accounts.move(order.currency, balance=order.locked, locked=-order.locked)
         order.locked, order.remaining_fee = ZERO, ZERO
-        self._register.close(order, state)
+        self._order_register.close(order, state)
 
     def _record(self, order: SandboxOrder, match: Match, *, fee: Decimal, at: datetime) -> None:
         trade = SandboxTrade(
             uuid=self._new_id(),
             order=order.uuid,
-            market=str(order.ticket.market),
-            side=order.ticket.side,
+            market=str(order.request.market),
+            side=order.request.side,
             price=match.price,
             volume=match.volume,
             funds=match.price * match.volume,

@@ -54,14 +54,14 @@ async def open_exchange(options: SandboxOptions) -> AsyncIterator[Opened]:
     file = None
     if options.candles is not None:
         file = await asyncio.to_thread(read_candles, options.candles)
-    tapes = _tapes(options, file)
+    prints = _prints(options, file)
     async with AsyncExitStack() as stack:
         journal: OrderJournal = Forgetful()
         records: Sequence[Record] = ()
         if options.state_dir is not None:
             journal, records = stack.enter_context(open_journal(options.state_dir))
         header = _header(options, file, records)
-        engine = Engine(tapes=tapes, seed=options.seed, opening=_opening(header), journal=journal)
+        engine = Engine(prints=prints, seed=options.seed, opening=_opening(header), journal=journal)
         for record in records:
             engine.restore(record)
         _check_markets(engine, options)
@@ -82,12 +82,12 @@ async def open_exchange(options: SandboxOptions) -> AsyncIterator[Opened]:
             horizon.stop(now)
 
 
-def _tapes(options: SandboxOptions, file: CandleFile | None) -> Mapping[Market, Prints]:
-    tapes = {market: Prints(PriceGenerator(options.seed, market)) for market in options.markets}
+def _prints(options: SandboxOptions, file: CandleFile | None) -> Mapping[Market, Prints]:
+    prints = {market: Prints(PriceGenerator(options.seed, market)) for market in options.markets}
     if file is not None:
         played = _played(options, file)
-        tapes[played] = Prints(Replay(file, seed=options.seed, market=played))
-    return tapes
+        prints[played] = Prints(Replay(file, seed=options.seed, market=played))
+    return prints
 
 
 def _played(options: SandboxOptions, file: CandleFile) -> Market:
@@ -130,7 +130,7 @@ def _opening(header: Record) -> dict[str, Decimal]:
 
 
 def _check_markets(engine: Engine, options: SandboxOptions) -> None:
-    missing = engine.open_markets() - engine.tapes.keys()
+    missing = engine.open_markets() - engine.prints.keys()
     if missing:
         raise ConfigError(
             f"the exchange in {options.state_dir} holds open orders in"

@@ -45,16 +45,16 @@ def account_body(account: SandboxAccount) -> Body:
 
 def order_body(order: SandboxOrder, *, trades: bool = False, funds: bool = False) -> Body:
     """Return the Order object; `trades` as in GET /v1/order, `funds` as in the lists."""
-    ticket = order.ticket
+    request = order.request
     body: Body = {
         "uuid": order.uuid,
-        "side": ticket.side,
-        "ord_type": ticket.ord_type,
-        "price": _optional(ticket.price),
+        "side": request.side,
+        "ord_type": request.ord_type,
+        "price": _optional(request.price),
         "state": order.state,
-        "market": str(ticket.market),
+        "market": str(request.market),
         "created_at": kst(order.created_at),
-        "volume": _optional(ticket.volume),
+        "volume": _optional(request.volume),
         "remaining_volume": _optional(order.remaining_volume),
         "executed_volume": decimal_text(order.executed_volume),
         "reserved_fee": decimal_text(order.reserved_fee),
@@ -64,12 +64,12 @@ def order_body(order: SandboxOrder, *, trades: bool = False, funds: bool = False
         "prevented_volume": "0",
         "prevented_locked": "0",
         "trades_count": len(order.trades),
-        "smp_type": ticket.smp_type,
+        "smp_type": request.smp_type,
     }
-    if ticket.identifier is not None:
-        body["identifier"] = ticket.identifier
-    if ticket.time_in_force is not None:
-        body["time_in_force"] = ticket.time_in_force
+    if request.identifier is not None:
+        body["identifier"] = request.identifier
+    if request.time_in_force is not None:
+        body["time_in_force"] = request.time_in_force
     if funds:
         body["executed_funds"] = decimal_text(order.executed_funds)
     if trades:

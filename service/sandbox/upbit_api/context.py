@@ -33,4 +33,4 @@ class RequestContext:
         return now
 
 
-CONTEXT = web.AppKey("desk", RequestContext)
+CONTEXT = web.AppKey("context", RequestContext)

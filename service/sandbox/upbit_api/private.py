@@ -32,9 +32,9 @@ routes = web.RouteTableDef()
 @routes.get("/v1/accounts")
 async def accounts(request: web.Request) -> web.Response:
     await signed_body(request)
-    desk = request.app[CONTEXT]
-    desk.now()
-    return reply([account_body(account) for account in desk.engine.accounts()])
+    context = request.app[CONTEXT]
+    context.now()
+    return reply([account_body(account) for account in context.engine.accounts()])
 
 
 @routes.get("/v1/api_keys")
@@ -50,7 +50,7 @@ async def api_keys(request: web.Request) -> web.Response:
 async def chance(request: web.Request) -> web.Response:
     params, engine = await signed_params(request), request.app[CONTEXT].engine
     request.app[CONTEXT].now()
-    market = read_market(params.one("market"), engine.tapes.keys())
+    market = read_market(params.one("market"), engine.prints.keys())
     body = chance_body(market, quote=engine.account(market.quote), base=engine.account(market.base))
     return reply(body)
 
@@ -58,15 +58,15 @@ async def chance(request: web.Request) -> web.Response:
 @routes.post("/v1/orders")
 async def create_order(request: web.Request) -> web.Response:
     fields = body_fields(await signed_body(request))
-    desk = request.app[CONTEXT]
-    return reply(order_body(desk.engine.place(fields, desk.clock.now())), status=201)
+    context = request.app[CONTEXT]
+    return reply(order_body(context.engine.place(fields, context.clock.now())), status=201)
 
 
 @routes.post("/v1/orders/test")
 async def check_order(request: web.Request) -> web.Response:
     fields = body_fields(await signed_body(request))
-    desk = request.app[CONTEXT]
-    return reply(order_body(desk.engine.test(fields, desk.clock.now())), status=201)
+    context = request.app[CONTEXT]
+    return reply(order_body(context.engine.test(fields, context.clock.now())), status=201)
 
 
 @routes.get("/v1/order")
@@ -79,9 +79,9 @@ async def get_order(request: web.Request) -> web.Response:
 @routes.delete("/v1/order")
 async def cancel_order(request: web.Request) -> web.Response:
     params = await signed_params(request)
-    desk = request.app[CONTEXT]
-    now = desk.now()
-    asked = desk.engine.cancel(_found(request, params), now)
+    context = request.app[CONTEXT]
+    now = context.now()
+    asked = context.engine.cancel(_found(request, params), now)
     # Accepted is not done: the answer still says wait, as Upbit's does.
     return reply(order_body(asked, funds=True))
 
@@ -121,12 +121,12 @@ async def orders_by_ids(request: web.Request) -> web.Response:
 async def cancel_by_ids(request: web.Request) -> web.Response:
     params = await signed_params(request)
     name, wanted = ids_in(params, most=_MOST_CANCELLED)
-    desk = request.app[CONTEXT]
-    now = desk.now()
+    context = request.app[CONTEXT]
+    now = context.now()
     outcome: dict[str, list[Body]] = {"success": [], "failed": []}
     for order in _listed(request, params, lambda order: _id_of(order, name) in wanted):
         try:
-            desk.engine.cancel(order, now)
+            context.engine.cancel(order, now)
         except RequestRefused:
             outcome["failed"].append(_reference(order))
         else:
@@ -143,14 +143,14 @@ def _found(request: web.Request, params: Params) -> SandboxOrder:
 def _listed(
     request: web.Request, params: Params, is_wanted: Callable[[SandboxOrder], bool]
 ) -> list[SandboxOrder]:
-    desk = request.app[CONTEXT]
-    desk.now()
+    context = request.app[CONTEXT]
+    context.now()
     code = params.one("market")
-    market = read_market(code, desk.engine.tapes.keys()) if code else None
+    market = read_market(code, context.engine.prints.keys()) if code else None
     orders = [
         order
-        for order in desk.engine.orders.values()
-        if is_wanted(order) and market in (None, order.ticket.market)
+        for order in context.engine.orders.values()
+        if is_wanted(order) and market in (None, order.request.market)
     ]
     return orders[::-1] if params.newest_first() else orders
 
@@ -160,11 +160,11 @@ def _list_response(orders: Sequence[SandboxOrder]) -> web.Response:
 
 
 def _id_of(order: SandboxOrder, name: str) -> str | None:
-    return order.uuid if name == "uuid" else order.ticket.identifier
+    return order.uuid if name == "uuid" else order.request.identifier
 
 
 def _reference(order: SandboxOrder) -> Body:
-    body: Body = {"uuid": order.uuid, "market": str(order.ticket.market)}
-    if order.ticket.identifier is not None:
-        body["identifier"] = order.ticket.identifier
+    body: Body = {"uuid": order.uuid, "market": str(order.request.market)}
+    if order.request.identifier is not None:
+        body["identifier"] = order.request.identifier
     return body

@@ -52,10 +52,10 @@ async def tickers(request: web.Request) -> web.Response:
 
 @routes.get("/v1/ticker/all")
 async def all_tickers(request: web.Request) -> web.Response:
-    desk, now = request.app[CONTEXT], request.app[CONTEXT].now()
+    context, now = request.app[CONTEXT], request.app[CONTEXT].now()
     money = request.query.get("quote_currencies", "").upper().split(",")
     return reply(
-        [quotes.ticker(now) for market, quotes in desk.quotes.items() if market.quote in money]
+        [quotes.ticker(now) for market, quotes in context.quotes.items() if market.quote in money]
     )
 
 
@@ -75,7 +75,7 @@ async def day_candles(request: web.Request) -> web.Response:
     bodies = []
     for bar in bars:
         # The day before is the next candle of the page: nothing is computed twice.
-        body = day_body(quotes.market, bar, closed=quotes.tape.newest(bar.first_step - 1).price)
+        body = day_body(quotes.market, bar, closed=quotes.prints.newest(bar.first_step - 1).price)
         if converted == quotes.market.quote:
             body["converted_trade_price"] = body["trade_price"]
         bodies.append(body)
@@ -84,11 +84,11 @@ async def day_candles(request: web.Request) -> web.Response:
 
 @routes.get("/v1/orderbook")
 async def orderbooks(request: web.Request) -> web.Response:
-    desk, now = request.app[CONTEXT], request.app[CONTEXT].now()
+    context, now = request.app[CONTEXT], request.app[CONTEXT].now()
     count = _count(request, default=LEVELS, most=LEVELS)
     return reply(
         [
-            book_body(quotes.market, desk.engine.book(quotes.market, now), count=count, now=now)
+            book_body(quotes.market, context.engine.book(quotes.market, now), count=count, now=now)
             for quotes in _asked(request)
         ]
     )
@@ -99,7 +99,7 @@ async def instruments(request: web.Request) -> web.Response:
     now = request.app[CONTEXT].now()
     bodies: list[Body] = []
     for quotes in _asked(request):
-        tick = decimal_text(decimal(tick_units(quotes.tape.newest(step_at(now)).price)))
+        tick = decimal_text(decimal(tick_units(quotes.prints.newest(step_at(now)).price)))
         bodies.append(
             {
                 "market": str(quotes.market),

@@ -25,9 +25,9 @@ _YEAR_DAYS: Final = 365
 class Quotes:
     """One market's view; keeps the last ticker, since many may ask within one print."""
 
-    def __init__(self, market: Market, tape: Prints) -> None:
+    def __init__(self, market: Market, prints: Prints) -> None:
         self.market = market
-        self.tape = tape
+        self.prints = prints
         self._ticker: tuple[int, Body] | None = None
         self._closes: tuple[int, list[tuple[int, int]]] | None = None
 
@@ -41,7 +41,7 @@ class Quotes:
         first, left = newest // width * width, count
         end = max(newest - _DAYS_BACK * DAY_STEPS - count * width, -1)  # 1970 is early enough
         while left and first > end:
-            if (bar := self.tape.bar(first, width, now=now)) is not None:
+            if (bar := self.prints.bar(first, width, now=now)) is not None:
                 left -= 1
                 yield bar
             if first % DAY_STEPS == 0:
@@ -55,10 +55,10 @@ class Quotes:
         return self._ticker[1] | {"timestamp": _ms(now)}
 
     def _new_ticker(self, step: int) -> Body:
-        last = self.tape.newest(step)
+        last = self.prints.newest(step)
         today = step // DAY_STEPS
-        closed = self.tape.newest(today * DAY_STEPS - 1).price
-        day = self.tape.bar(today * DAY_STEPS, DAY_STEPS, now=step)
+        closed = self.prints.newest(today * DAY_STEPS - 1).price
+        day = self.prints.bar(today * DAY_STEPS, DAY_STEPS, now=step)
         at, change = instant_of(last.step), last.price - closed
         volume, funds = _totals(day)
         volume_24h, funds_24h = self._totals_24h(step)
@@ -92,7 +92,7 @@ class Quotes:
         volume = funds = 0
         while first <= step:
             width = hour if first % hour == 0 and first + hour <= step else MINUTE_STEPS
-            bar_volume, bar_funds = _totals(self.tape.bar(first, width, now=step))
+            bar_volume, bar_funds = _totals(self.prints.bar(first, width, now=step))
             volume, funds, first = volume + bar_volume, funds + bar_funds, first + width
         return volume, funds
 
@@ -102,7 +102,7 @@ class Quotes:
         """
         if self._closes is None or self._closes[0] != today:
             days = range(today - _YEAR_DAYS, today)
-            self._closes = (today, [(self.tape.close(number), number) for number in days])
+            self._closes = (today, [(self.prints.close(number), number) for number in days])
         closes = self._closes[1]
         high, high_day = max(closes + ([(day.high, today)] if day else []))
         low, low_day = min(closes + ([(day.low, today)] if day else []))

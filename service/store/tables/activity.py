@@ -21,11 +21,11 @@ ACTIVITY = """
 
 
 class PgActivity:
-    def __init__(self, gate: Pool) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def activity(self) -> Activity:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(ACTIVITY)
             row = await cur.fetchone()
         assert row is not None  # noqa: S101 - an aggregate always answers

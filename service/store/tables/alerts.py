@@ -23,7 +23,7 @@ from service.domain.alerts import (
     Severity,
     bounded,
     least,
-    share_out,
+    plan_messages,
     summary_of,
     wait_s,
 )
@@ -64,8 +64,8 @@ async def put(cur: Cursor, notice: Notice, *, told: bool = False) -> None:
 class PgAlerts:
     """Satisfies ports.AlertOutbox."""
 
-    def __init__(self, gate: Pool) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def raise_alert(
         self,
@@ -84,25 +84,25 @@ class PgAlerts:
         await self.put(Recovery(key=key, title=title, at=at))
 
     async def put(self, notice: Notice, *, told: bool = False) -> None:
-        async with self._gate.transaction() as cur:
+        async with self._pool.transaction() as cur:
             await put(cur, notice, told=told)
 
     async def open_keys(self) -> frozenset[str]:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(sql.OPEN_KEYS)
             return frozenset(key for (key,) in await cur.fetchall())
 
     async def claim(self, *, least: Severity) -> tuple[Outgoing, ...]:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             # Nearly always there is nothing: then one look must do.
             await cur.execute(sql.ANY_DUE)
             if await cur.fetchone() is None:
                 return ()
-        async with self._gate.transaction() as cur:
+        async with self._pool.transaction() as cur:
             return await _claimed(cur, least)
 
     async def delivered(self, alert_id: int, *, target: str) -> None:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(sql.DELIVERED, {"id": alert_id, "target": target})
 
     async def settle(self, message: Outgoing, *, error: str | None) -> bool:
@@ -115,12 +115,12 @@ class PgAlerts:
             "wait_s": None if over else wait_s(message.attempts),
             "error": error and error[:100],
         }
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(sql.SETTLE, args)
         return state != "FAILED"
 
     async def suppress_all(self) -> tuple[Outgoing, ...]:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(sql.SUPPRESS_ALL)
             return _messages(await cur.fetchall())
 
@@ -141,10 +141,10 @@ async def _claimed(cur: Cursor, threshold: Severity) -> tuple[Outgoing, ...]:
     ]
     await cur.execute(sql.LATELY, {"limited_s": LIMITED_S})
     lately = await cur.fetchone()
-    shares = share_out(due, lately=int(lately[0]) if lately else 0)
-    ids = list(shares.send)
-    if shares.summarise:
-        ids.append(await _summarised(cur, shares.summarise))
+    plan = plan_messages(due, lately=int(lately[0]) if lately else 0)
+    ids = list(plan.send)
+    if plan.summarise:
+        ids.append(await _summarised(cur, plan.summarise))
     if not ids:
         return ()
     await cur.execute(sql.BEGIN_SENDING, {"ids": ids, "claimed_s": CLAIMED_S})

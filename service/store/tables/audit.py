@@ -14,8 +14,8 @@ ADD = """
 
 
 class PgAudit:
-    def __init__(self, gate: Pool) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def add(
         self,
@@ -35,5 +35,5 @@ class PgAudit:
             "detail": json_text(detail),
             "request_id": request_id,
         }
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(ADD, args)

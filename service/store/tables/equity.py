@@ -52,9 +52,9 @@ ADD = """
 
 
 class PgEquities:
-    def __init__(self, gate: Pool) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def add(self, equities: Sequence[Equity], *, at: datetime) -> None:
         args = {"equities": recordset(map(asdict, equities)), "at": at}
-        await insert(self._gate, ADD, args, tables=("equity_snapshots",), at=(at,))
+        await insert(self._pool, ADD, args, tables=("equity_snapshots",), at=(at,))

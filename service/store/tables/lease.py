@@ -39,18 +39,18 @@ RELEASE = """
 class PgLease:
     """The trading lease as `owner` sees it; it lapses `ttl_s` real seconds after `acquire`."""
 
-    def __init__(self, gate: Pool, *, owner: str, ttl_s: float) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool, *, owner: str, ttl_s: float) -> None:
+        self._pool = pool
         self._owner = owner
         self._ttl_s = ttl_s
 
     async def acquire(self) -> int | None:
         args = {"name": TRADING, "owner": self._owner, "ttl_s": self._ttl_s}
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(ACQUIRE, args)
             row = await cur.fetchone()
             return None if row is None else int(row[0])
 
     async def release(self) -> None:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(RELEASE, {"name": TRADING, "owner": self._owner})

@@ -65,17 +65,17 @@ PUT_CANDLES = """
 
 
 class PgMarketData:
-    def __init__(self, gate: Pool) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def add_tickers(self, tickers: Sequence[Ticker], *, at: datetime) -> None:
         if not tickers:
             return
         args = {"tickers": recordset(map(_ticker_row, tickers)), "at": at}
-        await insert(self._gate, ADD_TICKERS, args, tables=("market_data",), at=(at,))
+        await insert(self._pool, ADD_TICKERS, args, tables=("market_data",), at=(at,))
 
     async def latest_id(self, market: Market) -> int | None:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(LATEST_ID, {"market": str(market)})
             row = await cur.fetchone()
             return None if row is None else int(row[0])
@@ -84,13 +84,13 @@ class PgMarketData:
         self, markets: Sequence[Market], *, since: datetime
     ) -> Mapping[Market, Decimal]:
         args = {"markets": [str(market) for market in markets], "since": since}
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(NEWEST_PRICES, args)
             return {Market.parse(market): price for market, price in await cur.fetchall()}
 
     async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
         args = {"market": str(market), "timeframe": timeframe.value}
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(NEWEST_CANDLE_AT, args)
             row = await cur.fetchone()
             return row[0] if row else None
@@ -101,7 +101,7 @@ class PgMarketData:
         if not single:
             return
         args = {"candles": recordset(map(_candle_row, single.values()))}
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(PUT_CANDLES, args)
 
 

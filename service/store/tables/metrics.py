@@ -89,13 +89,13 @@ DROP_MINUTES = """
 
 
 class PgMetricRows:
-    def __init__(self, gate: Pool) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def add_job_runs(self, runs: Sequence[JobRun]) -> None:
         args = {"rows": recordset(map(_job_row, runs))}
         starts = (run.started_at for run in runs)
-        await insert(self._gate, ADD_JOB_RUNS, args, tables=("job_runs", "job_hours"), at=starts)
+        await insert(self._pool, ADD_JOB_RUNS, args, tables=("job_runs", "job_hours"), at=starts)
 
     async def add_requests(self, slots: Sequence[RequestSlot]) -> None:
         """One statement, so all of it or nothing. An answer lost after the commit counts the
@@ -103,10 +103,10 @@ class PgMetricRows:
         """
         args = {"rows": recordset([*_minutes(slots), *_hours(slots)]), "most": MOST}
         minutes = (slot.minute for slot in slots)
-        await insert(self._gate, ADD_REQUESTS, args, tables=("request_stats",), at=minutes)
+        await insert(self._pool, ADD_REQUESTS, args, tables=("request_stats",), at=minutes)
 
     async def drop_minutes(self, *, before: datetime) -> None:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(DROP_MINUTES, {"before": before})
 
 

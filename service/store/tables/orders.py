@@ -119,8 +119,8 @@ def _silent(_: Order, __: OrderStatus, ___: datetime) -> Sequence[Notice]:
 class PgOrders:
     """Args: notices: what to tell a person of an order's move; queued in its transaction."""
 
-    def __init__(self, gate: Pool, *, notices: Notices = _silent) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool, *, notices: Notices = _silent) -> None:
+        self._pool = pool
         self._notices = notices
 
     async def add(
@@ -151,7 +151,7 @@ class PgOrders:
             "at": at,
         }
         try:
-            async with self._gate.cursor() as cur:
+            async with self._pool.cursor() as cur:
                 await cur.execute(ADD, args)
                 row = await cur.fetchone()
         except psycopg2.errors.UniqueViolation as exc:
@@ -173,7 +173,7 @@ class PgOrders:
         Raises: DomainError, when a trade or the exchange's uuid belongs to another order.
         """
         try:
-            async with self._gate.transaction() as cur:
+            async with self._pool.transaction() as cur:
                 await cur.execute(LOCK, {"order_id": order.id, "seen": seen.value})
                 row = await cur.fetchone()
                 if row is None:
@@ -195,29 +195,29 @@ class PgOrders:
             ) from exc
 
     async def open(self, market: Market | None = None) -> tuple[Order, ...]:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(OPEN, {"market": None if market is None else str(market)})
             return tuple(_order(row) for row in await cur.fetchall())
 
     async def count_since(self, at: datetime) -> int:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(COUNT_SINCE, {"at": at})
             row = await cur.fetchone()
             return int(row[0]) if row else 0
 
     async def fills(self, order_id: int) -> tuple[Fill, ...]:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(FILLS, {"order_id": order_id})
             return tuple(fill_from(row) for row in await cur.fetchall())
 
     async def position(self, market: Market) -> Position:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(POSITION, {"market": str(market)})
             row = await cur.fetchone()
             return Position(market=market) if row is None else position_from(market, row)
 
     async def positions(self) -> tuple[Position, ...]:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(POSITIONS)
             found = await cur.fetchall()
         return tuple(position_from(Market.parse(market), row) for market, *row in found)

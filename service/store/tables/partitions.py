@@ -43,7 +43,7 @@ _WAIT_FOR_LOCK: Final = "250ms"
 
 
 async def insert(
-    gate: Pool,
+    pool: Pool,
     sql: str,
     args: Mapping[str, object],
     *,
@@ -55,7 +55,7 @@ async def insert(
     Months are made long before they come (flows/retention.py). This is for what comes from
     elsewhere: a clock that jumped, a replayed year, passes that waited for the database.
     """
-    async with gate.cursor() as cur:
+    async with pool.cursor() as cur:
         try:
             await cur.execute(sql, args)
         except CheckViolation as exc:
@@ -73,18 +73,18 @@ async def insert(
 class PgHistory:
     """Satisfies ports.History."""
 
-    def __init__(self, gate: Pool) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def add_months(self, table: str, *, at: Iterable[datetime]) -> int:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(ADD_MONTHS, {"table": table, "instants": sorted(at)})
             row = await cur.fetchone()
         assert row is not None  # noqa: S101 - an aggregate always answers
         return int(row[0])
 
     async def drop_month(self, table: str, *, before: datetime) -> str | None:
-        async with self._gate.transaction() as cur:
+        async with self._pool.transaction() as cur:
             await cur.execute(WAIT_FOR_LOCK, {"wait": _WAIT_FOR_LOCK})
             await cur.execute(DROP_MONTH, {"table": table, "before": before})
             row = await cur.fetchone()
@@ -92,6 +92,6 @@ class PgHistory:
 
     async def drop_alerts(self, *, before: datetime, queued_before: datetime, limit: int) -> int:
         args = {"before": before, "queued_before": queued_before, "limit": limit}
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(DROP_ALERTS, args)
             return cur.rowcount

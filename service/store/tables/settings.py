@@ -96,14 +96,14 @@ class PgSettingRows:
     """
 
     def __init__(
-        self, gate: Pool, *, changing: Pool | None = None, notices: Notices = _silent
+        self, pool: Pool, *, changing: Pool | None = None, notices: Notices = _silent
     ) -> None:
-        self._gate = gate
-        self._changing = changing or gate
+        self._pool = pool
+        self._changing = changing or pool
         self._notices = notices
 
     async def load(self, key: str) -> tuple[JSON] | None:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(LOAD, {"key": key})
             row = await cur.fetchone()
             return None if row is None else (_value(row[0]),)

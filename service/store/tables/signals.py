@@ -64,8 +64,8 @@ LAST_SIGNAL_AT = """
 
 
 class PgSignals:
-    def __init__(self, gate: Pool) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def add_call(self, call: ModelCall) -> int:
         usage = call.answer.usage if call.answer else Usage()
@@ -99,7 +99,7 @@ class PgSignals:
             "trigger": new.trigger,
             "at": new.at,
         }
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(ADD_SIGNAL, args)
             row = await cur.fetchone()
         assert row is not None  # noqa: S101 - INSERT ... RETURNING
@@ -127,7 +127,7 @@ class PgSignals:
             "checks": json_text(verdict.checks),  # orjson writes dataclasses as objects
             "at": at,
         }
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(ADD_DECISION, args)
             row = await cur.fetchone()
         if row is None:
@@ -135,18 +135,18 @@ class PgSignals:
         return int(row[0])
 
     async def undecided(self, market: Market, *, before: datetime) -> Sequence[int]:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(UNDECIDED, {"market": str(market), "before": before})
             return tuple(row[0] for row in await cur.fetchall())
 
     async def last_signal_at(self, market: Market) -> datetime | None:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(LAST_SIGNAL_AT, {"market": str(market)})
             row = await cur.fetchone()
             return row[0] if row else None
 
     async def _insert(self, sql: str, args: Mapping[str, object]) -> int:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(sql, args)
             row = await cur.fetchone()
         assert row is not None  # noqa: S101 - INSERT ... RETURNING

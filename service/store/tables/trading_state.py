@@ -52,12 +52,12 @@ def _silent(_: RiskEvent) -> Sequence[Notice]:
 class PgTradingState:
     """Args: notices: what to tell a person of a halt and its end; queued in its transaction."""
 
-    def __init__(self, gate: Pool, *, notices: Notices = _silent) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool, *, notices: Notices = _silent) -> None:
+        self._pool = pool
         self._notices = notices
 
     async def trading_state(self) -> TradingState:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(TRADING_STATE)
             row = await cur.fetchone()
         assert row is not None  # noqa: S101 - the migration wrote the only row
@@ -81,7 +81,7 @@ class PgTradingState:
 
         Play money and real money never share a database: refuse to start when they differ.
         """
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(CLAIM_MODE, {"mode": mode})
             row = await cur.fetchone()
         assert row is not None  # noqa: S101 - the migration wrote the only row
@@ -96,7 +96,7 @@ class PgTradingState:
             "at": event.at,
             "detail": json_text(event.detail),
         }
-        async with self._gate.transaction() as cur:
+        async with self._pool.transaction() as cur:
             await cur.execute(statement, args)
             if not cur.rowcount:
                 return False

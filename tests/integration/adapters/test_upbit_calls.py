@@ -152,7 +152,7 @@ async def test_a_market_buy_is_sent_as_the_hash_says(upbit: UpbitRest, stub: Upb
     order = await upbit.submit(an_intent(funds=Decimal("1E+4")), identifier="uat-1")
 
     assert order.uuid == "cdd92199-2897-4e14-9448-f923320408ad"
-    assert (order.book, order.side, order.trades) == (ExchangeOrderState.WAITING, Side.BUY, ())
+    assert (order.state, order.side, order.trades) == (ExchangeOrderState.WAITING, Side.BUY, ())
     seen = stub.seen[0]
     assert seen.line == "POST /v1/orders"
     assert seen.headers["Content-Type"] == "application/json; charset=utf-8"
@@ -190,7 +190,7 @@ async def test_a_market_buy_may_end_cancelled_with_fills(upbit: UpbitRest, stub:
     order = await upbit.find("uat-1")
 
     assert order is not None
-    assert (order.book, order.executed_volume) == (
+    assert (order.state, order.executed_volume) == (
         ExchangeOrderState.CANCELLED,
         Decimal("0.00006733"),
     )
@@ -211,7 +211,7 @@ async def test_the_captured_market_sell_reads_to_the_last_digit(
     order = await upbit.find("uat-2")
 
     assert order is not None
-    assert (order.book, order.side, order.market) == (
+    assert (order.state, order.side, order.market) == (
         ExchangeOrderState.DONE,
         Side.SELL,
         Market("KRW", "XRP"),

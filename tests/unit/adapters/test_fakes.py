@@ -29,9 +29,9 @@ async def test_a_market_buy_is_found_with_its_trade_and_the_money_is_gone() -> N
     placed = await exchange.submit(an_intent(funds=Decimal(100_000)), identifier="uat-1")
     found = await exchange.find("uat-1")
 
-    assert (placed.book, placed.trades) == (ExchangeOrderState.WAITING, ())
+    assert (placed.state, placed.trades) == (ExchangeOrderState.WAITING, ())
     assert found is not None
-    assert (found.book, found.executed_volume) == (ExchangeOrderState.DONE, Decimal("0.001"))
+    assert (found.state, found.executed_volume) == (ExchangeOrderState.DONE, Decimal("0.001"))
     balances = await exchange.balances()
     assert balances["KRW"].total == 1_000_000 - 100_000 - 50
     assert balances["BTC"].available == Decimal("0.001")
@@ -44,7 +44,7 @@ async def test_a_market_buy_that_leaves_a_remainder_ends_cancelled_with_fills() 
 
     found = await exchange.find("uat-1")
     assert found is not None
-    assert (found.book, found.executed_volume) == (
+    assert (found.state, found.executed_volume) == (
         ExchangeOrderState.CANCELLED,
         Decimal("0.00006734"),
     )
@@ -78,7 +78,7 @@ async def test_a_limit_order_waits_is_filled_in_parts_and_hands_back_the_rest() 
 
     found = await exchange.find("uat-1")
     assert found is not None
-    assert (found.book, found.executed_volume) == (ExchangeOrderState.CANCELLED, Decimal("0.004"))
+    assert (found.state, found.executed_volume) == (ExchangeOrderState.CANCELLED, Decimal("0.004"))
     krw = (await exchange.balances())["KRW"]
     assert krw.available == 1_000_000 - 360_180
     assert krw.locked == 0

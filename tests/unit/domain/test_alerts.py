@@ -12,7 +12,7 @@ from service.domain.alerts import (
     Due,
     Severity,
     bounded,
-    share_out,
+    plan_messages,
     summary_of,
     wait_s,
 )
@@ -39,38 +39,38 @@ def test_the_number_of_attempts_does_not_overflow() -> None:
 
 
 def test_within_the_limit_everybody_gets_a_message() -> None:
-    shares = share_out(some_due(4), lately=6, most=10)
+    plan = plan_messages(some_due(4), lately=6, most=10)
 
-    assert shares.send == (1, 2, 3, 4)
-    assert shares.summarise == ()
+    assert plan.send == (1, 2, 3, 4)
+    assert plan.summarise == ()
 
 
 def test_the_last_message_within_the_limit_carries_everything_that_waits() -> None:
-    shares = share_out(some_due(30), lately=0, most=10)
+    plan = plan_messages(some_due(30), lately=0, most=10)
 
-    assert shares.send == tuple(range(1, 10))
-    assert [one.id for one in shares.summarise] == list(range(10, 31))
+    assert plan.send == tuple(range(1, 10))
+    assert [one.id for one in plan.summarise] == list(range(10, 31))
 
 
 def test_beyond_the_limit_everything_waits() -> None:
-    shares = share_out(some_due(5), lately=10, most=10)
+    plan = plan_messages(some_due(5), lately=10, most=10)
 
-    assert (shares.send, shares.summarise) == ((), ())
+    assert (plan.send, plan.summarise) == ((), ())
 
 
 def test_what_is_critical_or_was_begun_before_is_never_held_back() -> None:
     due = [a_due(1), a_due(2, severity="critical"), a_due(3, attempts=2)]
 
-    assert set(share_out(due, lately=10, most=10).send) == {2, 3}
+    assert set(plan_messages(due, lately=10, most=10).send) == {2, 3}
 
 
 def test_the_worst_get_the_messages_of_their_own() -> None:
     due = [a_due(1, severity="info"), a_due(2, severity="warning"), a_due(3, severity="error")]
 
-    shares = share_out(due, lately=0, most=2)
+    plan = plan_messages(due, lately=0, most=2)
 
-    assert shares.send == (3,)
-    assert [one.id for one in shares.summarise] == [2, 1]
+    assert plan.send == (3,)
+    assert [one.id for one in plan.summarise] == [2, 1]
 
 
 @given(
@@ -88,12 +88,12 @@ def test_the_worst_get_the_messages_of_their_own() -> None:
     lately=st.integers(min_value=0, max_value=20),
 )
 def test_nobody_is_lost_nobody_doubled_and_the_limit_is_kept(due: list[Due], lately: int) -> None:
-    shares = share_out(due, lately=lately)
+    plan = plan_messages(due, lately=lately)
 
-    sent, summarised = set(shares.send), {one.id for one in shares.summarise}
+    sent, summarised = set(plan.send), {one.id for one in plan.summarise}
     new = {one.id for one in due if not one.attempts and one.severity != "critical"}
     messages = len(sent & new) + bool(summarised)
-    assert len(shares.send) == len(sent)
+    assert len(plan.send) == len(sent)
     assert not sent & summarised
     assert summarised <= new
     assert len(summarised) != 1

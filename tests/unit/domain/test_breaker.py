@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from service.domain.breaker import (
-    FEWEST,
-    IN_A_ROW,
+    MAX_CONSECUTIVE,
+    MIN_CALLS,
     ONE_MOMENT_S,
     OPEN_S,
     STREAK_GAP_S,
@@ -96,7 +96,7 @@ def test_a_pass_and_its_retries_never_open_it_however_many_passes_fail(asked: As
 
 
 def test_calls_that_hang_one_after_the_other_open_it(asked: Asked) -> None:
-    asked.fail(*[0.0] * IN_A_ROW, took_s=30)
+    asked.fail(*[0.0] * MAX_CONSECUTIVE, took_s=30)
 
     assert asked.is_open
 
@@ -141,7 +141,7 @@ def test_fewer_failures_do_not(asked: Asked, ends: list[bool], every_s: float) -
 
 
 def test_each_probe_in_vain_doubles_the_wait_up_to_a_minute(asked: Asked) -> None:
-    asked.fail(*[2.0] * IN_A_ROW)
+    asked.fail(*[2.0] * MAX_CONSECUTIVE)
     waits = []
     for _ in range(5):
         waits.append(asked.breaker.wait_s(asked.now))
@@ -152,7 +152,7 @@ def test_each_probe_in_vain_doubles_the_wait_up_to_a_minute(asked: Asked) -> Non
 
 
 def test_a_probe_that_works_closes_it_and_forgets(asked: Asked) -> None:
-    asked.fail(*[2.0] * IN_A_ROW)
+    asked.fail(*[2.0] * MAX_CONSECUTIVE)
     asked.fail(15)
     asked.now += 30
     asked.call(worked=True)
@@ -167,7 +167,7 @@ def test_a_probe_that_works_closes_it_and_forgets(asked: Asked) -> None:
 
 
 def test_one_probe_at_a_time(asked: Asked) -> None:
-    asked.fail(*[2.0] * IN_A_ROW)
+    asked.fail(*[2.0] * MAX_CONSECUTIVE)
     asked.now += 15
     begun = asked.breaker.begin(asked.now)
     assert begun is not None
@@ -186,7 +186,7 @@ def test_an_answer_that_was_on_its_way_before_it_opened_says_nothing_any_more(
     begun = asked.breaker.begin(asked.now)
     assert begun is not None
     asked.breaker, early = begun
-    asked.fail(*[2.0] * IN_A_ROW)
+    asked.fail(*[2.0] * MAX_CONSECUTIVE)
     opened = asked.breaker
 
     assert opened.end(early, asked.now, worked=True) == opened
@@ -234,7 +234,7 @@ class AnyHistory(RuleBasedStateMachine):
             self.failed_since_closed += 1
         if before.opened_at is None and self.breaker.opened_at is not None:
             assert worked is False, "only a failure opens it"
-            assert self.failed_since_closed >= min(IN_A_ROW, FEWEST // 2)
+            assert self.failed_since_closed >= min(MAX_CONSECUTIVE, MIN_CALLS // 2)
             self.opened_at, self.openings = self.now, 1
         elif permit.is_probe and permit.generation == before.generation and worked is False:
             self.opened_at, self.openings = self.now, self.openings + 1

@@ -60,7 +60,7 @@ def test_an_intent_that_the_exchange_could_not_read_cannot_be_made(fields: dict)
 
 
 @pytest.mark.parametrize(
-    ("book", "executed", "type_", "status"),
+    ("state", "executed", "type_", "status"),
     [
         (ExchangeOrderState.WAITING, "0", OrderType.LIMIT, OrderStatus.SUBMITTED),
         (ExchangeOrderState.WAITING, "0.1", OrderType.LIMIT, OrderStatus.PARTIALLY_FILLED),
@@ -73,11 +73,11 @@ def test_an_intent_that_the_exchange_could_not_read_cannot_be_made(fields: dict)
     ],
 )
 def test_the_exchanges_word_is_read_together_with_the_fills(
-    book: ExchangeOrderState, executed: str, type_: OrderType, status: OrderStatus
+    state: ExchangeOrderState, executed: str, type_: OrderType, status: OrderStatus
 ) -> None:
     limit = an_intent(type=OrderType.LIMIT, price=Decimal(1000), volume=Decimal(1), funds=None)
     intent = limit if type_ is OrderType.LIMIT else an_intent()
-    seen = an_exchange_order(book=book, executed_volume=Decimal(executed))
+    seen = an_exchange_order(state=state, executed_volume=Decimal(executed))
 
     assert status_on_exchange(seen, intent) is status
 

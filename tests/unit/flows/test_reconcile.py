@@ -24,7 +24,7 @@ async def test_an_order_whose_trades_trail_twice_does_not_go_backwards(house: Ho
     order = an_order(status=S.SUBMITTED)
     house.orders.hold(order)
     half = an_exchange_order(
-        book=ExchangeOrderState.WAITING,
+        state=ExchangeOrderState.WAITING,
         executed_volume=Decimal("0.0005"),
         trades=(),
         trades_count=1,
@@ -43,7 +43,7 @@ async def test_an_answer_older_than_the_last_one_takes_nothing_back(house: House
     order = an_order(status=S.PARTIALLY_FILLED, exchange_uuid="e-1")
     house.orders.hold(order)
     older = an_exchange_order(
-        book=ExchangeOrderState.WAITING, executed_volume=Decimal(0), trades=()
+        state=ExchangeOrderState.WAITING, executed_volume=Decimal(0), trades=()
     )
 
     assert await house.reconciler.absorb(order, older) == order

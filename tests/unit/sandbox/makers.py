@@ -48,7 +48,7 @@ def an_engine(
 ) -> Engine:
     numbers = count(1)
     engine = Engine(
-        tapes={KRW_BTC: Prints(Written(prices, volume=volume))},
+        prints={KRW_BTC: Prints(Written(prices, volume=volume))},
         seed=7,
         opening={"KRW": Decimal(krw), "BTC": Decimal(btc)},
         journal=journal or Forgetful(),
@@ -84,7 +84,7 @@ def assert_explained(engine: Engine) -> None:
 
 
 def _book(order: SandboxOrder, total: dict[str, Decimal]) -> None:
-    base = order.ticket.market.base
+    base = order.request.market.base
     sign = 1 if order.is_bid else -1
     for trade in order.trades:
         assert trade.funds == trade.price * trade.volume

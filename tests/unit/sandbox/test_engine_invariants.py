@@ -80,7 +80,7 @@ def test_every_balance_is_explained_by_the_trades(
     play(engine, commands)
 
     for order in engine.orders.values():
-        wanted, left = order.ticket.volume, order.remaining_volume
+        wanted, left = order.request.volume, order.remaining_volume
         assert (wanted is None) == (left is None)
         if wanted is not None and left is not None:
             assert left >= 0

@@ -217,7 +217,7 @@ def test_post_only_never_takes() -> None:
     crossing = limit("bid", best(engine, "ask"), "0.001", time_in_force="post_only")
     order = settled(engine, engine.place(crossing, START))
 
-    assert (order.state, order.trades, order.ticket.smp_type) == ("cancel", [], "none")
+    assert (order.state, order.trades, order.request.smp_type) == ("cancel", [], "none")
 
 
 def test_a_best_order_takes_the_best_level_only() -> None:
@@ -339,7 +339,7 @@ def test_an_identifier_is_used_up_for_ever() -> None:
         engine.place(fields(identifier="mine"), at(1))
 
     assert refused.value.name == "duplicated_identifier"
-    assert engine.find(identifier="mine").ticket.identifier == "mine"
+    assert engine.find(identifier="mine").request.identifier == "mine"
 
 
 def test_a_refused_order_uses_up_its_identifier_too() -> None:

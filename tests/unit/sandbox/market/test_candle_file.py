@@ -89,10 +89,10 @@ def test_times_with_an_offset_are_read(tmp_path: Path) -> None:
 def test_every_candle_of_the_file_comes_back_to_the_digit(tmp_path: Path, minutes: int) -> None:
     rows = [row(k * minutes, unit=minutes, high_price=11_600_000.0 + 1000 * k) for k in range(40)]
     file = read_candles(stored(tmp_path, rows))
-    tape = Prints(Replay(file, seed=7, market=KRW_BTC))
+    prints = Prints(Replay(file, seed=7, market=KRW_BTC))
 
     for candle in file.candles:
-        bar = tape.bar(step_at(candle.opened_at), minutes * MINUTE_STEPS, now=FAR)
+        bar = prints.bar(step_at(candle.opened_at), minutes * MINUTE_STEPS, now=FAR)
         assert bar is not None
         assert (bar.open, bar.high, bar.low, bar.close) == (
             candle.open,
@@ -105,23 +105,23 @@ def test_every_candle_of_the_file_comes_back_to_the_digit(tmp_path: Path, minute
 
 def test_the_generated_past_meets_the_first_candle(tmp_path: Path) -> None:
     file = read_candles(stored(tmp_path, [row(0), row(1)]))
-    tape = Prints(Replay(file, seed=7, market=KRW_BTC))
+    prints = Prints(Replay(file, seed=7, market=KRW_BTC))
     start = step_at(T0)
 
-    before = tape.newest(start - 1).price
+    before = prints.newest(start - 1).price
 
     assert abs(before / file.candles[0].open - 1) < 0.005
-    assert tape.bar((start // DAY_STEPS - 150) * DAY_STEPS, DAY_STEPS, now=FAR) is not None
+    assert prints.bar((start // DAY_STEPS - 150) * DAY_STEPS, DAY_STEPS, now=FAR) is not None
 
 
 def test_after_the_last_candle_the_market_stands_still(tmp_path: Path) -> None:
     file = read_candles(stored(tmp_path, [row(0), row(1)]))
-    tape = Prints(Replay(file, seed=7, market=KRW_BTC))
+    prints = Prints(Replay(file, seed=7, market=KRW_BTC))
     end = step_at(T0 + timedelta(minutes=2))
 
-    assert tape.last_step == end - 1
-    assert tape.newest(end + 10**7).price == file.candles[-1].close
-    assert tape.bar(end, MINUTE_STEPS, now=FAR) is None
+    assert prints.last_step == end - 1
+    assert prints.newest(end + 10**7).price == file.candles[-1].close
+    assert prints.bar(end, MINUTE_STEPS, now=FAR) is None
 
 
 def test_gaps_are_warned_about_once_and_have_no_candle(tmp_path: Path) -> None:
@@ -134,8 +134,8 @@ def test_gaps_are_warned_about_once_and_have_no_candle(tmp_path: Path) -> None:
 
     extra = [record["extra"] for record in said]
     assert [(e["gaps"], e["longest_minutes"]) for e in extra] == [(2, 13)]
-    tape = Prints(Replay(file, seed=7, market=KRW_BTC))
-    assert tape.bar(step_at(T0 + timedelta(minutes=3)), MINUTE_STEPS, now=FAR) is None
+    prints = Prints(Replay(file, seed=7, market=KRW_BTC))
+    assert prints.bar(step_at(T0 + timedelta(minutes=3)), MINUTE_STEPS, now=FAR) is None
     assert len(file.candles) == 5
 
 

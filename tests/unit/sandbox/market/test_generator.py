@@ -21,9 +21,9 @@ TODAY = step_at(datetime(2026, 11, 22, tzinfo=UTC)) // DAY_STEPS
 END = (TODAY + 1) * DAY_STEPS
 
 
-def bars(tape: Prints, width: int, *, day: int = TODAY) -> list[Bar]:
+def bars(prints: Prints, width: int, *, day: int = TODAY) -> list[Bar]:
     first = day * DAY_STEPS
-    found = (tape.bar(at, width, now=END) for at in range(first, first + DAY_STEPS, width))
+    found = (prints.bar(at, width, now=END) for at in range(first, first + DAY_STEPS, width))
     return [bar for bar in found if bar is not None]
 
 
@@ -64,10 +64,10 @@ def test_other_seeds_and_other_markets_are_other_walks() -> None:
 @pytest.mark.parametrize("market", [KRW_BTC, KRW_XRP, KRW_RARE])
 @pytest.mark.parametrize("minutes", [3, 15, 60, 240, 1440])
 def test_a_long_candle_is_exactly_its_minutes_added_up(market: Market, minutes: int) -> None:
-    tape = Prints(PriceGenerator(7, market))
-    short = bars(tape, MINUTE_STEPS)
+    prints = Prints(PriceGenerator(7, market))
+    short = bars(prints, MINUTE_STEPS)
 
-    for long in bars(tape, minutes * MINUTE_STEPS):
+    for long in bars(prints, minutes * MINUTE_STEPS):
         end = long.first_step + minutes * MINUTE_STEPS
         inside = [bar for bar in short if long.first_step <= bar.first_step < end]
         assert long.open == inside[0].open
@@ -87,21 +87,21 @@ def test_prices_stand_on_the_tick() -> None:
 
 
 def test_days_join_without_a_jump() -> None:
-    walk = PriceGenerator(7, KRW_BTC)
+    generator = PriceGenerator(7, KRW_BTC)
 
     for day in range(TODAY - 600, TODAY, 50):
-        last, first = walk.log_prices(day)[-1], walk.log_prices(day + 1)[0]
+        last, first = generator.log_prices(day)[-1], generator.log_prices(day + 1)[0]
         assert abs(last - first) < 0.01
 
 
 def test_a_day_moves_about_as_much_as_the_real_one() -> None:
-    walk = PriceGenerator(7, KRW_BTC)
-    levels = [walk.level(day) for day in range(TODAY - 730, TODAY)]
+    generator = PriceGenerator(7, KRW_BTC)
+    levels = [generator.level(day) for day in range(TODAY - 730, TODAY)]
 
     daily = stdev(b - a for a, b in pairwise(levels))
 
     assert 0.018 < daily < 0.035
-    assert all(0.4 <= walk.regime(day) <= 2.5 for day in range(TODAY - 730, TODAY))
+    assert all(0.4 <= generator.regime(day) <= 2.5 for day in range(TODAY - 730, TODAY))
     assert all(30_000_000 < math.exp(level) < 600_000_000 for level in levels)
 
 
@@ -113,15 +113,15 @@ def test_bitcoin_always_trades_and_a_small_coin_does_not() -> None:
 
 
 def test_a_running_candle_knows_nothing_of_the_future() -> None:
-    tape = Prints(PriceGenerator(7, KRW_BTC))
+    prints = Prints(PriceGenerator(7, KRW_BTC))
     first = TODAY * DAY_STEPS
 
-    half = tape.bar(first, DAY_STEPS, now=first + 100)
+    half = prints.bar(first, DAY_STEPS, now=first + 100)
 
     assert half is not None
     assert half.last_step == first + 100
-    assert half.close == tape.newest(first + 100).price
-    assert tape.bar(first, DAY_STEPS, now=END) != half
+    assert half.close == prints.newest(first + 100).price
+    assert prints.bar(first, DAY_STEPS, now=END) != half
 
 
 def test_a_page_of_candles_is_newest_first_and_ends_before_to() -> None:
@@ -139,14 +139,14 @@ def test_a_page_of_candles_is_newest_first_and_ends_before_to() -> None:
 
 
 def test_the_ticker_agrees_with_the_candles() -> None:
-    tape = Prints(PriceGenerator(7, KRW_BTC))
+    prints = Prints(PriceGenerator(7, KRW_BTC))
     now = TODAY * DAY_STEPS + 4321
-    day = tape.bar(TODAY * DAY_STEPS, DAY_STEPS, now=now)
+    day = prints.bar(TODAY * DAY_STEPS, DAY_STEPS, now=now)
     assert day is not None
 
-    ticker = Quotes(KRW_BTC, tape).ticker(instant_of(now))
+    ticker = Quotes(KRW_BTC, prints).ticker(instant_of(now))
 
     assert ticker["trade_price"] == day.close / 10**8
     assert ticker["high_price"] == day.high / 10**8
     assert ticker["acc_trade_volume"] == day.volume / 10**8
-    assert ticker["prev_closing_price"] == tape.newest(TODAY * DAY_STEPS - 1).price / 10**8
+    assert ticker["prev_closing_price"] == prints.newest(TODAY * DAY_STEPS - 1).price / 10**8
