@@ -1,4 +1,4 @@
-"""The outbox of alerts, and where they go."""
+"""The outbox of alerts, and the targets they are sent to."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from service.domain.alerts import Notice, Severity
 
 
 class Alerts(Protocol):
-    """The outbox as whoever has something to tell sees it; docs/alerts.md has the table."""
+    """The outbox for the code that raises alerts; docs/alerts.md has the table of them."""
 
     async def raise_alert(
         self,
@@ -20,19 +20,19 @@ class Alerts(Protocol):
         at: datetime,
         lasts: bool = True,
     ) -> None:
-        """Queue an alert, or count it to the open one with the same key.
+        """Queue an alert, or count it as a repetition of the open one with the same key.
 
-        `lasts`: a problem that goes on until `recovered`; else over as soon as it is told. Nothing
-        secret and no balance in any text. Longer texts are cut.
+        With `lasts` the problem is open until `recovered`; without, it is over when it was sent. No
+        text holds a secret or a balance. Longer texts are cut.
         """
 
     async def recovered(self, *, key: str, title: str, at: datetime) -> None:
-        """End the open problem under `key`, if there is one; told only where the problem was."""
+        """End the open problem under `key`, if any; the recovery is sent if the problem was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A message on its way."""
+    """A claimed message that is being sent."""
 
     id: int
     severity: Severity
@@ -45,33 +45,35 @@ class Outgoing:
 
 
 class AlertOutbox(Alerts, Protocol):
-    """The outbox as the sender sees it. Several processes may send: no message twice at once."""
+    """The outbox for the sender. Of several sending processes one claims a message at a time."""
 
     async def put(self, notice: Notice, *, told: bool = False) -> None:
-        """Queue `notice`; `told`, when it has been sent already, while nothing could be stored."""
+        """Queue `notice`; `told` when it was sent already, while the store was unavailable."""
 
     async def open_keys(self) -> frozenset[str]:
         """Return the keys of the problems that are not over."""
 
     async def claim(self, *, least: Severity) -> tuple[Outgoing, ...]:
-        """Return what is due, oldest first, and mark it as being sent: what is not settled in
-        time is due again. Settles what need not be sent: below `least`, or held in a summary.
+        """Return the due messages, oldest first, and mark them as being sent.
+
+        A message that is not settled in time is due again. Messages below `least`, or held in a
+        summary, are settled here without being sent.
         """
 
     async def delivered(self, alert_id: int, *, target: str) -> None:
-        """Note that `target` has the message; committed on return."""
+        """Store that `target` has received the message; committed on return."""
 
     async def settle(self, message: Outgoing, *, error: str | None) -> bool:
-        """Note that every target has it (None), or plan the next attempt; False: given up."""
+        """Store that all targets received it (`error` None) or plan an attempt; False: given up."""
 
     async def suppress_all(self) -> tuple[Outgoing, ...]:
-        """Note that there is nobody to send to, and return what nobody will get."""
+        """Mark all due messages as suppressed for want of a target, and return them."""
 
 
 class Target(Protocol):
     @property
     def name(self) -> str:
-        """Tells targets apart and shows no secret, e.g. 1:jsons://alerts.example.com."""
+        """Return a unique name without secrets, e.g. 1:jsons://alerts.example.com."""
 
     async def send(self, message: Outgoing) -> str | None:
-        """Return None when it was taken, else a short code, e.g. refused or timeout."""
+        """Return None when the target accepted it, else a short code, e.g. refused or timeout."""

@@ -10,7 +10,7 @@ class Clock(Protocol):
     """Time as an argument. In the sandbox the market's time may run faster than ours."""
 
     def now(self) -> datetime:
-        """Return the market's instant, aware UTC: what is stored and what ages are taken from."""
+        """Return the market's instant, aware UTC: instants in the store and ages use it."""
 
     def monotonic(self) -> float:
         """Return real seconds, for measured durations and network deadlines."""
@@ -19,10 +19,10 @@ class Clock(Protocol):
         """Wait so many of the market's seconds, or until `wake` is set."""
 
     async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
-        """Wait so many real seconds, or until `wake` is set: what a network needs."""
+        """Wait so many real seconds, or until `wake` is set; for everything on the network."""
 
     def participant(self) -> AbstractAsyncContextManager[None]:
-        """Hold the market's time back while awake in here.
+        """Hold the market's time back while the caller is awake inside the block.
 
-        At full speed it jumps from one sleep's end to the next, never over somebody at work.
+        At full speed the time jumps to the end of the next sleep, once every participant sleeps.
         """

@@ -1,4 +1,4 @@
-"""The exchange, in our own words."""
+"""The exchange, in our own terms."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -32,10 +32,10 @@ class Exchange(Protocol):
         """Raise what `submit` would raise without a request: a wait that the server asked for."""
 
     async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
-        """Send the order, once. OutcomeUnknown: it may be on the book, find it."""
+        """Send the order, once. After OutcomeUnknown it may be on the book: use `find`."""
 
     async def find(self, identifier: str) -> ExchangeOrder | None:
         """Return the order with its trades, or None when the exchange knows no such order."""
 
     async def cancel(self, identifier: str) -> None:
-        """Ask for cancellation; accepted is not done, so look at the order afterwards."""
+        """Ask for cancellation. The answer says accepted, not done: use `find` afterwards."""

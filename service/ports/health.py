@@ -1,4 +1,4 @@
-"""How the process is doing."""
+"""The state of the process for the health report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Literal, NotRequired, Protocol, TypedDict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolState:
-    """The connections of one process, those it lends in shares included.
+    """The connections of one process, those in sub-pools included.
 
     Attributes:
-        waiting: callers that stand in a queue for one right now.
-        waits, waited_s: callers that had to, since the start, and for how long together.
-        refused: callers that got none in time, or found the queue full, since the start.
+        waiting: callers in a queue for a connection now.
+        waits, waited_s: callers that had to wait since the start, and the sum of their waits.
+        refused: callers since the start that timed out in the queue or found it full.
     """
 
     size: int
@@ -27,17 +27,17 @@ class PoolState:
 
 class Database(Protocol):
     async def ping(self) -> None:
-        """Ask the server for one row. Raises StoreBusy, StoreDown or StoreTimeout."""
+        """Query one row from the server. Raises StoreBusy, StoreDown or StoreTimeout."""
 
     def state(self) -> PoolState: ...
 
     def wait_p95_ms(self) -> float | None:
-        """Return how long callers wait for a connection lately; None where too few have asked."""
+        """Return the recent p95 of waits for a connection; None after too few requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """One repeating job as the runner sees it. Instants are the market's."""
+    """The runner's state of one repeating job. Instants are the market's."""
 
     name: str
     every_s: float  #: period, market seconds
@@ -49,11 +49,13 @@ class JobState:
     next_run_at: datetime | None
     consecutive_failures: int
     runs: int
-    skipped: int  #: grid points without a pass: the last one ran on, or we were asked to wait
+    skipped: (
+        int  #: grid points without a pass: an earlier pass still ran, or a server asked us to wait
+    )
     beat_at: float  #: `Clock.monotonic()` of the last sign of life
-    beat_within_s: float  #: real seconds within which the next sign of life is due
+    beat_within_s: float  #: real seconds until the next sign of life is overdue
     last_failure_at: datetime | None = None
-    is_enabled: bool = True  #: False where the operator has switched it off
+    is_enabled: bool = True  #: False when the operator has switched it off
     restarts: int = 0  #: since the start of the process
     restarts_in_a_row: int = 0  #: without a pass that ended between them
     restarted_at: float | None = None  #: `Clock.monotonic()` of the last restart
@@ -74,15 +76,15 @@ class PoolMetrics(PoolBody):
     waits: int
     waited_s: float
     refused: int
-    wait_p95_ms: float | None  #: of the last half minute; null where fewer than twenty have asked
+    wait_p95_ms: float | None  #: of the last half minute; null with fewer than twenty requests
 
 
 class JobBody(TypedDict):
     last_success_at: str | None
     consecutive_failures: int
     next_run_at: str | None
-    restarts: NotRequired[int]  #: left out while there was none
-    enabled: NotRequired[bool]  #: left out while it is
+    restarts: NotRequired[int]  #: absent while there was none
+    enabled: NotRequired[bool]  #: absent while true
 
 
 class ComponentBody(TypedDict):
@@ -117,12 +119,12 @@ class HealthBody(TypedDict):
 
 
 class HealthSource(Protocol):
-    """Answers from a snapshot; never does I/O."""
+    """Reads a snapshot in memory; does no I/O."""
 
     def body(self) -> HealthBody: ...
 
     def is_ready(self) -> bool:
-        """Whether traffic may come: database fine, start-up reconciliation done, not draining."""
+        """Return whether to send traffic: database up, start-up orders reconciled, not draining."""
 
 
 class CacheStats(TypedDict):

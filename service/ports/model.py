@@ -1,4 +1,4 @@
-"""The model, in our own words."""
+"""The model, in our own terms."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +16,6 @@ class Model(Protocol):
     """Raises ModelUnavailable or ModelRefused; an unusable answer is a value, not an error."""
 
     def check(self, model: str) -> None:
-        """Raise what `ask` would raise without a request: a wait that the server asked for."""
+        """Raise the error that `ask` raises while a hold (a wait the server asked for) lasts."""
 
     async def ask(self, prompt: Prompt, *, model: str) -> Answer: ...

@@ -1,4 +1,4 @@
-"""What the web shows of the stored history."""
+"""Read side: the stored history that the web shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from service.domain.orders import OrderStatus
 
 @dataclass(frozen=True, slots=True)
 class PageKey:
-    """Where a page ends: lists are ordered newest first by (at, id)."""
+    """The last row of a page (keyset pagination): lists are ordered newest first by (at, id)."""
 
     at: datetime
     id: int
@@ -24,8 +24,9 @@ class Page:
 
 
 class Lists(Protocol):
-    """Read side of the API. Each method is one statement that returns ready JSON, newest first;
-    money as decimal strings, instants as RFC 3339 UTC.
+    """Lists of the API. Each method is one statement that returns ready JSON, newest first.
+
+    Money is decimal strings, instants are RFC 3339 UTC.
     """
 
     async def market_history(
@@ -54,7 +55,7 @@ class Lists(Protocol):
         action: str | None = None,
         market_data_id: int | None = None,
     ) -> Page:
-        """Args: market_data_id: only signals that were made from this row of prices."""
+        """Args: market_data_id: only signals made from this row of prices."""
 
     async def signal(self, signal_id: int) -> bytes | None: ...
 
@@ -92,7 +93,7 @@ class Lists(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What health needs to know of the recent past."""
+    """Recent activity for the health report."""
 
     last_signal_at: datetime | None
     last_order_at: datetime | None
@@ -106,7 +107,7 @@ class RecentActivity(Protocol):
 
 
 class Statistics(Protocol):
-    """Computed by the database; ready JSON objects."""
+    """Statistics that the database computes; each method returns a JSON object."""
 
     async def jobs(self, *, since: datetime, until: datetime) -> bytes:
         """Args: since, until: the market's instants."""
@@ -119,11 +120,12 @@ class Statistics(Protocol):
 
 
 class Portfolio(Protocol):
-    """What trading came to. Each method is one statement; ready JSON."""
+    """Results of trading. Each method is one statement that returns ready JSON."""
 
     async def summary(self, *, quote: str, now: datetime, days: Sequence[int]) -> bytes:
-        """Return the newest snapshot, and a period for each of `days`: so many Korean days, with
-        today as the last.
+        """Return the newest snapshot, and one period for each of `days`.
+
+        A period is that many Korean days, with today as the last.
         """
 
     async def equity(self, *, quote: str, since: datetime, until: datetime, points: int) -> bytes:

@@ -1,25 +1,25 @@
-"""What is measured and logged of each request."""
+"""Measurements and log lines of requests."""
 
 from contextvars import ContextVar
 from typing import Final, NamedTuple, Protocol
 
 
 class Requests(Protocol):
-    """Hears of every request; called on the hot path, so it neither waits nor raises."""
+    """Measures every request; called on the hot path, so it neither waits nor raises."""
 
     def began(self) -> float:
-        """Return the instant, for `answered` alone."""
+        """Return the start, an argument of `answered` and of no other use."""
 
     def answered(self, began: float, *, route: str, method: str, status: int) -> float:
-        """Return how many seconds it took."""
+        """Return the seconds since `began`."""
 
 
-#: The request for which a task works: its name stands in every line that is logged meanwhile.
+#: The id of the request that the current task serves; log lines carry it.
 REQUEST: Final[ContextVar[str | None]] = ContextVar("request", default=None)
 
 
 class AnsweredRequest(NamedTuple):
-    """What the log says of a request. A tuple: one is made for each."""
+    """The fields of a request's log line. A tuple, since one is made for each request."""
 
     method: str
     route: str  #: the template, never the path

@@ -12,18 +12,18 @@ from service.ports.store import JSON
 class SettingChange:
     key: str
     old: JSON  #: the stored value, or the default where none was stored
-    new: JSON  #: equals `old` when the default was stored: a later default does not replace it
+    new: JSON  #: equals `old` when the default was stored, which later defaults do not replace
     changed_by: str
     changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedRule:
-    """What must hold of several settings together, whoever changes which of them.
+    """A rule that several settings must satisfy together, whichever of them changes.
 
     Attributes:
         keys: the settings it is about.
-        check: gets what would be stored of them; raises to have nothing stored.
+        check: called with the values to be stored; raises, and then nothing is stored.
     """
 
     keys: tuple[str, ...]
@@ -45,9 +45,10 @@ class SettingRows(Protocol):
         only_absent: bool = False,
         rule: SharedRule | None = None,
     ) -> tuple[SettingChange, ...]:
-        """Store all values or none, with their change and audit rows and the notification to
-        other processes, in one transaction. A value equal to the stored one is no change.
-        `only_absent` leaves alone what is already stored. Returns what really changed, each old
-        value read under the lock of its row; of a key without a row it is the one in `defaults`.
-        Changes under a rule come one after the other, in all processes together.
+        """Store all values or none, in one transaction; return the changes.
+
+        The transaction also stores change and audit rows and notifies other processes. A value
+        equal to the stored one is no change. With `only_absent`, stored keys stay as they are. Each
+        old value is read under its row's lock; for a key without a row it is that of `defaults`.
+        Changes under a rule are serialized across all processes.
         """

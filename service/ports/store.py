@@ -1,4 +1,4 @@
-"""What the flows write down and read again."""
+"""What the flows write and read back."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
 
 class MarketData(Protocol):
     async def add_tickers(self, tickers: Sequence[Ticker], *, at: datetime) -> None:
-        """Store one row a ticker; `at` is when we asked."""
+        """Store one row a ticker; `at` is the instant of the request."""
 
     async def latest_id(self, market: Market) -> int | None:
         """Return the id of the newest ticker row."""
@@ -38,7 +38,7 @@ class MarketData(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
-    """One question to the model, answered or not."""
+    """One call to the model, answered or not."""
 
     model: str
     purpose: str
@@ -66,7 +66,7 @@ class NewSignal:
 
 
 class Signals(Protocol):
-    """What was proposed and what became of it: rows that are written once."""
+    """Model calls, trading signals and decisions: rows that are written once."""
 
     async def add_call(self, call: ModelCall) -> int: ...
 
@@ -74,13 +74,13 @@ class Signals(Protocol):
         """Store the proposal and return the signal as it stands in its row."""
 
     async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:
-        """Store it once; written again with the same verdict, return the row that stands.
+        """Store it once; a repeat with the same verdict returns the id of the stored row.
 
         Raises: DomainError, when the signal was decided otherwise before.
         """
 
     async def undecided(self, market: Market, *, before: datetime) -> Sequence[int]:
-        """Return the signals made before then that have no decision, oldest first."""
+        """Return the ids of signals before `before` without a decision, oldest first."""
 
     async def last_signal_at(self, market: Market) -> datetime | None: ...
 
@@ -105,8 +105,8 @@ class Orders(Protocol):
     ) -> bool:
         """Store the order's new state and its new fills, and move the position, all or nothing.
 
-        False, and nothing stored, when the order is no longer in status `seen` or one of the
-        fills is booked already: its fee was shared out on a stale view, so look again.
+        False, and nothing stored, when the order is no longer in status `seen` or one of the fills
+        is stored already. Then its fee was split on a stale view: read the order again.
         """
 
     async def open(self, market: Market | None = None) -> tuple[Order, ...]:
@@ -132,7 +132,7 @@ class Equities(Protocol):
 
 
 class Lease(Protocol):
-    """At most one process trades. A fencing token tells a stale owner from the present one."""
+    """At most one process trades. The epoch is a fencing token against a stale owner."""
 
     async def acquire(self) -> int | None:
         """Take or renew the lease; return its epoch, or None when another process holds it."""
@@ -150,7 +150,7 @@ class TradingState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskEvent:
-    """What stopped trading, or let it go on."""
+    """The cause of a halt or of its end."""
 
     event: Literal["HALTED", "RESUMED"]
     reason: str  #: a short stable word, e.g. clock_skew
@@ -167,13 +167,13 @@ class TradingStates(Protocol):
     ) -> bool:
         """Halt trading, with its risk event and alert in one transaction.
 
-        False, and nothing stored, when it is halted already, by whomever.
+        False, and nothing stored, when trading is halted already.
         """
 
     async def resume(
         self, *, reason: str, actor: str, at: datetime, detail: Mapping[str, JSON]
     ) -> bool:
-        """End the halt that `actor` made for `reason`; False, when no such halt stands."""
+        """End the halt that `actor` made for `reason`; False when there is none."""
 
 
 class Audit(Protocol):
@@ -187,12 +187,12 @@ class Audit(Protocol):
         request_id: str | None,
         at: datetime,
     ) -> None:
-        """Record who asked for what, e.g. admin@127.0.0.1, order.sync; committed on return."""
+        """Store a caller's action, e.g. admin@127.0.0.1, order.sync; committed on return."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRun:
-    """One pass of a job as it goes on record."""
+    """One pass of a job, to be stored."""
 
     run_id: str
     job: str
@@ -206,7 +206,7 @@ class JobRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSlot:
-    """One minute of requests to one route with one kind of outcome."""
+    """The requests of one minute to one route with one class of status."""
 
     minute: datetime  #: real time, when it began
     route: str  #: the template, never the path
@@ -222,23 +222,23 @@ class MetricRows(Protocol):
         """Store the runs; one that is stored already stays as it is."""
 
     async def add_requests(self, slots: Sequence[RequestSlot]) -> None:
-        """Add to what the same minutes, and their hours, hold already."""
+        """Add the slots to the stored counts of their minutes and hours."""
 
     async def drop_minutes(self, *, before: datetime) -> None:
-        """Forget single minutes; their hours stay."""
+        """Delete minutes before `before`; their hours stay."""
 
 
 class History(Protocol):
-    """What grows all the time, one table a month.
+    """Monthly partitions of the tables that grow without end.
 
-    Raises StoreBusy, StoreDown or StoreTimeout (somebody was in the way for too long).
+    Raises StoreBusy, StoreDown or StoreTimeout (a lock was not free in time).
     """
 
     async def add_months(self, table: str, *, at: Iterable[datetime]) -> int:
-        """Make room for these instants' months; return how many there were not yet."""
+        """Make the partitions of these instants' months; return how many were missing."""
 
     async def drop_month(self, table: str, *, before: datetime) -> str | None:
-        """Drop the oldest month that was over at `before`; return its name, None without one."""
+        """Drop the oldest partition that ended by `before`; return its name, None without one."""
 
     async def drop_alerts(self, *, before: datetime, queued_before: datetime, limit: int) -> int:
         """Delete settled alerts, `limit` at most; return how many.

@@ -1,4 +1,4 @@
-"""PostgreSQL: the server we bring, the gate before it, and one module for each table family.
+"""PostgreSQL: the embedded server, the connection pool, and one module for each table family.
 
 The only room with SQL.
 """

@@ -1,11 +1,11 @@
-"""What passes of jobs came to in a window: a short one exactly, a long one by the hour."""
+"""Statistics of jobs' passes in a window: exact for a short window, by the hour for a long one."""
 
 from typing import Final
 
 from service.store.statistics_sketches import percentiles_by
 
-# The names of the jobs are found by skipping through the index, one probe a job; each job's
-# window is then one range of it. A GROUP BY would read all that was ever recorded.
+# A skip scan finds the jobs' names: one index probe a job. Each job's window is then one range of
+# the index. A GROUP BY would read every row.
 _EACH_JOB: Final = """
     WITH RECURSIVE known (job) AS (
         (SELECT job FROM job_runs ORDER BY job LIMIT 1)
@@ -20,7 +20,7 @@ _EACH_JOB: Final = """
     )
 """
 
-# Whole hours, and each pass after the last one.
+# Whole hours, and single passes after the last whole hour.
 _HOURS: Final = """
     , picked AS (
         SELECT job, success, count, sum_ms, max_ms, buckets, counts

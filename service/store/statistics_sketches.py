@@ -1,11 +1,11 @@
-"""Percentiles out of sketches that were kept by the minute or the hour: added up, then read."""
+"""Percentiles of sketches stored by the minute or the hour: the sketches are added up first."""
 
 from typing import Final
 
-# A percentile lies between two ranks; both are looked up and weighed, as percentile_cont does
-# with the values themselves. Each is within 1 % of the true one, and so is what lies between.
-# `unnest` twice in one select list goes through both arrays side by side, at half the cost of a
-# lateral join. Materialised, or it may be computed again for each row that is joined to it.
+# A percentile lies between two ranks. The values of both are found and interpolated, as
+# percentile_cont does. Each value is within 1 % of the true one, and so is the interpolated one.
+# Two `unnest` in one select list step through both arrays together, at half the cost of a lateral
+# join. MATERIALIZED, since the planner may compute it again for each row that is joined to it.
 _PERCENTILES: Final = """
     , spread AS (
         SELECT {keys}, bucket, sum(sum(n)) OVER (PARTITION BY {keys} ORDER BY bucket) AS upto
@@ -38,8 +38,8 @@ _PERCENTILES: Final = """
 def percentiles_by(*keys: str) -> str:
     """Return the WITH entries that end in `valued`: `keys` and `p`, the p50, p95 and p99 in ms.
 
-    They stand behind two others: `picked` with `keys`, `buckets` and `counts`, the parts of
-    sketches (domain/latency.py); and `total` with `keys`, `count` and `max_ms`, one row a key.
-    The statement is given `gamma` and `least_ms` of the sketches.
+    They follow two other entries. `picked` has `keys`, `buckets` and `counts`, the parts of
+    sketches (domain/latency.py). `total` has `keys`, `count` and `max_ms`, one row a key. The
+    statement's parameters include `gamma` and `least_ms` of the sketches.
     """
     return _PERCENTILES.format(keys=", ".join(keys))

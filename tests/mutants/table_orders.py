@@ -165,7 +165,7 @@ ORDERS: Final = (
     Mutant(
         name="a fill that is booked is booked again",
         file=_PG_ORDERS,
-        old="                    if await is_booked(cur, order.id, fills):\n",
+        old="                    if await is_stored(cur, order.id, fills):\n",
         new="                    if False:\n",
         tests=of(_OF_PG_ORDERS),
     ),

@@ -1,4 +1,4 @@
-"""The way to the server: which address answers, and whether we can work with who does."""
+"""Find the address of the server that answers, and check that the server is usable."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ from service.store.database.dsn import (
 
 OLDEST: Final = 14  #: major version; client_connection_check_interval is new in it
 
-#: In every session; a setting in the DSN's own `options` wins, because it comes later.
+#: Set in every session; the DSN's own `options` come later and override it.
 _SESSION: Final = {
     "timezone": "UTC",
     "statement_timeout": "10s",
@@ -32,24 +32,24 @@ _SESSION: Final = {
     "idle_in_transaction_session_timeout": "30s",
     "jit": "off",
 }
-#: Only where the server's platform has it: a cancelled query stops burning the server's CPU.
+#: Where the server's platform supports it: the query of a lost client stops using the CPU.
 _CHECK_INTERVAL: Final = {"client_connection_check_interval": "2s"}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Parameters that lead an asynchronous connection to one address that answered."""
+    """Connection parameters of one address that answered, for asynchronous connections."""
 
     given: Mapping[str, str] = field(repr=False)
     dsn: str = field(repr=False)
 
 
 async def reach(dsn: str) -> Route:
-    """Find an address of `dsn` that answers, and check that we can work with the server.
+    """Find an address of `dsn` that answers, and check that the server is usable.
 
-    An asynchronous libpq connection does not survive a second attempt: with several addresses,
-    or TLS that has to be given up, aiopg keeps watching the first, closed socket and hangs. So a
-    blocking connection tries first, in a thread, and every choice it made is written down.
+    libpq makes a second attempt for a second address, or when the server refuses TLS. Then aiopg
+    keeps watching the first, closed socket and hangs. So a blocking connection is opened first, in
+    a thread, and its choices become the parameters of the asynchronous ones.
 
     Raises: StartError.
     """
@@ -79,7 +79,7 @@ def _chosen(connection: Connection, given: Mapping[str, str]) -> Iterator[tuple[
     with socket.socket(fileno=os.dup(connection.fileno())) as peer:
         if peer.family == socket.AF_UNIX:
             return
-        # One address may move (a managed server after a failover): libpq looks it up again.
+        # A single address is not pinned: a managed server's name may move after a failover.
         if "hostaddr" in given or len(_addresses(info.host, info.port)) > 1:
             yield "hostaddr", peer.getpeername()[0]
     yield "gssencmode", "disable"
@@ -96,7 +96,7 @@ def _addresses(host: str, port: int) -> set[str]:
 
 
 def check_server(connection: Connection, given: Mapping[str, str]) -> None:
-    """Raises: StartError, when the server is too old or its text and time would mislead us."""
+    """Raises: StartError, when the server is too old, or its encoding or time zone is wrong."""
     major = connection.server_version // 10_000
     if major < OLDEST:
         raise StartError(
@@ -109,7 +109,7 @@ def check_server(connection: Connection, given: Mapping[str, str]) -> None:
             f"{named(given)} stores text as {encoding}: create the database with ENCODING 'UTF8'"
         )
     if (zone := connection.get_parameter_status("TimeZone")) != "UTC":
-        # libpq sends PGTZ after `options`, so it would win and shift every instant shown as text.
+        # libpq sends PGTZ after `options`, so PGTZ overrides it and shifts instants shown as text.
         raise StartError(f"The session's time zone is {zone}, not UTC: unset the variable PGTZ")
 
 

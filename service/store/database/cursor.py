@@ -1,4 +1,4 @@
-"""One connection's cursor: aiopg's errors translated where they happen."""
+"""One connection's cursor, which translates aiopg's errors."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from psycopg2.extensions import (
 
 from service.domain.errors import BoundaryError, StoreBusy, StoreDown, StoreTimeout
 
-#: Above statement_timeout: normally the server ends a statement, and its connection stays.
+#: Longer than statement_timeout: normally the server cancels first, and the connection stays.
 ANSWER_S: Final = 15.0
 RETRY_AFTER_S: Final = 1.0
 
@@ -33,10 +33,10 @@ class Cursor(Protocol):
     def rowcount(self) -> int: ...
 
     async def execute(self, sql: str, params: Mapping[str, object] | None = None) -> None:
-        """Run one statement. Without `params` a `%` in it stands for itself.
+        """Run one statement. Without `params`, a `%` in `sql` is literal.
 
-        Raises: StoreDown, StoreTimeout, StoreBusy (another transaction was in the way and ours
-        was rolled back), psycopg2.IntegrityError, and other psycopg2 errors, which are bugs.
+        Raises: StoreDown, StoreTimeout, StoreBusy (our transaction was rolled back because of a
+        concurrent one), psycopg2.IntegrityError; any other psycopg2 error is a bug.
         """
 
     async def fetchone(self) -> tuple[Any, ...] | None:
@@ -61,8 +61,8 @@ class PooledCursor:
         try:
             await self._inner.execute(sql, params)
         except asyncio.CancelledError as exc:
-            # aiopg turns SQLSTATE 57014 into CancelledError: `except Exception` would miss it and
-            # a TaskGroup would end as if all were well. A real cancellation passes unchanged.
+            # aiopg turns SQLSTATE 57014 into CancelledError: `except Exception` would miss it, and
+            # a TaskGroup would end without an error. A real cancellation passes unchanged.
             if not isinstance(exc.__context__, QueryCanceledError) or _cancelled():
                 raise
             raise StoreTimeout(
@@ -77,7 +77,7 @@ class PooledCursor:
 
     async def roll_back(self) -> None:
         if self._connection.closed:
-            return  # and so the server has rolled back
+            return  # the connection is closed, so the server has rolled back
         try:
             await self.execute("ROLLBACK")
         except BoundaryError:
@@ -123,8 +123,8 @@ class PooledCursor:
 
     @contextmanager
     def _fetching(self) -> Iterator[None]:
-        # The rows are here, but aiopg closes the cursor with a connection that breaks before we
-        # come to fetch them. What the statement did is then as unknown as without an answer.
+        # When the connection breaks before the fetch, aiopg closes the cursor although the rows
+        # have arrived. The effect of the statement is then unknown, as without an answer.
         try:
             yield
         except psycopg2.InterfaceError as exc:

@@ -1,4 +1,4 @@
-"""Connection strings: read, reached, and refused in sentences that never hold a password."""
+"""Connection strings: parsed, used to connect, and explained in errors without a password."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -22,7 +22,7 @@ _KEEPALIVE: Final = {
     "tcp_user_timeout": "10000",
 }
 
-#: What the server's or libpq's words mean for the operator; the first that fits.
+#: (text in the server's or libpq's message, remedy for the operator); the first match counts.
 _REMEDIES: Final = (
     ("password authentication failed", "check the user and the password in DATABASE_URL"),
     ("no password supplied", "put the password into DATABASE_URL"),
@@ -51,8 +51,8 @@ def parameters(dsn: str) -> dict[str, str]:
         parsed = {"port": "?"}
     ports = parsed.get("port", "").split(",")
     if any(port and not port.isdecimal() for port in ports):
-        # libpq would repeat the part it stumbled over, which may be the password: in
-        # postgresql://user:password/name it stands where a port belongs.
+        # libpq's message quotes the malformed part, which may be the password: in
+        # postgresql://user:password/name the password is read as a port.
         raise StartError(
             "The database address is malformed: write it like"
             " postgresql://user:password@127.0.0.1:5432/name, and percent-encode"
@@ -62,14 +62,14 @@ def parameters(dsn: str) -> dict[str, str]:
 
 
 def named(given: Mapping[str, str]) -> str:
-    """Return the database as the operator knows it, without secrets."""
+    """Return the database's name for messages to the operator, without secrets."""
     host = given.get("host") or given.get("hostaddr") or "the local socket"
     port = given.get("port", "5432")
     return f"PostgreSQL at {host} port {port}, database {given.get('dbname', '(default)')}"
 
 
 def refusal(exc: Exception, given: Mapping[str, str]) -> StartError:
-    """Return the sentence for a connection that could not be opened."""
+    """Return the error for a connection that could not be opened."""
     words = str(exc).strip()
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     said = lines[0] if lines else type(exc).__name__
@@ -83,15 +83,15 @@ def refusal(exc: Exception, given: Mapping[str, str]) -> StartError:
     return StartError(f"{named(given)} cannot be used ({said}): {remedy}")
 
 
-#: Whatever the address and the server say: what each statement relies on (docs/database.md).
+#: Overrides the address and the server: every statement relies on it (docs/database.md).
 _FIXED: Final = {"default_transaction_isolation": "read committed"}
 
 
 def session_options(given: Mapping[str, str], settings: Mapping[str, str]) -> str:
-    """Return libpq's parameter `options`: `settings`, what `given` asks for, and what is fixed.
+    """Return libpq's parameter `options`: `settings`, then those in `given`, then the fixed ones.
 
-    Of one name the last counts. All of it overrides what the server has for a role, a database or
-    everybody.
+    Of one name the last counts. All of them override the server's settings for the role, the
+    database and the whole server.
     """
     parts = (_options(settings), given.get("options", ""), _options(_FIXED))
     return " ".join(filter(None, parts))
@@ -126,5 +126,5 @@ def connect(
 
 
 def libpq_parameters(given: Mapping[str, str]) -> dict[str, str]:
-    """Return `given` with what we add to every connection."""
+    """Return `given` with the parameters that every connection gets."""
     return {"application_name": _APPLICATION, **_KEEPALIVE, **given, "client_encoding": "UTF8"}

@@ -1,4 +1,4 @@
-"""How values cross into rows, exactly."""
+"""Values passed to SQL as JSON rows, without loss of precision."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -11,8 +11,9 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 def recordset(rows: Iterable[Mapping[str, object]]) -> str:
     """Return `rows` as one parameter for json_to_recordset, decimals as exact text.
 
-    Name their columns `numeric`: the text may have an exponent, which is half the price.
-    A JSON null becomes SQL NULL there, even for a jsonb column: pass JSON values as `text`.
+    Declare the decimals' columns `numeric`: their text may have an exponent, because str() takes
+    half the time of format(). A JSON null becomes SQL NULL, even for a jsonb column: pass JSON
+    values as `text`.
     """
     return orjson.dumps(list(rows), default=_numeric).decode()
 

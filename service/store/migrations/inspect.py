@@ -1,4 +1,4 @@
-"""A look at a database without changing it: can we work with it, and how far are its tables."""
+"""Inspect a database without changing it: whether it is usable, and which migrations it has."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -20,7 +20,7 @@ from service.store.tables.settings import LOAD
 
 CONNECT_S: Final = 3  #: an address
 _SESSION: Final = {"timezone": "UTC", "statement_timeout": "2s", "lock_timeout": "1s"}
-#: A name of our own, so that nothing in the DSN's options can be meant by it.
+#: A parameter name that no other program uses: it shows whether the session keeps its options.
 _MARK: Final = {"upbit_ai_trader.session": "kept"}
 KEPT: Final = "SELECT current_setting('upbit_ai_trader.session', true)"
 MAY_CREATE: Final = """
@@ -39,23 +39,23 @@ class Migrations:
     pending: tuple[str, ...]
     newer: tuple[str, ...]  #: applied by a version that is newer than this program
     edited: tuple[str, ...]  #: files that were changed after they had been applied
-    missing: tuple[str, ...]  #: files that were applied and are not there any more
+    missing: tuple[str, ...]  #: files that were applied and do not exist any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     version: str  #: of the server, e.g. 18.1
-    may_create: bool  #: tables, in the schema that new ones go to
-    is_standby: bool  #: it answers questions and takes no rows
+    may_create: bool  #: whether tables may be created in the default schema
+    is_standby: bool  #: it is read-only
     owner: str | None  #: the mode that the database is bound to, None before its first use
     migrations: Migrations
     settings: Mapping[str, JSON]  #: those asked for that are stored
 
 
 def inspect(dsn: str, folder: Path, *, settings: tuple[str, ...] = ()) -> Inspection:
-    """Look at the database; nothing is written. Blocks: call it in a thread.
+    """Inspect the database; nothing is written. Blocks: call it in a thread.
 
-    Raises: StartError, with the remedy, when we cannot work with it.
+    Raises: StartError, with the remedy, when it is not usable.
     """
     given = parameters(dsn)
     with closing(connect(given, _SESSION | _MARK, timeout_s=CONNECT_S)) as connection:

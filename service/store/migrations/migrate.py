@@ -17,7 +17,7 @@ from service.domain.errors import StartError
 from service.store.database.dsn import connect, parameters
 from service.store.migrations.yoyo_backend import SESSION, Backend, migration_id
 
-#: Any number, the same for ever: every version of this program must meet at the same lock.
+#: An arbitrary key that never changes: every version of this program must take the same lock.
 GUARD: Final = 7_265_146_820_301
 _POLL_S: Final = 0.1
 TRY_GUARD: Final = "SELECT pg_try_advisory_lock(%(key)s)"
@@ -35,7 +35,7 @@ FILES: Final = "SELECT file, sha256 FROM migration_files"
 
 
 def migrations_folder() -> Path:
-    """Return where the migrations lie: in the installed package, or beside it in a checkout."""
+    """Return the migrations' folder: in the installed package, or beside it in a checkout."""
     package = Path(service.__file__).parent
     packaged = package / "migrations"
     return packaged if packaged.is_dir() else package.parent / "migrations"
@@ -44,7 +44,7 @@ def migrations_folder() -> Path:
 def migrate(dsn: str, folder: Path, *, wait_s: float = 30) -> int:
     """Apply what is missing; return how many. Blocks: call it in a thread.
 
-    Several processes may come at once; one works, the others wait up to `wait_s` for it.
+    Several processes may call it at once; one migrates, the others wait up to `wait_s`.
 
     Raises: StartError, when the database cannot be used, is newer than `folder`, a file was
     changed or lost after it had been applied, or a migration fails (nothing of it is kept).
@@ -88,10 +88,10 @@ def _step(backend: Backend, migration: Migration, *, up: bool) -> None:
 
 @contextmanager
 def _guarded(given: Mapping[str, str], wait_s: float) -> Iterator[Connection]:
-    """Hold the advisory lock on a connection of its own: it goes when this process goes."""
+    """Hold the advisory lock on its own connection: PostgreSQL frees it when this process ends."""
     with closing(connect(given, SESSION)) as guard:
         until = time.monotonic() + wait_s
-        # Polled, never waited for: a blocking wait and a CREATE INDEX CONCURRENTLY deadlock.
+        # Polled: a blocking wait for the lock and a CREATE INDEX CONCURRENTLY would deadlock.
         while not _one(guard, TRY_GUARD, {"key": GUARD}):
             if time.monotonic() >= until:
                 raise StartError(
@@ -118,11 +118,13 @@ def files_in(folder: Path) -> dict[str, str]:
 
 
 def _check(guard: Connection, files: Mapping[str, str]) -> None:
-    """Compare what was applied with `files`, and let go of a killed migrator's lock row."""
+    """Compare the applied migrations with `files`, and delete the lock row of a killed migrator."""
     with guard.cursor() as cursor:
         cursor.execute(CREATE_FILES)
         if _one(guard, HAS_TABLE, {"name": "yoyo_lock"}):
-            cursor.execute(BREAK_LOCK)  # ours is the guard, so whoever wrote the row is dead
+            cursor.execute(
+                BREAK_LOCK
+            )  # we hold the advisory lock, so the process that wrote the row is dead
         applied: set[str] = set()
         if _one(guard, HAS_TABLE, {"name": "_yoyo_migration"}):
             cursor.execute(APPLIED)

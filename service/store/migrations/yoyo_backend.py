@@ -13,7 +13,7 @@ from yoyo.migrations import Migration, default_migration_table
 
 from service.store.database.dsn import session_options
 
-#: A long index build is fine. Not so: to queue behind a forgotten transaction, and all behind us.
+#: A long index build is allowed. A wait for a lock is not: other statements queue behind it.
 SESSION: Final = {"timezone": "UTC", "statement_timeout": "0", "lock_timeout": "30s"}
 
 ADD_FILE: Final = """
@@ -30,15 +30,15 @@ def migration_id(file: str) -> str:
 class Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
     """yoyo's backend, except that a migration and the record of it are one transaction.
 
-    yoyo commits the migration on one connection and the record on another: killed in between, it
-    would try the migration again at every start, for ever.
+    yoyo commits the migration on one connection and the record on another. A kill in between would
+    repeat the migration at every later start, and fail.
     """
 
     _files: Mapping[str, str]
 
     @classmethod
     def connected(cls, given: Mapping[str, str], files: Mapping[str, str]) -> "Backend":
-        # Built from parts, not parsed from a URL: nothing to escape, any libpq parameter works.
+        # Built from parameters, not from a URL: so nothing is escaped, and any parameter works.
         args = {**given, "options": session_options(given, SESSION)}
         uri = DatabaseURI("postgresql", None, None, None, None, args.pop("dbname", None), args)
         backend = cls(uri, default_migration_table)
@@ -53,8 +53,8 @@ class Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
     def get_log_data(
         self, migration: Migration | None = None, operation: str = "apply"
     ) -> dict[str, Any]:
-        # yoyo asks the resolver for our full name (slow without one) and the user database for
-        # our user (an error in a container with an arbitrary uid).
+        # yoyo itself asks the resolver for the host's full name (slow where it has none) and the
+        # user database for the user (an error in a container with an arbitrary uid).
         return {
             "id": str(uuid.uuid4()),
             "migration_id": migration.id if migration else None,

@@ -1,4 +1,4 @@
-"""What health needs to know of the recent past."""
+"""The recent activity that the health report is made from."""
 
 from service.domain.orders import OrderStatus
 from service.ports.queries import Activity

@@ -1,6 +1,6 @@
-"""The statements of the alert outbox. Waits and windows are measured by the database's clock.
+"""The SQL statements of the alert outbox. The database's clock measures waits and windows.
 
-What is compared is now() and not clock_timestamp(), which no index can serve.
+Comparisons use now(), because PostgreSQL cannot serve clock_timestamp() from an index.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ RAISE: Final = """
     RETURNING occurrences
 """
 
-# What has been told and goes on for long is told again, by the same row.
+# A reminder: the open problem's row becomes due again when it was last queued long enough ago.
 REMIND: Final = """
     UPDATE alerts
        SET state = 'PENDING',
@@ -38,8 +38,8 @@ REMIND: Final = """
        AND queued_at <= now() - make_interval(secs => %(same_within_s)s)
 """
 
-# News has no row that two could meet at. A statement of its own, for what comes after has to see
-# what the other one has stored.
+# A notice has no unique row, so two transactions with one key would both insert. This lock makes
+# them take turns. It is a statement of its own: NOTE must see what the other transaction stored.
 ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 20261122))"
 
 NOTE: Final = """
@@ -106,10 +106,11 @@ ANY_DUE: Final = """
      LIMIT 1
 """
 
-# A claim, up to what is due, and SUPPRESS_ALL pass over rows that somebody writes, as a booking
-# does with its alert: the next sending finds them as they are by then, and nobody waits.
+# The statements of a claim, from SUPPRESS_MILD to DUE, and SUPPRESS_ALL skip locked rows, so that
+# none of them waits. Another transaction is writing such a row, e.g. the booking of a fill with its
+# alert. The next pass reads the row as it is by then.
 
-# Held until the claim is committed. The number is any that nothing else here uses.
+# Held until the claim is committed. The key is arbitrary; no other lock here uses it.
 LOCK: Final = "SELECT pg_try_advisory_xact_lock(20261122)"
 
 SUPPRESS_MILD: Final = """
@@ -137,7 +138,8 @@ GIVE_UP_LOST: Final = """
               FOR UPDATE SKIP LOCKED)
 """
 
-# Two of them: a recovery nobody was told the problem of, and a reminder that came too late.
+# An alert is needless when it is a recovery of a problem that no target received, or a reminder of
+# a problem that is over.
 _NEEDLESS: Final = """
            (one.told_at IS NOT NULL AND one.recovered_at IS NOT NULL
             OR EXISTS (
@@ -150,7 +152,7 @@ _NEEDLESS: Final = """
                   AND summary.next_attempt_at IS NULL))
 """
 
-# After GIVE_UP_LOST: a problem that it gives up was told to nobody.
+# Runs after GIVE_UP_LOST: a problem that is given up there has reached no target.
 FORGET_NEEDLESS: Final = (
     """
     UPDATE alerts AS late
@@ -170,8 +172,9 @@ FORGET_NEEDLESS: Final = (
 """
 )
 
-# A recovery waits until it is known whether anybody heard of the problem. What the statements
-# above would take out, and came or was passed over while somebody wrote it, waits for them.
+# A recovery is not due before its problem, or the summary that holds it, is settled: until then it
+# is unknown whether a target received the problem. Rows that the statements above should have
+# settled may still be here, because they were locked or arrived later. They wait for the next pass.
 DUE: Final = (
     """
     SELECT id, severity, title, attempts
@@ -243,7 +246,8 @@ DELIVERED: Final = """
        AND alerts.told_at IS NULL
 """
 
-# The attempt's number: a sender that was taken for dead must not speak for its successor.
+# The attempt's number guards the write: a sender whose claim ran out must not settle the attempt of
+# the next sender.
 SETTLE: Final = """
     UPDATE alerts
        SET state = %(state)s,

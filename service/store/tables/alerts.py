@@ -1,8 +1,7 @@
-"""The alert outbox: written with the event it tells of, claimed by whoever sends.
+"""The alert outbox: an alert is written in the transaction of its event, and claimed to be sent.
 
-A claim is a lease on a row: a sender that dies leaves it behind as SENDING, and it is due again
-when its time is over. What each target has taken is noted at once, so that a crash repeats at most
-the one message that was on its way.
+A claim is a lease on a row. When a sender dies, its row stays SENDING and is due again after
+CLAIMED_S. Each target's receipt is stored at once, so a crash repeats at most one message.
 """
 
 from collections.abc import Sequence
@@ -32,14 +31,14 @@ from service.store.database.json_rows import storable
 from service.store.database.pool import Cursor, Pool
 from service.store.tables import alert_statements as sql
 
-#: Real seconds until a sender is taken for dead; longer than any pass of ours (flows/deliver.py).
+#: Real seconds until a claim runs out; longer than any pass of a sender (flows/deliver.py).
 CLAIMED_S: Final = 60.0
 _BATCH: Final = 200
 _SUMMARY_KEY: Final = "alerts:summary"
 
 
 async def put(cur: Cursor, notice: Notice, *, told: bool = False) -> None:
-    """Queue `notice` on `cur`: in the transaction of the event it tells of, if it has one."""
+    """Queue `notice` in the transaction of `cur`, which is that of the event where there is one."""
     if isinstance(notice, Recovery):
         await cur.execute(sql.RECOVER, _texts(notice.key, notice.title) | {"at": notice.at})
         return
@@ -94,7 +93,7 @@ class PgAlerts:
 
     async def claim(self, *, least: Severity) -> tuple[Outgoing, ...]:
         async with self._pool.cursor() as cur:
-            # Nearly always there is nothing: then one look must do.
+            # Most passes find nothing: one query without a transaction answers them.
             await cur.execute(sql.ANY_DUE)
             if await cur.fetchone() is None:
                 return ()
@@ -129,7 +128,7 @@ async def _claimed(cur: Cursor, threshold: Severity) -> tuple[Outgoing, ...]:
     await cur.execute(sql.LOCK)
     row = await cur.fetchone()
     if row is None or not row[0]:
-        return ()  # another process claims right now; the limit counts for both together
+        return ()  # another process claims now; the message limit is common to both
     mild = list(least(threshold))
     await cur.execute(sql.SUPPRESS_MILD, {"mild": mild})
     await cur.execute(sql.GIVE_UP_LOST, {"max_attempts": MAX_ATTEMPTS})

@@ -1,4 +1,4 @@
-"""Who asked for what."""
+"""The audit trail: one row for each thing a caller asked for."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The account, minute by minute, and each hour of it."""
+"""Equity of the account: a snapshot a minute, and a summary row an hour."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,9 +9,9 @@ from service.store.database.json_rows import recordset
 from service.store.database.pool import Pool
 from service.store.tables.partitions import insert
 
-# The hour's row decides, since only one writer at a time can have it: a minute that is there, or
-# comes after a newer one, is not stored in either table. So each hour's minutes were added oldest
-# first, and what was lost between them is exact.
+# The hour's row lock admits one writer at a time. A minute that is stored already, or older than
+# the newest one, is stored in neither table. So the minutes of an hour are added oldest first, and
+# the hour's drawdown is exact.
 ADD = """
     WITH given AS (
         SELECT quote, cash, coins, cash + coins AS equity, realised_pnl, unrealised_pnl, fees_paid

@@ -1,4 +1,4 @@
-"""Fills into the books: each trade once, and the position and the day they move with them."""
+"""Fills: each trade is stored once, with the change of its position and of its day's statistics."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,13 +14,13 @@ from service.domain.positions import Position
 from service.store.database.json_rows import recordset
 from service.store.database.pool import Cursor
 
-BOOKED = """
+STORED = """
     SELECT trade_uuid, order_id
       FROM fills
      WHERE trade_uuid = ANY (%(trade_uuids)s::text[])
 """
 
-# Reads and locks in one; the first fill of a market makes the row.
+# Reads and locks the row in one statement; the first fill of a market inserts it.
 HOLD_POSITION = """
     INSERT INTO positions (market, volume, cost, realised_pnl, fees_paid, updated_at)
     VALUES (%(market)s, 0, 0, 0, 0, %(at)s)
@@ -48,8 +48,9 @@ MOVE_POSITION = """
      WHERE market = %(market)s
 """
 
-# After the position, whose holder alone writes its market's days: nobody waits for anybody here.
-# A sale is won or lost as a whole order, on the day of its first fill; a later fill may turn it.
+# Runs after HOLD_POSITION: only the transaction with the position's lock writes its market's days,
+# so this statement never waits for a lock. A sale counts as one order, won or lost, on the day of
+# its first fill; a later fill may change the outcome.
 COUNT_DAYS = """
     WITH mine AS (
         SELECT id, (traded_at AT TIME ZONE 'Asia/Seoul')::date AS day, volume, funds, fee,
@@ -95,15 +96,15 @@ COUNT_DAYS = """
 """
 
 
-async def is_booked(cur: Cursor, order_id: int, fills: Sequence[Fill]) -> bool:
-    """Return whether one of `fills` stands in the books already; the order's row is locked.
+async def is_stored(cur: Cursor, order_id: int, fills: Sequence[Fill]) -> bool:
+    """Return whether one of `fills` is stored already; the caller has locked the order's row.
 
     Raises: DomainError, when a trade is given twice or belongs to another order.
     """
     trades = [fill.trade_uuid for fill in fills]
     if len(set(trades)) < len(trades):
         raise DomainError(f"order {order_id}: one trade is given twice, its fee would be halved")
-    await cur.execute(BOOKED, {"trade_uuids": trades})
+    await cur.execute(STORED, {"trade_uuids": trades})
     owners = await cur.fetchall()
     for trade, owner in owners:
         if owner != order_id:
@@ -111,7 +112,7 @@ async def is_booked(cur: Cursor, order_id: int, fills: Sequence[Fill]) -> bool:
     return bool(owners)
 
 
-async def book(
+async def add_fills(
     cur: Cursor,
     order_id: int,
     *,
@@ -122,17 +123,18 @@ async def book(
 ) -> None:
     """Add the new `fills`, oldest first, to the market's position and to its days."""
     held = {"market": str(market), "at": at}
-    # Before the fills get their ids: a market's fills by id are then its position's history.
+    # Locked before the fills get their ids: so the order of ids is the order of the position's
+    # changes.
     await cur.execute(HOLD_POSITION, held)
     row = await cur.fetchone()
     assert row is not None  # noqa: S101 - INSERT ... RETURNING
     position = position_from(market, row)
-    booked = []
+    changed = []
     for n, fill in enumerate(fills):
         before, position = position, _after(position, side, fill, order_id=order_id)
         earned = position.realised_pnl - before.realised_pnl
-        booked.append(asdict(fill) | {"n": n, "realised_pnl": earned})
-    rows = recordset(booked)
+        changed.append(asdict(fill) | {"n": n, "realised_pnl": earned})
+    rows = recordset(changed)
     await cur.execute(ADD_FILLS, held | {"order_id": order_id, "side": side.value, "fills": rows})
     await cur.execute(MOVE_POSITION, asdict(position) | {"market": str(market)})
     trades = [fill.trade_uuid for fill in fills]
@@ -143,9 +145,9 @@ async def book(
 def _after(position: Position, side: Side, fill: Fill, *, order_id: int) -> Position:
     """Fold one fill, even one that sells coins this service never bought.
 
-    The exchange has made the trade; refusing its row would lose money's trace and block the
-    order for ever. So the fill stays whole in the books, the position ends at zero with the part
-    of the proceeds its own coins explain, and somebody is called to find the missing purchase.
+    The trade has happened on the exchange. Without its row the money could not be traced, and the
+    order would stay open for ever. So the fill is stored whole. The position ends at zero, with the
+    proceeds of its own coins only, and an error is logged: the operator must find the purchase.
     """
     if side is Side.SELL and fill.volume > position.volume:
         # No volumes here: what is held never appears in a log.

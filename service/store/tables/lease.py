@@ -1,8 +1,8 @@
-"""At most one process trades: a lease row whose epoch fences off a stale owner.
+"""The trading lease: at most one process trades, and the epoch is its fencing token.
 
-The database's own clock decides, in real time: processes do not agree on theirs, and the
-market's time may run faster. `clock_timestamp()` and not `now()`, which stands still while a
-statement waits for the row.
+Expiry is measured by the database's clock in real time, because the clocks of processes differ and
+the market's time may run faster. The statements use `clock_timestamp()`: `now()` is the start of
+the transaction and stands still while a statement waits for the row.
 """
 
 from typing import Final
@@ -11,8 +11,8 @@ from service.store.database.pool import Pool
 
 TRADING: Final = "trading"
 
-# A lease that ran out is never continued, not even by its last owner: whatever was begun under
-# the old epoch stays refused.
+# An expired lease is never continued, not even by its last owner: it gets a new epoch, so writes
+# under the old epoch stay refused.
 ACQUIRE = """
     INSERT INTO leader AS held (name, owner, epoch, expires_at)
     VALUES (%(name)s, %(owner)s, 1, clock_timestamp() + make_interval(secs => %(ttl_s)s))
@@ -26,7 +26,7 @@ ACQUIRE = """
     RETURNING epoch
 """
 
-# The row stays: its epoch must never be given out twice.
+# The row is not deleted: an epoch must never be issued twice.
 RELEASE = """
     UPDATE leader
        SET expires_at = clock_timestamp()
@@ -37,7 +37,7 @@ RELEASE = """
 
 
 class PgLease:
-    """The trading lease as `owner` sees it; it lapses `ttl_s` real seconds after `acquire`."""
+    """The trading lease, held as `owner`; it expires `ttl_s` real seconds after `acquire`."""
 
     def __init__(self, pool: Pool, *, owner: str, ttl_s: float) -> None:
         self._pool = pool

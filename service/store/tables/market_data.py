@@ -1,4 +1,4 @@
-"""Prices and candles, as they were collected."""
+"""Collected prices and candles."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -45,8 +45,8 @@ NEWEST_CANDLE_AT = """
        AND timeframe = %(timeframe)s
 """
 
-# Most candles of a pass are the ones we have: only what differs is written again.
-# Rows come in key order, so that two passes at once cannot deadlock.
+# Most candles of a pass are stored already: only those that differ are written again.
+# Rows are written in key order, so that two concurrent passes cannot deadlock.
 PUT_CANDLES = """
     INSERT INTO candles AS stored (
            market, timeframe, opened_at, open, high, low, close, volume, funds)
@@ -96,7 +96,8 @@ class PgMarketData:
             return row[0] if row else None
 
     async def put_candles(self, candles: Sequence[Candle]) -> None:
-        # The same candle twice in one statement is an error in PostgreSQL; the later one wins.
+        # PostgreSQL refuses to upsert one row twice in a statement: of equal keys the later one
+        # stays.
         single = {(c.market, c.timeframe, c.opened_at): c for c in candles}
         if not single:
             return

@@ -1,4 +1,4 @@
-"""What is measured goes in here: passes of jobs, and histograms of requests."""
+"""Stored measurements: passes of jobs, and histograms of requests."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -12,10 +12,10 @@ from service.store.tables.partitions import insert
 
 MINUTE: Final = 1
 HOUR: Final = 60
-MOST: Final = 32_767  #: requests in one entry of `counts`; what is more stands in another one
+MOST: Final = 32_767  #: requests in one entry of `counts`; a further entry holds the rest
 
-# A batch whose answer was lost is sent again: its runs are recognised, and only those that were
-# not there are added to their hours, in the order of the key as below.
+# A batch whose answer was lost is sent again. Stored runs are recognised by their key, and only
+# new ones are added to their hours, in the order of the key as below.
 ADD_JOB_RUNS = """
     WITH stored AS (
         INSERT INTO job_runs (
@@ -54,8 +54,8 @@ ADD_JOB_RUNS = """
                         GROUP BY bucket) AS merged)
 """
 
-# In the order of the key: two processes that add to the same minute must not wait for each
-# other crosswise.
+# Rows are locked in the order of the key: else two processes that add to the same minutes could
+# deadlock.
 ADD_REQUESTS = """
     INSERT INTO request_stats AS kept (
            minutes, slot, route, method, status_class, count, sum_ms, max_ms, buckets, counts)
@@ -98,8 +98,10 @@ class PgMetricRows:
         await insert(self._pool, ADD_JOB_RUNS, args, tables=("job_runs", "job_hours"), at=starts)
 
     async def add_requests(self, slots: Sequence[RequestSlot]) -> None:
-        """One statement, so all of it or nothing. An answer lost after the commit counts the
-        batch twice; a few seconds of requests are not worth a journal of their own.
+        """Add all slots in one statement, or none.
+
+        When the answer is lost after the commit, the batch is counted twice. A few seconds of
+        requests do not justify a record of sent batches.
         """
         args = {"rows": recordset([*_minutes(slots), *_hours(slots)]), "most": MOST}
         minutes = (slot.minute for slot in slots)

@@ -1,6 +1,6 @@
-"""Orders, their fills and the positions these add up to.
+"""Orders, their fills and their positions.
 
-Locks are always taken in one order: the lease, the order, its market's position, its days.
+Locks are taken in one order: the lease, the order, its market's position, its market's days.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,11 +16,11 @@ from service.domain.orders import Fill, Intent, Order, OrderStatus, OrderType, S
 from service.domain.positions import Position
 from service.store.database.pool import Pool
 from service.store.tables.alerts import put
-from service.store.tables.fills import book, fill_from, is_booked, position_from
+from service.store.tables.fills import add_fills, fill_from, is_stored, position_from
 from service.store.tables.lease import TRADING
 
-# The shared lock holds off a takeover of the lease until this row is committed: no order of an
-# older epoch can appear after the first one of a newer.
+# The shared lock delays a takeover of the lease until this row is committed. So no order of an
+# older epoch can appear after the first order of a newer one.
 ADD = """
     WITH held AS (
         SELECT epoch
@@ -49,7 +49,7 @@ LOCK = """
        FOR UPDATE
 """
 
-# An exchange uuid once known stays: a caller that lost the answer does not know it.
+# A stored exchange uuid is never cleared: a caller that lost the answer does not know it.
 ADVANCE = """
     UPDATE orders
        SET status = %(status)s,
@@ -117,7 +117,7 @@ def _silent(_: Order, __: OrderStatus, ___: datetime) -> Sequence[Notice]:
 
 
 class PgOrders:
-    """Args: notices: what to tell a person of an order's move; queued in its transaction."""
+    """Args: notices: the alerts for an order's new state; queued in its transaction."""
 
     def __init__(self, pool: Pool, *, notices: Notices = _silent) -> None:
         self._pool = pool
@@ -169,7 +169,7 @@ class PgOrders:
         """Store the order's new state and its new `fills`, oldest first; move the position.
 
         False, and nothing stored, when the order is no longer in status `seen`, or when one of
-        the fills is booked already: the order's fee was shared out without knowing that.
+        the fills is stored already: the order's fee was split without it.
         Raises: DomainError, when a trade or the exchange's uuid belongs to another order.
         """
         try:
@@ -179,16 +179,16 @@ class PgOrders:
                 if row is None:
                     return False
                 if fills:
-                    if await is_booked(cur, order.id, fills):
+                    if await is_stored(cur, order.id, fills):
                         return False
                     market, side = Market.parse(row[0]), Side(row[1])
-                    await book(cur, order.id, market=market, side=side, fills=fills, at=at)
+                    await add_fills(cur, order.id, market=market, side=side, fills=fills, at=at)
                 await cur.execute(ADVANCE, _state_args(order, at))
                 for notice in self._notices(order, seen, at):
                     await put(cur, notice)
                 return True
         except psycopg2.errors.UniqueViolation as exc:
-            # Another order's transaction was faster than our look at the books.
+            # Another order's transaction stored the trade after our check.
             raise DomainError(
                 f"order {order.id}: its exchange uuid or one of its trades is on record for"
                 " another order; nothing was stored"

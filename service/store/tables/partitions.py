@@ -1,4 +1,4 @@
-"""Tables that are one table a month: room for every row, and what is old goes by the month."""
+"""Monthly partitions: they are made before their rows come, and dropped when they are old."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,13 +13,14 @@ ADD_MONTHS: Final = """
     SELECT count(*) FILTER (WHERE add_month(%(table)s::regclass, instant))
       FROM unnest(%(instants)s::timestamptz[]) AS instant
 """
-# Whoever writes or reads now is waited for, and whoever comes meanwhile waits behind us: not long.
+# DROP waits for every statement that uses the table, and later statements queue behind it: so the
+# wait is short.
 WAIT_FOR_LOCK: Final = "SELECT set_config('lock_timeout', %(wait)s, true)"
 DROP_MONTH: Final = "SELECT drop_month(%(table)s::regclass, %(before)s)"
 
-# Settled alerts, and their recoveries with them; a problem that goes on is never old. Both
-# clocks must say so: in the sandbox the market's may run fast, and then what was told a minute
-# ago would be told again. The index of the list finds them.
+# Deletes settled alerts together with their recoveries; a problem that is not over stays. Both
+# clocks must have passed: in the sandbox the market's time may run fast, and a deleted alert of a
+# minute ago would be sent again. The index of the alert list serves this query.
 DROP_ALERTS: Final = """
     DELETE FROM alerts
      WHERE id IN (
@@ -50,23 +51,23 @@ async def insert(
     tables: Sequence[str],
     at: Iterable[datetime],
 ) -> None:
-    """Run one INSERT into `tables`; a month without room gets it first, and then it is run again.
+    """Run one INSERT into `tables`; where a month's partition is missing, make it and run it again.
 
-    Months are made long before they come (flows/retention.py). This is for what comes from
-    elsewhere: a clock that jumped, a replayed year, passes that waited for the database.
+    Partitions are made long before their month (flows/retention.py). They are missing after a clock
+    jump, in a replayed year, and for rows that waited for the database.
     """
     async with pool.cursor() as cur:
         try:
             await cur.execute(sql, args)
         except CheckViolation as exc:
-            # A row that breaks a rule names it; one without room has nothing to name.
+            # A CHECK constraint has a name in the error; a missing partition has none.
             if exc.diag.constraint_name is not None:
                 raise
             instants = sorted(set(at))
             for table in tables:
                 await cur.execute(ADD_MONTHS, {"table": table, "instants": instants})
             await cur.execute(sql, args)
-            # Out of the ordinary, but nothing to act upon: the rows are stored.
+            # Unusual, but the operator need not act: the rows are stored.
             logger.bind(event="app", table=tables[0]).info("rows came before their month's table")
 
 

@@ -1,4 +1,4 @@
-"""The operator's settings, and who changed what."""
+"""The operator's settings, with the history of their changes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -23,8 +23,9 @@ LOAD = """
      WHERE key = %(key)s
 """
 
-# Held until the commit: of two changes that each keep to a rule, both together might not, and a
-# setting that was never stored has no row to lock. The number is any that nothing else here uses.
+# Held until the commit. Two concurrent changes may each keep to a rule and break it together, and a
+# setting that was never stored has no row to lock. The key is arbitrary; no other lock here uses
+# it.
 LOCK_RULES = "SELECT pg_advisory_xact_lock(20261123)"
 
 LOAD_MANY = """
@@ -33,8 +34,9 @@ LOAD_MANY = """
      WHERE key = ANY(%(keys)s)
 """
 
-# Waits for whoever is inserting the same key: afterwards each key is ours or there to be locked.
-# Values travel as text, for json_to_recordset would turn a JSON null into SQL NULL.
+# Waits for a transaction that inserts the same key. Afterwards each key is inserted here, or its
+# row exists and can be locked. Values are passed as text: json_to_recordset turns JSON null into
+# NULL.
 ADD_ABSENT = """
     INSERT INTO system_configs (key, value, updated_by, updated_at)
     SELECT key, value::jsonb, %(by)s, %(at)s
@@ -91,8 +93,8 @@ def _silent(_: SettingChange) -> Sequence[Notice]:
 
 class PgSettingRows:
     """Args:
-    changing: lends connections for changes, which wait for locks; `gate` for the rest.
-    notices: what to tell a person of a change; queued in its transaction.
+    changing: the pool for changes, which wait for locks; `pool` serves the rest.
+    notices: the alerts for a change; queued in its transaction.
     """
 
     def __init__(
@@ -119,7 +121,7 @@ class PgSettingRows:
         only_absent: bool = False,
         rule: SharedRule | None = None,
     ) -> tuple[SettingChange, ...]:
-        """Store all values or none; return what really changed, by key.
+        """Store all values or none; return the changes, in the order of their keys.
 
         Raises: InvalidSetting, when a text holds what PostgreSQL cannot store; what `rule` raises.
         """
@@ -160,7 +162,7 @@ class PgSettingRows:
 async def _taken(
     cur: Cursor, args: Mapping[str, object], *, only_absent: bool
 ) -> dict[str, str | None]:
-    """Return what each key that changes held until now, its row locked; None for a new one."""
+    """Lock the row of each key that changes; return the old values, None for a new key."""
     await cur.execute(ADD_ABSENT, args)
     old: dict[str, str | None] = {key: None for (key,) in await cur.fetchall()}
     if not only_absent:
@@ -178,6 +180,6 @@ def _value(text: str | None) -> JSON:
     try:
         value: JSON = None if text is None else orjson.loads(text)
     except orjson.JSONDecodeError:
-        # jsonb holds numbers and depths that orjson cannot read; no setting takes the text.
+        # jsonb can hold numbers and nesting that orjson cannot read: the text fits no setting.
         return text
     return value

@@ -1,4 +1,4 @@
-"""What was asked, proposed and decided: rows that are written once."""
+"""Model calls, trading signals and decisions: rows that are written once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -31,8 +31,8 @@ ADD_SIGNAL = """
     RETURNING id, confidence, reasoning, price
 """
 
-# A signal is decided once. Who lost the answer to the first try writes again and gets the row
-# that stands, unchanged; with another verdict by then there is none for him.
+# A signal is decided once. A caller that lost the answer of the first INSERT repeats it and gets
+# the stored row, unchanged. A repeat with another verdict gets no row.
 ADD_DECISION = """
     INSERT INTO decisions (signal_id, verdict, reason, detail, checks, created_at)
     VALUES (%(signal_id)s, %(verdict)s, %(reason)s, %(detail)s, %(checks)s::jsonb, %(at)s)
@@ -42,8 +42,8 @@ ADD_DECISION = """
     RETURNING id
 """
 
-# Of the newest only: each pass leaves one without a decision at most, and the next pass asks. All
-# signals there ever were would be looked through in vain, longer with every year.
+# Looks at the newest 50 signals only. A pass leaves at most one signal without a decision, and the
+# next pass decides it. A search of all signals would grow with every year and find no more.
 UNDECIDED = """
     SELECT signals.id
       FROM (SELECT id
@@ -89,7 +89,7 @@ class PgSignals:
             "market": str(new.market),
             "action": new.proposal.action.value,
             "confidence": new.proposal.confidence,
-            # A model may write what a text column refuses; its signal is not lost for that.
+            # A model's text may hold NUL or lone surrogates, which PostgreSQL refuses.
             "reasoning": storable(new.proposal.reasoning),
             "model": new.model,
             "price": new.price,
@@ -114,7 +114,7 @@ class PgSignals:
         )
 
     async def add_decision(self, *, signal_id: int, verdict: Verdict, at: datetime) -> int:
-        """Store the decision, once, and return its row.
+        """Store the decision, once, and return the id of its row.
 
         Raises: DomainError, when the signal was decided otherwise before.
         """

@@ -1,4 +1,4 @@
-"""Whether this database may trade, and for which mode it was made."""
+"""Whether trading is halted, and the mode that the database is bound to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -15,14 +15,14 @@ TRADING_STATE: Final = """
       FROM trading_state
 """
 
-# The row lock decides between two first starts at once: the second one sees the first one's mode.
+# The row lock serializes two concurrent first starts: the second one sees the mode of the first.
 CLAIM_MODE: Final = """
     UPDATE trading_state
        SET mode = coalesce(mode, %(mode)s)
     RETURNING mode
 """
 
-# A halt that stands keeps its reason and its owner: who halted first has the last word.
+# An existing halt keeps its reason and its owner: a second halt changes nothing.
 HALT: Final = """
     UPDATE trading_state
        SET state = 'HALTED', reason = %(reason)s, halted_by = %(actor)s, since = %(at)s
@@ -50,7 +50,7 @@ def _silent(_: RiskEvent) -> Sequence[Notice]:
 
 
 class PgTradingState:
-    """Args: notices: what to tell a person of a halt and its end; queued in its transaction."""
+    """Args: notices: the alerts for a halt and its end; queued in its transaction."""
 
     def __init__(self, pool: Pool, *, notices: Notices = _silent) -> None:
         self._pool = pool
@@ -79,7 +79,8 @@ class PgTradingState:
     async def claim_mode(self, mode: str) -> str:
         """Bind the database to `mode` at its first use; return the mode it is bound to.
 
-        Play money and real money never share a database: refuse to start when they differ.
+        Play money and real money never share a database: the caller refuses to start when they
+        differ.
         """
         async with self._pool.cursor() as cur:
             await cur.execute(CLAIM_MODE, {"mode": mode})
@@ -88,7 +89,7 @@ class PgTradingState:
         return str(row[0])
 
     async def _changed(self, statement: str, event: RiskEvent) -> bool:
-        """Change the state, record why and queue what people are told: all or nothing."""
+        """Change the state, store the risk event and queue the alerts, in one transaction."""
         args = {
             "event": event.event,
             "reason": event.reason,

@@ -723,7 +723,7 @@ def test_a_short_directory_that_is_not_ours_is_refused(
     where.rmdir()
     where.symlink_to(folder)
 
-    with pytest.raises(StartError, match="belongs to somebody else"):
+    with pytest.raises(StartError, match="belongs to another account"):
         server.start()
 
     assert where.parent == shared
