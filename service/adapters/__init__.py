@@ -1,1 +1,1 @@
-"""Everyone outside: the exchange, the model, the clock. A vendor's words end here."""
+"""Adapters to the outside: exchange, model, clock, alert targets. Vendors' terms end here."""

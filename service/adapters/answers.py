@@ -1,4 +1,4 @@
-"""What every HTTP answer and failure goes through here, whoever sent it."""
+"""Common handling of HTTP answers and errors: asked waits, dates, secrets in errors."""
 
 import json
 import re
@@ -11,17 +11,17 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 
-#: However long: what is too much to be believed is still a wish, and counts as a day.
+#: Any number of seconds is a wish; more than a day counts as a day.
 _SECONDS: Final = re.compile(r"[0-9]{1,300}(\.[0-9]{1,9})?")
-#: Told as it was asked: a shorter wait would disobey, and whoever waits gives up at its own limit.
+#: An asked wait is kept up to a day. It is not cut further: callers give up at their own limits.
 LONGEST_WAIT_S: Final = 86_400.0
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that `Retry-After` asks for, at most a day, or None.
 
-    An HTTP-date counts from the server's own `Date`, without which it says nothing: our clock
-    may differ, and in the sandbox it runs faster. Source: RFC 9110 §10.2.3.
+    An HTTP-date counts from the server's own `Date`; without `Date` the result is None. Our clock
+    may differ from the server's, and in the sandbox it runs faster. Source: RFC 9110 §10.2.3.
     """
     asked = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(asked):
@@ -42,10 +42,10 @@ def http_date(text: str) -> datetime | None:
 
 
 def strip_secrets(error: BaseException) -> None:
-    """Take out of `error`, and of what caused it, what a log must not print.
+    """Remove from `error`, and from its causes, what a log must not print.
 
-    aiohttp's response errors hold our request, and their repr prints its headers: the key; its
-    parser's errors quote the bytes they stumbled over, below a first line that says why.
+    aiohttp's response errors hold our request, and their repr prints its headers with the key. The
+    errors of its parser have the reason in the first line and quote the faulty bytes below.
     Decoding errors hold the whole body: balances, or an echo of the request.
     """
     seen: BaseException | None = error

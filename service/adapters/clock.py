@@ -1,4 +1,4 @@
-"""Real time. In the sandbox another clock takes this one's place."""
+"""Real time. In the sandbox another clock replaces this one."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """The market's time is ours: `sleep` and `pause` are the same. Satisfies ports.Clock."""
+    """The market's time is real time: `sleep` and `pause` are equal. Satisfies ports.Clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -16,7 +16,7 @@ class SystemClock:
         return time.monotonic()
 
     def participant(self) -> AbstractAsyncContextManager[None]:
-        """Real time waits for nobody."""
+        """Do nothing: real time cannot be held back."""
         return nullcontext()
 
     async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
@@ -26,7 +26,7 @@ class SystemClock:
         if wake is None:
             await asyncio.sleep(seconds)
             return
-        # One await inside a timeout, no helper task: a cancelled wait leaves nothing behind.
+        # One await inside a timeout and no helper task: a cancelled wait leaves no task behind.
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await wake.wait()

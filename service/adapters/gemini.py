@@ -1,6 +1,6 @@
-"""The model as the flows know it, over google-genai.
+"""ports.Model over google-genai.
 
-The SDK's habits are switched off one by one, each with its reason; tests keep watch on them.
+Unwanted defaults of the SDK are switched off one by one, each with its reason and a test.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from service.ports.model import Prompt
 
 SHORTEST_DEADLINE_S: Final = 10  #: the service answers 400 to a shorter X-Server-Timeout
 _CONNECTIONS: Final = 8
-_SERVER: Final = ""  #: the part of a hold that concerns every model; no model has this name
+_SERVER: Final = ""  #: the key of holds that concern every model; no model has this name
 
 
 def _utc_now() -> datetime:
@@ -38,9 +38,9 @@ def _utc_now() -> datetime:
 class Gemini:
     """Satisfies ports.Model. Made by `open_gemini`; belongs to one event loop.
 
-    A wait that an answer asks for holds for every later call, whichever job, market or person
-    makes it (FR-010): of the same model, where the quota counts each model by itself, and of all
-    models otherwise.
+    A wait that an answer asks for holds for every later call, whichever job, market or operator
+    makes it (FR-010). It holds for one model where the quota counts each model by itself, else for
+    all.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Gemini:
         self._now = now
 
     def check(self, model: str) -> None:
-        """Raise the error of a hold that lasts: ModelUnavailable or ModelQuotaUsedUp, not sent."""
+        """Raise ModelUnavailable or ModelQuotaUsedUp while a hold lasts; nothing is sent."""
         hold = self._holds.longest(_SERVER, model)
         if hold is None:
             return
@@ -76,7 +76,7 @@ class Gemini:
         )
 
     async def ask(self, prompt: Prompt, *, model: str) -> Answer:
-        """Ask once; a malformed answer is a value with its reason, never an error.
+        """Ask once. A malformed answer is a value with its reason, not an error.
 
         Raises: ModelUnavailable, with the seconds the service asked us to wait; ModelRefused. Both
             without a request while a hold lasts.
@@ -94,13 +94,13 @@ class Gemini:
                 # The right shape with a wrong type inside, e.g. a text that is a number.
                 return wire.unusable("unparsed", model=model)
             except (AttributeError, TypeError) as exc:
-                # The SDK takes an answer apart before it checks it: a number where a word
-                # belongs breaks it from inside. The name tells this from a mistake of ours.
+                # The SDK converts an answer before it validates it: a number in place of a string
+                # raises inside the SDK. The error's name tells this from a bug of ours.
                 return wire.unusable(f"unparsed:{type(exc).__name__}", model=model)
         return wire.answer(response, model=model)
 
     async def ping(self, model: str) -> None:
-        """Ask whether `model` is there; costs no tokens. Raises as `ask` does."""
+        """Ask whether `model` exists; costs no tokens. Raises as `ask` does."""
         self.check(model)
         with self._translated(model):
             async with asyncio.timeout(self._timeout_s):
@@ -126,13 +126,13 @@ async def open_gemini(
     seconds: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = _utc_now,
 ) -> AsyncIterator[Gemini]:
-    """Build the client in a thread, hand it over warm, and close all three parts of it.
+    """Build the client in a thread, yield it warmed up, and close all three parts of it.
 
     Args:
         seconds: the clock of `Holds`.
         now: aware; tells when a quota's day ends.
     """
-    # Our own session: cheaper than the SDK's, without its DeprecationWarning, and ours to close.
+    # Our own session costs less than the SDK's, raises no DeprecationWarning and can be closed.
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=_CONNECTIONS), cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
@@ -160,12 +160,12 @@ def _build(
     api_version: str,
 ) -> genai.Client:
     """Return a warm client; some 200 ms of blocking work."""
-    # The system's certificates (and SSL_CERT_FILE's) with certifi's, for systems without any.
+    # The system's certificates (and SSL_CERT_FILE's), and certifi's for systems without any.
     tls = ssl.create_default_context()
     tls.load_verify_locations(certifi.where())
     client = genai.Client(
-        # These three say what environment variables would otherwise decide: another service,
-        # another key, recorded answers.
+        # Without these three, environment variables would choose another service, another key, or
+        # recorded answers.
         enterprise=False,
         api_key=api_key,
         debug_config=genai_client.DebugConfig(
@@ -174,9 +174,9 @@ def _build(
         http_options=types.HttpOptions(
             base_url=base_url,
             api_version=api_version,
-            # Milliseconds; never left out, since unset means for ever, session limit or not.
+            # Milliseconds. Always set: without it there is no timeout, whatever the session's is.
             timeout=int(max(timeout_s, SHORTEST_DEADLINE_S) * 1000),
-            # The default re-sends once after a broken connection; retrying is the runner's.
+            # The default sends again after a broken connection; only the job runner retries.
             retry_options=types.HttpRetryOptions(attempts=1),
             aiohttp_client=session,
             client_args={"verify": tls},
@@ -189,9 +189,9 @@ def _build(
 
 
 def _warm(client: genai.Client) -> None:
-    """Make the SDK build what it otherwise builds, for 60 ms, inside the first call.
+    """Make the SDK build now what it otherwise builds for 60 ms in the first call.
 
-    Private names of the SDK: where they have moved, the first call is slow and nothing else.
+    Uses private names of the SDK. If a later SDK moves them, only the first call gets slower.
     """
     with suppress(AttributeError, TypeError, ValueError):
         asked = types._GenerateContentParameters(  # noqa: SLF001 - no public way
@@ -207,10 +207,10 @@ def _warm(client: genai.Client) -> None:
 
 
 def _expect_unknown_words() -> None:
-    """Keep a finish reason newer than the SDK from becoming a warning, or an error under -W error.
+    """Ignore the SDK's warning about a finish reason that it does not know.
 
-    Such an answer is unusable anyway, and said to be. The filter is as narrow as it can be and
-    stands before each call, since whoever changes filters in between would win.
+    Under -W error the warning would be an error. Such an answer is reported as unusable anyway. The
+    filter is as narrow as possible and set before each call: other code may change the filters.
     """
     warnings.filterwarnings(
         "ignore", r"(?s).* is not a valid [A-Za-z]+$", UserWarning, r"google\.genai\._common"

@@ -1,4 +1,4 @@
-"""What Gemini's refusals and silences mean.
+"""Gemini's errors and timeouts, translated into ours.
 
 Source: google-genai 3.6.1 (`errors.APIError`, `client.aio`), google.rpc error details.
 """
@@ -33,26 +33,26 @@ _STATUS: Final = re.compile(r"[A-Z_]{1,64}")
 _DELAY: Final = re.compile(
     r"(?:(?P<h>[0-9]{1,4})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,9}(?:\.[0-9]{1,9})?)s)?"
 )
-#: Where Google's day of a quota begins and ends.
+#: The time zone of the day that Google's quotas are counted by.
 _QUOTA_ZONE: Final = "America/Los_Angeles"
 _OF_MODEL: Final = "MODEL_CAPACITY_EXHAUSTED"
 
 
 class Heard(Protocol):
     def __call__(self, error: BoundaryError, *, of_model: bool) -> None:
-        """Take note of an answer that asks for a wait: of one model, or of the whole server."""
+        """Record an answer that asks for a wait, for one model or for the whole server."""
 
 
 @contextmanager
 def translated(*, now: Callable[[], datetime], heard: Heard) -> Iterator[None]:
-    """Turn everything that can go wrong with a call into ModelUnavailable or ModelRefused.
+    """Translate every error of a call into ModelUnavailable or ModelRefused.
 
     Args:
         now: aware; the end of the quota's day is counted from it.
         heard: called with each error that asks for a wait.
 
-    The cause is kept without what it carries: the SDK's error holds the answer whole, and
-    through it our request with the key in its headers.
+    The cause is kept without its data: the SDK's error holds the whole answer, and through it our
+    request with the key in its headers.
     """
     try:
         yield
@@ -63,7 +63,7 @@ def translated(*, now: Callable[[], datetime], heard: Heard) -> Iterator[None]:
             heard(meaning, of_model=_is_of_model(details))
         _bare(exc)
         raise meaning from exc
-    except TimeoutError as exc:  # aiohttp's own have no text at all
+    except TimeoutError as exc:  # aiohttp's timeouts have no text
         strip_secrets(exc)
         raise ModelUnavailable("Gemini did not answer in time", code="timeout") from exc
     except aiohttp.ClientConnectorError as exc:
@@ -72,11 +72,11 @@ def translated(*, now: Callable[[], datetime], heard: Heard) -> Iterator[None]:
         strip_secrets(exc)
         raise ModelUnavailable("the connection to Gemini broke", code="disconnected") from exc
     except ValidationError:
-        # `from None`: its text quotes the answer, and nothing can take that out of it.
+        # `from None`: its text quotes the answer and cannot be cleaned.
         raise ModelUnavailable("Gemini's answer cannot be read", code="bad_answer") from None
     except (ValueError, RecursionError, AttributeError, TypeError) as exc:
-        # A body that is not what its header says: JSONDecodeError, UnicodeDecodeError, or JSON
-        # of a shape that the SDK did not expect. The status is lost on the way.
+        # The body is not what its header says: JSONDecodeError, UnicodeDecodeError, or JSON of a
+        # shape that the SDK does not expect. The SDK's error has no status.
         strip_secrets(exc)
         raise ModelUnavailable("Gemini's answer cannot be read", code="bad_answer") from exc
 
@@ -87,7 +87,7 @@ def _meaning(
     if exc.code == _SLOW_DOWN:
         return _too_much(exc, details, now)
     if exc.code in _AUTH or any(d.get("reason") == "API_KEY_INVALID" for d in details):
-        # A wrong key is a 400 here, told from other mistakes by its ErrorInfo only.
+        # A wrong key is a 400 here; only its ErrorInfo distinguishes it from other errors.
         return ModelRefused("Gemini rejects the key; check GEMINI_API_KEY", code="auth_rejected")
     if exc.code == _UNKNOWN:
         return ModelRefused(
@@ -108,7 +108,7 @@ def _too_much(
     exc: errors.APIError, details: list[Mapping[str, Any]], now: Callable[[], datetime]
 ) -> BoundaryError:
     if any("PerDay" in quota for quota in _quotas(details)):
-        # Such an answer also carries a RetryInfo of seconds, after which the quota is still empty.
+        # Such an answer also has a RetryInfo of seconds, after which the quota is still used up.
         return ModelQuotaUsedUp(
             "today's quota of the model is used up; it returns at midnight Pacific time",
             code="quota_exhausted",
@@ -120,15 +120,15 @@ def _too_much(
 
 
 def quota_returns_in_s(now: datetime) -> float:
-    """Return the seconds until the next midnight of Pacific time, where a quota's day ends."""
+    """Return the seconds until the next midnight of Pacific time, when a quota's day ends."""
     local = now.astimezone(ZoneInfo(_QUOTA_ZONE))
     midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    # As instants: between two local times of one zone Python ignores the hour of a clock change.
+    # Subtracted as timestamps: between local times Python ignores a change of the clock.
     return midnight.timestamp() - now.timestamp()
 
 
 def _is_of_model(details: list[Mapping[str, Any]]) -> bool:
-    """Return whether the limit counts each model by itself; without a word it is the server's."""
+    """Return whether the limit counts each model by itself; unknown means the whole server."""
     quotas = list(_quotas(details))
     if quotas:
         return all("PerModel" in quota for quota in quotas)
@@ -136,7 +136,7 @@ def _is_of_model(details: list[Mapping[str, Any]]) -> bool:
 
 
 def _asked(exc: errors.APIError, details: list[Mapping[str, Any]]) -> float | None:
-    """Return the seconds to wait: the header's, else RetryInfo's; the SDK looks at neither."""
+    """Return the seconds to wait, from the header, else from RetryInfo; the SDK reads neither."""
     headers = getattr(exc.response, "headers", None)
     in_header = retry_after_s(headers) if headers is not None else None
     if in_header is not None:
@@ -176,7 +176,7 @@ def _word(exc: errors.APIError) -> str:
 
 
 def _bare(exc: errors.APIError) -> None:
-    """Leave of the error its number: the text repeats the body, and a proxy's echoes requests."""
+    """Reduce the error to its number: its text repeats the body, and a proxy's echoes requests."""
     strip_secrets(exc)
     exc.args = (f"{exc.code}",)
     exc.message = exc.status = exc.details = exc.response = None

@@ -1,4 +1,4 @@
-"""Gemini's words and our values: what we ask in, what counts as an answer.
+"""Gemini's request format, and its answers as our values.
 
 Source: google-genai 3.6.1 and the Gemini API docs (structured output, thinking, usage metadata).
 """
@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 
 from service.domain.signals import Action, Answer, Proposal, Usage
 
-MAX_OUTPUT_TOKENS: Final = 4096  #: thoughts count too; a small limit buys an answer without text
+MAX_OUTPUT_TOKENS: Final = 4096  #: thoughts included; a small limit leaves none for text
 LONGEST_REASONING: Final = 2000  #: characters
 LONGEST_WORD: Final = 64
-_BUDGET_OF_2_5: Final = 1024  #: tokens of thought, where levels are not known yet
+_BUDGET_OF_2_5: Final = 1024  #: tokens of thought, for models that know no levels
 _FIRST_WITH_LEVELS: Final = 3
 _STEP: Final = Decimal("0.0001")
 _LARGEST_COUNT: Final = 2**31 - 1
@@ -25,9 +25,9 @@ _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
 class ModelOpinion(BaseModel):
-    """What the model fills in, in this order: reasons first, then what follows from them.
+    """The answer's schema, in this order: the reasoning before its conclusions.
 
-    Flat and without defaults: the API has trouble with anything more.
+    Flat and without defaults: the API has problems with richer schemas.
     """
 
     reasoning: str
@@ -36,24 +36,24 @@ class ModelOpinion(BaseModel):
 
 
 def config(system: str, *, model: str) -> types.GenerateContentConfig:
-    """Return how `model` is asked. Temperature and seed stay out: newer models refuse them."""
+    """Return the request's configuration. No temperature or seed: newer models refuse them."""
     return types.GenerateContentConfig(
         system_instruction=system,
         max_output_tokens=MAX_OUTPUT_TOKENS,
         response_mime_type="application/json",
         response_schema=ModelOpinion,
         thinking_config=thinking(model),
-        # On by default: a log line for each call, and hidden requests that are billed.
+        # On by default, with a log line a call and hidden requests that are billed.
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         automatic_continuation=False,
     )
 
 
 def thinking(model: str) -> types.ThinkingConfig | None:
-    """Return what keeps `model`'s thoughts short, in the one of two ways it understands.
+    """Return the limit of `model`'s thoughts: a level or a budget, whichever it supports.
 
-    Level and budget together, or the wrong one, is an error 400. A name that says no version
-    (`gemini-flash-latest`) is left at its own default.
+    Both together, or the wrong one, is an error 400. A name without a version
+    (`gemini-flash-latest`) keeps its default.
     """
     family = _FAMILY.match(model)
     if family is None:
@@ -66,7 +66,7 @@ def thinking(model: str) -> types.ThinkingConfig | None:
 
 
 def answer(response: types.GenerateContentResponse, *, model: str) -> Answer:
-    """Return the answer to a question put to `model`, usable or not, with what it cost."""
+    """Return the answer of `model`, usable or not, with its token counts."""
     proposal, why = _proposal(response)
     return Answer(
         proposal=proposal,
@@ -77,7 +77,7 @@ def answer(response: types.GenerateContentResponse, *, model: str) -> Answer:
 
 
 def unusable(why: str, *, model: str) -> Answer:
-    """Return the answer that could not even be taken apart: what it cost is not known."""
+    """Return the answer that could not be parsed; its token counts are unknown."""
     return Answer(proposal=None, why=why, model=model, usage=Usage())
 
 
@@ -101,9 +101,9 @@ def _proposal(response: types.GenerateContentResponse) -> tuple[Proposal | None,
 
 
 def clean(text: str, *, longest: int) -> str:
-    """Return `text` on one line, without characters that are not seen, cut to `longest`.
+    """Return `text` on one line, without invisible characters, cut to `longest`.
 
-    The model's words are shown, logged and stored: no line feed that forges a log line, no
+    The model's text is shown, logged and stored: no line feed that forges a log line, no
     direction override, no NUL or half surrogate that PostgreSQL refuses.
     """
     spaced = " ".join(text.split())
@@ -112,7 +112,7 @@ def clean(text: str, *, longest: int) -> str:
 
 
 def _word(value: object) -> str:
-    """Return an enumeration's own word; a value the SDK does not know is a made-up member."""
+    """Return an enumeration's value; for an unknown value the SDK makes a member up."""
     word = clean(str(getattr(value, "value", value)), longest=LONGEST_WORD)
     return word if re.fullmatch(r"[A-Z_]+", word) else "UNKNOWN"
 

@@ -1,9 +1,9 @@
 """Chat, mail and webhooks through apprise; the addresses hold secrets and are never shown.
 
-apprise sends with blocking calls in threads. Its own pool has a handful of them, shared by all
-targets and joined when the process ends: one target that trickles its answer would starve the
-others and hold up the exit. So each send has a thread of its own that nobody waits for at the end,
-and a target whose last send still hangs is not given another one.
+apprise sends with blocking calls in threads. All targets share its small thread pool, which is
+joined when the process ends: one slow target would delay the others and the exit. So each send has
+a daemon thread of its own, which the exit does not join. A target whose last send still runs gets
+no further one.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 SEND_WITHIN_S: Final = 8.0  #: apprise waits four seconds for a connection, four for an answer
 APP: Final = "upbit-ai-trader"
 
-#: As apprise does: a comma or a blank may stand inside an address, unless another one follows.
+#: As in apprise: a comma or blank separates addresses only if another address follows it.
 _BETWEEN: Final = re.compile(r"[\s,;]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
-#: Only here is the place of the host taken by a host; elsewhere a token stands there.
+#: Only these schemes have a host in the host's place; others have a token there.
 _SHOW_HOST: Final = frozenset(
     {"json", "jsons", "form", "forms", "xml", "xmls", "mailto", "mailtos", "gotify", "gotifys"}
     | {"mmost", "mmosts", "rocket", "rockets", "apprise", "apprises"}
@@ -52,9 +52,9 @@ class AppriseTarget:
         self._thread: threading.Thread | None = None
 
     async def send(self, message: Outgoing) -> str | None:
-        """Return None when it was taken, else refused, timeout or busy.
+        """Return None when the target accepted it, else refused, timeout or busy.
 
-        After a timeout it may be taken all the same: nothing can stop a blocking call.
+        After a timeout the target may still accept it: a blocking call cannot be stopped.
         """
         if self._thread is not None and self._thread.is_alive():
             return "busy"
@@ -66,7 +66,7 @@ class AppriseTarget:
             try:
                 answer = self._notify(message)
             finally:
-                with suppress(RuntimeError):  # the loop has ended, and nobody waits
+                with suppress(RuntimeError):  # the event loop has ended, so no task waits
                     loop.call_soon_threadsafe(_resolve, taken, answer)
 
         self._thread = threading.Thread(target=work, name=f"alert {self.name}", daemon=True)
@@ -78,7 +78,7 @@ class AppriseTarget:
             return "timeout"
 
     def _notify(self, message: Outgoing) -> bool:
-        # It does not raise, whatever happens: the result is false.
+        # apprise never raises: after any error it returns False.
         return bool(
             self._service.notify(
                 title=title_of(message, mode=self._mode),
@@ -103,14 +103,14 @@ def body_of(message: Outgoing) -> str:
 def open_targets(urls: str, *, mode: str) -> Sequence[AppriseTarget]:
     """Return a target for each address of `urls`, separated by blanks, commas or line breaks.
 
-    Raises: ConfigError, naming the place of each bad address, never the address.
+    Raises: ConfigError, with the position of each bad address, never the address.
     """
     addresses = [address for address in _BETWEEN.split(urls.strip(" \t\r\n,;")) if address]
     if not addresses:
         return ()
     with warnings.catch_warnings():
-        # Its plugins import imghdr, which Python 3.11 and 3.12 call deprecated, here and as the
-        # first address is read.
+        # Its plugins import imghdr, which Python 3.11 and 3.12 deprecate: at its import and when
+        # the first address is read.
         warnings.filterwarnings("ignore", message=".*imghdr.*", category=DeprecationWarning)
         opened = [
             _opened(address, place, mode=mode) for place, address in enumerate(addresses, start=1)
@@ -125,15 +125,15 @@ def open_targets(urls: str, *, mode: str) -> Sequence[AppriseTarget]:
 
 
 def _opened(address: str, place: int, *, mode: str) -> AppriseTarget | None:
-    # Imported here: it takes a quarter of a second that nobody without an address should wait.
+    # Imported here: the import takes a quarter of a second, needed only with an address.
     import apprise  # noqa: PLC0415
 
     asset = apprise.AppriseAsset(
         app_id=APP,
         app_desc=APP,
         app_url="",
-        async_mode=False,  # in the thread that asks, not in its pool
-        http_redirects=False,  # a redirect would carry tokens to somebody else
+        async_mode=False,  # in the calling thread, not in its pool
+        http_redirects=False,  # a redirect would carry tokens to another host
         secure_logging=True,
         allow_templates=False,
         storage_mode=apprise.PersistentStoreMode.MEMORY,

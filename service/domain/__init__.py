@@ -1,1 +1,1 @@
-"""What trading means: values, tables and verdicts. No I/O, no clock, no chance."""
+"""The rules of trading: values, tables and verdicts. No I/O, no clock, no randomness."""

@@ -1,4 +1,4 @@
-"""What a person has to be told, how often, and when to stop trying."""
+"""Alerts to the operator: their limits in size and number, and the waits between attempts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ LONGEST_TITLE: Final = 200  #: characters
 LONGEST_BODY: Final = 2000
 LONGEST_KEY: Final = 200
 
-#: Real seconds within which the same key is told once; a problem that goes on longer is told again.
+#: Real seconds within which a key is sent once; a problem that lasts longer is sent again.
 SAME_WITHIN_S: Final = 3600.0
-MOST_MESSAGES: Final = 10  #: in LIMITED_S; what is more is put into one message
+MOST_MESSAGES: Final = 10  #: in LIMITED_S; further alerts are put into one summary
 LIMITED_S: Final = 600.0
-MAX_ATTEMPTS: Final = 64  #: about an hour: the network of an outage may be the one alerts need
+MAX_ATTEMPTS: Final = 64  #: about an hour: an outage may take the network that alerts need
 LONGEST_WAIT_S: Final = 60.0
 _LISTED: Final = 12  #: titles in a summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """Something happened.
+    """A problem or a notice for the operator.
 
     Attributes:
-        key: what it is about; the same key is not told twice within an hour.
-        lasts: a problem that goes on until its `Recovery`; else it is over as soon as it is told.
+        key: the subject; the same key is not sent twice within SAME_WITHIN_S.
+        lasts: True for a problem that is open until its `Recovery`; False for a notice.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """The problem under `key` is over; told only where the problem was."""
+    """The problem under `key` is over; sent only if the problem was sent."""
 
     key: str
     title: str
@@ -52,16 +52,18 @@ Notice = Alert | Recovery
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """A row of the outbox whose time has come."""
+    """A row of the outbox that is due."""
 
     id: int
     severity: Severity
     title: str
-    attempts: int  #: so far
+    attempts: int  #: until now
 
 
 @dataclass(frozen=True, slots=True)
 class MessagePlan:
+    """The due alerts, split into messages."""
+
     send: tuple[int, ...]  #: as messages of their own
     summarise: tuple[Due, ...]  #: in one message; empty or at least two
 
@@ -81,10 +83,11 @@ def wait_s(attempts: int) -> float:
 
 
 def plan_messages(due: Sequence[Due], *, lately: int, most: int = MOST_MESSAGES) -> MessagePlan:
-    """Decide who gets a message of its own, so that no storm of alerts hides the one that counts.
+    """Decide which alerts get a message of their own, and which go into one summary.
 
-    The last message that is left within the limit carries everything that waits. What is
-    critical, and what was begun before, is never held back.
+    At most `most` messages begin within LIMITED_S, so that a storm of alerts hides no critical one.
+    The last message within the limit is the summary of all that are left. Critical alerts and later
+    attempts are exempt from the limit.
 
     Args:
         lately: messages begun within the last LIMITED_S.

@@ -1,13 +1,13 @@
-"""The Korean day: the one day that money, statistics and dated settings are counted by.
+"""The Korean day (KST): money, statistics and dated settings are counted by it.
 
-Upbit's customers, their tax office and the exchange's daily figures live by it. It begins at 15:00
-UTC of the day before.
+Upbit's customers, their tax office and the exchange's daily figures use it. It begins at 15:00 UTC
+of the day before.
 """
 
 from datetime import date, datetime, timedelta, timezone
 from typing import Final
 
-KST: Final = timezone(timedelta(hours=9), "KST")  #: Korea has had no summer time since 1988
+KST: Final = timezone(timedelta(hours=9), "KST")  #: Korea has no daylight saving time since 1988
 
 
 def korean_day(at: datetime) -> date:

@@ -14,7 +14,7 @@ ServiceError
 │   ├── NotAllowed                 the caller's role may not do this
 │   ├── NotLeader                  this process may not trade now
 │   └── TooSoon                    it was done a moment ago: wait, then ask again
-└── BoundaryError                somebody outside let us down
+└── BoundaryError                the exchange, the model or PostgreSQL failed us
     ├── ExchangeUnavailable        safe to try again
     ├── ExchangeRefused            understood, and the answer is no
     ├── OutcomeUnknown             a write may have happened: reconcile, never resend
@@ -34,7 +34,7 @@ class ServiceError(Exception):
 
 
 class StartError(ServiceError):
-    """The process cannot start; the sentence says what to do."""
+    """The process cannot start; the text names the remedy."""
 
 
 class ConfigError(StartError):
@@ -94,11 +94,11 @@ class TooSoon(DomainError):
 
 
 class BoundaryError(ServiceError):
-    """Somebody outside let us down.
+    """A call to the exchange, the model or PostgreSQL failed.
 
     Attributes:
         retryable: whether the same call may be made again without harm.
-        retry_after_s: seconds the other side asked us to wait, real time.
+        retry_after_s: real seconds that the other side asked us to wait.
         code: a short stable word for logs and tables, e.g. the exchange's error name.
         sent: whether the request left this process. False when a hold, a ban or an open circuit
             refused it here: such an error says nothing new about the other side.

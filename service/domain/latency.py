@@ -12,7 +12,7 @@ from typing import Final
 RELATIVE_ERROR: Final = 0.01
 GAMMA: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 LEAST_MS: Final = 0.001
-#: About three hours; whatever took longer is counted there and seen whole in `max_ms`.
+#: About three hours. A longer duration counts in this bucket, and `max_ms` has its exact value.
 LAST_BUCKET: Final = 1150
 _PER_BUCKET: Final = 1 / math.log(GAMMA)
 _SHIFT: Final = -math.log(LEAST_MS) * _PER_BUCKET
@@ -32,12 +32,12 @@ def middle_of(bucket: int) -> float:
 
 @dataclass(slots=True)
 class Sketch:
-    """Many durations in little room. It counts in place: it is fed by every request."""
+    """A histogram of durations. It is mutable, since every request adds to it."""
 
     count: int = 0
     sum_ms: float = 0.0
     max_ms: float = 0.0
-    buckets: dict[int, int] = field(default_factory=dict)  #: how many fell into which
+    buckets: dict[int, int] = field(default_factory=dict)  #: bucket -> count
 
     def add(self, ms: float) -> None:
         self.count += 1

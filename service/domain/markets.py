@@ -1,4 +1,4 @@
-"""Markets, prices and the exchange's trading rules, in our words."""
+"""Markets, prices and the exchange's trading rules, in our own terms."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ VOLUME_STEP: Final = Decimal("0.00000001")  #: coins are counted in steps of thi
 
 @dataclass(frozen=True, slots=True, order=True)
 class Market:
-    """What is traded (`base`) for what money (`quote`); written QUOTE-BASE, e.g. KRW-BTC."""
+    """A coin (`base`) traded for money (`quote`); written QUOTE-BASE, e.g. KRW-BTC."""
 
     quote: str
     base: str
@@ -46,7 +46,7 @@ class Ticker:
 
 
 class Timeframe(StrEnum):
-    """How long one candle lasts."""
+    """The length of a candle."""
 
     M1 = "1m"
     M3 = "3m"
@@ -78,7 +78,7 @@ _DURATIONS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candle:
-    """What happened in one timeframe. An interval without a trade has no candle."""
+    """The trades of one timeframe. An interval without a trade has no candle."""
 
     market: Market
     timeframe: Timeframe
@@ -97,7 +97,7 @@ class Candle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketRules:
-    """What the exchange accepts in one market right now."""
+    """What the exchange accepts in one market at present."""
 
     market: Market
     fee_ratio: Decimal  #: of an order's funds; a buy's fee comes on top
@@ -129,5 +129,5 @@ class Balance:
 
 
 def whole_steps(volume: Decimal) -> Decimal:
-    """Return `volume` rounded down to what the exchange can count."""
+    """Return `volume` rounded down to VOLUME_STEP."""
     return volume.quantize(VOLUME_STEP, ROUND_DOWN)

@@ -1,4 +1,4 @@
-"""Orders and fills: what we asked for, what the exchange made of it."""
+"""Orders and fills, as we sent them and as the exchange executed them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from typing import Final
 from service.domain.errors import InvalidTransition
 from service.domain.markets import Market
 
-IDENTIFIER_PREFIX: Final = "uat-"  #: by it our orders are told from the operator's own
+IDENTIFIER_PREFIX: Final = "uat-"  #: marks our orders; the operator's own have none
 ZERO: Final = Decimal(0)
 
 
@@ -25,11 +25,11 @@ class OrderType(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    PENDING = "PENDING"  #: written; not yet known to be accepted
+    PENDING = "PENDING"  #: stored; not known to be accepted yet
     SUBMITTED = "SUBMITTED"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     EXECUTED = "EXECUTED"
-    CANCELLED = "CANCELLED"  #: may hold fills all the same
+    CANCELLED = "CANCELLED"  #: may have fills nevertheless
     FAILED = "FAILED"  #: certainly never on the book
     UNKNOWN = "UNKNOWN"  #: the request may have reached the exchange
 
@@ -43,7 +43,7 @@ TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
     _S.UNKNOWN: _ON_THE_BOOK | {_S.FAILED},
     _S.SUBMITTED: frozenset({_S.SUBMITTED, _S.PARTIALLY_FILLED, _S.EXECUTED, _S.CANCELLED}),
     _S.PARTIALLY_FILLED: frozenset({_S.PARTIALLY_FILLED, _S.EXECUTED, _S.CANCELLED}),
-    # A cancel can cross a fill on the wire; the fill is the truth.
+    # A fill may happen while our cancel request is on its way; then the fill counts.
     _S.CANCELLED: frozenset({_S.CANCELLED, _S.EXECUTED}),
     _S.EXECUTED: frozenset(),
     _S.FAILED: frozenset(),
@@ -52,7 +52,7 @@ TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """An order that the rules allow; nothing has been written or sent yet.
+    """An order that the rules allow; it is not stored or sent yet.
 
     Exactly these fields are set: LIMIT: price and volume. MARKET BUY: funds. MARKET SELL: volume.
     """
@@ -92,11 +92,11 @@ class Trade:
 
 
 class ExchangeOrderState(StrEnum):
-    """Where the exchange says an order stands."""
+    """The state of an order as the exchange reports it."""
 
     WAITING = "WAITING"
     DONE = "DONE"
-    CANCELLED = "CANCELLED"  #: fills are possible: a market buy leaves a remainder
+    CANCELLED = "CANCELLED"  #: may have fills: a market buy leaves a remainder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One attempt: one identifier, sent at most once."""
+    """One attempt to trade: it has one identifier and is sent at most once."""
 
     id: int
     identifier: str
@@ -150,7 +150,7 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """Whether something can still happen to it on the exchange."""
+        """Return whether its state on the exchange may still change."""
         return self.status in OPEN
 
     def moved_to(self, status: OrderStatus, *, reason: str | None = None) -> "Order":
@@ -161,10 +161,10 @@ class Order:
 
 
 def status_on_exchange(seen: ExchangeOrder, intent: Intent) -> OrderStatus:
-    """Return what the exchange's answer means for an order of ours.
+    """Return the status of our order that the exchange's answer `seen` implies.
 
-    A market order that ends `cancel` with fills did what it could: the exchange hands back a
-    remainder too small to trade. It counts as executed; a limit order's rest was cancelled.
+    A market order may end as cancelled with fills, because the exchange returns a remainder too
+    small to trade. It counts as executed. A limit order with fills counts as cancelled.
     """
     if seen.state is ExchangeOrderState.WAITING:
         return _S.PARTIALLY_FILLED if seen.executed_volume > 0 else _S.SUBMITTED
@@ -178,19 +178,20 @@ def status_on_exchange(seen: ExchangeOrder, intent: Intent) -> OrderStatus:
 def fills_from(
     trades: Iterable[Trade], *, paid_fee: Decimal, known: Sequence[Fill]
 ) -> tuple[Fill, ...]:
-    """Return the fills among `trades` that are not `known`, sharing the fee not yet booked.
+    """Return the fills among `trades` that are not `known`, with their parts of the fee.
 
-    The exchange reports one fee for the order. What earlier fills have not carried is split
-    over the new ones by funds, the last one taking the rest, so that Σ fee = `paid_fee` exactly.
+    The exchange reports one fee for the order. The part that earlier fills do not carry is split
+    over the new ones by funds. The last one takes the rest, so that the fees add up to `paid_fee`
+    exactly.
     """
     seen = {fill.trade_uuid for fill in known}
-    # By uuid: an answer that lists a trade twice must not share the fee over it twice.
+    # By uuid: an answer may list a trade twice, and the fee must be split over it once.
     new = {trade.uuid: trade for trade in trades if trade.uuid not in seen}.values()
     open_fee = paid_fee - sum((fill.fee for fill in known), ZERO)
     open_funds = sum((trade.funds for trade in new), ZERO)
     fills = []
     for trade in new:
-        # The last trade has open_funds == its own funds, so nothing is lost to rounding.
+        # For the last trade open_funds equals its own funds, so no rounding is lost.
         fee = open_fee if trade.funds == open_funds else _share(open_fee, trade.funds, open_funds)
         open_fee, open_funds = open_fee - fee, open_funds - trade.funds
         fills.append(

@@ -1,4 +1,4 @@
-"""What an account is worth: its cash, and its coins at a price each."""
+"""The value of an account: its cash, and its coins at current prices."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ _DIGITS: Final = 80  #: of a sum of prices times volumes; the usual 28 would rou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equity:
-    """The account in one quote currency; every sum in it."""
+    """The account valued in one quote currency; every amount is in that currency."""
 
     quote: str
-    cash: Decimal  #: open orders' part too
-    coins: Decimal  #: what the markets' coins on the account are worth, whoever bought them
+    cash: Decimal  #: including what open orders lock
+    coins: Decimal  #: value of all coins on the account, bought by this service or not
     realised_pnl: Decimal  #: of our positions, less every fee
     unrealised_pnl: Decimal  #: of our positions
     fees_paid: Decimal
@@ -37,7 +37,7 @@ def equity_in(
 
     Args:
         balances: by currency.
-        prices: of every market whose coins are on the account or in our books.
+        prices: of every market whose coins are on the account or in `positions`.
 
     Raises: KeyError, for a position without a price.
     """

@@ -1,4 +1,4 @@
-"""What we hold, folded from fills alone."""
+"""Positions, computed from fills alone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ class Position:
 
     market: Market
     volume: Decimal = ZERO
-    cost: Decimal = ZERO  #: what the held coins were bought for, without fees
+    cost: Decimal = ZERO  #: funds paid for the held coins, without fees
     realised_pnl: Decimal = ZERO  #: from sales, less every fee ever paid here
     fees_paid: Decimal = ZERO
     opened_at: datetime | None = None  #: first fill of the run that is still open
@@ -35,9 +35,9 @@ class Position:
         return self.value_at(price) - self.cost
 
     def after(self, side: Side, fill: Fill) -> "Position":
-        """Return the position once `fill` is booked.
+        """Return the position after `fill`.
 
-        Raises: ValueError, when more is sold than is held: the fill belongs to someone else.
+        Raises: ValueError, when more is sold than is held: this service did not buy those coins.
         """
         paid = replace(
             self, fees_paid=self.fees_paid + fill.fee, realised_pnl=self.realised_pnl - fill.fee
@@ -52,9 +52,9 @@ class Position:
         if fill.volume > self.volume:
             raise ValueError(f"{self.market}: sold {fill.volume}, held {self.volume}")
         left = self.volume - fill.volume
-        # The last coin takes the whole remaining cost, so that a closed position costs nothing.
+        # The sale of the last coin takes the whole remaining cost: a closed position has cost 0.
         sold = self.cost
-        if left:  # rounding up must not take more than there is, when coins cost next to nothing
+        if left:  # when coins cost next to nothing, rounding up must not exceed the cost
             sold = min(sold, (self.cost * fill.volume / self.volume).quantize(_CENT))
         return replace(
             paid,
@@ -65,7 +65,7 @@ class Position:
         )
 
     def part_held(self, fill: Fill) -> Fill:
-        """Return the part of a sale that the held coins explain, with all of its fee."""
+        """Return the sale limited to the held coins, with the whole fee."""
         volume = min(fill.volume, self.volume)
         funds = (fill.funds * volume / fill.volume).quantize(_CENT)
         return replace(fill, volume=volume, funds=funds)

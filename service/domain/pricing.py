@@ -1,4 +1,4 @@
-"""What a model call costs, from the operator's own dated price table."""
+"""The cost of a model call by the operator's dated price table."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class ModelPrice:
 def cost_usd(
     usage: Usage, *, model: str, day: date, prices: Iterable[ModelPrice]
 ) -> Decimal | None:
-    """Return the cost, or None when the table has no price or the answer no token counts.
+    """Return the cost, or None without a price in the table or without token counts.
 
     Args: day: the Korean day of the call.
 
     Source: Gemini pricing: input less cached at the input price, cached at the cached price,
-    candidates + thoughts at the output price. An unknown model is not guessed.
+    candidates + thoughts at the output price. The cost of an unknown model is None, not a guess.
     """
     known = [p for p in prices if p.model == model and p.effective_from <= day]
     if not known or usage.input_tokens is None:

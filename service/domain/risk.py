@@ -1,6 +1,6 @@
-"""The rules a proposal must pass before it becomes an order. The model proposes; this disposes.
+"""The risk rules that a proposal must pass before it becomes an order.
 
-Every rule looks at the same `Situation` and may refuse or make the order smaller, never larger.
+Every rule reads the same `Situation`. It may refuse the order or make it smaller, never larger.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _HUNDRED: Final = Decimal(100)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the operator allows, read from the settings at one instant."""
+    """The operator's limits, read from the settings at one instant."""
 
     trading_enabled: bool
     min_confidence: Decimal  #: 0..1
@@ -33,7 +33,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """Everything a verdict depends on."""
+    """The facts that a verdict depends on."""
 
     price: Decimal
     position: Position
@@ -41,9 +41,9 @@ class Situation:
     base: Balance  #: its coins
     rules: MarketRules
     open_orders: int  #: of ours in this market, those of unknown outcome included
-    orders_last_hour: int = 0  #: of ours in all markets, whatever became of them
+    orders_last_hour: int = 0  #: of ours in all markets, in any status
     signal_age_s: float = 0.0
-    halted: str | None = None  #: why trading is halted, None when it is not
+    halted: str | None = None  #: the reason of a halt, None without one
 
     @property
     def capital(self) -> Decimal:
@@ -53,7 +53,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One rule's finding, kept as evidence."""
+    """The result of one rule, stored as evidence."""
 
     rule: str
     passed: bool
@@ -85,7 +85,7 @@ Verdict = Allowed | Refused | Held
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """An order taking shape: money for a buy, coins for a sell."""
+    """An order while the rules size it; `amount` is money for a buy, coins for a sell."""
 
     side: Side
     amount: Decimal
@@ -166,7 +166,7 @@ def _size(draft: _Draft, proposal: Proposal, now: Situation, limits: Limits) -> 
 def _max_position(draft: _Draft, _p: Proposal, now: Situation, limits: Limits) -> _Finding:
     if draft.side is Side.SELL:
         return _passes(draft, "max_position", "a sale makes the position smaller")
-    # All coins of the account count, ours or not: the risk is the same.
+    # All coins of the account count, also those that this service did not buy: the risk is equal.
     room = now.capital * limits.max_position_pct / _HUNDRED - now.base.total * now.price
     if room < now.rules.min_funds:
         sentence = f"the position has reached {limits.max_position_pct} % of capital"
@@ -199,7 +199,7 @@ def _order_size(draft: _Draft, _p: Proposal, now: Situation, _l: Limits) -> _Fin
     return _passes(draft, "min_order", "within the exchange's order sizes")
 
 
-#: In the order the operator's evidence shows them; sizing comes before what cuts the size.
+#: In this order the rules are stored as evidence; the rule that sizes precedes those that cut.
 _RULES: Final[tuple[_Rule, ...]] = (
     _enabled,
     _age,
@@ -214,7 +214,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
 
 
 def decide(proposal: Proposal, now: Situation, limits: Limits) -> Verdict:
-    """Return what becomes of `proposal`: an order within every limit, a refusal, or nothing.
+    """Return the verdict on `proposal`: an order within every limit, a refusal, or Held.
 
     The order is a market order: a buy names whole units of money, a sell the coins held.
     """

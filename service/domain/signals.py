@@ -1,4 +1,4 @@
-"""What the model proposes."""
+"""Trading signals and the model's answers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from typing import Literal
 
 from service.domain.markets import Market
 
-#: What begins the pass that makes a signal: the job's period, or an operator.
+#: The cause of the pass that makes a signal: the job's schedule, or an operator.
 Trigger = Literal["schedule", "manual"]
 
 
@@ -29,7 +29,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one model call as the model counted them; None where it did not say."""
+    """Tokens of one model call by the model's own count; None without a count."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None  #: without thoughts
@@ -39,9 +39,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back from one model call.
+    """The result of one model call.
 
-    `proposal` is None when the answer is unusable; `why` then says so in one word, e.g.
+    `proposal` is None when the answer is unusable. Then `why` is a short code, e.g.
     `finish:MAX_TOKENS`, `blocked:SAFETY`, `unparsed`, `empty`.
     """
 
@@ -53,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A proposal on record: written once, never edited."""
+    """A stored proposal: written once, never edited."""
 
     id: int
     market: Market

@@ -1,1 +1,1 @@
-"""Upbit Korea over REST: signing, limits, errors, the wire's words and the calls."""
+"""Upbit Korea over REST: signing, rate limits, errors, formats and calls."""

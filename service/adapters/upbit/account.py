@@ -1,4 +1,4 @@
-"""Upbit's view of our account and of what it may do. Source of the fields: Upbit docs v1.6.4."""
+"""Our account, its balances and its trading rules at Upbit. Fields: Upbit docs v1.6.4."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from service.domain.markets import Balance, Market, MarketRules
 
 
 def rules(chance: object, instruments: object, market: Market) -> MarketRules:
-    """Return the market's rules from both answers; of the two sides the stricter limit."""
+    """Return the market's rules from both answers, with the stricter limit of both sides."""
     terms = Record(chance, "chance")
     listing = terms.record("market")
     if market_in(listing, "id") != market:
@@ -44,7 +44,7 @@ def balances(payload: object) -> dict[str, Balance]:
 
 
 def key_expires_at(payload: object, access_key: str) -> datetime | None:
-    """Return when `access_key` ends, or None when it is not in the account's list of keys."""
+    """Return when `access_key` expires, or None when the account's list has no such key."""
     for record in records(payload, "api_key"):
         if record.text("access_key") == access_key:
             return record.instant("expire_at")

@@ -1,4 +1,4 @@
-"""One signed, limited, bounded HTTP exchange with Upbit. What is asked and meant is not known here.
+"""HTTP calls to Upbit: signed, rate limited, bounded. Their meaning is not known here.
 
 Source: Upbit docs, "REST API guide"; traps of aiohttp 3.14 as noted.
 """
@@ -31,7 +31,7 @@ _NOTHING: Final[Mapping[str, str]] = {}
 class Client:
     """Raises ErrorAnswer, OddAnswer, aiohttp's errors and TimeoutError: `translated` reads them.
 
-    During a ban also ExchangeUnavailable, before anything is sent.
+    During a ban or hold it raises ExchangeUnavailable before anything is sent.
     """
 
     def __init__(
@@ -58,19 +58,19 @@ class Client:
     async def get_public(
         self, path: str, params: Mapping[str, str] = _NOTHING, *, group: Group
     ) -> object:
-        """Ask for what everybody may see. The group's limit counts by IP address."""
+        """GET public data, unsigned. Upbit counts the group's limit by IP address."""
         url = _url(self._quotation_url + path, params)
-        # Upbit packs quotations only. An Origin header would cut us to one call in ten seconds.
+        # Upbit compresses quotations only. With an Origin header it allows one call in ten seconds.
         return await self._send("GET", url, {"Accept-Encoding": "gzip"}, group)
 
     async def get_private(self, path: str, params: Mapping[str, str] = _NOTHING) -> object:
-        """Ask for what is ours alone."""
+        """GET data of our account, signed."""
         url = _url(self._exchange_url + path, params)
         return await self._send("GET", url, self._signed(params), Group.DEFAULT)
 
     async def delete(self, path: str, params: Mapping[str, str]) -> object:
-        # aiohttp sends a DELETE (and a GET) a second time, unasked, when a kept-alive connection
-        # drops: harmless by identifier, since cancelling twice cancels once.
+        # aiohttp repeats a DELETE (and a GET) by itself when a kept-alive connection drops. That is
+        # harmless: a second cancellation of an identifier has no effect.
         url = _url(self._exchange_url + path, params)
         return await self._send("DELETE", url, self._signed(params), Group.DEFAULT)
 
@@ -78,7 +78,7 @@ class Client:
         """Send `body` once. aiohttp never repeats a POST, whatever the connection does."""
         url = _url(self._exchange_url + path, _NOTHING)
         headers = self._signed(body) | {"Content-Type": _JSON}
-        # The hash is over the keys in this order and the values as they stand here.
+        # The signature's hash covers the keys in this order and the values as written here.
         data = json.dumps(body).encode()
         return await self._send("POST", url, headers, Group.ORDER, data=data)
 
@@ -105,10 +105,10 @@ class Client:
             timeout=READ_TIMEOUT if method == "GET" else ORDER_TIMEOUT,
             # A redirect would carry the signed order to another host, and turn a POST into a GET.
             allow_redirects=False,
-            raise_for_status=False,  # its error has the URL in its text and no error name
+            raise_for_status=False,  # aiohttp's error shows the URL and no error name
         ) as response:
             self._limiter.heard(response.headers.get("Remaining-Req"), group=group)
-            if "Age" not in response.headers:  # an answer out of some cache was stamped before
+            if "Age" not in response.headers:  # a cached answer has an old `Date`
                 self._skew.heard(response.headers.get("Date"), asked_at=asked_at)
             if response.status not in _SUCCESS:
                 raise await self._complaint(response, group)
@@ -118,7 +118,7 @@ class Client:
 
     async def _complaint(self, response: aiohttp.ClientResponse, group: Group) -> ErrorAnswer:
         raw = b""
-        # The status says enough when the rest is lost: a ban must be kept all the same.
+        # The status suffices when the body is lost: a ban must be kept.
         with suppress(aiohttp.ClientError, TimeoutError, OddAnswer):
             raw = await _body(response)
         asked = retry_after_s(response.headers)
@@ -130,7 +130,7 @@ class Client:
 
 
 def _url(address: str, params: Mapping[str, str]) -> yarl.URL:
-    # `encoded=True`: yarl would write the query its own way, and the hash is over ours.
+    # `encoded=True`: yarl would encode the query differently, and the hash is over ours.
     return yarl.URL(f"{address}?{wire_query(params)}" if params else address, encoded=True)
 
 

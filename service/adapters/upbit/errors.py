@@ -1,4 +1,4 @@
-"""What Upbit's answers and silences mean, in one place.
+"""Upbit's error answers and timeouts, translated into ours.
 
 Source: Upbit docs, "REST API guide" (errors, 2026-10-06) and "new order".
 """
@@ -18,8 +18,8 @@ from service.domain.errors import (
     OutcomeUnknown,
 )
 
-# A request that met one of these never left: not even an order can have arrived.
-# With redirects off and no proxy, aiohttp raises them only before it writes.
+# After one of these errors the request was not sent, so no order can have arrived. With redirects
+# off and no proxy, aiohttp raises them only before it writes.
 _UNSENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _DEFINITE: Final = frozenset({400, 401, 403, 404})
 _SLOW_DOWN: Final = 429
@@ -27,9 +27,9 @@ _BLOCKED: Final = 418
 _CLIENT_ERRORS: Final = range(400, 500)
 _TRY_AGAIN: Final = frozenset({408, 425})
 
-# Upbit refuses a used identifier and never replays: the attempt that used it did arrive.
-# A nonce is fresh for each attempt: if it was used, the request was delivered twice on the way
-# (a proxy), and the first copy may have become an order.
+# Upbit refuses a used identifier: so an earlier copy of this attempt has arrived. A nonce is new
+# for each attempt: if Upbit has seen it, a proxy delivered the request twice, and the first copy
+# may have become an order.
 _EARLIER_COPY_ARRIVED: Final = frozenset({"duplicated_identifier", "nonce_used"})
 
 _REMEDIES: Final = {
@@ -60,7 +60,7 @@ _REMEDIES: Final = {
 
 
 class ErrorAnswer(Exception):
-    """Upbit answered, but not 2xx. `name` is its own word for it, when there is a readable one."""
+    """Upbit answered with another status than 2xx. `name` is its error name, if readable."""
 
     def __init__(
         self, status: int, name: str | None = None, *, retry_after_s: float | None = None
@@ -72,16 +72,16 @@ class ErrorAnswer(Exception):
 
 
 class OddAnswer(ValueError):
-    """A 2xx that cannot be read. The text names the field, never its value: it may be a balance."""
+    """A 2xx that cannot be read. The text names the field, never its value, e.g. a balance."""
 
 
 @contextmanager
 def translated(*, writing: bool) -> Iterator[None]:
-    """Turn everything that can go wrong with a call into one of our errors.
+    """Translate every error of a call into one of ours.
 
-    A read that got lost is harmless. An order that got lost may be on the book: while `writing`,
-    whatever is not a certain refusal and not certainly unsent is OutcomeUnknown. Cancellation
-    passes through; the order row, committed before the request, speaks for it.
+    A lost read is harmless. A lost order may be on the book. So while `writing`, an error that
+    proves neither a refusal nor an unsent request is OutcomeUnknown. Cancellation passes through:
+    the order's row, committed before the request, stays PENDING.
     """
     lost = OutcomeUnknown if writing else ExchangeUnavailable
     try:
@@ -106,7 +106,7 @@ def _meaning(answer: ErrorAnswer, *, writing: bool) -> BoundaryError:
     code = answer.name or f"http_{answer.status}"
     if answer.status == _SLOW_DOWN:
         wait_s = WINDOW_S if answer.retry_after_s is None else answer.retry_after_s
-        # To an order too: nothing says whether Upbit counts before or after it takes the order.
+        # OutcomeUnknown for an order: Upbit may count requests before or after it takes the order.
         return lost("Upbit asks us to slow down", code="too_many_requests", retry_after_s=wait_s)
     if answer.status == _BLOCKED:
         return lost(
@@ -126,6 +126,6 @@ def _meaning(answer: ErrorAnswer, *, writing: bool) -> BoundaryError:
 
 def _is_refusal(answer: ErrorAnswer, *, writing: bool) -> bool:
     if writing:
-        # Without an error name of Upbit's own it may be a proxy's page, after the order went in.
+        # An answer without Upbit's error name may be a proxy's, sent after Upbit took the order.
         return answer.status in _DEFINITE and answer.name is not None
     return answer.status in _CLIENT_ERRORS and answer.status not in _TRY_AGAIN

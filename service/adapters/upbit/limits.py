@@ -1,6 +1,6 @@
-"""How often Upbit may be asked, and silence when it says so.
+"""Upbit's rate limits, and the pauses that its answers ask for.
 
-Limits are counted in real seconds, an IP address or a pocket, in groups of endpoints.
+Limits count requests by IP address or pocket and by group of endpoints, in real seconds.
 Source: Upbit docs, "rate limits" (2026-10-07) and changelog of 2026-08-21 (order 8/s -> 12/s).
 """
 
@@ -18,8 +18,8 @@ from service.ports.clock import Clock
 class Group(StrEnum):
     """The endpoints that share one limit.
 
-    The names are the documents'. Upbit's answers use others for some (`candles`, `crix-trades`,
-    captured in March 2026), so an answer's limit is that of the endpoint it came from.
+    The names are those of Upbit's documents. Its answers name some groups otherwise (`candles`,
+    `crix-trades`, captured in March 2026). So the endpoint, not the answer, decides the group.
     """
 
     MARKET = "market"
@@ -49,9 +49,9 @@ _BAN: Final = re.compile(r"(?P<n>[0-9]{1,6})\s*(?:(?P<minutes>min|ë¶„)|sec|s\b|ì
 
 
 def ban_s(raw: bytes) -> float | None:
-    """Return how long the text of a 418 says that we are blocked, or None.
+    """Return the seconds of a block that the text of a 418 names, or None.
 
-    The documents promise the time "in the response" without saying where, so any number with a
+    The documents promise the time "in the response", but not in which field. So any number with a
     unit of time counts; without one the caller guesses.
     """
     found = _BAN.search(raw[:2000].decode(errors="replace"))
@@ -61,12 +61,12 @@ def ban_s(raw: bytes) -> float | None:
 
 
 class Limiter:
-    """Keeps each group within its limit and the whole client silent during a ban.
+    """Keeps each group within its limit, and stops all requests during a ban.
 
-    One instance serves every caller: what Upbit asks of one holds for all (FR-010).
+    One instance serves every caller: a wait that Upbit asks of one holds for all (FR-010).
 
     Args:
-        paced: False heeds only what the answers say, for a sandbox whose time runs faster.
+        paced: False applies only what answers ask for; for a sandbox whose time runs faster.
         seconds: the clock of `Holds`; real seconds by default.
     """
 
@@ -87,7 +87,7 @@ class Limiter:
         self._check_ban()
 
     async def acquire(self, group: Group) -> None:
-        """Wait until `group` may be asked, and count the call.
+        """Wait until a request to `group` is allowed, and count it.
 
         Raises: ExchangeUnavailable, without a request: code "banned" while Upbit has blocked us,
             since a request during a block makes it longer; code "too_many_requests" while the
@@ -96,13 +96,13 @@ class Limiter:
         self._check_hold(group)
         while (wait_s := self._wait_s(group)) > 0:
             await self._clock.pause(wait_s)
-            self._check_hold(group)  # one may have begun meanwhile
+            self._check_hold(group)  # a hold may have begun during the pause
         self._sent[group].append(self._clock.monotonic())
 
     def heard(self, remaining: str | None, *, group: Group) -> None:
-        """Take note of a `Remaining-Req` header, e.g. `group=default; min=1800; sec=29`.
+        """Read a `Remaining-Req` header, e.g. `group=default; min=1800; sec=29`.
 
-        `min` is constant and means nothing. A header that reads otherwise is ignored.
+        `min` is constant and has no meaning. A header of another form is ignored.
 
         Args: group: of the endpoint that answered; the header's own name for it may differ.
         """
@@ -113,25 +113,25 @@ class Limiter:
     def close(self, group: Group, *, asked_s: float | None = None) -> None:
         """Send nothing to `group` for this second, or for `asked_s` when that is longer.
 
-        A whole second from the answer on, not up to our own next second: the server's seconds
-        need not begin with ours, and after a whole one its next has begun for certain.
+        The pause is a whole second from the answer on. Upbit's seconds need not begin with ours,
+        and after a whole second its next one has begun.
         """
         self._closed_until[group] = self._clock.monotonic() + WINDOW_S
         if asked_s is not None and asked_s > WINDOW_S:
             self._holds.keep(group, min(asked_s, LONGEST_HOLD_S), code="too_many_requests")
 
     def ban(self, seconds: float | None) -> float:
-        """Be silent for `seconds`, or for a guess that doubles, and return how long."""
+        """Send nothing for `seconds`, or for a guess that doubles each time; return the length."""
         length = self._next_ban_s if seconds is None else seconds
         length = min(length, LONGEST_BAN_S)
         self._next_ban_s = min(2 * length, LONGEST_BAN_S)
-        # The longest wait wins: requests that were under way together may be told different ones.
+        # The longest ban counts: answers to concurrent requests may name different ones.
         self._banned_until = max(self._banned_until, self._clock.monotonic() + length)
         return length
 
     def reset_ban(self) -> None:
-        """Forget earlier bans: Upbit has answered as usual."""
-        if self._clock.monotonic() >= self._banned_until:  # else it was asked before the ban
+        """Reset the guess of the next ban, since Upbit has answered a request."""
+        if self._clock.monotonic() >= self._banned_until:  # else the request is older than the ban
             self._next_ban_s = FIRST_BAN_S
 
     def _check_hold(self, group: Group) -> None:

@@ -1,4 +1,4 @@
-"""Upbit's orders, sent and answered. Source of the fields: Upbit docs v1.6.4 and captures."""
+"""Upbit's orders in requests and answers. Fields: Upbit docs v1.6.4 and captures."""
 
 from collections.abc import Mapping
 from typing import Final, TypeVar
@@ -13,9 +13,9 @@ _SIDES: Final = {Side.BUY: "bid", Side.SELL: "ask"}
 _SIDES_BACK: Final = {word: side for side, word in _SIDES.items()}
 _STATES: Final = {
     "wait": ExchangeOrderState.WAITING,
-    "watch": ExchangeOrderState.WAITING,  # a reservation, made in Upbit's app
+    "watch": ExchangeOrderState.WAITING,  # a reserved order, made in Upbit's app
     "done": ExchangeOrderState.DONE,
-    "cancel": ExchangeOrderState.CANCELLED,  # fills are possible all the same
+    "cancel": ExchangeOrderState.CANCELLED,  # may have fills nevertheless
 }
 _ORDER_TYPES: Final = {
     (OrderType.LIMIT, Side.BUY): "limit",

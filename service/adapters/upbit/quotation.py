@@ -1,4 +1,4 @@
-"""Upbit's quotations: what everybody may see. Source of the fields: Upbit docs v1.6.4."""
+"""Upbit's quotations, its public data. Fields: Upbit docs v1.6.4."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,7 +24,7 @@ CANDLE_PATHS: Final = {
 
 
 def markets(payload: object) -> frozenset[Market]:
-    """Return the markets whose names we can read: one odd listing must not stop trading."""
+    """Return the markets with a readable name: one odd listing must not stop trading."""
     return frozenset(_known(record.text("market") for record in records(payload, "market")))
 
 

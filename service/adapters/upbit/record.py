@@ -1,4 +1,4 @@
-"""Foreign JSON whose fields are checked as they are taken; unknown ones are never looked at."""
+"""Upbit's JSON: each field is validated when it is read; unknown fields are ignored."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from service.adapters.upbit.errors import OddAnswer
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_NUMBER: Final = 64
-_DIGITS_BEFORE_POINT: Final = 20  #: more is no price, volume or sum of this world
+_DIGITS_BEFORE_POINT: Final = 20  #: more digits are no plausible price, volume or sum
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -21,7 +21,7 @@ def parsed(raw: bytes) -> object:
     """Return the JSON in `raw`: floats as Decimal, integers as int."""
     try:
         return json.loads(raw, parse_float=Decimal, parse_constant=_refuse)
-    except (ValueError, ArithmeticError, RecursionError) as exc:  # 1e99999999999999999999 too
+    except (ValueError, ArithmeticError, RecursionError) as exc:  # also for 1e99999999999999999999
         strip_secrets(exc)  # the decoder's error holds the whole document, balances included
         raise OddAnswer("not JSON") from exc
 
@@ -29,8 +29,8 @@ def parsed(raw: bytes) -> object:
 def error_name(raw: bytes) -> str | None:
     """Return the exchange's own name for an error, or None for anything of another shape.
 
-    Quotations name errors by their status, a number: that is no name. Only harmless characters
-    pass, since the name ends up in logs and tables.
+    Quotation errors have their status, a number, in place of a name; that is None here. Only
+    harmless characters pass, since the name goes into logs and tables.
     """
     try:
         name = Record(parsed(raw), "answer").record("error").text("name")
@@ -71,7 +71,7 @@ class Record:
         return None if self._fields.get(name) is None else self.text(name)
 
     def number(self, name: str) -> Decimal:
-        """Return a number that came as a JSON number or as decimal text, whichever it was."""
+        """Return a number that is a JSON number or decimal text."""
         value = self._fields.get(name)
         if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
             raise self._odd(name, "no number")
@@ -103,7 +103,7 @@ class Record:
         return int(number)
 
     def instant(self, name: str) -> datetime:
-        """Return an ISO 8601 instant that carries its offset, in UTC."""
+        """Return an ISO 8601 instant with an offset, in UTC."""
         at = self._datetime(name)
         if at.tzinfo is None:
             raise self._odd(name, "without an offset")
@@ -113,7 +113,7 @@ class Record:
             raise self._odd(name, "out of range") from None
 
     def utc_instant(self, name: str) -> datetime:
-        """Return an ISO 8601 instant that is in UTC without saying so."""
+        """Return an ISO 8601 instant without an offset, which is in UTC."""
         at = self._datetime(name)
         if at.tzinfo is not None:
             raise self._odd(name, "with an offset")

@@ -1,4 +1,4 @@
-"""The exchange as the flows know it, over Upbit's REST API."""
+"""ports.Exchange over Upbit's REST API."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -25,12 +25,12 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class UpbitRest:
-    """Satisfies ports.Exchange. The session is the caller's, and so is its closing.
+    """Satisfies ports.Exchange. The caller owns the session and closes it.
 
-    Addresses come without `/v1`. The clock's `pause` and `monotonic` are used, real time both:
-    limits and bans are counted in real seconds, in the sandbox too. `paced=False` keeps no limits
-    of our own, for a sandbox whose market runs faster than ours. `seconds` counts the waits that a
-    429 asks for: the clock by which jobs count their waits between attempts.
+    Addresses are without `/v1`. Limits and bans use the clock's `pause` and `monotonic`, which are
+    real time, also in the sandbox. `paced=False` applies no limits of our own, for a sandbox whose
+    market's time runs faster. `seconds` is the clock of the waits that a 429 asks for; jobs count
+    their waits between attempts by the same clock.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class UpbitRest:
 
     @property
     def clock_skew_s(self) -> float | None:
-        """Return by how many seconds our clock is ahead of Upbit's at the least, or None."""
+        """Return the least seconds by which our clock is ahead of Upbit's, or None."""
         return self._skew.seconds
 
     def take_clock_skews_s(self) -> tuple[float, ...]:
-        """Return the same for each answer since the last call, oldest first; for one caller."""
+        """Return and clear the skews of the answers since the last call; for one caller."""
         return self._skew.take()
 
     async def markets(self) -> frozenset[Market]:
@@ -95,7 +95,7 @@ class UpbitRest:
             return quotation.candles(payload, market, timeframe)
 
     async def rules(self, market: Market) -> MarketRules:
-        """Ask twice, each time anew: the tick follows the price, the fee may have its days."""
+        """Ask both endpoints each time: the tick follows the price, and the fee may change."""
         with translated(writing=False):
             chance = await self._client.get_private("/v1/orders/chance", {"market": str(market)})
             instruments = await self._client.get_public(
@@ -108,7 +108,7 @@ class UpbitRest:
             return account.balances(await self._client.get_private("/v1/accounts"))
 
     async def key_expires_at(self) -> datetime | None:
-        """Return when our key ends, real time; None when Upbit's list does not name it."""
+        """Return when our key expires, real time; None when Upbit's list has no such key."""
         with translated(writing=False):
             payload = await self._client.get_private("/v1/api_keys")
             return account.key_expires_at(payload, self._access_key)
@@ -120,8 +120,8 @@ class UpbitRest:
     async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
         """Send the order, once.
 
-        Raises: ExchangeRefused, when it is certainly not on the book; ExchangeUnavailable, when
-        it certainly never left; OutcomeUnknown otherwise.
+        Raises: ExchangeRefused, when it is certainly not on the book; ExchangeUnavailable, when it
+        was certainly not sent; OutcomeUnknown otherwise.
         """
         body = orders.order_body(intent, _checked(identifier))
         with translated(writing=True):
@@ -141,7 +141,7 @@ class UpbitRest:
     async def cancel(self, identifier: str) -> None:
         """Ask for cancellation.
 
-        A refusal proves nothing: the request may have gone out twice, and the first have worked.
+        A refusal proves nothing: the request may have been sent twice, and the first have worked.
         """
         with translated(writing=True):
             await self._client.delete("/v1/order", _named(identifier))
@@ -152,7 +152,7 @@ def _named(identifier: str) -> dict[str, str]:
 
 
 def _checked(identifier: str) -> str:
-    """Return `identifier`; ValueError when Upbit would not take it or it could not be signed."""
+    """Return `identifier`, or raise ValueError when Upbit or the signature forbids it."""
     if not _IDENTIFIER.fullmatch(identifier):
         raise ValueError(f"{identifier!r} is no order identifier: 1 to 64 of A-Z a-z 0-9 . _ -")
     return identifier

@@ -1,4 +1,4 @@
-"""How far our clock and Upbit's are apart, told by the `Date` of its answers."""
+"""The skew between our clock and Upbit's, measured by the `Date` of its answers."""
 
 from collections import deque
 from collections.abc import Callable
@@ -7,15 +7,15 @@ from typing import Final
 
 from service.adapters.answers import http_date
 
-#: `Date` has whole seconds: the answer was stamped within the second that follows it.
+#: `Date` has whole seconds: the answer was made within the second that begins there.
 _RESOLUTION: Final = timedelta(seconds=1)
-_KEPT: Final = 64  #: answers between two looks at them; of more the oldest are forgotten
+_KEPT: Final = 64  #: answers between two calls of `take`; of more the oldest are dropped
 
 
 class SkewMeter:
-    """Remembers what the last answers with a `Date` said.
+    """Keeps the skews of the last answers with a `Date`.
 
-    The exchange's clock is real time, and so is ours here, however fast a replayed market runs.
+    Both clocks are real time, also when a replayed market runs faster.
     """
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -25,25 +25,25 @@ class SkewMeter:
 
     @property
     def seconds(self) -> float | None:
-        """Return by how much our clock is ahead (behind: negative) at the very least.
+        """Return the least skew that explains the last answer: positive when our clock is ahead.
 
-        The least that explains the answer: the way there and back, and the second's fraction
-        that `Date` leaves out, never count as skew. None before the first answer.
+        The travel time and the fraction of a second that `Date` omits never count as skew. None
+        before the first answer.
         """
         return self._seconds
 
     def take(self) -> tuple[float, ...]:
-        """Return what each answer since the last call said, oldest first; for one caller."""
+        """Return and clear the skews since the last call, oldest first; for one caller."""
         heard = tuple(self._heard)
         self._heard.clear()
         return heard
 
     def asked(self) -> datetime:
-        """Return our instant; call it right before the request goes out."""
+        """Return our instant; call it right before the request is sent."""
         return self._now()
 
     def heard(self, date: str | None, *, asked_at: datetime) -> None:
-        """Take note of an answer's `Date`; one that cannot be read says nothing."""
+        """Measure the skew from an answer's `Date`; an unreadable one is ignored."""
         stamped = http_date(date or "")
         if stamped is None:
             return

@@ -1,4 +1,4 @@
-"""How Upbit writes numbers, instants and markets, wherever they stand."""
+"""Upbit's format of numbers, instants and markets."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -29,5 +29,5 @@ def market_in(record: Record, name: str) -> Market:
     try:
         return Market.parse(record.text(name))
     except UnknownMarket:
-        # `from None`: its text quotes what was sent.
+        # `from None`: its text quotes the received value.
         raise OddAnswer(f"{name}: no market name") from None
