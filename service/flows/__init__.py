@@ -1,1 +1,1 @@
-"""The story, one module a step: collect, propose, decide, execute, reconcile."""
+"""The trading steps, one module each: collect, propose, decide, execute, reconcile."""

@@ -1,4 +1,4 @@
-"""One signal for every traded market, each market on its own."""
+"""Makes a signal for every traded market, each independently of the others."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -16,7 +16,7 @@ class TradeMarket(Protocol):
 
 
 class AllMarkets:
-    """One market's failure keeps no other from trading, and no market trades twice in a round."""
+    """Trades all markets: one's failure does not stop the others, none trades twice in a pass."""
 
     def __init__(
         self,
@@ -30,14 +30,14 @@ class AllMarkets:
         self._trigger: Trigger = "schedule"
 
     def begin(self, trigger: Trigger) -> None:
-        """Start a new round; every `step` until the next one belongs to it."""
+        """Start a new pass; every later `step` is an attempt of it."""
         self._left, self._trigger = None, trigger
 
     async def step(self) -> None:
-        """Trade every market; called again in the same round, only those an outage kept from it.
+        """Trade every market; a retry in the same pass trades only those that an outage stopped.
 
-        Raises: once all markets had their turn, of the failures that may mend the one that asks for
-            the longest wait, else the first.
+        Raises: after all markets, one of their errors: of the retryable ones the one with the
+            longest Retry-After, else the first.
         """
         if self._left is None:
             self._left = await self._markets()
@@ -57,10 +57,10 @@ class AllMarkets:
                     event="signal", market=str(market), error=type(exc).__name__, cause=str(exc)
                 ).warning("the market's turn failed")
                 failed.append((market, exc))
-        self._left = tuple(market for market, exc in failed if _may_mend(exc))
+        self._left = tuple(market for market, exc in failed if _is_retryable(exc))
         if failed:
             raise max(
-                (exc for _, exc in failed if _may_mend(exc)), key=_asked_s, default=failed[0][1]
+                (exc for _, exc in failed if _is_retryable(exc)), key=_asked_s, default=failed[0][1]
             )
 
 
@@ -68,5 +68,5 @@ def _asked_s(error: ServiceError) -> float:
     return (error.retry_after_s or 0.0) if isinstance(error, BoundaryError) else 0.0
 
 
-def _may_mend(error: ServiceError) -> bool:
+def _is_retryable(error: ServiceError) -> bool:
     return isinstance(error, BoundaryError) and error.retryable

@@ -1,4 +1,4 @@
-"""Leaves alone for a while what fails too often. ADR 0015 says where, and why nowhere else."""
+"""A circuit breaker for calls to a dependency. ADR 0015 says which calls, and why no others."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -14,12 +14,12 @@ _CODE: Final = "circuit_open"
 
 
 class Circuit:
-    """One dependency's breaker, with its clock.
+    """One dependency's breaker with its clock.
 
     Args:
         name: as in a sentence, e.g. the model.
-        error: raised instead of asking; of a kind that may be tried again.
-        seconds: of the clock that waits between attempts are counted by; never goes back.
+        error: class raised while the circuit is open; its errors are retryable.
+        seconds: a monotonic clock, the one that waits between attempts are counted by.
     """
 
     def __init__(
@@ -32,20 +32,20 @@ class Circuit:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody may ask right now."""
+        """Whether calls are refused right now."""
         return self._breaker.wait_s(self._seconds()) > 0
 
     def check(self) -> None:
-        """Raise the error that `call` would, and begin nothing."""
+        """Raise the error of an open circuit; unlike `call`, begin nothing."""
         if self.is_open:
             raise self._refusal()
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Make one call inside; how it ends is noted.
+        """Note how one call inside the block ends.
 
-        Raises: the error this was made with, while the circuit is open. It asks to wait until
-            that is over, so whoever tries again does so once, and not in vain.
+        Raises: the given error class, while the circuit is open. Its `retry_after_s` lasts until
+            the circuit lets a call through, so that one retry is enough.
         """
         begun = self._breaker.begin(self._seconds())
         if begun is None:
@@ -59,7 +59,7 @@ class Circuit:
             worked = _is_alive(exc) if exc.sent else None
             raise
         except asyncio.CancelledError:
-            worked = False  # nobody cancels what answers in time
+            worked = False  # a call is cancelled only when it took too long
             raise
         finally:
             self._note(permit, worked)
@@ -88,6 +88,6 @@ class Circuit:
 
 
 def _is_alive(error: BoundaryError) -> bool:
-    """Whether `error` is an answer: a refusal, or a wish to be left alone, which is obeyed."""
+    """Whether `error` is an answer of a live server: a refusal, or one with a Retry-After."""
     is_lost = error.retryable or isinstance(error, OutcomeUnknown)
     return not is_lost or error.retry_after_s is not None

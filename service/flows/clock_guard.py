@@ -1,4 +1,4 @@
-"""No trading by a clock that is far off: ages, signals and limits would all be judged wrongly."""
+"""Halts trading while our clock is far off: all ages and time limits would be judged wrongly."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ REASON: Final = "clock_skew"
 ACTOR: Final = "system:clock"
 FAR_OFF_S: Final = 30.0
 FINE_S: Final = 2.0
-#: One answer, or all that came in one moment, may be one odd server's: so many over so long.
+#: So many answers over so long: answers of one moment may all come from one wrong server.
 ANSWERS: Final = 5
 HALT_AFTER_S: Final = 10.0
-#: Slower than the halt: a clock that was just set may be set again.
+#: Longer than for the halt: a clock that was just set may be set again.
 RESUME_AFTER_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Answers in a row that agree."""
+    """Consecutive answers that agree."""
 
     since: float  #: `Clock.monotonic()`
-    until: float  #: that of the last one; the silence after it says nothing
+    until: float  #: `Clock.monotonic()` of the last answer; the time after it does not count
     answers: int
 
     def lasted(self, seconds: float) -> bool:
@@ -33,12 +33,12 @@ class _Run:
 
 
 class ClockGuard:
-    """Halts trading while our clock is far off the exchange's, and ends only this halt of ours.
+    """Halts trading while our clock is far off the exchange's, and resumes only from this halt.
 
-    A halt that somebody ends by hand comes back while the clock is still off.
+    If an operator resumes trading while the clock is still off, the guard halts it again.
 
     Args:
-        leads: whether this process trades: another one's clock is of no account.
+        leads: whether this process trades; the clock of a standby does not matter.
     """
 
     def __init__(self, *, state: TradingStates, clock: Clock, leads: Callable[[], bool]) -> None:
@@ -50,14 +50,14 @@ class ClockGuard:
         self._skew_s = 0.0
 
     async def look(self, skews_s: Sequence[float]) -> None:
-        """Take note of how far off each answer since the last look found us; halt or resume.
+        """Take the skew of each answer since the last call; halt or resume trading.
 
-        Call it every few seconds, without answers too. Raises: BoundaryError, when what is
-        certain cannot be stored; the next look tries again.
+        Call it every few seconds, also without answers. Raises: BoundaryError, when the halt or
+        its end cannot be stored; the next call tries again.
         """
         if skews_s:
             now = self._clock.monotonic()
-            # Between fine and far off is neither: both runs end.
+            # A skew between FINE_S and FAR_OFF_S ends both runs.
             self._off = _continued(
                 self._off, skews_s, now, holds=min(map(abs, skews_s)) > FAR_OFF_S
             )

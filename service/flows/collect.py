@@ -1,4 +1,4 @@
-"""Collect what the market does: prices every few seconds, and every finished minute."""
+"""Collect market data: a price every few seconds, and every finished one-minute candle."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -23,7 +23,7 @@ async def collect(
     bus: Bus,
     clock: Clock,
 ) -> None:
-    """Store one price of every market, and the minutes since the last one we have."""
+    """Store one price of every market, and its candles since the newest stored minute."""
     asked_at = clock.now()
     tickers = await exchange.tickers(markets)
     await market_data.add_tickers(tickers, at=asked_at)
@@ -38,19 +38,19 @@ async def _collect_minutes(
 ) -> None:
     newest = await market_data.newest_candle_at(market, Timeframe.M1)
     for _ in range(MAX_PAGES):
-        # Up to a minute that we name, not up to what the exchange calls now: between reading our
-        # clock and its answer minutes may pass, and the oldest would fall out at the other end.
+        # The page ends at a minute that we name, not at the exchange's "now". Minutes may pass
+        # before the answer, and then the oldest candles would drop off the page.
         end = clock.now().replace(second=0, microsecond=0) + _MINUTE
         behind = (end - newest) // _MINUTE if newest else MAX_CANDLES
-        # The newest stored minute may have been unfinished, and a new one has begun: two at least.
+        # At least two: the newest stored minute may have been unfinished, and a new one has begun.
         count = max(2, min(behind + 1, MAX_CANDLES))
         is_last = newest is None or behind <= MAX_CANDLES
         if newest is not None and not is_last:
-            # After a long outage: oldest first and stored page by page, so that whatever cuts this
-            # short leaves no hole that the newest stored minute would hide for ever.
+            # After a long outage: oldest first, stored page by page. An interruption then leaves
+            # no gap before the newest stored minute, which would never be filled.
             end = newest + MAX_CANDLES * _MINUTE
         page = await exchange.candles(market, Timeframe.M1, count=count, before=end)
         await market_data.put_candles(page)
         if is_last:
             return
-        newest = end  # what is missing of a market without trades will not come later
+        newest = end  # minutes without a trade have no candle, now or later

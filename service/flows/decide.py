@@ -1,4 +1,4 @@
-"""Put a signal before the rules, with everything they look at, and keep their findings."""
+"""Gather what the risk rules need, apply them to a signal, and store their verdict."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,7 +46,7 @@ class Decider:
     ) -> None:
         self._exchange = exchange
         self._orders = orders
-        self._journal = journal
+        self._signals = journal
         self._state = state
         self._settings = settings
         self._clock = clock
@@ -54,10 +54,10 @@ class Decider:
     async def decide(self, signal: Signal) -> Decision:
         """Return the verdict as stored.
 
-        Raises: BoundaryError, when something the rules need cannot be had: no rule is skipped.
+        Raises: BoundaryError, when a fact that the rules need is not available: no rule is skipped.
         """
         verdict = await self._verdict(signal)
-        decision_id = await self._journal.add_decision(
+        decision_id = await self._signals.add_decision(
             signal_id=signal.id, verdict=verdict, at=self._clock.now()
         )
         refused = verdict if isinstance(verdict, Refused) else None
@@ -73,9 +73,9 @@ class Decider:
         return Decision(id=decision_id, verdict=verdict)
 
     async def review(self, signal: Signal, decision: Decision) -> Verdict:
-        """Return the verdict as it would be now, for an allowed order that was not sent yet.
+        """Return the present verdict for an allowed order that was not sent yet.
 
-        The decision's row stays as it was written; a line in the log says when it no longer holds.
+        The decision's row is not changed; a log line says when the present verdict differs.
         """
         verdict = await self._verdict(signal)
         if isinstance(verdict, Refused):
@@ -99,7 +99,7 @@ class Decider:
         (ticker,) = await self._exchange.tickers([market])
         state = await self._state.trading_state()
         position, open_orders = await self._orders.position(market), await self._orders.open(market)
-        # Last: each answer may have taken seconds, and the signal has aged by them.
+        # Read last: each answer may have taken seconds, which count to the signal's age.
         now = self._clock.now()
         return Situation(
             price=ticker.price,

@@ -1,4 +1,4 @@
-"""What the account is worth, written down each minute: all of it, or nothing."""
+"""Stores the account's equity each minute: complete, or not at all."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from service.ports.clock import Clock
 from service.ports.exchange import Exchange
 from service.ports.store import Equities, MarketData, Orders
 
-#: An older price is no price: collecting has stopped.
+#: A price older than this is not used: collecting has stopped.
 PRICE_LASTS: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshots:
-    """Attributes: markets: what is collected.  price_lasts: by the market's clock."""
+    """Attributes: markets: the collected ones.  price_lasts: by the market's clock."""
 
     markets: Sequence[Market]
     exchange: Exchange
@@ -33,7 +33,7 @@ class Snapshots:
     async def step(self) -> None:
         """One pass of `snapshot_equity`. Raises: BoundaryError; then nothing is stored."""
         at = self.clock.now()
-        # Cash and coins are of one answer: a sale between two would count twice, or not at all.
+        # Cash and coins come from one answer: a sale between two would count twice, or not at all.
         balances = await self.exchange.balances()
         positions = await self.orders.positions()
         prices = await self._prices(_held(self.markets, balances, positions), at=at)
@@ -57,7 +57,7 @@ class Snapshots:
                     " unknown worth",
                     code="no_price",
                 )
-        # Bought before its market was taken out of TRADER_MARKETS: nobody collects its price.
+        # Bought before its market was taken out of TRADER_MARKETS: its price is not collected.
         others = [market for market in held if market not in self.markets]
         tickers = await self.exchange.tickers(others) if others else ()
         return dict(known) | {ticker.market: ticker.price for ticker in tickers}
@@ -66,7 +66,7 @@ class Snapshots:
 def _held(
     markets: Sequence[Market], balances: Mapping[str, Balance], positions: Collection[Position]
 ) -> Collection[Market]:
-    """Return the markets whose coins are on the account, or in our books."""
+    """Return the markets whose coins are on the account, or in a stored position."""
     on_account = {
         market for market in markets if market.base in balances and balances[market.base].total
     }

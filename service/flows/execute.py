@@ -1,4 +1,4 @@
-"""Turn an allowed intent into an order on the book, exactly once."""
+"""Send an allowed intent to the exchange as an order, at most once."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -20,10 +20,10 @@ from service.ports.clock import Clock
 from service.ports.exchange import Exchange
 from service.ports.store import Orders
 
-#: Real seconds between looks at a fresh order; a market order is nearly always done by the first.
+#: Real seconds between look-ups of a new order; the first finds nearly every market order done.
 FOLLOW_UP_S: Final = (0.2, 0.5, 1.0)
-#: Real seconds from the verdict to the request. A process that stood still for longer (a stopped
-#: machine, a busy disk) may have been given up: its order searched for, and called never placed.
+#: Real seconds from the verdict to the request. After a longer standstill (a stopped machine, a
+#: busy disk) another process may have searched for this order and stored it as never placed.
 SEND_WITHIN_S: Final = 2.0
 
 
@@ -39,7 +39,7 @@ class Executor:
         new_id: Callable[[], str],
         circuit: Circuit,
     ) -> None:
-        """Args: circuit: for purchases. A sale makes the risk smaller and is never held up."""
+        """Args: circuit: for purchases only. A sale reduces the risk and is never refused."""
         self._orders = orders
         self._exchange = exchange
         self._reconciler = reconciler
@@ -49,23 +49,23 @@ class Executor:
         self._circuit = circuit
 
     async def execute(self, intent: Intent, *, decision_id: int | None) -> Order:
-        """Return the order as it stands once it was sent and looked at a few times.
+        """Send the order, look it up a few times, and return it as it is then.
 
-        Raises: NotLeader, and ExchangeUnavailable when too many purchases have failed or the
-            exchange asked for a wait, before anything is written; StoreDown and kin, before
+        Raises: NotLeader, or ExchangeUnavailable while the circuit is open or a wait that the
+            exchange asked for lasts, before anything is written; StoreDown and kin, before
             anything is sent.
         """
         began, epoch = self._clock.monotonic(), self._leadership.epoch()
-        # A row would end FAILED, and the sale be lost: without one the caller comes again.
+        # A row would end FAILED, and the sale would be lost. Without a row the caller tries again.
         self._exchange.check_orders()
         if intent.side is Side.BUY:
             self._circuit.check()
         identifier = IDENTIFIER_PREFIX + self._new_id()
-        # Taken before the row is visible: the reconciler must not look for an order whose
-        # request is still on its way, find nothing, and call it lost; nor race us for its fills.
+        # Taken before the row is visible. Otherwise the reconciler could search for an order whose
+        # request is still on its way and store it as lost, or race us for its fills.
         self._reconciler.take(identifier)
         try:
-            # Written before it is sent: a crash leaves a row to look up, never a ghost.
+            # Stored before it is sent: after a crash every order on the book has a row to look up.
             order = await self._orders.add(
                 intent,
                 identifier=identifier,
@@ -73,7 +73,7 @@ class Executor:
                 at=self._clock.now(),
                 epoch=epoch,
             )
-            # The last look before the request, with nothing to wait for in between.
+            # The last check before the request; no await stands between them.
             in_time = self._clock.monotonic() - began <= SEND_WITHIN_S
             if in_time and self._leadership.holds(epoch):
                 order = await self._send(order)
@@ -84,7 +84,7 @@ class Executor:
             self._reconciler.let_go(identifier)
 
     async def _send(self, order: Order) -> Order:
-        """Send once. Whatever is not a certain no leaves an order to look up, not to send again."""
+        """Send once. Without a certain refusal the order is looked up later, never sent again."""
         try:
             with self._circuit.call() if order.intent.side is Side.BUY else nullcontext():
                 seen = await self._exchange.submit(order.intent, identifier=order.identifier)
@@ -107,7 +107,7 @@ class Executor:
             try:
                 order = await self._reconciler.settle(order)
             except BoundaryError as exc:
-                # The order is durable; sync_pending_orders goes on from here.
+                # The order is stored; sync_pending_orders follows it from here.
                 logger.bind(
                     event="order", identifier=order.identifier, error=type(exc).__name__
                 ).warning("the order cannot be looked up right now")

@@ -1,7 +1,7 @@
-"""Whether the exchange still holds what our books say we hold. It looks, and corrects nothing.
+"""Compares our stored positions with the balances of the exchange, and corrects nothing.
 
-Only too few coins are a contradiction. More than we bought are the account owner's own: a deposit,
-an airdrop, an order made by hand; they are not ours to count.
+Only missing coins are a contradiction. Extra coins belong to the account's owner: a deposit, an
+airdrop, or an order made by hand. They are not counted.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from service.domain.orders import ZERO
 from service.ports.exchange import Exchange
 from service.ports.store import Orders
 
-LOOKS_IN_A_ROW: Final = 2  #: balances and trades are two answers; one may trail the other
+LOOKS_IN_A_ROW: Final = 2  #: balances and trades come in two answers; one may trail the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class HoldingsCheck:
 
     @property
     def disagree(self) -> bool:
-        """Whether coins that we should hold have been missing for two looks in a row."""
+        """Whether coins of a stored position were missing in two looks in a row."""
         return any(looks >= LOOKS_IN_A_ROW for looks in self._short.values())
 
     async def compare(self) -> None:
@@ -44,25 +44,25 @@ class HoldingsCheck:
         after = await self._look()
         for currency in (before.held.keys() | self._short.keys()) - before.moving - after.moving:
             volume = after.held.get(currency, ZERO)
-            # Sold or bought meanwhile: the account may have been seen before or after it.
+            # An unequal volume means a trade meanwhile: the balance may be from before or after it.
             if before.held.get(currency, ZERO) == volume:
                 balance = balances.get(currency)
                 self._judge(currency, is_short=volume > (balance.total if balance else ZERO))
 
     def forget(self) -> None:
-        """Say nothing: another process keeps the books now."""
+        """Drop all findings: another process holds the trading lease now."""
         self._short.clear()
 
     def _judge(self, currency: str, *, is_short: bool) -> None:
         looks = self._short.get(currency, 0)
-        # No volumes: what is held never appears in a log.
+        # Without volumes: holdings never appear in a log.
         line = logger.bind(event="order", currency=currency)
         if is_short:
             self._short[currency] = looks + 1
             if looks + 1 == LOOKS_IN_A_ROW:
-                line.error("the exchange holds fewer coins than our books say; compare them")
+                line.error("the exchange holds fewer coins than our stored position; compare them")
         elif self._short.pop(currency, 0) >= LOOKS_IN_A_ROW:
-            line.info("the exchange holds what our books say again")
+            line.info("the exchange holds the coins of our stored position again")
 
     async def _look(self) -> _Look:
         moving = {
@@ -71,7 +71,7 @@ class HoldingsCheck:
             for currency in (order.market.base, order.market.quote)
         }
         positions = await self._orders.positions()
-        # Coins that are money in another market leave without a sale of theirs.
+        # Coins that are another market's quote currency also leave by a purchase there.
         moving |= {position.market.quote for position in positions}
         held: dict[str, Decimal] = {}
         for position in positions:

@@ -1,4 +1,4 @@
-"""At most one process trades: the lease, as the flows see it."""
+"""Ensures that at most one process trades, by the trading lease."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -14,7 +14,7 @@ RENEW_EVERY_S: Final = 3.0
 #: Why a process may not trade; `reason` of the trading state STANDBY.
 NO_LEASE: Final = "no_trading_lease"
 RECONCILING: Final = "reconciling_open_orders"
-#: The owner stops trusting its lease this much earlier than the database does.
+#: The owner stops using its lease so many seconds before the database lets it expire.
 _MARGIN_S: Final = 2.0
 _SENTENCES: Final = {
     NO_LEASE: "this process does not hold the trading lease; ask the one that trades",
@@ -24,9 +24,10 @@ _SENTENCES: Final = {
 
 
 class Leadership:
-    """Holds the lease, and the right to trade once the past has been reconciled.
+    """Holds the lease, and allows trading once the open orders are reconciled.
 
-    A new owner first settles what the last one left open; until then it leads but does not trade.
+    A new owner first settles the orders that the last one left open. Until then it holds the lease
+    but does not trade.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Leadership:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing of the past is left for this process to settle."""
+        """Whether no open order of a previous owner is left for this process to settle."""
         return self._epoch is None or self._settled
 
     @property
@@ -72,17 +73,17 @@ class Leadership:
         return self._epoch
 
     def holds(self, epoch: int) -> bool:
-        """Whether what was begun under `epoch` may still go out."""
+        """Whether a request that was begun under `epoch` may still be sent."""
         return self.may_trade and self._epoch == epoch
 
     async def renew(self) -> None:
-        """Take or keep the lease; settle the past whenever it was newly won."""
+        """Acquire or renew the lease; after a gain, reconcile the open orders."""
         asked_at = self._clock.monotonic()
         epoch = await self._lease.acquire()
         if epoch is None:
             self._lose("another process holds the trading lease, this one stands by")
             return
-        # Counted from before the question: the answer may have been on the way for a while.
+        # Counted from before the request: its answer may have taken a while.
         self._held_until = asked_at + LEASE_TTL_S - _MARGIN_S
         if epoch != self._epoch:
             logger.bind(event="app", epoch=epoch).info("this process holds the trading lease")
@@ -94,8 +95,8 @@ class Leadership:
         try:
             await self._on_gain()
         except ServiceError as exc:
-            # No answer, or one that contradicts our books: neither is a reason to end the
-            # process, which shows what there is and waits for a person or for better days.
+            # No answer, or one that contradicts our records. Neither ends the process: it keeps
+            # showing what is stored, and waits for the operator or for the outage to end.
             logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
                 "open orders cannot be settled yet, no trading until they are"
             )
@@ -103,7 +104,7 @@ class Leadership:
         self._settled = True
 
     async def resign(self) -> None:
-        """Give the lease back, so that a successor need not wait for it to run out."""
+        """Release the lease, so that a successor need not wait for it to expire."""
         if self._epoch is not None:
             self._epoch, self._settled = None, False
             await self._lease.release()

@@ -1,4 +1,4 @@
-"""What the model is told: a few facts as `key: value` lines, in a fixed order."""
+"""The model's prompt: a few facts as `key: value` lines, in a fixed order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,10 +40,10 @@ class Snapshot:
 
 
 def facts(snapshot: Snapshot) -> dict[str, str]:
-    """Return what the model is shown, in order; every value is plain text."""
+    """Return the facts for the model, in order; every value is plain text."""
     price = snapshot.ticker.price
     hour_ago, day_ago, fortnight_ago = (snapshot.at - ago for ago in (_HOUR, _DAY, _FORTNIGHT))
-    # In a market with gaps the series reaches further back than its name says.
+    # In a market with gaps the series goes further back than its name says.
     day = [candle for candle in snapshot.mid if candle.ends_at > day_ago]
     return {
         "market": str(snapshot.market),
@@ -73,7 +73,7 @@ def kept(shown: Mapping[str, str]) -> dict[str, JSON]:
 
 
 def _position_facts(snapshot: Snapshot, price: Decimal) -> dict[str, str]:
-    # How much money there is stays ours: the model is told the position in its own terms only.
+    # The model never gets the account's money, only the position's own figures.
     position = snapshot.position
     average, since = position.average_price, position.opened_at
     if average is None or since is None:
@@ -93,10 +93,10 @@ def _position_facts(snapshot: Snapshot, price: Decimal) -> dict[str, str]:
 
 
 def _change_pct(candles: Sequence[Candle], price: Decimal, *, since: datetime) -> str:
-    """Return the change against the price at `since`: of a younger market, against its first."""
+    """Return the change since the price at `since`, or since a younger market's first price."""
     if not candles:
         return "none"
-    # No candle means no trade: the last close before a gap is the price within it.
+    # No candle means no trade: within a gap the price is the last close before it.
     before = [candle.close for candle in candles if candle.ends_at <= since]
     return f"{(price / (before[-1] if before else candles[0].open) - 1) * 100:.2f}"
 

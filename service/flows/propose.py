@@ -1,4 +1,4 @@
-"""Ask the model about one market and put its proposal on record."""
+"""Ask the model about one market and store its proposal as a signal."""
 
 from dataclasses import asdict, replace
 from typing import Final
@@ -29,7 +29,7 @@ PURPOSE: Final = "signal"
 
 
 class Proposer:
-    """Snapshot, prompt, model, journal: in that order, for one market at a time."""
+    """Takes a snapshot, makes the prompt, asks the model and stores the signal of one market."""
 
     def __init__(
         self,
@@ -57,10 +57,10 @@ class Proposer:
     async def propose(self, market: Market, *, trigger: Trigger) -> Signal | None:
         """Return the signal as stored, or None when the model's answer was unusable.
 
-        Raises: BoundaryError, when exchange, model or database did not answer, or the model must
-            not be asked now: its server asked for a wait, or it failed too often.
+        Raises: BoundaryError, when exchange, model or database did not answer, or when the model
+            must not be asked now: a Retry-After holds, or the circuit is open.
         """
-        # Before the exchange: prices for a question that is not asked would be read in vain.
+        # Checked before the exchange is asked: without a question its prices are not needed.
         model = await self._settings.get(AI_MODEL)
         self._model.check(model)
         self._circuit.check()
@@ -68,7 +68,7 @@ class Proposer:
         shown = facts(snapshot)
         call_id, answer = await self._ask(prompt(shown), model=model)
         if answer.proposal is None:
-            # No order on a guess: a silent HOLD would look like judgement.
+            # Not turned into HOLD: that would look like the model's judgement.
             logger.bind(event="signal", market=str(market), why=answer.why).warning(
                 "the model's answer is unusable, no signal is made"
             )
@@ -111,7 +111,7 @@ class Proposer:
         )
 
     async def _long(self, market: Market) -> tuple[Candle, ...]:
-        """Return the long series; it is longer than one answer of the exchange."""
+        """Return the long series, in pages: it is longer than one answer of the exchange."""
         timeframe, wanted = LONG
         candles: tuple[Candle, ...] = ()
         while len(candles) < wanted:
@@ -127,7 +127,7 @@ class Proposer:
         return candles
 
     async def _ask(self, question: Prompt, *, model: str) -> tuple[int, Answer]:
-        """Return the answer and the id of its row; a call that fails leaves its row as well."""
+        """Return the answer and the id of its row; a failed call is stored as well."""
         started_at, began = self._clock.now(), self._clock.monotonic()
 
         def call(answer: Answer | None, error: BoundaryError | None) -> ModelCall:
@@ -148,7 +148,7 @@ class Proposer:
             with self._circuit.call():
                 answer = await self._model.ask(question, model=model)
         except BoundaryError as exc:
-            # A hold or an open circuit may have begun since the check: then nothing was asked.
+            # Not sent: a hold or an open circuit began after the check, and nothing was asked.
             if exc.sent:
                 await self._record(call(None, exc))
             raise

@@ -1,4 +1,4 @@
-"""Make our books say what the exchange says, order by order."""
+"""Brings our stored orders in line with the exchange's, one by one."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -20,7 +20,7 @@ from service.ports.clock import Clock
 from service.ports.exchange import Exchange
 from service.ports.store import Orders
 
-#: An order the exchange does not know may still be on its way to the book. It counts as never
+#: An order unknown to the exchange may still be on its way to the book. It counts as never
 #: placed after so many searches over at least so many real seconds.
 ABSENT_AFTER_SEARCHES: Final = 3
 ABSENT_AFTER_S: Final = 30.0
@@ -35,10 +35,10 @@ class _Search:
 
 
 class Reconciler:
-    """Settles orders of ours that are not settled, by their identifier.
+    """Looks up our open orders by identifier and stores what the exchange says of them.
 
     Attributes:
-        contradicted: whether, by the last whole pass, the exchange says what our books rule out.
+        contradicted: whether the last complete pass found an answer that our records rule out.
     """
 
     def __init__(self, *, orders: Orders, exchange: Exchange, bus: Bus, clock: Clock) -> None:
@@ -51,7 +51,7 @@ class Reconciler:
         self._in_hand: set[str] = set()
 
     def take(self, identifier: str) -> None:
-        """Leave this order alone: somebody sends it, or follows it, right now."""
+        """Skip this order in `reconcile`: the executor is sending or following it."""
         self._in_hand.add(identifier)
 
     def let_go(self, identifier: str) -> None:
@@ -60,8 +60,8 @@ class Reconciler:
     async def reconcile(self) -> int:
         """Look up every open order; return how many reached another status.
 
-        Raises: BoundaryError, when exchange or database did not answer; what is wrong with one
-            order alone, once all the others had their turn.
+        Raises: BoundaryError, when exchange or database did not answer; after all orders, the
+            first error that concerns one order only.
         """
         moved = 0
         odd: list[ServiceError] = []
@@ -86,7 +86,7 @@ class Reconciler:
         return moved
 
     async def settle(self, order: Order) -> Order:
-        """Return `order` as it stands after asking the exchange, stored."""
+        """Look `order` up at the exchange; return it as stored afterwards."""
         seen = await self._exchange.find(order.identifier)
         if seen is None:
             return await self._absent(order)
@@ -94,19 +94,19 @@ class Reconciler:
         return await self.absorb(order, seen)
 
     async def absorb(self, order: Order, seen: ExchangeOrder) -> Order:
-        """Book what the exchange says of `order`: fills once, status, position."""
+        """Store the exchange's answer on `order`: new fills once, status, position."""
         known = await self._orders.fills(order.id)
         fills = fills_from(seen.trades, paid_fee=seen.paid_fee, known=known)
         status = status_on_exchange(seen, order.intent)
         booked = sum((fill.volume for fill in (*known, *fills)), ZERO)
         if status in _FINAL and booked != seen.executed_volume:
-            # The trades trail the order: final only once they explain all that was executed.
+            # The trades trail the order: it is final once they add up to the executed volume.
             logger.bind(event="order", identifier=order.identifier).warning(
                 "the exchange's trades do not explain the executed volume yet"
             )
             status = OrderStatus.PARTIALLY_FILLED if booked else OrderStatus.SUBMITTED
         if order.status is OrderStatus.PARTIALLY_FILLED and status is OrderStatus.SUBMITTED:
-            status = order.status  # an answer may be older than the last one: it takes nothing back
+            status = order.status  # an answer may be older than the last one: no step back
         if status is order.status and not fills and order.exchange_uuid == seen.uuid:
             return order
         moved = replace(order.moved_to(status), exchange_uuid=seen.uuid)
@@ -127,16 +127,16 @@ class Reconciler:
         return await self._store(order, order.moved_to(OrderStatus.FAILED, reason="not_placed"))
 
     async def refused(self, order: Order, error: ExchangeRefused) -> Order:
-        """Store that the exchange said no: the order was certainly never on the book."""
+        """Store that the exchange refused: the order was certainly never on the book."""
         reason = error.code or "refused"
         return await self._store(order, order.moved_to(OrderStatus.FAILED, reason=reason))
 
     async def unsent(self, order: Order, *, reason: str = "not_sent") -> Order:
-        """Store that the request provably never left."""
+        """Store that the request was certainly not sent."""
         return await self._store(order, order.moved_to(OrderStatus.FAILED, reason=reason))
 
     async def unknown(self, order: Order) -> Order:
-        """Store that nobody knows yet whether the order is on the book."""
+        """Store that it is not known yet whether the order is on the book."""
         return await self._store(order, order.moved_to(OrderStatus.UNKNOWN))
 
     async def _store(self, before: Order, after: Order, fills: tuple[Fill, ...] = ()) -> Order:
@@ -144,7 +144,7 @@ class Reconciler:
             after, seen=before.status, fills=fills, at=self._clock.now()
         )
         if not stored:
-            return before  # another pass moved it first; what it stored is as true as ours
+            return before  # another pass moved it first; its answer is as true as ours
         await self._tell(before, after, fills)
         return after
 
@@ -189,7 +189,7 @@ class Reconciler:
 
 
 def _is_of_one_order(error: ServiceError) -> bool:
-    """Whether `error` says nothing about the next order: anything but an outage."""
+    """Whether `error` concerns one order only: anything but an outage."""
     if isinstance(error, BoundaryError):
         return isinstance(error, ExchangeRefused) or error.code == "bad_answer"
     return True

@@ -1,4 +1,4 @@
-"""What grows all the time: room is made before it is needed, and what is old goes."""
+"""Creates monthly partitions before they are needed, and drops old ones."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,25 +15,25 @@ from service.settings.table import DATA_RETENTION_DAYS
 
 MONTHS_AHEAD: Final = 2
 EVERY: Final = timedelta(hours=24)
-#: After a pass that found a table in use: a backup reads for an hour, and comes every night.
+#: Period after a pass that found a table in use: a nightly backup reads it for an hour.
 WHILE_BUSY: Final = timedelta(hours=1)
-_PATIENCE: Final = 24  #: passes in a row that may find one so, until the job counts as failed
-#: A window of /api/v1/metrics may be so long, and must be whole.
+_PATIENCE: Final = 24  #: consecutive passes with a table in use until the job counts as failed
+#: The longest window of /api/v1/metrics; its rows must all be there.
 LONGEST_WINDOW: Final = timedelta(days=31)
 _BATCH: Final = 500  #: alerts a statement
-#: Our clock so far ahead of the exchange's: what it calls old may be of today.
+#: With our clock so far ahead of the exchange's, rows that look old may be from today.
 _FAR_AHEAD_S: Final = 86_400.0
 _FOR_EVER: Final = timedelta.max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionedTable:
-    """A table of one table a month, and how long its rows are kept.
+    """A table with monthly partitions, and how long its rows are kept.
 
     Attributes:
         in_real_time: its instants are real time, not the market's.
-        at_least, at_most: bounds to what the operator asks for.
-        is_for_ever: tells of money, so that room is made and nothing is ever dropped.
+        at_least, at_most: bounds for the operator's setting.
+        is_for_ever: whether it records money: partitions are created and never dropped.
     """
 
     table: str
@@ -46,10 +46,10 @@ class PartitionedTable:
         return min(max(asked, self.at_least), self.at_most)
 
 
-#: Whatever tells of money or of who changed what is not here, or is for ever: never deleted.
+#: Records of money and of changes are not in this list or kept for ever: never deleted.
 SERIES: Final = (
     PartitionedTable(table="market_data"),
-    # Some 56,000 rows a day, nearly all of passes that found nothing to do (docs/database.md).
+    # Some 56,000 rows a day, nearly all of passes with nothing to do (docs/database.md).
     PartitionedTable(table="job_runs", at_least=LONGEST_WINDOW, at_most=2 * LONGEST_WINDOW),
     PartitionedTable(table="job_hours", at_least=LONGEST_WINDOW),
     PartitionedTable(table="request_stats", in_real_time=True, at_least=LONGEST_WINDOW),
@@ -69,7 +69,7 @@ class Retention:
     ) -> None:
         """Args:
         clock: the market's.
-        ahead_s: how far ours is ahead of the exchange's, where that is known.
+        ahead_s: how far our clock is ahead of the exchange's, None while unknown.
         """
         self._history = history
         self._settings = settings
@@ -82,7 +82,7 @@ class Retention:
         return WHILE_BUSY if self._busy_passes else EVERY
 
     async def make_room(self) -> int:
-        """Make this month's tables and the next ones'; return how many there were not yet."""
+        """Create the partitions of this month and the next ones; return how many were new."""
         made = 0
         for series in SERIES:
             months = months_from(self._now(series), MONTHS_AHEAD + 1)
@@ -92,7 +92,7 @@ class Retention:
     async def step(self) -> None:
         """One pass of `cleanup_old_data`.
 
-        Raises: StoreTimeout, once everything else is done, when a table has been in use for a day.
+        Raises: StoreTimeout, at the end of the pass, when a table has been in use for a day.
         """
         made = await self.make_room()
         if (self._ahead_s() or 0.0) > _FAR_AHEAD_S:
@@ -108,16 +108,16 @@ class Retention:
             try:
                 await self._drop_months(series, asked, dropped)
             except StoreTimeout as exc:
-                busy[series.table] = exc  # somebody reads on and on: the others need not wait
+                busy[series.table] = exc  # a long read blocks this table; the others need not wait
         alerts = await self._drop_alerts(max(asked, LONGEST_WINDOW))
         if made or dropped or alerts:
             logger.bind(
                 event="app", job="cleanup_old_data", months_made=made, months_dropped=dropped,
                 alerts_deleted=alerts,
             ).info("room was made and what is old was removed")  # fmt: skip
-        self._told_busy(busy)
+        self._report_busy(busy)
 
-    def _told_busy(self, busy: Mapping[str, StoreTimeout]) -> None:
+    def _report_busy(self, busy: Mapping[str, StoreTimeout]) -> None:
         self._busy_passes = self._busy_passes + 1 if busy else 0
         if not busy:
             return
@@ -150,7 +150,7 @@ class Retention:
 
 
 def months_from(at: datetime, count: int) -> tuple[datetime, ...]:
-    """Return the beginnings of `at`'s month and of those after it, `count` in all, in UTC."""
+    """Return the first instants of `count` months from `at`'s month on, in UTC."""
     here = at.astimezone(UTC)
     first = here.year * 12 + here.month - 1
     return tuple(

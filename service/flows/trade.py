@@ -1,4 +1,4 @@
-"""The story from market to order, for one market: propose, decide, execute."""
+"""The trading pipeline of one market: propose, decide, execute."""
 
 import asyncio
 from collections import defaultdict
@@ -30,15 +30,15 @@ from service.settings.table import SIGNAL_COOLDOWN_MINUTES, SIGNAL_MAX_AGE_SECON
 
 
 @dataclass(slots=True)
-class _Story:
-    """A signal and how far it has come."""
+class _Progress:
+    """A signal and its decision, once there is one."""
 
     signal: Signal
     decision: Decision | None = None
 
 
 class TradingPipeline:
-    """Trades one market at a time per market: a manual signal waits for a scheduled one."""
+    """Runs once at a time per market: a manual signal waits for a scheduled one."""
 
     def __init__(
         self,
@@ -55,19 +55,19 @@ class TradingPipeline:
         self._decider = decider
         self._executor = executor
         self._leadership = leadership
-        self._journal = journal
+        self._signals = journal
         self._settings = settings
         self._clock = clock
         self._locks: defaultdict[Market, asyncio.Lock] = defaultdict(asyncio.Lock)
-        # Across the markets: the rules count orders and money over all of them, and two verdicts
-        # on the same count would both pass where there is room for one.
+        # One lock for all markets: the rules count orders and money over all of them. Two verdicts
+        # on the same count would both pass where only one more order is allowed.
         self._deciding = asyncio.Lock()
-        self._unfinished: dict[Market, _Story] = {}
+        self._unfinished: dict[Market, _Progress] = {}
 
     async def trade(self, market: Market, *, trigger: Trigger = "schedule") -> Signal | None:
-        """Return the signal that was made, or None when the model's answer was unusable.
+        """Return the new signal, or None when the model's answer was unusable.
 
-        Raises: TooSoon, when it is triggered by hand within the cooldown after the last one.
+        Raises: TooSoon, for a trigger by hand within the cooldown after the last signal.
         """
         async with self._locks[market]:
             return await self._trade(market, trigger)
@@ -87,7 +87,7 @@ class TradingPipeline:
     async def check_cooldowns(self, markets: Sequence[Market]) -> None:
         """Raises: TooSoon, when a signal by hand is too early for every one of `markets`.
 
-        A market whose last signal is still to be acted upon can be traded at any time.
+        A market with an unfinished signal has no cooldown.
         """
         if not markets or any(market in self._unfinished for market in markets):
             return
@@ -100,64 +100,66 @@ class TradingPipeline:
             )
 
     async def _trade(self, market: Market, trigger: Trigger) -> Signal | None:
-        # A pass that failed half-way is taken up where it stopped: asking the model again
-        # would cost again and could turn one signal into two orders.
-        story = self._unfinished.pop(market, None)
-        if story is not None:
-            await self._finish(story)
+        # A pass that failed half-way continues where it stopped. Asking the model again would
+        # cost again and could turn one signal into two orders.
+        progress = self._unfinished.pop(market, None)
+        if progress is not None:
+            await self._finish(progress)
             max_age_s = await self._settings.get(SIGNAL_MAX_AGE_SECONDS)
-            if self._age_s(story.signal) <= max_age_s:
-                return story.signal
+            if self._age_s(progress.signal) <= max_age_s:
+                return progress.signal
         if trigger == "manual":
             await self._check_cooldown(market)
         await self._close_forgotten(market)
         signal = await self._proposer.propose(market, trigger=trigger)
         if signal is not None:
-            await self._finish(_Story(signal))
+            await self._finish(_Progress(signal))
         return signal
 
     async def _close_forgotten(self, market: Market) -> None:
-        """Decide what nobody remembers: a signal whose row's answer was lost, or whose process
-        died before its decision. Nobody knows what the market was then, so it is never acted upon.
+        """Refuse old signals without a decision, so that they are never acted upon.
+
+        Either the database's answer to the insert was lost, or the process died before deciding.
+        What the rules would have seen then can no longer be read.
         """
         now = self._clock.now()
         max_age_s = await self._settings.get(SIGNAL_MAX_AGE_SECONDS)
         before = now - timedelta(seconds=max_age_s)
-        for signal_id in await self._journal.undecided(market, before=before):
+        for signal_id in await self._signals.undecided(market, before=before):
             detail = f"no decision was made within {max_age_s} s"
             check = Check(rule="signal_age", passed=False, detail=detail)
             forgotten = Refused(reason=check.rule, detail=detail, checks=(check,))
-            await self._journal.add_decision(signal_id=signal_id, verdict=forgotten, at=now)
+            await self._signals.add_decision(signal_id=signal_id, verdict=forgotten, at=now)
             logger.bind(
                 event="risk", market=str(market), signal_id=signal_id, reason=check.rule
             ).warning("a signal that an outage left without a decision is refused")
 
-    async def _finish(self, story: _Story) -> None:
-        """Decide and execute. What an outage cuts short is kept for later, a bug's work is not."""
+    async def _finish(self, progress: _Progress) -> None:
+        """Decide and execute. After an outage the signal is kept for a retry, after a bug not."""
         try:
             async with self._deciding:
-                await self._execute(story, await self._verdict(story))
+                await self._execute(progress, await self._verdict(progress))
         except (BoundaryError, asyncio.CancelledError):
-            self._unfinished[story.signal.market] = story
+            self._unfinished[progress.signal.market] = progress
             raise
 
-    async def _verdict(self, story: _Story) -> Verdict:
-        if story.decision is None:
-            story.decision = await self._decider.decide(story.signal)
-            return story.decision.verdict
-        # Allowed, but not carried out. Much may have happened since: the operator's switch, a
-        # halt, another order, half an hour.
-        return await self._decider.review(story.signal, story.decision)
+    async def _verdict(self, progress: _Progress) -> Verdict:
+        if progress.decision is None:
+            progress.decision = await self._decider.decide(progress.signal)
+            return progress.decision.verdict
+        # Allowed earlier, but not executed. The verdict may have changed since: by the operator's
+        # switch, a halt, another order, or half an hour.
+        return await self._decider.review(progress.signal, progress.decision)
 
-    async def _execute(self, story: _Story, verdict: Verdict) -> None:
-        if story.decision is None or not isinstance(verdict, Allowed):
+    async def _execute(self, progress: _Progress, verdict: Verdict) -> None:
+        if progress.decision is None or not isinstance(verdict, Allowed):
             return
         try:
-            await self._executor.execute(verdict.intent, decision_id=story.decision.id)
+            await self._executor.execute(verdict.intent, decision_id=progress.decision.id)
         except (DuplicateOrder, NotLeader) as exc:
-            # An earlier attempt wrote the order before it failed, and the reconciler has it; or
-            # the lease is gone, and with it the right to act on this signal.
-            logger.bind(event="order", signal_id=story.signal.id, cause=str(exc)).warning(
+            # DuplicateOrder: an earlier attempt stored the order, and the reconciler follows it.
+            # NotLeader: the lease is lost, so this process must not act on the signal.
+            logger.bind(event="order", signal_id=progress.signal.id, cause=str(exc)).warning(
                 "the allowed order is not written"
             )
 
@@ -165,7 +167,7 @@ class TradingPipeline:
         return (self._clock.now() - signal.created_at).total_seconds()
 
     async def _check_cooldown(self, market: Market) -> None:
-        """Raises: TooSoon. Planned passes need not ask: their period is their own."""
+        """Raises: TooSoon. Only for a trigger by hand: scheduled passes have their own period."""
         left_s = await self._cooldown_left_s(market)
         if left_s > 0:
             minutes = await self._cooldown_minutes()
@@ -176,8 +178,8 @@ class TradingPipeline:
             )
 
     async def _cooldown_left_s(self, market: Market) -> float:
-        """Return the market's seconds until a signal may be made by hand, 0 or less for now."""
-        last = await self._journal.last_signal_at(market)
+        """Return the seconds of market time until a signal by hand is allowed; 0 or less: now."""
+        last = await self._signals.last_signal_at(market)
         if last is None:
             return 0.0
         cooldown = timedelta(minutes=await self._cooldown_minutes())

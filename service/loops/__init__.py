@@ -1,1 +1,1 @@
-"""What repeats: a loop is data, and one runner repeats them all."""
+"""Repeated jobs: a `Loop` declares one, and the `Runner` repeats all of them."""

@@ -12,11 +12,11 @@ Switch = Callable[[], Awaitable[bool]]
 
 
 def _nothing(_: Trigger) -> None:
-    """Most passes begin with their first attempt."""
+    """The default of `Loop.begin`: nothing to do before the first attempt."""
 
 
 async def _accepted() -> None:
-    """Most jobs can be run by hand at any time."""
+    """The default of `Loop.check_call`: a run by hand is always accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +24,14 @@ class Loop:
     """One job: `step` does one pass, the runner does the rest.
 
     Attributes:
-        every: asked before each pass, because the operator may change it while we run.
-        begin: called once a pass, before its first attempt, with what triggered the pass.
-        check_call: asked before a run by hand is accepted; raises the reason of a refusal.
+        every: the period. It is read before each pass, because the operator may change it.
+        begin: called once per pass, before its first attempt, with the pass's trigger.
+        check_call: called before a run by hand is accepted; raises the reason of a refusal.
         deadline_s: real seconds one attempt may take before it is cancelled as hung.
-        is_job: False for the house's own beats, which write no job line.
-        needs_lease: whether only the process that trades does anything in this job.
-        enabled: asked before each pass whether the job is on; None: it always is.
-        nudge: set it to have the next pass now.
+        is_job: False for internal maintenance loops, which write no line per pass.
+        needs_lease: whether the job does work only in the process that holds the trading lease.
+        enabled: read before each pass; returns whether the job is on. None: it is always on.
+        nudge: set it to start the next pass now.
     """
 
     name: str

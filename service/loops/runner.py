@@ -1,4 +1,4 @@
-"""The one runner: it repeats, times, retries, catches and reports. Steps do one pass."""
+"""The runner: repeats, times, retries and reports every loop. A loop's step does one pass."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,15 +17,15 @@ from service.ports.clock import Clock
 from service.ports.health import JobState
 
 MAX_ATTEMPTS: Final = 4  #: one try and three retries, after 1, 2 and 4 seconds (FR-007)
-#: A longer wait that the server asks for, and that reaches the next grid point, ends the pass.
+#: A server's longer Retry-After ends the pass, if it also reaches the next grid point.
 LONGEST_ASKED_WAIT_S: Final = 60.0
-ASK_AGAIN_S: Final = 60.0  #: of the market's time: how soon a shorter period takes effect
-BEAT_SLACK_S: Final = 30.0  #: a sign of life may be this late before health calls it stale
+ASK_AGAIN_S: Final = 60.0  #: of the market's time: how often the period is read again during a wait
+BEAT_SLACK_S: Final = 30.0  #: a heartbeat may be this late before health calls it stale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """What one pass of a loop came to."""
+    """The result of one pass of a loop."""
 
     job: str
     run_id: str
@@ -40,11 +40,11 @@ class Pass:
 
 
 class Runner:
-    """Repeats loops on a fixed grid of the market's clock, start to start, and outlives them.
+    """Repeats loops on a fixed grid of the market's clock, start to start.
 
-    A loop never overlaps itself: a pass longer than the period skips grid points and says so.
-    Stopping ends loops between passes, never inside one: a pass that has begun an order
-    finishes it.
+    A loop never overlaps itself: a pass longer than the period skips grid points and counts them.
+    Stopping ends a loop between two passes, never inside one, so that a pass finishes the order
+    it has begun.
     """
 
     def __init__(
@@ -54,34 +54,34 @@ class Runner:
         new_id: Callable[[], str],
         observe: Callable[[Pass], Awaitable[None]] | None = None,
     ) -> None:
-        """Args: observe: told of every pass of a job, once it is over."""
+        """Args: observe: called with the result of every pass of a job, after it has ended."""
         self._clock = clock
         self._new_id = new_id
         self._observe = observe
         self._loops: dict[str, Loop] = {}
         self._states: dict[str, JobState] = {}
         self._stopping = asyncio.Event()
-        self._calls: dict[str, asyncio.Event] = {}  #: set when somebody asks for a pass by hand
-        self._due: dict[str, datetime] = {}  #: where on the grid each loop is
-        self._held: dict[str, datetime] = {}  #: until when the other side asked to be left alone
+        self._calls: dict[str, asyncio.Event] = {}  #: set by a request for a pass by hand
+        self._due: dict[str, datetime] = {}  #: the current grid point of each loop
+        self._held: dict[str, datetime] = {}  #: no pass before: a server's Retry-After
         self._asleep: set[str] = set()
 
     def states(self) -> Sequence[JobState]:
         return tuple(self._states.values())
 
     def nudge(self, name: str) -> None:
-        """Have the next pass of `name` now, or right after the one that runs."""
+        """Start the next pass of `name` now, or right after the running one."""
         if loop := self._loops.get(name):
             loop.nudge.set()
 
     def call(self, name: str) -> None:
-        """Have a pass of `name` by hand: as `nudge`, and also while it is off or held."""
+        """Start a pass of `name` by hand: as `nudge`, but also while the job is off or held."""
         if name in self._loops:
             self._calls[name].set()
             self.nudge(name)
 
     async def check_call(self, name: str) -> None:
-        """Raises: what the job refuses a pass by hand with, because it would do nothing."""
+        """Raises: the job's reason to refuse a pass by hand, which would do nothing."""
         await self._loops[name].check_call()
 
     def state(self, name: str) -> JobState:
@@ -95,7 +95,7 @@ class Runner:
         return self._stopping
 
     def is_hung(self, name: str) -> bool:
-        """Whether `name` works on something for longer than it may; a wait is no work."""
+        """Whether the step of `name` has run for too long; waits between passes do not count."""
         state = self._states.get(name)
         return (
             state is not None
@@ -104,7 +104,7 @@ class Runner:
         )
 
     def restarting(self, loop: Loop, *, error: str, wait_s: float) -> None:
-        """Note that `loop` has died of `error` and is run again after real `wait_s`."""
+        """Note that `loop` ended with `error` and restarts after `wait_s` real seconds."""
         before = self._states[loop.name]
         self._note(
             loop,
@@ -120,7 +120,7 @@ class Runner:
         )
 
     def stop(self) -> None:
-        """Let every loop end after the pass it is in."""
+        """End every loop after its current pass."""
         self._stopping.set()
         for call in self._calls.values():
             call.set()
@@ -128,7 +128,7 @@ class Runner:
             loop.nudge.set()
 
     async def run(self, loop: Loop) -> None:
-        """Repeat `loop` until `stop`; run again after its death, it goes on where it was."""
+        """Repeat `loop` until `stop`; a restarted loop continues at its place on the grid."""
         self._loops[loop.name] = loop
         self._calls.setdefault(loop.name, asyncio.Event())
         self._states.setdefault(loop.name, self._at_first(loop))
@@ -138,28 +138,28 @@ class Runner:
                 await self._repeat(loop)
             finally:
                 if not self._stopping.is_set():
-                    # Until it is started again, health need not wait for three periods to see.
+                    # Health reports the ended loop at once, not after three silent periods.
                     self._note(loop, beat_within_s=0.0)
 
     async def _repeat(self, loop: Loop) -> None:
         due = self._clock.now()
         period = await self._period(loop)
-        if (broke_off := self._due.get(loop.name)) is not None:
-            due = self._not_before_asked(loop, self._next_due(loop, broke_off, period), period)
+        if (stopped_at := self._due.get(loop.name)) is not None:
+            due = self._not_before_asked(loop, self._next_due(loop, stopped_at, period), period)
             await self._wait(loop, due, period)
         self._due[loop.name] = due
         while not self._stopping.is_set():
-            await self._turn(loop, period, due=due)
-            # Asked again after the pass, because the pass may have changed what is due next:
-            # an order in flight is followed every two seconds, none every five minutes.
+            await self._pass_if_enabled(loop, period, due=due)
+            # The period is read again after the pass, because the pass may have changed it:
+            # with an order in flight it is two seconds, without one five minutes.
             period = await self._period(loop)
             due = self._not_before_asked(loop, self._next_due(loop, due, period), period)
             self._due[loop.name] = due
             await self._wait(loop, due, period)
 
-    async def _turn(self, loop: Loop, period: timedelta, *, due: datetime) -> None:
-        """Make the pass, unless the job is off and nobody asks for it by hand."""
-        await self._look_at_switch(loop)
+    async def _pass_if_enabled(self, loop: Loop, period: timedelta, *, due: datetime) -> None:
+        """Make the pass, if the job is on or was called by hand."""
+        await self._read_switch(loop)
         if self._stopping.is_set():
             return
         call, is_enabled = self._calls[loop.name], self._states[loop.name].is_enabled
@@ -172,15 +172,15 @@ class Runner:
         else:
             loop.nudge.clear()
 
-    async def _look_at_switch(self, loop: Loop) -> None:
+    async def _read_switch(self, loop: Loop) -> None:
         if loop.enabled is None:
             return
         try:
             is_enabled = await loop.enabled()
-        except Exception as exc:  # noqa: BLE001 - a loop outlives whatever is asked of it
+        except Exception as exc:  # noqa: BLE001 - a loop survives an unreadable switch
             logger.bind(event="job", job=loop.name, error=type(exc).__name__).opt(
                 exception=None if isinstance(exc, BoundaryError) else exc
-            ).warning("whether the job is on could not be read, the last answer holds")
+            ).warning("the job's switch could not be read, its last value is used")
             return
         self._note(loop, is_enabled=is_enabled)
 
@@ -204,12 +204,12 @@ class Runner:
     async def _period(self, loop: Loop) -> timedelta:
         try:
             return await loop.every()
-        except Exception as exc:  # noqa: BLE001 - a loop outlives whatever is asked of it
-            # The period is a setting; with the database away the last one still holds.
+        except Exception as exc:  # noqa: BLE001 - a loop survives an unreadable period
+            # The period is a setting; while the database is away the last value is used.
             is_bug = not isinstance(exc, BoundaryError)
             logger.bind(event="job", job=loop.name, error=type(exc).__name__).opt(
                 exception=exc if is_bug else None
-            ).warning("the job's period could not be read, the last one holds")
+            ).warning("the job's period could not be read, its last value is used")
             return timedelta(seconds=self._states[loop.name].every_s or BEAT_SLACK_S)
 
     async def _one_pass(self, loop: Loop, period: timedelta, trigger: Trigger) -> None:
@@ -239,23 +239,25 @@ class Runner:
         self._held[loop.name] = self._clock.now() + timedelta(seconds=asked_s(result.error))
         _report(loop, result, was_failing=before.consecutive_failures > 0)
         if loop.is_job:
-            await self._tell(result)
+            await self._observed(result)
 
-    async def _tell(self, result: Pass) -> None:
+    async def _observed(self, result: Pass) -> None:
         if self._observe is None:
             return
         try:
             await self._observe(result)
-        except Exception as exc:  # noqa: BLE001 - a pass that is done does not fail for its record
+        except Exception as exc:  # noqa: BLE001 - the pass is done, whether its record is or not
             is_bug = not isinstance(exc, BoundaryError)
             logger.bind(
                 event="app", job=result.job, run_id=result.run_id, error=type(exc).__name__
-            ).opt(exception=exc if is_bug else None).warning("a pass could not be put on record")
+            ).opt(exception=exc if is_bug else None).warning(
+                "the record of a pass could not be stored"
+            )
 
     async def _attempts(self, loop: Loop, *, until: datetime) -> Pass:
-        """Make the pass; retry it after 1, 2 and 4 s, or after what the server asked for.
+        """Make the pass; retry it after 1, 2 and 4 s, or after the server's Retry-After.
 
-        All three retries are made (FR-007), even those that start after `until`, the next grid
+        All three retries are made (FR-007), also those that start after `until`, the next grid
         point. `_is_left_to_next_pass` has the two exceptions.
         """
         run_id, began = self._new_id(), self._clock.monotonic()
@@ -278,7 +280,7 @@ class Runner:
                 event="job", job=loop.name, run_id=run_id, attempt=attempt, wait_s=wait_s,
                 error=type(error).__name__, code=error.code,
             ).warning("the pass failed and will be tried again")  # fmt: skip
-            # Waiting as long as it was asked to is no sign of death.
+            # This wait is intended, so health must not call the loop stale.
             self._note(loop, beat_within_s=wait_s + loop.deadline_s * MAX_ATTEMPTS + BEAT_SLACK_S)
             await self._sleep(loop, wait_s, wake=self._stopping)
             if self._stopping.is_set():
@@ -293,21 +295,21 @@ class Runner:
         )
 
     def _is_left_to_next_pass(self, loop: Loop, wait_s: float, *, until: datetime) -> bool:
-        """Whether a retry after `wait_s` is not made, because the next pass takes its place.
+        """Whether the next pass replaces a retry after `wait_s`.
 
-        Only for a retry that would start at the next grid point or later.
+        This can be so only for a retry that would start at the next grid point or later.
         """
         if self._clock.now() + timedelta(seconds=wait_s) < until:
             return False
-        # The next pass of an internal loop starts sooner than the retry would: a lease that is
-        # renewed every three seconds cannot wait for four. The next pass of a job that was asked
-        # for a long wait obeys it too, and until then the failure is on record.
+        # Internal loops: the next pass starts sooner than the retry. A lease that is renewed every
+        # three seconds cannot wait for four. Jobs with a long Retry-After: the next pass waits as
+        # long, and ending this one stores the failure now.
         return not loop.is_job or wait_s > LONGEST_ASKED_WAIT_S
 
     def _next_due(self, loop: Loop, due: datetime, period: timedelta) -> datetime:
-        """Return the next grid point that is not past, counting those that were missed.
+        """Return the next grid point from now on, and count the missed ones as skipped.
 
-        A pass that was nudged ran out of turn: the planned one stays, unless the period shrank.
+        After a nudged pass the planned grid point stays, unless the period has become shorter.
         """
         now = self._clock.now()
         if due > now:
@@ -318,7 +320,7 @@ class Runner:
         return due + period * (missed + 1)
 
     def _not_before_asked(self, loop: Loop, due: datetime, period: timedelta) -> datetime:
-        """Return the first grid point from `due` on that obeys the other side's Retry-After."""
+        """Return the first grid point from `due` on that respects the server's Retry-After."""
         held_s = self._held_s(loop)
         due, passed_over = on_grid(
             due, period, not_before=self._clock.now() + timedelta(seconds=held_s)
@@ -327,19 +329,19 @@ class Runner:
             self._note(loop, skipped=self._states[loop.name].skipped + passed_over)
             logger.bind(
                 event="job", job=loop.name, wait_s=held_s, skipped=passed_over, next_run_at=due
-            ).warning("the next pass waits for as long as the other side asked")
+            ).warning("the next pass waits as long as the server asked for")
         return due
 
     def _held_s(self, loop: Loop) -> float:
-        """Return for how long `loop` is to wait yet; a clock that was set back does not add."""
+        """Return the seconds left of a Retry-After; a clock that was set back adds none."""
         until = self._held.get(loop.name, self._clock.now())
         left_s = (until - self._clock.now()).total_seconds()
         return left_s if 0 < left_s <= LONGEST_HOLD_S else 0.0
 
-    async def _obey(self, loop: Loop, due: datetime) -> None:
-        """Leave the job alone for as long as it was asked; only a call by hand cuts in.
+    async def _wait_for_hold(self, loop: Loop, due: datetime) -> None:
+        """Wait until the server's Retry-After is over; only a call by hand ends the wait early.
 
-        A nudge meanwhile is not lost: it has its pass right after.
+        A nudge during the wait is kept: its pass starts right after.
         """
         call = self._calls[loop.name]
         while not call.is_set() and (left_s := self._held_s(loop)) > 0:
@@ -347,7 +349,7 @@ class Runner:
             shown = due if self._states[loop.name].is_enabled else None
             self._note(loop, next_run_at=shown, beat_within_s=chunk_s + BEAT_SLACK_S)
             await self._sleep(loop, chunk_s, wake=call)
-            await self._look_at_switch(loop)
+            await self._read_switch(loop)
 
     async def _sleep(self, loop: Loop, seconds: float, *, wake: asyncio.Event) -> None:
         self._asleep.add(loop.name)
@@ -358,25 +360,25 @@ class Runner:
             self._note(loop, beat_within_s=BEAT_SLACK_S)
 
     async def _wait(self, loop: Loop, due: datetime, period: timedelta) -> None:
-        """Wait until `due`, or for a nudge; sooner when the period shrinks meanwhile."""
-        await self._obey(loop, due)
+        """Wait until `due`, a nudge, or an earlier grid point when the period becomes shorter."""
+        await self._wait_for_hold(loop, due)
         began = max(self._states[loop.name].last_start_at or due - period, due - period)
         while not loop.nudge.is_set():
             now = self._clock.now()
-            due = min(due, now + period)  # a clock that was set back holds nobody up
+            due = min(due, now + period)  # a clock that was set back must not prolong the wait
             left_s = (due - now).total_seconds()
             if left_s <= 0:
                 return
-            # Three periods without a sign of life is what health calls dead.
+            # Health calls a loop dead after three periods without a heartbeat.
             state, chunk_s = self._states[loop.name], min(left_s, ASK_AGAIN_S)
-            # The period may be longer now than at the pass: as long as we mean to sleep is fine.
+            # The planned sleep counts too, because the period may be longer now than at the pass.
             patience_s = max(3 * state.every_s, BEAT_SLACK_S + max(0.0, chunk_s - state.every_s))
             self._note(
                 loop, next_run_at=due if state.is_enabled else None, beat_within_s=patience_s
             )
             await self._sleep(loop, chunk_s, wake=loop.nudge)
             if left_s > ASK_AGAIN_S:
-                await self._look_at_switch(loop)
+                await self._read_switch(loop)
                 due = min(due, began + await self._period(loop))
 
     def _note(self, loop: Loop, **changes: Any) -> None:  # noqa: ANN401 - fields of JobState
@@ -389,13 +391,13 @@ async def _attempt(loop: Loop) -> Exception | None:
     try:
         async with asyncio.timeout(loop.deadline_s):
             await loop.step()
-    except Exception as exc:  # noqa: BLE001 - a loop outlives whatever its step raises
+    except Exception as exc:  # noqa: BLE001 - a loop survives every Exception of its step
         return exc
     except asyncio.CancelledError as exc:
         if _is_cancelled():
             raise
-        # A library's own, e.g. aiopg's for a statement that ran too long: it would end the loop,
-        # and nobody would be told.
+        # A library's own cancellation, e.g. aiopg's for a statement that ran too long. Raised
+        # again it would end the loop silently.
         leak = RuntimeError("a cancellation leaked out of the step")
         leak.__cause__ = exc
         return leak
@@ -425,7 +427,7 @@ def _report(loop: Loop, result: Pass, *, was_failing: bool) -> None:
     elif not isinstance(result.error, BoundaryError):
         line.opt(exception=result.error).error("the job has a bug or hung")
     elif was_failing:
-        # An outage spans many passes: the error is told once, then each pass in one line.
+        # An outage spans many passes: the first logs the error, each later one a warning.
         line.bind(cause=str(result.error)).warning("the job still fails")
     else:
         line.bind(cause=str(result.error), code=result.error.code).error(

@@ -1,4 +1,4 @@
-"""Starts again what died or hangs: a loop that nobody watches is gone without a word."""
+"""Restarts loops that ended or hang; an unsupervised loop would stop silently."""
 
 import asyncio
 from typing import Final
@@ -11,18 +11,18 @@ from service.loops.runner import Runner
 from service.ports.clock import Clock
 
 LOOK_EVERY_S: Final = 1.0  #: real time
-UNWIND_S: Final = 10.0  #: between two cancellations of what hangs: it may have to clean up
+UNWIND_S: Final = 10.0  #: between two cancellations of a hung loop: its clean-up may take time
 LONGEST_WAIT_S: Final = 60.0  #: between two restarts
 
 
 class Supervisor:
-    """Keeps loops going that the runner alone would lose.
+    """Restarts loops in the cases that the runner does not handle itself.
 
-    The runner outlives whatever a step raises. What is left is a bug around the step, a
-    BaseException, a library's own cancellation, and a step that takes no cancellation.
+    The runner survives every Exception of a step. Four cases remain: a bug around the step, a
+    BaseException, a library's own cancellation, and a step that ignores its cancellation.
 
     Args:
-        clock: real time, whatever market the runner follows.
+        clock: real time, also when the runner follows the market's time.
     """
 
     def __init__(self, runner: Runner, *, clock: Clock, look_every_s: float = LOOK_EVERY_S) -> None:
@@ -31,10 +31,10 @@ class Supervisor:
         self._look_every_s = look_every_s
 
     async def keep(self, loop: Loop) -> None:
-        """Run `loop` until the runner stops; start it again after 1, 2, 4 … 60 s.
+        """Run `loop` until the runner stops; restart it after 1, 2, 4 … 60 s.
 
-        The wait is short again once a pass has ended. A loop is never started beside itself: one
-        that hangs and takes no cancellation stays alone, and health says so.
+        The wait is reset once a pass has ended. Two instances of a loop never run at once: a hung
+        loop that ignores its cancellation is not restarted, and health reports it.
         """
         while True:
             end = await self._until_its_end(loop)
@@ -52,23 +52,23 @@ class Supervisor:
                 return
 
     async def _until_its_end(self, loop: Loop) -> BaseException:
-        """Run `loop` once; return what ended it, whatever that was."""
+        """Run `loop` until it ends; return the exception that ended it."""
         ended = asyncio.Event()
         task = asyncio.create_task(self._runner.run(loop), name=loop.name)
         task.add_done_callback(lambda _: ended.set())
         try:
-            hung = await self._watch(task, ended, loop)
+            hung = await self._end_or_hang(task, ended, loop)
         except asyncio.CancelledError:
             task.cancel()
-            # Not left behind: what it uses is closed after us.
+            # Wait for the task: its resources are closed right after this.
             await asyncio.wait({task})
             raise
         return hung or _end_of(task)
 
-    async def _watch(
+    async def _end_or_hang(
         self, task: asyncio.Task[None], ended: asyncio.Event, loop: Loop
     ) -> TimeoutError | None:
-        """Wait for the end of `task`, or bring it about when it hangs."""
+        """Wait until `task` ends; cancel it when it hangs, and return that as an error."""
         hung: TimeoutError | None = None
         since = self._clock.monotonic()
         while not task.done():
@@ -76,8 +76,8 @@ class Supervisor:
                 self._runner.state(loop.name).beat_at if self._runner.is_hung(loop.name) else None
             )
             await self._clock.pause(self._look_every_s, wake=ended)
-            # Silent at two looks: after the whole process was stopped, e.g. by SIGSTOP or a
-            # paused machine, all loops look dead for a moment and none is.
+            # Hung means silent at two checks in a row. After a stop of the whole process (SIGSTOP,
+            # a paused machine), every loop looks silent once although none hangs.
             is_silent = beat is not None and beat == self._runner.state(loop.name).beat_at
             if task.done() or not is_silent or not self._runner.is_hung(loop.name):
                 continue

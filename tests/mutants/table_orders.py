@@ -113,7 +113,7 @@ ORDERS: Final = (
     Mutant(
         name="a pass tried again asks the model again",
         file=_TRADE,
-        old="            self._unfinished[story.signal.market] = story\n",
+        old="            self._unfinished[progress.signal.market] = progress\n",
         new="",
         tests=of(
             "tests/unit/flows/test_trade.py",
@@ -123,8 +123,8 @@ ORDERS: Final = (
     Mutant(
         name="an allowed order is sent later without being judged again",
         file=_TRADE,
-        old="return await self._decider.review(story.signal, story.decision)",
-        new="return story.decision.verdict",
+        old="return await self._decider.review(progress.signal, progress.decision)",
+        new="return progress.decision.verdict",
         tests=of(_OF_STALE, "test_an_allowed_order_is_not_sent_once_trading_was_switched_off"),
     ),
     Mutant(

@@ -1,4 +1,4 @@
-"""What was seen and is not written down yet: bridges the moments without a database."""
+"""A buffer of notices that are not stored yet; it bridges outages of the database."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -16,21 +16,21 @@ MOST: Final = 100
 @dataclass(slots=True, eq=False)
 class Waiting:
     notice: Notice
-    told: bool = False  #: sent past the outbox, because nothing could be written to it
+    told: bool = False  #: sent without the outbox, while the database could not be written
 
 
 class AlertBuffer:
-    """Takes notices from wherever they arise, without waiting for anything."""
+    """Takes notices from any part of the process; adding one never waits."""
 
     def __init__(self) -> None:
         self._waiting: deque[Waiting] = deque()
 
     def add(self, notice: Notice) -> None:
-        """Keep `notice` until it is stored; the same problem waits once."""
+        """Keep `notice` until it is stored; a problem that waits already is not added again."""
         if not self._repeats(notice):
             self._waiting.append(Waiting(notice))
         if len(self._waiting) > MOST:
-            # The newest are the least important: they are mostly what the first ones caused.
+            # The newest is dropped: later problems are mostly consequences of the first ones.
             lost = self._waiting.pop()
             logger.bind(event="alert", key=lost.notice.key).warning(
                 "too many alerts wait for the database, this one is only logged"
@@ -44,7 +44,7 @@ class AlertBuffer:
             self._waiting.popleft()
 
     def untold(self) -> Sequence[tuple[Waiting, Alert]]:
-        """Return the alerts that nobody has got yet."""
+        """Return the alerts that were not sent to any target yet."""
         return [
             (one, one.notice)
             for one in self._waiting

@@ -1,4 +1,4 @@
-"""Sees what a person has to know and is no row: failed jobs, sick components, useless answers."""
+"""Makes notices of problems that no row records: failed jobs, components, model answers."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -13,21 +13,21 @@ UNUSABLE_IN_A_ROW: Final = 3
 
 
 class AlertMonitor:
-    """Turns what it sees into notices. Waits for nothing and never fails."""
+    """Turns results and health into notices. Its methods never wait and never fail."""
 
     def __init__(self, *, alert_buffer: AlertBuffer, clock: Clock) -> None:
-        self._inbox = alert_buffer
+        self._alert_buffer = alert_buffer
         self._clock = clock
         self._open: set[str] = set()
         self._unusable = 0
         self._trading: str | None = None
 
     def inherit(self, keys: Iterable[str]) -> None:
-        """Take over the open problems of a process before this one: we see their end."""
+        """Take over the open problems of an earlier process, so that their end is noticed here."""
         self._open.update(keys)
 
     def job_ended(self, job: str, *, error: Exception | None, attempts: int) -> None:
-        """A pass is over; with an `error` it was given up."""
+        """Note the end of a pass; with an `error` all its attempts failed."""
         if error is None:
             self._end("job_given_up", job=job)
         else:
@@ -43,7 +43,7 @@ class AlertMonitor:
             self._begin("model_unusable", count=self._unusable, why=why or "no reason given")
 
     def look(self, health: HealthSource) -> None:
-        """Compare how the process is doing with what has been told of it."""
+        """Compare the health of the process with the open problems; add alerts and recoveries."""
         body = health.body()
         for name, part in body["components"].items():
             event = f"{name}_unhealthy"
@@ -53,34 +53,34 @@ class AlertMonitor:
                 self._end(event, component=name)
             elif part["status"] == "unhealthy" and not self._is_open(event, component=name):
                 self._begin(event, component=name, message=part["message"] or "No reason known.")
-        self._look_at_trading(body["trading"]["state"], body["trading"]["reason"])
+        self._compare_trading(body["trading"]["state"], body["trading"]["reason"])
 
-    def _look_at_trading(self, state: str, reason: str | None) -> None:
+    def _compare_trading(self, state: str, reason: str | None) -> None:
         before, self._trading = self._trading, state
         if state == "HALTED" and not self._is_open("trading_halted"):
             self._begin("trading_halted", reason=reason or "none given")
         elif state in {"ACTIVE", "DISABLED"}:
             self._end("trading_halted")
         elif state == "STANDBY" and before not in {"STANDBY", None}:
-            self._inbox.add(alert("lease_lost", at=self._clock.now()))
+            self._alert_buffer.add(alert("lease_lost", at=self._clock.now()))
 
     def _begin(self, event: str, **values: object) -> None:
         seen = alert(event, at=self._clock.now(), **values)
         self._open.add(seen.key)
-        self._inbox.add(seen)
+        self._alert_buffer.add(seen)
 
     def _end(self, event: str, **values: object) -> None:
         if self._is_open(event, **values):
             over = recovery(event, at=self._clock.now(), **values)
             self._open.discard(over.key)
-            self._inbox.add(over)
+            self._alert_buffer.add(over)
 
     def _is_open(self, event: str, **values: object) -> bool:
         return RULES[event].key.format_map(values) in self._open
 
 
 def _named(error: Exception) -> str:
-    """Return the error by class and code; its text may be somebody else's."""
+    """Return the error's class and code; its text may come from outside."""
     code = error.code if isinstance(error, BoundaryError) else None
     name = type(error).__name__
     return f"{name} ({code})" if code else name

@@ -1,7 +1,7 @@
-"""Which events a person is told of: one table. docs/alerts.md says the same.
+"""The table of events that become alerts. docs/alerts.md says the same.
 
-Texts are put together from names, closed lists and our own identifiers: never from what somebody
-else wrote, never with an amount of money.
+Texts are made of names, closed lists and our own identifiers. They never contain text from outside
+or an amount of money.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from service.ports.settings import SettingChange
 from service.ports.store import RiskEvent
 from service.settings.table import TRADING_ENABLED
 
-SEEDED_BY: Final = "system:"  #: what the service sets by itself at its first start is no news
+SEEDED_BY: Final = "system:"  #: settings that the service stores at its first start are no alert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Args: over: title of the recovery; None for what is over as soon as it is told."""
+    """Args: over: title of the recovery; None for an event without duration."""
 
     key: str
     severity: Severity
@@ -99,7 +99,7 @@ RULES: Final[Mapping[str, Rule]] = {
 
 
 def alert(event: str, *, at: datetime, **values: object) -> Alert:
-    """Return what is told of `event`; `values` fill in its rule's words."""
+    """Return the alert of `event`; `values` fill in its rule's texts."""
     rule = RULES[event]
     return Alert(
         key=rule.key.format_map(values),
@@ -112,18 +112,18 @@ def alert(event: str, *, at: datetime, **values: object) -> Alert:
 
 
 def recovery(event: str, *, at: datetime, **values: object) -> Recovery:
-    """Return the end of `event`, which has to be one that lasts."""
+    """Return the recovery of `event`. Raises: ValueError, for an event without duration."""
     rule = RULES[event]
     if rule.over is None:
-        raise ValueError(f"{event} is over as soon as it is told")
+        raise ValueError(f"{event} has no duration, so it has no recovery")
     return Recovery(key=rule.key.format_map(values), title=rule.over.format_map(values), at=at)
 
 
-# --- events that are rows: told in the transaction that writes them ---------------------------
+# --- events that are rows: their alerts are stored in the same transaction --------------------
 
 
 def order_notices(order: Order, seen: OrderStatus, at: datetime) -> Sequence[Notice]:
-    """Return what to tell of `order`, which was in status `seen` until now."""
+    """Return the notices of `order`, which was in status `seen` until now."""
     if order.status is seen:
         return ()
     notices: list[Notice] = []
@@ -150,9 +150,9 @@ def risk_notices(event: RiskEvent) -> Sequence[Notice]:
 def setting_notices(change: SettingChange) -> Sequence[Notice]:
     if change.key != TRADING_ENABLED.name or change.changed_by.startswith(SEEDED_BY):
         return ()
-    if change.old == change.new:  # the default is stored now: nothing was switched
+    if change.old == change.new:  # the default was stored: the value did not change
         return ()
-    # Each switch is news of its own, however soon it follows the last one.
+    # Each switch is an alert of its own, however soon it follows the last one.
     values = {"switch": "on" if change.new else "off", "by": change.changed_by}
     at = change.changed_at
     return (alert("trading_switched", at=at, **values | {"when": at.isoformat()}),)

@@ -1,4 +1,4 @@
-"""Bring alerts to people: one pass of `send_alerts`."""
+"""Sends alerts to the configured targets: one pass of `send_alerts`."""
 
 import asyncio
 from collections import Counter
@@ -17,8 +17,8 @@ from service.ports.health import HealthSource
 from service.settings.settings import Settings
 from service.settings.table import ALERT_MIN_SEVERITY
 
-#: Real seconds for one target in one pass; with the send that ends it well below a claim's 60.
-LANE_S: Final = 20.0
+#: Real seconds for one target in one pass. With its last send this stays well below a claim's 60.
+TARGET_S: Final = 20.0
 _LEVELS: Final[Mapping[Severity, str]] = {
     "info": "INFO",
     "warning": "WARNING",
@@ -28,13 +28,13 @@ _LEVELS: Final[Mapping[Severity, str]] = {
 
 
 class AlertSender:
-    """Sends what is due to every target, each target at its own pace.
+    """Sends due alerts to every target, all targets concurrently.
 
     Args:
         clock: real time.
-        alone: whether this process speaks for all; one without targets must not withdraw what
-            another one could send.
-        counted: ends of alerts by severity and outcome: sent, failed, suppressed.
+        alone: whether this process may suppress alerts; without targets it must not suppress
+            those that another process could send.
+        counted: finished alerts by severity and outcome: sent, failed, suppressed.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class AlertSender:
     ) -> None:
         self._outbox = outbox
         self._targets = targets
-        self._inbox = alert_buffer
-        self._lookout = alert_monitor
+        self._alert_buffer = alert_buffer
+        self._alert_monitor = alert_monitor
         self._health = health
         self._settings = settings
         self._clock = clock
@@ -64,28 +64,28 @@ class AlertSender:
         self._tries, self._try_again = 0, 0.0
 
     async def step(self) -> None:
-        """Write down what was seen, then send what is due.
+        """Store the new notices, then send the due alerts.
 
-        Raises: BoundaryError, when the database is away; what was seen is told all the same.
+        Raises: BoundaryError, when the database is away; new alerts are then sent directly.
         """
-        self._lookout.look(self._health)
+        self._alert_monitor.look(self._health)
         await self.flush()
 
     async def flush(self) -> None:
-        """As `step`, without looking for more."""
+        """As `step`, without comparing health first."""
         try:
-            await self._write_down()
+            await self._store()
         except BoundaryError:
-            await self._tell_directly()
+            await self._send_directly()
             raise
         self._tries = 0
         await self._send()
 
-    async def _write_down(self) -> None:
+    async def _store(self) -> None:
         if not self._inherited:
-            self._lookout.inherit(await self._outbox.open_keys())
+            self._alert_monitor.inherit(await self._outbox.open_keys())
             self._inherited = True
-        await self._inbox.store(self._outbox)
+        await self._alert_buffer.store(self._outbox)
 
     async def _send(self) -> None:
         self._least = await self._threshold()
@@ -96,30 +96,30 @@ class AlertSender:
         batch = await self._outbox.claim(least=self._least)
         if not batch:
             return
-        lanes = await asyncio.gather(
-            *(self._lane(target, batch) for target in self._targets), return_exceptions=True
+        results = await asyncio.gather(
+            *(self._send_to(target, batch) for target in self._targets), return_exceptions=True
         )
         failures: list[Mapping[int, str]] = []
-        for lane in lanes:
-            if isinstance(lane, BaseException):
-                raise lane  # the database: what was not noted is due again when its claim ends
-            failures.append(lane)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result  # of the database: alerts not noted as sent are due after their claim
+            failures.append(result)
         for message in batch:
             await self._settle(
-                message, [lane[message.id] for lane in failures if message.id in lane]
+                message, [failed[message.id] for failed in failures if message.id in failed]
             )
 
-    async def _lane(self, target: Target, batch: Sequence[Outgoing]) -> Mapping[int, str]:
-        """Send to one target in order; return by id what it did not take, and why.
+    async def _send_to(self, target: Target, batch: Sequence[Outgoing]) -> Mapping[int, str]:
+        """Send to one target in order; return the errors by message id.
 
-        After a first failure the rest is not even tried: a target that hangs costs one timeout.
+        After the first failure the rest is not tried, so that a hung target costs one timeout.
         """
         began, error = self._clock.monotonic(), None
         failed: dict[int, str] = {}
         for message in batch:
             if target.name in message.delivered_to:
                 continue
-            if error is None and self._clock.monotonic() - began > LANE_S:
+            if error is None and self._clock.monotonic() - began > TARGET_S:
                 error = "timeout"
             error = error or await target.send(message)
             if error is None:
@@ -129,7 +129,7 @@ class AlertSender:
         return failed
 
     async def _settle(self, message: Outgoing, errors: Sequence[str]) -> None:
-        goes_on = await self._outbox.settle(message, error="; ".join(errors) or None)
+        is_retried = await self._outbox.settle(message, error="; ".join(errors) or None)
         line = logger.bind(
             event="alert",
             alert_id=message.id,
@@ -141,11 +141,11 @@ class AlertSender:
         if not errors:
             self._counted[message.severity, "sent"] += 1
             line.info("alert sent")
-        elif not goes_on:
+        elif not is_retried:
             self._counted[message.severity, "failed"] += 1
             line.warning("alert given up, not every target took it")
         else:
-            # An outage spans many attempts: said once, then once more when it is given up.
+            # An outage spans many attempts: one warning at the first, one when it is given up.
             level = "WARNING" if message.attempts == 1 else "DEBUG"
             line.log(level, "alert not taken by every target, will be tried again")
 
@@ -158,15 +158,17 @@ class AlertSender:
                 severity=message.severity,
                 title=message.title,
                 body=message.body,
-            ).log(_LEVELS[message.severity], "alert, and TRADER_ALERT_URLS names nobody to send to")
+            ).log(
+                _LEVELS[message.severity], "alert, only logged because TRADER_ALERT_URLS is empty"
+            )
 
-    async def _tell_directly(self) -> None:
-        """Send past the outbox, which cannot be written: that is news as well."""
+    async def _send_directly(self) -> None:
+        """Send without the outbox, because the database cannot be written."""
         if not self._targets or self._clock.monotonic() < self._try_again:
             return
         urgent = [
             (one, notice)
-            for one, notice in self._inbox.untold()
+            for one, notice in self._alert_buffer.untold()
             if rank(notice.severity) >= rank(self._least)
         ]
         for one, notice in urgent:
@@ -177,9 +179,9 @@ class AlertSender:
             if not one.told:
                 self._tries += 1
                 self._try_again = self._clock.monotonic() + wait_s(self._tries)
-                line.warning("alert neither written to the database nor taken by any target")
+                line.warning("alert neither stored in the database nor taken by any target")
                 return
-            line.info("alert sent past the database, which cannot be written")
+            line.info("alert sent, but not stored: the database cannot be written")
 
     async def _threshold(self) -> Severity:
         value = await self._settings.get(ALERT_MIN_SEVERITY)

@@ -1,8 +1,8 @@
-"""Whoever was told when to come back is not listened to before.
+"""After a refusal with Retry-After, the connection is not read until that time is over.
 
 A refusal costs as much as a small answer. Five hundred clients that ask again at once would keep
-the process busy with refusals, and health and trading waiting; left in the kernel, their next
-requests cost nothing, and the connection still has its answer.
+the process busy with refusals, and health and trading would wait. Unread in the kernel, their next
+requests cost nothing, and each connection still gets its answer later.
 """
 
 import asyncio
@@ -11,25 +11,25 @@ from typing import Final
 
 from aiohttp import web
 
-#: Multiples of it, less their whole part, lie evenly between 0 and 1, however many there are.
+#: The fractional parts of its multiples spread evenly between 0 and 1, for any number of them.
 _GOLDEN: Final = 0.6180339887498949
-_turns: Final = itertools.count()
+_refusals: Final = itertools.count()
 
 
 def pause_reading(request: web.Request, *, seconds: float) -> None:
-    """Leave what comes next on the connection of `request` unread for `seconds` or twice as long.
+    """Stop reading the connection of `request` for one to two times `seconds`.
 
-    Not all for the same time: who was refused together would be heard together again.
+    The pause varies by connection: clients refused together would otherwise return together.
     """
     transport = request.transport
-    # A body that is still on its way is read and thrown away by aiohttp; that must go on.
+    # aiohttp reads and discards a request body that is still arriving; that must not stop.
     if transport is None or not request.content.is_eof():
         return
     transport.pause_reading()
-    spread = next(_turns) * _GOLDEN % 1
-    asyncio.get_running_loop().call_later(seconds * (1 + spread), _listen_again, transport)
+    spread = next(_refusals) * _GOLDEN % 1
+    asyncio.get_running_loop().call_later(seconds * (1 + spread), _resume_reading, transport)
 
 
-def _listen_again(transport: asyncio.Transport) -> None:
+def _resume_reading(transport: asyncio.Transport) -> None:
     if not transport.is_closing():
         transport.resume_reading()

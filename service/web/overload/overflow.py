@@ -1,4 +1,4 @@
-"""Where connections go for which there is no room: health is answered, the others are told why."""
+"""Answers connections beyond the limit: health checks as usual, everything else with a 503."""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ from service.web.protocol.problems import PROBLEM_TYPE, TYPE_PREFIX
 from service.web.protocol.responses import encoded
 
 ASK_WITHIN_S: Final = 1.0
-#: Who may be heard, or read why not, at the same time: so many of this machine, and as many others.
+#: Overflow connections open at the same time: so many from this machine, as many from elsewhere.
 MOST: Final = 48
 
 _LINGER_S: Final = 1.0
@@ -23,7 +23,7 @@ _HEAD_ENDS: Final = b"\r\n\r\n"
 _HEALTH: Final = re.compile(
     rb"(?:GET|HEAD) /health(?:/ready|/detailed)?(?:\?[!-~]*)? HTTP/1\.[01]\r\n"
 )
-_WHY: Final = encoded(
+_BODY: Final = encoded(
     {
         "type": f"{TYPE_PREFIX}overloaded",
         "title": "The service is busy",
@@ -36,21 +36,22 @@ _REFUSAL: Final = (
     f"Content-Type: {PROBLEM_TYPE}\r\n"
     "Retry-After: 1\r\n"
     "Connection: close\r\n"
-    f"Content-Length: {len(_WHY)}\r\n\r\n"
-).encode() + _WHY
+    f"Content-Length: {len(_BODY)}\r\n\r\n"
+).encode() + _BODY
 
-#: Returns what answers one more health check, asked by this machine or not, while there is room.
+#: Returns a protocol for one more health check, or None when no spare connection is left. The
+#: argument says whether the peer is on this machine.
 Spare = Callable[[bool], asyncio.Protocol | None]
 
 
 @dataclass(slots=True, eq=False)
 class OverflowState:
-    """Who stands in the lobby, and what was seen since the start.
+    """The open overflow connections, and a count of the refused ones.
 
     Attributes:
-        refused: connections sent away.
-        here, elsewhere: the lobby by where its peers are, oldest first. Apart, so that no number of
-            strangers keeps this machine's own health check out.
+        refused: connections refused since the start.
+        here, elsewhere: overflow connections from this machine and from others, oldest first. They
+            are limited separately, so that remote peers cannot block this machine's health check.
     """
 
     refused: int = 0
@@ -62,20 +63,20 @@ class OverflowState:
             one.cut()
 
 
-OVERFLOW = web.AppKey("door", OverflowState)
+OVERFLOW = web.AppKey("overflow", OverflowState)
 
 
 class OverflowConnection(asyncio.Protocol):
-    """Hears what one peer wants, for a second at most.
+    """Reads one request head for at most a second, then serves a health check or refuses.
 
-    Who is refused may read why for a moment: closed at once, with its request unread, the kernel
-    would reset the connection and the peer might see neither.
+    A refused connection stays open for a moment. If it closed at once with its request unread,
+    the kernel would reset it, and the peer might never see the answer.
     """
 
     def __init__(
-        self, door: OverflowState, spare: Spare, *, ask_within_s: float = ASK_WITHIN_S
+        self, state: OverflowState, spare: Spare, *, ask_within_s: float = ASK_WITHIN_S
     ) -> None:
-        self._door = door
+        self._state = state
         self._spare = spare
         self._ask_within_s = ask_within_s
         self._head = b""
@@ -86,11 +87,11 @@ class OverflowConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._is_local = bool(peer) and is_loopback(peer[0])
         self._timer = asyncio.get_running_loop().call_later(self._ask_within_s, self._refuse)
-        self._room = self._door.here if self._is_local else self._door.elsewhere
-        if len(self._room) >= MOST:
-            # Who stands there longest has had its chance to ask.
-            next(iter(self._room)).cut()
-        self._room[self] = None
+        self._peers = self._state.here if self._is_local else self._state.elsewhere
+        if len(self._peers) >= MOST:
+            # The oldest connection had the most time to send its request.
+            next(iter(self._peers)).cut()
+        self._peers[self] = None
 
     def data_received(self, data: bytes) -> None:
         if self._decided:
@@ -99,34 +100,34 @@ class OverflowConnection(asyncio.Protocol):
         if _LINE_ENDS in self._head and not _HEALTH.match(self._head):
             self._refuse()
         elif _HEAD_ENDS in self._head:
-            self._let_in()
+            self._serve()
         elif len(self._head) > _LONGEST_HEAD:
             self._refuse()
 
     def connection_lost(self, _: Exception | None) -> None:
         self._decide()
-        self._room.pop(self, None)
+        self._peers.pop(self, None)
 
     def cut(self) -> None:
-        """End the connection without another word."""
-        self._door.refused += not self._decided
+        """Close the connection without an answer."""
+        self._state.refused += not self._decided
         self.connection_lost(None)
         self._transport.abort()
 
-    def _let_in(self) -> None:
+    def _serve(self) -> None:
         protocol = self._spare(self._is_local)
         if protocol is None:
             self._refuse()
             return
         self._decide()
-        self._room.pop(self, None)
+        self._peers.pop(self, None)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(_last_request(self._head))
 
     def _refuse(self) -> None:
         self._decide()
-        self._door.refused += 1
+        self._state.refused += 1
         self._transport.write(_REFUSAL)
         self._transport.write_eof()
         asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
@@ -137,7 +138,7 @@ class OverflowConnection(asyncio.Protocol):
 
 
 def _last_request(head: bytes) -> bytes:
-    """Return the request as one that ends its connection; what came after it is left out."""
+    """Return the first request in `head` with `Connection: close`; what follows it is dropped."""
     line, *fields = head.partition(_HEAD_ENDS)[0].split(_LINE_ENDS)
     kept = (one for one in fields if not one.lower().startswith((b"connection:", b"keep-alive:")))
     return _LINE_ENDS.join((line, b"Connection: close", *kept)) + _HEAD_ENDS

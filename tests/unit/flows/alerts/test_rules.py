@@ -27,8 +27,8 @@ def test_the_page_has_the_same_table() -> None:
 
 
 @pytest.mark.parametrize("event", [name for name, rule in RULES.items() if rule.over is None])
-def test_what_is_over_as_soon_as_it_is_told_has_no_recovery(event: str) -> None:
-    with pytest.raises(ValueError, match="as soon as it is told"):
+def test_an_event_without_duration_has_no_recovery(event: str) -> None:
+    with pytest.raises(ValueError, match="has no duration"):
         recovery(event, at=T0)
 
 

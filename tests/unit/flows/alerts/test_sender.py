@@ -9,7 +9,7 @@ from service.domain.alerts import MAX_ATTEMPTS, Alert, Severity
 from service.domain.errors import StoreDown
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.monitor import AlertMonitor
-from service.flows.alerts.sender import LANE_S, AlertSender
+from service.flows.alerts.sender import TARGET_S, AlertSender
 from service.settings.settings import Settings
 from tests.builders import T0
 from tests.fakes.alerts import FakeOutbox, FakeTarget
@@ -126,7 +126,7 @@ async def test_a_target_is_not_tried_again_in_the_pass_it_has_failed_in(
 async def test_a_target_that_takes_its_time_gets_the_rest_in_another_pass(
     office: Office, target: FakeTarget
 ) -> None:
-    target.before = lambda: office.clock.pass_time(LANE_S * 0.6)
+    target.before = lambda: office.clock.pass_time(TARGET_S * 0.6)
     for number in range(4):
         office.see(number)
 
