@@ -1,6 +1,6 @@
-"""In-process events: facts in the past tense, heard by whoever subscribed.
+"""In-process events: facts in the past tense, delivered to subscribers.
 
-What *must* happen next is not an event: await it.
+A step that *must* follow is not an event: await it.
 """
 
 from collections import defaultdict
@@ -66,11 +66,11 @@ class Bus:
         self._subscribers[kind].append(subscriber)
 
     async def publish(self, event: Event) -> None:
-        """Tell all subscribers; one that fails is logged and the next still hears."""
+        """Call all subscribers; a failure of one is logged and does not stop the others."""
         for subscriber in self._subscribers[type(event)]:
             try:
                 await subscriber(event)
-            except Exception:  # noqa: BLE001 - one deaf listener must not stop the story
+            except Exception:  # noqa: BLE001 - one subscriber must not stop the others
                 logger.bind(event="app", heard=type(event).__name__).exception(
                     "a subscriber failed"
                 )

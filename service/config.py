@@ -1,4 +1,4 @@
-"""What is fixed when the process starts: one frozen class, read from the environment once."""
+"""The configuration: one frozen class, read from the environment once at the start."""
 
 import difflib
 import ipaddress
@@ -30,7 +30,7 @@ _VERSION: Final = re.compile(r"/v\d\w*$")
 _ADDRESS: Final = "write a whole address, like"
 _TOKEN_FROM: Final = 8  #: characters
 _IS_HOST: Final = re.compile(r"[0-9.]+$|\[?[0-9a-fA-F:]+\]$")
-#: pydantic's kinds of error in our words; it fills in the bounds.
+#: Texts for pydantic's kinds of error; pydantic gives the bounds.
 _WORDS: Final = {
     "int_parsing": "write a whole number",
     "decimal_parsing": "write a number",
@@ -137,7 +137,7 @@ class Config(BaseSettings):
     def _one_word(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
-        word = value.get_secret_value().strip()  # a file's last line break comes along easily
+        word = value.get_secret_value().strip()  # the last line break of a file
         if not (word and word.isascii() and word.isprintable()) or " " in word:
             raise ValueError("it holds a blank or an odd character; copy it anew")
         return SecretStr(word)
@@ -165,7 +165,7 @@ class Config(BaseSettings):
             names = ", ".join(name.upper() for name in missing)
             raise ValueError(f"TRADER_MODE={self.mode} needs {names}")
         if self.mode is not Mode.LIVE and self._could_spend_money():
-            # Outside live mode trading is on from the first start, and nobody asks for a token.
+            # Outside live mode trading is on from the first start, and no token is needed.
             raise ValueError(
                 f"TRADER_MODE={self.mode} plays, but its orders would go to a real exchange:"
                 " unset UPBIT_ACCESS_KEY and UPBIT_SECRET_KEY, or name a sandbox on this"
@@ -182,7 +182,7 @@ class Config(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _doors(self) -> Self:
+    def _check_access(self) -> Self:
         if self.viewer_token is not None and self.viewer_token == self.admin_token:
             raise ValueError("TRADER_VIEWER_TOKEN and TRADER_ADMIN_TOKEN are the same: change one")
         if self.mode is not Mode.SANDBOX and not self.is_local and self.password is None:
@@ -196,7 +196,7 @@ class Config(BaseSettings):
         if self.mode is Mode.LIVE:
             return ("upbit_access_key", "upbit_secret_key", "gemini_api_key")
         if self.mode is Mode.SANDBOX and self.upbit_base_url is not None:
-            # Somebody else's sandbox: its keys are printed by `trader sandbox`.
+            # A sandbox in another process: `trader sandbox` prints its keys.
             return ("upbit_access_key", "upbit_secret_key", "gemini_base_url")
         if self.mode is Mode.PAPER and self.upbit_base_url is not None:
             return ("upbit_access_key", "upbit_secret_key")
@@ -207,10 +207,10 @@ class Config(BaseSettings):
             return False
         if self.upbit_base_url is not None:
             return not is_loopback(urlsplit(self.upbit_base_url).hostname or "")
-        return self.mode is not Mode.SANDBOX  # which brings its own exchange
+        return self.mode is not Mode.SANDBOX  # the sandbox has its own exchange
 
     def secrets(self) -> tuple[str, ...]:
-        """Return every secret in plain, for the log's mask and for nothing else."""
+        """Return every secret in plain text; only for the masking of the log."""
         values = (getattr(self, field) for field in type(self).model_fields)
         given = tuple(v.get_secret_value() for v in values if isinstance(v, SecretStr))
         return tuple(dict.fromkeys((*given, *_tokens_in(self.alert_urls))))
@@ -221,7 +221,7 @@ class Config(BaseSettings):
         return is_loopback(self.host)
 
 
-@lru_cache(maxsize=1024)  # asked several times for each request, of few peers
+@lru_cache(maxsize=1024)  # called several times per request, for few peers
 def is_loopback(host: str) -> bool:
     """Return whether `host` names this machine only. Host names are not looked up."""
     if host == "localhost":
@@ -230,32 +230,32 @@ def is_loopback(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    # How a socket for both families names an IPv4 peer; Python before 3.13 does not see through.
+    # A dual-stack socket names an IPv4 peer like this; Python before 3.13 does not unwrap it.
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
 
 
 def _address(value: str, *, plain: str, secure: str) -> str:
-    """Return `value` as others may append a path to it, or raise ValueError."""
+    """Return `value` without a trailing slash, so that a path can follow. Raises: ValueError."""
     like = f"{_ADDRESS} {plain}://127.0.0.1:9000"
     try:
         parts = urlsplit(value)
-        host, _ = parts.hostname, parts.port  # a port that is no number shows when it is read
+        host, _ = parts.hostname, parts.port  # reading a port that is no number raises ValueError
     except ValueError:
         raise ValueError(like) from None
     if parts.scheme not in {plain, secure} or not host or any(map(str.isspace, value)):
         raise ValueError(like)
     if parts.username is not None or parts.query or parts.fragment:
-        # It is shown by `trader check` and on errors, so nothing secret may stand in it.
+        # `trader check` and errors show the address, so it must not hold a secret.
         raise ValueError(f"{like}, without user, password, ? and #")
     if parts.scheme == plain and not is_loopback(host):
-        # Keys travel in headers: over plain text only to this very machine.
+        # Requests carry keys in headers, so plain text is allowed only to this machine.
         raise ValueError(f"plain {plain} is for this machine only; use {secure}")
     return value.rstrip("/")
 
 
 def _tokens_in(addresses: SecretStr | None) -> Iterator[str]:
-    """Yield each address, and what in it looks like a token: services are called by other ones."""
+    """Yield each address, and its parts that look like tokens, which also appear in other URLs."""
     if addresses is None:
         return
     for address in re.split(r"[\s,;]+", addresses.get_secret_value()):
@@ -272,13 +272,13 @@ def variable(field: str) -> str:
 
 
 def load(**overrides: object) -> Config:
-    """Return the configuration of this process; `overrides` stand for command line options.
+    """Return the configuration of this process; `overrides` are command line options.
 
     Raises: ConfigError, one line for each wrong variable; nothing secret is repeated.
     """
     statements = _statements_in_env_file()
     if broken := list(_unreadable(statements)):
-        # Not together with the other faults: what seems to be missing may stand in such a line.
+        # Reported alone: a variable that seems to be missing may stand in the broken line.
         raise ConfigError("\n".join(broken))
     names = {found.key for found in statements if found.key is not None}
     faults = list(_unknown_names(os.environ.keys() | names))
@@ -301,7 +301,7 @@ def load(**overrides: object) -> Config:
 
 
 def _secret_folders() -> list[Path]:
-    """Return where containers and systemd put secrets: a file each, named like its variable."""
+    """Return the folders of container and systemd secrets: a file per variable, with its name."""
     named = os.environ.get("CREDENTIALS_DIRECTORY")
     folders = [_RUN_SECRETS, *([Path(named)] if named else [])]
     return [folder for folder in folders if folder.is_dir()]
@@ -309,7 +309,7 @@ def _secret_folders() -> list[Path]:
 
 def _not_yet(config: Config) -> Iterator[str]:
     if config.mode is Mode.PAPER and config.upbit_base_url is None:
-        # Nobody would match its orders: its own exchange comes with the live market feed.
+        # Nothing would match its orders yet: its exchange comes with the live market feed.
         yield (
             "TRADER_MODE=paper is not in this version yet: use sandbox, or name an exchange on"
             " this machine in UPBIT_BASE_URL"
@@ -319,7 +319,7 @@ def _not_yet(config: Config) -> Iterator[str]:
 def _unknown_names(given: Iterable[str]) -> Iterator[str]:
     known = {variable(field) for field in Config.model_fields}
     for name in sorted(given):
-        # Upper and lower case are one to pydantic-settings, so they are here.
+        # pydantic-settings ignores case, so this does too.
         if name.upper().startswith(_PREFIX) and name.upper() not in known:
             close = difflib.get_close_matches(name.upper(), known, n=1)
             hint = f"did you mean {close[0]}?" if close else "see docs/configuration.md"
@@ -327,7 +327,7 @@ def _unknown_names(given: Iterable[str]) -> Iterator[str]:
 
 
 def _statements_in_env_file() -> list[Binding]:
-    """Return what python-dotenv finds in `.env`: pydantic-settings reads the values with it."""
+    """Return the statements in `.env`, as python-dotenv parses them for pydantic-settings."""
     try:
         text = Path(_ENV_FILE).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
@@ -340,14 +340,14 @@ def _statements_in_env_file() -> list[Binding]:
 
 
 def _unreadable(statements: Iterable[Binding]) -> Iterator[str]:
-    """Yield a sentence for each broken statement; python-dotenv would only warn and skip it.
+    """Yield an error text for each broken statement; python-dotenv only warns and skips it.
 
-    The statement is not repeated: it may hold a secret.
+    The text does not repeat the statement, which may hold a secret.
     """
     for found in statements:
         if found.error:
             text = found.original.string
-            # To python-dotenv the blank lines before a statement are a part of it.
+            # python-dotenv counts the blank lines before a statement as a part of it.
             blank = text.count("\n", 0, len(text) - len(text.lstrip()))
             yield (
                 f"{_ENV_FILE} line {found.original.line + blank} cannot be read: write NAME=value,"

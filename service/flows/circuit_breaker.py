@@ -73,9 +73,9 @@ class Circuit:
             event="app", circuit=self._name, wait_s=round(after.wait_s(self._seconds()), 1)
         )
         if after.opened_at is None:
-            line.info("it answers again and is asked as before")
+            line.info("the circuit is closed: calls succeed again")
         else:
-            line.warning("it fails too often and is left alone for a while")
+            line.warning("the circuit is open: calls fail too often")
 
     def _refusal(self) -> BoundaryError:
         wait_s = self._breaker.wait_s(self._seconds())

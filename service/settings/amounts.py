@@ -1,4 +1,4 @@
-"""Numbers with bounds. They refuse what would slip through: true for 1, NaN, 1e-999999999."""
+"""Numbers with bounds. They also refuse `true` for 1, NaN, and 1e-999999999."""
 
 import math
 import re
@@ -10,7 +10,7 @@ from service.domain.decimals import decimal_text
 from service.ports.store import JSON
 from service.settings.key import Unfit
 
-#: No exponents, underscores, blanks or foreign digits, all of which Decimal() would accept.
+#: Without exponents, underscores, blanks or foreign digits, which Decimal() would accept.
 _NUMBER: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
@@ -50,7 +50,7 @@ class Whole:
         return f"a whole number from {self.low} to {self.high}"
 
     def parse(self, raw: JSON) -> int:
-        # JSON does not tell 30 from 30.0, so neither do we.
+        # 30.0 is accepted, because JSON does not distinguish it from 30.
         if isinstance(raw, float) and raw.is_integer():
             raw = int(raw)
         if not isinstance(raw, int) or isinstance(raw, bool) or not self.low <= raw <= self.high:
@@ -62,7 +62,7 @@ class Whole:
 
 
 def _decimal(raw: JSON) -> Decimal:
-    """Return `raw` exactly as written. A float is taken as it is printed: 0.1 means 0.1."""
+    """Return `raw` exactly as written. A float counts as it is printed: 0.1 means 0.1."""
     if isinstance(raw, str) and _NUMBER.fullmatch(raw):
         return Decimal(raw)
     if isinstance(raw, float) and math.isfinite(raw):

@@ -1,4 +1,4 @@
-"""What must hold before anything is stored."""
+"""Checks of settings before they are stored."""
 
 import difflib
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def key_named(name: str) -> Key[Any]:
 def parse_all(values: Mapping[str, JSON]) -> dict[str, object]:
     """Return the typed values by name.
 
-    Raises: UnknownSetting for the first unknown name, else InvalidSetting for all that is wrong.
+    Raises: UnknownSetting for the first unknown name, else InvalidSetting with all faults.
     """
     keys = [key_named(name) for name in values]
     parsed: dict[str, object] = {}
@@ -43,8 +43,8 @@ def parse_all(values: Mapping[str, JSON]) -> dict[str, object]:
 def check_ascending(values: Mapping[Key[Decimal], Decimal], *, changed: AbstractSet[str]) -> None:
     """Raise InvalidSetting when a changed value is above the next one or below the last one.
 
-    Pairs that nobody touches are left alone, so that a mistake made elsewhere can be mended
-    one key at a time.
+    A pair without a changed value is not checked, so that an earlier mistake can be mended one key
+    at a time.
     """
     faults = [
         f"{low.name} must not exceed {high.name}: {values[low]:f} > {values[high]:f}"

@@ -1,4 +1,4 @@
-"""Which jobs an operator may switch off."""
+"""The jobs that the operator may switch off."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from service.ports.store import JSON
 from service.settings.key import Unfit
 
-#: Named one by one, so that whoever adds a job decides whether the service is safe without it.
+#: An explicit list: a new job is added only if the service is safe without it.
 OPTIONAL: Final = (
     "collect_market_data",
     "generate_trading_signal",

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Unfit(ValueError):
-    """A raw value does not fit its kind; the text is a detail that the bounds leave open."""
+    """A raw value does not fit its kind; the text adds a detail to the bounds."""
 
 
 class ValueKind(Protocol[T]):
@@ -18,7 +18,7 @@ class ValueKind(Protocol[T]):
 
     @property
     def bounds(self) -> str:
-        """Return what is accepted, to be read after "takes"."""
+        """Return the accepted values, as text after "takes"."""
 
     def parse(self, raw: JSON) -> T:
         """Return the value, or raise Unfit."""
@@ -29,7 +29,7 @@ class ValueKind(Protocol[T]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Key(Generic[T]):
-    """A row of the table in table.py; two keys are the same only when they are the same row."""
+    """A row of the table in table.py; keys are equal only when they are the same object."""
 
     name: str
     default: T
@@ -45,7 +45,7 @@ class Key(Generic[T]):
     def parse(self, raw: JSON) -> T:
         """Return the typed value. Raises: InvalidSetting, naming the key and its bounds.
 
-        The value itself is not repeated: it came from outside and ends in logs and answers.
+        The error does not repeat the value, which came from outside: errors are logged and sent.
         """
         try:
             return self.kind.parse(raw)

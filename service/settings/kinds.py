@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """true or false, and nothing that merely looks like it."""
+    """true or false; not 1, 0 or a text."""
 
     bounds: str = "true or false"
 
@@ -29,7 +29,7 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class OrOff(Generic[T]):
-    """What `inner` takes, or null: switched off."""
+    """A value of `inner`, or null: switched off."""
 
     inner: ValueKind[T]
 
@@ -65,7 +65,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """A model as its maker calls it. It becomes part of an address, so the form is strict."""
+    """A model's name. It becomes part of an address, so the form is strict."""
 
     bounds: str = "a model name like gemini-3.8-flash"
     _form: re.Pattern[str] = re.compile(r"[a-z][a-z0-9]*([.-][a-z0-9]+)*")
@@ -98,7 +98,7 @@ class MarketCode:
 
 @dataclass(frozen=True, slots=True)
 class ListOf(Generic[T]):
-    """Different things of one kind, in order."""
+    """A list of different values of one kind, in order."""
 
     inner: ValueKind[T]
     most: int

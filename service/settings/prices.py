@@ -1,4 +1,4 @@
-"""What the models cost: the kind of one row, and the rows known when this version was made."""
+"""Prices of the models: the kind of a row, and the rows known at this version's release."""
 
 import re
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ _ROWS: Final = ListOf(PriceRow(), most=200)
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """Price rows; of a model's rows the latest that has taken effect counts."""
+    """Price rows; for each model the latest row in effect counts."""
 
     @property
     def bounds(self) -> str:
@@ -89,7 +89,7 @@ def _day(raw: JSON) -> date:
     raise Unfit("effective_from takes a day like 2026-12-01")
 
 
-#: Older than every model: a market replayed from years ago has a price as well.
+#: Older than every model, so that a replay of old candles has a price too.
 _ALWAYS: Final = date(2000, 1, 1)
 
 
@@ -104,8 +104,8 @@ def _row(model: str, effective_from: date, input_: str, cached: str, output: str
 
 
 #: USD for a million tokens. Source: Google's pricing and latest-model pages and copies of them,
-#: read in October 2026; the 3.8 Flash cached price is a third party's. Models whose price depends
-#: on the length of the prompt are left out: one row cannot say it, and a guess would be a lie.
+#: read in October 2026; the 3.8 Flash cached price is a third party's. Models with a price that
+#: depends on the prompt's length are left out: one row cannot express it.
 KNOWN_PRICES: Final = (
     _row("gemini-4-argon", _ALWAYS, "2", "0.1", "10"),
     _row("gemini-4-argon", date(2026, 12, 1), "4", "0.2", "20"),

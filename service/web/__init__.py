@@ -1,1 +1,1 @@
-"""What answers over HTTP: thin handlers, response bodies, problem details, the plain page."""
+"""The HTTP API: thin handlers, response bodies, problem details and the page."""

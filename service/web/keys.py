@@ -23,12 +23,12 @@ class Generate(Protocol):
 
 class Reconcile(Protocol):
     async def __call__(self) -> int:
-        """Look every open order up at the exchange; return how many moved. Raises: NotLeader."""
+        """Look up every open order at the exchange; return how many moved. Raises: NotLeader."""
 
 
 class RunJob(Protocol):
     async def __call__(self, name: str, /) -> JobState:
-        """Have a pass now; return how the job is. Raises: NotFound, NotLeader, TooSoon."""
+        """Start a pass now; return the job's state. Raises: NotFound, NotLeader, TooSoon."""
 
 
 CONFIG = web.AppKey("config", Config)
@@ -45,9 +45,9 @@ GENERATE = web.AppKey[Generate]("generate")
 RECONCILE = web.AppKey[Reconcile]("reconcile")
 STATISTICS = web.AppKey[Statistics]("statistics")
 PORTFOLIO = web.AppKey[Portfolio]("portfolio")
-REAL_CLOCK = web.AppKey[Clock]("real_clock")  #: requests come in real time, whatever the market's
-#: The process as Prometheus text.
+REAL_CLOCK = web.AppKey[Clock]("real_clock")  #: for requests: they come in real time
+#: Returns the metrics of the process as Prometheus text.
 EXPOSITION = web.AppKey[Callable[[], bytes]]("exposition")
 RUN_JOB = web.AppKey[RunJob]("run_job")
-#: Real seconds a request's body may take to arrive; `setup` gives it a default.
+#: Real seconds a request's body may take to arrive; `setup` sets the default.
 BODY_WITHIN_S = web.AppKey("body_within_s", float)

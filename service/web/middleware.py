@@ -1,7 +1,7 @@
-"""The one middleware: request id, admission, errors to problems, one line in the log.
+"""The one middleware: request id, authorisation, concurrency limit, problem details, log line.
 
-One function on purpose: the first middleware costs a tenth of a request, each duty of its own
-would cost the same again. `/health` leaves by the first branch.
+It is one function on purpose: each middleware costs a tenth of a request. `/health` is answered in
+its first branch.
 """
 
 import itertools
@@ -27,7 +27,7 @@ from service.web.protocol.request_id import HEADER, REQUEST_ID, id_of
 _ERROR = web.RequestKey("error", str)
 _ALIVE: Final = "/health"
 _PROBES: Final = frozenset({"/health", "/health/ready", "/health/detailed"})
-_ONE_PROBE_IN: Final = 100  #: good answers to health checks that get a line in the log
+_ONE_PROBE_IN: Final = 100  #: one in so many 200 answers to health checks is logged
 
 
 def front(
@@ -36,9 +36,9 @@ def front(
     """Return the middleware.
 
     Args:
-        new_id: names requests that come without a sane name.
-        requests: hears of each one.
-        log: takes a line for each one that is news.
+        new_id: makes an id for a request without a usable one.
+        requests: counts every request.
+        log: writes a line for every request but most health checks.
     """
     probes = itertools.count()
 
@@ -59,10 +59,10 @@ def front(
         finally:
             REQUEST.reset(token)
         response.headers[HEADER] = request_id
-        # The template, never the path: ids and what people type are not labels.
+        # The route's template, never the path: ids and free text must not become labels.
         route, status = _route(request), response.status
         seconds = requests.answered(began, route=route, method=method, status=status)
-        if log is not None and _is_news(request, response, probes):
+        if log is not None and _is_logged(request, response, probes):
             answered = AnsweredRequest(
                 method=method,
                 route=route,
@@ -104,12 +104,12 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
 
 def _bug(request: web.Request, exc: Exception, request_id: str) -> web.Response:
     request[_ERROR] = type(exc).__name__
-    # Not "http": there is one such line for each request, and this is not it.
+    # Not event "http": that is the one line of each request.
     logger.bind(event="app", route=_route(request)).opt(exception=exc).error("a handler failed")
     return internal_problem(request_id)
 
 
-def _is_news(
+def _is_logged(
     request: web.Request, response: web.StreamResponse, probes: "itertools.count[int]"
 ) -> bool:
     if response.status != HTTPStatus.OK or request.path not in _PROBES:

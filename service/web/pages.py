@@ -1,4 +1,4 @@
-"""The plain page: four small files without anything of the account in them."""
+"""The page: four small static files without any data of the account."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 from service.web.protocol.etag import is_known, quoted, tag_of
 
 _FOLDER: Final = Path(__file__).parent / "page"
-#: Address, file and type; nothing else of the folder is ever served.
+#: Address, file and type; no other file of the folder is served.
 FILES: Final = (
     ("/", "index.html", "text/html"),
     ("/page.css", "page.css", "text/css"),
@@ -26,7 +26,7 @@ def page_routes() -> list[web.RouteDef]:
 def _serving(file: Path, kind: str) -> Handler:
     body = file.read_bytes()
     tag = tag_of(body)
-    # Asked for again each time, answered in full only when it changed.
+    # Browsers revalidate it each time, and get the file only when it has changed.
     headers = {hdrs.CACHE_CONTROL: "no-cache", hdrs.ETAG: quoted(tag)}
 
     async def serve(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Which address is answered by whom. docs/api.md has a line for each."""
+"""The table of routes and their handlers. docs/api.md has a line for each."""
 
 from collections.abc import Callable
 from typing import Final
@@ -29,7 +29,7 @@ from service.web.protocol.security_headers import secure
 _BODY_WITHIN_S: Final = 10.0
 _API: Final = "/api/v1"
 
-#: A fixed name stands before the variable that would take it for an id.
+#: A fixed path stands before the path with a variable that would match it too.
 ROUTES: Final = (
     web.get("/health", health.alive),
     web.get("/health/ready", health.ready),
@@ -81,9 +81,9 @@ def setup(
 ) -> None:
     """Add the middleware, the headers and the routes.
 
-    Args: requests: hears of each one.  new_id: names them.  log: takes their lines.
+    Args: requests: counts every request.  new_id: makes their ids.  log: writes their lines.
 
-    Make the application with `client_max_size=MAX_BODY` (body.py) and its runner with
+    Make the application with `client_max_size=MAX_BODY` (request_body.py) and its runner with
     `access_log=None`: the middleware writes the line.
     """
     if BODY_WITHIN_S not in app:

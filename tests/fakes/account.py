@@ -1,4 +1,4 @@
-"""What the self-check asks of Upbit, in memory."""
+"""The account and quotation APIs of the self-check, in memory."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ class FakeAccount:
         self.asked = 0
 
     def take_clock_skews_s(self) -> tuple[float, ...]:
-        """Return that one answer came since the last call, if any ever told the time."""
+        """Return the skew of one answer, if any answer had a time."""
         return () if self.clock_skew_s is None else (self.clock_skew_s,)
 
     async def markets(self) -> frozenset[Market]:

@@ -18,7 +18,7 @@ class Row:
 
 
 class FakeOutbox:
-    """Satisfies ports.AlertOutbox; whatever waits is due at once.
+    """Satisfies ports.AlertOutbox; every waiting row is due at once.
 
     Attributes:
         rows: by id.
@@ -106,7 +106,7 @@ class FakeOutbox:
             self.rows[number] = replace(row, state="SUPPRESSED")
         return tuple(row.message for row in waiting.values())
 
-    # --- what a test looks at -------------------------------------------------------------
+    # --- what a test reads ----------------------------------------------------------------
 
     @property
     def states(self) -> Mapping[str, str]:
@@ -124,8 +124,8 @@ class FakeTarget:
 
     Attributes:
         got: titles of the messages it took, in order.
-        asked: how often it was sent something.
-        error: what it answers instead of taking a message, until it is None again.
+        asked: number of calls to `send`.
+        error: the answer to every message until it is None again.
         open: cleared, every send waits until it is set.
         before: called at the beginning of every send.
     """

@@ -1,4 +1,4 @@
-"""A clock that only moves when somebody waits on it."""
+"""A clock that only moves by its waits."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -31,7 +31,7 @@ class FakeClock:
             return
         self.waits.append(seconds)
         self.pass_time(seconds)
-        await asyncio.sleep(0)  # others run, as they would during a real wait
+        await asyncio.sleep(0)  # other tasks run, as during a real wait
 
     async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         await self.sleep(seconds, wake=wake)

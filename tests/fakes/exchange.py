@@ -1,8 +1,8 @@
-"""An exchange in memory: market orders fill at the set price, failures come when asked for.
+"""An exchange in memory: market orders fill at the set price, failures are scripted.
 
-As on the real one, the answer to `submit` says WAITING and carries no trades (look with `find`),
-a market buy is cut to whole steps of volume and ends CANCELLED when money is left over, an
-identifier is used up even by a refused order, and `cancel` of a finished order is refused.
+As on the real one, the answer to `submit` says WAITING and carries no trades; `find` has them. A
+market buy is cut to whole steps of volume and ends CANCELLED when money is left over. A refused
+order uses up its identifier too, and `cancel` of a finished order is refused.
 """
 
 from collections import defaultdict, deque
@@ -68,9 +68,9 @@ class FakeExchange:
     # --- what a test arranges -------------------------------------------------------------
 
     def fail_next(self, method: Method, error: BaseException, *, after: bool = False) -> None:
-        """Let the next call raise `error`; `after` it took effect, as a lost answer would.
+        """Let the next call raise `error`; with `after`, once it took effect, like a lost answer.
 
-        Several calls of this queue up.
+        Several errors queue up.
         """
         self._failures[method].append((error, after))
 
@@ -164,7 +164,7 @@ class FakeExchange:
         return waiting.popleft() if waiting else None
 
     def _answer(self, method: Method) -> None:
-        """Record a read; whether its answer is lost before or after makes no difference."""
+        """Record a read; an error before or after its effect makes no difference."""
         failure = self._failure(method)
         if failure is not None:
             raise failure[0]
@@ -248,7 +248,7 @@ class FakeExchange:
             self.available[quote] += funds - fee
 
     def _settle(self, identifier: str, state: ExchangeOrderState) -> None:
-        """Close the order and hand back what it still locks."""
+        """Close the order and release what it still locks."""
         order = self.orders[identifier] = replace(self.orders[identifier], state=state)
         currency, locked = self._needed(self.intents[identifier])
         if order.side is Side.BUY:

@@ -1,4 +1,4 @@
-"""How the process is doing, as the test says."""
+"""The health of the process, as set by the test."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""What was asked, proposed and decided, in memory."""
+"""Model calls, signals and decisions in memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ class FakeSignals:
         kept: what each signal was made from, by its id.
         fail: raised by the next call instead of doing anything.
         lose_signal: raised by the next signal after it was stored, as a lost answer would be.
-        fail_decision: the same, for the next decision alone.
+        fail_decision: raised by the next decision instead of storing it.
         lose_decision: as `lose_signal`, for the next decision.
-        after_decision: called after each decision, for what happens meanwhile.
+        after_decision: called after each decision, to simulate concurrent events.
     """
 
     def __init__(self) -> None:

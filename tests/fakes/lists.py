@@ -18,8 +18,8 @@ class FakeLists:
     """Satisfies ports.Lists. Each list holds (key, row) pairs, in any order.
 
     Attributes:
-        tickers, candles, signal_rows, order_rows, fill_rows, change_rows, alert_rows: what there
-            is.
+        tickers, candles, signal_rows, order_rows, fill_rows, change_rows, alert_rows: the
+            stored rows.
         order_details: what `order` returns by id.
         asked: the arguments of every call by its name, newest last.
         fail: raised by every call until it is None again.

@@ -1,4 +1,4 @@
-"""What was logged, as an operator would read it."""
+"""The log lines of a test, as an operator reads them."""
 
 import io
 import json
@@ -19,7 +19,7 @@ class Logs:
     @classmethod
     @contextmanager
     def captured(cls, **options: Any) -> Iterator["Logs"]:
-        """Log here and nowhere else; `options` as for `configure`."""
+        """Log only to this object; `options` as for `configure`."""
         logs = cls()
         given = {"level": "DEBUG", "mode": "sandbox", "version": "0.0.0", "instance": "test"}
         with configure(stream=logs.stream, **(given | options)) as logs._log:

@@ -1,4 +1,4 @@
-"""A model that answers from a script and remembers what it was asked."""
+"""A model that answers from a script and records its calls."""
 
 from collections import deque
 from dataclasses import replace
@@ -12,8 +12,8 @@ from tests.builders import an_answer
 class FakeModel:
     """Satisfies ports.Model.
 
-    Answers and errors of the script come in order; once it is used up, `default` answers,
-    under the name of the model it was asked for.
+    Answers and errors of the script come in order. After them it answers `default`, under the
+    requested model's name.
 
     Attributes:
         asked: every (prompt, model), in order.

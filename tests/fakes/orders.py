@@ -15,7 +15,7 @@ class FakeOrders:
 
     Attributes:
         epoch: the trading lease's; `add` with another one raises NotLeader.
-        rows: the orders by id; a test may write to it behind everybody's back.
+        rows: the orders by id; a test may change them directly.
         booked: every fill with its order's id, oldest first.
         history: (order id, status), every state ever stored, oldest first.
         fail: raised by the next call instead of doing anything.
@@ -117,7 +117,7 @@ class FakeOrders:
     # --- what a test arranges -------------------------------------------------------------
 
     def hold(self, order: Order, *fills: Fill) -> None:
-        """Put an order with its fills on record, as an earlier run would have left them."""
+        """Store an order with its fills, as an earlier run would have left them."""
         self._store(order)
         self.booked.extend((order.id, fill) for fill in fills)
 

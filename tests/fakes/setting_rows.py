@@ -16,8 +16,8 @@ class FakeSettingRows:
     """Satisfies ports.SettingRows; behaves as jsonb columns do.
 
     Attributes:
-        stored: the rows; a test may write to it behind everybody's back.
-        loads: how often each key was asked for.
+        stored: the rows; a test may change them directly.
+        loads: number of loads by key.
         history: every real change, oldest first.
         request_ids: of the calls to `change`.
         fail: raised by the next call instead of doing anything.
@@ -54,7 +54,7 @@ class FakeSettingRows:
             self.waiting.clear()
             self._raise_failure()
         else:
-            await asyncio.sleep(0)  # others run, as they would during a query
+            await asyncio.sleep(0)  # other tasks run, as during a query
         return row
 
     async def change(
@@ -99,7 +99,7 @@ class FakeSettingRows:
 
 
 def _text(value: JSON) -> bytes:
-    """Return what tells two JSON values apart; Python would say that True == 1."""
+    """Return a key by which JSON values differ; in Python True == 1."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 

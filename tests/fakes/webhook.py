@@ -1,4 +1,4 @@
-"""A webhook on loopback: what it was sent, and whatever it shall answer."""
+"""A webhook on loopback: it records its requests and sends scripted answers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,10 +9,10 @@ from aiohttp import web
 
 
 class Webhook:
-    """Takes what apprise's json:// sends.
+    """Accepts the messages of apprise's json://.
 
     Attributes:
-        got: bodies, in order.  paths: asked for, in order.
+        got: bodies, in order.  paths: of the requests, in order.
         status, headers: of every answer.
         open: cleared, every answer waits until it is set.
     """

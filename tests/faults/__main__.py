@@ -1,4 +1,4 @@
-"""`make chaos`: every fault, in lanes that run beside each other, each on a service of its own.
+"""`make chaos`: every fault, in parallel lanes, each with a service of its own.
 
 `python -m tests.faults process day` runs these lanes only.
 """
@@ -59,10 +59,10 @@ def _is_figure(line: str) -> bool:
 
 
 async def main(lanes: Iterable[str]) -> int:
-    """Return 1 when a lane failed twice; one that failed once is shown whole all the same.
+    """Return 1 when a lane failed twice; the output of a single failure is shown too.
 
-    Faults are put into real processes on a machine that does other things: what fails alone a
-    second time is ours.
+    Faults are put into real processes on a shared machine. A second failure, in a run alone, is a
+    bug of ours.
     """
     failed = await _failed(lanes)
     if failed:

@@ -1,4 +1,4 @@
-"""What the account holds and the model is told, as it could turn up where it should not."""
+"""Searches outputs for the account's amounts and the prompt, which must not be there."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any, Final
 from service.flows.prompt import SYSTEM
 from tests.faults.stack import Stack
 
-#: Everything that tells how much there is, was bought and was sold.
+#: Statements that read every balance, purchase and sale.
 _AMOUNTS: Final = """
     SELECT volume, funds, fee, NULL::numeric AS cost FROM fills
      UNION ALL
@@ -31,7 +31,7 @@ PROMPT: Final = (SYSTEM[:40], SYSTEM[-40:], "position_average_price", "prices_1h
 
 
 async def amounts_of(stack: Stack) -> set[Decimal]:
-    """Return every amount of the account's whole life that can be told from other numbers."""
+    """Return every amount in the account's history that is distinguishable from other numbers."""
     ledger = await stack.sandbox.ask("GET", "/__sandbox__/ledger")
     found = {
         Decimal(account[name]) for account in ledger["accounts"] for name in _OF_AN_ACCOUNT
@@ -40,7 +40,7 @@ async def amounts_of(stack: Stack) -> set[Decimal]:
 
 
 def search(outputs: Mapping[str, bytes], amounts: Iterable[Decimal]) -> set[str]:
-    """Return what of the account and of the prompt stands where, in whatever notation."""
+    """Return the amounts and prompt words found in each output, in any notation."""
     known = {form for amount in amounts for form in _forms(amount)}
     hits = set()
     for where, raw in outputs.items():
@@ -56,7 +56,7 @@ def _value(number: str) -> Decimal:
 
 
 def _forms(amount: Decimal) -> Iterator[Decimal]:
-    """Yield `amount`, rounded and cut off too, as long as it can be told from other numbers."""
+    """Yield `amount`, also rounded and cut off, while it is distinguishable from other numbers."""
     forms = {amount, Decimal(int(amount)), *(amount.quantize(step) for step in _ROUNDED_TO)}
     yield from (form for form in forms if _is_telling(form))
 
@@ -67,7 +67,7 @@ def _is_telling(amount: Decimal) -> bool:
 
 
 def bodies_that_are_shipped(bodies: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the answers that go to others than the operator: to scrapers and health checks."""
+    """Return the answers to scrapers and health checks."""
     return {
         f"answer {path}": body
         for path, body in bodies.items()

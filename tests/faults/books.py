@@ -1,6 +1,6 @@
-"""The identities that must hold whatever happened: our books against the exchange's.
+"""Identities that hold after any fault: our tables against the exchange's.
 
-Exact decimals only. Each breach is one sentence; none is the wish.
+Exact decimals only. Each breach is one sentence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ READ = {
 
 
 def read_books(tables: Mapping[str, Sequence[Row]]) -> HoldingsCheck:
-    """Return what the statements of `READ` answered."""
+    """Return the results of the statements in `READ`."""
     return HoldingsCheck(
         orders=tables["orders"],
         fills=tables["fills"],
@@ -61,7 +61,7 @@ def read_books(tables: Mapping[str, Sequence[Row]]) -> HoldingsCheck:
 def breaches(books: HoldingsCheck, ledger: Mapping[str, Any], *, lapsed: int = 0) -> list[str]:
     """Return every identity that does not hold, with the figures.
 
-    Args: lapsed: allowed orders that were given up after an outage and said so in the log.
+    Args: lapsed: allowed orders that were given up after an outage and logged as such.
     """
     return [
         *_one_to_one(books, ledger),
@@ -139,7 +139,7 @@ def _money(books: HoldingsCheck, ledger: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _signals(books: HoldingsCheck, lapsed: int) -> Iterator[str]:
-    """I7: every signal has its one decision, every allowed one its order or its farewell."""
+    """I7: every signal has its one decision, every allowed one its order or its log line."""
     decided = sum(books.decisions.values())
     if books.signals != decided:
         yield f"I7: {books.signals} signals, {decided} decisions"

@@ -1,4 +1,4 @@
-"""What is looked at while a fault is in, beyond health and log lines."""
+"""Checks during a fault, beyond health and log lines."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ async def trading_goes_on(stack: Stack, _: int) -> None:
 
 
 async def asks_rarely(stack: Stack, _: int) -> None:
-    """After a 429 the group is left alone for a second; two flows share it."""
+    """After a 429 no request of the group is sent for a second; two flows share it."""
     began = time.monotonic()
     (before,) = await stack.plan_seen()
     await asyncio.sleep(4)
@@ -63,7 +63,7 @@ async def sends_nothing_while_banned(stack: Stack, _: int) -> None:
 
 
 async def no_minute_is_missing(stack: Stack, _: int) -> None:
-    """Every finished minute of the exchange is in our table, and says the same."""
+    """Every finished minute of the exchange is in our table with equal values."""
     wrong: list[str] = []
 
     async def look() -> bool:
@@ -90,7 +90,7 @@ MINUTES: Final = "SELECT opened_at, close FROM candles WHERE timeframe = '1m'"
 async def not_as_on_the_exchange(
     closes: Mapping[datetime, Decimal], *, page: Callable[[str], Awaitable[Any]]
 ) -> list[str]:
-    """Return the finished minutes, from our first one on, that we lack or have otherwise."""
+    """Return the finished minutes since our first one that our table lacks or has otherwise."""
     ours = {at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"): c for at, c in closes.items()}
     first, newest = min(ours), max(ours)
     theirs: dict[str, Decimal] = {}
@@ -204,7 +204,7 @@ async def new_sessions_work(stack: Stack, mark: int) -> None:
 
 
 async def a_crowd_is_turned_away_and_health_answers(stack: Stack, _: int) -> None:
-    """Readers have a share of the pool: what they wait for keeps neither health nor orders."""
+    """Readers have a sub-pool: their waits delay neither health nor orders."""
 
     async def visit(session: aiohttp.ClientSession) -> tuple[int, bool]:
         headers = {"Authorization": f"Bearer {stack.canaries.secrets['viewer']}"}
@@ -240,7 +240,7 @@ async def the_cuts_were_made(stack: Stack, _: int) -> None:
 
 
 def stands_still(seconds: float) -> Callable[[Stack], AbstractAsyncContextManager[None]]:
-    """Stop the service for so long; a health check waits for it all the while."""
+    """Stop the service for so long, with a health check waiting."""
 
     @asynccontextmanager
     async def injected(stack: Stack) -> AsyncIterator[None]:
@@ -262,7 +262,7 @@ def stands_still(seconds: float) -> Callable[[Stack], AbstractAsyncContextManage
 
 
 def stood_still(seconds: float) -> Callable[[Stack], AbstractAsyncContextManager[None]]:
-    """Stop the service for so long and let it go on: what it does then is looked at."""
+    """Stop the service for so long, then continue it for the checks that follow."""
 
     @asynccontextmanager
     async def injected(stack: Stack) -> AsyncIterator[None]:
@@ -277,7 +277,7 @@ def stood_still(seconds: float) -> Callable[[Stack], AbstractAsyncContextManager
 
 
 async def the_standstill_was_told(stack: Stack, _: int) -> None:
-    """What we know is too old to be believed, and the first answer says so."""
+    """The findings are stale after the standstill, and the first answer says so."""
     status, body = stack.told
 
     assert status == 503

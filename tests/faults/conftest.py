@@ -1,4 +1,4 @@
-"""One stack for all faults, made anew after a fault that left it broken."""
+"""One stack for all faults, replaced after a fault that left it broken."""
 
 import shutil
 import tempfile
@@ -19,7 +19,7 @@ def open_folder() -> Path:
 
 
 class Keeper:
-    """Hands out a stack; a long life with many faults is part of what is tried."""
+    """Provides the stack; many faults on one service are part of the test."""
 
     def __init__(self) -> None:
         self._opened = AsyncExitStack()
@@ -33,7 +33,7 @@ class Keeper:
         return self._stack
 
     async def finish(self) -> None:
-        """End the service as an operator would, and look whether everything is on record."""
+        """Stop the service as an operator would, and check that everything is stored."""
         if self._stack is not None:
             stack = self._stack
             await until_nothing_is_open(stack)

@@ -1,4 +1,4 @@
-"""Ways to break things: each puts a fault in, and takes it out again at the end of its block."""
+"""Fault injections: each is a block that injects a fault and removes it at its end."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.faults.stack import DATABASE, Stack
 
 Injection = Callable[[Stack], AbstractAsyncContextManager[None]]
 
-#: The service's own sessions, not the one that asks.
+#: The service's own sessions, without the one that runs this.
 _SESSIONS: Final = """
     SELECT pg_terminate_backend(pid)
       FROM pg_stat_activity
@@ -52,7 +52,7 @@ def model(kind: str, **more: Any) -> Injection:
 
 @asynccontextmanager
 async def quota_used_up(stack: Stack) -> AsyncIterator[None]:
-    """Have the model's day be used up. It stays so: the way out is another model (FR-010)."""
+    """Use up the model's quota of the day. It stays so: the remedy is another model (FR-010)."""
     async with model("quota")(stack):
         yield
     used_up = await stack.service.get("/api/v1/config/ai_model")
@@ -91,7 +91,7 @@ def stopped(whom: Literal["sandbox", "postgres"]) -> Injection:
 
 @asynccontextmanager
 async def postgres_killed(stack: Stack) -> AsyncIterator[None]:
-    """Kill -9 the postmaster; whoever runs the server starts it again."""
+    """Kill -9 the postmaster; the harness starts it again."""
     postmaster, *_ = await stack.postgres_pids()
     os.kill(postmaster, signal.SIGKILL)
     try:
@@ -137,7 +137,7 @@ async def network_refuses(stack: Stack) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def no_connection_left(stack: Stack) -> AsyncIterator[None]:
-    """Others hold every connection of the server while ours, which were cut, are made anew."""
+    """Other sessions hold every connection of the server while ours, which were cut, reconnect."""
     await stack.proxy.close()
     try:
         taken = await asyncio.to_thread(_all_connections, stack)
@@ -154,7 +154,7 @@ def _all_connections(stack: Stack) -> list[Any]:
     given = parameters(stack.postgres.dsn(DATABASE))
     taken = [connect(given)]
     with taken[0].cursor() as cursor:
-        while True:  # a cut session ends a moment later, and would leave room
+        while True:  # a cut session ends a moment later and frees a connection
             cursor.execute(_SESSIONS)
             if not cursor.fetchall():
                 break
@@ -166,7 +166,7 @@ def _all_connections(stack: Stack) -> list[Any]:
 
 @asynccontextmanager
 async def read_only(stack: Stack) -> AsyncIterator[None]:
-    """What a managed server does when its disk is full, or when it became a standby."""
+    """Make the server read-only, like a managed server with a full disk, or a new standby."""
     await stack.sql(f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on", _SESSIONS)
     try:
         yield
@@ -193,8 +193,8 @@ def cut(word: str, when: Literal["before", "after"], times: int = 1) -> Injectio
 
 
 def writes_fail(sqlstate: str, *tables: str) -> Injection:
-    """Have PostgreSQL refuse to write the tables, with an error of its own that it cannot be
-    brought to at will: a deadlock, a serialisation failure, a full disk.
+    """Have writes to the tables fail with a PostgreSQL error that is hard to provoke: a deadlock, a
+    serialisation failure, a full disk.
     """
 
     @asynccontextmanager
@@ -217,7 +217,7 @@ def writes_fail(sqlstate: str, *tables: str) -> Injection:
 
 
 def locked(*tables: str) -> Injection:
-    """Hold tables as a long migration would; nobody may even read them."""
+    """Lock tables as a long migration would, so that they cannot even be read."""
 
     @asynccontextmanager
     async def injected(stack: Stack) -> AsyncIterator[None]:
@@ -232,7 +232,7 @@ def locked(*tables: str) -> Injection:
 
 
 def cancelled(*tables: str) -> Injection:
-    """Lock tables and cancel whatever waits: to us the same as a statement timeout, 57014."""
+    """Lock tables and cancel waiting statements: the same error as a statement timeout, 57014."""
 
     @asynccontextmanager
     async def injected(stack: Stack) -> AsyncIterator[None]:
@@ -256,7 +256,7 @@ async def _cancel_waiting(stack: Stack) -> None:
 
 
 def renamed(table: str) -> Injection:
-    """Take a table away: an error that nobody foresaw, a bug as far as a loop can tell."""
+    """Rename a table: an unexpected error, which a loop treats as a bug."""
 
     @asynccontextmanager
     async def injected(stack: Stack) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""Every reason that health can give, and what brings it about; docs/faults.md shows the same."""
+"""Every reason of health, and the fault that causes it; docs/faults.md shows the same."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Row:
 
 _SELF_CHECK: Final = frozenset({"tests/e2e/test_self_check.py"})
 _OUTPUTS: Final = frozenset({"tests/faults/test_outputs.py"})
-#: Brought about by a fault that has a test of its own.
+#: Caused by a fault that has a test of its own.
 ELSEWHERE: Final = (
     Row("circuit_open", "gemini_api", "unhealthy", frozenset({"F30"})),
     Row("key_expiring", "upbit_api", "warning", _SELF_CHECK),
@@ -35,10 +35,10 @@ ELSEWHERE: Final = (
     Row("starting", "gemini_api", "warning", _OUTPUTS),
 )
 
-#: What no fault from outside brings about in seconds, and the test that shows it all the same.
+#: Reasons that no fault from outside causes within seconds, and the test that shows each.
 ONLY_IN_PARTS: Final[Mapping[str, str]] = {
-    # A pass has a deadline and a loop that hangs is started again: its beats stop with the whole
-    # process only, and then the prober has stalled as well.
+    # A pass has a deadline, and a hung loop is restarted. Heartbeats stop only with the whole
+    # process, and then the prober has stalled as well.
     "heartbeat_stale": "tests/unit/ops/health/test_rules.py"
     "::test_one_job_in_trouble_is_the_schedulers_trouble",
 }

@@ -1,4 +1,4 @@
-"""A wire between the service and PostgreSQL that can be cut, stopped or cut at a certain word.
+"""A TCP proxy before PostgreSQL that can be cut, stopped, or cut at a certain word.
 
 TCP on loopback towards the service, the server's own unix socket behind it. Knows of PostgreSQL's
 protocol only that a simple query is one message that begins with `Q`.
@@ -51,7 +51,7 @@ class PgProxy:
         self._server = None
 
     def stop_flow(self) -> None:
-        """Swallow everything from here on: a black hole, nothing is refused."""
+        """Discard all data from here on; nothing is refused."""
         self._open.clear()
 
     def let_flow(self) -> None:
@@ -69,7 +69,7 @@ class PgProxy:
         try:
             await self._pass(reader, writer, *there)
         except (OSError, asyncio.CancelledError):
-            pass  # a broken wire is what this is for
+            pass  # broken connections are what the proxy is for
         finally:
             self._flows.discard(flow)
             for end in (writer, there[1]):
@@ -82,7 +82,7 @@ class PgProxy:
         server: asyncio.StreamReader,
         to_server: asyncio.StreamWriter,
     ) -> None:
-        """Carry both ways until either end leaves or the wire is cut."""
+        """Copy both ways until either end closes or the proxy is cut."""
         broken = asyncio.Event()
 
         async def asking() -> None:
@@ -92,7 +92,7 @@ class PgProxy:
                 if cut is not None and cut.when == "before":
                     return
                 if cut is not None:
-                    broken.set()  # what the server answers goes nowhere
+                    broken.set()  # the server's answer is discarded
                 to_server.write(data)
                 await to_server.drain()
 

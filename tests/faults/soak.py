@@ -1,8 +1,8 @@
-"""`make soak`: the service under load for minutes, one random fault after the other, and its size.
+"""`make soak`: minutes under load with random faults, while resource use is measured.
 
-What grows with time is what ends a service after months: memory, file descriptors, threads,
-database sessions. Measured in the quiet between two faults, judged by the slope of a straight line
-through the second half (the first half warms up).
+Leaks end a service after months: memory, file descriptors, threads, database sessions. They are
+measured between two faults. The slope of a straight line through the second half decides; the
+first half is the warm-up.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.faults.trial import tried
 #: A quarter of the goal of 200 requests a second.
 LOAD_PER_S: Final = 50
 QUIET_S: Final = 3.0
-#: What may be added in an hour before we call it a leak. Memory: short runs are dominated by
+#: Growth in an hour that is not called a leak yet. Memory: short runs are dominated by
 #: caches that fill up, so the bound is far above the goal of 1 MB, which takes an hour to see.
 MOST_AN_HOUR: Final = {"rss_mb": 60.0, "descriptors": 60.0, "threads": 30.0, "sessions": 60.0}
 SLOW: Final = frozenset({"F08", "F09", "F11", "F31", "F40", "F49"})

@@ -1,4 +1,4 @@
-"""The real service with an exchange, a model and a database of its own, each to be spoiled apart.
+"""The real service with its own exchange, model and database, each with separate faults.
 
 service ──HTTP──> sandbox (exchange, model)      a process of its own, with a plan of faults
    └──TCP──> PgProxy ──unix socket──> PostgreSQL a server of its own, to be killed or stopped
@@ -31,11 +31,11 @@ from tests.faults.proxy import PgProxy
 from tests.faults.waits import until
 
 DATABASE = "faults"
-#: What was committed survives kill -9 of every process. Nobody pulls the plug of this machine.
+#: Without fsync: commits survive kill -9 of every process, and no fault cuts the power.
 DURABLE = {"fsync": "off"}
 SPEED = 300  #: market seconds a second: an hour's wait between buy and sale is 12 s
 LOAD_EVERY_S = 0.2
-#: What a visitor looks at, again and again, while things break.
+#: Addresses that the light load reads during faults.
 LOOKS = (
     "/health",
     "/health/detailed",
@@ -47,7 +47,7 @@ LOOKS = (
     "/api/v1/market/candles?limit=50",
     "/api/v1/alerts?limit=20",
 )
-#: What the log says of decisions that were allowed and then, after an outage, not acted upon.
+#: Log messages of decisions that were allowed but, after an outage, not executed.
 LAPSED = frozenset(
     {
         "an allowed order is not sent, the rules refuse it by now",
@@ -62,7 +62,7 @@ def canary(name: str) -> str:
 
 @dataclass(slots=True)
 class Canaries:
-    """Secrets that must turn up nowhere, and a marker that must turn up everywhere."""
+    """Secrets that must appear nowhere, and a marker that must appear everywhere."""
 
     secrets: dict[str, str] = field(
         default_factory=lambda: {
@@ -102,7 +102,7 @@ class Log:
 
 @dataclass(slots=True)
 class Answers:
-    """What the light load met: how often each status, by path."""
+    """Results of the light load: counts of statuses by path."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     odd: list[tuple[str, int, str]] = field(default_factory=list)
@@ -110,7 +110,7 @@ class Answers:
 
 
 class FaultService(Service):
-    """`trader run`, asked with a token, its answers searched for secrets as they come."""
+    """`trader run` with a token; every answer is searched for secrets."""
 
     def __init__(self, directory: Path, canaries: Canaries, **variables: str) -> None:
         kept = canaries.secrets
@@ -128,7 +128,7 @@ class FaultService(Service):
         self.canaries = canaries
         self.log = Log(self.out)
         self.bodies: dict[str, bytes] = {}  #: the last answer of each address
-        self.hits: set[str] = set()  #: where a secret turned up
+        self.hits: set[str] = set()  #: where a secret was found
 
     def search(self, where: str, raw: bytes) -> None:
         for name, value in self.canaries.secrets.items():
@@ -165,7 +165,7 @@ class FaultService(Service):
 
 
 class PipedService(FaultService):
-    """Its stdout is a small pipe, which somebody reads or does not."""
+    """Its stdout is a small pipe, which the test reads or not."""
 
     PIPE = 4096  #: bytes, the least there is
 
@@ -185,7 +185,7 @@ class PipedService(FaultService):
 
 
 class Stack:
-    """Everything together; one fault at a time is put in and taken out again."""
+    """All parts together; one fault at a time is injected and removed."""
 
     def __init__(
         self,
@@ -207,7 +207,7 @@ class Stack:
         self.told: tuple[int, Any] = (0, None)  #: what a health check heard during a standstill
         self.variables = {"TRADER_SPEED": str(speed)} | variables
         self.service = kind(folder / "s", self.canaries)
-        self.hook = Webhook()  #: whoever is told of alerts
+        self.hook = Webhook()  #: the target of alerts
         self._opened = AsyncExitStack()
         self._loading: asyncio.Task[None] | None = None
 

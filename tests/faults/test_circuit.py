@@ -1,4 +1,4 @@
-"""F30 without an end: a model that fails again and again is left alone, and asked again later."""
+"""F30 without an end: a failing model is not called for a while, then called again."""
 
 import asyncio
 import shutil
@@ -21,7 +21,7 @@ def reason(body: dict[str, dict[str, dict[str, str]]]) -> str | None:
 @pytest.mark.timeout(600)
 async def test_f30_a_model_that_fails_on_and_on_is_left_alone_for_a_while() -> None:
     folder = open_folder()
-    # At the speed of life: in a faster market a quarter of a minute is over at once.
+    # In real time: in a faster market a quarter of a minute is over at once.
     async with SandboxProgram(folder / "x") as sandbox:
         await sandbox.ready()
         async with Service(folder / "s", **sandbox.for_service()) as service:

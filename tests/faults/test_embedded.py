@@ -1,4 +1,4 @@
-"""F37 for the database that comes with us: nobody else would start it again."""
+"""F37 for the embedded database: only the service itself can restart it."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ async def test_f37_the_embedded_postgresql_is_started_again_after_kill_9() -> No
 
         os.kill(postmaster, signal.SIGKILL)
         began = time.monotonic()
-        # Health may never have noticed: one failure of a question is chance.
+        # Health may not have changed: a single failed probe does not count.
         await until(partial(_told, service), what="the log says that it was started again")
         await service.until("/health/detailed", lambda body: body["status"] == "healthy")
         back_s = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""The harness itself: books that do not balance are found, and so is what grows."""
+"""Tests of the harness: it finds broken identities and leaks."""
 
 from collections.abc import Callable
 from dataclasses import replace

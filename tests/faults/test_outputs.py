@@ -1,4 +1,4 @@
-"""What leaves the process: log, answers, page. Nothing of it may stop us or tell a secret."""
+"""Outputs of the process: log, answers, page. None may block it or contain a secret."""
 
 import asyncio
 import json
@@ -37,11 +37,11 @@ TEXTS = """
 TOLD = "SELECT title, body FROM alerts"
 
 
-# --- F56: whoever reads the log -------------------------------------------------------------------
+# --- F56: the reader of the log -------------------------------------------------------------------
 
 
 async def _stuck(service: PipedService) -> None:
-    """Wait until the pipe is full and stays so: the next write blocks whoever writes it."""
+    """Wait until the pipe is full and stays so: the next write would block."""
     seen = [0]
 
     async def look() -> bool:
@@ -104,7 +104,7 @@ def _read(pipe: int, raw: bytearray, lines: int) -> None:
         raw += os.read(pipe, 4096)
 
 
-# --- F58: whoever is told -------------------------------------------------------------------------
+# --- F58: the target of alerts --------------------------------------------------------------------
 
 
 @pytest.mark.chaos
@@ -310,7 +310,7 @@ async def test_f64_no_secret_turns_up_in_any_output_and_the_search_would_find_it
     }
 
     assert found | stack.service.hits == set()
-    # The same search for what is no secret: a request's name, and what each output surely has.
+    # The same search finds what is no secret: a request's id, and the words of each output.
     assert stack.canaries.marker.encode() in outputs["stdout"]
     assert stack.canaries.marker.encode() in outputs["tables"]
     assert b"max_orders_per_hour" in outputs["answer /api/v1/config/changes"]

@@ -1,4 +1,4 @@
-"""Who was told of a fault, and what is on record of it: alerts, passes, model calls, log lines."""
+"""Checks the records of a fault: alerts, passes, model calls and log lines."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ _GIVEN_UP = "the pass failed and is given up"
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What had been told before the fault.
+    """The alerts before the fault.
 
     Attributes:
         last: the newest row of the outbox.
-        heard: what the webhook had got.
+        heard: messages that the webhook had received.
     """
 
     stack: Stack
@@ -31,11 +31,11 @@ class Telling:
         return cls(stack, row["last"], len(stack.hook.titles))
 
     async def begun(self, component: str) -> None:
-        """Wait, the fault still in, until somebody is told that `component` is unhealthy."""
+        """Wait during the fault until an alert says that `component` is unhealthy."""
 
         async def look() -> bool:
             if component == "database":
-                # No row can be trusted to be written or read: a message all the same.
+                # The outbox may be unavailable, so the message itself is checked.
                 heard = self.stack.hook.titles[self.heard :]
                 return any(f"{component} is unhealthy" in title for title in heard)
             return bool(await self._problems(component))
@@ -93,7 +93,7 @@ async def check_records(stack: Stack) -> None:
     """I11, once the service has ended: what the log says and what the tables say is the same."""
     lines = stack.service.log.read()
     rows = await stack.sql("SELECT run_id::text AS id, job FROM job_runs")
-    # The house's own beats write no line when all is well, and no row.
+    # Maintenance loops write no line when all is well, and no row.
     jobs = {line["job"] for line in lines if line["message"] == "pass"}
     jobs |= {row["job"] for row in rows}
     passes = [line for line in lines if "success" in line and line.get("job") in jobs]

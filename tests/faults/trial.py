@@ -1,4 +1,4 @@
-"""One fault from end to end: put in, seen, taken out, and everything as it should be again."""
+"""One fault from end to end: injected, observed, removed, and the service healthy again."""
 
 import re
 import time
@@ -10,7 +10,7 @@ from tests.faults.stack import Stack
 from tests.faults.table import Fault, Line
 from tests.faults.told import Telling, unhealthy
 
-#: A failure of ours, whatever was broken outside.
+#: Log lines of a bug of ours, during any fault.
 BUGS: Final = frozenset(
     {
         "a background task has died",

@@ -1,4 +1,4 @@
-"""The bodies of the components in /health/detailed, made from what the prober saw."""
+"""The bodies of the components in /health/detailed, made from the probes' findings."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,27 +10,27 @@ from service.ops.health.rules import HEALTHY, Finding, of_jobs, of_orders, of_si
 from service.ports.health import ComponentBody, JobBody, JobState, PoolState
 from service.ports.queries import Activity
 
-STARVED: Final = 2  #: looks in a row at a pool that is too small; one may be chance
+STARVED: Final = 2  #: checks in a row that find the pool too small; one may be chance
 POOL_WAIT_MS: Final = 100.0
 
 
-def watched(watch: Probe, finding: Finding | None = None) -> ComponentBody:
-    body = (finding or watch.finding()).body()
-    body["latency_ms"] = watch.latency_ms
-    body["checked_at"] = _written(watch.checked_at)
+def probed(probe: Probe, finding: Finding | None = None) -> ComponentBody:
+    body = (finding or probe.finding()).body()
+    body["latency_ms"] = probe.latency_ms
+    body["checked_at"] = _written(probe.checked_at)
     return body
 
 
-def database(watch: Probe, pool: PoolState, *, starved: int) -> ComponentBody:
-    """Args: starved: looks in a row that found the pool too small."""
-    finding = watch.finding()
+def database(probe: Probe, pool: PoolState, *, starved: int) -> ComponentBody:
+    """Args: starved: checks in a row that found the pool too small."""
+    finding = probe.finding()
     if starved >= STARVED:
         if finding.status == "healthy":
             finding = Finding("warning", "pool_exhausted")
         elif finding.reason == "timeout":
-            # The question waited for a connection until its time was up.
+            # The probe waited for a connection until its timeout.
             finding = Finding(finding.status, "pool_exhausted")
-    body = watched(watch, finding)
+    body = probed(probe, finding)
     body["pool"] = {
         "size": pool.size,
         "free": pool.free,
@@ -41,7 +41,7 @@ def database(watch: Probe, pool: PoolState, *, starved: int) -> ComponentBody:
 
 
 def is_starved(pool: PoolState, wait_p95_ms: float | None) -> bool:
-    """Whether the pool is too small for what is asked of it."""
+    """Whether the pool is too small for its load."""
     is_empty = pool.free == 0 and pool.size >= pool.max
     return is_empty or (wait_p95_ms is not None and wait_p95_ms > POOL_WAIT_MS)
 
@@ -58,7 +58,7 @@ def scheduler(
 def recent_signal(
     rows: Activity | None, reading: Finding, *, now: datetime, started_at: datetime
 ) -> ComponentBody:
-    """Args: reading: how reading `rows` goes; None when it has not worked yet."""
+    """Args: rows: None before the first successful read.  reading: finding of the read itself."""
     finding = None if rows is None else of_signals(rows, now=now, started_at=started_at)
     last_at = None if rows is None else rows.last_signal_at
     body = _as_far_as_known(finding, reading).body()
@@ -70,7 +70,7 @@ def recent_signal(
 def recent_order(
     rows: Activity | None, reading: Finding, *, now: datetime, mismatch: bool
 ) -> ComponentBody:
-    """Args: reading: how reading `rows` goes; None when it has not worked yet."""
+    """Args: rows: None before the first successful read.  reading: finding of the read itself."""
     finding = None if rows is None else of_orders(rows, now=now, mismatch=mismatch)
     body = _as_far_as_known(finding, reading).body()
     body["last_at"] = _written(None if rows is None else rows.last_order_at)
@@ -79,9 +79,9 @@ def recent_order(
 
 
 def _as_far_as_known(finding: Finding | None, reading: Finding) -> Finding:
-    """Return `finding`, or a warning when nothing newer than it can be read.
+    """Return `finding`, or a warning when the rows cannot be read now.
 
-    That the rows cannot be read is the database's fault and is said there.
+    A failed read is the database's fault, so the component `database` reports it as unhealthy.
     """
     if reading.status != "healthy" and (finding is None or finding.status == "healthy"):
         return Finding("warning", reading.reason)

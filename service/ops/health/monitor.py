@@ -1,4 +1,4 @@
-"""Looks at every component in the background and answers from what it saw last.
+"""Probes every component in the background and answers from the last findings.
 
 See docs/health.md for components, thresholds and reasons.
 """
@@ -32,22 +32,23 @@ SCHEDULES: Final[Mapping[Watched, ProbeSchedule]] = {
     "activity": ProbeSchedule(10, 2),
     "trading": ProbeSchedule(2, 1),
 }
-PATIENCE_S: Final = 1.0  #: a pass waits so long; what is slower is looked at in a later pass
+PATIENCE_S: Final = 1.0  #: a pass waits so long; a slower answer is taken in a later pass
 _LEVELS: Final = {"healthy": "INFO", "warning": "WARNING", "unhealthy": "ERROR"}
 _CIRCUIT_OPEN: Final = Finding("unhealthy", "circuit_open")
 _TRADING_AT_FIRST: Final[TradingBody] = {"state": "STANDBY", "reason": "starting", "since": None}
 
 
 class HealthMonitor:
-    """Answers how the process is; only `probe` asks anybody anything.
+    """Reports the health of the process; only `probe` does I/O.
 
     Args:
-        upbit, gemini: the cheapest question each can answer; raising means a failure.
-        trading: whether trading is on, and why not.
-        lag_s: worst delay of the event loop lately, seconds.
-        circuits: whether what fails too often is left alone for now.
-        chance: 0..1 anew at each call, for the jitter; 0.5 is none.
-        started_at: the market's instant the process started, now by default.
+        upbit, gemini: each one's cheapest request; an exception means a failure.
+        trading: reads whether trading is on, and why not.
+        lag_s: returns the event loop's worst recent delay, seconds.
+        circuits: return whether a dependency's circuit is open.
+        chance: returns a random number 0..1 for the jitter; 0.5 is no jitter.
+        started_at: the market's instant at the start of the process, now by default.
+        rhythms: the schedule of each probe.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class HealthMonitor:
             "activity": self._read_activity,
             "trading": self._read_trading,
         }
-        self._watches: dict[Watched, Probe] = {
+        self._probes: dict[Watched, Probe] = {
             name: Probe(ask, schedules[name], clock, chance) for name, ask in asks.items()
         }
         self._activity: Activity | None = None
@@ -93,27 +94,27 @@ class HealthMonitor:
         self._circuits = circuits
         self._patience_s = patience_s
         self._starved = 0
-        self._told: dict[str, Status] = {}
+        self._logged: dict[str, Status] = {}
         self._bugs: dict[str, type[BaseException] | None] = {}
         self._reconciled = self._draining = False
 
     async def probe(self) -> None:
-        """Ask what is due, all at once; call it every second of real time.
+        """Run the due probes concurrently; call it every second of real time.
 
-        Never raises for what it asks, and never waits longer than a second: a question that is
-        still open then holds up no other one.
+        It never raises a probe's error, and never waits longer than a second. A slow probe does
+        not delay the others.
         """
         if not self._draining:
-            for watch in self._watches.values():
-                watch.start_if_due()
-        asked = [watch.asking for watch in self._watches.values() if watch.asking is not None]
+            for probe in self._probes.values():
+                probe.start_if_due()
+        asked = [probe.asking for probe in self._probes.values() if probe.asking is not None]
         if asked:
             await asyncio.wait(asked, timeout=self._patience_s)
-        for name, watch in self._watches.items():
-            self._report_bug(name, watch.take_answer())
+        for name, probe in self._probes.items():
+            self._report_bug(name, probe.take_answer())
         starved = components.is_starved(self._database.state(), self._database.wait_p95_ms())
         self._starved = self._starved + 1 if starved else 0
-        self._tell_changes()
+        self._log_changes()
 
     def heard_from(
         self,
@@ -122,36 +123,36 @@ class HealthMonitor:
         error: BaseException | None = None,
         usable: bool = True,
     ) -> None:
-        """Take a real call's end for a probe's: an answer, `usable` or not, or its `error`."""
-        self._watches[component].heard(error)
+        """Count the end of a real call as a probe's: an answer, `usable` or not, or an `error`."""
+        self._probes[component].heard(error)
         if component == "gemini_api":
             trouble: Reason | None = None if usable else "bad_response"
             self._model_calls.note(trouble if error is None else reason_of(error))
 
     def note(self, component: Noted, reason: Reason, *, holds: bool) -> None:
-        """Take a lasting fact that no probe of `component` sees; shown while the probe is fine."""
+        """Store a lasting fact that no probe sees; it is shown while the probe is healthy."""
         self._noted[component][reason] = holds
 
     def proved(self, component: Literal["database"]) -> None:
-        """Take a real call that worked as proof, and go on asking in our own schedule."""
-        self._watches[component].proved()
+        """Count a successful real call as proof of health; the schedule stays as it is."""
+        self._probes[component].proved()
 
     def seems_well(self, component: Literal["upbit_api"]) -> None:
-        """Look again at once, when it was away: part of it answers."""
-        self._watches[component].seems_well()
+        """Probe at once after an outage, because a part of the component answers again."""
+        self._probes[component].seems_well()
 
     def mark_reconciled(self) -> None:
-        """Say that what the last process left open is settled: traffic may come."""
+        """Note that the last process's open orders are settled: the service may become ready."""
         self._reconciled = True
 
     def mark_draining(self) -> None:
-        """Say that the process stops: no more traffic, no more questions."""
+        """Note that the process stops: not ready any more, and no more probes."""
         self._draining = True
-        for watch in self._watches.values():
-            watch.cancel()
+        for probe in self._probes.values():
+            probe.cancel()
 
     def is_ready(self) -> bool:
-        usable = self._watches["database"].finding().status == "healthy"
+        usable = self._probes["database"].finding().status == "healthy"
         return usable and self._reconciled and not self._draining
 
     def body(self) -> HealthBody:
@@ -168,14 +169,14 @@ class HealthMonitor:
         }
 
     def _components(self, now: datetime) -> dict[str, ComponentBody]:
-        watches, rows = self._watches, self._activity
-        reading, monotonic = watches["activity"].finding(), self._clock.monotonic()
+        probes, rows = self._probes, self._activity
+        reading, monotonic = probes["activity"].finding(), self._clock.monotonic()
         pool = self._database.state()
         return {
-            "database": components.database(watches["database"], pool, starved=self._starved),
-            "upbit_api": components.watched(watches["upbit_api"], self._of_upbit()),
-            "gemini_api": components.watched(watches["gemini_api"], self._of_model()),
-            # The runner's own notes lie in memory: they need no question and are never stale.
+            "database": components.database(probes["database"], pool, starved=self._starved),
+            "upbit_api": components.probed(probes["upbit_api"], self._of_upbit()),
+            "gemini_api": components.probed(probes["gemini_api"], self._of_model()),
+            # The runner's states are in memory: they need no probe and are never stale.
             "scheduler": components.scheduler(
                 self._jobs.states(), now=now, monotonic=monotonic, lag_s=self._lag_s()
             ),
@@ -200,9 +201,9 @@ class HealthMonitor:
         return Finding("warning" if reason in MILD else "unhealthy", reason)
 
     def _of(self, component: Outside) -> Finding:
-        finding = self._watches[component].finding()
+        finding = self._probes[component].finding()
         is_open = self._circuits.get(component, bool)()
-        # What is certain says more: it names what to do.
+        # A definite reason is more useful than an open circuit: it says what to do.
         return _CIRCUIT_OPEN if is_open and finding.reason not in DEFINITE else finding
 
     async def _read_activity(self) -> None:
@@ -212,7 +213,7 @@ class HealthMonitor:
         self._trading = await self._read_trading_state()
 
     def _report_bug(self, name: str, error: BaseException | None) -> None:
-        """Log an error that no adapter should let through, once until it changes."""
+        """Log an unexpected kind of error, once until it changes."""
         foreseen = isinstance(error, BoundaryError | OSError | asyncio.CancelledError)
         bug = None if error is None or foreseen else type(error)
         if error is not None and bug is not None and self._bugs.get(name) is not bug:
@@ -221,13 +222,13 @@ class HealthMonitor:
             )
         self._bugs[name] = bug
 
-    def _tell_changes(self) -> None:
-        """Log each component's change of status, once."""
+    def _log_changes(self) -> None:
+        """Log each change of a component's status once."""
         for name, part in self._components(self._clock.now()).items():
-            status, before = part["status"], self._told.get(name, "healthy")
+            status, before = part["status"], self._logged.get(name, "healthy")
             if part["reason"] == "starting" or status == before:
                 continue
-            self._told[name] = status
+            self._logged[name] = status
             logger.bind(
                 event="app", component=name, status=status, before=before, reason=part["reason"]
             ).log(_LEVELS[status], "a component's status has changed")

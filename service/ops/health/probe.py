@@ -1,4 +1,4 @@
-"""One thing that is asked from time to time, and what its answers have come to."""
+"""One periodic probe, and the finding from its last answers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,33 +10,33 @@ from service.ops.health.reasons import DEFINITE, MILD, Reason, reason_of
 from service.ops.health.rules import HEALTHY, Finding
 from service.ports.clock import Clock
 
-FAILURES: Final = 2  #: in a row make it unhealthy; one success makes it healthy again
+FAILURES: Final = 2  #: in a row make a component unhealthy; one success makes it healthy
 STALLED_PERIODS: Final = 3
-JITTER: Final = 0.1  #: of the period, at most; processes started together shall not ask together
-#: A cheap question works all the same on a day whose quota is used up, or on a full disk: only a
-#: real call can tell that it is over.
+JITTER: Final = 0.1  #: of the period, at most; so processes started together do not probe together
+#: A probe's cheap request succeeds even with a used-up quota or a full disk. Only a successful real
+#: call shows that these are over.
 _REAL_CALLS_TELL: Final[frozenset[Reason]] = frozenset({"quota_exhausted", "disk_full"})
-#: The whole way was broken: a sign of life is worth asking again at once.
+#: Reasons of a complete outage: after them one success elsewhere is a reason to probe at once.
 _OUTAGE: Final[frozenset[Reason]] = frozenset({"timeout", "connection_refused", "bad_response"})
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeSchedule:
-    """Real seconds."""
+    """Period and timeout, in real seconds."""
 
     every_s: float
     timeout_s: float
 
 
 class Probe:
-    """Asks one thing, one question at a time.
+    """Sends one kind of request, one at a time.
 
     Args:
-        chance: 0..1 anew at each call; 0.5 is the period itself.
+        chance: returns a random number 0..1 for the jitter; 0.5 is no jitter.
 
     Attributes:
         checked_at: the market's instant of the last answer or failure.
-        latency_ms: of the last answer we asked for, None after a failure.
+        latency_ms: of the probe's last own answer, None after a failure.
     """
 
     def __init__(
@@ -61,19 +61,19 @@ class Probe:
 
     @property
     def asking(self) -> asyncio.Task[float] | None:
-        """The question that has not been judged yet."""
+        """The request whose result was not taken yet."""
         return self._asking
 
     def start_if_due(self) -> None:
-        """Ask, unless it is too early or the last question is still open."""
+        """Send the request, unless it is too early or the last one is still open."""
         if self._asking is None and self._clock.monotonic() >= self._due:
             self._due = self._next_due()
             self._asking = asyncio.create_task(self._timed())
-            # A failure nobody will look at, because the process stops, is no news.
+            # Retrieves the exception, so that asyncio does not report it when the process stops.
             self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     def take_answer(self) -> BaseException | None:
-        """Judge the question if it is over; return the error if there was one."""
+        """Take the result of a finished request; return its error, if any."""
         task = self._asking
         if task is None or not task.done():
             return None
@@ -87,7 +87,7 @@ class Probe:
         return error
 
     def heard(self, error: BaseException | None) -> None:
-        """Take a real call for a question: what it met says more than any probe."""
+        """Count a real call as a probe: its result says more than a probe's."""
         self._due = self._next_due()
         if error is None:
             self._note(None)
@@ -97,16 +97,16 @@ class Probe:
             self._kept = _REAL_CALLS_TELL
 
     def proved(self) -> None:
-        """Take a real call that did what may have failed before; the next question is due as was.
+        """Count a successful real call as proof of health, without moving the next probe.
 
-        For calls that are so frequent that they would keep us from ever asking, and from
-        measuring how long the answer takes.
+        For frequent calls: if each moved the next probe, no probe would ever run and measure the
+        latency.
         """
         self._note(None)
         self._kept = frozenset()
 
     def seems_well(self) -> None:
-        """Ask at once, when it was away as a whole: something of it answers again."""
+        """Probe at once after a complete outage, because a part of the component answers again."""
         if self._reason in _OUTAGE:
             self._due = self._clock.monotonic()
 

@@ -1,6 +1,6 @@
-"""Why a component is not healthy: a closed list, a sentence each, and where each comes from.
+"""The closed list of reasons for a bad status, with a sentence and the sources of each.
 
-A health body never carries an error's own text: it may hold what nobody outside should read.
+A health body never carries an error's own text, because that may hold secrets.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     "key_expired": "The key has expired; make a new one.",
     "rate_limited": "It asks us to slow down.",
     "banned_until": "It has blocked us for sending too much; nothing is sent until that ends.",
-    "circuit_open": "It failed too often; it is left alone for a while.",
+    "circuit_open": "It failed too often; nothing is sent to it for a while.",
     "quota_exhausted": "Today's quota is used up.",
     "bad_response": "Its answer could not be understood.",
     "pool_exhausted": "The database connections do not suffice: callers wait for one.",
@@ -56,13 +56,13 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     "no_signal_yet": "There has been no signal since the start, an hour ago or more.",
     "last_order_failed": "The last order failed.",
     "unknown_orders": "There are orders whose fate is not known yet.",
-    "reconcile_mismatch": "Our books and the exchange's differ.",
+    "reconcile_mismatch": "Our records and the exchange's differ.",
     "starting": "It has not been looked at yet.",
     "disk_full": "The disk is full, or the database takes no writes.",
     "clock_skew": "Our clock differs from the exchange's.",
 }
 
-#: True of the moment it is said, so that one answer is enough; other failures may be chance.
+#: Certain after one answer; other failures may be chance.
 DEFINITE: Final[frozenset[Reason]] = frozenset(
     {
         "auth_rejected",
@@ -73,12 +73,12 @@ DEFINITE: Final[frozenset[Reason]] = frozenset(
         "disk_full",
     }
 )
-#: It still works, for now.
+#: Reasons for a warning: the component still works.
 MILD: Final[frozenset[Reason]] = frozenset({"starting", "key_expiring", "clock_skew"})
 
 _BY_CODE: Final[Mapping[str, Reason]] = {
     **{reason: reason for reason in REASONS},
-    # Upbit's error names and the adapter's own words
+    # Upbit's error names and the adapter's own codes
     **dict.fromkeys(
         ("invalid_access_key", "jwt_verification", "invalid_query_payload", "nonce_used"),
         "auth_rejected",
@@ -109,14 +109,14 @@ _BY_CLASS: Final[Mapping[type[BaseException], Reason]] = {
     StoreDown: "connection_refused",
     StoreTimeout: "timeout",
     TimeoutError: "timeout",
-    # aiopg turns a statement the server cancelled into this one.
+    # aiopg raises it for a statement that the server cancelled.
     asyncio.CancelledError: "timeout",
     OSError: "connection_refused",
 }
 
 
 def reason_of(error: BaseException) -> Reason:
-    """Return what `error` says about whoever raised it: by its code, else by its class."""
+    """Return the reason that `error` stands for: by its code, else by its class."""
     if isinstance(error, BoundaryError) and error.code is not None:
         by_code = _BY_CODE.get(error.code.lower())
         if by_code is not None:

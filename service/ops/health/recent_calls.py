@@ -1,4 +1,4 @@
-"""How real calls have ended lately: an outage that comes and goes is no outage to any probe."""
+"""The error rate of recent real calls: it shows an intermittent outage, which probes may miss."""
 
 from collections import Counter, deque
 from datetime import datetime, timedelta
@@ -8,14 +8,14 @@ from service.ops.health.reasons import Reason
 from service.ops.health.rules import HEALTHY, Finding
 from service.ports.clock import Clock
 
-FEWEST: Final = 10  #: calls; of fewer a rate says nothing
-TOO_MANY: Final = 0.2  #: of them that were in vain
+FEWEST: Final = 10  #: calls; a rate of fewer says nothing
+TOO_MANY: Final = 0.2  #: the share of failed or unusable calls that is a warning
 WINDOW: Final = timedelta(hours=6)  #: a dozen signals of one market
 _KEPT: Final = 100
 
 
 class RecentCalls:
-    """Args: clock: the market's, at whose pace the calls are made."""
+    """Args: clock: the market's, because the calls follow it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -25,7 +25,7 @@ class RecentCalls:
         self._calls.append((self._clock.now(), trouble))
 
     def finding(self) -> Finding:
-        """Warn of too many in vain, for the reason that most of them had."""
+        """Return a warning for too many failures, with their most frequent reason."""
         since = self._clock.now() - WINDOW
         calls = [trouble for at, trouble in self._calls if at >= since]
         troubles = Counter(trouble for trouble in calls if trouble is not None)

@@ -1,4 +1,4 @@
-"""What the facts mean: a component's status and why. Pure; docs/health.md has the thresholds."""
+"""Rules from facts to a component's status. Pure; docs/health.md has the thresholds."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ SIGNAL_DEAD_S: Final = 6 * 3600
 UNKNOWN_OLD_S: Final = 60
 UNKNOWN_DEAD_S: Final = 600
 FAILS_IN_A_ROW: Final = 3
-LAG_S: Final = 5.0  #: of the event loop; what is asked of the process meanwhile waits as long
-RESTARTS_IN_A_ROW: Final = 3  #: without a pass that ended: starting it again does not help
+LAG_S: Final = 5.0  #: delay of the event loop; every request waits as long
+RESTARTS_IN_A_ROW: Final = 3  #: without a finished pass: restarting does not help
 RESTART_RECENT_S: Final = 600  #: real time
-#: Without these nothing works, and starting again may help; an outage outside never may.
+#: Without these nothing works, and a restart may help. It never helps against outages outside.
 VITAL: Final = frozenset({"database", "scheduler"})
 
 
@@ -38,8 +38,8 @@ HEALTHY: Final = Finding("healthy", None)
 
 
 def of_jobs(states: Sequence[JobState], *, monotonic: float, lag_s: float = 0.0) -> Finding:
-    """Args: lag_s: worst delay of the event loop lately."""
-    if lag_s > LAG_S:  # first: it makes jobs look dead that are not
+    """Args: lag_s: the event loop's worst recent delay."""
+    if lag_s > LAG_S:  # checked first: a late event loop makes live jobs look dead
         return Finding("unhealthy", "event_loop_lag")
     if any(monotonic - state.beat_at > state.beat_within_s for state in states):
         return Finding("unhealthy", "heartbeat_stale")
@@ -54,12 +54,12 @@ def _is_troubled(state: JobState, *, monotonic: float) -> bool:
     restarted_at = state.restarted_at
     if restarted_at is not None and monotonic - restarted_at < RESTART_RECENT_S:
         return True
-    # What the operator has switched off need not get well first.
+    # A failing job that the operator has switched off is no trouble.
     return state.is_enabled and state.consecutive_failures >= FAILS_IN_A_ROW
 
 
 def of_signals(activity: Activity, *, now: datetime, started_at: datetime) -> Finding:
-    """Judge the age of the newest signal; ages are the market's."""
+    """Judge the age of the newest signal, in the market's time."""
     if activity.last_signal_at is None:
         waiting = (now - started_at).total_seconds() < SIGNAL_OLD_S
         return HEALTHY if waiting else Finding("warning", "no_signal_yet")
@@ -70,9 +70,9 @@ def of_signals(activity: Activity, *, now: datetime, started_at: datetime) -> Fi
 
 
 def of_orders(activity: Activity, *, now: datetime, mismatch: bool = False) -> Finding:
-    """Judge the orders; never having made one is healthy.
+    """Judge the orders; no order at all is healthy.
 
-    Args: mismatch: our books and the exchange's are known to differ.
+    Args: mismatch: whether our records and the exchange's are known to differ.
     """
     if mismatch:
         return Finding("unhealthy", "reconcile_mismatch")

@@ -1,4 +1,4 @@
-"""Our own lines out of shipped logs, whatever carried them, and nothing else."""
+"""Extracts our own lines from shipped logs and drops all others."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ from service.domain.days import korean_day
 from service.ops.logs.formatter import EVENTS
 from service.ops.logs.setup import SERVICE
 
-#: Where shippers put the line they carry: Docker, Vector and Fluent Bit, journald.
+#: Fields in which log shippers put the original line: Docker, Vector and Fluent Bit, journald.
 _WRAPPERS: Final = ("log", "message", "MESSAGE", "line")
 _DEEPEST: Final = 3
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
@@ -58,7 +58,7 @@ Line = JobLine | HttpLine | AiLine
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What was read. `ours` counts every line of the service, the measured ones among them."""
+    """Counts of lines. `ours` counts all lines of the service, with or without a measurement."""
 
     lines: int = 0
     ours: int = 0
@@ -69,7 +69,7 @@ class Tally:
 
 
 def measured(raw_lines: Iterable[bytes], tally: Tally) -> Iterator[Line]:
-    """Yield what tells of a pass, a request or a model call, in the order of the lines."""
+    """Yield the lines of passes, requests and model calls, in their order."""
     for raw in raw_lines:
         if not raw.strip():
             continue
@@ -80,14 +80,14 @@ def measured(raw_lines: Iterable[bytes], tally: Tally) -> Iterator[Line]:
         try:
             line = _line(fields)
         except (KeyError, TypeError, ValueError, ArithmeticError):
-            continue  # it only looks like ours
+            continue  # similar to our lines, but not one of them
         tally.ours += 1
         if line is not None:
             yield line
 
 
 def _ours(raw: bytes) -> Mapping[str, Any] | None:
-    start = raw.find(b"{")  # before it: a container's name, a time
+    start = raw.find(b"{")  # before it may be a container's name or a time
     fields = None if start < 0 else _object(raw[start:])
     for _ in range(_DEEPEST):
         if fields is None:
@@ -126,8 +126,8 @@ def _line(fields: Mapping[str, Any]) -> Line | None:
 
 
 def _job(fields: Mapping[str, Any]) -> JobLine | None:
-    # A retry's line has no outcome yet. The house's own beats have a dot in their names and
-    # only tell of failures.
+    # A retry's line has no outcome yet. Maintenance loops have a dot in their names, and only
+    # their failures are logged.
     job = _text(fields, "job")
     if "success" not in fields or "." in job:
         return None

@@ -1,4 +1,4 @@
-"""`trader stats --log`: reads shipped logs and says how the jobs, requests and model calls went."""
+"""`trader stats --log`: statistics of jobs, requests and model calls from shipped logs."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from service.ops.log_report.summaries import LogStats, log_stats
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogWindow:
-    """Real time, as lines are stamped; `hours` count back from the newest line."""
+    """A window of real time, as in the lines; `hours` count back from the newest line."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -23,7 +23,7 @@ class LogWindow:
 
 
 def instant(text: str, *, option: str) -> datetime:
-    """Return an instant of the command line; without an offset it is UTC. Raises: ConfigError."""
+    """Return the instant in `text`, UTC where it has no offset. Raises: ConfigError."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError as exc:
@@ -41,7 +41,7 @@ class LogReport:
 def report(path: str, window: LogWindow) -> LogReport:
     """Raises: ConfigError, when the file cannot be read.
 
-    Args: path: of the log, `-` for standard input.
+    Args: path: of the log file, `-` for standard input.
     """
     tally = Tally()
     with _opened(path) as stream:

@@ -106,7 +106,7 @@ def _sorted(groups: Mapping[K, V]) -> list[tuple[K, V]]:
 
 
 def percentile(ordered: Sequence[float], ratio: float) -> float:
-    """Return the value at `ratio` (0..1) of sorted values, between two ranks by weight.
+    """Return the value at `ratio` (0..1) of sorted values, interpolated between two ranks.
 
     Source: as PostgreSQL's percentile_cont and numpy's default.
     """
@@ -127,7 +127,7 @@ def _rate(part: int, whole: int) -> float:
 def _job(job: str, runs: Sequence[JobLine]) -> JobSummary:
     took = sorted(run.duration_ms for run in runs)
     successes = sum(run.success for run in runs)
-    # Of the same millisecond the one that was written later.
+    # Of two in the same millisecond the later line.
     last = max(reversed(runs), key=lambda run: run.at)
     return JobSummary(
         job=job,

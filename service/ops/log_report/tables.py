@@ -1,4 +1,4 @@
-"""Statistics of a log as texts in columns, for people."""
+"""Statistics of a log as text columns, for a terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the process counts since it started: passes, model calls, decisions, orders. No I/O."""
+"""Counters since the process started: passes, model calls, decisions, orders. No I/O."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -12,7 +12,7 @@ from service.ops.metrics.requests import RequestMeter
 from service.ports.clock import Clock
 from service.ports.store import ModelCall
 
-#: Upper bounds for passes of jobs, seconds: from a look at memory to a hung model.
+#: Upper bounds for the durations of passes, seconds.
 JOB_BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 _OUTCOMES: Final = ("ok", "unusable", "error")
 
@@ -24,14 +24,14 @@ class Durations:
 
 
 class Counters:
-    """Counters by their labels, which come from closed sets.
+    """Counters by label; all labels come from closed sets.
 
     Attributes:
         job_runs: by job and outcome (success, failure).
         job_seconds: by job.
-        last_success_s: by job, Unix time of the last pass that worked; real time.
+        last_success_s: by job, Unix time of the last successful pass; real time.
         calls: by model and outcome.  tokens: by model and kind.  cost_usd: by model.
-        unpriced: calls whose cost is not known, by model.
+        unpriced: calls of unknown cost, by model.
         signals: by action.  decisions: by verdict and reason.  orders: by status reached.
     """
 
@@ -52,7 +52,7 @@ class Counters:
         self._clock = clock
 
     def passed(self, job: str, *, success: bool, seconds: float) -> None:
-        # The other outcome too, by nothing: a rate needs a zero to rise from.
+        # The other outcome is added as 0: a rate needs a zero to rise from.
         self.job_runs[job, "success"] += success
         self.job_runs[job, "failure"] += not success
         durations = self.job_seconds.setdefault(job, Durations())

@@ -1,4 +1,4 @@
-"""How late the event loop is: a pause that should take so long, and how long it took."""
+"""Measures the event loop's delay: a pause of known length, and its real duration."""
 
 import asyncio
 from collections import deque
@@ -7,8 +7,8 @@ from typing import Final
 from service.ports.clock import Clock
 
 PAUSE_S: Final = 0.9
-EVERY_S: Final = 1.0  #: of the loop that calls it: two measurements are never further apart
-_PAUSES: Final = 30  #: the worst of so many shows at the next scrape, however short it was
+EVERY_S: Final = 1.0  #: period of the loop that calls `measure`
+_PAUSES: Final = 30  #: the worst of so many is reported, so that a short delay is not missed
 
 
 class LoopLag:
@@ -22,7 +22,7 @@ class LoopLag:
     async def measure(self, *, stopping: asyncio.Event) -> None:
         """Pause once and note how late it ended; call it every second."""
         began = self._clock.monotonic()
-        # A standstill may as well fall between two pauses, a tenth of the time.
+        # With a tenth of the time between two pauses, a standstill may fall there too.
         between = 0.0 if self._ended is None else began - self._ended - EVERY_S
         await self._clock.pause(PAUSE_S, wake=stopping)
         self._ended = ended = self._clock.monotonic()

@@ -1,6 +1,6 @@
-"""The process as Prometheus text. docs/metrics.md has a line for each name.
+"""The metrics of the process as Prometheus text. docs/metrics.md has a line for each name.
 
-Everything is read from memory when it is asked for; nothing is registered globally.
+A scrape reads everything from memory; nothing is registered globally.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from service.ports.health import CacheStats, ConcurrencyState, HealthBody, JobSt
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _STATUSES: Final = {"healthy": 0, "warning": 1, "unhealthy": 2}
-#: Named before their first event: a rate needs a zero to rise from.
+#: Exposed as 0 before their first event: a rate needs a zero to rise from.
 _ACTIONS: Final = ("BUY", "SELL", "HOLD")
 _ORDER_STATUSES: Final = (
     "SUBMITTED", "PARTIALLY_FILLED", "EXECUTED", "CANCELLED", "FAILED", "UNKNOWN",
@@ -32,14 +32,14 @@ K = TypeVar("K", bound=tuple[str, ...])
 
 
 class Exposition(Collector):
-    """Reads the meters and the process's state.
+    """Reads the counters and the state of the process at each scrape.
 
     Args:
-        jobs, pool, cache, health: what is asked at each scrape; none of them does I/O.
-        alerts: by severity and outcome (sent, failed, suppressed), where alerts are sent.
-        lines_dropped: log lines lost so far, where the log counts them.
-        lanes: requests by class, where they are let in one by one.
-        turned_away: connections refused so far, where they are counted.
+        jobs, pool, cache, health: called at each scrape; none of them does I/O.
+        alerts: alerts by severity and outcome (sent, failed, suppressed).
+        lines_dropped: log lines lost so far.
+        lanes: states of the concurrency limits by class of request.
+        turned_away: connections refused so far.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Exposition(Collector):
         self._version, self._mode = version, mode
         self._jobs, self._pool, self._cache, self._health = jobs, pool, cache, health
         self._alerts, self._lines_dropped = alerts, lines_dropped
-        self._lanes, self._turned_away = lanes, turned_away
+        self._limits, self._turned_away = lanes, turned_away
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)  # memory, CPU, descriptors of this process
@@ -70,7 +70,7 @@ class Exposition(Collector):
         return generate_latest(self._registry)
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing beforehand: registering must not scrape."""
+        """Return no names, so that registering does not scrape."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -80,7 +80,7 @@ class Exposition(Collector):
         )  # fmt: skip
         yield from self._of_jobs()
         yield from self._of_requests()
-        yield from self._of_admission()
+        yield from self._of_overload()
         yield from self._of_model()
         yield from self._of_trading()
         yield from self._of_process()
@@ -126,24 +126,24 @@ class Exposition(Collector):
             _add_histogram(took, (route,), BOUNDS_S, counts, sums[route])
         yield took
 
-    def _of_admission(self) -> Iterator[Metric]:
-        if self._lanes is not None:
-            lanes = self._lanes()
+    def _of_overload(self) -> Iterator[Metric]:
+        if self._limits is not None:
+            limits = self._limits()
             yield _counter(
-                "trader_http_shed", "Requests sent away because too many were there.", ("class",),
-                {(name,): lane["refused"] for name, lane in lanes.items()},
+                "trader_http_shed", "Requests refused because too many were at work.", ("class",),
+                {(name,): limit["refused"] for name, limit in limits.items()},
             )  # fmt: skip
             yield _gauge(
                 "trader_http_at_work", "Requests at work.", ("class",),
-                {(name,): lane["at_work"] for name, lane in lanes.items()},
+                {(name,): limit["at_work"] for name, limit in limits.items()},
             )  # fmt: skip
             yield _gauge(
                 "trader_http_waiting", "Requests that wait for a place.", ("class",),
-                {(name,): lane["waiting"] for name, lane in lanes.items()},
+                {(name,): limit["waiting"] for name, limit in limits.items()},
             )  # fmt: skip
         if self._turned_away is not None:
             yield CounterMetricFamily(
-                "trader_http_connections_refused", "Connections sent away because too many were"
+                "trader_http_connections_refused", "Connections refused because too many were"
                 " open.", self._turned_away(),
             )  # fmt: skip
 
@@ -189,16 +189,16 @@ class Exposition(Collector):
             {("free",): pool.free, ("used",): pool.size - pool.free},
         )  # fmt: skip
         yield GaugeMetricFamily(
-            "trader_pool_waiting", "Who waits for a database connection.", pool.waiting
+            "trader_pool_waiting", "Callers that wait for a database connection.", pool.waiting
         )
         yield CounterMetricFamily(
-            "trader_pool_waits", "Who had to wait for a database connection.", pool.waits
+            "trader_pool_waits", "Callers that had to wait for a database connection.", pool.waits
         )
         yield CounterMetricFamily(
-            "trader_pool_wait_seconds", "How long they waited together.", pool.waited_s
+            "trader_pool_wait_seconds", "Total time these callers waited.", pool.waited_s
         )
         yield CounterMetricFamily(
-            "trader_pool_refused", "Who got no database connection.", pool.refused
+            "trader_pool_refused", "Callers that got no database connection.", pool.refused
         )
         yield _counter(
             "trader_cache_reads", "Reads of settings.", ("result",),

@@ -1,4 +1,4 @@
-"""Brings what was measured into the database, a batch at a time, and keeps it while it cannot."""
+"""Writes measurements to the database in batches, and keeps them in memory during an outage."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -17,8 +17,8 @@ from service.ports.store import JobRun, MetricRows, RequestSlot
 #: Kept while the database is away: hours of passes, and hours of a dozen routes a minute.
 MOST_RUNS: Final = 20_000
 MOST_SLOTS: Final = 3_000
-_AT_ONCE: Final = 500  #: rows a statement: making its text must not hold up the event loop
-#: Single minutes are worth their room for two days of exact windows; then the hours do.
+_AT_ONCE: Final = 500  #: rows a statement: making its text must not block the event loop
+#: Rows by the minute are kept for two days; older windows use the rows by the hour.
 _MINUTES_KEPT: Final = timedelta(hours=49)
 _DROP_EVERY: Final = timedelta(hours=1)
 
@@ -26,13 +26,13 @@ _Key = tuple[datetime, str, str, int]
 
 
 class Recorder:
-    """Gathers passes of jobs and minutes of requests, and flushes them.
+    """Collects passes of jobs and minutes of requests, and flushes them to the database.
 
-    An outage of the database costs nothing that fits in memory: passes that failed because of
-    it are exactly what an operator will look for afterwards.
+    During an outage of the database measurements stay in memory, up to a limit. The operator will
+    look for the passes that failed because of it.
 
     Attributes:
-        dropped: what no longer fitted, passes and slots.
+        dropped: passes and slots dropped because of the limit.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Recorder:
             self.dropped += 1
 
     async def flush(self) -> None:
-        """Write all there is; on failure keep it for the next time, and say so once."""
+        """Write all measurements; after a failure keep them, and log the first failure."""
         self._keep(self._requests.take())
         try:
             await self._write_runs()
             await self._write_requests()
             await self._drop_minutes()
         except BoundaryError as exc:
-            self._tell_failure(exc)
+            self._log_failure(exc)
             return
         if self._failing:
             self._failing = False
@@ -80,13 +80,13 @@ class Recorder:
             batch = tuple(islice(self._runs, _AT_ONCE))
             await self._rows.add_job_runs(batch)
             written = {run.run_id for run in batch}
-            # By name: while it was written, the oldest may have had to make room.
+            # By run_id: meanwhile the oldest passes may have been dropped for new ones.
             while self._runs and self._runs[0].run_id in written:
                 self._runs.popleft()
 
     async def _write_requests(self) -> None:
         while self._slots:
-            # Taken out first: what is answered meanwhile starts anew and is not counted twice.
+            # Taken out first: requests answered meanwhile start a new slot, none counts twice.
             keys = tuple(islice(self._slots, _AT_ONCE))
             batch = _as_slots({key: self._slots.pop(key) for key in keys})
             try:
@@ -109,7 +109,7 @@ class Recorder:
             del self._slots[key]
             self.dropped += 1
 
-    def _tell_failure(self, exc: BoundaryError) -> None:
+    def _log_failure(self, exc: BoundaryError) -> None:
         if not self._failing:
             self._failing = True
             logger.bind(

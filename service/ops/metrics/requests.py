@@ -1,6 +1,6 @@
-"""Counts every HTTP request in memory: for the database by the minute, for Prometheus since start.
+"""Counts HTTP requests in memory: by the minute for the database, since start for Prometheus.
 
-It stands on the hot path. One dictionary look-up leads to everything a request adds to.
+This is on the hot path: a request costs one dictionary look-up.
 """
 
 from bisect import bisect_left
@@ -13,11 +13,11 @@ from service.domain.latency import Sketch
 from service.ports.clock import Clock
 from service.ports.store import RequestSlot
 
-#: Upper bounds of the exposed histogram, seconds; from a cached answer to the server's patience.
+#: Upper bounds of the exposed histogram, seconds; from a cached answer to the longest timeout.
 BOUNDS_S: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 )  # fmt: skip
-#: Any token is a method to HTTP; a label takes only these.
+#: HTTP allows any token as a method; only these become labels.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER: Final = "OTHER"
 _MINUTE: Final = timedelta(minutes=1)
@@ -57,10 +57,10 @@ class RequestMeter:
     def answered(self, began: float, *, route: str, method: str, status: int) -> float:
         ended = self._monotonic()
         if ended >= self._over_at:
-            self._turn()
+            self._end_minute()
         series = self._series.get((route, method, status))
         if series is None:
-            series = self._found(route, method, status)
+            series = self._series_for(route, method, status)
         seconds = ended - began
         series.bounded[bisect_left(BOUNDS_S, seconds)] += 1
         series.sum_s += seconds
@@ -68,20 +68,20 @@ class RequestMeter:
         return seconds
 
     def take(self) -> Sequence[RequestSlot]:
-        """Return what was counted since the last call; it is counted from here on elsewhere."""
-        self._turn()
+        """Return the slots counted since the last call, and forget them."""
+        self._end_minute()
         taken, self._done = self._done, []
         return taken
 
     def series(self) -> Iterator[tuple[Labels, LatencySeries]]:
         yield from self._series.items()
 
-    def _found(self, route: str, method: str, status: int) -> LatencySeries:
+    def _series_for(self, route: str, method: str, status: int) -> LatencySeries:
         named = method if method in METHODS else OTHER
         return self._series.setdefault((route, named, status), LatencySeries())
 
-    def _turn(self) -> None:
-        """Put aside what the running minute holds; statuses of a class become one slot."""
+    def _end_minute(self) -> None:
+        """End the running minute: make its slots, one for all statuses of a class."""
         slots: dict[tuple[str, str, int], Sketch] = {}
         for (route, method, status), series in self._series.items():
             if series.minute.count:

@@ -1,4 +1,4 @@
-"""What repeats: how each job is, and a pass by hand."""
+"""The repeated jobs: their states, and a pass by hand."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -40,12 +40,12 @@ async def jobs(request: web.Request) -> web.Response:
 
 
 async def run_job(request: web.Request) -> web.Response:
-    """Ask for a pass; it is made by the job's own loop, so it never overlaps another."""
+    """Request a pass; the job's own loop makes it, so it never overlaps another."""
     Query(request)
     if await json_object(request):
         raise InvalidRequest("the body is empty: the address names the job")
     name = _known(request.match_info["name"], request.app[JOBS].states())
-    # The row comes first: without it nothing is done.
+    # The audit row comes first: if it cannot be written, nothing is done.
     await audited(request, action="job.run", subject=name)
     state = await request.app[RUN_JOB](name)
     return json_response(_job_body(state), status=HTTPStatus.ACCEPTED)

@@ -1,4 +1,4 @@
-"""What people were told, or should have been."""
+"""The list of alerts: sent, waiting, failed or suppressed."""
 
 from enum import StrEnum
 

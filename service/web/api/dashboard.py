@@ -1,4 +1,4 @@
-"""One body with everything the page shows, so that it asks once."""
+"""One body with everything on the page, so that the page needs one request."""
 
 from typing import Final, TypedDict
 
@@ -40,7 +40,7 @@ async def summary(request: web.Request) -> web.Response:
     Query(request)
     app = request.app
     health, lists = app[HEALTH].body(), app[LISTS]
-    # One after the other: a page that asks every other second takes one connection, not four.
+    # One after the other: so each refresh of the page uses one connection at a time, not four.
     positions = await positions_of(app)
     tickers = await lists.market_latest([position.market for position in positions])
     signals = await lists.signals(limit=_SHOWN)

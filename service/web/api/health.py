@@ -1,4 +1,4 @@
-"""Is it alive, may traffic come, how is each part: answered from a snapshot, without I/O."""
+"""Liveness, readiness and component health, answered from a snapshot without I/O."""
 
 from http import HTTPStatus
 from typing import Final, TypedDict
@@ -13,7 +13,7 @@ from service.web.protocol.responses import JSON_TYPE, json_response
 from service.web.protocol.security_headers import SECURITY
 
 _ALIVE: Final = b'{"status":"alive"}'
-#: Whole, and keyed as aiohttp keeps them: copying is most of what such an answer costs.
+#: All headers, with istr keys as aiohttp uses them: copying is most of this answer's cost.
 _ALIVE_HEADERS: Final = CIMultiDict({istr(hdrs.CONTENT_TYPE): JSON_TYPE} | SECURITY)
 _ASK_AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "5"}
 
@@ -23,7 +23,7 @@ class ReadyBody(TypedDict):
 
 
 class StatusesBody(TypedDict):
-    """What a stranger may know."""
+    """The health body for callers without rights."""
 
     status: str
     components: dict[str, "StatusBody"]
@@ -34,7 +34,7 @@ class StatusBody(TypedDict):
 
 
 async def alive(_request: web.Request) -> web.Response:
-    """Answer that this process can answer; nothing else is asked or looked at."""
+    """Answer that the process is alive; nothing is checked."""
     return web.Response(body=_ALIVE, headers=_ALIVE_HEADERS)
 
 
@@ -47,7 +47,7 @@ async def ready(request: web.Request) -> web.Response:
 
 
 async def detailed(request: web.Request) -> web.Response:
-    """Answer 503 only for `unhealthy`: an outage of Upbit or Gemini must not get us killed."""
+    """Answer 503 only for `unhealthy`: an outage of Upbit or Gemini must not cause a restart."""
     health = request.app[HEALTH].body()
     body = health if request[CALLER].sees_details else _statuses(health)
     if health["status"] == "unhealthy":

@@ -1,4 +1,4 @@
-"""Prices: what was collected, newest first."""
+"""Collected prices and candles, newest first."""
 
 from datetime import timedelta
 from typing import Final, TypedDict
@@ -17,7 +17,7 @@ from service.web.protocol.responses import json_response, list_response, raw_res
 
 _COLLECTOR: Final = "collect_market_data"
 _MAX_HOURS: Final = 24 * 31
-#: Every row of every market is looked at for the gaps between them.
+#: The statement reads every row of every market to find gaps.
 _COLLECTOR_MAX_HOURS: Final = 24 * 7
 
 
@@ -49,7 +49,7 @@ async def latest(request: web.Request) -> web.Response:
     """The newest row of one market, as an object."""
     market = Query(request, "market").one_market()
     rows = (await request.app[LISTS].market_latest((market,))).strip()
-    # An array of at most one object: what is between the brackets is the answer.
+    # An array of at most one object: the answer is the text between the brackets.
     row = rows[1:-1].strip()
     if not row:
         raise NotFound(f"no price of {market} has been collected yet")

@@ -1,4 +1,4 @@
-"""How the service does: statistics from the database, counters of this process."""
+"""Metrics: statistics from the database, and counters of this process."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -31,7 +31,7 @@ async def cache(request: web.Request) -> web.Response:
 
 
 async def jobs(request: web.Request) -> web.Response:
-    """The last hours by the market's clock, which is what jobs are planned by."""
+    """The last hours by the market's clock, by which jobs are scheduled."""
     hours = _hours(request)
     until = request.app[CLOCK].now()
     since = until - hours
@@ -39,7 +39,7 @@ async def jobs(request: web.Request) -> web.Response:
 
 
 async def http(request: web.Request) -> web.Response:
-    """The last hours of real time, which is what callers wait by."""
+    """The last hours of real time."""
     hours = _hours(request)
     until = request.app[REAL_CLOCK].now()
     since = until - hours

@@ -1,4 +1,4 @@
-"""What trading came to: summary, equity curve, days."""
+"""Results of trading: summary, equity curve and days."""
 
 from datetime import timedelta
 from typing import Final
@@ -18,7 +18,7 @@ _DAY: Final = timedelta(days=1)
 
 
 async def summary(request: web.Request) -> web.Response:
-    """The newest snapshot, and today, 7 and 30 days, and as many as are asked for."""
+    """The newest snapshot, and the results of 1, 7, 30 and the requested number of days."""
     query = Query(request, "quote", "days")
     days = query.whole_number("days", default=_PERIODS[-1], low=1, high=_MAX_DAYS)
     body = await request.app[PORTFOLIO].summary(
@@ -30,7 +30,7 @@ async def summary(request: web.Request) -> web.Response:
 
 
 async def equity(request: web.Request) -> web.Response:
-    """The last day, or from when to when is asked for."""
+    """The equity curve of the last day, or of the requested window."""
     query = Query(request, "quote", "from", "to", "points")
     points = query.whole_number("points", default=200, low=1, high=_MAX_POINTS)
     until = query.instant("to") or request.app[CLOCK].now()

@@ -1,4 +1,4 @@
-"""What is held and what it is worth, at the newest collected price."""
+"""Positions and their values at the newest collected prices."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -30,9 +30,9 @@ class PositionBody(TypedDict):
 
 
 async def positions_of(app: web.Application) -> Sequence[Position]:
-    """Return a position for each collected market, then what is held of any other.
+    """Return a position for each collected market, then those held in other markets.
 
-    Coins do not vanish from view because their market was taken out of TRADER_MARKETS.
+    Coins stay visible after their market was taken out of TRADER_MARKETS.
     """
     collected = {market: Position(market=market) for market in app[CONFIG].markets}
     booked = await app[ORDERS].positions()

@@ -1,4 +1,4 @@
-"""What the operator may change while the service runs. Its rows and audit are settings/'s."""
+"""Reads and changes the settings. The settings room stores them with their history."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, TypedDict

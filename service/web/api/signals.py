@@ -1,4 +1,4 @@
-"""What the model proposed, and asking it now."""
+"""Signals, and asking the model for one now."""
 
 from typing import Final
 
@@ -47,7 +47,7 @@ async def generate(request: web.Request) -> web.Response:
     """Ask the model now, unless the market's cooldown has not passed."""
     Query(request)
     market = await _asked_market(request)
-    # The row comes first: without it nothing is asked and nothing is paid.
+    # The audit row comes first: if it cannot be written, the model is not asked.
     await audited(request, action="signal.generate", subject=str(market))
     made = await request.app[GENERATE](market)
     body = await _stored(request, made.id)
@@ -58,7 +58,7 @@ async def _asked_market(request: web.Request) -> Market:
     body = await json_object(request)
     if body.keys() - {"market"}:
         raise InvalidRequest('the body is {"market": "KRW-BTC"}, or empty for the first market')
-    # Not all that is shown: a signal may become an order.
+    # Only traded markets: a signal may become an order.
     markets = await traded(request.app[SETTINGS], collected=request.app[CONFIG].markets)
     if not markets:
         raise DomainError("nothing is traded: the setting markets names no market collected here")

@@ -56,7 +56,7 @@ async def fills(request: web.Request) -> web.Response:
 
 
 async def position(request: web.Request) -> web.Response:
-    """What is held, at the newest price; of every market, or of the one asked for."""
+    """Positions at the newest prices, of every market or of the requested one."""
     market = Query(request, "market").market()
     positions = [p for p in await positions_of(request.app) if market in {None, p.market}]
     tickers = await request.app[LISTS].market_latest([p.market for p in positions])
@@ -64,14 +64,14 @@ async def position(request: web.Request) -> web.Response:
 
 
 async def balance(request: web.Request) -> web.Response:
-    """What the exchange says now; nothing is kept, so an outage is a 503, not an old number."""
+    """The exchange's balances now; none are stored, so an outage gives a 503, not an old number."""
     Query(request)
     balances = await request.app[EXCHANGE].balances()
     return list_response([_balance_body(balances[name]) for name in sorted(balances)])
 
 
 async def sync(request: web.Request) -> web.Response:
-    """Look up now what the job would look up later; settled orders stay as they are."""
+    """Look up the open orders now, as the job does later; settled orders do not change."""
     Query(request)
     if await json_object(request):
         raise InvalidRequest("the body is empty: all open orders are looked up")

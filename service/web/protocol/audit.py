@@ -1,4 +1,4 @@
-"""Everything that changes something leaves a row that says who asked for it."""
+"""Records every request for a change in the audit log, with the caller's name."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from service.web.protocol.request_id import REQUEST_ID
 async def audited(
     request: web.Request, *, action: str, subject: str, detail: Mapping[str, JSON] | None = None
 ) -> None:
-    """Record that the caller asks for `action`, before it is done."""
+    """Record that the caller requests `action`, before it is done."""
     await request.app[AUDIT].add(
         actor=request[CALLER].name,
         action=action,

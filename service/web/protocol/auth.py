@@ -1,4 +1,4 @@
-"""Who asks, what they may do, and whether a browser was tricked into asking."""
+"""Authentication, roles, and protection against cross-site requests and DNS rebinding."""
 
 import ipaddress
 import re
@@ -17,17 +17,17 @@ from service.domain.errors import NotAllowed
 from service.web.protocol.errors import CrossSite, NoCredentials, WrongHost
 
 READING: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
-#: Answered to anybody: they hold nothing of the account. Health shows statuses only.
+#: Answered without a token: no data of the account. Health shows only statuses then.
 PUBLIC: Final = frozenset(
     {"/health", "/health/ready", "/health/detailed", "/", "/page.css", "/page.js", "/icon.svg"}
 )
-#: Answered to this machine without a token: counters, for a scraper that runs beside us.
+#: Answered to this machine without a token: counters, for a scraper on this machine.
 LOCAL: Final = frozenset({"/metrics"})
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?")
 _LONGEST_AUTHORITY: Final = 300
-#: A proxy on this machine makes the whole world look local. These headers never give
-#: trust, they only take away what a local address would have given.
+#: Behind a proxy on this machine every peer looks local. These headers never give trust, they
+#: only remove the trust of a local address.
 _FORWARDED: Final = (hdrs.FORWARDED, hdrs.X_FORWARDED_FOR, istr("X-Real-IP"))
 
 
@@ -46,7 +46,7 @@ class Caller:
 
     @property
     def name(self) -> str:
-        """Who is written down next to a change, e.g. admin@127.0.0.1."""
+        """The caller's name in the audit log, e.g. admin@127.0.0.1."""
         return f"{self.role}@{self.remote}"
 
     @property
@@ -58,7 +58,7 @@ CALLER = web.RequestKey("caller", Caller)
 
 
 def admit(request: web.Request, config: Config) -> Caller:
-    """Return who asks, when they may ask this.
+    """Return the caller, if the request is allowed.
 
     Raises: WrongHost, CrossSite, NoCredentials, NotAllowed.
     """
@@ -80,13 +80,13 @@ def _is_local(request: web.Request) -> bool:
 
 
 def _check_host(request: web.Request, config: Config, *, is_local: bool) -> None:
-    """Refuse names that are not ours: a page whose name was rebound to this address.
+    """Refuse a Host header with a foreign name: a web page may have rebound it to this address.
 
-    A caller from another machine of a service bound to every address has no power without a
-    token, which no page can steal by rebinding; only there any name will do.
+    Any name is allowed to a remote caller of a service that is bound to every address. Such a
+    caller needs a token, and a page cannot steal a token by rebinding.
     """
     given = request.headers.get(hdrs.HOST, "")
-    # Not even looked at: what is looked at is remembered.
+    # A longer header is not parsed, because the parser caches its argument.
     name = _name_in(given) if len(given) <= _LONGEST_AUTHORITY else None
     if name is not None:
         if is_loopback(name) or name == config.host.lower():
@@ -96,9 +96,9 @@ def _check_host(request: web.Request, config: Config, *, is_local: bool) -> None
     raise WrongHost("ask for this service as localhost, or as the TRADER_HOST it is bound to")
 
 
-@lru_cache(maxsize=256)  # few callers, who ask often
+@lru_cache(maxsize=256)  # few names, each used often
 def _name_in(authority: str) -> str | None:
-    """Return the name that a Host header asks for, None for what is no such header."""
+    """Return the host name in a Host header, None for a malformed one."""
     match = _AUTHORITY.fullmatch(authority)
     return None if match is None else match[1].strip("[]").lower()
 
@@ -114,7 +114,7 @@ def _check_origin(request: web.Request) -> None:
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None and origin.lower() != f"{request.scheme}://{request.host}".lower():
         raise CrossSite("the Origin header names another site than the one asked")
-    # Browsers set it, pages cannot. `same-site` is another port of this machine: not us.
+    # Browsers set it, pages cannot. `same-site` is a page from another port of this machine.
     if request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
         raise CrossSite("the browser says that a page of another site asks")
 
@@ -126,13 +126,13 @@ def _caller(request: web.Request, config: Config, *, is_local: bool) -> Caller:
         return _without_token(_bare_role(config, is_local=is_local), remote, is_local=is_local)
     match = _BEARER.fullmatch(given.strip())
     if match is None:
-        # Not the same as no header, not even from this machine: a script whose variable is empty
-        # would otherwise act with the rights of its address and never learn that it sent no token.
+        # An empty token differs from no header, also from this machine. Otherwise a script with an
+        # empty variable would act with the rights of its address without a hint.
         raise NoCredentials(
             "the Authorization header holds no bearer token: put one in, or leave the header out"
         )
     token = match[1].encode("utf-8", "surrogateescape")
-    # Both are compared whatever the first says: the time tells nothing.
+    # Both are always compared, so that the time reveals nothing.
     is_admin, is_viewer = _same(token, config.admin_token), _same(token, config.viewer_token)
     if not (is_admin or is_viewer):
         raise NoCredentials("this token is not known here; see TRADER_ADMIN_TOKEN")

@@ -1,4 +1,4 @@
-"""Refusals that only HTTP knows, hung below the domain's errors.
+"""Errors that only HTTP has, as subclasses of the domain's errors.
 
 InvalidRequest
 ├── InvalidCursor        not one of our cursors
@@ -6,11 +6,11 @@ InvalidRequest
 ├── BodyTooLarge
 └── BodyTooSlow
 NotAllowed
-├── NoCredentials        nobody said who is asking, or the token is wrong
+├── NoCredentials        the request has no token, or a wrong one
 ├── WrongHost            the Host header names another site: DNS rebinding
 └── CrossSite            another web site's page tries to change something here
 ServiceError
-└── Overloaded           too many ask at once
+└── Overloaded           too many requests at once
 """
 
 from typing import Final
@@ -35,7 +35,7 @@ class BodyTooSlow(InvalidRequest):
 
 
 class NoCredentials(NotAllowed):
-    """Nobody said who is asking, or the token is wrong."""
+    """The request has no token, or a wrong one."""
 
 
 class WrongHost(NotAllowed):
@@ -47,6 +47,6 @@ class CrossSite(NotAllowed):
 
 
 class Overloaded(ServiceError):
-    """No place came free in time; nothing was begun."""
+    """The concurrency limit was reached and no place came free in time; nothing was begun."""
 
     retry_after_s: Final = 1.0

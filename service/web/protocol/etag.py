@@ -1,4 +1,4 @@
-"""Answer 304 to whoever has the answer already: RFC 9110, section 13.1.2."""
+"""Answers 304 when the caller has the body already: RFC 9110, section 13.1.2."""
 
 import hashlib
 from http import HTTPStatus
@@ -12,10 +12,10 @@ _ANY: Final = "*"
 
 
 def revalidated(handler: Handler) -> Handler:
-    """Tag what `handler` answers by its bytes; they stay here when the caller has them.
+    """Add an ETag to the answers of `handler`; answer 304 when the caller's tag is the same.
 
-    For documents that are asked for often and change seldom: the question is asked all the same,
-    and what is saved is sending and reading its answer.
+    For documents that are read often and change seldom. The handler still runs; what is saved is
+    sending and parsing the body.
     """
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -37,12 +37,12 @@ def tag_of(body: bytes) -> str:
 
 
 def quoted(tag: str) -> str:
-    """Return the value of the header; a strong tag, as equal tags mean equal bytes."""
+    """Return the value of the header; a strong tag, because equal tags mean equal bytes."""
     return f'"{tag}"'
 
 
 def is_known(request: web.Request, tag: str) -> bool:
-    """Return whether If-None-Match names `tag`, or takes any; weak tags are as good here."""
+    """Return whether If-None-Match holds `tag` or `*`; weak tags count as well."""
     given = request.headers.get(hdrs.IF_NONE_MATCH)
     if given is None or given == _ANY:
         return given is not None

@@ -1,4 +1,4 @@
-"""Where a page begins and how long it is: `limit` and an opaque keyset `cursor`."""
+"""Keyset pagination: `limit` and an opaque `cursor`."""
 
 import base64
 import re
@@ -44,12 +44,12 @@ def encode(key: PageKey) -> str:
 
 
 def decode(cursor: str) -> PageKey:
-    """Return the key that `encode` made `cursor` of. Raises: InvalidCursor, for anything else."""
+    """Return the key in `cursor`. Raises: InvalidCursor, unless `encode` made it."""
     try:
         key = _key(cursor)
     except (ValueError, OverflowError) as exc:
         raise InvalidCursor(_SENTENCE) from exc
-    # Base64 has several spellings for the same bytes; only ours is a cursor.
+    # Base64 can spell the same bytes in several ways; only the canonical one is a cursor.
     if key is None or key.id > MAX_ID or encode(key) != cursor:
         raise InvalidCursor(_SENTENCE)
     return key

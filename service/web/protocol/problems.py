@@ -1,4 +1,4 @@
-"""The only table from errors to HTTP: RFC 9457 problem details."""
+"""The table from errors to HTTP answers: RFC 9457 problem details."""
 
 import math
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ from service.web.protocol.responses import encoded
 
 PROBLEM_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:trader:problem:"
-_RETRY_AFTER_S: Final = 5  #: with a 503 when nobody said how long; a busy store says so itself
+_RETRY_AFTER_S: Final = 5  #: for a 503 whose error has no `retry_after_s`; StoreBusy has its own
 
 
 class ProblemKind(NamedTuple):
@@ -96,7 +96,7 @@ class ProblemBody(TypedDict):
 
 
 def problem_of(error: ServiceError, request_id: str) -> web.Response | None:
-    """Answer an error of ours, or None when the table has nothing for it: a bug."""
+    """Return the answer to a known error; None for one without a row in the table: a bug."""
     for kind in type(error).__mro__:
         if kind in KINDS:
             return _problem(
@@ -106,7 +106,7 @@ def problem_of(error: ServiceError, request_id: str) -> web.Response | None:
 
 
 def problem_of_http(error: web.HTTPException, request_id: str) -> web.Response:
-    """Answer what aiohttp itself raised, keeping headers such as Allow."""
+    """Return the answer to aiohttp's own error, with its headers such as Allow."""
     kind = HTTP_KINDS.get(error.status)
     if kind is None:
         phrase = HTTPStatus(error.status).phrase
@@ -117,7 +117,7 @@ def problem_of_http(error: web.HTTPException, request_id: str) -> web.Response:
 
 
 def internal_problem(request_id: str) -> web.Response:
-    """Answer a bug: the log has it whole, the caller gets the request id to look it up by."""
+    """Return the answer to a bug: the request id, by which the log has the details."""
     return _problem(INTERNAL, request_id)
 
 

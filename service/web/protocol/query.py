@@ -1,4 +1,4 @@
-"""The part of the address behind the question mark, read strictly."""
+"""Strict parsing of query parameters."""
 
 import difflib
 import re
@@ -15,8 +15,8 @@ from service.domain.markets import Market
 from service.web.keys import CONFIG
 
 MAX_ID: Final = 2**63 - 1  #: a larger one would be an error of the database, not an empty page
-_ID_DIGITS: Final = 18  #: of a bigint, all values of so many digits fit
-#: What fromisoformat takes besides, weeks and dates alone, is no instant.
+_ID_DIGITS: Final = 18  #: every number of so many digits fits into a bigint
+#: fromisoformat alone would also accept weeks and dates without a time.
 _INSTANT: Final = re.compile(
     r"2\d{3}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -25,11 +25,11 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class Query:
-    """The parameters of one request; a name outside `known` is refused when it is made."""
+    """The parameters of one request; its constructor refuses a name outside `known`."""
 
     def __init__(self, request: web.Request, *known: str) -> None:
         """Raises: InvalidRequest, for an unknown or repeated parameter."""
-        # Traded or not: what was collected and what is held can always be looked at.
+        # All collected markets, also those not traded: their prices and positions can be read.
         self._collected: Sequence[Market] = request.app[CONFIG].markets
         self._values: dict[str, str] = {}
         if not request.rel_url.raw_query_string:
@@ -49,7 +49,7 @@ class Query:
         text = self._values.get(name)
         if text is None:
             return default
-        # Length first: int() of a very long text is slow and then refused in other words.
+        # The length is checked first: int() of a very long text is slow and raises another error.
         if text.isascii() and text.isdecimal() and len(text) <= len(str(high)) + 1:
             number = int(text)
             if low <= number <= high:
@@ -78,7 +78,7 @@ class Query:
         if text is None:
             return None
         if _INSTANT.fullmatch(text):
-            # There may be no such day: the 30th of February.
+            # The day may not exist: the 30th of February.
             with suppress(ValueError, OverflowError):
                 return datetime.fromisoformat(text).astimezone(UTC)
         raise InvalidRequest(f"{name} is an instant of 2000 or later, like 2026-01-24T09:00:00Z")
@@ -108,9 +108,9 @@ def known_market(code: str, markets: Sequence[Market]) -> Market:
 
 
 def row_id(request: web.Request, what: str) -> int:
-    """Return the id in the path. Raises: NotFound, for what cannot be one."""
+    """Return the id in the path. Raises: NotFound, for a text that is no id."""
     text = request.match_info["id"]
-    # A larger number would be an error of the database; unicode digits are no spelling of ours.
+    # A larger number would be an error of the database; other scripts' digits are refused too.
     if text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS and int(text) > 0:
         return int(text)
     raise NotFound(f"there is no {what} {text[:40]!r}; its id is a whole number")

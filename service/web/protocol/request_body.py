@@ -1,4 +1,4 @@
-"""The body of a changing request: JSON, small, in time, or a clear refusal."""
+"""Reads the JSON body of a request, with limits on its size and its time."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ async def json_object(request: web.Request) -> Mapping[str, JSON]:
     """
     if not request.body_exists:
         return {}
-    # A form of another site can send text/plain without asking first, but never this type.
+    # A form of another site can send text/plain without a CORS preflight, but not this type.
     if request.content_type != JSON_TYPE:
         raise NotJson(f"send the body as Content-Type: {JSON_TYPE}")
     if (request.content_length or 0) > MAX_BODY:
@@ -38,13 +38,13 @@ async def json_object(request: web.Request) -> Mapping[str, JSON]:
 async def _read(request: web.Request) -> bytes:
     within_s = request.app[BODY_WITHIN_S]
     try:
-        # aiohttp waits for ever for a body that trickles in.
+        # aiohttp has no time limit for a body that arrives slowly.
         async with asyncio.timeout(within_s):
             raw = await request.read()
     except TimeoutError as exc:
         raise BodyTooSlow(f"the body did not arrive within {within_s:g} seconds") from exc
     except (web.RequestPayloadError, ConnectionError) as exc:
-        # ConnectionError: the caller hung up in the middle, which is no bug of ours.
+        # ConnectionError: the caller closed the connection while sending, which is no bug of ours.
         raise InvalidRequest("the body is cut off or wrongly encoded") from exc
     if len(raw) > MAX_BODY:
         raise BodyTooLarge(_TOO_LARGE)
@@ -56,7 +56,7 @@ def _parsed(raw: bytes) -> object:
         raise InvalidRequest("the body holds a NUL character, which cannot be stored")
     try:
         # orjson refuses NaN, Infinity, 1e999, lone surrogates, a byte order mark and deep
-        # nesting, all of which json.loads lets through or answers with RecursionError.
+        # nesting. json.loads accepts these or raises RecursionError.
         return orjson.loads(raw)
     except orjson.JSONDecodeError as exc:
         raise InvalidRequest(f"the body is not JSON: {exc.msg} at byte {exc.pos}") from exc

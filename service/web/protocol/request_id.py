@@ -1,4 +1,4 @@
-"""The name of one request: in its answer, in its log lines, in the rows it leaves."""
+"""The id of a request: in its answer, its log lines and the rows it writes."""
 
 import itertools
 import re
@@ -15,12 +15,12 @@ _SANE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def counted_ids() -> Callable[[], str]:
-    """Return a maker of ids: random for the process, counted within it; a uuid costs more."""
+    """Return a function that makes ids: a random prefix and a counter; a uuid costs more."""
     start, numbers = secrets.token_hex(6), itertools.count(1)
     return lambda: f"{start}-{next(numbers)}"
 
 
 def id_of(request: web.Request, new_id: Callable[[], str]) -> str:
-    """Return the id the caller gave, if it can stand in a log line, else a new one."""
+    """Return the caller's id, if it is safe for a log line, else a new one."""
     given = request.headers.get(HEADER)
     return given if given is not None and _SANE.fullmatch(given) else new_id()

@@ -1,4 +1,4 @@
-"""Bytes out: orjson, decimals as text, lists around items that are JSON already."""
+"""JSON responses: decimals as text, and lists around items that are JSON already."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -27,7 +27,7 @@ def json_response(
 def raw_response(
     body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """Answer with bytes that are JSON already."""
+    """Return a response of bytes that are JSON already."""
     return web.Response(body=body, status=status, headers=headers, content_type=JSON_TYPE)
 
 
@@ -36,7 +36,7 @@ def encoded(body: object) -> bytes:
 
 
 def list_response(items: object, *, next_cursor: str | None = None) -> web.Response:
-    """Answer {"items": …, "next_cursor": …}; bytes from the store are not parsed again."""
+    """Return {"items": …, "next_cursor": …}; bytes from the store are not parsed again."""
     ready = orjson.Fragment(items) if isinstance(items, bytes) else items
     return json_response(ListBody(items=ready, next_cursor=next_cursor))
 

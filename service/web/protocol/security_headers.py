@@ -1,4 +1,4 @@
-"""Headers that keep browsers from being turned against this service."""
+"""Security headers against framing, content sniffing, foreign scripts and caching."""
 
 from typing import Final
 
@@ -18,11 +18,11 @@ SECURITY: Final[dict[str, str]] = {
 
 
 async def secure(_request: web.Request, response: web.StreamResponse) -> None:
-    """Signal on_response_prepare: the only place that also sees aiohttp's own answers."""
+    """A handler of on_response_prepare, the only hook that aiohttp's own answers pass too."""
     headers = response.headers
     if _FRAMES not in headers:
         kept = headers.get(hdrs.CACHE_CONTROL)
         headers.update(SECURITY)
         if kept is not None:
             headers[hdrs.CACHE_CONTROL] = kept
-    headers.pop(hdrs.SERVER, None)  # it would name the exact versions of Python and aiohttp
+    headers.pop(hdrs.SERVER, None)  # it shows the exact versions of Python and aiohttp
