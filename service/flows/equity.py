@@ -66,7 +66,7 @@ class Snapshots:
 def _held(
     markets: Sequence[Market], balances: Mapping[str, Balance], positions: Collection[Position]
 ) -> Collection[Market]:
-    """Return the markets whose coins are on the account, or in a stored position."""
+    """Return the markets with coins on the account or in a stored position."""
     on_account = {
         market for market in markets if market.base in balances and balances[market.base].total
     }

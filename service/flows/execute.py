@@ -61,8 +61,8 @@ class Executor:
         if intent.side is Side.BUY:
             self._circuit.check()
         identifier = IDENTIFIER_PREFIX + self._new_id()
-        # Taken before the row is visible. Otherwise the reconciler could search for an order whose
-        # request is still on its way and store it as lost, or race us for its fills.
+        # Taken before the row is visible. Otherwise the reconciler could look the order up before
+        # the request arrives and store it as lost. It could also race us for the fills.
         self._reconciler.take(identifier)
         try:
             # Stored before it is sent: after a crash every order on the book has a row to look up.

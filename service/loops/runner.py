@@ -16,7 +16,7 @@ from service.loops.waits import LONGEST_HOLD_S, asked_s, on_grid
 from service.ports.clock import Clock
 from service.ports.health import JobState
 
-MAX_ATTEMPTS: Final = 4  #: one try and three retries, after 1, 2 and 4 seconds (FR-007)
+MAX_ATTEMPTS: Final = 4  #: one try and three retries, after 1, 2 and 4 seconds (FR-007).
 #: A server's longer Retry-After ends the pass, if it also reaches the next grid point.
 LONGEST_ASKED_WAIT_S: Final = 60.0
 ASK_AGAIN_S: Final = 60.0  #: of the market's time: how often the period is read again during a wait

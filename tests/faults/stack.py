@@ -26,7 +26,7 @@ from service.store.database.dsn import connect, parameters
 from service.store.embedded.server import EmbeddedPostgres
 from tests.e2e.processes import SandboxProgram, Service
 from tests.fakes.webhook import Webhook, open_webhook
-from tests.faults.books import READ, breaches, read_books
+from tests.faults.identities import READ, breaches, stored_tables
 from tests.faults.proxy import PgProxy
 from tests.faults.waits import until
 
@@ -376,10 +376,10 @@ class Stack:
         noted = int((home / "cluster" / "postmaster.pid").read_text().split("\n", 1)[0])
         return [noted, *_children(noted)]
 
-    # --- the books ------------------------------------------------------------------------------
+    # --- the identities -------------------------------------------------------------------------
 
     async def until_balanced(self) -> None:
-        """Stop trading for a moment and compare every book with the exchange's ledger."""
+        """Stop trading for a moment and compare every table with the exchange's ledger."""
         await self._switch(on=False)
         wrong: list[str] = []
 
@@ -388,7 +388,7 @@ class Stack:
             return not wrong
 
         try:
-            await until(look, what="the books balance")
+            await until(look, what="the identities hold")
         except TimeoutError:
             raise AssertionError("\n".join(wrong)) from None
         finally:
@@ -415,7 +415,7 @@ class Stack:
 
         ledger = await self.sandbox.ask("GET", "/__sandbox__/ledger")
         lapsed = sum(line["message"] in LAPSED for line in self.service.log.read())
-        return breaches(read_books(await asyncio.to_thread(read)), ledger, lapsed=lapsed)
+        return breaches(stored_tables(await asyncio.to_thread(read)), ledger, lapsed=lapsed)
 
     async def count(self, table: str) -> int:
         (row,) = await self.sql(f"SELECT count(*) AS n FROM {table}")

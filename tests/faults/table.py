@@ -1,7 +1,7 @@
 """The faults, one row each: how to put it in, what health says meanwhile, what the log holds.
 
 Names as in the operations list (docs/faults.md). What must hold after every one of them stands in
-`trial.py` once: healthy again, books balanced, no bug, no dead task, no strange answer.
+`trial.py` once: healthy again, identities kept, no bug, no dead task, no strange answer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -36,7 +36,7 @@ from tests.faults.injections import (
 )
 from tests.faults.stack import Stack
 
-ConcurrencyLimit = Literal["exchange", "outage", "model", "postgres", "process"]
+FaultLane = Literal["exchange", "outage", "model", "postgres", "process"]
 Line = Mapping[str, Any]  #: fields that one log line has
 Check = Callable[[Stack, int], Awaitable[None]]  #: with the log's mark before the fault
 
@@ -45,7 +45,7 @@ Check = Callable[[Stack, int], Awaitable[None]]  #: with the log's mark before t
 class Fault:
     name: str
     what: str
-    lane: ConcurrencyLimit
+    lane: FaultLane
     inject: Injection
     sees: Mapping[str, tuple[str, str]] = field(default_factory=dict)  #: component: status, reason
     logs: tuple[Line, ...] = ()  #: each must come while the fault is in

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.books import breaches, read_books
+from tests.faults.identities import breaches, stored_tables
 from tests.faults.soak import Sample, slope_an_hour, verdict
 
 Tables = dict[str, list[dict[str, Any]]]
@@ -66,7 +66,7 @@ def a_purchase() -> tuple[Tables, Ledger]:
 def test_books_that_balance_have_no_breach() -> None:
     tables, ledger = a_purchase()
 
-    assert breaches(read_books(tables), ledger) == []
+    assert breaches(stored_tables(tables), ledger) == []
 
 
 def twice(tables: Tables, ledger: Ledger) -> None:
@@ -120,7 +120,7 @@ def test_each_identity_is_missed_when_it_does_not_hold(
     tables, ledger = a_purchase()
     spoil(tables, ledger)
 
-    assert any(found.startswith(identity) for found in breaches(read_books(tables), ledger))
+    assert any(found.startswith(identity) for found in breaches(stored_tables(tables), ledger))
 
 
 def samples(*, mb_a_minute: float) -> list[Sample]:

@@ -61,7 +61,7 @@ class Probe:
 
     @property
     def asking(self) -> asyncio.Task[float] | None:
-        """The request whose result was not taken yet."""
+        """The request of which no result was taken yet."""
         return self._asking
 
     def start_if_due(self) -> None:

@@ -32,10 +32,10 @@ def room(descriptors: int) -> int:
 
 
 def cut_stalled_readers(listener: socket.socket, *, after_ms: int = STALLED_MS) -> None:
-    """Have the kernel close connections whose peer reads nothing; aiohttp would wait for ever.
+    """Have the kernel close connections that the peer does not read; aiohttp waits for ever.
 
-    Connections inherit the option from the listening socket. It also closes connections whose
-    peer vanished silently. Source: tcp(7), TCP_USER_TIMEOUT, "due to zero window size".
+    Connections inherit the option from the listening socket. It also closes connections to a
+    peer that vanished silently. Source: tcp(7), TCP_USER_TIMEOUT, "due to zero window size".
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, after_ms)

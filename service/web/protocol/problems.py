@@ -41,7 +41,7 @@ from service.web.protocol.responses import encoded
 
 PROBLEM_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:trader:problem:"
-_RETRY_AFTER_S: Final = 5  #: for a 503 whose error has no `retry_after_s`; StoreBusy has its own
+_RETRY_AFTER_S: Final = 5  #: for a 503 by an error without `retry_after_s`; StoreBusy has its own
 
 
 class ProblemKind(NamedTuple):

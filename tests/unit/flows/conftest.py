@@ -86,7 +86,7 @@ class House:
             clock=self.clock,
             circuit=self.model_circuit,
         )
-        self.desk = TradingPipeline(
+        self.pipeline = TradingPipeline(
             proposer=self.proposer,
             decider=self.decider,
             executor=self.executor,

@@ -119,7 +119,7 @@ class Markets:
         self.attempts: list[float] = []
         self.asked: list[float] = []
         self.markets = [Market("KRW", f"C{n}") for n in range(number)]
-        self.rounds = AllMarkets(trade=self.trade, markets=self.named)
+        self.all_markets = AllMarkets(trade=self.trade, markets=self.named)
         self.runner = Runner(clock=clock, new_id=lambda: "run-1")
 
     async def named(self) -> list[Market]:
@@ -141,14 +141,14 @@ class Markets:
         before = len(self.attempts)
 
         def begin(trigger: Trigger) -> None:
-            self.rounds.begin(trigger)
+            self.all_markets.begin(trigger)
             self.left -= 1
             if self.left == 0:
                 self.runner.stop()
 
         async def step() -> None:
             self.attempts.append(self.at)
-            await self.rounds.step()
+            await self.all_markets.step()
 
         self.left = number + 1
         loop = Loop(name="signals", every=every(seconds=every_s), step=step, begin=begin)
@@ -209,7 +209,7 @@ async def test_a_model_that_is_left_alone_costs_nothing_and_leaves_no_row(house:
     broken(house.model_circuit, house.clock)
 
     with pytest.raises(ModelUnavailable) as caught:
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
     assert caught.value.code == "circuit_open"
     assert (house.model.asked, house.exchange.calls, house.journal.calls) == ([], [], [])
@@ -233,7 +233,7 @@ async def test_a_question_kept_back_at_the_last_moment_leaves_no_row_either() ->
     orders.meanwhile = partial(broken, house.model_circuit, house.clock)
 
     with pytest.raises(ModelUnavailable) as caught:
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
     assert caught.value.code == "circuit_open"
     assert (house.model.asked, house.journal.calls) == ([], [])
@@ -245,11 +245,11 @@ async def test_a_purchase_is_not_written_while_purchases_fail_and_is_made_up_for
     await break_purchases(house)
 
     with pytest.raises(ExchangeUnavailable) as caught:
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
     before = dict(house.orders.rows)
     house.clock.pass_time(15)
     await house.leadership.renew()
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     assert caught.value.retry_after_s == 15
     assert before == {}

@@ -183,7 +183,7 @@ async def test_halted_means_no_new_order_and_open_ones_are_followed(house: House
     order = await house.executor.execute(an_intent(), decision_id=None)
     house.orders.rows[order.id] = replace(order, status=OrderStatus.SUBMITTED)
     await house.state.halt(reason=REASON, actor=ACTOR, at=T0, detail={})
-    signal = await house.desk.trade(KRW_BTC)
+    signal = await house.pipeline.trade(KRW_BTC)
     assert signal is not None
 
     decision = await house.decider.decide(signal)

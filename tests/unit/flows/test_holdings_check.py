@@ -1,4 +1,4 @@
-"""Our books against the account: only coins that are missing for sure contradict us."""
+"""Stored positions against the account: only coins that are certainly missing are a fault."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ class Account:
         self.orders = FakeOrders()
         self.exchange = FakeExchange(balances={"KRW": 1_000_000, "BTC": HELD})
         self.orders.hold(an_order(id=1, status=OrderStatus.EXECUTED), a_fill(volume=HELD))
-        self.books = HoldingsCheck(orders=self.orders, exchange=self.exchange)
+        self.check = HoldingsCheck(orders=self.orders, exchange=self.exchange)
 
     def have(self, volume: str, *, locked: str = "0") -> None:
         self.exchange.available["BTC"] = Decimal(volume)
@@ -35,8 +35,8 @@ class Account:
 
     async def compared(self, times: int = 2) -> bool:
         for _ in range(times):
-            await self.books.compare()
-        return self.books.disagree
+            await self.check.compare()
+        return self.check.disagree
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ async def test_an_open_order_settles_nothing_either(account: Account) -> None:
 
 
 class SellsMeanwhile(FakeExchange):
-    """The account is seen after a sale that our books learn of a moment later."""
+    """The account is seen after a sale that our tables show a moment later."""
 
     account: Account
 
@@ -138,7 +138,7 @@ class SellsMeanwhile(FakeExchange):
 async def test_a_sale_between_the_two_answers_is_no_contradiction(account: Account) -> None:
     exchange = SellsMeanwhile(balances={"BTC": Decimal("0.1")})
     exchange.account = account
-    account.books = HoldingsCheck(orders=account.orders, exchange=exchange)
+    account.check = HoldingsCheck(orders=account.orders, exchange=exchange)
 
     assert not await account.compared(3)
 
@@ -164,9 +164,9 @@ async def test_one_currency_that_is_short_hides_no_other_and_blocks_none(account
 
 
 async def test_who_holds_nothing_is_not_compared(account: Account) -> None:
-    books = HoldingsCheck(orders=FakeOrders(), exchange=account.exchange)
+    check = HoldingsCheck(orders=FakeOrders(), exchange=account.exchange)
 
-    await books.compare()
+    await check.compare()
 
     assert account.exchange.calls == []
 
@@ -177,18 +177,18 @@ async def test_an_exchange_that_is_away_leaves_what_was_known(account: Account) 
     account.exchange.fail_next("balances", ExchangeUnavailable(code="timeout"))
 
     with pytest.raises(ExchangeUnavailable):
-        await account.books.compare()
+        await account.check.compare()
 
-    assert account.books.disagree
+    assert account.check.disagree
 
 
 async def test_a_process_that_trades_no_more_forgets(account: Account) -> None:
     account.have("0")
     await account.compared()
 
-    account.books.forget()
+    account.check.forget()
 
-    assert not account.books.disagree
+    assert not account.check.disagree
 
 
 async def test_an_exchange_that_says_what_our_books_rule_out_is_noted_by_the_reconciler(

@@ -33,9 +33,9 @@ async def test_a_held_model_costs_nothing_and_leaves_no_row(
     house.model.held = error
 
     with pytest.raises(type(error)) as by_schedule:
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
     with pytest.raises(type(error)) as job_control:
-        await house.desk.generate(KRW_BTC)
+        await house.pipeline.generate(KRW_BTC)
 
     assert by_schedule.value is job_control.value is error
     assert (house.model.asked, house.exchange.calls, house.journal.calls) == ([], [], [])
@@ -53,7 +53,7 @@ async def test_a_hold_that_begins_after_the_check_leaves_no_row_either() -> None
     house = House(model=HeldMeanwhile(), orders=FakeOrders())
 
     with pytest.raises(ModelUnavailable):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
     assert (house.model.asked, house.journal.calls) == ([], [])
 

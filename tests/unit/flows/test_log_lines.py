@@ -80,13 +80,13 @@ async def told(house: House) -> None:
     """Everything that a process does with its account."""
     for action in (Action.BUY, Action.SELL, Action.HOLD):
         house.model.then(an_answer(proposal=a_proposal(action=action)))
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
         house.clock.pass_time(5)
     house.model.then(an_answer(proposal=None, why="finish:MAX_TOKENS"))
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
     await house.leadership.renew()
     await house.allow(min_confidence="0.9")
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
     await house.allow(min_confidence="0.6")
 
 
@@ -108,13 +108,13 @@ async def test_what_goes_wrong_is_logged_without_an_amount_of_the_account(
 ) -> None:
     rich.exchange.fail_next("submit", OutcomeUnknown("no answer"), after=True)
     rich.exchange.fail_next("find", ExchangeUnavailable("no answer"))
-    await rich.desk.trade(KRW_BTC)
+    await rich.pipeline.trade(KRW_BTC)
     await rich.reconciler.reconcile()
     rich.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
     with pytest.raises(ExchangeUnavailable):
-        await rich.desk.trade(KRW_BTC)
+        await rich.pipeline.trade(KRW_BTC)
     await rich.allow(trading_enabled=False)
-    await rich.desk.trade(KRW_BTC)
+    await rich.pipeline.trade(KRW_BTC)
 
     assert any("WARNING" in line for line in unmasked)
     assert leaked(unmasked) == set()
@@ -123,7 +123,7 @@ async def test_what_goes_wrong_is_logged_without_an_amount_of_the_account(
 async def test_books_that_differ_and_snapshots_are_logged_without_an_amount_of_the_account(
     rich: House, unmasked: list[str]
 ) -> None:
-    equities, books = FakeEquities(), HoldingsCheck(orders=rich.orders, exchange=rich.exchange)
+    equities, check = FakeEquities(), HoldingsCheck(orders=rich.orders, exchange=rich.exchange)
     await rich.market_data.add_tickers([a_ticker()], at=rich.clock.now())
     snapshots = Snapshots(
         markets=(KRW_BTC,),
@@ -136,9 +136,9 @@ async def test_books_that_differ_and_snapshots_are_logged_without_an_amount_of_t
     await snapshots.step()
     rich.exchange.available["BTC"] = HELD / 2
     for _ in range(3):
-        await books.compare()
+        await check.compare()
 
-    assert books.disagree
+    assert check.disagree
     assert equities.rows
     assert leaked(unmasked) == set()
 

@@ -25,7 +25,7 @@ async def cut_short_before_the_order(house: House) -> None:
     """Leave an allowed decision whose order could not be written."""
     house.journal.after_decision = lambda: setattr(house.orders, "fail", StoreDown("gone"))
     with pytest.raises(StoreDown):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
     house.journal.after_decision = None
     (made,) = house.journal.decisions
     assert isinstance(made.verdict, Allowed)
@@ -38,7 +38,7 @@ async def test_an_outage_between_decision_and_order_is_made_up_for_within_second
     await cut_short_before_the_order(house)
 
     house.clock.pass_time(1)
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     (order,) = house.orders.rows.values()
     assert (order.decision_id, order.status) == (1, OrderStatus.EXECUTED)
@@ -50,7 +50,7 @@ async def test_an_allowed_order_is_not_sent_half_an_hour_later(house: House) -> 
 
     house.clock.pass_time(1800)
     await house.leadership.renew()
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     assert {order.decision_id for order in house.orders.rows.values()} == {2}
 
@@ -59,7 +59,7 @@ async def test_an_allowed_order_is_not_sent_once_trading_was_switched_off(house:
     await cut_short_before_the_order(house)
 
     await house.allow(trading_enabled=False)
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     assert (house.orders.rows, house.exchange.sent) == ({}, [])
 
@@ -70,7 +70,7 @@ async def test_an_allowed_order_is_not_sent_once_trading_was_halted(
     await cut_short_before_the_order(house)
 
     house.state.now = TradingState(state="HALTED", reason="daily loss", since=T0)
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     assert house.exchange.sent == []
     (line,) = [line for line in logs.of("risk") if line["message"].startswith("an allowed")]
@@ -82,7 +82,7 @@ async def test_an_allowed_order_is_cut_to_the_money_that_is_left_by_then(house: 
 
     house.exchange.available["KRW"] = Decimal(8_004)
     house.exchange.locked["KRW"] = Decimal(10_000_000 - 8_004)  # an order of the operator's own
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     (order,) = house.orders.rows.values()
     assert order.intent.funds == 8_000
@@ -93,10 +93,10 @@ async def test_a_lease_lost_after_the_decision_ends_the_signal_without_an_order(
 ) -> None:
     house.journal.after_decision = lambda: house.clock.pass_time(9)
 
-    signal = await house.desk.trade(KRW_BTC)
+    signal = await house.pipeline.trade(KRW_BTC)
     house.journal.after_decision = None
     await house.leadership.renew()
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     assert signal is not None
     assert {order.decision_id for order in house.orders.rows.values()} == {2}
@@ -106,9 +106,9 @@ async def test_a_lease_lost_after_the_decision_ends_the_signal_without_an_order(
 async def test_a_bug_in_one_decision_does_not_block_its_market_for_ever(house: House) -> None:
     house.journal.fail_decision = KeyError("bug")
     with pytest.raises(KeyError):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     assert len(house.exchange.sent) == 1
 
@@ -116,9 +116,9 @@ async def test_a_bug_in_one_decision_does_not_block_its_market_for_ever(house: H
 async def test_a_decision_whose_answer_was_lost_is_found_and_carried_out(house: House) -> None:
     house.journal.lose_decision = StoreDown("the commit's answer was lost")
     with pytest.raises(StoreDown):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     assert len(house.journal.decisions) == 1
     assert len(house.exchange.sent) == 1
@@ -127,9 +127,9 @@ async def test_a_decision_whose_answer_was_lost_is_found_and_carried_out(house: 
 async def test_a_cancelled_pass_is_taken_up_where_it_stopped(house: House) -> None:
     house.exchange.fail_next("balances", asyncio.CancelledError())
     with pytest.raises(asyncio.CancelledError):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     assert len(house.model.asked) == 1
     assert len(house.exchange.sent) == 1
@@ -140,7 +140,7 @@ async def test_two_markets_at_once_cannot_both_take_the_hours_last_order(house: 
     house.exchange.set_price(1_000_000, KRW_ETH)
     house.exchange.market_rules[KRW_ETH] = some_rules(market=KRW_ETH)
 
-    await asyncio.gather(house.desk.trade(KRW_BTC), house.desk.trade(KRW_ETH))
+    await asyncio.gather(house.pipeline.trade(KRW_BTC), house.pipeline.trade(KRW_ETH))
 
     verdicts = [made.verdict for made in house.journal.decisions]
     assert len(house.exchange.sent) == 1
@@ -168,7 +168,7 @@ async def test_a_signal_that_grows_old_while_the_rules_look_around_is_refused(
     house.decider._exchange = slow
     await house.allow(signal_max_age_seconds=10)
 
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     (made,) = house.journal.decisions
     assert isinstance(made.verdict, Refused)
@@ -221,11 +221,11 @@ async def test_a_refusal_of_the_key_is_no_bug_and_the_signal_is_refused_for_its_
 ) -> None:
     house.exchange.fail_next("balances", ExchangeRefused("no", code="expired_access_key"))
     with pytest.raises(ExchangeRefused):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
     house.clock.pass_time(1800)
     await house.leadership.renew()
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     first, second = house.journal.decisions
     assert isinstance(first.verdict, Refused)

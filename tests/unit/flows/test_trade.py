@@ -31,7 +31,7 @@ def trades_eth_too(house: House) -> None:
 
 
 async def test_a_buy_signal_becomes_a_filled_order_with_every_step_on_record(house: House) -> None:
-    signal = await house.desk.trade(KRW_BTC)
+    signal = await house.pipeline.trade(KRW_BTC)
 
     assert signal is not None
     (call,) = house.journal.calls
@@ -61,7 +61,7 @@ async def test_a_price_counts_from_the_beginning_of_its_korean_day(
 async def test_a_hold_is_decided_and_orders_nothing(house: House) -> None:
     house.model.then(an_answer(proposal=a_proposal(action=Action.HOLD)))
 
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     assert isinstance(house.journal.decisions[0].verdict, Held)
     assert house.orders.rows == {}
@@ -70,7 +70,7 @@ async def test_a_hold_is_decided_and_orders_nothing(house: House) -> None:
 async def test_with_trading_off_the_refusal_is_kept_and_nothing_ordered(house: House) -> None:
     await house.allow(trading_enabled=False)
 
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     verdict = house.journal.decisions[0].verdict
     assert isinstance(verdict, Refused)
@@ -81,7 +81,7 @@ async def test_with_trading_off_the_refusal_is_kept_and_nothing_ordered(house: H
 async def test_an_unusable_answer_makes_no_signal_and_says_so(house: House, logs: Logs) -> None:
     house.model.then(an_answer(proposal=None, why="finish:MAX_TOKENS"))
 
-    assert await house.desk.trade(KRW_BTC) is None
+    assert await house.pipeline.trade(KRW_BTC) is None
 
     assert house.journal.calls[0].outcome == "unusable"
     assert house.journal.signals == []
@@ -92,7 +92,7 @@ async def test_a_model_that_does_not_answer_leaves_its_row(house: House) -> None
     house.model.then(ModelUnavailable("overloaded", code="overloaded"))
 
     with pytest.raises(ModelUnavailable):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
     assert [(call.outcome, call.why) for call in house.journal.calls] == [("error", "overloaded")]
 
@@ -100,9 +100,9 @@ async def test_a_model_that_does_not_answer_leaves_its_row(house: House) -> None
 async def test_a_pass_tried_again_asks_the_model_no_second_time(house: House) -> None:
     house.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
     with pytest.raises(ExchangeUnavailable):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     assert len(house.model.asked) == 1
     assert len(house.journal.signals) == 1
@@ -112,9 +112,9 @@ async def test_a_pass_tried_again_asks_the_model_no_second_time(house: House) ->
 async def test_a_decision_whose_order_was_written_is_not_ordered_twice(house: House) -> None:
     house.orders.lose = StoreDown("the commit's answer was lost")
     with pytest.raises(StoreDown):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     assert len(house.orders.rows) == 1
     assert house.exchange.sent == []
@@ -125,11 +125,11 @@ async def test_an_old_unfinished_signal_is_refused_for_its_age_and_a_new_one_mad
 ) -> None:
     house.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
     with pytest.raises(ExchangeUnavailable):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
     house.clock.pass_time(1800)
     await house.leadership.renew()
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     first, second = house.journal.decisions
     assert isinstance(first.verdict, Refused)
@@ -142,12 +142,12 @@ async def test_a_signal_whose_answer_was_lost_is_refused_later_and_never_acted_u
 ) -> None:
     house.journal.lose_signal = StoreDown("the row's answer was lost")
     with pytest.raises(StoreDown):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
-    await house.desk.trade(KRW_BTC)  # young as it is, it may still be another process's
+    await house.pipeline.trade(KRW_BTC)  # young as it is, it may still be another process's
     house.clock.pass_time(1800)
     await house.leadership.renew()
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     verdicts = {row.signal_id: row.verdict for row in house.journal.decisions}
     assert sorted(verdicts) == [1, 2, 3]
@@ -159,12 +159,12 @@ async def test_a_signal_whose_answer_was_lost_is_refused_later_and_never_acted_u
 
 
 async def test_a_second_manual_signal_has_to_wait_for_the_cooldown(house: House) -> None:
-    await house.desk.generate(KRW_BTC)
+    await house.pipeline.generate(KRW_BTC)
     house.clock.pass_time(60)
     await house.leadership.renew()
 
     with pytest.raises(TooSoon) as refused:
-        await house.desk.generate(KRW_BTC)
+        await house.pipeline.generate(KRW_BTC)
 
     assert 200 < refused.value.retry_after_s <= 240
 
@@ -172,17 +172,17 @@ async def test_a_second_manual_signal_has_to_wait_for_the_cooldown(house: House)
 async def test_a_run_by_hand_keeps_to_the_cooldown_and_a_planned_one_does_not(
     house: House,
 ) -> None:
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
     house.clock.pass_time(60)
     await house.leadership.renew()
 
     with pytest.raises(TooSoon) as refused:
-        await house.desk.trade(KRW_BTC, trigger="manual")
+        await house.pipeline.trade(KRW_BTC, trigger="manual")
     asked = len(house.model.asked)
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
     house.clock.pass_time(300)
     await house.leadership.renew()
-    await house.desk.trade(KRW_BTC, trigger="manual")
+    await house.pipeline.trade(KRW_BTC, trigger="manual")
 
     assert ceil(refused.value.retry_after_s) == 240
     assert asked == 1
@@ -198,9 +198,9 @@ async def test_a_run_by_hand_finishes_within_the_cooldown_what_an_outage_cut_sho
 ) -> None:
     house.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
     with pytest.raises(ExchangeUnavailable):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
-    signal = await house.desk.trade(KRW_BTC, trigger="manual")
+    signal = await house.pipeline.trade(KRW_BTC, trigger="manual")
 
     assert signal is not None
     assert len(house.model.asked) == 1
@@ -213,12 +213,12 @@ async def test_after_an_old_unfinished_signal_a_run_by_hand_keeps_to_the_cooldow
     await house.allow(signal_cooldown_minutes=60)
     house.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
     with pytest.raises(ExchangeUnavailable):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
     house.clock.pass_time(1800)
     await house.leadership.renew()
 
     with pytest.raises(TooSoon):
-        await house.desk.trade(KRW_BTC, trigger="manual")
+        await house.pipeline.trade(KRW_BTC, trigger="manual")
 
     assert len(house.model.asked) == 1
     (decision,) = house.journal.decisions
@@ -227,18 +227,18 @@ async def test_after_an_old_unfinished_signal_a_run_by_hand_keeps_to_the_cooldow
 
 async def test_a_run_by_hand_is_too_soon_only_where_every_market_is(house: House) -> None:
     trades_eth_too(house)
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
     house.clock.pass_time(100)
     await house.leadership.renew()
-    await house.desk.trade(KRW_ETH)
+    await house.pipeline.trade(KRW_ETH)
     house.clock.pass_time(20)
 
     with pytest.raises(TooSoon, match="in 180 s") as refused:
-        await house.desk.check_cooldowns([KRW_ETH, KRW_BTC])
-    await house.desk.check_cooldowns([KRW_ETH, KRW_BTC, Market("KRW", "XRP")])
-    await house.desk.check_cooldowns([])
+        await house.pipeline.check_cooldowns([KRW_ETH, KRW_BTC])
+    await house.pipeline.check_cooldowns([KRW_ETH, KRW_BTC, Market("KRW", "XRP")])
+    await house.pipeline.check_cooldowns([])
     house.clock.pass_time(180)
-    await house.desk.check_cooldowns([KRW_ETH, KRW_BTC])
+    await house.pipeline.check_cooldowns([KRW_ETH, KRW_BTC])
 
     assert ceil(refused.value.retry_after_s) == 180
 
@@ -246,19 +246,19 @@ async def test_a_run_by_hand_is_too_soon_only_where_every_market_is(house: House
 async def test_a_run_by_hand_is_not_too_soon_for_what_an_outage_cut_short(house: House) -> None:
     house.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
     with pytest.raises(ExchangeUnavailable):
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
 
-    await house.desk.check_cooldowns([KRW_BTC])
+    await house.pipeline.check_cooldowns([KRW_BTC])
 
     assert len(house.journal.signals) == 1
 
 
 async def test_without_a_cooldown_a_run_by_hand_is_never_too_soon(house: House) -> None:
     await house.allow(signal_cooldown_minutes=0)
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
-    await house.desk.check_cooldowns([KRW_BTC])
-    await house.desk.trade(KRW_BTC, trigger="manual")
+    await house.pipeline.check_cooldowns([KRW_BTC])
+    await house.pipeline.trade(KRW_BTC, trigger="manual")
 
     assert len(house.journal.signals) == 2
 
@@ -270,10 +270,10 @@ async def test_a_round_by_hand_passes_over_the_markets_within_their_cooldown(
         return KRW_BTC, KRW_ETH
 
     trades_eth_too(house)
-    await house.desk.trade(KRW_BTC)
-    rounds = AllMarkets(trade=house.desk.trade, markets=markets)
-    rounds.begin("manual")
-    await rounds.step()
+    await house.pipeline.trade(KRW_BTC)
+    all_markets = AllMarkets(trade=house.pipeline.trade, markets=markets)
+    all_markets.begin("manual")
+    await all_markets.step()
 
     assert [signal.market for signal in house.journal.signals] == [KRW_BTC, KRW_ETH]
     assert house.journal.kept[2].trigger == "manual"
@@ -287,10 +287,10 @@ async def test_each_round_has_the_trigger_it_began_with() -> None:
     async def markets() -> tuple[Market, ...]:
         return (KRW_BTC,)
 
-    rounds = AllMarkets(trade=trades, markets=markets)
+    all_markets = AllMarkets(trade=trades, markets=markets)
     for trigger in ("manual", "schedule"):
-        rounds.begin(trigger)
-        await rounds.step()
+        all_markets.begin(trigger)
+        await all_markets.step()
 
     assert trades.triggers == ["manual", "schedule"]
 
@@ -300,7 +300,7 @@ async def test_a_standby_makes_no_signals(house: House) -> None:
     await house.leadership.renew()
 
     with pytest.raises(NotLeader, match="does not hold the trading lease"):
-        await house.desk.generate(KRW_BTC)
+        await house.pipeline.generate(KRW_BTC)
 
     assert house.model.asked == []
 
@@ -309,7 +309,7 @@ async def test_a_standby_makes_no_signals(house: House) -> None:
 async def test_the_model_is_told_nothing_about_money(house: House) -> None:
     house.exchange.available["KRW"] = Decimal("7654321.5")
 
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     (prompt, _) = house.model.asked[0]
     assert "7654321" not in prompt.system + prompt.facts
@@ -321,7 +321,7 @@ async def test_no_more_than_the_allowed_orders_are_placed_in_an_hour(house: Hous
 
     for _ in range(4):
         await house.leadership.renew()
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
         house.clock.pass_time(600)
 
     reasons = [getattr(made.verdict, "reason", None) for made in house.journal.decisions]
@@ -329,7 +329,7 @@ async def test_no_more_than_the_allowed_orders_are_placed_in_an_hour(house: Hous
 
 
 class Trades:
-    """Stands for the desk; fails for the markets it is told."""
+    """Stands for the pipeline; fails for the given markets."""
 
     def __init__(self, *failing: Market, error: Exception | None = None) -> None:
         self.failing = set(failing)
@@ -351,12 +351,12 @@ async def test_one_markets_outage_keeps_no_other_from_trading_nor_trades_it_twic
     async def markets() -> tuple[Market, ...]:
         return btc, eth
 
-    rounds = AllMarkets(trade=trades, markets=markets)
+    all_markets = AllMarkets(trade=trades, markets=markets)
     for attempts in (2, 1):
-        rounds.begin("schedule")
+        all_markets.begin("schedule")
         for _ in range(attempts):
             with pytest.raises(ExchangeUnavailable):
-                await rounds.step()
+                await all_markets.step()
 
     assert trades.asked == ["BTC", "ETH", "BTC", "BTC", "ETH"]
 
@@ -370,11 +370,11 @@ async def test_a_market_that_no_retry_can_mend_is_told_and_not_tried_again_in_it
     async def markets() -> tuple[Market, ...]:
         return KRW_BTC, Market("KRW", "ETH")
 
-    rounds = AllMarkets(trade=trades, markets=markets)
-    rounds.begin("schedule")
+    all_markets = AllMarkets(trade=trades, markets=markets)
+    all_markets.begin("schedule")
     with pytest.raises(type(error)):
-        await rounds.step()
-    await rounds.step()
+        await all_markets.step()
+    await all_markets.step()
 
     assert trades.asked == ["BTC", "ETH"]
     assert [line["market"] for line in logs.lines] == ["KRW-BTC"]
@@ -389,10 +389,10 @@ async def test_of_the_markets_failures_the_longest_wait_asked_for_is_told() -> N
     async def markets() -> tuple[Market, ...]:
         return KRW_BTC, Market("KRW", "ETH"), Market("KRW", "XRP")
 
-    rounds = AllMarkets(trade=trade, markets=markets)
-    rounds.begin("schedule")
+    all_markets = AllMarkets(trade=trade, markets=markets)
+    all_markets.begin("schedule")
 
     with pytest.raises(ExchangeUnavailable) as caught:
-        await rounds.step()
+        await all_markets.step()
 
     assert caught.value.retry_after_s == 20

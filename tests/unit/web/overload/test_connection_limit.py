@@ -25,8 +25,8 @@ GOES_ON = web.AppKey("goes_on", asyncio.Event)
 
 
 class Served:
-    def __init__(self, door: OverflowState, runner: web.AppRunner, port: int) -> None:
-        self.door = door
+    def __init__(self, overflow: OverflowState, runner: web.AppRunner, port: int) -> None:
+        self.overflow = overflow
         self.runner = runner
         self.port = port
 
@@ -59,7 +59,7 @@ async def slow(request: web.Request) -> web.Response:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     """Two connections at most; a reader that takes nothing for 200 ms is cut."""
-    app, door = web.Application(), OverflowState()
+    app, overflow = web.Application(), OverflowState()
     app.add_routes([web.get("/", small), web.get("/large", large)])
     app.add_routes([web.get("/health", small), web.get("/health/detailed", slow)])
     app[GOES_ON] = asyncio.Event()
@@ -68,9 +68,11 @@ async def served() -> AsyncIterator[Served]:
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         cut_stalled_readers(listener, after_ms=200)
-        site = LimitedSite(runner, listener, backlog=128, door=door, connections=2, ask_within_s=60)
+        site = LimitedSite(
+            runner, listener, backlog=128, door=overflow, connections=2, ask_within_s=60
+        )
         await site.start()
-        yield Served(door, runner, listener.getsockname()[1])
+        yield Served(overflow, runner, listener.getsockname()[1])
         await runner.cleanup()
 
 
@@ -105,7 +107,7 @@ async def test_a_connection_too_many_is_told_so_and_the_others_are_served(served
     assert f"Content-Length: {len(body)}".encode() in head
     assert first.startswith(b"HTTP/1.1 200 ")
     assert next_one.startswith(b"HTTP/1.1 200 ")
-    assert served.door.refused == 1
+    assert served.overflow.refused == 1
 
 
 async def test_with_no_room_left_health_is_answered_and_nothing_else_is(served: Served) -> None:
@@ -125,17 +127,17 @@ async def test_with_no_room_left_health_is_answered_and_nothing_else_is(served: 
     assert healthy.endswith(b"ok")
     assert refused.startswith(b"HTTP/1.1 503 ")
     assert again.startswith(b"HTTP/1.1 200 ")
-    assert served.door.refused == 1
+    assert served.overflow.refused == 1
 
 
 async def test_many_at_the_same_moment_do_not_all_find_the_last_place(served: Served) -> None:
-    crowd = await asyncio.gather(*(served.connect() for _ in range(30)))
+    opened = await asyncio.gather(*(served.connect() for _ in range(30)))
     async with asyncio.timeout(SAFETY_S):
-        while len(served.door.here) < 28:  # noqa: ASYNC110 - as above
+        while len(served.overflow.here) < 28:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
 
     assert served.held() == 2
-    for _, writer in crowd:
+    for _, writer in opened:
         writer.close()
 
 

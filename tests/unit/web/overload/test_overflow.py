@@ -1,4 +1,4 @@
-"""What happens to a connection for which there is no room, by what it asks and where it is from."""
+"""Connections beyond the limit, by their request and their origin."""
 
 import asyncio
 
@@ -31,7 +31,7 @@ class FakeTransport(asyncio.Transport):
 
 
 class Answering(asyncio.Protocol):
-    """Stands for aiohttp's own."""
+    """Stands for aiohttp's own protocol."""
 
     def __init__(self) -> None:
         self.heard = b""
@@ -44,11 +44,11 @@ class Answering(asyncio.Protocol):
         self.heard += data
 
 
-class House:
-    """A door with room for some health checks more; `asked` is from where."""
+class Site:
+    """A site with places for some more health checks; `asked` holds the `is_local` of each call."""
 
     def __init__(self) -> None:
-        self.door = OverflowState()
+        self.state = OverflowState()
         self.room = 1
         self.asked: list[bool] = []
         self.answering = Answering()
@@ -60,20 +60,20 @@ class House:
 
     @property
     def waiting(self) -> int:
-        return len(self.door.here) + len(self.door.elsewhere)
+        return len(self.state.here) + len(self.state.elsewhere)
 
     def comes(
         self, peer: str = HERE, *, ask_within_s: float = 60
     ) -> tuple[OverflowConnection, FakeTransport]:
-        lobby = OverflowConnection(self.door, self.spare, ask_within_s=ask_within_s)
+        connection = OverflowConnection(self.state, self.spare, ask_within_s=ask_within_s)
         transport = FakeTransport(peer)
-        lobby.connection_made(transport)
-        return lobby, transport
+        connection.connection_made(transport)
+        return connection, transport
 
 
 @pytest.fixture
-async def house() -> House:
-    return House()
+async def site() -> Site:
+    return Site()
 
 
 @pytest.mark.parametrize(
@@ -85,40 +85,38 @@ async def house() -> House:
         b"GET /health/detailed?pretty=1 HTTP/1.1",
     ],
 )
-async def test_a_health_check_is_answered_and_ends_with_its_answer(
-    house: House, line: bytes
-) -> None:
-    lobby, transport = house.comes()
+async def test_a_health_check_is_answered_and_ends_with_its_answer(site: Site, line: bytes) -> None:
+    connection, transport = site.comes()
 
-    lobby.data_received(line + b"\r\n" + HOST + b"Connection: keep-alive\r\nKeep-Alive: 9\r\n\r\n")
+    connection.data_received(
+        line + b"\r\n" + HOST + b"Connection: keep-alive\r\nKeep-Alive: 9\r\n\r\n"
+    )
 
-    assert house.answering.transport is transport
-    assert transport.protocol is house.answering
-    assert house.answering.heard == line + b"\r\nConnection: close\r\n" + HOST + b"\r\n"
-    assert (house.door.refused, house.waiting) == (0, 0)
+    assert site.answering.transport is transport
+    assert transport.protocol is site.answering
+    assert site.answering.heard == line + b"\r\nConnection: close\r\n" + HOST + b"\r\n"
+    assert (site.state.refused, site.waiting) == (0, 0)
 
 
-async def test_it_may_come_byte_by_byte_and_nothing_after_it_is_heard(house: House) -> None:
-    lobby, _ = house.comes()
+async def test_it_may_come_byte_by_byte_and_nothing_after_it_is_heard(site: Site) -> None:
+    connection, _ = site.comes()
     asked = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
 
     for n in range(len(asked) - 1):
-        lobby.data_received(asked[n : n + 1])
-    before = house.answering.heard
-    lobby.data_received(asked[-1:] + b"GET /api/v1/config HTTP/1.1\r\n\r\n")
+        connection.data_received(asked[n : n + 1])
+    before = site.answering.heard
+    connection.data_received(asked[-1:] + b"GET /api/v1/config HTTP/1.1\r\n\r\n")
 
     assert before == b""
-    assert (
-        house.answering.heard == b"GET /health HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"
-    )
+    assert site.answering.heard == b"GET /health HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"
 
 
-async def test_a_request_without_headers_stays_one(house: House) -> None:
-    lobby, _ = house.comes()
+async def test_a_request_without_headers_stays_one(site: Site) -> None:
+    connection, _ = site.comes()
 
-    lobby.data_received(b"GET /health HTTP/1.0\r\n\r\n")
+    connection.data_received(b"GET /health HTTP/1.0\r\n\r\n")
 
-    assert house.answering.heard == b"GET /health HTTP/1.0\r\nConnection: close\r\n\r\n"
+    assert site.answering.heard == b"GET /health HTTP/1.0\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -136,33 +134,33 @@ async def test_a_request_without_headers_stays_one(house: House) -> None:
         b"x" * 9_000,
     ],
 )
-async def test_anything_else_is_refused_as_soon_as_it_is_clear(house: House, asked: bytes) -> None:
-    lobby, transport = house.comes()
+async def test_anything_else_is_refused_as_soon_as_it_is_clear(site: Site, asked: bytes) -> None:
+    connection, transport = site.comes()
 
-    lobby.data_received(asked)
-    lobby.data_received(b"more\r\n\r\n")
+    connection.data_received(asked)
+    connection.data_received(b"more\r\n\r\n")
 
     assert transport.written.startswith(b"HTTP/1.1 503 ")
     assert transport.written.count(b"HTTP/1.1") == 1
     assert transport.ended
-    assert house.asked == []
-    assert house.door.refused == 1
-    lobby.connection_lost(None)
-    assert house.waiting == 0
+    assert site.asked == []
+    assert site.state.refused == 1
+    connection.connection_lost(None)
+    assert site.waiting == 0
 
 
-async def test_a_health_check_too_many_is_refused_too(house: House) -> None:
-    house.room = 0
-    lobby, transport = house.comes()
+async def test_a_health_check_too_many_is_refused_too(site: Site) -> None:
+    site.room = 0
+    connection, transport = site.comes()
 
-    lobby.data_received(b"GET /health HTTP/1.1\r\n\r\n")
+    connection.data_received(b"GET /health HTTP/1.1\r\n\r\n")
 
     assert transport.written.startswith(b"HTTP/1.1 503 ")
-    assert house.door.refused == 1
+    assert site.state.refused == 1
 
 
-async def test_who_says_nothing_is_refused(house: House) -> None:
-    _, transport = house.comes(ask_within_s=0)
+async def test_who_says_nothing_is_refused(site: Site) -> None:
+    _, transport = site.comes(ask_within_s=0)
 
     async with asyncio.timeout(20):
         while not transport.written:  # noqa: ASYNC110 - a timer, and no event for it
@@ -171,57 +169,57 @@ async def test_who_says_nothing_is_refused(house: House) -> None:
     assert transport.written.startswith(b"HTTP/1.1 503 ")
 
 
-async def test_in_a_full_lobby_the_one_who_stood_there_longest_goes(house: House) -> None:
-    others = [house.comes(ELSEWHERE)[1] for _ in range(MOST)]
+async def test_in_a_full_lobby_the_one_who_stood_there_longest_goes(site: Site) -> None:
+    others = [site.comes(ELSEWHERE)[1] for _ in range(MOST)]
     before = [transport.aborted for transport in others]
 
-    lobby, newest = house.comes(ELSEWHERE)
-    lobby.data_received(b"GET /health HTTP/1.1\r\n\r\n")
+    connection, newest = site.comes(ELSEWHERE)
+    connection.data_received(b"GET /health HTTP/1.1\r\n\r\n")
 
     assert before == [False] * MOST
     assert [transport.aborted for transport in others] == [True] + [False] * (MOST - 1)
-    assert newest.protocol is house.answering
-    assert (house.door.refused, house.waiting) == (1, MOST - 1)
+    assert newest.protocol is site.answering
+    assert (site.state.refused, site.waiting) == (1, MOST - 1)
 
 
-async def test_no_number_of_strangers_sends_this_machine_away(house: House) -> None:
-    lobby, transport = house.comes(HERE)
+async def test_no_number_of_strangers_sends_this_machine_away(site: Site) -> None:
+    connection, transport = site.comes(HERE)
     for _ in range(5 * MOST):
-        house.comes(ELSEWHERE)
+        site.comes(ELSEWHERE)
 
-    lobby.data_received(b"GET /health HTTP/1.1\r\n\r\n")
+    connection.data_received(b"GET /health HTTP/1.1\r\n\r\n")
 
     assert not transport.aborted
-    assert transport.protocol is house.answering
-    assert house.waiting == MOST
+    assert transport.protocol is site.answering
+    assert site.waiting == MOST
 
 
-async def test_who_was_refused_is_counted_once_though_cut_before_it_went(house: House) -> None:
-    lobby, transport = house.comes()
-    lobby.data_received(b"GET / HTTP/1.1\r\n")
+async def test_who_was_refused_is_counted_once_though_cut_before_it_went(site: Site) -> None:
+    connection, transport = site.comes()
+    connection.data_received(b"GET / HTTP/1.1\r\n")
 
-    house.door.clear()
+    site.state.clear()
 
     assert transport.aborted
-    assert (house.door.refused, house.waiting) == (1, 0)
+    assert (site.state.refused, site.waiting) == (1, 0)
 
 
 @pytest.mark.parametrize(("peer", "is_local"), [(HERE, True), ("::1", True), (ELSEWHERE, False)])
 async def test_the_room_for_health_checks_is_asked_for_by_where_they_are_from(
-    house: House, peer: str, *, is_local: bool
+    site: Site, peer: str, *, is_local: bool
 ) -> None:
-    lobby, _ = house.comes(peer)
+    connection, _ = site.comes(peer)
 
-    lobby.data_received(b"GET /health HTTP/1.1\r\n\r\n")
+    connection.data_received(b"GET /health HTTP/1.1\r\n\r\n")
 
-    assert house.asked == [is_local]
+    assert site.asked == [is_local]
 
 
-async def test_who_goes_before_asking_leaves_nothing_behind(house: House) -> None:
-    lobby, transport = house.comes(ask_within_s=0)
+async def test_who_goes_before_asking_leaves_nothing_behind(site: Site) -> None:
+    connection, transport = site.comes(ask_within_s=0)
 
-    lobby.connection_lost(None)
+    connection.connection_lost(None)
     await asyncio.sleep(0.001)
 
     assert transport.written == b""
-    assert (house.door.refused, house.waiting) == (0, 0)
+    assert (site.state.refused, site.waiting) == (0, 0)

@@ -15,7 +15,7 @@ ACCEPTED = frozenset({"SUBMITTED", "PARTIALLY_FILLED", "EXECUTED", "CANCELLED"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HoldingsCheck:
+class StoredTables:
     """Our tables, read in one transaction."""
 
     orders: Sequence[Row]
@@ -46,9 +46,9 @@ READ = {
 }
 
 
-def read_books(tables: Mapping[str, Sequence[Row]]) -> HoldingsCheck:
+def stored_tables(tables: Mapping[str, Sequence[Row]]) -> StoredTables:
     """Return the results of the statements in `READ`."""
-    return HoldingsCheck(
+    return StoredTables(
         orders=tables["orders"],
         fills=tables["fills"],
         positions=tables["positions"],
@@ -58,34 +58,34 @@ def read_books(tables: Mapping[str, Sequence[Row]]) -> HoldingsCheck:
     )
 
 
-def breaches(books: HoldingsCheck, ledger: Mapping[str, Any], *, lapsed: int = 0) -> list[str]:
+def breaches(tables: StoredTables, ledger: Mapping[str, Any], *, lapsed: int = 0) -> list[str]:
     """Return every identity that does not hold, with the figures.
 
     Args: lapsed: allowed orders that were given up after an outage and logged as such.
     """
     return [
-        *_one_to_one(books, ledger),
-        *_sums(books, ledger),
-        *_money(books, ledger),
-        *_signals(books, lapsed),
+        *_one_to_one(tables, ledger),
+        *_sums(tables, ledger),
+        *_money(tables, ledger),
+        *_signals(tables, lapsed),
     ]
 
 
-def _one_to_one(books: HoldingsCheck, ledger: Mapping[str, Any]) -> Iterator[str]:
+def _one_to_one(tables: StoredTables, ledger: Mapping[str, Any]) -> Iterator[str]:
     """I1, I2: accepted attempts and the exchange's orders are the same; no decision has two."""
     theirs = {order["identifier"]: order["uuid"] for order in ledger["orders"]}
     ours = {
         order["identifier"]: order["exchange_uuid"]
-        for order in books.orders
+        for order in tables.orders
         if order["status"] in ACCEPTED
     }
     if theirs != ours:
         odd = sorted(theirs.items() ^ ours.items())
         yield f"I1: the exchange's orders and ours differ: {odd}"
-    unsettled = [order["identifier"] for order in books.orders if order["status"] in UNSETTLED]
+    unsettled = [order["identifier"] for order in tables.orders if order["status"] in UNSETTLED]
     if unsettled:
         yield f"I1: not settled yet: {unsettled}"
-    decided = [o["decision_id"] for o in books.orders if o["status"] in ACCEPTED]
+    decided = [o["decision_id"] for o in tables.orders if o["status"] in ACCEPTED]
     if len(decided) != len(set(decided)):
         yield "I2: a decision has two accepted orders"
 
@@ -93,14 +93,14 @@ def _one_to_one(books: HoldingsCheck, ledger: Mapping[str, Any]) -> Iterator[str
 UNSETTLED = frozenset({"PENDING", "UNKNOWN"})
 
 
-def _sums(books: HoldingsCheck, ledger: Mapping[str, Any]) -> Iterator[str]:
+def _sums(tables: StoredTables, ledger: Mapping[str, Any]) -> Iterator[str]:
     """I3: an order's fills add up to what the exchange says was executed and paid."""
     by_uuid = {order["uuid"]: order for order in ledger["orders"]}
-    for order in books.orders:
+    for order in tables.orders:
         theirs = by_uuid.get(order["exchange_uuid"])
         if theirs is None:
             continue
-        fills = [fill for fill in books.fills if fill["order_id"] == order["id"]]
+        fills = [fill for fill in tables.fills if fill["order_id"] == order["id"]]
         ours = tuple(sum((f[name] for f in fills), ZERO) for name in ("volume", "funds", "fee"))
         said = tuple(
             Decimal(theirs[name]) for name in ("executed_volume", "executed_funds", "paid_fee")
@@ -109,15 +109,15 @@ def _sums(books: HoldingsCheck, ledger: Mapping[str, Any]) -> Iterator[str]:
         if not ours == said == stored:
             yield f"I3: order {order['id']}: fills {ours}, exchange {said}, stored {stored}"
     trades = {trade["uuid"] for trade in ledger["trades"]}
-    if trades != {fill["trade_uuid"] for fill in books.fills}:
+    if trades != {fill["trade_uuid"] for fill in tables.fills}:
         yield "I3: the exchange's trades and our fills are not the same"
 
 
-def _money(books: HoldingsCheck, ledger: Mapping[str, Any]) -> Iterator[str]:
+def _money(tables: StoredTables, ledger: Mapping[str, Any]) -> Iterator[str]:
     """I4, I5, I6: opening plus fills is what the account holds, and what the positions say."""
     expected = {currency: Decimal(amount) for currency, amount in ledger["opening"].items()}
     held: dict[str, Decimal] = {}
-    for fill in books.fills:
+    for fill in tables.fills:
         quote, base = fill["market"].split("-")
         sign = 1 if fill["side"] == "BUY" else -1
         expected[quote] = expected.get(quote, ZERO) - sign * fill["funds"] - fill["fee"]
@@ -133,16 +133,16 @@ def _money(books: HoldingsCheck, ledger: Mapping[str, Any]) -> Iterator[str]:
                 f"I4/I5: {currency}: the fills explain {expected.get(currency, ZERO)},"
                 f" the exchange holds {actual.get(currency, ZERO)}"
             )
-    for position in books.positions:
+    for position in tables.positions:
         if position["volume"] != held.get(position["market"], ZERO):
             yield f"I6: the position in {position['market']} is not the sum of its fills"
 
 
-def _signals(books: HoldingsCheck, lapsed: int) -> Iterator[str]:
+def _signals(tables: StoredTables, lapsed: int) -> Iterator[str]:
     """I7: every signal has its one decision, every allowed one its order or its log line."""
-    decided = sum(books.decisions.values())
-    if books.signals != decided:
-        yield f"I7: {books.signals} signals, {decided} decisions"
-    allowed = books.decisions.get("ALLOWED", 0)
-    if not books.allowed_with_order <= allowed <= books.allowed_with_order + lapsed:
-        yield f"I7: {allowed} signals allowed, {books.allowed_with_order} with an order"
+    decided = sum(tables.decisions.values())
+    if tables.signals != decided:
+        yield f"I7: {tables.signals} signals, {decided} decisions"
+    allowed = tables.decisions.get("ALLOWED", 0)
+    if not tables.allowed_with_order <= allowed <= tables.allowed_with_order + lapsed:
+        yield f"I7: {allowed} signals allowed, {tables.allowed_with_order} with an order"
