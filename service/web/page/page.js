@@ -1,6 +1,5 @@
-// The plain page: asks for one summary every two seconds and shows it, and for the settings every
-// thirty.
-// What the model or the exchange wrote reaches the page as text nodes only.
+// The page: shows one summary, read every two seconds, and the settings, read every thirty.
+// Text from the model or the exchange is inserted as text nodes only.
 "use strict";
 
 const EVERY_MS = 2000;
@@ -18,9 +17,9 @@ function el(tag, className, ...children) {
   return node;
 }
 
-// --- how values are written -------------------------------------------------------------------
+// --- formatting of values ---------------------------------------------------------------------
 
-// Decimal text stays text: a JavaScript number would lose digits.
+// Decimals stay text: a JavaScript number would lose digits.
 function grouped(text) {
   if (text === null || text === undefined) return "–";
   const [, sign, whole, rest] = /^(-?)(\d+)(\.\d+)?$/.exec(text) ?? [];
@@ -29,7 +28,7 @@ function grouped(text) {
   return sign + whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",") + digits;
 }
 
-// Cut, not rounded: what is shown was really there.
+// Cut, not rounded: every shown digit is a digit of the value.
 function cut(text, places) {
   if (text === null || text === undefined) return "–";
   const [whole, rest = ""] = text.split(".");
@@ -136,7 +135,7 @@ function orderItem(order) {
   );
 }
 
-// A list of rows would hide the other settings: only its length is shown.
+// Only a list's length is shown: its rows would hide the other settings.
 function settingText(value) {
   if (value === null) return "off";
   const isTable = Array.isArray(value) && value.some((item) => typeof item === "object");
@@ -182,7 +181,7 @@ function show(body) {
   list("orders", body.orders.map(orderItem), "No order yet.");
 }
 
-// --- asking -----------------------------------------------------------------------------------
+// --- requests ---------------------------------------------------------------------------------
 
 async function ask(path) {
   const headers = { Accept: "application/json" };
@@ -200,7 +199,7 @@ function fresh() {
   byId("content").classList.remove("stale");
 }
 
-// Only the first part is read aloud when it changes; the age changes every time.
+// Screen readers announce only the first part; the age changes every time.
 function stale(sentence, next = `Trying again every ${EVERY_MS / 1000} s.`) {
   const seen = state.lastAt === null
     ? "Nothing has been received yet."
@@ -220,14 +219,14 @@ async function problemOf(answer) {
   }
 }
 
-// The database may be down while health still knows why.
+// While the database is down, health can still say why.
 async function healthOnly() {
   try {
     const answer = await ask("/health/detailed");
     const body = await answer.json();
     if (body.mode) showState(body.mode, body.trading);
     if (body.components) showHealth(body);
-  } catch { /* the notice says already that nothing answers */ }
+  } catch { /* the notice already says that the service does not answer */ }
 }
 
 async function renewSettings() {
@@ -237,10 +236,10 @@ async function renewSettings() {
     if (!answer.ok) return;
     list("settings", (await answer.json()).items.map(settingItem), "No settings.");
     state.settingsAt = Date.now();
-  } catch { /* asked for again after the next summary */ }
+  } catch { /* requested again after the next summary */ }
 }
 
-// Returns whether it makes sense to ask again.
+// Returns whether another request makes sense.
 async function renew() {
   try {
     const answer = await ask("/api/v1/dashboard/summary");
@@ -253,7 +252,7 @@ async function renew() {
     if (answer.status === 401) {
       const wrong = sessionStorage.getItem(TOKEN) !== null;
       sessionStorage.removeItem(TOKEN);
-      stale(wrong ? "This token is not known here." : "This service wants to know who looks at it.", "");
+      stale(wrong ? "This token is not known here." : "This service needs a token to show its data.", "");
       byId("login").hidden = false;
       return false;
     }
@@ -267,7 +266,7 @@ async function renew() {
 
 async function turn() {
   clearTimeout(state.timer);
-  // A page in the background asks no one; it is renewed as soon as it is looked at.
+  // A page in the background sends no requests; it is refreshed as soon as it is visible.
   const again = document.hidden || (await renew());
   clearTimeout(state.timer);
   if (again) state.timer = setTimeout(turn, EVERY_MS);
@@ -275,7 +274,7 @@ async function turn() {
 
 byId("login").addEventListener("submit", (event) => {
   event.preventDefault();
-  // For this tab only, and sent in a header: an address would end in logs and histories.
+  // Kept for this tab only, and sent in a header: in a URL it would end in logs and histories.
   sessionStorage.setItem(TOKEN, byId("token").value.trim());
   byId("token").value = "";
   turn();
