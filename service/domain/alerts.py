@@ -23,7 +23,7 @@ _LISTED: Final = 12  #: titles in a summary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A problem or a notice for the operator.
+    """A problem or a notice for the operator. No text holds a secret or a balance.
 
     Attributes:
         key: the subject; the same key is not sent twice within SAME_WITHIN_S.

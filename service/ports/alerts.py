@@ -1,33 +1,9 @@
 """The outbox of alerts, and the targets they are sent to."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from service.domain.alerts import Notice, Severity
-
-
-class Alerts(Protocol):
-    """The outbox for the code that raises alerts; docs/alerts.md has the table of them."""
-
-    async def raise_alert(
-        self,
-        *,
-        key: str,
-        severity: Severity,
-        title: str,
-        body: str,
-        at: datetime,
-        lasts: bool = True,
-    ) -> None:
-        """Queue an alert, or count it as a repetition of the open one with the same key.
-
-        With `lasts` the problem is open until `recovered`; without, it is over when it was sent. No
-        text holds a secret or a balance. Longer texts are cut.
-        """
-
-    async def recovered(self, *, key: str, title: str, at: datetime) -> None:
-        """End the open problem under `key`, if any; the recovery is sent if the problem was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +20,14 @@ class Outgoing:
     delivered_to: frozenset[str] = frozenset()  #: names of the targets that have it
 
 
-class AlertOutbox(Alerts, Protocol):
-    """The outbox for the sender. Of several sending processes one claims a message at a time."""
+class AlertOutbox(Protocol):
+    """The outbox of alerts. Of several sending processes one claims a message at a time."""
 
     async def put(self, notice: Notice, *, told: bool = False) -> None:
-        """Queue `notice`; `told` when it was sent already, while the store was unavailable."""
+        """Queue an alert, count it to the open one with the same key, or end that one.
+
+        Longer texts are cut. `told`: it was sent already, while the store was unavailable.
+        """
 
     async def open_keys(self) -> frozenset[str]:
         """Return the keys of the problems that are not over."""

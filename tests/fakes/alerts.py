@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from service.domain.alerts import MAX_ATTEMPTS, Alert, Notice, Recovery, Severity, least
 from service.ports.alerts import Outgoing
@@ -30,22 +29,6 @@ class FakeOutbox:
         self.rows: dict[int, Row] = {}
         self.notices: list[Notice] = []
         self.fail: BaseException | None = None
-
-    async def raise_alert(
-        self,
-        *,
-        key: str,
-        severity: Severity,
-        title: str,
-        body: str,
-        at: datetime,
-        lasts: bool = True,
-    ) -> None:
-        alert = Alert(key=key, severity=severity, title=title, body=body, at=at, lasts=lasts)
-        await self.put(alert)
-
-    async def recovered(self, *, key: str, title: str, at: datetime) -> None:
-        await self.put(Recovery(key=key, title=title, at=at))
 
     async def put(self, notice: Notice, *, told: bool = False) -> None:
         await self._answer()

@@ -90,10 +90,6 @@ class Prints:
     def last_step(self) -> int | None:
         return self._source.last_step
 
-    def has_day(self, number: int) -> bool:
-        """Whether asking for the day is cheap."""
-        return number in self._days
-
     def day(self, number: int) -> Day:
         if (day := self._days.get(number)) is None:
             day = self._days[number] = self._source.day(number)

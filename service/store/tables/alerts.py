@@ -5,7 +5,6 @@ CLAIMED_S. Each target's receipt is stored at once, so a crash repeats at most o
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from service.domain.alerts import (
@@ -15,7 +14,6 @@ from service.domain.alerts import (
     LONGEST_TITLE,
     MAX_ATTEMPTS,
     SAME_WITHIN_S,
-    Alert,
     Due,
     Notice,
     Recovery,
@@ -65,22 +63,6 @@ class PgAlerts:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-
-    async def raise_alert(
-        self,
-        *,
-        key: str,
-        severity: Severity,
-        title: str,
-        body: str,
-        at: datetime,
-        lasts: bool = True,
-    ) -> None:
-        alert = Alert(key=key, severity=severity, title=title, body=body, at=at, lasts=lasts)
-        await self.put(alert)
-
-    async def recovered(self, *, key: str, title: str, at: datetime) -> None:
-        await self.put(Recovery(key=key, title=title, at=at))
 
     async def put(self, notice: Notice, *, told: bool = False) -> None:
         async with self._pool.transaction() as cur:

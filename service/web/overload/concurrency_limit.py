@@ -21,7 +21,6 @@ WAIT_S: Final = 0.25  #: longer in the queue is longer than a caller should be k
 class RequestKind(StrEnum):
     CHANGE = "change"
     READ = "read"
-    STREAM = "stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +32,7 @@ class Limit:
 LIMITS: Final = {
     RequestKind.CHANGE: Limit(at_work=8, waiting=32),
     RequestKind.READ: Limit(at_work=32, waiting=128),
-    # One lasts as long as somebody looks: waiting for its end would be in vain.
-    RequestKind.STREAM: Limit(at_work=64, waiting=0),
 }
-#: Addresses that go on answering; `routes` has none yet.
-STREAMS: Final[frozenset[str]] = frozenset()
 
 
 class ConcurrencyLimit(BoundedQueue):
@@ -69,9 +64,7 @@ class ConcurrencyLimits:
         }
 
     def lane(self, request: web.Request) -> ConcurrencyLimit:
-        if request.method not in READING:
-            return self._lanes[RequestKind.CHANGE]
-        return self._lanes[RequestKind.STREAM if request.path in STREAMS else RequestKind.READ]
+        return self._lanes[RequestKind.READ if request.method in READING else RequestKind.CHANGE]
 
     def state(self) -> dict[str, ConcurrencyState]:
         """Return the counters of each class."""

@@ -83,7 +83,7 @@ def outbox(gate: Pool) -> Outbox:
 
 
 async def test_an_alert_is_sent_once(outbox: Outbox, gate: Pool) -> None:
-    await outbox.raise_alert(key="k", severity="error", title="t", body="b", at=T0)
+    await outbox.put(Alert(key="k", severity="error", title="t", body="b", at=T0))
 
     assert await outbox.send() == ["t"]
     assert await outbox.send() == []
@@ -168,7 +168,7 @@ async def test_texts_are_cut_and_cleaned_before_they_are_stored(outbox: Outbox, 
 async def test_a_recovery_is_told_with_the_length_of_the_problem(outbox: Outbox) -> None:
     await outbox.fill(an_alert(), an_alert())
     await outbox.send()
-    await outbox.recovered(key="job:1", title="over", at=T0)
+    await outbox.put(Recovery(key="job:1", title="over", at=T0))
 
     (message,) = await outbox.claim(least="warning")
 

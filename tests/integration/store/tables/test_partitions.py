@@ -11,6 +11,7 @@ import pytest
 from psycopg2.errors import CheckViolation
 from yoyo.migrations import read_migrations
 
+from service.domain.alerts import Alert, Recovery
 from service.domain.errors import StoreTimeout
 from service.store.database.dsn import connect, parameters
 from service.store.database.pool import Pool, open_pool
@@ -435,8 +436,8 @@ async def aged(gate: Pool, where: str = "true") -> None:
 
 
 async def note(gate: Pool, key: str, *, at: datetime, lasts: bool = False) -> None:
-    await PgAlerts(gate).raise_alert(
-        key=key, severity="error", title=key, body="", at=at, lasts=lasts
+    await PgAlerts(gate).put(
+        Alert(key=key, severity="error", title=key, body="", at=at, lasts=lasts)
     )
 
 
@@ -449,9 +450,9 @@ async def test_alerts_that_are_told_and_old_go_and_all_others_stay(gate: Pool) -
     await note(gate, "told", at=T0 - OLD)
     await note(gate, "goes on", at=T0 - OLD, lasts=True)
     await note(gate, "over", at=T0 - OLD, lasts=True)
-    await alerts.recovered(key="over", title="over", at=T0 - OLD)
+    await alerts.put(Recovery(key="over", title="over", at=T0 - OLD))
     await note(gate, "over just now", at=T0 - OLD, lasts=True)
-    await alerts.recovered(key="over just now", title="over", at=T0)
+    await alerts.put(Recovery(key="over just now", title="over", at=T0))
     await note(gate, "new", at=T0)
     await alerts.suppress_all()
     await note(gate, "not told yet", at=T0 - OLD)
@@ -475,7 +476,7 @@ async def test_a_recovery_that_waits_keeps_its_problem(gate: Pool) -> None:
     alerts = PgAlerts(gate)
     await note(gate, "over", at=T0 - OLD, lasts=True)
     await alerts.suppress_all()
-    await alerts.recovered(key="over", title="over", at=T0 - OLD)
+    await alerts.put(Recovery(key="over", title="over", at=T0 - OLD))
     await aged(gate)
 
     assert await drop_alerts(gate) == 0

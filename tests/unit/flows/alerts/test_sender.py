@@ -258,8 +258,8 @@ async def test_the_end_of_an_outage_of_the_database_is_told_after_it(
 async def test_a_problem_left_open_by_the_process_before_ends_here(
     office: Office, target: FakeTarget
 ) -> None:
-    await office.outbox.raise_alert(
-        key="component:upbit_api", severity="error", title="sick", body="", at=T0
+    await office.outbox.put(
+        Alert(key="component:upbit_api", severity="error", title="sick", body="", at=T0)
     )
 
     await office.alert_sender.step()
