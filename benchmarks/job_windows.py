@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from service.store.database.pool import Pool, open_pool
+from service.store.queries.job_metrics import JOBS
 from service.store.queries.metrics import PgStatistics
 from service.store.queries.page import INSTANT
-from service.store.statistics_jobs import JOBS
 
 
 async def print_reads(dsn: str, *, until: datetime) -> None:

@@ -33,6 +33,9 @@ class Lists(Protocol):
         self, market: Market, *, limit: int, before: PageKey | None = None
     ) -> Page: ...
 
+    async def market_price(self, market: Market) -> bytes | None:
+        """Return the newest row of `market`, None before the first."""
+
     async def market_latest(self, markets: Sequence[Market]) -> bytes:
         """Return a JSON array: the newest ticker row of each market."""
 

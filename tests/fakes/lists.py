@@ -43,6 +43,11 @@ class FakeLists:
         self._note("market_history", market=market, limit=limit, before=before)
         return _page(self.tickers, limit, before, market=market)
 
+    async def market_price(self, market: Market) -> bytes | None:
+        self._note("market_price", market=market)
+        found = orjson.loads(_newest(self.tickers, (market,)))
+        return orjson.dumps(found[0]) if found else None
+
     async def market_latest(self, markets: Sequence[Market]) -> bytes:
         self._note("market_latest", markets=tuple(markets))
         return _newest(self.tickers, markets)

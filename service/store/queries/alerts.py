@@ -1,13 +1,11 @@
 """Alerts as the API shows them, with how far each has come."""
 
-from service.ports.queries import Page, PageKey
-from service.store.queries.page import JsonReader
+from typing import Final
 
-ALERTS = """
-    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
-           max(at) FILTER (WHERE n = %(limit)s),
-           max(row_id) FILTER (WHERE n = %(limit)s),
-           count(*) > %(limit)s
+from service.ports.queries import Page, PageKey
+from service.store.queries.page import JsonReader, page_of
+
+ALERTS: Final = page_of("""
       FROM (SELECT id AS row_id, created_at AS at, alerts.*,
                    row_number() OVER (ORDER BY created_at DESC, id DESC) AS n
               FROM alerts
@@ -37,7 +35,7 @@ ALERTS = """
                    to_json(delivered_to) AS delivered_to,
                    to_char(sent_at AT TIME ZONE 'UTC', %(instant)s) AS sent_at,
                    last_error) AS item
-"""
+""")
 
 
 class AlertLists(JsonReader):

@@ -1,16 +1,15 @@
 """The read side of the API, gathered: ready JSON, one statement each."""
 
+from typing import Final
+
 from service.ports.queries import Page, PageKey
 from service.store.queries.alerts import AlertLists
 from service.store.queries.market import MarketLists
 from service.store.queries.orders import OrderLists
+from service.store.queries.page import page_of
 from service.store.queries.signals import SignalLists
 
-CONFIG_CHANGES = """
-    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
-           max(at) FILTER (WHERE n = %(limit)s),
-           max(row_id) FILTER (WHERE n = %(limit)s),
-           count(*) > %(limit)s
+CONFIG_CHANGES: Final = page_of("""
       FROM (SELECT id AS row_id, changed_at AS at, key, old_value, new_value, changed_by,
                    request_id,
                    row_number() OVER (ORDER BY changed_at DESC, id DESC) AS n
@@ -28,7 +27,7 @@ CONFIG_CHANGES = """
                    changed_by,
                    to_char(at AT TIME ZONE 'UTC', %(instant)s) AS changed_at,
                    request_id) AS item
-"""
+""")
 
 
 class PgLists(MarketLists, SignalLists, OrderLists, AlertLists):

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from service.domain.markets import Market, Timeframe
 from service.ports.queries import Page, PageKey
-from service.store.queries.page import JsonReader
+from service.store.queries.page import JsonReader, item_of, items_of, page_of
 
-HISTORY = """
-    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
-           max(at) FILTER (WHERE n = %(limit)s),
-           max(row_id) FILTER (WHERE n = %(limit)s),
-           count(*) > %(limit)s
+HISTORY: Final = page_of("""
       FROM (SELECT id AS row_id, collected_at AS at, price, high, low, volume_24h,
                    change_since_close_ratio, traded_at,
                    row_number() OVER (ORDER BY collected_at DESC, id DESC) AS n
@@ -32,12 +29,10 @@ HISTORY = """
                    trim_scale(change_since_close_ratio)::text AS change_since_close_ratio,
                    to_char(traded_at AT TIME ZONE 'UTC', %(instant)s) AS traded_at,
                    to_char(at AT TIME ZONE 'UTC', %(instant)s) AS collected_at) AS item
-"""
+""")
 
 # One index probe a market: DISTINCT ON would read every row there is.
-LATEST = """
-    SELECT coalesce(json_agg(item ORDER BY n), '[]')::text
-      FROM unnest(%(markets)s::text[]) WITH ORDINALITY AS asked (market, n)
+_NEWEST: Final = """
      CROSS JOIN LATERAL (
             SELECT id,
                    market,
@@ -54,12 +49,19 @@ LATEST = """
              LIMIT 1) AS item
 """
 
-CANDLES = """
-    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
-           max(at) FILTER (WHERE n = %(limit)s),
-           0,
-           count(*) > %(limit)s
-      FROM (SELECT opened_at AS at, open, high, low, close, volume, funds,
+_EACH_ASKED: Final = """
+      FROM unnest(%(markets)s::text[]) WITH ORDINALITY AS asked (market, n)
+"""
+
+_ONE_ASKED: Final = """
+      FROM (SELECT %(market)s::text AS market) AS asked
+"""
+
+LATEST: Final = items_of(_EACH_ASKED + _NEWEST)
+PRICE: Final = item_of(_ONE_ASKED + _NEWEST)
+
+CANDLES: Final = page_of("""
+      FROM (SELECT 0 AS row_id, opened_at AS at, open, high, low, close, volume, funds,
                    row_number() OVER (ORDER BY opened_at DESC) AS n
               FROM candles
              WHERE market = %(market)s
@@ -77,11 +79,10 @@ CANDLES = """
                    trim_scale(close)::text AS close,
                    trim_scale(volume)::text AS volume,
                    trim_scale(funds)::text AS funds) AS item
-"""
+""")
 
 # The rows are read once; the first and the last price are probes of the index.
-SUMMARY = """
-    SELECT row_to_json(item)::text
+SUMMARY: Final = item_of("""
       FROM (SELECT count(*) AS count, min(price) AS low, max(price) AS high, avg(price) AS average,
                    min(collected_at) AS first_at, max(collected_at) AS last_at
               FROM market_data
@@ -112,11 +113,10 @@ SUMMARY = """
                    trim_scale(round(newest.price / oldest.price - 1, 8))::text AS change_ratio,
                    to_char(first_at AT TIME ZONE 'UTC', %(instant)s) AS first_at,
                    to_char(last_at AT TIME ZONE 'UTC', %(instant)s) AS last_at) AS item
-"""
+""")
 
 # The newest row is looked for at any age: a collector that stopped has none since `since`.
-COLLECTOR = """
-    SELECT coalesce(json_agg(item ORDER BY n), '[]')::text
+COLLECTOR: Final = items_of("""
       FROM unnest(%(markets)s::text[]) WITH ORDINALITY AS asked (market, n)
      CROSS JOIN LATERAL (
             SELECT count(*) AS rows, max(gap) AS longest
@@ -135,7 +135,7 @@ COLLECTOR = """
                    rows,
                    to_char(newest.collected_at AT TIME ZONE 'UTC', %(instant)s) AS newest_at,
                    extract(epoch FROM longest)::float8 AS longest_gap_seconds) AS item
-"""
+""")
 
 
 class MarketLists(JsonReader):
@@ -146,6 +146,9 @@ class MarketLists(JsonReader):
 
     async def market_latest(self, markets: Sequence[Market]) -> bytes:
         return await self._all(LATEST, {"markets": [str(market) for market in markets]})
+
+    async def market_price(self, market: Market) -> bytes | None:
+        return await self._one(PRICE, {"market": str(market)})
 
     async def market_candles(
         self, market: Market, timeframe: Timeframe, *, limit: int, before: PageKey | None = None

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain.latency import GAMMA, LEAST_MS
+from service.store.queries.job_metrics import JOBS, JOBS_BY_HOUR
 from service.store.queries.page import JsonReader
-from service.store.statistics_jobs import JOBS, JOBS_BY_HOUR
-from service.store.statistics_sketches import percentiles_by
+from service.store.queries.percentiles import percentiles_by
 
 #: Single minutes are kept so long; older windows begin with a whole hour.
 MINUTES_KEPT: Final = timedelta(hours=48)

@@ -1,15 +1,13 @@
 """Orders and fills as the API shows them."""
 
+from typing import Final
+
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus
 from service.ports.queries import Page, PageKey
-from service.store.queries.page import JsonReader, code
+from service.store.queries.page import JsonReader, code, item_of, page_of
 
-ORDERS = """
-    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
-           max(at) FILTER (WHERE n = %(limit)s),
-           max(row_id) FILTER (WHERE n = %(limit)s),
-           count(*) > %(limit)s
+ORDERS: Final = page_of("""
       FROM (SELECT id AS row_id, created_at AS at, identifier, exchange_uuid, market, side, type,
                    price, volume, funds, status, reason, executed_volume, executed_funds, paid_fee,
                    decision_id, sent_at, updated_at,
@@ -42,10 +40,9 @@ ORDERS = """
                    to_char(at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
                    to_char(sent_at AT TIME ZONE 'UTC', %(instant)s) AS sent_at,
                    to_char(updated_at AT TIME ZONE 'UTC', %(instant)s) AS updated_at) AS item
-"""
+""")
 
-ORDER = """
-    SELECT row_to_json(item)::text
+ORDER: Final = item_of("""
       FROM orders AS o
       LEFT JOIN decisions ON decisions.id = o.decision_id
      CROSS JOIN LATERAL (
@@ -91,13 +88,9 @@ ORDER = """
                    coalesce(decisions.checks, '[]') AS checks,
                    booked.fills) AS item
      WHERE o.id = %(order_id)s
-"""
+""")
 
-FILLS = """
-    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
-           max(at) FILTER (WHERE n = %(limit)s),
-           max(row_id) FILTER (WHERE n = %(limit)s),
-           count(*) > %(limit)s
+FILLS: Final = page_of("""
       FROM (SELECT id AS row_id, traded_at AS at, trade_uuid, order_id, market, side, price,
                    volume, funds, fee, realised_pnl, recorded_at,
                    row_number() OVER (ORDER BY traded_at DESC, id DESC) AS n
@@ -120,7 +113,7 @@ FILLS = """
                    trim_scale(realised_pnl)::text AS realised_pnl,
                    to_char(at AT TIME ZONE 'UTC', %(instant)s) AS traded_at,
                    to_char(recorded_at AT TIME ZONE 'UTC', %(instant)s) AS recorded_at) AS item
-"""
+""")
 
 
 class OrderLists(JsonReader):

@@ -15,6 +15,43 @@ from service.store.database.pool import Pool
 #: How `to_char` writes an instant (given in UTC): RFC 3339, to the microsecond.
 INSTANT: Final = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 
+_PAGE: Final = """
+    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
+           max(at) FILTER (WHERE n = %(limit)s),
+           max(row_id) FILTER (WHERE n = %(limit)s),
+           count(*) > %(limit)s
+"""
+
+_ITEMS: Final = """
+    SELECT coalesce(json_agg(item ORDER BY n), '[]')::text
+"""
+
+_ITEM: Final = """
+    SELECT row_to_json(item)::text
+"""
+
+
+def page_of(source: str) -> str:
+    """Return a statement that answers a page: items, key of the last one, whether more follow.
+
+    Args: source: FROM and what follows it, with two relations. One has a row more than the page
+        holds, numbered `n`, its key in `at` and `row_id`. The other, `item`, is what is shown.
+    """
+    return _PAGE + source
+
+
+def items_of(source: str) -> str:
+    """Return a statement that answers a whole list.
+
+    Args: source: FROM and what follows it: `item` is what is shown, in the order of `n`.
+    """
+    return _ITEMS + source
+
+
+def item_of(source: str) -> str:
+    """Return a statement that answers one `item` of `source`, or no row."""
+    return _ITEM + source
+
 
 class JsonReader:
     """Runs statements whose first column is JSON text; lists build on it."""

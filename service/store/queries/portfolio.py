@@ -6,7 +6,7 @@ from typing import Final
 
 from service.domain.markets import Market
 from service.ports.queries import Page, PageKey
-from service.store.queries.page import JsonReader, code
+from service.store.queries.page import JsonReader, code, page_of
 
 #: Longer windows are read by the hour.
 MINUTES_UPTO: Final = timedelta(days=7)
@@ -160,13 +160,10 @@ CURVE = """
 """
 
 # A cursor holds an instant: that of the day's beginning, in UTC.
-DAILY = """
-    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
-           max(found.day) FILTER (WHERE n = %(limit)s)::timestamp AT TIME ZONE 'UTC',
-           max(row_id) FILTER (WHERE n = %(limit)s),
-           count(*) > %(limit)s
-      FROM (SELECT id AS row_id, day, market, fills, bought_volume, bought_funds, sold_volume,
-                   sold_funds, fees, realised_pnl, wins, losses,
+DAILY: Final = page_of("""
+      FROM (SELECT id AS row_id, day::timestamp AT TIME ZONE 'UTC' AS at, day, market, fills,
+                   bought_volume, bought_funds, sold_volume, sold_funds, fees, realised_pnl, wins,
+                   losses,
                    row_number() OVER (ORDER BY day DESC, id DESC) AS n
               FROM daily_stats
              WHERE (%(market)s::text IS NULL OR market = %(market)s)
@@ -187,7 +184,7 @@ DAILY = """
                    trim_scale(found.realised_pnl)::text AS realised_pnl,
                    found.wins,
                    found.losses) AS item
-"""
+""")
 
 
 class PgPortfolio(JsonReader):

@@ -1,17 +1,14 @@
 """Signals as the API shows them, with what became of each."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from service.domain.markets import Market
 from service.ports.queries import Page, PageKey
-from service.store.queries.page import JsonReader, code
+from service.store.queries.page import JsonReader, code, item_of, items_of, page_of
 
 # A decision has many orders only when the earlier ones failed: the one that counts is shown.
-SIGNALS = """
-    SELECT coalesce(json_agg(item ORDER BY n) FILTER (WHERE n <= %(limit)s), '[]')::text,
-           max(at) FILTER (WHERE n = %(limit)s),
-           max(row_id) FILTER (WHERE n = %(limit)s),
-           count(*) > %(limit)s
+SIGNALS: Final = page_of("""
       FROM (SELECT id AS row_id, created_at AS at, market, action, confidence, reasoning, model,
                    price, market_data_id, trigger,
                    row_number() OVER (ORDER BY created_at DESC, id DESC) AS n
@@ -45,10 +42,9 @@ SIGNALS = """
                         'verdict', verdict, 'reason', reason, 'detail', detail)
                    END AS decision,
                    placed.id AS order_id) AS item
-"""
+""")
 
-SIGNAL = """
-    SELECT row_to_json(item)::text
+SIGNAL: Final = item_of("""
       FROM trading_signals AS signal
       LEFT JOIN decisions ON decisions.signal_id = signal.id
       LEFT JOIN LATERAL (
@@ -75,10 +71,9 @@ SIGNAL = """
                    facts,
                    coalesce(checks, '[]') AS checks) AS item
      WHERE signal.id = %(signal_id)s
-"""
+""")
 
-LATEST = """
-    SELECT coalesce(json_agg(item ORDER BY n), '[]')::text
+LATEST: Final = items_of("""
       FROM unnest(%(markets)s::text[]) WITH ORDINALITY AS asked (code, n)
      CROSS JOIN LATERAL (
             SELECT id AS row_id, created_at AS at, market, action, confidence, reasoning, model,
@@ -109,7 +104,7 @@ LATEST = """
                         'verdict', verdict, 'reason', reason, 'detail', detail)
                    END AS decision,
                    placed.id AS order_id) AS item
-"""
+""")
 
 
 class SignalLists(JsonReader):

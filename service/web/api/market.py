@@ -48,10 +48,8 @@ async def overview(request: web.Request) -> web.Response:
 async def latest(request: web.Request) -> web.Response:
     """The newest row of one market, as an object."""
     market = Query(request, "market").one_market()
-    rows = (await request.app[LISTS].market_latest((market,))).strip()
-    # An array of at most one object: the answer is the text between the brackets.
-    row = rows[1:-1].strip()
-    if not row:
+    row = await request.app[LISTS].market_price(market)
+    if row is None:
         raise NotFound(f"no price of {market} has been collected yet")
     return raw_response(row)
 

@@ -93,11 +93,11 @@ async def test_a_sale_that_meets_a_hold_of_orders_is_made_when_the_hold_is_over(
     house.exchange.held = NO_ORDERS
 
     with pytest.raises(ExchangeUnavailable) as first:
-        await house.desk.trade(KRW_BTC)
+        await house.pipeline.trade(KRW_BTC)
     during = [row.intent.side for row in house.orders.rows.values()]
     house.exchange.held = None
     house.clock.pass_time(5)
-    await house.desk.trade(KRW_BTC)
+    await house.pipeline.trade(KRW_BTC)
 
     sale = list(house.orders.rows.values())[-1]
     assert first.value is NO_ORDERS

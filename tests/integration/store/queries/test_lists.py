@@ -98,6 +98,18 @@ async def test_the_latest_prices_come_in_the_order_asked_for(gate: Pool) -> None
     assert latest[1] == read(await lists.market_history(KRW_BTC, limit=1))[0]
 
 
+async def test_the_price_of_one_market_is_the_object_that_the_list_of_all_holds(gate: Pool) -> None:
+    market_data, lists = PgMarketData(gate), PgLists(gate)
+    for n in range(2):
+        await market_data.add_tickers([a_ticker(), a_ticker(market=KRW_ETH)], at=T0 + n * MINUTE)
+
+    price = await lists.market_price(KRW_BTC)
+
+    assert price is not None
+    assert b"[" + price + b"]" == await lists.market_latest([KRW_BTC])
+    assert await lists.market_price(Market("KRW", "XRP")) is None
+
+
 async def test_candles_are_paged_by_their_opening(gate: Pool) -> None:
     lists = PgLists(gate)
     openings = [T0 + n * MINUTE for n in range(7)]

@@ -17,12 +17,12 @@ from service.store.database.dsn import connect, parameters
 from service.store.database.pool import Pool, open_pool
 from service.store.migrations.migrate import files_in, migrate, migrations_folder
 from service.store.migrations.yoyo_backend import Backend
+from service.store.queries.job_metrics import JOBS, JOBS_BY_HOUR
 from service.store.queries.lists import PgLists
 from service.store.queries.market import HISTORY, LATEST, SUMMARY
 from service.store.queries.metrics import REQUESTS, PgStatistics
 from service.store.queries.page import INSTANT
 from service.store.queries.portfolio import CURVE
-from service.store.statistics_jobs import JOBS, JOBS_BY_HOUR
 from service.store.tables.alerts import PgAlerts
 from service.store.tables.equity import PgEquities
 from service.store.tables.market_data import LATEST_ID, PgMarketData

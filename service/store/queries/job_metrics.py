@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from service.store.statistics_sketches import percentiles_by
+from service.store.queries.percentiles import percentiles_by
 
 # A skip scan finds the jobs' names: one index probe a job. Each job's window is then one range of
 # the index. A GROUP BY would read every row.
