@@ -165,10 +165,7 @@ PROCESS: Final = (
         file=_RESOURCES,
         old="    if owner != mode.value:\n",
         new="    if False:\n",
-        tests=of(
-            "tests/e2e/test_given_server.py",
-            "test_play_money_and_real_money_are_refused_the_same_database",
-        ),
+        tests=of(_OF_RESOURCES, "test_a_database_of_play_money_is_refused_to_real_money"),
     ),
     Mutant(
         name="live trading begins switched on",

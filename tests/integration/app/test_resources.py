@@ -3,6 +3,7 @@
 import re
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -20,6 +21,7 @@ from service.app.keys import (
 )
 from service.app.resources import database, exchange, model, settings
 from service.config import Config, Mode
+from service.domain.errors import StartError
 from service.domain.orders import OrderStatus
 from service.settings.table import TRADING_ENABLED
 from service.store.gate import Gate
@@ -53,9 +55,9 @@ def an_app(config: Config | None = None) -> web.Application:
     return app
 
 
-def live() -> Config:
+def live(**overrides: Any) -> Config:
     keys = ("upbit_access_key", "upbit_secret_key", "gemini_api_key")
-    return a_config(mode=Mode.LIVE, **{name: SecretStr("dummy") for name in keys})
+    return a_config(mode=Mode.LIVE, **{name: SecretStr("dummy") for name in keys}, **overrides)
 
 
 @pytest.mark.proves("FR-005")
@@ -98,6 +100,16 @@ async def test_play_money_trades_from_the_first_minute_and_real_money_when_someb
     app[CLOCK], app[GATE], app[WEB_GATE] = FakeClock(), gate, gate
     async with asynccontextmanager(settings)(app):
         assert await app[SETTINGS].get(TRADING_ENABLED) is trades
+
+
+async def test_a_database_of_play_money_is_refused_to_real_money(dsn: str) -> None:
+    url = {"database_url": SecretStr(dsn)}
+    async with asynccontextmanager(database)(an_app(a_config(**url))):
+        pass
+
+    with pytest.raises(StartError, match="holds the sandbox mode's orders and cannot serve live"):
+        async with asynccontextmanager(database)(an_app(live(**url))):
+            pytest.fail("it was opened")
 
 
 @pytest.mark.proves("FR-012")

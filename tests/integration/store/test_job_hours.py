@@ -21,9 +21,8 @@ from service.store.metric_rows import PgMetricRows
 from service.store.migrate import migrations_folder
 from service.store.statistics import PASSES_UPTO, PgStatistics
 from tests.builders import T0
-from tests.integration.store.seeds import execute, rows
+from tests.integration.store.seeds import execute, rows, until_locked_out
 from tests.integration.store.test_metrics import a_run, latencies, shown
-from tests.integration.store.test_orders import until_somebody_waits_for_a_lock
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 MONTH = 31 * 24 * HOUR
@@ -173,7 +172,7 @@ async def test_who_writes_to_an_hour_that_is_being_written_waits_and_adds(
         await PgMetricRows(WithinTransaction(unanswered)).add_job_runs(runs)
         more = [*runs, *others] if sent_again else others
         waiting = asyncio.create_task(PgMetricRows(gate).add_job_runs(more))
-        await until_somebody_waits_for_a_lock(gate)
+        await until_locked_out(gate, 1)
     await waiting
 
     hours = await stored(gate)
