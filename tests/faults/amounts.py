@@ -19,7 +19,10 @@ _AMOUNTS: Final = """
     SELECT cash, coins, equity, realised_pnl FROM equity_snapshots
 """
 _OF_AN_ACCOUNT: Final = ("balance", "locked", "avg_buy_price")
-_TELLING: Final = 6  #: digits; ten million and the like may stand anywhere
+#: Digits that tell an amount from other numbers: significant ones, or of whole units. What the
+#: sandbox's account begins with is ten million.
+_TELLING: Final = 6
+_TELLING_WHOLE: Final = 8
 #: A number with or without grouped thousands, not among the hexadecimal digits of an identifier.
 _NUMBER: Final = re.compile(
     r"(?<![\da-fA-F])(?<!\d\.)(?:\d{1,3}(?:[,_]\d{3})+(?:\.\d+)?|\d*\.?\d+(?:[eE][-+]?\d{1,3})?)"
@@ -36,6 +39,7 @@ async def amounts_of(stack: Stack) -> set[Decimal]:
     found = {
         Decimal(account[name]) for account in ledger["accounts"] for name in _OF_AN_ACCOUNT
     } | {Decimal(value) for row in await stack.sql(_AMOUNTS) for value in row.values() if value}
+    found |= {Decimal(amount) for amount in ledger["opening"].values()}
     return {abs(amount) for amount in found if _is_telling(amount)}
 
 
@@ -62,8 +66,8 @@ def _forms(amount: Decimal) -> Iterator[Decimal]:
 
 
 def _is_telling(amount: Decimal) -> bool:
-    digits = f"{amount:f}".replace(".", "").replace("-", "").strip("0")
-    return len(digits) >= _TELLING
+    whole, _, fraction = f"{abs(amount):f}".partition(".")
+    return len((whole + fraction).strip("0")) >= _TELLING or len(whole) >= _TELLING_WHOLE
 
 
 def bodies_that_are_shipped(bodies: Mapping[str, bytes]) -> dict[str, bytes]:
