@@ -475,6 +475,7 @@ async def test_a_transaction_has_the_isolation_it_asked_for(gate: Gate) -> None:
     assert found == [("read committed",), ("repeatable read",), ("serializable",)]
 
 
+@pytest.mark.proves("FR-003")
 async def test_a_transaction_names_its_isolation_and_leaves_nothing_to_the_session(
     single: Gate,
 ) -> None:
