@@ -69,8 +69,8 @@ async def test_play_money_and_real_money_are_refused_the_same_database(
         "GEMINI_BASE_URL": "http://127.0.0.1:9",
         "GEMINI_API_KEY": "dummy-gemini",
     }
-    real = Service(folder / "real", DATABASE_URL=empty_dsn, **live, **KEYS).start()
-    code = await real.ended()
+    async with Service(folder / "real", DATABASE_URL=empty_dsn, **live, **KEYS) as real:
+        code = await real.ended()
 
     assert code == 2
     assert real.stderr().strip() == (

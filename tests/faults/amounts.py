@@ -19,11 +19,21 @@ _AMOUNTS: Final = """
     SELECT cash, coins, equity, realised_pnl FROM equity_snapshots
 """
 _OF_AN_ACCOUNT: Final = ("balance", "locked", "avg_buy_price")
-_TELLING: Final = 6  #: digits; ten million and the like may stand anywhere
-#: A number with or without grouped thousands, not among the hexadecimal digits of an identifier.
+#: Digits that tell an amount from other numbers: significant ones, or of whole units (what the
+#: sandbox's account begins with is ten million), or behind the point, as only coins have them.
+_TELLING: Final = 7
+_TELLING_WHOLE: Final = 8
+_TELLING_FRACTION: Final = 6
+#: Measured, and so many that one of them would be an amount's by chance.
+_MEASURES: Final = re.compile(
+    r'"(?:duration_ms|cost_usd)": ?"?[\d.eE+-]+"?|trader_ai_cost_usd_total\{[^}]*\} \S+'
+)
+#: A number with or without grouped thousands; not the hexadecimal digits of an identifier, nor a
+#: part of one between hyphens.
 _NUMBER: Final = re.compile(
-    r"(?<![\da-fA-F])(?<!\d\.)(?:\d{1,3}(?:[,_]\d{3})+(?:\.\d+)?|\d*\.?\d+(?:[eE][-+]?\d{1,3})?)"
-    r"(?![\da-fA-F])"
+    r"(?<![\da-fA-F])(?<![\da-fA-F]-)(?<!\d\.)"
+    r"(?:\d{1,3}(?:[,_]\d{3})+(?:\.\d+)?|\d*\.?\d+(?:[eE][-+]\d{1,3})?)"
+    r"(?![\da-fA-F])(?!-[\da-fA-F])"
 )
 _ROUNDED_TO: Final = tuple(Decimal(1).scaleb(-places) for places in range(4))
 #: Of the prompt: its first and last words, and the names in front of its facts.
@@ -36,6 +46,7 @@ async def amounts_of(stack: Stack) -> set[Decimal]:
     found = {
         Decimal(account[name]) for account in ledger["accounts"] for name in _OF_AN_ACCOUNT
     } | {Decimal(value) for row in await stack.sql(_AMOUNTS) for value in row.values() if value}
+    found |= {Decimal(amount) for amount in ledger["opening"].values()}
     return {abs(amount) for amount in found if _is_telling(amount)}
 
 
@@ -45,7 +56,7 @@ def search(outputs: Mapping[str, bytes], amounts: Iterable[Decimal]) -> set[str]
     hits = set()
     for where, raw in outputs.items():
         text = raw.decode("utf-8", "replace")
-        numbers = set(_NUMBER.findall(text))
+        numbers = set(_NUMBER.findall(_MEASURES.sub("", text)))
         hits |= {f"{where}: {number}" for number in numbers if _value(number) in known}
         hits |= {f"{where}: {words}" for words in PROMPT if words in text}
     return hits
@@ -62,8 +73,13 @@ def _forms(amount: Decimal) -> Iterator[Decimal]:
 
 
 def _is_telling(amount: Decimal) -> bool:
-    digits = f"{amount:f}".replace(".", "").replace("-", "").strip("0")
-    return len(digits) >= _TELLING
+    whole, _, fraction = f"{abs(amount):f}".partition(".")
+    fraction = fraction.rstrip("0")
+    return (
+        len((whole + fraction).strip("0")) >= _TELLING
+        or len(whole) >= _TELLING_WHOLE
+        or len(fraction) >= _TELLING_FRACTION
+    )
 
 
 def bodies_that_are_shipped(bodies: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant, of
 _RISK: Final = "service/domain/risk.py"
 _DECIDE: Final = "service/flows/decide.py"
 _OF_RISK: Final = "tests/unit/domain/test_risk.py"
+_OF_KINDS: Final = "tests/unit/settings/test_kinds.py"
 _EACH: Final = of(_OF_RISK, "test_each_rule_refuses_in_its_own_name")
 
 LIMITS: Final = (
@@ -56,7 +57,7 @@ LIMITS: Final = (
         tests=_EACH,
     ),
     Mutant(
-        name="a signal's age is taken before the exchange is asked",
+        name="a signal's age is not taken",
         file=_DECIDE,
         old="            signal_age_s=(now - signal.created_at).total_seconds(),\n",
         new="            signal_age_s=0.0,\n",
@@ -132,10 +133,17 @@ LIMITS: Final = (
         tests=of(_OF_RISK, "test_a_purchase_is_cut_to_the_exchanges_largest_order"),
     ),
     Mutant(
-        name="a setting out of its bounds is stored",
-        file="service/settings/settings.py",
-        old="        parsed = parse_all(values)\n",
-        new="        parsed = dict(values)\n",
-        tests=of("tests/unit/settings/test_changing.py"),
+        name="a number out of its setting's bounds is stored",
+        file="service/settings/amounts.py",
+        old="        if not self.low <= value <= self.high or round(",
+        new="        if round(",
+        tests=of(_OF_KINDS, "test_a_percentage_refuses_what_is_no_number_within_its_bounds"),
+    ),
+    Mutant(
+        name="a whole number out of its setting's bounds is stored",
+        file="service/settings/amounts.py",
+        old=" or not self.low <= raw <= self.high:",
+        new=":",
+        tests=of(_OF_KINDS, "test_minutes_are_whole_and_within_their_bounds"),
     ),
 )

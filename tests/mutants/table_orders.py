@@ -153,7 +153,7 @@ ORDERS: Final = (
         file=_PG_ORDERS,
         old="           FOR SHARE\n",
         new="",
-        tests=(*of(_OF_PG_ORDERS), *of("tests/integration/store/test_written_together.py")),
+        tests=of(_OF_PG_ORDERS, "test_an_order_that_waited_for_a_takeover_is_refused"),
     ),
     Mutant(
         name="an order is moved although another pass has moved it",

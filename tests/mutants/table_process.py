@@ -13,6 +13,7 @@ _CACHE: Final = "service/settings/cache.py"
 _OF_JOBS: Final = "tests/unit/app/test_jobs.py"
 _OF_LISTENING: Final = "tests/integration/app/test_listening.py"
 _OF_RESOURCES: Final = "tests/integration/app/test_resources.py"
+_OF_POOL: Final = "tests/integration/store/database/test_pool.py"
 _OF_SETTINGS: Final = "tests/integration/settings/test_settings.py"
 _OF_BOOTSTRAP: Final = "tests/unit/app/test_bootstrap.py"
 _OF_SHUTDOWN: Final = "tests/e2e/test_shutdown.py"
@@ -165,10 +166,7 @@ PROCESS: Final = (
         file=_RESOURCES,
         old="    if owner != mode.value:\n",
         new="    if False:\n",
-        tests=of(
-            "tests/e2e/test_given_server.py",
-            "test_play_money_and_real_money_are_refused_the_same_database",
-        ),
+        tests=of(_OF_RESOURCES, "test_a_database_of_play_money_is_refused_to_real_money"),
     ),
     Mutant(
         name="live trading begins switched on",
@@ -185,12 +183,21 @@ PROCESS: Final = (
         tests=of(_OF_RESOURCES, "test_the_composed_pool_and_its_shares_are_what_the_docs_say"),
     ),
     Mutant(
-        name="the isolation level is the server's default",
+        name="a transaction's isolation level is the session's default",
         file="service/store/database/cursor.py",
         old='READ_COMMITTED = "BEGIN ISOLATION LEVEL READ COMMITTED"',
         new='READ_COMMITTED = "BEGIN"',
         tests=of(
-            "tests/integration/store/database/test_pool.py",
+            _OF_POOL, "test_a_transaction_names_its_isolation_and_leaves_nothing_to_the_session"
+        ),
+    ),
+    Mutant(
+        name="a session's isolation level is the server's default",
+        file="service/store/database/dsn.py",
+        old='_FIXED: Final = {"default_transaction_isolation": "read committed"}',
+        new="_FIXED: Final[dict[str, str]] = {}",
+        tests=of(
+            _OF_POOL,
             "test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_default",
         ),
     ),

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -18,6 +18,7 @@ from service.app.resources import (
     open_settings,
 )
 from service.config import Config, Mode
+from service.domain.errors import StartError
 from service.domain.orders import OrderStatus
 from service.settings.table import TRADING_ENABLED
 from service.store.database.pool import Pool
@@ -49,9 +50,9 @@ def a_market() -> OpenedMarket:
     return OpenedMarket(upstream=upstream, clock=clock, speed=1.0, waiting_s=clock.monotonic)
 
 
-def live() -> Config:
+def live(**overrides: Any) -> Config:
     keys = ("upbit_access_key", "upbit_secret_key", "gemini_api_key")
-    return a_config(mode=Mode.LIVE, **{name: SecretStr("dummy") for name in keys})
+    return a_config(mode=Mode.LIVE, **{name: SecretStr("dummy") for name in keys}, **overrides)
 
 
 @pytest.mark.proves("FR-005")
@@ -92,6 +93,16 @@ async def test_play_money_trades_from_the_first_minute_and_real_money_when_someb
     database = cast("OpenedDatabase", SimpleNamespace(pool=gate, api_pool=gate))
     async with open_settings(config, database, FakeClock()) as settings:
         assert await settings.get(TRADING_ENABLED) is trades
+
+
+async def test_a_database_of_play_money_is_refused_to_real_money(dsn: str) -> None:
+    url = {"database_url": SecretStr(dsn)}
+    async with open_database(a_config(**url)):
+        pass
+
+    with pytest.raises(StartError, match="holds the sandbox mode's orders and cannot serve live"):
+        async with open_database(live(**url)):
+            pytest.fail("it was opened")
 
 
 @pytest.mark.proves("FR-012")

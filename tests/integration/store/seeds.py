@@ -63,9 +63,12 @@ async def execute(gate: Pool, sql: str, args: Mapping[str, object] | None = None
 
 async def until_locked_out(gate: Pool, number: int) -> None:
     """Return as soon as so many sessions of this database wait for somebody's lock."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(20) as patience:
         while (await rows(gate, LOCKED_OUT))[0][0] < number:
-            pass
+            # On Python 3.11 asyncio.wait_for, which aiopg uses, loses a cancellation that comes
+            # in the same turn as the answer.
+            if patience.expired():
+                raise TimeoutError
 
 
 async def a_stored_signal(

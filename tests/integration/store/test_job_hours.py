@@ -21,8 +21,7 @@ from service.store.migrations.migrate import migrations_folder
 from service.store.queries.metrics import PASSES_UPTO, PgStatistics
 from service.store.tables.metrics import PgMetricRows
 from tests.builders import T0
-from tests.integration.store.seeds import execute, rows
-from tests.integration.store.tables.test_orders import until_somebody_waits_for_a_lock
+from tests.integration.store.seeds import execute, rows, until_locked_out
 from tests.integration.store.test_metrics import a_run, latencies, shown
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -173,7 +172,7 @@ async def test_who_writes_to_an_hour_that_is_being_written_waits_and_adds(
         await PgMetricRows(WithinTransaction(unanswered)).add_job_runs(runs)
         more = [*runs, *others] if sent_again else others
         waiting = asyncio.create_task(PgMetricRows(gate).add_job_runs(more))
-        await until_somebody_waits_for_a_lock(gate)
+        await until_locked_out(gate, 1)
     await waiting
 
     hours = await stored(gate)

@@ -476,6 +476,22 @@ async def test_a_transaction_has_the_isolation_it_asked_for(gate: Pool) -> None:
 
 
 @pytest.mark.proves("FR-003")
+async def test_a_transaction_names_its_isolation_and_leaves_nothing_to_the_session(
+    single: Pool,
+) -> None:
+    """FR-003."""
+    async with single.cursor() as cursor:
+        await cursor.execute("SET default_transaction_isolation TO serializable")
+
+    async with single.transaction() as cursor:
+        await cursor.execute("SHOW transaction_isolation")
+        found = await cursor.fetchone()
+
+    assert await value(single, "SHOW default_transaction_isolation") == "serializable"
+    assert found == ("read committed",)
+
+
+@pytest.mark.proves("FR-003")
 async def test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_default(
     dsn: str,
 ) -> None:

@@ -27,6 +27,7 @@ from tests.integration.store.seeds import (
     filled,
     rows,
     the_epoch,
+    until_locked_out,
 )
 
 KRW_ETH = Market("KRW", "ETH")
@@ -123,17 +124,10 @@ async def test_an_order_that_waited_for_a_takeover_is_refused(gate: Pool) -> Non
     async with gate.transaction() as taker:
         await taker.execute("UPDATE leader SET owner = 'two', epoch = epoch + 1")
         waiting = asyncio.create_task(add(gate, epoch=stale))
-        await until_somebody_waits_for_a_lock(gate)
+        await until_locked_out(gate, 1)
 
     with pytest.raises(NotLeader):
         await waiting
-
-
-async def until_somebody_waits_for_a_lock(gate: Pool) -> None:
-    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    async with asyncio.timeout(20):
-        while await rows(gate, waits) == [(0,)]:
-            pass
 
 
 async def test_an_identifier_is_used_once(gate: Pool) -> None:
