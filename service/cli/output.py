@@ -102,6 +102,7 @@ def _drawn(table: Table) -> str:
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
         leading=int(table.is_spaced),
     )
     for column in table.columns:

@@ -12,15 +12,21 @@ import typer
 from service.cli.options import AsJson
 from service.cli.output import Column, Table, print_json, print_table
 from service.cli.resources import open_settings
+from service.cli.setting_texts import (
+    CHANGED,
+    NOT_IN_EFFECT,
+    line,
+    mark,
+    name_and_value,
+    value_text,
+    words,
+)
 
 if TYPE_CHECKING:
     from service.settings.settings import SettingView
 
-_NOT_IN_EFFECT: Final = "nothing acts on this setting in this version"
-_CHANGED: Final = "*"
-_SHORT: Final = 60  #: characters of a value in the table; the price table has a thousand
 _COLUMNS: Final = (
-    Column(title="", styles={_CHANGED: "bold yellow"}),
+    Column(title="", styles={CHANGED: "bold yellow"}),
     Column(title="setting", lead_style="bold"),
     Column(title="what it is"),
 )
@@ -49,9 +55,9 @@ def list_settings(*, as_json: AsJson = False) -> None:
 
         print_json({"items": [setting_body(view) for view in shown], "next_cursor": None})
         return
-    rows = [(_mark(view), _name_and_value(view), _words(view)) for view in shown]
+    rows = [(mark(view), name_and_value(view), words(view)) for view in shown]
     table = Table(columns=_COLUMNS, rows=rows, is_spaced=True)
-    print_table(table, plain=[_line(view) for view in shown])
+    print_table(table, plain=[line(view) for view in shown])
 
 
 def get_setting(key: Name, *, as_json: AsJson = False) -> None:
@@ -70,7 +76,7 @@ def get_setting(key: Name, *, as_json: AsJson = False) -> None:
         return
     print_json(view.value)
     if not view.in_effect:
-        print(f"{key}: {_NOT_IN_EFFECT}", file=sys.stderr)
+        print(f"{key}: {NOT_IN_EFFECT}", file=sys.stderr)
 
 
 def set_setting(key: Name, value: str, *, as_json: AsJson = False) -> None:
@@ -89,49 +95,13 @@ def set_setting(key: Name, value: str, *, as_json: AsJson = False) -> None:
 
         print_json(changed_setting_body(view, changes))
         return
-    note = "" if view.in_effect else f"  ({_NOT_IN_EFFECT})"
+    note = "" if view.in_effect else f"  ({NOT_IN_EFFECT})"
     for change in changes:
-        old, new = _text(change.old), _text(change.new)
+        old, new = value_text(change.old), value_text(change.new)
         pinned = "  (the default; it is stored now)" if old == new else ""
         print(f"{change.key}: {old} -> {new}{pinned}{note}")
     if not changes:
         print(f"{key}: unchanged{note}")
-
-
-def _line(view: "SettingView") -> str:
-    default = "" if view.is_default else f"  (default {_text(view.default)})"
-    takes = "; ".join(filter(None, (view.unit, view.bounds)))
-    note = "" if view.in_effect else f"  ({_NOT_IN_EFFECT})"
-    value = _text(view.value)
-    return f"{_mark(view)} {view.key} = {value}{default}  [{takes}]  {view.sentence}{note}"
-
-
-def _name_and_value(view: "SettingView") -> str:
-    lines = [view.key, _short(view.value)]
-    if not view.is_default:
-        lines.append(f"default {_short(view.default)}")
-    return "\n".join(lines)
-
-
-def _words(view: "SettingView") -> str:
-    unit = f"Unit: {view.unit}. " if view.unit else ""
-    lines = [view.sentence, f"{unit}Takes {view.bounds}."]
-    if not view.in_effect:
-        lines.append(f"({_NOT_IN_EFFECT})")
-    return "\n".join(lines)
-
-
-def _short(value: Any) -> str:  # noqa: ANN401 - JSON
-    text = _text(value)
-    return text if len(text) <= _SHORT else f"{text[:_SHORT]} …"
-
-
-def _mark(view: "SettingView") -> str:
-    return " " if view.is_default else _CHANGED
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - JSON
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _json_or_text(value: str) -> Any:  # noqa: ANN401 - JSON

@@ -111,6 +111,25 @@ def test_the_list_is_a_table_with_a_line_for_each_job(trader: Trader) -> None:
     assert "2 StoreDown" in rows[0]
 
 
+def test_the_json_forms_are_the_services_own_answers(trader: Trader) -> None:
+    page = {"items": [JOB], "next_cursor": None}
+    with answering(page) as service:
+        _, listed, _ = trader("list", "--json", TRADER_PORT=service.port)
+    with answering(JOB, status=202) as service:
+        _, ran, _ = trader("run", "collect_market_data", "--json", TRADER_PORT=service.port)
+
+    assert (json.loads(listed), json.loads(ran)) == (page, JOB)
+    assert (listed.count("\n"), ran.count("\n")) == (1, 1)
+
+
+def test_a_refusal_leaves_standard_output_empty_in_the_json_form_too(trader: Trader) -> None:
+    with answering(problem("a viewer may look"), status=403) as service:
+        code, out, err = trader("list", "--json", TRADER_PORT=service.port)
+
+    assert (code, out) == (2, "")
+    assert err.endswith("says no (403): a viewer may look\n")
+
+
 def test_a_pass_is_asked_for_with_the_admins_token(trader: Trader) -> None:
     with answering(JOB, status=202) as service:
         code, out, _ = trader(

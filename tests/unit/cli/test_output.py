@@ -97,6 +97,14 @@ def test_columns_after_hangul_stand_below_each_other() -> None:
     assert [*plain_lines(table)] == ["name  state", "가격  on", "xy    off"]
 
 
+def test_a_cell_of_two_lines_is_one_plain_line() -> None:
+    table = Table(
+        columns=(Column(title="name"), Column(title="state")), rows=(("a\nb", "on"), ("abcd", ""))
+    )
+
+    assert [*plain_lines(table)] == ["name  state", "a\ufffdb   on", "abcd"]
+
+
 def test_help_in_a_pipe_has_neither_boxes_nor_colours(main: Main) -> None:
     code, out, _ = main("export", "--help")
 
