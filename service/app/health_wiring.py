@@ -1,12 +1,12 @@
 """The health monitor, bound to what it asks."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC
 from functools import partial
 
 from service import __version__
 from service.app.services import Circuits, Ports, Process
 from service.config import Config
+from service.domain.instants import rfc3339
 from service.flows.leadership import Leadership
 from service.loops.runner import Runner
 from service.ops.health.monitor import SCHEDULES, HealthMonitor
@@ -74,7 +74,7 @@ def _activity_schedule(config: Config) -> ProbeSchedule:
 async def trading_body(ports: Ports, leadership: Leadership) -> TradingBody:
     """Return whether trading is on, and why not; the strictest reason counts."""
     state = await ports.store.state.trading_state()
-    since = state.since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    since = rfc3339(state.since)
     if (reason := leadership.standby_reason) is not None:
         return {"state": "STANDBY", "reason": reason, "since": None}
     if state.state == "HALTED":
