@@ -1,4 +1,4 @@
-"""The local exchange and model: Upbit's and Gemini's wire on loopback, for trading without keys.
+"""The local exchange and model: Upbit's and Gemini's APIs on loopback, for trading without keys.
 
 Only `app`, `cli` and tests know this room.
 """

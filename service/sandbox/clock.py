@@ -1,9 +1,8 @@
 """The market's clock: real time, faster, or from event to event.
 
 `MarketClock` follows the machine's monotonic clock at a fixed speed. `DiscreteClock` (speed 0)
-stands still while anybody works and jumps to the earliest due instant when all who take part
-sleep. Both tell `seen` about every instant they show, so that it can be made durable before
-anybody has used it.
+stands still while a participant works. When all participants sleep, it jumps to the earliest due
+instant. Both pass every instant to `seen` before they return it, so that it can be made durable.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ Seen = Callable[[datetime], None]
 
 
 def _unseen(_: datetime) -> None:
-    """Keep nothing: for a clock whose past may be forgotten."""
+    """Do nothing: for a clock whose instants need not be durable."""
 
 
 async def real_pause(seconds: float, *, wake: asyncio.Event | None) -> None:
@@ -74,7 +73,7 @@ class MarketClock:
 
     @asynccontextmanager
     async def participant(self) -> AsyncIterator[None]:
-        """Take part; only a discrete clock waits for anybody."""
+        """Do nothing: only a discrete clock waits for participants."""
         yield
 
 
@@ -89,7 +88,7 @@ _current: ContextVar[_Participant | None] = ContextVar("participant", default=No
 @dataclass(slots=True, order=True)
 class _Sleeper:
     due: datetime
-    number: int  #: who fell asleep first wakes first
+    number: int  #: of equal instants the earlier sleep ends first
     participant: _Participant | None = field(compare=False)
     wake: Callable[[], None] = field(compare=False)
     is_done: bool = field(compare=False, default=False)
@@ -98,8 +97,8 @@ class _Sleeper:
 class DiscreteClock:
     """Time jumps to the earliest due instant when every participant sleeps.
 
-    Only code inside `participant()` (and the tasks it starts) holds time back while it is awake;
-    a sleeper outside is woken at its instant but not waited for.
+    Code inside `participant()`, and the tasks it starts, hold the time back while awake. A sleep
+    outside ends at its instant, but the time does not wait for the code after it.
     """
 
     speed = Decimal(0)
@@ -127,12 +126,12 @@ class DiscreteClock:
         return self._monotonic()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass by hand: for a client in another process."""
+        """Move the time forward on demand, for a client in another process."""
         self._move_to(self._now + timedelta(seconds=seconds))
 
     @asynccontextmanager
     async def participant(self) -> AsyncIterator[None]:
-        """Hold time back for as long as the caller is awake in here."""
+        """Hold the time back while the caller is awake inside the block."""
         me = _Participant()
         token = _current.set(me)
         self._busy += 1
@@ -147,12 +146,12 @@ class DiscreteClock:
         await real_pause(seconds, wake=wake)
 
     async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
-        """Wait until the market's time has moved so far, or until `wake` is set."""
+        """Wait until the market's time has advanced by `seconds`, or until `wake` is set."""
         if seconds <= 0 or (wake is not None and wake.is_set()):
             await asyncio.sleep(0)
             return
         loop, forever = asyncio.get_running_loop(), wake or asyncio.Event()
-        # Waking is a time limit that has come: no second task has to be watched or cancelled.
+        # A sleep ends by rescheduling its timeout: so no second task must be watched or cancelled.
         with suppress(TimeoutError):
             async with asyncio.timeout(None) as limit:
                 sleeper = self._fall_asleep(seconds, lambda: limit.reschedule(loop.time()))
@@ -198,7 +197,7 @@ class DiscreteClock:
         while self._sleepers and self._sleepers[0].due <= self._now:
             sleeper = heapq.heappop(self._sleepers)
             if not sleeper.is_done:
-                # Counted as awake now, not when its task runs: else time could jump past it.
+                # Counted as awake at once, not when its task runs: else the time could jump on.
                 self._awake(sleeper)
                 sleeper.wake()
         self._plan_jump()

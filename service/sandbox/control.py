@@ -1,4 +1,4 @@
-"""What a test or an operator may ask of the sandbox itself; answered on this machine only."""
+"""Control of the sandbox by a test or an operator, from its own machine only."""
 
 import ipaddress
 import json
@@ -9,8 +9,8 @@ from aiohttp import web
 from service.domain.decimals import decimal_text
 from service.domain.errors import InvalidRequest
 from service.sandbox.clock import Clock, DiscreteClock
-from service.sandbox.reply import reply
-from service.sandbox.upbit_api.bodies import Body, account_body, order_body, trade_body
+from service.sandbox.reply import Body, reply
+from service.sandbox.upbit_api.bodies import account_body, order_body, trade_body
 from service.sandbox.upbit_api.context import CONTEXT
 
 PREFIX: Final = "/__sandbox__/"
@@ -20,7 +20,7 @@ routes = web.RouteTableDef()
 
 
 def check_local(request: web.Request) -> None:
-    """Raise 403 for another machine and for a web page: this can break the whole market."""
+    """Raise 403 for another machine and for a web page: a control request can break the market."""
     remote = request.remote or "0.0.0.0"  # noqa: S104  # stands for "unknown", nothing is bound
     if not ipaddress.ip_address(remote).is_loopback or "Origin" in request.headers:
         raise web.HTTPForbidden(text="the sandbox is controlled from its own machine only\n")
@@ -33,7 +33,7 @@ async def clock(request: web.Request) -> web.Response:
 
 @routes.post("/__sandbox__/clock")
 async def advance(request: web.Request) -> web.Response:
-    """Let `advance_s` market seconds pass: at speed 0, for a client in another process."""
+    """Advance the market's time by `advance_s`, at speed 0, for a client in another process."""
     context = request.app[CONTEXT]
     if not isinstance(context.clock, DiscreteClock):
         raise _bad_request("the clock runs by itself; start the sandbox with speed 0 to move it")
@@ -70,7 +70,7 @@ async def clear_faults(request: web.Request) -> web.Response:
 
 @routes.get("/__sandbox__/ledger")
 async def ledger(request: web.Request) -> web.Response:
-    """Answer everything that explains the balances, as exact strings, oldest first."""
+    """Answer everything that the balances follow from, as exact strings, oldest first."""
     context = request.app[CONTEXT]
     now = context.now()
     engine = context.engine

@@ -1,10 +1,10 @@
-"""What the exchange says no to, in Upbit's words: HTTP status, name, message."""
+"""The exchange's refusals as Upbit writes them: HTTP status, name, message."""
 
 from typing import Final
 
 
 class RequestRefused(Exception):
-    """The request is answered with an error body; nothing has happened.
+    """The request is answered with an error body and has no effect.
 
     `name` is a string in the Exchange API and the HTTP status in the Quotation API.
     """

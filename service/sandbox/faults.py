@@ -1,7 +1,7 @@
-"""Faults on demand: what a route does wrong, for how long and how often.
+"""Fault injection: which errors a route makes, for how long and how often.
 
-One plan for the exchange and the model, as an object in tests and over
-`POST /__sandbox__/faults` by hand.
+One plan serves the exchange and the model. Tests use the object, an operator
+`POST /__sandbox__/faults`.
 """
 
 import base64
@@ -20,46 +20,46 @@ ModelFault = Literal[
     "rate_limited",  # 429 with a RetryInfo
     "quota",  # 429 of an exhausted day
     "empty",  # 200 without a body
-    "blocked",  # no candidate, the prompt is at fault
+    "blocked",  # no candidate, because of the prompt
     "safety",  # a candidate without content
-    "max_tokens",  # all spent on thoughts
-    "cut",  # half the JSON, paid all the same
+    "max_tokens",  # all tokens are spent on thoughts
+    "cut",  # half the JSON, billed nevertheless
     "prose",
     "fences",  # the JSON in a Markdown fence
     "nonsense",  # JSON, but out of every range
-    "thought",  # well, behind a thought
+    "thought",  # a good answer after a thought
     "new_finish",  # a finish reason that no SDK knows
-    "reckless",  # the schema kept, the judgement gone: buys with full confidence, always
-    "hostile",  # orders to the reader and HTML in the reasoning
+    "reckless",  # valid by the schema: always buys with full confidence
+    "hostile",  # commands to the reader and HTML in the reasoning
     "huge",  # a megabyte of reasoning in many lines
-    "no_usage",  # nobody says what it cost
+    "no_usage",  # the answer has no token counts
     "renamed",  # answered by a model that no price table knows
 ]
 
 
 class Fault(BaseModel):
-    """One thing that goes wrong. Without any effect named it only delays by `delay_s`."""
+    """One fault. Without another effect it only delays by `delay_s`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: str = "*"
     path: str = "*"  #: glob over the path, e.g. /v1/orders* or */models/*
     group: str | None = None  #: of Upbit's rate limits, e.g. candles: only its requests
-    status: Annotated[int, Field(ge=100, le=599)] | None = None  #: answered instead of executing
-    headers: Mapping[str, str] = {}  #: of that answer; without `status`, of the real one
+    status: Annotated[int, Field(ge=100, le=599)] | None = None  #: answered so, not executed
+    headers: Mapping[str, str] = {}  #: of that answer, or of the real one without `status`
     body: str = ""
     body_base64: str | None = None  #: instead of `body`: bytes that are no text
     delay_s: Annotated[float, Field(ge=0, le=3600)] = 0.0  #: real seconds
     phase: Literal["before", "after"] = "before"  #: delayed before or after executing
-    drop_before: bool = False  #: the connection breaks, nothing was executed
-    drop_after: bool = False  #: executed, but the answer never arrives
+    drop_before: bool = False  #: the connection breaks before the request is executed
+    drop_after: bool = False  #: executed, but no answer arrives
     truncate: bool = False  #: executed, and half the answer arrives
     drip_s: Annotated[float, Field(ge=0, le=3600)] = 0.0  #: executed; real seconds between bytes
     echo: bool = False  #: with `status`: the answer repeats the request, headers and all
-    model: ModelFault | None = None  #: what the model's answer looks like
+    model: ModelFault | None = None  #: the kind of the model's answer
     every_nth: Annotated[int, Field(ge=1)] = 1
-    chance: Annotated[float, Field(gt=0, le=1)] = 1.0  #: of those left; the plan's own dice
-    times: Annotated[int, Field(ge=1)] | None = None  #: then the route is well again
+    chance: Annotated[float, Field(gt=0, le=1)] = 1.0  #: of a fault, for each due request
+    times: Annotated[int, Field(ge=1)] | None = None  #: afterwards the route works again
 
     @field_validator("group")
     @classmethod
@@ -95,14 +95,14 @@ _PLAN = TypeAdapter(list[Fault])
 
 
 class Faults:
-    """The plan now in force; the first fault that is due on a route wins.
+    """The current plan; of several faults the first that is due on a route counts.
 
-    Args: seed: of the dice for faults that strike by chance.
+    Args: seed: of the random numbers for `chance`.
     """
 
     def __init__(self, seed: int = 7) -> None:
         self._plan: list[_Counted] = []
-        self._dice = random.Random(seed)  # noqa: S311 - a test repeats what it has seen
+        self._dice = random.Random(seed)  # noqa: S311 - a test must be repeatable
 
     def add(self, *faults: Fault) -> None:
         self._plan.extend(_Counted(fault, self._dice) for fault in faults)
@@ -136,8 +136,8 @@ class _Counted:
     def __init__(self, fault: Fault, dice: random.Random) -> None:
         self.fault = fault
         self._dice = dice
-        self.seen = 0  #: requests that it concerned
-        self.hit = 0  #: requests that it spoiled
+        self.seen = 0  #: matching requests
+        self.hit = 0  #: requests with the fault
 
     def due(self, method: str, path: str) -> Fault | None:
         if not self.fault.concerns(method, path) or self.hit == self.fault.times:

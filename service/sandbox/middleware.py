@@ -1,4 +1,4 @@
-"""Around every request: faults first, then the limits, then errors in the wire's own form."""
+"""Middleware of every request: faults, then rate limits, then errors in the vendor's format."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -24,7 +24,7 @@ async def local_only(request: web.Request, handler: Handler) -> web.StreamRespon
 
 @web.middleware
 async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Do to the request what the fault plan says."""
+    """Apply the fault plan to the request."""
     context = request.app[CONTEXT]
     if request.path.startswith(control.PREFIX):
         return await handler(request)
@@ -53,7 +53,7 @@ async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def upbit_wire(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count the request and answer refusals as Upbit writes them."""
+    """Count the request and answer refusals in Upbit's format."""
     if not _is_upbit(request):
         return await handler(request)
     limiter = request.app[CONTEXT].limiter
@@ -70,7 +70,7 @@ async def upbit_wire(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def add_remaining(request: web.Request, response: web.StreamResponse) -> None:
-    """Tell the rest of the limit on every answer; pyupbit fails without."""
+    """Add the `Remaining-Req` header to every answer; pyupbit fails without it."""
     if (remaining := request.get(_REMAINING)) is not None:
         response.headers["Remaining-Req"] = remaining
 
@@ -80,7 +80,7 @@ def _is_upbit(request: web.Request) -> bool:
 
 
 async def _delayed(context: RequestContext, fault: Fault) -> None:
-    # Wakes when the sandbox stops, so that a long delay never holds up a shutdown.
+    # Ends when the sandbox stops, so that a long delay does not delay the shutdown.
     await real_pause(fault.delay_s, wake=context.stopping)
 
 
@@ -91,7 +91,7 @@ def _scripted(fault: Fault) -> web.Response:
 
 
 async def _echo(request: web.Request, fault: Fault) -> web.Response:
-    """Answer as a careless proxy's error page does: with everything we were sent."""
+    """Answer like a careless proxy's error page, with the whole request."""
     lines = [f"{request.method} {request.path_qs}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     body = "\n".join(lines).encode() + b"\n\n" + await request.read()
@@ -112,7 +112,7 @@ def _body_of(response: web.StreamResponse) -> bytes:
 async def _dripped(
     request: web.Request, response: web.StreamResponse, context: RequestContext, drip_s: float
 ) -> web.StreamResponse:
-    """Send the answer byte by byte: no single read is late, the whole never comes."""
+    """Send the answer byte by byte: no single read is late, but the whole takes very long."""
     body = _body_of(response)
     slow = web.StreamResponse(status=response.status, headers=response.headers)
     slow.content_length = len(body)

@@ -1,4 +1,4 @@
-"""What the sandbox is started with."""
+"""The sandbox's options."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -7,12 +7,12 @@ from pathlib import Path
 from service.domain.errors import ConfigError
 from service.domain.markets import Market
 
-_FASTEST = 100_000  #: beyond it a step of the market is shorter than a network answer
+_FASTEST = 100_000  #: above it a step of the market is shorter than a network answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxOptions:
-    """Raises ConfigError for what the sandbox cannot offer."""
+    """Raises ConfigError for a value that the sandbox does not support."""
 
     markets: tuple[Market, ...] = (Market("KRW", "BTC"),)
     seed: int = 7
@@ -20,7 +20,7 @@ class SandboxOptions:
     candles: Path | None = None  #: Upbit minute candles to play for one of the markets
     port: int = 0  #: 0 takes any free port
     host: str = "127.0.0.1"
-    state_dir: Path | None = None  #: None forgets everything at the end
+    state_dir: Path | None = None  #: None: nothing is kept after the end
     opening_krw: Decimal = Decimal(10_000_000)
     access_key: str | None = None  #: None: the stored one, else a random one
     secret_key: str | None = field(default=None, repr=False)

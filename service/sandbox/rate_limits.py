@@ -1,4 +1,4 @@
-"""Upbit's rate limits: so many requests a second and group, told in every answer."""
+"""Upbit's rate limits: requests a second in each group; every answer names the rest."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from service.sandbox.errors import refused
 
 #: group -> (requests, seconds); Upbit docs: rate-limits, state 2026-10-07. `candles` and
-#: `crix-trades` are the names on the wire (captured in March 2026); the documents say otherwise.
+#: `crix-trades` are the names in answers (captured in March 2026); the documents have others.
 LIMITS: Final = {
     "market": (10, 1),
     "candles": (10, 1),
@@ -35,7 +35,7 @@ _WRITING: Final = {
 
 
 def group_of(method: str, path: str, *, has_origin: bool = False) -> str:
-    """Return whose limit a request counts for; a quotation for a web page has one of its own."""
+    """Return the limit's group of a request; a quotation for a web page has its own group."""
     for prefix, group in _QUOTATION:
         if path.startswith(prefix):
             return "origin" if has_origin else group

@@ -3,6 +3,8 @@
 import orjson
 from aiohttp import web
 
+Body = dict[str, object]
+
 
 def reply(body: object, *, status: int = 200) -> web.Response:
     return web.Response(

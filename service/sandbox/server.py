@@ -1,4 +1,4 @@
-"""The sandbox as a whole: one loopback port that speaks Upbit and Gemini."""
+"""The sandbox's server: Upbit's and Gemini's APIs on one loopback port."""
 
 import asyncio
 import json
@@ -17,20 +17,19 @@ from service.sandbox.clock import Clock
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.exchange.startup import Opened, open_exchange
 from service.sandbox.faults import Faults
-from service.sandbox.gemini_api import handlers as model
+from service.sandbox.gemini_api import handlers as gemini
 from service.sandbox.market.prints import instant_of
 from service.sandbox.options import SandboxOptions
 from service.sandbox.rate_limits import RequestCounter
-from service.sandbox.upbit_api import private as exchange
-from service.sandbox.upbit_api import public as quotation
+from service.sandbox.upbit_api import private, public
 from service.sandbox.upbit_api.auth import Guard
 from service.sandbox.upbit_api.context import CONTEXT, RequestContext
 from service.sandbox.upbit_api.quotes import Quotes
 
 __all__ = ["Sandbox", "SandboxOptions", "open_sandbox", "ready_line"]
-_PULSE_S: Final = 0.25  #: real seconds between looks at the resting orders
+_PULSE_S: Final = 0.25  #: real seconds between two matchings of the resting orders
 _SHUTDOWN_S: Final = 1.0
-_GEMINI_KEY: Final = "sandbox"  #: any key that is not empty opens the stand-in
+_GEMINI_KEY: Final = "sandbox"  #: the stub model accepts any key that is not empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ class Sandbox:
 
 
 def ready_line(sandbox: Sandbox) -> str:
-    """Return the one JSON line that tells a parent process where everything is."""
+    """Return one JSON line with the addresses and keys, for a parent process."""
     return json.dumps(
         {
             "event": "sandbox",
@@ -64,11 +63,11 @@ def ready_line(sandbox: Sandbox) -> str:
 
 @asynccontextmanager
 async def open_sandbox(options: SandboxOptions) -> AsyncIterator[Sandbox]:
-    """Serve Upbit's and Gemini's wire until the block is left.
+    """Serve Upbit's and Gemini's APIs until the block is left.
 
     Raises: ConfigError for a bad option, candle file or state; StartError for a busy port.
     """
-    # Files are read before the loop serves anybody; a large candle file takes a second.
+    # The files are read before the server listens; a large candle file takes a second.
     async with open_exchange(options) as opened:
         context = _context(options, opened)
         context.now()
@@ -98,12 +97,12 @@ def _app(context: RequestContext) -> web.Application:
             middleware.local_only,
             middleware.faulty,
             middleware.upbit_wire,
-            model.gemini_wire,
+            gemini.gemini_wire,
         ]
     )
     app[CONTEXT] = context
-    for room in (quotation, exchange, model, control):
-        app.add_routes(room.routes)
+    for module in (public, private, gemini, control):
+        app.add_routes(module.routes)
     app.on_response_prepare.append(middleware.add_remaining)
     return app
 
@@ -127,7 +126,7 @@ async def _served(context: RequestContext, options: SandboxOptions) -> AsyncIter
 
 
 class _Pulse:
-    """Matches resting orders while nobody asks; a timer, since each look is synchronous."""
+    """Matches resting orders between requests. A timer suffices, since matching is synchronous."""
 
     def __init__(self, context: RequestContext) -> None:
         self._context = context
@@ -153,7 +152,7 @@ class _Pulse:
 def _sandbox(
     options: SandboxOptions, opened: Opened, context: RequestContext, port: int
 ) -> Sandbox:
-    # Bound to every address, it is still reached on loopback from here.
+    # A server bound to every address is reachable on loopback.
     host = "127.0.0.1" if options.host in ("0.0.0.0", "") else options.host  # noqa: S104  # compared
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return Sandbox(

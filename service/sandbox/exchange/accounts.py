@@ -1,4 +1,4 @@
-"""Whose money is where: what the account holds of each currency, free and locked."""
+"""The account's balances: free and locked amounts of each currency."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -34,7 +34,7 @@ class Accounts:
         self._changes.accounts[currency] = account
 
     def average_in(self, currency: str, *, volume: Decimal, funds: Decimal) -> None:
-        """Count a purchase into the average price, before its coins are moved in."""
+        """Add a purchase to the average price; call it before `move` adds the coins."""
         account = self.of(currency)
         owned = account.balance + account.locked
         average = (owned * account.avg_buy_price + funds) / (owned + volume)
@@ -42,5 +42,5 @@ class Accounts:
         self._accounts[currency].avg_buy_price = average.quantize(STEP)
 
     def take_over(self, accounts: Iterable[SandboxAccount]) -> None:
-        """Replace what is known by what the journal says."""
+        """Replace the balances by those of the journal."""
         self._accounts |= {account.currency: account for account in accounts}

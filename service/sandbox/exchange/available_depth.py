@@ -1,4 +1,4 @@
-"""The order book as this account has left it: what it took stays taken until the next print."""
+"""The order book less what this account has taken from it since the last print."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -33,10 +33,10 @@ class Depth:
         return OrderBook(asks, bids)
 
     def best_for(self, side: Side, market: Market, now: datetime) -> Decimal:
-        """Return the price that an order of `side` would meet first, KRW."""
+        """Return the best price for an order of `side`, KRW."""
         book = self.left(market, now)
         opposite = book.asks if side == "bid" else book.bids
-        # This account may have emptied the side until the next print.
+        # This account may have taken the whole side until the next print.
         last = self._prints[market].newest(step_at(now)).price
         return decimal(opposite[0].price if opposite else last)
 
@@ -44,7 +44,7 @@ class Depth:
         self._taken[market, units(match.price)] += match.volume
 
     def renew(self) -> None:
-        """Forget what was taken: a new print brings a new book."""
+        """Reset what was taken: a new print makes a new book."""
         self._taken.clear()
 
     def _size(self, market: Market, level: PriceLevel) -> int:

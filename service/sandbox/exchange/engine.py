@@ -1,4 +1,4 @@
-"""The exchange itself: what may be asked and commanded. Synchronous, so every change is whole."""
+"""The exchange engine: queries and commands. It is synchronous, so each command is atomic."""
 
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -28,7 +28,7 @@ from service.sandbox.market.prints import Prints, instant_of, step_at
 
 
 def _random_id() -> str:
-    # Never derived from the seed: a client's database outlives an exchange without a memory.
+    # Not derived from the seed: a client's database may outlive an exchange without a journal.
     return str(uuid4())
 
 
@@ -57,10 +57,10 @@ class Engine:
             changes=self._changes,
             new_id=new_id,
         )
-        self._step: int | None = None  #: up to here the market has been matched
+        self._step: int | None = None  #: the prints up to this step have been matched
         self._depth = Depth(prints, seed=seed)
 
-    # --- questions ----------------------------------------------------------------------------
+    # --- queries ------------------------------------------------------------------------------
 
     @property
     def orders(self) -> Mapping[str, SandboxOrder]:
@@ -105,7 +105,7 @@ class Engine:
     def place(self, fields: Fields, now: datetime) -> SandboxOrder:
         """Accept the order, match it, and return it as it was when accepted: waiting.
 
-        Raises: Refused. The identifier is used up even then.
+        Raises: Refused; the identifier is used up nevertheless.
         """
         self.advance(now)
         if (identifier := identifier_of(fields)) is not None:
@@ -121,14 +121,14 @@ class Engine:
 
     @exact
     def test(self, fields: Fields, now: datetime) -> SandboxOrder:
-        """Return the order as it would be accepted; nothing happens."""
+        """Return the order as it would be accepted, without placing it."""
         self.advance(now)
         self._order_register.check_unused(identifier_of(fields))
         return self._order(read_order_request(fields, self.prints.keys()), now)
 
     @exact
     def cancel(self, order: SandboxOrder, now: datetime) -> SandboxOrder:
-        """Cancel what is left and return the order as it was when asked: waiting."""
+        """Cancel the rest of the order and return it as it was before: waiting."""
         self.advance(now)
         if order.state != "wait":
             raise refused("order_not_found")
@@ -171,7 +171,7 @@ class Engine:
         ):
             self._settlement.fill(order, match, at=at)
 
-    # --- memory -------------------------------------------------------------------------------
+    # --- journal ------------------------------------------------------------------------------
 
     def _commit(self, now: datetime) -> None:
         if record := self._changes.record():
@@ -179,7 +179,7 @@ class Engine:
             self._journal.append({"at": now.isoformat(), **record})
 
     def restore(self, record: Record) -> None:
-        """Take over one record of the journal."""
+        """Apply one record of the journal."""
         self._accounts.take_over(map(account_from, record.get("accounts", ())))
         self._order_register.take_over(
             map(order_from, record.get("orders", ())), identifiers=record.get("identifiers", ())
@@ -190,7 +190,7 @@ class Engine:
             self._step = step_at(datetime.fromisoformat(record["at"]))
 
     def snapshot(self) -> Record:
-        """Return one record that restores everything."""
+        """Return one record that restores the whole state."""
         everything = Changes()
         everything.orders = dict(self.orders)
         everything.trades = [trade for order in self.orders.values() for trade in order.trades]

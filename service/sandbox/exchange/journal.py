@@ -1,7 +1,7 @@
-"""The exchange's memory on disk: one JSON line a change, handed to the system before the answer.
+"""The exchange's journal: one JSON line a command, written to the file before the answer is sent.
 
-A killed process loses nothing that a client has been told. Lines hold the new state of what
-changed, not the change, so that replaying is overwriting; one line is one transaction.
+So a killed process loses nothing that a client has seen. A line is one transaction. It holds the
+new values of the changed objects, so that replaying a line overwrites them.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ class OrderJournal(Protocol):
 
 
 class Forgetful:
-    """A journal for tests and throw-away exchanges."""
+    """A journal that keeps nothing, for tests and exchanges without a state directory."""
 
     def append(self, record: Record) -> None:
         """Keep nothing."""
@@ -50,7 +50,7 @@ class OrderLog:
             self._file.write(json.dumps(record, separators=(",", ":")) + "\n")
             self._file.flush()
         except OSError:
-            # Half a line may stand there: another after it would make the file unreadable.
+            # Half a line may be in the file: another one after it would make it unreadable.
             self._is_broken = True
             raise
 
@@ -100,7 +100,7 @@ def open_journal(directory: Path) -> Iterator[tuple[OrderLog, list[Record]]]:
 
 
 def _private(path: Path, flags: int = 0) -> IO[str]:
-    # The account's keys stand in the file: nobody else may read it.
+    # The file holds the account's keys: so no other account may read it.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
     return os.fdopen(descriptor, "w", encoding="utf-8")
 
@@ -121,7 +121,7 @@ def _read(path: Path) -> list[Record]:
         return []
     *whole, torn = text.split(b"\n")
     if torn:
-        # The process died while it wrote; nobody has been told of this change.
+        # The process died while it wrote the line, so no client has seen this change.
         logger.bind(event="app", file=str(path)).warning("dropped a torn last line of the journal")
     records = [_parsed(path, number, line) for number, line in enumerate(whole, 1) if line]
     if records and records[0].get("sandbox") != VERSION:
@@ -140,10 +140,10 @@ def _parsed(path: Path, number: int, line: bytes) -> Record:
 
 
 class Horizon:
-    """Promises instants ahead of time, so that a restart never shows an earlier one.
+    """Keeps the market's time from going back at a restart.
 
-    Writing every instant that somebody has seen would be a write for each look at the clock;
-    instead the journal says up to when instants may have been seen.
+    A write for each reading of the clock would cost too much. So the journal holds an instant that
+    lies ahead, and a new one before the clock passes it. A restart after a kill begins there.
     """
 
     def __init__(self, journal: OrderJournal, *, lead: timedelta) -> None:
@@ -157,6 +157,6 @@ class Horizon:
             self._journal.append({"until": self._until.isoformat()})
 
     def stop(self, instant: datetime) -> None:
-        """Write that nobody has seen anything later than `instant`."""
+        """Write that no later instant than `instant` has been shown."""
         self._until = instant
         self._journal.append({"stopped": instant.isoformat()})

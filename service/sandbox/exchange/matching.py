@@ -15,7 +15,7 @@ from service.sandbox.market.prints import Print, Prints, instant_of
 from service.sandbox.market.ticks import decimal, units
 
 STEP: Final = Decimal("0.00000001")  #: coins are counted in steps of this size
-# A price of 17 digits times a volume of 17 times the fee's 4: never rounded at 64.
+# A price of 17 digits times a volume of 17 times a fee of 4 fits 64 digits without rounding.
 _DIGITS: Final = 64
 _NEVER: Final = 2**63 - 1  #: a price that no print reaches
 P = ParamSpec("P")
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def exact(function: Callable[P, T]) -> Callable[P, T]:
-    """Run `function` with so many digits that no product or sum of money is rounded."""
+    """Run `function` with a decimal precision that rounds no product or sum of money."""
 
     @wraps(function)
     def exactly(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -41,7 +41,7 @@ class Match(NamedTuple):
 
 class Taken(NamedTuple):
     matches: Sequence[Match]
-    is_filled: bool  #: nothing that could be traded is left
+    is_filled: bool  #: the rest, if any, is too small to trade
 
 
 def take(order: SandboxOrder, levels: Sequence[PriceLevel]) -> Taken:
@@ -49,7 +49,7 @@ def take(order: SandboxOrder, levels: Sequence[PriceLevel]) -> Taken:
     matches: list[Match] = []
     volume, funds = order.remaining_volume, order.remaining_funds
     for price, size in _within(order, levels):
-        # Coins are floored to the exchange's step: a rest of KRW is handed back.
+        # Coins are rounded down to the exchange's step; the rest in KRW is freed.
         wanted = (funds / price).quantize(STEP, ROUND_DOWN) if volume is None else volume
         taken = min(wanted, size)
         if taken > 0:
@@ -74,7 +74,7 @@ def _within(order: SandboxOrder, levels: Sequence[PriceLevel]) -> Iterator[Match
 
 
 class Hit(NamedTuple):
-    """A resting order is met: it trades at its own limit."""
+    """A print fills a resting order, at the order's own limit."""
 
     order: SandboxOrder
     match: Match
@@ -91,8 +91,8 @@ def hits(
 ) -> Iterator[Hit]:
     """Yield the hits of one market's prints in (after, until].
 
-    Lazily: the caller fills each order before it asks for the next, since what an order still
-    wants decides what is left for those behind it.
+    It is lazy: the caller must fill each order before it takes the next hit, since the order's rest
+    decides the volume that is left for the orders behind it.
     """
     bids = sorted((o for o in resting if o.is_bid), key=lambda o: (-_limit(o), o.number))
     asks = sorted((o for o in resting if not o.is_bid), key=lambda o: (_limit(o), o.number))
@@ -108,7 +108,7 @@ def hits(
 def _met(
     orders: Iterable[SandboxOrder], last: Print, book_at: Callable[[Print], OrderBook]
 ) -> Iterator[Hit]:
-    """Share out what one print brought among one side's orders, best first."""
+    """Split the volume of one print among one side's orders, best first."""
     used = ZERO
     for order in orders:
         if order.state != "wait" or not _reached(order, last.price):
@@ -122,8 +122,10 @@ def _met(
 
 
 def _offered(order: SandboxOrder, last: Print, book_at: Callable[[Print], OrderBook]) -> Decimal:
-    """Return the coins that met the order: the print's own volume, and the book behind it when
-    the price went through the limit.
+    """Return the coins offered to the order by the print.
+
+    These are the print's own volume, and the book's levels up to the limit if the price went
+    through.
     """
     limit, volume = _limit(order), last.volume
     if last.price != limit:

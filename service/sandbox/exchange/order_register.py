@@ -1,4 +1,4 @@
-"""Every order there ever was, by uuid and by the client's own identifier."""
+"""All orders of the exchange, by uuid and by the client's identifier."""
 
 from collections.abc import Iterable, Sequence
 
@@ -35,7 +35,7 @@ class OrderRegister:
             raise refused("duplicated_identifier")
 
     def use_up(self, identifier: str) -> None:
-        """Burn the identifier, before anybody knows whether an order comes of it."""
+        """Mark the identifier as used, before the order is accepted or refused."""
         self.check_unused(identifier)
         self._identifiers[identifier] = None
         self._changes.identifiers.append(identifier)
@@ -49,14 +49,14 @@ class OrderRegister:
         del self._open[order.uuid]
         self._changes.orders[order.uuid] = order
 
-    # --- memory -------------------------------------------------------------------------------
+    # --- journal ------------------------------------------------------------------------------
 
     def refused_identifiers(self) -> list[str]:
-        """Return those used up without an order to show for it."""
+        """Return the used identifiers whose orders were refused."""
         return [name for name, uuid in self._identifiers.items() if uuid is None]
 
     def take_over(self, orders: Iterable[SandboxOrder], *, identifiers: Iterable[str]) -> None:
-        """Replace what is known by what the journal says; trades have lines of their own."""
+        """Replace orders by those of the journal; their trades are restored separately."""
         self._identifiers.update(dict.fromkeys(identifiers))
         for order in orders:
             if (known := self.orders.get(order.uuid)) is not None:

@@ -1,4 +1,4 @@
-"""Reading an order request: from what a client sent to a well-formed ticket, or Upbit's no."""
+"""Parse a client's order request, or refuse it with Upbit's error."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -39,7 +39,7 @@ Fields = Mapping[str, str | None]
 
 
 def identifier_of(fields: Fields) -> str | None:
-    """Return the client's own name for the order; it is burnt even if the order is refused."""
+    """Return the client's identifier of the order; it is used up even by a refused order."""
     identifier = fields.get("identifier") or None
     if identifier is not None and len(identifier) > _MAX_IDENTIFIER:
         raise refused("invalid_parameter", about="identifier: 64")
@@ -60,7 +60,7 @@ def read_market(code: str | None, markets: Collection[Market]) -> Market:
 
 
 def read_order_request(fields: Fields, markets: Collection[Market]) -> OrderRequest:
-    """Return what is asked for; raises Refused with the exchange's own error name."""
+    """Return the parsed request; raises Refused with the exchange's error name."""
     for name in ("market", "side", "ord_type"):
         if not fields.get(name):
             raise refused("validation_error", about=name)
@@ -104,7 +104,7 @@ def check_total(request: OrderRequest, best: Decimal) -> None:
 def _amount(text: str | None, name: str) -> Decimal | None:
     if text is None or text == "":
         return None
-    # Decimal alone would take "1_000", blanks and other scripts' digits, and more decimals than
+    # Decimal alone would accept "1_000", blanks, digits of other scripts, and more decimals than
     # the arithmetic here keeps.
     if not _AMOUNT.fullmatch(text) or abs(amount := Decimal(text)) >= _LARGEST:
         raise refused("invalid_parameter", about=name)
@@ -114,7 +114,7 @@ def _amount(text: str | None, name: str) -> Decimal | None:
 def _smp_type(fields: Fields) -> str:
     given = fields.get("smp_type") or None
     if given is None:
-        # The default since 2026-11-09; with post_only it would be a contradiction.
+        # The default since 2026-11-09; post_only does not allow it.
         return "none" if fields.get("time_in_force") == "post_only" else "cancel_maker"
     if given not in _SMP_TYPES:
         raise refused("invalid_parameter", about="smp_type")

@@ -1,4 +1,4 @@
-"""The exchange's own orders, trades and accounts, as it keeps them."""
+"""The exchange's orders, trades and accounts."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -49,7 +49,7 @@ class OrderRequest:
 
 @dataclass(slots=True, kw_only=True)
 class SandboxOrder:
-    """An accepted order; the engine alone changes it."""
+    """An accepted order; only the engine changes it."""
 
     uuid: str
     number: int  #: in the order of acceptance
@@ -73,7 +73,7 @@ class SandboxOrder:
 
     @property
     def currency(self) -> str:
-        """Return what the order locks."""
+        """Return the currency that the order locks."""
         market = self.request.market
         return market.quote if self.is_bid else market.base
 
@@ -84,7 +84,7 @@ class SandboxOrder:
         return self.remaining_volume == 0
 
     def count(self, *, volume: Decimal, funds: Decimal, fee: Decimal) -> None:
-        """Book one match on the order itself, and reserve for the rest."""
+        """Add one match to the order, and reserve for the rest."""
         self.executed_volume += volume
         self.executed_funds += funds
         self.paid_fee += fee

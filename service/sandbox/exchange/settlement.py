@@ -1,4 +1,4 @@
-"""What an order does to the accounts: funds locked, moved by each match, freed at the end."""
+"""Settlement: an order locks funds, each match moves some, and its end frees the rest."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -26,7 +26,7 @@ class Settlement:
         self._new_id = new_id
 
     def accept(self, order: SandboxOrder) -> None:
-        """Put the order on record and lock what it reserves."""
+        """Register the order and lock the funds it reserves."""
         self._order_register.add(order)
         self._accounts.move(order.currency, balance=-order.locked, locked=order.locked)
 
@@ -37,7 +37,7 @@ class Settlement:
         freed = held - order.locked
         if order.is_bid:
             self._accounts.average_in(market.base, volume=match.volume, funds=funds)
-            # Bought cheaper than the limit: the difference is free again.
+            # The price is below the limit: the difference is freed.
             self._accounts.move(market.quote, balance=freed - funds - fee, locked=-freed)
             self._accounts.move(market.base, balance=match.volume)
         else:
@@ -48,7 +48,7 @@ class Settlement:
             self.finish(order, "done")
 
     def finish(self, order: SandboxOrder, state: State) -> None:
-        """End the order; what is still locked is free again."""
+        """End the order and free the funds it still locks."""
         self._accounts.move(order.currency, balance=order.locked, locked=-order.locked)
         order.locked, order.remaining_fee = ZERO, ZERO
         self._order_register.close(order, state)
@@ -66,7 +66,7 @@ class Settlement:
             trend="up" if order.is_bid else "down",
             created_at=at,
         )
-        # A new list: answers on their way hold copies of the order with the old one.
+        # A new list: answers under way hold copies of the order with the old list.
         order.trades = [*order.trades, trade]
         self._changes.orders[order.uuid] = order
         self._changes.trades.append(trade)

@@ -1,4 +1,4 @@
-"""Opening the exchange: candle file, journal, keys, clock, and what was there before."""
+"""Start of the exchange: candle file, journal, keys and clock; it restores the stored state."""
 
 import asyncio
 import secrets
@@ -31,7 +31,7 @@ from service.sandbox.market.prints import Prints
 from service.sandbox.market.replay import Replay
 from service.sandbox.options import SandboxOptions
 
-_LEAD_S: Final = 10  #: real seconds that one promise of the clock lasts
+_LEAD_S: Final = 10  #: real seconds from one write of `Horizon` to the next
 _DISCRETE_LEAD: Final = timedelta(minutes=10)
 _KEY_LENGTH: Final = 40  #: as Upbit's keys
 _LETTERS: Final = string.ascii_letters + string.digits
@@ -47,7 +47,7 @@ class Opened:
 
 @asynccontextmanager
 async def open_exchange(options: SandboxOptions) -> AsyncIterator[Opened]:
-    """Yield the exchange as it was left, or a new one.
+    """Yield the exchange as stored in the journal, or a new one.
 
     Raises: ConfigError, one sentence about the candle file or the state directory.
     """
@@ -91,7 +91,7 @@ def _prints(options: SandboxOptions, file: CandleFile | None) -> Mapping[Market,
 
 
 def _played(options: SandboxOptions, file: CandleFile) -> Market:
-    """Return the market that the file is played for."""
+    """Return the market whose candles are in the file."""
     codes = {str(market): market for market in options.markets}
     if file.market is None and len(codes) == 1:
         return options.markets[0]
@@ -108,7 +108,7 @@ def _played(options: SandboxOptions, file: CandleFile) -> Market:
 
 
 def _header(options: SandboxOptions, file: CandleFile | None, records: Sequence[Record]) -> Record:
-    """Return the first line: who the account is and where it began; what was stored stays."""
+    """Return the journal's first line: keys and opening balances; stored values stay."""
     stored = records[0] if records else {}
     source = "walk" if file is None else f"candles from {file.candles[0].opened_at.isoformat()}"
     return {
@@ -142,7 +142,7 @@ def _check_markets(engine: Engine, options: SandboxOptions) -> None:
 def _origin(
     file: CandleFile | None, records: Sequence[Record], options: SandboxOptions
 ) -> datetime:
-    """Return the market's first instant: never before one that has been shown."""
+    """Return the market's first instant, not before any that has been shown."""
     begin = datetime.now(UTC) if file is None else file.candles[0].opened_at
     shown = _last_instant(records)
     if shown is None:

@@ -1,8 +1,8 @@
-"""What the model says no to, as Gemini writes it: code, status, message, google.rpc details."""
+"""The model's refusals as Gemini writes them: code, status, message, google.rpc details."""
 
 from typing import Final
 
-from service.sandbox.upbit_api.bodies import Body
+from service.sandbox.reply import Body
 
 _RPC: Final = "type.googleapis.com/google.rpc."
 _METRIC: Final = "generativelanguage.googleapis.com/generate_content_free_tier_requests"
@@ -40,7 +40,7 @@ def rate_limited(model: str) -> Problem:
 
 
 def quota_exhausted(model: str) -> Problem:
-    """Return the 429 of an exhausted day: the wait it names is not worth it."""
+    """Return the 429 of an exhausted day; the wait that it names is too short."""
     return _quota_exceeded(model, per="Day", most=20, retry="34.074824224s")
 
 

@@ -1,4 +1,4 @@
-"""The model's wire: generateContent, countTokens and models as Gemini answers them."""
+"""Gemini's API: generateContent, countTokens and models."""
 
 from typing import Any, Final
 
@@ -15,8 +15,7 @@ from service.sandbox.gemini_api.errors import (
     rate_limited,
 )
 from service.sandbox.gemini_api.request import config_in, object_in, read_body, texts_in
-from service.sandbox.reply import reply
-from service.sandbox.upbit_api.bodies import Body
+from service.sandbox.reply import Body, reply
 
 MODELS: Final = {
     "gemini-3.8-flash": "Gemini 3.8 Flash",
@@ -36,7 +35,7 @@ routes = web.RouteTableDef()
 
 @web.middleware
 async def gemini_wire(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer problems as Gemini writes them."""
+    """Answer problems in Gemini's format."""
     try:
         return await handler(request)
     except Problem as problem:
@@ -88,7 +87,7 @@ def _check_key(request: web.Request) -> None:
 
 
 def _asked_model(request: web.Request) -> str:
-    """Return the model that the path names, when the caller may ask and there is one."""
+    """Return the model that the path names. Raises: Problem, without a key or such a model."""
     _check_key(request)
     model = request.match_info["model"]
     if model not in MODELS:

@@ -1,6 +1,6 @@
-"""What a client asks of the model, read leniently in spelling and strictly in sense.
+"""Requests to the model: any spelling of the keys is read, the values are checked strictly.
 
-The request may be written in camelCase or snake_case, in any depth: the SDK mixes both.
+Keys may be camelCase or snake_case at any depth: the SDK mixes both.
 """
 
 import json
@@ -65,7 +65,7 @@ def object_in(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def schema_in(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the schema that the answer is to have, empty when none is given."""
+    """Return the requested schema of the answer, empty without one."""
     schema = object_in(config, "responseSchema") or object_in(config, "responseJsonSchema")
     names = schema.get("propertyOrdering") or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -75,7 +75,7 @@ def schema_in(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def config_in(body: Mapping[str, Any], model: str) -> Mapping[str, Any]:
-    """Return the generation config, once `model` would take it. Raises: Problem (400)."""
+    """Return the generation config. Raises: Problem (400), when `model` does not support it."""
     if not texts_in({"contents": body.get("contents")}):
         raise bad_request("* GenerateContentRequest.contents: contents is not specified")
     config = object_in(body, "generationConfig")

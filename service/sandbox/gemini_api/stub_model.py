@@ -1,4 +1,4 @@
-"""The stand-in's opinion: decided from the numbers in the prompt, the same every time."""
+"""The stub model: its opinion is a function of the numbers in the prompt."""
 
 import re
 from collections.abc import Mapping
@@ -22,8 +22,9 @@ class StubOpinion:
 
 
 def opinion_on(prompt: str) -> StubOpinion:
-    """Return BUY when nothing is held and the hour is no crash, SELL after an hour, a gain or a
-    loss, else HOLD.
+    """Return BUY without a position, unless the price crashed within the hour.
+
+    With a position return SELL after an hour, a gain or a loss. Else return HOLD.
     """
     facts = dict(_LINE.findall(prompt))
     held = _number(facts, "position_volume")

@@ -1,9 +1,10 @@
-"""The seeded market: a geometric walk with volatility regimes, computable at any instant.
+"""The seeded market: a geometric random walk with volatility regimes, computable at any instant.
 
-Two bridges, one inside the other. Eras of 512 days hang between levels drawn around the
-market's base price, so prices stay plausible for ever; inside an era every day takes a step whose
-size follows the day's regime; inside a day 8,640 prints walk from one midnight's level to the
-next. A bridge needs only its own block, so no state and no order of questions matters.
+The walk is two nested bridges. The outer one spans an era of 512 days, between levels drawn around
+the market's base price: so prices stay plausible for ever. Inside an era each day is a step whose
+size follows the day's regime. The inner bridge spans a day: 8,640 prints from one midnight's level
+to the next. A bridge depends on its own block only, so there is no state and any order of calls
+gives the same prices.
 """
 
 import math
@@ -31,9 +32,9 @@ _HOUR_STEPS: Final = DAY_STEPS // 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Character:
-    """What one market is like."""
+    """The parameters of one market."""
 
-    price: float  #: KRW, what the walk comes back to
+    price: float  #: KRW, the level that the walk returns to
     turnover: float  #: KRW traded on an ordinary day
     quiet_ratio: float = 0.0  #: share of the minutes in which nothing trades
 
@@ -49,7 +50,7 @@ _KNOWN: Final = {
 
 
 def character_of(market: Market) -> Character:
-    """Return the market's character; unknown coins get a plausible one from their name."""
+    """Return the market's parameters; for unknown coins they are drawn from the name."""
     known = _KNOWN.get(market.base)
     return known or Character(
         price=10 ** (1 + 4 * uniform("price", market)),
@@ -64,11 +65,11 @@ class PriceGenerator:
     last_step: int | None = None
 
     def __init__(self, seed: int, market: Market, *, shift: float = 0.0) -> None:
-        """`shift` is added to every log price: a history that must meet a known price."""
+        """Args: shift: added to every log price, for a history that must meet a known price."""
         self._name = (seed, market)
         self._character = character_of(market)
         self._shift = shift
-        # Bound methods cached per walk, so that walks do not keep each other's eras alive.
+        # One cache for each generator: a shared one would keep other generators' eras alive.
         self._era = lru_cache(maxsize=8)(self._levels_of_era)
 
     def level(self, day: int) -> float:
@@ -77,9 +78,10 @@ class PriceGenerator:
         return self._era(era)[within] + self._shift
 
     def regime(self, day: int) -> float:
-        """Return how wild the day is: 0.4 is calm, 1 ordinary, 2.5 a crash."""
+        """Return the day's volatility factor: 0.4 is calm, 1 ordinary, 2.5 a crash."""
         week, within = divmod(day, 7)
-        # The slow part runs from week to week without a jump, the fast part is the day's own.
+        # The slow part changes from week to week without a jump; the fast part is drawn for the
+        # day.
         slow = (7 - within) * normal(*self._name, "week", week)
         slow += within * normal(*self._name, "week", week + 1)
         size = math.exp(0.4 * slow / 7 + 0.25 * normal(*self._name, "mood", day))
@@ -89,7 +91,7 @@ class PriceGenerator:
         """Return the log price at each step of the day, before rounding to the tick."""
         start, end = self.level(day), self.level(day + 1)
         hours = integers(24, *self._name, "hours", day, kind="B")
-        scales = [128 + size for size in hours]  # an hour is 1 to 3 times as lively as the calmest
+        scales = [128 + size for size in hours]  # volatility: 1 to 3 times the calmest hour's
         raw = integers(DAY_STEPS, *self._name, "steps", day, kind="h")
         sizes = chain.from_iterable(repeat(scale, _HOUR_STEPS) for scale in scales)
         walked = list(accumulate(map(mul, raw, sizes), initial=0))
@@ -126,7 +128,7 @@ class PriceGenerator:
         return [first + x + slope * step for step, x in enumerate(walked[:-1])]
 
     def _volumes(self, day: int, *, price: float) -> "array[int]":
-        # Squares make many small trades and a few large ones; the mean of u*u is a third.
+        # Squares give many small trades and a few large ones; the mean of u*u is a third.
         mean = self._character.turnover * self.regime(day) / price / DAY_STEPS
         scale = 3 * mean * UNITS / 65_536**2
         drawn = integers(DAY_STEPS, *self._name, "volumes", day, kind="H")
@@ -143,7 +145,7 @@ def on_ticks(logs: Sequence[float]) -> "array[int]":
     low, high = (math.exp(f(logs)) * UNITS for f in (min, max))
     tick = tick_units(int(low))
     if tick == tick_units(int(high) + tick):
-        # One band for the whole day, nearly always: a third of the time of the general case.
+        # Nearly always the day has one tick size: this takes a third of the general case's time.
         exp, scale = math.exp, UNITS / tick
         return array("q", [(int(exp(x) * scale + 0.5) or 1) * tick for x in logs])
     return array("q", [rounded(int(math.exp(x) * UNITS)) for x in logs])

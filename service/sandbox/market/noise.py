@@ -1,8 +1,7 @@
-"""Numbers that look random and are a function of their name.
+"""Pseudo-random numbers that are a function of a name.
 
-The market is computed, not played: any instant can be asked for in any order by any process and
-gives the same answer. So nothing here keeps state, and nothing depends on `hash()`, which
-differs from process to process.
+Any process may ask for any instant of the market in any order, and must get the same answer. So
+nothing here keeps state, and nothing depends on `hash()`, which differs from process to process.
 """
 
 import hashlib

@@ -26,13 +26,13 @@ class OrderBook(NamedTuple):
 
 
 def book_at(seed: int, market: Market, last: Print) -> OrderBook:
-    """Return the book right after the print `last`, the same however often it is asked for."""
+    """Return the book right after the print `last`; equal arguments give an equal book."""
     drawn = integers(2 * LEVELS + 1, seed, market, "book", last.step, kind="H")
     turnover = character_of(market).turnover * _SHARE
     # The last trade took the best ask or hit the best bid; the other side is one tick away.
     lifted = drawn[-1] & 1
     tick = tick_units(last.price)
-    # A candle file's prices need not stand on today's ticks; orders must.
+    # A candle file's prices may be off today's ticks; orders may not.
     below, above = last.price // tick * tick, -(-last.price // tick) * tick
     if lifted and above == below:
         below -= tick_units(below - 1)
@@ -47,9 +47,9 @@ def _ladder(price: int, drawn: Sequence[int], funds: float, *, up: bool) -> Sequ
     for depth, chance in enumerate(drawn):
         if price <= 0:
             break
-        # Further away stands more: 0.2 to 2 ordinary levels, growing a tenth a step.
+        # Sizes grow with the distance: 0.2 to 2 ordinary levels, plus a tenth for each step.
         krw = funds * (0.2 + 1.8 * chance / 65_536) * (1 + depth / 10)
         levels.append(PriceLevel(price, max(1, int(krw * UNITS * UNITS / price))))
-        # Below a band's edge the tick is that of the lower band.
+        # Below the edge of a price band, the tick is that of the lower band.
         price += tick_units(price) if up else -tick_units(price - 1)
     return levels

@@ -1,7 +1,7 @@
-"""The record of trades that a market's prices are: one print every few seconds.
+"""A market's prints: one trade every few seconds.
 
-Everything the exchange shows (tickers, candles of every length, the order book) and everything
-it does (matching) is derived from these prints, so all of it agrees to the last digit.
+Tickers, candles of every length, the order book and the matching of orders are all derived from
+these prints. So they agree to the last digit.
 """
 
 from array import array
@@ -21,7 +21,7 @@ DAY_STEPS: Final = 86_400 // STEP_S
 MINUTE_STEPS: Final = 60 // STEP_S
 _DAYS_KEPT: Final = 24  #: about 150 kB each
 _BARS_KEPT: Final = 20_000
-_DAYS_BACK: Final = 4_000  #: no market is silent for longer
+_DAYS_BACK: Final = 4_000  #: every market has a print within so many days
 FUNDS_UNITS: Final = UNITS * UNITS  #: of price times volume in one KRW
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -46,7 +46,7 @@ class Print(NamedTuple):
 class Bar(NamedTuple):
     """The prints of one interval added up; `funds` in 1e-16 KRW."""
 
-    first_step: int  #: where the interval begins, traded or not
+    first_step: int  #: the begin of the interval, traded or not
     last_step: int  #: of the newest print
     open: int
     high: int
@@ -67,19 +67,19 @@ class Day:
 
 
 class Source(Protocol):
-    """Where a market's prints come from: a generator, a file, later the real market."""
+    """The origin of a market's prints: a generator or a file."""
 
-    last_step: int | None  #: after it nothing trades any more
+    last_step: int | None  #: after it there are no prints
 
     def day(self, number: int) -> Day:
         """Return day `number`, counted from 1970."""
 
     def close(self, number: int) -> int:
-        """Return about where day `number` ended, cheaply; in units."""
+        """Return about the last price of day `number`, in units, without computing the day."""
 
 
 class Prints:
-    """A source with a memory and the questions that the exchange asks."""
+    """A source with a cache, and the queries of the exchange."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -99,7 +99,7 @@ class Prints:
         return day
 
     def close(self, number: int) -> int:
-        """Return about where day `number` ended, cheaply."""
+        """Return about the last price of day `number`, without computing the day."""
         return self._source.close(number)
 
     def newest(self, step: int) -> Print:
@@ -133,7 +133,7 @@ class Prints:
     def bar(self, first: int, width: int, *, now: int) -> Bar | None:
         """Return the interval of `width` steps from `first` as known at step `now`.
 
-        None when nothing has traded in it. An interval never crosses midnight.
+        None for an interval without a print. An interval never crosses midnight.
         """
         if first + width > now + 1:
             return self._add_up(first, now + 1)

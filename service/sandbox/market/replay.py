@@ -1,4 +1,4 @@
-"""A candle file played as a market: prints that add up to exactly the file's candles."""
+"""Replay of a candle file: prints that add up exactly to the file's candles."""
 
 import math
 from array import array
@@ -16,7 +16,7 @@ from service.sandbox.market.ticks import UNITS, tick_units
 
 
 class Replay:
-    """A `Source`: a generated past that meets the first candle, the file, then silence."""
+    """A `Source`: a generated past that meets the first candle, the file, then no more prints."""
 
     def __init__(self, file: CandleFile, *, seed: int, market: Market) -> None:
         self._candles = file.candles
@@ -58,18 +58,18 @@ class Replay:
 
 
 def _meeting(price: int, step: int, *, seed: int, market: Market) -> PriceGenerator:
-    """Return the walk of this seed, moved so that it comes to `price` at `step`."""
+    """Return the generator of this seed, shifted so that its price at `step` is `price`."""
     number, within = divmod(step, DAY_STEPS)
     free = PriceGenerator(seed, market).log_prices(number)[within]
     return PriceGenerator(seed, market, shift=math.log(price / UNITS) - free)
 
 
 def _path(candle: FileCandle, width: int, *, chance: float) -> list[int]:
-    """Return prices from open over both extremes to close, `width` (6 or more) of them."""
+    """Return `width` (6 or more) prices: from open through both extremes to close."""
     first, second = candle.low, candle.high
     if candle.close < candle.open:
         first, second = second, first
-    # The extremes stand anywhere in their halves; the ends belong to open and close.
+    # Each extreme is anywhere in its half; the first and the last price are open and close.
     third = width // 3
     at = (0, 1 + int(chance * third), width // 2 + int(chance * third), width - 1)
     corners = list(zip(at, (candle.open, first, second, candle.close), strict=True))
@@ -82,12 +82,12 @@ def _path(candle: FileCandle, width: int, *, chance: float) -> list[int]:
 
 
 def _on_tick(price: int, candle: FileCandle) -> int:
-    # A file from before 2025-07-31 has other ticks; its own prices stay as they are.
+    # A file from before 2025-07-31 has other ticks; prices of the file itself are kept.
     return max(candle.low, min(candle.high, price // (tick := tick_units(price)) * tick))
 
 
 def _scaled(funds: Sequence[int], total: int) -> list[int]:
-    """Return `funds` made to add up to `total`, in the same proportions."""
+    """Return `funds` scaled to add up to `total`."""
     whole = sum(funds) or 1
     parts = [part * total // whole for part in funds]
     parts[-1] += total - sum(parts)

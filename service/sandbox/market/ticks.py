@@ -1,7 +1,7 @@
 """The KRW market's tick table, valid since 2025-07-31 (Upbit docs: krw-market-info).
 
-Prices are whole numbers of 0.00000001 KRW here, so that a day of them fits an `array` and sums
-are exact; `Decimal` begins where money does, in the engine and on the wire.
+Prices here are whole numbers of 0.00000001 KRW, so that a day of them fits an `array` and sums are
+exact. Money, in the engine and in answers, is `Decimal`.
 """
 
 from bisect import bisect_right
@@ -44,7 +44,7 @@ def tick_size(price: Decimal) -> Decimal:
 
 
 def on_tick(price: Decimal) -> bool:
-    """Whether an order may name this price."""
+    """Return whether an order may have this price."""
     whole = price * UNITS
     return price > 0 and whole == int(whole) and int(whole) % tick_units(int(whole)) == 0
 
@@ -61,5 +61,5 @@ def units(amount: Decimal) -> int:
 
 
 def decimal(amount: int) -> Decimal:
-    """Return so many units as an exact Decimal."""
+    """Return `amount` units as an exact Decimal."""
     return Decimal(amount).scaleb(-8)

@@ -1,7 +1,7 @@
-"""Who asks: the JWT of Upbit's Exchange API, in all dialects that clients speak.
+"""Authentication: the JWT of Upbit's Exchange API, in the variants that clients send.
 
-Verified by hand with `hmac`: the three algorithms are one line each, and the check does not
-share a library with the signers it is there to judge.
+It is verified with `hmac`: the three algorithms are one line each, and the check shares no library
+with the clients whose signatures it tests.
 """
 
 import base64
@@ -19,11 +19,11 @@ from service.sandbox.errors import refused
 
 _ALGORITHMS: Final = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 _NONCES_KEPT: Final = 100_000
-_HALF_PAIR: Final = re.compile(r"[\ud800-\udfff]")  #: JSON may name it, UTF-8 cannot write it
+_LONE_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  #: JSON can escape it, UTF-8 cannot
 
 
 class Guard:
-    """Knows one account's keys and every nonce it has seen lately."""
+    """Checks requests against one account's keys and its recent nonces."""
 
     def __init__(self, *, access_key: str, secret_key: str) -> None:
         self._access_key = access_key
@@ -39,7 +39,7 @@ class Guard:
 
         Args:
             query: the raw query string, still percent-encoded.
-            body: the raw body; looked at when there is no query.
+            body: the raw body; used when there is no query.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -97,7 +97,7 @@ def hashable_forms(query: str, body: str) -> Iterator[str]:
     """
     text = query or body.strip()
     if not query and text.startswith("{"):
-        # A null is part of the text, though SDKs leave it out of their hash: Upbit refuses them.
+        # A null is part of the hashed text. SDKs omit it from their hash, and Upbit refuses them.
         pairs = [
             (name, "null" if value is None else value) for name, value in body_fields(text).items()
         ]
@@ -111,7 +111,7 @@ def hashable_forms(query: str, body: str) -> Iterator[str]:
 
 
 def body_fields(body: str) -> dict[str, str | None]:
-    """Return the JSON object's members in their order, values as they stand in the text.
+    """Return the JSON object's members in their order, values as written in the text.
 
     Raises: Refused, when the body is no JSON object or nests deeper.
     """
@@ -127,6 +127,6 @@ def body_fields(body: str) -> dict[str, str | None]:
 def _scalar(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if value is None or (isinstance(value, str) and not _HALF_PAIR.search(value)):
+    if value is None or (isinstance(value, str) and not _LONE_SURROGATE.search(value)):
         return value
     raise refused("invalid_parameter", about="body")

@@ -1,4 +1,4 @@
-"""The exchange's values as Upbit writes them: field by field, nothing of the sandbox's own."""
+"""The exchange's values as Upbit's JSON, with Upbit's fields only."""
 
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -14,17 +14,17 @@ from service.sandbox.exchange.orders import (
     SandboxOrder,
     SandboxTrade,
 )
+from service.sandbox.reply import Body
 
 KST: Final = timezone(timedelta(hours=9))
-Body = dict[str, object]
 _FEE: Final = str(FEE_RATIO)
 _BID_TYPES: Final = ["best_fok", "best_ioc", "limit", "limit_fok", "limit_ioc", "price"]
 _ASK_TYPES: Final = ["best_fok", "best_ioc", "limit", "limit_fok", "limit_ioc", "market"]
 
 
 def number(amount: int, *, scale: int = 10**8) -> float:
-    """Return so many units as the JSON number that Upbit sends: a double."""
-    # Python's division of integers rounds once, correctly, however large they are.
+    """Return `amount` units as the JSON number that Upbit sends: a double."""
+    # Python's division of integers rounds once and correctly, for integers of any size.
     return amount / scale
 
 

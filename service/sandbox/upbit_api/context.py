@@ -1,4 +1,4 @@
-"""What the handlers of one running sandbox share."""
+"""The objects that the handlers of one running sandbox share."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class RequestContext:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def now(self) -> datetime:
-        """Return the market's instant, everything up to it matched."""
+        """Match all prints up to the market's instant, and return it."""
         now = self.clock.now()
         self.engine.advance(now)
         return now

@@ -1,4 +1,4 @@
-"""What a signed request asks for: its parameters, read and checked."""
+"""The parameters of a signed request, read and checked."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -40,16 +40,16 @@ class Params:
 
 
 async def signed_body(request: web.Request) -> str:
-    """Return the body of a request whose signature is right."""
+    """Check the request's signature and return its body."""
     body = (await request.read()).decode("utf-8", "replace")
-    # What a POST asks stands in its body: signing anything else leaves that open.
+    # A POST's parameters are in its body: a signature of a query would not cover them.
     query = "" if request.method == "POST" else request.rel_url.raw_query_string
     request.app[CONTEXT].guard.check(request.headers.get("Authorization"), query=query, body=body)
     return body
 
 
 async def signed_params(request: web.Request) -> Params:
-    """Return the parameters of a request whose signature is right, wherever they stand."""
+    """Check the request's signature and return its parameters, from the query or the body."""
     body = (await signed_body(request)).strip()
     query = request.rel_url.raw_query_string
     if not query and body.startswith("{"):
@@ -69,7 +69,7 @@ def states_in(params: Params, *, allowed: set[str], default: set[str]) -> set[st
 
 
 def window_in(params: Params, now: datetime) -> tuple[datetime, datetime]:
-    """Return from when to when, at most a week and by default the last."""
+    """Return begin and end of the window: a week at most, by default the last one."""
     begin, end = (_instant(params.one(name), name) for name in ("start_time", "end_time"))
     try:
         if begin is None:
@@ -96,7 +96,7 @@ def _instant(text: str | None, name: str) -> datetime | None:
 
 
 def ids_in(params: Params, *, most: int) -> tuple[str, set[str]]:
-    """Return by which name orders are asked for, and which."""
+    """Return the kind of name (uuid or identifier) and the names asked for."""
     uuids, identifiers = set(params.all("uuids")), set(params.all("identifiers"))
     if bool(uuids) == bool(identifiers) or len(uuids | identifiers) > most:
         raise refused("invalid_parameter", about="uuids[], identifiers[]")

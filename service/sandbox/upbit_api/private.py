@@ -1,4 +1,4 @@
-"""Upbit's Exchange API: signed, decimals as strings, errors named by words."""
+"""Upbit's Exchange API: signed requests, decimals as strings, errors named by words."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -9,9 +9,9 @@ from aiohttp import web
 from service.sandbox.errors import RequestRefused
 from service.sandbox.exchange.order_request import read_market
 from service.sandbox.exchange.orders import SandboxOrder
-from service.sandbox.reply import reply
+from service.sandbox.reply import Body, reply
 from service.sandbox.upbit_api.auth import body_fields
-from service.sandbox.upbit_api.bodies import KST, Body, account_body, chance_body, order_body
+from service.sandbox.upbit_api.bodies import KST, account_body, chance_body, order_body
 from service.sandbox.upbit_api.context import CONTEXT
 from service.sandbox.upbit_api.params import (
     Params,
@@ -40,7 +40,7 @@ async def accounts(request: web.Request) -> web.Response:
 @routes.get("/v1/api_keys")
 async def api_keys(request: web.Request) -> web.Response:
     await signed_body(request)
-    # A key ends in real time, whatever market is replayed; ours are always as good as new.
+    # A key expires in real time, also when a market is replayed; these keys are always new.
     ends = datetime.now(KST).replace(microsecond=0) + _KEY_LASTS
     key = {"access_key": request.app[CONTEXT].guard.access_key, "expire_at": ends.isoformat()}
     return reply([key])
@@ -82,7 +82,7 @@ async def cancel_order(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     now = context.now()
     asked = context.engine.cancel(_found(request, params), now)
-    # Accepted is not done: the answer still says wait, as Upbit's does.
+    # The cancellation is accepted, not done: the answer still says `wait`, as Upbit's does.
     return reply(order_body(asked, funds=True))
 
 

@@ -1,4 +1,4 @@
-"""Upbit's Quotation API: public, JSON numbers, errors named by their status."""
+"""Upbit's Quotation API: public requests, JSON numbers, errors named by their status."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,7 @@ from service.sandbox.market.candle_file import UNITS_OF_CANDLES
 from service.sandbox.market.order_book import LEVELS
 from service.sandbox.market.prints import DAY_STEPS, EPOCH, MINUTE_STEPS, Bar, step_at
 from service.sandbox.market.ticks import decimal, tick_units
-from service.sandbox.reply import reply
-from service.sandbox.upbit_api.bodies import Body
+from service.sandbox.reply import Body, reply
 from service.sandbox.upbit_api.context import CONTEXT
 from service.sandbox.upbit_api.quotes import Quotes, book_body, day_body, minute_body
 
@@ -74,7 +73,7 @@ async def day_candles(request: web.Request) -> web.Response:
     converted = request.query.get("converting_price_unit", "").upper()
     bodies = []
     for bar in bars:
-        # The day before is the next candle of the page: nothing is computed twice.
+        # The day before is the next candle of the page, and its prints stay cached.
         body = day_body(quotes.market, bar, closed=quotes.prints.newest(bar.first_step - 1).price)
         if converted == quotes.market.quote:
             body["converted_trade_price"] = body["trade_price"]
@@ -119,7 +118,7 @@ async def _bars(request: web.Request, *, width: int) -> tuple[Quotes, list[Bar]]
     bars: list[Bar] = []
     for bar in quotes.candles(width=width, count=count, before=before, now=now):
         if bar is None:
-            await asyncio.sleep(0)  # a new day may be a few milliseconds of arithmetic
+            await asyncio.sleep(0)  # computing a new day may take a few milliseconds
         else:
             bars.append(bar)
     return quotes, bars

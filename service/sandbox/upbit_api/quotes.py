@@ -1,4 +1,4 @@
-"""What the market looks like at one instant: tickers and candles out of the tape."""
+"""Tickers, candles and order books of one instant, computed from the prints."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,14 +16,15 @@ from service.sandbox.market.prints import (
     instant_of,
     step_at,
 )
-from service.sandbox.upbit_api.bodies import KST, Body, number
+from service.sandbox.reply import Body
+from service.sandbox.upbit_api.bodies import KST, number
 
-_DAYS_BACK: Final = 400  #: how far a page of candles may reach over silent days
+_DAYS_BACK: Final = 400  #: how many days without a trade a page of candles may skip
 _YEAR_DAYS: Final = 365
 
 
 class Quotes:
-    """One market's view; keeps the last ticker, since many may ask within one print."""
+    """One market's quotations. The last ticker is cached until the next print."""
 
     def __init__(self, market: Market, prints: Prints) -> None:
         self.market = market
@@ -34,12 +35,13 @@ class Quotes:
     def candles(
         self, *, width: int, count: int, before: int | None, now: int
     ) -> Iterator[Bar | None]:
-        """Yield up to `count` bars of `width` steps that begin before step `before`, newest
-        first; None after each day, so that a server can let others run in between.
+        """Yield up to `count` bars of `width` steps that begin before step `before`, newest first.
+
+        Yields None after each day, so that the server can run other tasks in between.
         """
         newest = now if before is None else min(now, before - 1)
         first, left = newest // width * width, count
-        end = max(newest - _DAYS_BACK * DAY_STEPS - count * width, -1)  # 1970 is early enough
+        end = max(newest - _DAYS_BACK * DAY_STEPS - count * width, -1)  # not before 1970
         while left and first > end:
             if (bar := self.prints.bar(first, width, now=now)) is not None:
                 left -= 1
@@ -85,8 +87,8 @@ class Quotes:
         }
 
     def _totals_24h(self, step: int) -> tuple[int, int]:
-        # Hours where one fits, minutes at both ends: finished bars are kept, so the next ticker
-        # adds up two dozen numbers.
+        # Whole hours, and minutes at both ends: finished bars are cached, so a later ticker adds up
+        # two dozen numbers.
         hour = 60 * MINUTE_STEPS
         first = step // MINUTE_STEPS * MINUTE_STEPS - DAY_STEPS + MINUTE_STEPS
         volume = funds = 0
@@ -97,8 +99,9 @@ class Quotes:
         return volume, funds
 
     def _year_range(self, today: int, day: Bar | None) -> Body:
-        """Return the year's extremes: of daily closes and the running day, since adding up a
-        year of prints would take a second of everybody's time.
+        """Return the year's extremes of the daily closes and of the running day.
+
+        The extremes of all prints would block the event loop for a second.
         """
         if self._closes is None or self._closes[0] != today:
             days = range(today - _YEAR_DAYS, today)

@@ -38,7 +38,7 @@ def error_body(name: str | int) -> str:
     return json.dumps({"error": {"name": name, "message": "까닭 canary-message"}})
 
 
-#: every name that Upbit's documents and clients know for a refusal, and one that nobody knows
+#: every name that Upbit's documents and clients know for a refusal, and an unknown one
 NAMES = {
     400: (
         "create_ask_error",

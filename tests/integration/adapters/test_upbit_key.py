@@ -1,4 +1,4 @@
-"""When our key ends and whose clock is right, from what Upbit answers anyway."""
+"""The expiry of our key and the clock's skew, from answers that Upbit gives anyway."""
 
 from datetime import UTC, datetime, timedelta
 

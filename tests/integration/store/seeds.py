@@ -62,7 +62,7 @@ async def execute(gate: Pool, sql: str, args: Mapping[str, object] | None = None
 
 
 async def until_locked_out(gate: Pool, number: int) -> None:
-    """Return as soon as so many sessions of this database wait for somebody's lock."""
+    """Return as soon as so many sessions of this database wait for a lock."""
     async with asyncio.timeout(20) as patience:
         while (await rows(gate, LOCKED_OUT))[0][0] < number:
             # On Python 3.11 asyncio.wait_for, which aiopg uses, loses a cancellation that comes

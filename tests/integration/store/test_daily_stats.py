@@ -1,4 +1,4 @@
-"""A day's row is what its fills add up to, whoever counted them: booking or the migration."""
+"""A day's row is what its fills add up to, counted by the booking or by the migration."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Passes of jobs by the hour: the same as the passes themselves, whoever writes them and when."""
+"""Passes of jobs by the hour: equal to the passes themselves, for any writer and time."""
 
 import asyncio
 import json
@@ -152,7 +152,7 @@ async def test_two_recorders_at_once_lose_nothing(dsn: str) -> None:
 
 
 class WithinTransaction(Pool):
-    """Stands in for a gate whose statement is not answered yet."""
+    """Stands in for a pool whose statement is not answered yet."""
 
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor

@@ -1,6 +1,6 @@
-"""Two processes at once on one database: no update is lost, and who loses a race is told so.
+"""Two processes at once on one database: no update is lost, and the loser of a race gets an error.
 
-Each test holds a lock until everybody else waits for it: nobody can have been first by chance.
+Each test holds a lock until all others wait for it: so none is first by chance.
 docs/database.md lists every write; bookings, orders, snapshots, settings and the lease have tests
 of their own, beside what else is told of them.
 """
@@ -255,7 +255,7 @@ async def test_a_jobs_pass_that_loses_to_a_deadlock_is_made_again_as_a_whole(
         nonlocal attempts
         attempts += 1
         async with ours.transaction() as cursor:
-            # Whoever looks first is the one that is ended.
+            # The first process to look is ended.
             await cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
             await cursor.execute("UPDATE leader SET epoch = epoch + 1")
             if attempts == 1:

@@ -1,4 +1,4 @@
-"""Who gets a message of its own, and how long a target is waited for."""
+"""Which alerts get a message of their own, and the waits between attempts."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -245,7 +245,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     @invariant()
     def it_always_heals(self) -> None:
-        """Nobody waits for more than a minute, and then somebody is let through."""
+        """No caller waits for more than a minute, and then one call is let through."""
         wait_s = self.breaker.wait_s(self.now)
         assert 0 <= wait_s <= OPEN_S[-1]
         if not self.breaker.probing:

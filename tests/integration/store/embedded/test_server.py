@@ -183,7 +183,7 @@ def test_an_address_is_only_given_while_it_runs(running: EmbeddedPostgres) -> No
         running.dsn("postgres")
 
 
-# --- who may come in -------------------------------------------------------------------------
+# --- access ----------------------------------------------------------------------------------
 
 
 def test_the_only_way_in_is_a_private_socket(running: EmbeddedPostgres, directory: Path) -> None:
@@ -609,7 +609,7 @@ def test_a_server_that_died_under_its_user_is_revived_and_one_that_lives_is_left
     running.stop()
 
     assert (untouched, revived, found) == (False, True, (1,))
-    assert not running.revive(), "nobody starts what was stopped on purpose"
+    assert not running.revive(), "a server stopped on purpose is not started"
     assert not lives(directory)
 
 

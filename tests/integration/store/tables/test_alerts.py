@@ -427,7 +427,7 @@ async def test_the_recovery_of_a_problem_told_in_a_summary_is_told(
     assert await outbox.send() == ["t29 is over"]
 
 
-# --- nobody to send to, and no database --------------------------------------------------------
+# --- no target, and no database ----------------------------------------------------------------
 
 
 async def test_with_nobody_to_send_to_it_is_suppressed_and_returned_once(

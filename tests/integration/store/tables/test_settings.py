@@ -169,7 +169,7 @@ async def test_concurrent_changes_form_one_chain(gate: Pool, stored_before: bool
 
     await asyncio.gather(
         *(
-            # In either order: whoever took the keys as given would lock against the other.
+            # In either order: two processes that lock the keys as given would deadlock.
             change(gate, dict.fromkeys(("b", "a") if n % 2 else ("a", "b"), str(n)))
             for n in range(12)
         )
