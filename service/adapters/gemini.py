@@ -95,7 +95,7 @@ class Gemini:
                 return wire.unusable("unparsed", model=model)
             except (AttributeError, TypeError) as exc:
                 # The SDK converts an answer before it validates it: a number in place of a string
-                # raises inside the SDK. The error's name tells this from a bug of ours.
+                # raises inside the SDK. The error's name distinguishes this from a bug of ours.
                 return wire.unusable(f"unparsed:{type(exc).__name__}", model=model)
         return wire.answer(response, model=model)
 
@@ -130,7 +130,7 @@ async def open_gemini(
 
     Args:
         seconds: the clock of `Holds`.
-        now: aware; tells when a quota's day ends.
+        now: aware; the end of a quota's day is computed from it.
     """
     # Our own session costs less than the SDK's, raises no DeprecationWarning and can be closed.
     async with aiohttp.ClientSession(

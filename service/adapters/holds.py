@@ -31,7 +31,7 @@ class Holds:
         self._until: dict[str, tuple[float, str]] = {}
 
     def keep(self, part: str, seconds: float, *, code: str) -> None:
-        """Hold `part` for `seconds`. A longer hold that stands already stays."""
+        """Hold `part` for `seconds`. A longer existing hold stays."""
         until = self._seconds() + seconds
         if until > self._until.get(part, (0.0, ""))[0]:
             self._until[part] = (until, code)

@@ -104,7 +104,7 @@ def plan_messages(due: Sequence[Due], *, lately: int, most: int = MOST_MESSAGES)
 
 
 def summary_of(dues: Iterable[Due]) -> tuple[Severity, str, str]:
-    """Return severity, title and body of the message that stands for `dues`."""
+    """Return severity, title and body of the summary of `dues`."""
     ordered = sorted(dues, key=lambda one: (-rank(one.severity), one.id))
     lines = [f"{one.severity}: {one.title}" for one in ordered[:_LISTED]]
     if len(ordered) > _LISTED:

@@ -3,7 +3,7 @@
 ServiceError
 ├── StartError                   the process cannot start: one sentence, with the remedy
 │   └── ConfigError                a value given from outside is wrong
-├── DomainError                  what was asked makes no sense here
+├── DomainError                  the request makes no sense here
 │   ├── DuplicateOrder             this decision has an order already
 │   ├── InvalidTransition
 │   ├── InvalidRequest             the request itself is malformed
@@ -20,7 +20,7 @@ ServiceError
     ├── OutcomeUnknown             a write may have happened: reconcile, never resend
     ├── ModelUnavailable           safe to try again
     ├── ModelRefused               key or request: asking again changes nothing
-    │   └── ModelQuotaUsedUp         the day's quota: nothing is asked until it returns
+    │   └── ModelQuotaUsedUp         the day's quota: no call before it returns
     ├── StoreBusy                  every connection is taken and the queue is full
     ├── StoreDown                  PostgreSQL does not answer
     └── StoreTimeout               PostgreSQL cancelled the statement
@@ -42,7 +42,7 @@ class ConfigError(StartError):
 
 
 class DomainError(ServiceError):
-    """What was asked makes no sense here."""
+    """The request makes no sense here."""
 
 
 class DuplicateOrder(DomainError):
@@ -85,7 +85,7 @@ class TooSoon(DomainError):
     """It was done a moment ago.
 
     Attributes:
-        retry_after_s: seconds until it may be asked for again.
+        retry_after_s: seconds until the request may be repeated.
     """
 
     def __init__(self, message: str = "", *, retry_after_s: float) -> None:

@@ -25,7 +25,7 @@ def bucket_of(ms: float) -> int:
 
 
 def middle_of(bucket: int) -> float:
-    """Return the value that stands for `bucket`, milliseconds."""
+    """Return the value that represents `bucket`, milliseconds."""
     middle: float = LEAST_MS * 2 * GAMMA**bucket / (GAMMA + 1)
     return middle
 

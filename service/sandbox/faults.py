@@ -102,10 +102,10 @@ class Faults:
 
     def __init__(self, seed: int = 7) -> None:
         self._plan: list[_Counted] = []
-        self._dice = random.Random(seed)  # noqa: S311 - a test must be repeatable
+        self._rng = random.Random(seed)  # noqa: S311 - a test must be repeatable
 
     def add(self, *faults: Fault) -> None:
-        self._plan.extend(_Counted(fault, self._dice) for fault in faults)
+        self._plan.extend(_Counted(fault, self._rng) for fault in faults)
 
     def clear(self) -> None:
         self._plan.clear()
@@ -133,9 +133,9 @@ class Faults:
 
 
 class _Counted:
-    def __init__(self, fault: Fault, dice: random.Random) -> None:
+    def __init__(self, fault: Fault, rng: random.Random) -> None:
         self.fault = fault
-        self._dice = dice
+        self._rng = rng
         self.seen = 0  #: matching requests
         self.hit = 0  #: requests with the fault
 
@@ -145,7 +145,7 @@ class _Counted:
         self.seen += 1
         if self.seen % self.fault.every_nth:
             return None
-        if self.fault.chance < 1 and self._dice.random() >= self.fault.chance:
+        if self.fault.chance < 1 and self._rng.random() >= self.fault.chance:
             return None
         self.hit += 1
         return self.fault

@@ -89,9 +89,9 @@ class Limiter:
     async def acquire(self, group: Group) -> None:
         """Wait until a request to `group` is allowed, and count it.
 
-        Raises: ExchangeUnavailable, without a request: code "banned" while Upbit has blocked us,
-            since a request during a block makes it longer; code "too_many_requests" while the
-            group has been asked to wait for more than a second.
+        Raises: ExchangeUnavailable, without a request. Its code is "banned" while Upbit has
+            blocked us, since a request then makes the block longer. It is "too_many_requests"
+            while a wait that Upbit asked of the group lasts, if it was longer than a second.
         """
         self._check_hold(group)
         while (wait_s := self._wait_s(group)) > 0:

@@ -28,7 +28,7 @@ class OrderJournal(Protocol):
         """Make the record durable; when this returns a SIGKILL cannot lose it."""
 
 
-class Forgetful:
+class NullJournal:
     """A journal that keeps nothing, for tests and exchanges without a state directory."""
 
     def append(self, record: Record) -> None:

@@ -91,7 +91,7 @@ def hits(
 ) -> Iterator[Hit]:
     """Yield the hits of one market's prints in (after, until].
 
-    It is lazy: the caller must fill each order before it takes the next hit, since the order's rest
+    It is lazy: the caller must fill each order before it takes the next hit. The rest of an order
     decides the volume that is left for the orders behind it.
     """
     bids = sorted((o for o in resting if o.is_bid), key=lambda o: (-_limit(o), o.number))

@@ -18,8 +18,8 @@ from service.sandbox.clock import Clock, make_clock
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.exchange.journal import (
     VERSION,
-    Forgetful,
     Horizon,
+    NullJournal,
     OrderJournal,
     OrderLog,
     open_journal,
@@ -56,7 +56,7 @@ async def open_exchange(options: SandboxOptions) -> AsyncIterator[Opened]:
         file = await asyncio.to_thread(read_candles, options.candles)
     prints = _prints(options, file)
     async with AsyncExitStack() as stack:
-        journal: OrderJournal = Forgetful()
+        journal: OrderJournal = NullJournal()
         records: Sequence[Record] = ()
         if options.state_dir is not None:
             journal, records = stack.enter_context(open_journal(options.state_dir))

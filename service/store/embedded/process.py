@@ -88,9 +88,9 @@ class Postmaster:
         account: ServerAccount | None,
     ) -> None:
         """Start the server; the caller holds the start lock and has checked that none is alive."""
-        if (stranger := self.pid()) is not None:
+        if (other := self.pid()) is not None:
             raise StartError(
-                f"Process {stranger} already serves {self._cluster} and was not started by this"
+                f"Process {other} already serves {self._cluster} and was not started by this"
                 " program: end it first"
             )
         # No process of the server lives (see the class), so these files are a dead server's.

@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: made on the first start, shared, stopped by the last process using it.
 
-Inside `directory`: `cluster/` (the data), `socket/` (0700, the only way in), `server.log`, and the
-lock files `lock` (one start or stop at a time), `users` (shared by the processes that use the
+`directory` holds `cluster/` (the data), `socket/` (0700, the only way in) and `server.log`. It has
+three lock files: `lock` (one start or stop at a time), `users` (held by the processes that use the
 server) and `alive` (held by the server's own processes). Nothing listens on the network.
 """
 

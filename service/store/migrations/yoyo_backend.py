@@ -13,7 +13,7 @@ from yoyo.migrations import Migration, default_migration_table
 
 from service.store.database.dsn import session_options
 
-#: A long index build is allowed. A wait for a lock is not: other statements queue behind it.
+#: A long index build is allowed. A long wait for a lock is not: all statements queue behind it.
 SESSION: Final = {"timezone": "UTC", "statement_timeout": "0", "lock_timeout": "30s"}
 
 ADD_FILE: Final = """
@@ -30,8 +30,8 @@ def migration_id(file: str) -> str:
 class Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
     """yoyo's backend, except that a migration and the record of it are one transaction.
 
-    yoyo commits the migration on one connection and the record on another. A kill in between would
-    repeat the migration at every later start, and fail.
+    yoyo commits the migration on one connection and the record on another. After a kill in
+    between, every later start would try the migration again and fail.
     """
 
     _files: Mapping[str, str]

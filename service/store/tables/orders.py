@@ -169,7 +169,7 @@ class PgOrders:
         """Store the order's new state and its new `fills`, oldest first; move the position.
 
         False, and nothing stored, when the order is no longer in status `seen`, or when one of
-        the fills is stored already: the order's fee was split without it.
+        the fills is stored already. Then the order's fee was split without it.
         Raises: DomainError, when a trade or the exchange's uuid belongs to another order.
         """
         try:

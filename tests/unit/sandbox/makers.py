@@ -8,7 +8,7 @@ from itertools import count
 
 from service.domain.markets import Market
 from service.sandbox.exchange.engine import Engine
-from service.sandbox.exchange.journal import Forgetful, OrderJournal
+from service.sandbox.exchange.journal import NullJournal, OrderJournal
 from service.sandbox.exchange.orders import FEE_RATIO, SandboxOrder
 from service.sandbox.market.prints import DAY_STEPS, STEP_S, Day, Prints, instant_of
 from service.sandbox.market.ticks import UNITS
@@ -51,7 +51,7 @@ def an_engine(
         prints={KRW_BTC: Prints(Written(prices, volume=volume))},
         seed=7,
         opening={"KRW": Decimal(krw), "BTC": Decimal(btc)},
-        journal=journal or Forgetful(),
+        journal=journal or NullJournal(),
         new_id=lambda: f"id-{next(numbers)}",
     )
     engine.advance(START)
