@@ -4,8 +4,9 @@
 #   docker run --init --stop-timeout 30 -p 127.0.0.1:8080:8080 -v trader:/data \
 #       -e TRADER_ADMIN_TOKEN=... upbit-ai-trader
 #
-# --init: somebody must reap what a crashed PostgreSQL leaves behind, or its data stays locked.
-# The token: a published port makes every caller a stranger, who sees /health* only (README).
+# --init: an init process must reap what a crashed PostgreSQL leaves behind, or its data stays locked.
+# The token: through a published port every request comes from another machine and sees /health*
+# only (docs/operations.md).
 # Paper and live mode refuse to start here without TRADER_PASSWORD as well.
 #
 # `make image-check` builds this with buildah, without an engine or an image registry; the result

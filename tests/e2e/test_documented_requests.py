@@ -11,7 +11,7 @@ import aiohttp
 
 from tests.e2e.processes import ROOT, Service
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SERVICE = "http://127.0.0.1:8080"
 

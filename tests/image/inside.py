@@ -27,7 +27,7 @@ TOKEN: Final = secrets.token_hex(32)
 #: Three market minutes a second, so that there is a signal and an order within seconds.
 RUN_WITH: Final = {"TRADER_ADMIN_TOKEN": TOKEN, "TRADER_SPEED": "180"}
 TRADES_WITHIN_S: Final = 180
-STOPS_WITHIN_S: Final = 30  #: the README's --stop-timeout
+STOPS_WITHIN_S: Final = 30  #: the --stop-timeout of docs/operations.md
 ANSWERS_WITHIN_S: Final = 10
 GONE_WITHIN_S: Final = 5
 NANOSECONDS: Final = 1_000_000_000

@@ -15,6 +15,8 @@ from service.config import Config, variable
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 VARIABLES = sorted(variable(field) for field in Config.model_fields)
+#: Each has a Korean page beside it, `….ko.md`.
+TRANSLATED = ["README.md", "docs/operations.md"]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
@@ -118,23 +120,51 @@ def test_the_changelog_has_this_version() -> None:
     assert "\n## [Unreleased]\n" in text("CHANGELOG.md")
 
 
-def test_the_readme_says_how_to_run_and_to_test_in_both_halves() -> None:
-    english, _, korean = text("README.md").partition("\n# 한국어\n")
-
-    for half in (english, korean):
-        assert "make run" in half
-        assert "make test" in half
-        assert "docker run --init" in half
-        assert "trader settings set trading_enabled true" in half
+@pytest.mark.parametrize("path", ["README.md", "README.ko.md"])
+def test_each_readme_says_how_to_run_to_test_and_to_trade(path: str) -> None:
+    assert "make run" in text(path)
+    assert "make test" in text(path)
+    assert "trader settings set trading_enabled true" in text(path)
 
 
-def test_both_halves_of_the_readme_have_the_same_parts() -> None:
-    english, _, korean = text("README.md").partition("\n# 한국어\n")
+@pytest.mark.parametrize("path", ["docs/operations.md", "docs/operations.ko.md"])
+def test_each_operations_page_says_how_to_run_the_image_and_how_to_switch_trading_off(
+    path: str,
+) -> None:
+    assert "docker run --init" in text(path)
+    assert "trader settings set trading_enabled false" in text(path)
 
-    def shape(half: str) -> list[int]:
-        return [half.count(mark) for mark in ("\n## ", "\n### ", "\n```", "\n| ", "](")]
 
-    assert shape(english) == shape(korean)
+@pytest.mark.parametrize("path", TRANSLATED)
+def test_a_page_and_its_translation_have_the_same_parts(path: str) -> None:
+    def shape(page: str) -> list[int]:
+        return [
+            page.count(mark)
+            for mark in ("\n## ", "\n### ", "\n```", "\n| ", "\n- ", "](", "\n<!--")
+        ]
+
+    assert shape(text(path)) == shape(text(path.replace(".md", ".ko.md")))
+
+
+@pytest.mark.parametrize("path", TRANSLATED)
+def test_a_page_and_its_translation_show_the_same_commands(path: str) -> None:
+    def shown(page: str) -> list[str]:
+        """Return the lines of the code blocks that begin with a program, without comments."""
+        return re.findall(
+            r"^(?:make|trader|docker|curl|[A-Z_]+=) ?[^#\n]*[^#\s]", page, re.MULTILINE
+        )
+
+    assert shown(text(path))
+    assert shown(text(path)) == shown(text(path.replace(".md", ".ko.md")))
+
+
+@pytest.mark.parametrize("path", TRANSLATED)
+def test_every_translated_page_points_to_its_other_language(path: str) -> None:
+    name = Path(path).name
+    korean = name.replace(".md", ".ko.md")
+
+    assert f"]({korean})" in text(path)
+    assert f"]({name})" in text(path.replace(name, korean))
 
 
 @pytest.mark.parametrize(
