@@ -1,4 +1,4 @@
-"""Pieces of an exchange for tests: a tape written by hand, an engine on it."""
+"""Pieces of an exchange for tests: prints written by hand, an engine on them."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from service.sandbox.market.prints import DAY_STEPS, STEP_S, Day, Prints, instan
 from service.sandbox.market.ticks import UNITS
 
 KRW_BTC = Market("KRW", "BTC")
-DAY = 20_000  #: the day, counted from 1970, on which the hand-written tape begins
+DAY = 20_000  #: the day, counted from 1970, on which the hand-written prints begin
 START = instant_of(DAY * DAY_STEPS)
 
 
