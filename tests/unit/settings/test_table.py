@@ -18,7 +18,12 @@ from service.settings.table import AI_MODEL, ASCENDING, PRICE_TABLE, TABLE, TRAD
 
 ROOT = Path(__file__).parents[3]
 SERVICE = ROOT / "service"
-PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+#: With each paragraph and each point of a list on one line.
+PAGE = re.sub(
+    r"(?<=\S)\n *(?=[^\s|#-])",
+    " ",
+    (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"),
+)
 SECTIONS = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^### |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 KEYS = [pytest.param(key, id=name) for name, key in TABLE.items()]
 
