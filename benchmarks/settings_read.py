@@ -49,6 +49,6 @@ def measure() -> list[Result]:
         took = interleaved({"ours": lambda: timed(ours), "bare": lambda: timed(bare)})
     return [
         Result.of(
-            "settings read / bare aiocache get", took["ours"], took["bare"], unit="us", at_most=2.0
+            "settings read / bare aiocache get", took["ours"], took["bare"], unit="us", at_most=1.5
         )
     ]

@@ -1,4 +1,4 @@
-"""One load however many wait, and no old value after an invalidation: what aiocache leaves out.
+"""One load for many waiting callers, no old value after an invalidation: what aiocache lacks.
 
 With aiocache alone, fifty misses at once are fifty queries, and a value that was read before an
 invalidation but written after it lives on for the whole TTL.
@@ -23,14 +23,8 @@ _Flight = tuple[str, int]  #: name and generation
 class _Memory(SimpleMemoryCache):  # type: ignore[misc]  # aiocache publishes no types
     @property
     def size(self) -> int:
+        # aiocache has no public count of what it keeps.
         return len(self._cache)
-
-    def at_hand(self, name: str) -> object | None:
-        """Return as `get` does, without asking first for plugins, a timeout and, each time, the
-        environment whether there is a cache at all: together eight times the look-up.
-        """
-        held: object | None = self._cache.get(name)
-        return held
 
 
 class LoadingCache:
@@ -50,10 +44,10 @@ class LoadingCache:
     async def get(self, name: str, load: Callable[[], Awaitable[T]]) -> T:
         """Return the value called `name`, or what `load` returns or raises.
 
-        A failure reaches everybody who waits for that load and is not kept. Cancelling one
-        who waits does not cancel the load.
+        A failed load raises in every caller that waits for it, and is not kept. Cancelling one
+        caller does not cancel the load.
         """
-        held = self._memory.at_hand(name)
+        held = await self._memory.get(name)
         if held is not None:
             self._hits += 1
             return cast("tuple[T]", held)[0]
@@ -65,7 +59,7 @@ class LoadingCache:
         return cast(T, task.result())
 
     async def invalidate(self, name: str) -> None:
-        """Forget the value; who asks from now on gets one that is loaded from now on."""
+        """Forget the value; later reads get one whose load begins later."""
         self._invalidations += 1
         self._generations[name] += 1
         # Key by key: aiocache's clear() drops values but not their timers, and an old timer
@@ -73,7 +67,7 @@ class LoadingCache:
         await self._memory.delete(name)
 
     async def close(self) -> None:
-        """End the loads that nobody waits for any more, before what they read from is closed."""
+        """Cancel the loads under way, before the database they read from is closed."""
         if tasks := set(self._loading.values()):
             for task in tasks:
                 task.cancel()
@@ -105,7 +99,7 @@ class LoadingCache:
     async def _load(self, flight: _Flight, load: Callable[[], Awaitable[object]]) -> object:
         name, generation = flight
         value = await load()
-        # Nothing can come between the check and the write: memory never waits.
+        # No other task runs between the check and the write: a cache in memory never suspends.
         if self._generations[name] == generation:
             # In a tuple, because aiocache cannot tell a stored None from a miss.
             await self._memory.set(name, (value,))

@@ -249,6 +249,33 @@ async def test_a_value_is_loaded_again_when_its_time_is_over(source: Source) -> 
     assert await cache.get("key", source.load) == "changed behind our back"
 
 
+async def test_a_read_starts_no_timer(
+    cache: LoadingCache, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiocache's own time-out of 5 s would be a timer for each read."""
+    await cache.get("key", source.open().load)
+    timers: list[object] = []
+    monkeypatch.setattr(
+        asyncio.get_running_loop(), "call_at", lambda *args, **_: timers.append(args)
+    )
+
+    value = await cache.get("key", source.load)
+
+    assert value == "old"
+    assert timers == []
+
+
+async def test_with_aiocache_switched_off_every_read_loads(
+    cache: LoadingCache, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cache.get("key", source.open().load)
+    source.value = "new"
+
+    monkeypatch.setenv("AIOCACHE_DISABLE", "1")
+
+    assert await cache.get("key", source.load) == "new"
+
+
 async def test_an_invalidation_also_ends_the_old_values_timer(
     cache: LoadingCache, source: Source
 ) -> None:
