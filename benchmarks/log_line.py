@@ -46,6 +46,6 @@ def measure() -> list[Result]:
             took["ours"],
             took["serialize"],
             unit="us",
-            at_most=0.5,
+            at_most=0.7,
         )
     ]

@@ -37,7 +37,7 @@ from service.web.routes import setup
 
 
 @asynccontextmanager
-async def product(dsn: str, log: Log) -> AsyncIterator[web.Application]:
+async def product(dsn: str, _log: Log) -> AsyncIterator[web.Application]:
     app = web.Application(client_max_size=MAX_BODY)
     markets = tuple(Market("KRW", f"C{n}") for n in range(MARKETS))
     app[CONFIG] = Config(_env_file=None, markets=markets)
@@ -49,7 +49,7 @@ async def product(dsn: str, log: Log) -> AsyncIterator[web.Application]:
             )
             app[LISTS] = PgLists(gate.share(POOL_WEB))
             app[SETTINGS] = Settings(PgSettingRows(gate), clock)
-        setup(app, requests=Counters(clock).requests, log=log)
+        setup(app, requests=Counters(clock).requests)
         yield app
 
 

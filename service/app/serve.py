@@ -57,7 +57,7 @@ def build_app(config: Config, log: Log | None = None) -> web.Application:
         limits=limits.state,
         turned_away=lambda: overflow.refused,
     )
-    setup(app, requests=counters.requests, log=log)
+    setup(app, requests=counters.requests)
     app.cleanup_ctx.append(partial(running, process))
     app.on_shutdown.append(_stop_loops)
     install(app)
@@ -113,7 +113,7 @@ async def serve(
     Args:
         ready: called once with the address, when the port is open.
         stop: for callers that own the process's signals, e.g. tests.
-        log: takes a line for each request; its lost lines are in the metrics.
+        log: its lost lines are counted in the metrics.
 
     Raises: StartError, when something it needs cannot be opened; all that was opened is closed.
     """

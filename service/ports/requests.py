@@ -1,7 +1,7 @@
-"""Measurements and log lines of requests."""
+"""Measurements of requests, and the id under which each is logged."""
 
 from contextvars import ContextVar
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 
 class Requests(Protocol):
@@ -16,21 +16,3 @@ class Requests(Protocol):
 
 #: The id of the request that the current task serves; log lines carry it.
 REQUEST: Final[ContextVar[str | None]] = ContextVar("request", default=None)
-
-
-class AnsweredRequest(NamedTuple):
-    """The fields of a request's log line. A tuple, since one is made for each request."""
-
-    method: str
-    route: str  #: the template, never the path
-    status: int
-    duration_ms: float
-    size: int | None  #: bytes of the answer's body
-    request_id: str
-    error: str | None  #: a class name
-
-
-class RequestLog(Protocol):
-    """Writes the line of a request; called on the hot path, so it neither waits nor raises."""
-
-    def request(self, answered: AnsweredRequest) -> None: ...

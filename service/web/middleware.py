@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from loguru import logger
 
 from service.domain.errors import ServiceError
-from service.ports.requests import REQUEST, AnsweredRequest, RequestLog, Requests
+from service.ports.requests import REQUEST, Requests
 from service.web.api.health import alive
 from service.web.keys import CONFIG
 from service.web.overload.backpressure import pause_reading
@@ -30,15 +30,12 @@ _PROBES: Final = frozenset({"/health", "/health/ready", "/health/detailed"})
 _ONE_PROBE_IN: Final = 100  #: one in so many 200 answers to health checks is logged
 
 
-def front(
-    new_id: Callable[[], str], requests: Requests, log: RequestLog | None = None
-) -> Middleware:
+def front(new_id: Callable[[], str], requests: Requests) -> Middleware:
     """Return the middleware.
 
     Args:
         new_id: makes an id for a request without a usable one.
-        requests: counts every request.
-        log: writes a line for every request but most health checks.
+        requests: counts and times every request.
     """
     probes = itertools.count()
 
@@ -62,17 +59,17 @@ def front(
         # The route's template, never the path: ids and free text must not become labels.
         route, status = _route(request), response.status
         seconds = requests.answered(began, route=route, method=method, status=status)
-        if log is not None and _is_logged(request, response, probes):
-            answered = AnsweredRequest(
+        if _is_logged(request, response, probes):
+            logger.bind(
+                event="http",
                 method=method,
                 route=route,
                 status=status,
                 duration_ms=round(seconds * 1000, 3),
-                size=response.content_length,
+                bytes=response.content_length,
                 request_id=request_id,
                 error=request.get(_ERROR),
-            )
-            log.request(answered)
+            ).log("ERROR" if status == HTTPStatus.INTERNAL_SERVER_ERROR else "INFO", "request")
         return response
 
     return answer

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from service.ports.requests import RequestLog, Requests
+from service.ports.requests import Requests
 from service.web.api import (
     admin,
     alerts,
@@ -77,11 +77,10 @@ def setup(
     *,
     requests: Requests,
     new_id: Callable[[], str] | None = None,
-    log: RequestLog | None = None,
 ) -> None:
     """Add the middleware, the headers and the routes.
 
-    Args: requests: counts every request.  new_id: makes their ids.  log: writes their lines.
+    Args: requests: counts and times every request.  new_id: makes their ids.
 
     Make the application with `client_max_size=MAX_BODY` (request_body.py) and its runner with
     `access_log=None`: the middleware writes the line.
@@ -90,6 +89,6 @@ def setup(
         app[BODY_WITHIN_S] = _BODY_WITHIN_S
     if CONCURRENCY_LIMITS not in app:
         app[CONCURRENCY_LIMITS] = ConcurrencyLimits()
-    app.middlewares.append(front(new_id or counted_ids(), requests, log))
+    app.middlewares.append(front(new_id or counted_ids(), requests))
     app.on_response_prepare.append(secure)
     app.add_routes([*ROUTES, *page_routes()])

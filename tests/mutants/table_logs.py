@@ -120,7 +120,7 @@ LOGS: Final = (
     ),
     Mutant(
         name="texts of exceptions are not masked",
-        file="service/ops/logs/formatter.py",
+        file="service/ops/logs/patcher.py",
         old="        text = self._masker.text(safe_str(value))\n",
         new="        text = safe_str(value)\n",
         tests=of(_OF_CANARIES),

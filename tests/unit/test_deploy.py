@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]  # it has no types
 
 from service.app.shutdown_deadline import MEASURES_BY_S
 from service.config import Config, variable
-from service.ops.logs.formatter import CONTRACT
+from service.ops.logs.patcher import CONTRACT
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

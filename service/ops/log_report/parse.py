@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from service.domain.days import korean_day
-from service.ops.logs.formatter import EVENTS
+from service.ops.logs.patcher import EVENTS
 from service.ops.logs.setup import SERVICE
 
 #: Fields in which log shippers put the original line: Docker, Vector and Fluent Bit, journald.

@@ -59,12 +59,18 @@ def _forms(secret: str) -> Iterator[str]:
     quoted = quote(raw, safe="")
     yield from (secret, quoted, quote_plus(raw), quote(raw))
     yield re.sub("%[0-9A-F]{2}", lambda m: m[0].lower(), quoted)
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield repr(secret)[1:-1]
+    for once in _escaped(secret):
+        yield once
+        yield from _escaped(once)  # asyncio logs the repr of a text that may hold JSON
     yield raw.hex()
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield from _inside_base64(raw, encode)
+
+
+def _escaped(text: str) -> Iterator[str]:
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield repr(text)[1:-1]
 
 
 def _inside_base64(raw: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:

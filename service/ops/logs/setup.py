@@ -1,4 +1,4 @@
-"""Sets up logging: one sink, one flat JSON line per event, masked last. See docs/logs.md."""
+"""Sets up logging: a masking patcher, one sink, a flat JSON line per event. See docs/logs.md."""
 
 import atexit
 import os
@@ -7,56 +7,56 @@ import sys
 import threading
 import uuid
 import weakref
+from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from loguru import logger
 
-from service.ops.logs.formatter import LineFormatter
+from service.ops.logs.formatter import DROPPED, LineFormatter
 from service.ops.logs.masking import Masker
+from service.ops.logs.patcher import MaskingPatcher
 from service.ops.logs.stdlib import Interception
-from service.ops.logs.writer import CLOSE_S, LineWriter
-from service.ops.stream import LineStream
-from service.ports.requests import AnsweredRequest
+from service.ops.logs.writer import CLOSE_S, LineStream, LineWriter
 
 if TYPE_CHECKING:
     from loguru import Message, Record
 
 SERVICE: Final = "upbit-ai-trader"
-#: loguru's numbers. Lines below the urgent ones are dropped first.
-_INFO: Final = 20
-_URGENT: Final = 30
-_ERROR: Final = 40
+_URGENT: Final = 30  #: loguru's number of WARNING; lines below it are dropped first
 
 
 class Log:
-    """What `configure` set up. Lines are made where they are logged, written by a thread."""
+    """What `configure` set up: loguru's only handler, whose lines a thread writes (ADR 0022)."""
 
-    def __init__(self, *, stream: LineStream, lines: LineFormatter, level: str) -> None:
+    def __init__(
+        self, *, stream: LineStream, patcher: MaskingPatcher, lines: LineFormatter, level: str
+    ) -> None:
         self._lines = lines
-        self._least = logger.level(level).no
-        self._making = threading.RLock()  # not Lock: a destructor may warn in mid-line
+        self._level = level
         self._dropped = 0
+        self._thread_inside: int | None = None  #: the one that is in the sink
+        self._nested: deque[Record] = deque()
         self._untold = self._untold_urgent = 0
-        self._writer = LineWriter(stream, has_room_again=self._tell_dropped)
-        # The line is made by the filter, not by the sink. Before it calls a sink, loguru
-        # formats message and exception for itself, a third of a line's cost; and when that
-        # fails it prints the record to stderr, unmasked. A filter comes before all that.
-        self._handler = logger.add(
-            _nothing_is_left,
-            filter=self._take,
-            level=level,
-            format="",
-            diagnose=False,  # would print the values of local variables: keys, balances
-            backtrace=False,
-            catch=True,
+        self._writer = LineWriter(stream, has_room_again=self._ask_to_tell)
+        (self._handler,) = logger.configure(
+            handlers=[
+                {
+                    "sink": self._sink,
+                    "filter": self._may_enter,
+                    "level": level,
+                    "format": "",  # the sink formats the record; loguru's text is not used
+                    "diagnose": False,  # would print the values of local variables: keys, balances
+                    "backtrace": False,
+                    "catch": True,
+                }
+            ],
+            patcher=patcher,
         )
         self._interception = Interception(level)
-        # After an uncaught exception nobody calls `close`.
+        # An uncaught exception ends the process without `close`.
         atexit.register(self.close)
-        # Not by comparing process ids: asking for one is a system call in every line.
+        # A hook, because asking for the process id would be a system call in every line.
         child = weakref.WeakMethod(self._begin_as_child)
         os.register_at_fork(after_in_child=lambda: (begin := child()) and begin())
 
@@ -78,12 +78,16 @@ class Log:
         """Give stdlib logging back and write what waits, for CLOSE_S at most."""
         atexit.unregister(self.close)
         self._interception.undo()
-        with suppress(ValueError):  # somebody has removed all sinks meanwhile
+        try:
             logger.remove(self._handler)
+        except ValueError:
+            pass  # removed meanwhile, perhaps by another `configure`: its patcher has to stay
+        else:
+            logger.configure(patcher=_as_it_is)
+        # No line comes any more, so the sink's state is ours without loguru's lock.
         self._tell_dropped()
         self._writer.stop(within_s=CLOSE_S)
-        with self._making:
-            self._writer.end()
+        self._writer.end()
 
     def __enter__(self) -> Self:
         return self
@@ -91,21 +95,32 @@ class Log:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def request(self, answered: AnsweredRequest) -> None:
-        """Satisfies ports.RequestLog: in the same stream, past loguru (ADR 0017)."""
-        failed = answered.status == HTTPStatus.INTERNAL_SERVER_ERROR
-        if (_ERROR if failed else _INFO) < self._least:
-            return
-        with self._making:
-            if self._has_room(is_urgent=failed):
-                level = "ERROR" if failed else "INFO"
-                self._writer.put(self._lines.request(answered, level=level))
+    def _sink(self, message: "Message") -> None:
+        """Format and queue a masked record; loguru lets one thread in at a time."""
+        self._thread_inside = threading.get_ident()
+        try:
+            self._write(message.record)
+            while self._nested:
+                self._write(self._nested.popleft())
+        finally:
+            self._thread_inside = None
 
-    def _take(self, record: "Record") -> bool:
-        with self._making:
-            if self._has_room(is_urgent=record["level"].no >= _URGENT):
-                self._writer.put(self._lines.render(record))
+    def _may_enter(self, record: "Record") -> bool:
+        """Whether this thread is outside of the sink; if not, the record is written after the line.
+
+        A destructor may log in the middle of a line. loguru's lock is not reentrant: it would
+        print the record to stderr, with the exception that is being handled, unmasked.
+        """
+        if self._thread_inside != threading.get_ident():
+            return True
+        self._nested.append(record)
         return False
+
+    def _write(self, record: "Record") -> None:
+        if record["message"] == DROPPED:
+            self._tell_dropped()
+        elif self._has_room(is_urgent=record["level"].no >= _URGENT):
+            self._writer.put(self._lines.render(record))
 
     def _has_room(self, *, is_urgent: bool) -> bool:
         """Whether a line may be made now, with all before it told; if not, it is dropped."""
@@ -122,23 +137,29 @@ class Log:
         self._untold += 1
         self._untold_urgent += is_urgent
 
+    def _ask_to_tell(self) -> None:
+        """Have the sink tell of dropped lines; called by the writer's thread.
+
+        A log call takes loguru's lock. With a lock of our own beside it, a destructor that logs in
+        the writer's thread could stop both threads for ever.
+        """
+        logger.log(self._level, DROPPED)
+
     def _tell_dropped(self) -> None:
         """Say how many lines are missing, in the very place where they are."""
-        with self._making:
-            if self._untold:
-                self._writer.put(
-                    self._lines.dropped(self._untold, at_least_warning=self._untold_urgent)
-                )
-                self._untold = self._untold_urgent = 0
+        if self._untold:
+            self._writer.put(
+                self._lines.dropped(self._untold, at_least_warning=self._untold_urgent)
+            )
+            self._untold = self._untold_urgent = 0
 
     def _begin_as_child(self) -> None:
-        """Write directly: a fork copies no thread, and perhaps a lock that nobody holds."""
-        self._making = threading.RLock()
+        """Write directly: a fork copies no thread."""
         self._writer.abandon()
 
 
-def _nothing_is_left(_: "Message") -> None:
-    """Stand where loguru wants a sink."""
+def _as_it_is(_: "Record") -> None:
+    """Patch nothing: loguru cannot be told to have no patcher again."""
 
 
 def configure(
@@ -166,9 +187,9 @@ def configure(
         "instance": instance or f"{socket.gethostname()}-{os.getpid()}",
         "boot_id": uuid.uuid4().hex,
     }
-    logger.remove()
     return Log(
         stream=LineStream(stream or sys.stdout.buffer),
-        lines=LineFormatter(masker=Masker(secrets), facts=facts),
+        patcher=MaskingPatcher(Masker(secrets)),
+        lines=LineFormatter(facts=facts),
         level=level,
     )

@@ -3,15 +3,17 @@
 import asyncio
 import base64
 import gc
+import itertools
 import json
 import logging
 import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -20,8 +22,13 @@ from aiohttp.pytest_plugin import AiohttpClient
 from loguru import logger
 from pydantic import BaseModel, SecretStr
 
+from service.ops.logs import formatter
+from service.ops.logs.stdlib import Interception
 from tests.builders import a_balance
 from tests.fakes.logs import Logs
+
+if TYPE_CHECKING:
+    from loguru import Message
 
 # Known to the service, so they may stand anywhere, in any spelling.
 KNOWN: Final = {
@@ -224,39 +231,93 @@ def _spellings(canary: str) -> set[str]:
     return {canary, quote(canary, safe=""), raw.hex()} | escaped | aligned
 
 
-@pytest.fixture
-def shown() -> list[bytes]:
-    """What an unmasked sink would have written: the control that the canaries were there."""
-    return []
+async def _unmasked(route: Route) -> bytes:
+    """Return what loguru alone writes: the control that the canaries were there."""
+    heard: list[bytes] = []
+    logger.remove()
+    handler = logger.add(lambda line: heard.append(line.encode()), serialize=True)
+    interception = Interception("DEBUG")
+    try:
+        await _sing(route)
+    finally:
+        interception.undo()
+        logger.remove(handler)
+    return b"".join(heard)
 
 
-async def _sing(route: Route, shown: list[bytes]) -> Logs:
-    with Logs.captured(secrets=[*KNOWN.values(), DSN]) as logs:
-        logger.add(lambda line: shown.append(line.encode()), serialize=True)
-        singing = route()
-        if singing is not None:
-            await singing
-    return logs
+async def _sing(route: Route) -> None:
+    singing = route()
+    if singing is not None:
+        await singing
+
+
+def _captured(**options: Any) -> AbstractContextManager[Logs]:
+    return Logs.captured(secrets=[*KNOWN.values(), DSN], **options)
 
 
 @pytest.mark.proves("S7.3", "FR-011")
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.__name__)
 async def test_no_canary_leaves_by_this_road(
-    route: Route, shown: list[bytes], capfd: pytest.CaptureFixture[str]
+    route: Route, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    logs = await _sing(route, shown)
+    control = await _unmasked(route)
+    capfd.readouterr()
+
+    with _captured() as logs:
+        await _sing(route)
 
     assert logs.lines, "the road leads into the log"
-    assert leaked(b"".join(shown)), "the control: without masking it would have shown"
+    assert leaked(control), "the control: without masking it would have shown"
     assert leaked(logs.raw) == set()
     assert leaked("".join(capfd.readouterr()).encode()) == set()
 
 
-async def test_the_control_sees_every_canary(shown: list[bytes]) -> None:
-    await _sing(format_arguments, shown)
-    await _sing(bound, shown)
+@pytest.mark.proves("FR-011")
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.__name__)
+async def test_a_second_sink_sees_no_canary_either(route: Route) -> None:
+    """The patcher masks the record itself, before any sink."""
+    heard: list[str] = []
 
-    assert leaked(b"".join(shown)) == {*CANARIES, "balance"}
+    def hear(line: "Message") -> None:
+        record = line.record
+        heard.append(f"{line} {record['message']} {record['extra']!r} {record['exception']!r}")
+
+    with _captured() as logs:
+        logger.add(hear, format="{message} {extra} {exception}", diagnose=True, backtrace=True)
+        await _sing(route)
+
+    assert logs.lines
+    assert heard
+    assert leaked("".join(heard).encode()) == set()
+
+
+async def test_the_control_sees_every_canary() -> None:
+    shown = await _unmasked(format_arguments) + await _unmasked(bound)
+
+    assert leaked(shown) == {*CANARIES, "balance"}
+
+
+def test_what_a_destructor_logs_in_mid_line_is_the_next_line_and_not_on_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """loguru lets no second line of a thread into a sink; it prints it unmasked instead."""
+    now, times = formatter._now, itertools.count()
+
+    def interrupted() -> str:
+        if next(times) == 0:
+            bound()
+            exception()
+        return now()
+
+    monkeypatch.setattr(formatter, "_now", interrupted)
+    with _captured() as logs:
+        logger.info("outer")
+        logger.info("next")
+
+    assert logs.messages == ["outer", "x", "x", "next"]
+    assert [line["seq"] for line in logs.lines] == [1, 2, 3, 4]
+    assert leaked(logs.raw) == set()
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("canary", CANARIES)
@@ -277,7 +338,7 @@ def test_the_scan_finds_each_canary_in_each_spelling(
 
 
 async def test_a_handler_that_fails_shows_no_canary(
-    aiohttp_client: AiohttpClient, shown: list[bytes]
+    aiohttp_client: AiohttpClient,
 ) -> None:
     async def handler(_: web.Request) -> web.Response:
         _fail()
@@ -291,10 +352,12 @@ async def test_a_handler_that_fails_shows_no_canary(
         answer = await client.get("/", headers={"Authorization": f"Bearer {JWT}"})
         assert answer.status == 500
 
-    logs = await _sing(ask, shown)
+    control = await _unmasked(ask)
+    with _captured() as logs:
+        await _sing(ask)
 
     assert "ERROR" in logs.levels
-    assert leaked(b"".join(shown))
+    assert leaked(control)
     assert leaked(logs.raw) == set()
 
 

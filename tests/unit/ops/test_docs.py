@@ -4,7 +4,7 @@ import pytest
 
 from service.ops.health.monitor import SCHEDULES
 from service.ops.health.reasons import REASONS
-from service.ops.logs.formatter import CONTRACT, EVENTS
+from service.ops.logs.patcher import CONTRACT, EVENTS
 
 DOCS = Path(__file__).parents[3] / "docs"
 

@@ -33,7 +33,10 @@ async def serve() -> AsyncIterator[Serve]:
     """Start the web room on a world's fakes; closed after the test."""
     clients: list[Client] = []
 
+    sinks: list[int] = []
+
     async def start(world: World) -> Client:
+        sinks.append(logger.add(world.log, level="DEBUG", format=""))
         client: Client = TestClient(AsInProduction(world.app()))
         await client.start_server()
         clients.append(client)
@@ -42,15 +45,19 @@ async def serve() -> AsyncIterator[Serve]:
     yield start
     for client in clients:
         await client.close()
+    for number in sinks:
+        logger.remove(number)
 
 
 @pytest.fixture
 def lines() -> Iterator[list[dict[str, Any]]]:
-    """What is logged during the test: message, level, exception and the bound fields, flat."""
+    """What is logged during the test but lines of requests: message, level, exception, fields."""
     heard: list[dict[str, Any]] = []
 
     def hear(message: "Message") -> None:
         record = message.record
+        if record["extra"].get("event") == "http":
+            return
         fields: dict[str, Any] = {"message": record["message"], "level": record["level"].name}
         fields["request_id"] = REQUEST.get()
         heard.append(record["extra"] | fields | {"exception": record["exception"]})

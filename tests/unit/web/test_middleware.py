@@ -183,11 +183,13 @@ async def test_a_request_leaves_one_line_with_the_route_not_the_path(
 
     assert world.log.lines == [
         {
+            "level": "INFO",
+            "event": "http",
             "method": "GET",
             "route": "/api/v1/signals/{id}",
             "status": 404,
             "duration_ms": 0,
-            "size": len(await answer.read()),
+            "bytes": len(await answer.read()),
             "request_id": "r-1",
             "error": "NotFound",
         }

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient
@@ -15,7 +15,7 @@ from service.domain.signals import Signal
 from service.ops.metrics.requests import RequestMeter
 from service.ports.health import JobState, PoolState
 from service.ports.queries import Page, PageKey
-from service.ports.requests import AnsweredRequest, Requests
+from service.ports.requests import Requests
 from service.ports.store import JSON
 from service.settings.settings import Settings
 from service.web import keys
@@ -28,6 +28,9 @@ from tests.fakes.health import FakeHealth
 from tests.fakes.lists import FakeLists
 from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
+
+if TYPE_CHECKING:
+    from loguru import Message
 
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[["World"], Awaitable[Client]]
@@ -57,16 +60,18 @@ class FakeAudit:
         )
 
 
-class FakeRequestLog:
-    """Satisfies ports.RequestLog; keeps the lines."""
+class RequestLines:
+    """A sink of loguru that keeps the lines of requests."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
         self.heard = asyncio.Event()  #: the first one is here
 
-    def request(self, answered: AnsweredRequest) -> None:
-        self.lines.append(answered._asdict())
-        self.heard.set()
+    def __call__(self, message: "Message") -> None:
+        record = message.record
+        if record["extra"].get("event") == "http":
+            self.lines.append({"level": record["level"].name, **record["extra"]})
+            self.heard.set()
 
 
 class FakeDatabase:
@@ -160,7 +165,7 @@ class World:
     portfolio: FakePortfolio = field(default_factory=FakePortfolio)
     real_clock: FakeClock = field(default_factory=FakeClock)
     requests: Requests = field(default_factory=lambda: RequestMeter(FakeClock()))
-    log: FakeRequestLog = field(default_factory=FakeRequestLog)
+    log: RequestLines = field(default_factory=RequestLines)
     asked: list[Market] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
     refusal: BaseException | None = None  #: raised by generate, reconcile and run_job
@@ -204,5 +209,5 @@ class World:
         app[keys.RECONCILE] = self.reconcile
         app[keys.RUN_JOB] = self.run_job
         app[keys.BODY_WITHIN_S] = self.body_within_s
-        setup(app, new_id=lambda: "r-1", requests=self.requests, log=self.log)
+        setup(app, new_id=lambda: "r-1", requests=self.requests)
         return app

@@ -131,6 +131,8 @@ def test_a_number_of_tokens_is_shown_and_a_text_of_tokens_is_not() -> None:
         re.sub("%..", lambda m: m[0].lower(), quote(SECRET, safe="")),
         json.dumps(SECRET),
         repr(SECRET),
+        repr(json.dumps(SECRET)),
+        json.dumps(json.dumps(SECRET)),
         SECRET.encode().hex(),
     ],
 )

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from service.ops.logs.formatter import EVENTS, LONGEST_LINE
+from service.ops.logs.formatter import LONGEST_LINE
+from service.ops.logs.masking import Masker
+from service.ops.logs.patcher import EVENTS, MaskingPatcher
 from service.ops.logs.setup import configure
+from service.ports.requests import REQUEST
 from tests.fakes.logs import Logs
 
 
@@ -223,6 +226,61 @@ def test_context_is_part_of_the_line(logs: Logs) -> None:
     logger.info("outside")
 
     assert [line.get("request_id") for line in logs.lines] == ["r-1", None]
+
+
+def test_the_request_a_task_works_for_is_named_in_its_lines(logs: Logs) -> None:
+    token = REQUEST.set("r-7")
+    logger.info("inside")
+    logger.bind(request_id="r-8").info("bound")
+    REQUEST.reset(token)
+    logger.info("outside")
+
+    assert [line.get("request_id") for line in logs.lines] == ["r-7", "r-8", None]
+
+
+@pytest.mark.proves("FR-011")
+def test_a_secret_in_the_name_of_the_request_is_masked() -> None:
+    token = REQUEST.set("x-canary-secret")
+    with Logs.captured(secrets=["canary-secret"]) as logs:
+        logger.info("inside")
+    REQUEST.reset(token)
+
+    assert logs.lines[0]["request_id"] == "x-***"
+
+
+def test_a_line_that_cannot_be_made_is_an_error_with_its_own_number(logs: Logs) -> None:
+    logger.level("ODD \ud800", no=25)  # no UTF-8, so no JSON
+
+    logger.log("ODD \ud800", "unmade")
+    logger.info("made")
+
+    unmade, line = logs.lines
+    assert (unmade["level"], unmade["message"]) == ("ERROR", "a log line could not be made")
+    assert [unmade["seq"], line["seq"]] == [1, 2]
+
+
+def test_what_fails_while_it_is_masked_is_not_shown(logs: Logs) -> None:
+    class Broken(Masker):
+        def text(self, _: str) -> str:
+            raise RuntimeError("no mask")
+
+    logger.configure(patcher=MaskingPatcher(Broken()))
+
+    logger.bind(note="canary").opt(exception=ValueError("canary")).info("canary")
+
+    (line,) = logs.lines
+    assert (line["message"], line["error_type"]) == ("a log line could not be made", "RuntimeError")
+    assert b"canary" not in logs.raw
+
+
+def test_closing_a_log_leaves_the_mask_of_the_one_that_replaced_it() -> None:
+    replaced = configure(level="INFO", mode="sandbox", version="0", stream=io.BytesIO())
+    with Logs.captured(secrets=["canary-secret"]) as logs:
+        replaced.close()
+        logger.info("canary-secret")
+
+    assert logs.messages == ["***"]
+    replaced.close()  # once more, because `logs` gave logging back to it
 
 
 def test_decimals_keep_their_digits(logs: Logs) -> None:

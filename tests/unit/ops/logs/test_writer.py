@@ -15,8 +15,7 @@ from loguru import logger
 
 from service.ops.logs import writer
 from service.ops.logs.setup import Log, configure
-from service.ops.logs.writer import BYTES, LINES, LineWriter
-from service.ops.stream import LineStream
+from service.ops.logs.writer import BYTES, LINES, LineStream, LineWriter
 
 SAFETY_S = 30
 

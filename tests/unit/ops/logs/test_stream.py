@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.ops.stream import LineStream
+from service.ops.logs.writer import LineStream
 
 BEGIN = """
 import os, sys
