@@ -18,6 +18,11 @@ VARIABLES = sorted(variable(field) for field in Config.model_fields)
 #: Each has a Korean page beside it, `….ko.md`.
 TRANSLATED = ["README.md", "docs/operations.md"]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+PART = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
+FILE = re.compile(r"`((?:service|tests|benchmarks|deploy)/[\w./-]+\.\w+)")
+PAGES = sorted(
+    str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
+)
 
 
 def text(path: str) -> str:
@@ -27,6 +32,12 @@ def text(path: str) -> str:
 def headings(path: str) -> list[str]:
     """Return the code words that stand as headings in `path`."""
     return re.findall(r"^### `([^`]+)`$", text(path), flags=re.MULTILINE)
+
+
+def anchors(page: str) -> set[str]:
+    """Return the part of an address that leads to each heading."""
+    found = re.findall(r"^#{1,6} (.+)$", page, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 def commands() -> list[str]:
@@ -167,15 +178,34 @@ def test_every_translated_page_points_to_its_other_language(path: str) -> None:
     assert f"]({name})" in text(path.replace(name, korean))
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted(
-        str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
-    ),
-)
+@pytest.mark.parametrize("path", PAGES)
 def test_every_link_between_documents_leads_somewhere(path: str) -> None:
     for target in LINK.findall(text(path)):
         assert ((ROOT / path).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_link_to_a_part_of_a_page_names_a_heading_of_it(path: str) -> None:
+    for target, part in PART.findall(text(path)):
+        page = (ROOT / path).parent / target if target else ROOT / path
+
+        assert part in anchors(page.read_text(encoding="utf-8")), (target, part)
+
+
+def test_every_file_that_a_living_page_names_is_there() -> None:
+    living = [path for path in PAGES if "decisions/" not in path and path != "CHANGELOG.md"]
+    named = {(path, name) for path in living for name in FILE.findall(text(path))}
+
+    assert named
+    assert [(path, name) for path, name in named if not (ROOT / name).exists()] == []
+
+
+def test_an_anchor_is_made_as_hosts_make_it() -> None:
+    assert anchors("# A\n## `trader run`, or\n### 내 키: live 모드\n") == {
+        "a",
+        "trader-run-or",
+        "내-키-live-모드",
+    }
 
 
 # --- the package ----------------------------------------------------------------------------------
