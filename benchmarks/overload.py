@@ -89,24 +89,26 @@ async def loaded(port: int, a_second: int) -> LoadReport:
         group.create_task(_probe(port, report, end))
         for number in range(CLIENTS):
             every_s = CLIENTS / a_second
-            due = began + number / CLIENTS * every_s
+            first = began + number / CLIENTS * every_s
             stream = KeepAliveStream(port)
-            group.create_task(_client(stream, report, number, due=due, every_s=every_s, end=end))
+            group.create_task(
+                _client(stream, report, number, first=first, every_s=every_s, end=end)
+            )
     report.normal_after_s = await _normal_after(port)
     return report
 
 
 async def _client(
     stream: KeepAliveStream, report: LoadReport, number: int,
-    *, due: float, every_s: float, end: float,
+    *, first: float, every_s: float, end: float,
 ) -> None:  # fmt: skip
-    for turn in itertools.count(number):
+    for turn in itertools.count():
+        due = first + turn * every_s
         if due >= end:
             break
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        due += every_s
         try:
-            status, head = await stream.get(PATHS[turn % len(PATHS)])
+            status, head = await stream.get(PATHS[(number + turn) % len(PATHS)])
         except (OSError, EOFError):
             report.broken += 1
             continue
