@@ -24,7 +24,7 @@ DAY: Final = timedelta(days=1)
 _S = OrderStatus
 #: Each index that is no key, and a question that it serves.
 INDEXES: Final = {
-    "orders_status_created_at": "orders, a status nobody has",
+    "orders_status_created_at": "orders, a status without rows",
     "orders_created_at": "orders",
     "orders_market_created_at": "orders, one market",
     "orders_open": "open orders",
@@ -58,7 +58,7 @@ def questions(gate: Pool, rows: int) -> Mapping[str, Question]:
         "orders": lambda: lists.orders(limit=PAGE),
         "orders, one status": lambda: lists.orders(limit=PAGE, status=_S.EXECUTED),
         "orders, a rare status": lambda: lists.orders(limit=PAGE, status=_S.FAILED),
-        "orders, a status nobody has": lambda: lists.orders(limit=PAGE, status=_S.CANCELLED),
+        "orders, a status without rows": lambda: lists.orders(limit=PAGE, status=_S.CANCELLED),
         "orders, one market": lambda: lists.orders(limit=PAGE, market=market),
         "orders, from the middle on": lambda: lists.orders(limit=PAGE, before=half),
         "orders, one status, from the middle on": lambda: lists.orders(
@@ -120,5 +120,5 @@ def questions(gate: Pool, rows: int) -> Mapping[str, Question]:
         "days, one market, from half a year ago on": lambda: portfolio.daily(
             limit=PAGE, market=market, before=half_year
         ),
-        "what health wants to know": PgActivity(gate).activity,
+        "activity, as health reads it": PgActivity(gate).activity,
     }
