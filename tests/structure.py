@@ -56,12 +56,14 @@ def persons(service: Path) -> float:
     text: list[str] = []
     for path in service.rglob("*.py"):
         source = path.read_text(encoding="utf-8")
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
-            if token.type == tokenize.COMMENT:
-                text.append(token.string)
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                text.append(ast.get_docstring(node) or "")
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        text.extend(token.string for token in tokens if token.type == tokenize.COMMENT)
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        text.extend(
+            ast.get_docstring(node) or ""
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, documented)
+        )
     whole = "\n".join(text)
     return 1000 * len(PERSON.findall(whole)) / len(WORD.findall(whole))
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """The market's time is real time: `sleep` and `pause` are equal. Satisfies ports.Clock."""
+    """The market's time is real time, so both waits are equal. Satisfies ports.Clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -19,10 +19,10 @@ class SystemClock:
         """Do nothing: real time cannot be held back."""
         return nullcontext()
 
-    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
-        await self.pause(seconds, wake=wake)
+    async def sleep_market(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        await self.sleep_real(seconds, wake=wake)
 
-    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+    async def sleep_real(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         if wake is None:
             await asyncio.sleep(seconds)
             return

@@ -103,7 +103,7 @@ class Executor:
         for wait_s in FOLLOW_UP_S:
             if not order.is_open:
                 break
-            await self._clock.pause(wait_s)
+            await self._clock.sleep_real(wait_s)
             try:
                 order = await self._reconciler.settle(order)
             except BoundaryError as exc:

@@ -354,7 +354,7 @@ class Runner:
     async def _sleep(self, loop: Loop, seconds: float, *, wake: asyncio.Event) -> None:
         self._asleep.add(loop.name)
         try:
-            await self._clock.sleep(seconds, wake=wake)
+            await self._clock.sleep_market(seconds, wake=wake)
         finally:
             self._asleep.discard(loop.name)
             self._note(loop, beat_within_s=BEAT_SLACK_S)

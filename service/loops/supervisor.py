@@ -47,7 +47,7 @@ class Supervisor:
                 restarts=self._runner.state(loop.name).restarts,
             )  # fmt: skip
             line.opt(exception=end).error("the job's loop has ended and is started again")
-            await self._clock.pause(wait_s, wake=self._runner.stopping)
+            await self._clock.sleep_real(wait_s, wake=self._runner.stopping)
             if self._runner.stopping.is_set():
                 return
 
@@ -75,7 +75,7 @@ class Supervisor:
             beat = (
                 self._runner.state(loop.name).beat_at if self._runner.is_hung(loop.name) else None
             )
-            await self._clock.pause(self._look_every_s, wake=ended)
+            await self._clock.sleep_real(self._look_every_s, wake=ended)
             # Hung means silent at two checks in a row. After a stop of the whole process (SIGSTOP,
             # a paused machine), every loop looks silent once although none hangs.
             is_silent = beat is not None and beat == self._runner.state(loop.name).beat_at

@@ -15,10 +15,10 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Return real seconds, for measured durations and network deadlines."""
 
-    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+    async def sleep_market(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         """Wait so many of the market's seconds, or until `wake` is set."""
 
-    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+    async def sleep_real(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         """Wait so many real seconds, or until `wake` is set; for everything on the network."""
 
     def participant(self) -> AbstractAsyncContextManager[None]:

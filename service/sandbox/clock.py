@@ -59,7 +59,7 @@ class MarketClock:
     def monotonic(self) -> float:
         return self._monotonic()
 
-    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+    async def sleep_market(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         """Wait so many market seconds, or until `wake` is set; never less."""
         due = self.now() + timedelta(seconds=seconds)
         await asyncio.sleep(0)
@@ -68,7 +68,7 @@ class MarketClock:
                 return
             await real_pause(left / self._speed, wake=wake)
 
-    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+    async def sleep_real(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         await real_pause(seconds, wake=wake)
 
     @asynccontextmanager
@@ -142,10 +142,10 @@ class DiscreteClock:
             self._busy -= 1
             self._plan_jump()
 
-    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+    async def sleep_real(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         await real_pause(seconds, wake=wake)
 
-    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+    async def sleep_market(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         """Wait until the market's time has advanced by `seconds`, or until `wake` is set."""
         if seconds <= 0 or (wake is not None and wake.is_set()):
             await asyncio.sleep(0)

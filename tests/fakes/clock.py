@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """Time stands still until `sleep`, `pause` or `pass_time`; every wait is recorded."""
+    """Time moves by the two waits and by `pass_time` alone; every wait is recorded."""
 
     def __init__(self, at: datetime = datetime(2026, 1, 24, 9, 0, tzinfo=UTC)) -> None:
         self._now = at
@@ -26,12 +26,12 @@ class FakeClock:
     def participant(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
-    async def sleep(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+    async def sleep_market(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         if wake is not None and wake.is_set():
             return
         self.waits.append(seconds)
         self.pass_time(seconds)
         await asyncio.sleep(0)  # other tasks run, as during a real wait
 
-    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
-        await self.sleep(seconds, wake=wake)
+    async def sleep_real(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        await self.sleep_market(seconds, wake=wake)

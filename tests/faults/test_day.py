@@ -75,11 +75,11 @@ async def _lived(
         url, clock = service.exchange_url, service.services.ports.clock
         async with session.post(f"{url}/__sandbox__/faults", json=faults) as added:
             assert added.status == 201, await added.text()
-        await clock.sleep(3600 * hours)
+        await clock.sleep_market(3600 * hours)
         async with session.get(f"{url}/__sandbox__/faults") as told:
             plan: list[Any] = await told.json()
         await session.delete(f"{url}/__sandbox__/faults")
-        await clock.sleep(120)  # without faults: what is left open is caught up
+        await clock.sleep_market(120)  # without faults: what is left open is caught up
 
         async def page(query: str) -> Any:
             async with session.get(f"{url}/v1/candles/minutes/1?market=KRW-BTC{query}") as got:

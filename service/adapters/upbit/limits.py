@@ -95,7 +95,7 @@ class Limiter:
         """
         self._check_hold(group)
         while (wait_s := self._wait_s(group)) > 0:
-            await self._clock.pause(wait_s)
+            await self._clock.sleep_real(wait_s)
             self._check_hold(group)  # a hold may have begun during the pause
         self._sent[group].append(self._clock.monotonic())
 

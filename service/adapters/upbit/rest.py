@@ -27,7 +27,7 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class UpbitRest:
     """Satisfies ports.Exchange. The caller owns the session and closes it.
 
-    Addresses are without `/v1`. Limits and bans use the clock's `pause` and `monotonic`, which are
+    Addresses are without `/v1`. Limits and bans use the clock's `sleep_real` and `monotonic`:
     real time, also in the sandbox. `paced=False` applies no limits of our own, for a sandbox whose
     market's time runs faster. `seconds` is the clock of the waits that a 429 asks for; jobs count
     their waits between attempts by the same clock.

@@ -24,7 +24,7 @@ class LoopLag:
         began = self._clock.monotonic()
         # With a tenth of the time between two pauses, a standstill may fall there too.
         between = 0.0 if self._ended is None else began - self._ended - EVERY_S
-        await self._clock.pause(PAUSE_S, wake=stopping)
+        await self._clock.sleep_real(PAUSE_S, wake=stopping)
         self._ended = ended = self._clock.monotonic()
         if not stopping.is_set():
             self._late.append(max(ended - began - PAUSE_S, between, 0.0))

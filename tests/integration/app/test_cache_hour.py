@@ -24,12 +24,12 @@ async def test_of_the_services_own_reads_95_in_100_are_hits_and_while_settings_c
     (health, alerts) reads less often here than in an hour, and each key is loaded all the same.
     """
     async with composed(tmp_path, empty_dsn, speed=Decimal(0)) as service:
-        await service.services.ports.clock.sleep(HOUR_S)
+        await service.services.ports.clock.sleep_market(HOUR_S)
         first = await service.get(STATISTICS)
         jobs = await service.get("/api/v1/admin/jobs")
         for number in range(CHANGES):
             await service.change("min_confidence", f"0.6{number}")
-            await service.services.ports.clock.sleep(HOUR_S / CHANGES)
+            await service.services.ports.clock.sleep_market(HOUR_S / CHANGES)
         both = await service.get(STATISTICS)
 
     passes = {job["name"]: job["runs"] for job in jobs["items"]}

@@ -29,7 +29,7 @@ async def lines_of_a_spoiled_pass(
             faults = f"{service.exchange_url}/__sandbox__/faults"
             async with service.client.post(faults, json=[{"path": MINUTES, **fault}]) as added:
                 assert added.status == 201, await added.text()
-            await service.services.ports.clock.sleep(3 * PASS_S)
+            await service.services.ports.clock.sleep_market(3 * PASS_S)
             async with service.client.get(faults) as told:
                 (plan,) = await told.json()
     lines = [json.loads(line) for line in log.read_bytes().splitlines()]

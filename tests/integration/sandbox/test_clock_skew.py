@@ -24,7 +24,7 @@ async def test_a_market_that_runs_fast_does_not_make_our_clock_look_wrong(
             secret_key=sandbox.secret_key,
             paced=False,
         )
-        await sandbox.clock.sleep(86_400 if speed == 0 else 60)
+        await sandbox.clock.sleep_market(86_400 if speed == 0 else 60)
         for _ in range(5):
             await upbit.tickers([Market("KRW", "BTC")])
 

@@ -20,7 +20,7 @@ async def test_monotonic_does_not_go_back() -> None:
     assert clock.monotonic() <= clock.monotonic()
 
 
-@pytest.mark.parametrize("wait", ["sleep", "pause"])
+@pytest.mark.parametrize("wait", ["sleep_market", "sleep_real"])
 async def test_a_short_wait_ends_by_itself_and_leaves_the_event_alone(wait: str) -> None:
     wake = asyncio.Event()
 
@@ -31,7 +31,7 @@ async def test_a_short_wait_ends_by_itself_and_leaves_the_event_alone(wait: str)
     assert not wake.is_set()
 
 
-@pytest.mark.parametrize("wait", ["sleep", "pause"])
+@pytest.mark.parametrize("wait", ["sleep_market", "sleep_real"])
 async def test_wake_ends_a_wait_at_once(wait: str) -> None:
     wake = asyncio.Event()
     waiting = asyncio.create_task(getattr(SystemClock(), wait)(LONG_S, wake=wake))
@@ -48,7 +48,7 @@ async def test_a_wake_that_is_already_set_needs_no_wait() -> None:
     wake.set()
 
     async with asyncio.timeout(10):
-        await SystemClock().pause(LONG_S, wake=wake)
+        await SystemClock().sleep_real(LONG_S, wake=wake)
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
@@ -56,8 +56,8 @@ async def test_a_wait_of_nothing_lets_the_others_run(seconds: int) -> None:
     ran: list[bool] = []
     other = asyncio.create_task(_append(ran))
 
-    await SystemClock().pause(seconds, wake=asyncio.Event())
-    await SystemClock().pause(seconds)
+    await SystemClock().sleep_real(seconds, wake=asyncio.Event())
+    await SystemClock().sleep_real(seconds)
 
     assert ran
     await other
@@ -65,7 +65,7 @@ async def test_a_wait_of_nothing_lets_the_others_run(seconds: int) -> None:
 
 async def test_a_cancelled_wait_is_cancelled_and_leaves_no_task_behind() -> None:
     before = asyncio.all_tasks()
-    waiting = asyncio.create_task(SystemClock().pause(LONG_S, wake=asyncio.Event()))
+    waiting = asyncio.create_task(SystemClock().sleep_real(LONG_S, wake=asyncio.Event()))
     await asyncio.sleep(0)
 
     waiting.cancel()
@@ -78,7 +78,7 @@ async def test_a_cancelled_wait_is_cancelled_and_leaves_no_task_behind() -> None
 async def test_a_timeout_around_a_wait_is_not_swallowed_by_it() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):
-            await SystemClock().pause(LONG_S, wake=asyncio.Event())
+            await SystemClock().sleep_real(LONG_S, wake=asyncio.Event())
 
 
 async def _append(ran: list[bool]) -> None:

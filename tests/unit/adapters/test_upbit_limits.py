@@ -194,8 +194,8 @@ async def test_a_caller_that_waits_for_its_second_meets_a_hold_that_began_meanwh
     """FR-010: the hold is looked at again after the pause."""
 
     class Meanwhile(FakeClock):
-        async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
-            await super().pause(seconds, wake=wake)
+        async def sleep_real(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+            await super().sleep_real(seconds, wake=wake)
             limiter.close(Group.TICKER, asked_s=30)
 
     limiter = Limiter(Meanwhile())

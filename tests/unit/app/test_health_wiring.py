@@ -19,8 +19,8 @@ from tests.unit.app.house import House
 class Stalls(FakeClock):
     """The process stands still for a while in each pause."""
 
-    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
-        await super().pause(seconds + 6, wake=wake)
+    async def sleep_real(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        await super().sleep_real(seconds + 6, wake=wake)
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ async def test_a_fresh_order_is_followed_by_one_and_not_raced_by_the_job_it_wake
         waits.append(seconds)
         await house.reconciler.reconcile()  # the job has its pass meanwhile
 
-    house.clock.pause = pause  # type: ignore[method-assign]
+    house.clock.sleep_real = pause  # type: ignore[method-assign]
     order = await house.executor.execute(an_intent(), decision_id=1)
 
     assert order.status is S.EXECUTED

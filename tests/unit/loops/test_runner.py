@@ -161,14 +161,14 @@ async def test_a_retry_of_an_internal_loop_leaves_its_place_to_the_next_pass() -
 async def test_a_pass_beyond_its_period_ends_with_the_stop_and_not_with_its_retries() -> None:
     clock = FakeClock()
     step = Timeouts(clock, fails=4, passes=9)
-    sleep = clock.sleep
+    sleep = clock.sleep_market
 
     async def stopping(seconds: float, *, wake: asyncio.Event | None = None) -> None:
         await sleep(seconds, wake=wake)
         if len(step.started_at) == 2:
             step.runner.stop()
 
-    clock.sleep = stopping  # type: ignore[method-assign]
+    clock.sleep_market = stopping  # type: ignore[method-assign]
     await step.run()
 
     assert step.started_at == [0, 7]
@@ -178,7 +178,7 @@ async def test_a_pass_beyond_its_period_ends_with_the_stop_and_not_with_its_retr
 async def test_a_job_between_its_retries_is_neither_stale_nor_hung() -> None:
     clock = FakeClock()
     step = Timeouts(clock, fails=4)
-    sleep = clock.sleep
+    sleep = clock.sleep_market
     left_s: list[float] = []
     hung: list[bool] = []
 
@@ -188,7 +188,7 @@ async def test_a_job_between_its_retries_is_neither_stale_nor_hung() -> None:
         await sleep(seconds, wake=wake)
         hung.append(step.runner.is_hung("collect"))
 
-    clock.sleep = watching  # type: ignore[method-assign]
+    clock.sleep_market = watching  # type: ignore[method-assign]
     await step.run(deadline_s=7)
 
     assert clock.waits[:3] == [1, 2, 4]
@@ -364,7 +364,7 @@ async def test_a_loop_that_waits_as_long_as_it_was_asked_to_is_not_stale() -> No
         allowed_s.append(state.beat_at + state.beat_within_s - clock.monotonic() - seconds)
         clock.pass_time(seconds)
 
-    clock.sleep = watching  # type: ignore[method-assign]
+    clock.sleep_market = watching  # type: ignore[method-assign]
     await runner.run(a_loop(step, every=every(minutes=30), deadline_s=10))
 
     assert all(left > 0 for left in allowed_s)
@@ -430,7 +430,7 @@ class Triggers:
 
     async def run(self, *, call_at_s: float) -> list[tuple[float, Trigger]]:
         """Call the job by hand when so much time has gone by, counted from its first pass."""
-        sleep, called = self.clock.sleep, False
+        sleep, called = self.clock.sleep_market, False
 
         async def calling(seconds: float, *, wake: asyncio.Event | None = None) -> None:
             nonlocal called
@@ -446,7 +446,7 @@ class Triggers:
         async def is_on() -> bool:
             return self._is_on
 
-        self.clock.sleep = calling  # type: ignore[method-assign]
+        self.clock.sleep_market = calling  # type: ignore[method-assign]
         await self.runner.run(a_loop(self.step, begin=begin, enabled=is_on))
         return self.seen
 

@@ -228,7 +228,7 @@ async def test_a_loop_that_waits_in_a_clock_of_another_speed_is_not_taken_for_hu
         asleep.set()
         await wake_up.wait()
 
-    clock.sleep = sleep  # type: ignore[method-assign]
+    clock.sleep_market = sleep  # type: ignore[method-assign]
     task = asyncio.create_task(runner.run(Loop(name="job", every=every(seconds=10), step=step)))
     await asleep.wait()
     clock.pass_time(3600)

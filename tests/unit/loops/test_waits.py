@@ -146,13 +146,13 @@ def test_the_grid_goes_on_where_it_would_have(
 async def test_the_wait_across_passes_is_one_line_and_shown(logs: Logs) -> None:
     job = Job(slow_down("3601"), 0.0, period_s=1800)
     seen: list[Any] = []
-    sleep = job.clock.sleep
+    sleep = job.clock.sleep_market
 
     async def watching(seconds: float, *, wake: asyncio.Event | None = None) -> None:
         seen.append(job.runner.state("job").next_run_at)
         await sleep(seconds, wake=wake)
 
-    job.clock.sleep = watching  # type: ignore[method-assign]
+    job.clock.sleep_market = watching  # type: ignore[method-assign]
     await job.run()
 
     assert set(seen) == {instant(5400)}
@@ -183,7 +183,7 @@ async def test_a_success_ends_the_wait_for_all_passes_after_it() -> None:
 
 async def test_a_nudge_during_the_wait_is_kept_for_its_end() -> None:
     job = Job(slow_down("65"), 0.0, 0.0)
-    sleep, nudged = job.clock.sleep, False
+    sleep, nudged = job.clock.sleep_market, False
 
     async def nudging(seconds: float, *, wake: asyncio.Event | None = None) -> None:
         nonlocal nudged
@@ -192,14 +192,14 @@ async def test_a_nudge_during_the_wait_is_kept_for_its_end() -> None:
             job.runner.nudge("job")
         await sleep(seconds, wake=wake)
 
-    job.clock.sleep = nudging  # type: ignore[method-assign]
+    job.clock.sleep_market = nudging  # type: ignore[method-assign]
 
     assert await job.run() == [0, 65, 70]
 
 
 async def test_a_call_by_hand_cuts_in() -> None:
     job = Job(slow_down("3600"), 0.0, 0.0)
-    sleep, called = job.clock.sleep, False
+    sleep, called = job.clock.sleep_market, False
 
     async def calling(seconds: float, *, wake: asyncio.Event | None = None) -> None:
         nonlocal called
@@ -208,7 +208,7 @@ async def test_a_call_by_hand_cuts_in() -> None:
             called = True
             job.runner.call("job")
 
-    job.clock.sleep = calling  # type: ignore[method-assign]
+    job.clock.sleep_market = calling  # type: ignore[method-assign]
 
     assert await job.run() == [0, 60, 70]
 
@@ -216,14 +216,14 @@ async def test_a_call_by_hand_cuts_in() -> None:
 async def test_a_wait_for_hours_never_looks_dead() -> None:
     job = Job(slow_down("7200"), 0.0)
     left_s: list[float] = []
-    sleep = job.clock.sleep
+    sleep = job.clock.sleep_market
 
     async def watching(seconds: float, *, wake: asyncio.Event | None = None) -> None:
         state = job.runner.state("job")
         left_s.append(state.beat_at + state.beat_within_s - job.clock.monotonic() - seconds)
         await sleep(seconds, wake=wake)
 
-    job.clock.sleep = watching  # type: ignore[method-assign]
+    job.clock.sleep_market = watching  # type: ignore[method-assign]
     await job.run()
 
     assert len(left_s) > 100
@@ -232,7 +232,7 @@ async def test_a_wait_for_hours_never_looks_dead() -> None:
 
 async def test_a_clock_that_is_set_back_does_not_prolong_the_wait_beyond_a_day() -> None:
     job = Job(slow_down("3600"), 0.0)
-    sleep, back = job.clock.sleep, False
+    sleep, back = job.clock.sleep_market, False
 
     async def setting_back(seconds: float, *, wake: asyncio.Event | None = None) -> None:
         nonlocal back
@@ -241,7 +241,7 @@ async def test_a_clock_that_is_set_back_does_not_prolong_the_wait_beyond_a_day()
             job.clock.pass_time(-2 * DAY)
         await sleep(seconds, wake=wake)
 
-    job.clock.sleep = setting_back  # type: ignore[method-assign]
+    job.clock.sleep_market = setting_back  # type: ignore[method-assign]
     await job.run()
 
     assert job.started_at[1] < -DAY

@@ -45,7 +45,7 @@ async def test_a_sleep_is_never_shorter_than_asked() -> None:
     clock = MarketClock(origin=T0, speed=Decimal(10_000))
     due = clock.now() + timedelta(seconds=50)
 
-    await clock.sleep(50)
+    await clock.sleep_market(50)
 
     assert clock.now() >= due
 
@@ -55,8 +55,8 @@ async def test_a_sleeper_wakes_when_told_to() -> None:
     asyncio.get_running_loop().call_soon(wake.set)
 
     async with asyncio.timeout(SAFETY_S):
-        await clock.sleep(3600, wake=wake)
-        await clock.pause(3600, wake=wake)
+        await clock.sleep_market(3600, wake=wake)
+        await clock.sleep_real(3600, wake=wake)
 
 
 async def test_time_at_speed_zero_jumps_from_due_to_due() -> None:
@@ -66,7 +66,7 @@ async def test_time_at_speed_zero_jumps_from_due_to_due() -> None:
     async def repeat(name: str, every: float, times: int) -> None:
         async with clock.participant():
             for _ in range(times):
-                await clock.sleep(every)
+                await clock.sleep_market(every)
                 woken.append((name, clock.now()))
 
     async with asyncio.timeout(SAFETY_S):
@@ -86,7 +86,7 @@ async def test_time_stands_still_while_a_participant_works() -> None:
 
     async def sleep() -> None:
         async with clock.participant():
-            await clock.sleep(60)
+            await clock.sleep_market(60)
 
     working, sleeping = asyncio.create_task(work()), asyncio.create_task(sleep())
     for _ in range(20):
@@ -106,7 +106,7 @@ async def test_a_task_of_a_participant_sleeps_for_it() -> None:
     clock = DiscreteClock(origin=T0)
 
     async with asyncio.timeout(SAFETY_S), clock.participant():
-        await asyncio.wait_for(asyncio.create_task(clock.sleep(30)), timeout=SAFETY_S)
+        await asyncio.wait_for(asyncio.create_task(clock.sleep_market(30)), timeout=SAFETY_S)
 
     assert clock.now() == T0 + timedelta(seconds=30)
 
@@ -116,7 +116,7 @@ async def test_a_cancelled_sleeper_leaves_time_to_the_others() -> None:
 
     async def sleep(seconds: float) -> None:
         async with clock.participant():
-            await clock.sleep(seconds)
+            await clock.sleep_market(seconds)
 
     async with clock.participant():  # holds time back until both sleep
         short = asyncio.create_task(sleep(10))
@@ -135,10 +135,10 @@ async def test_a_wake_ends_a_discrete_sleep_without_moving_time() -> None:
     clock, wake = DiscreteClock(origin=T0), asyncio.Event()
 
     async with asyncio.timeout(SAFETY_S), clock.participant():
-        holding = asyncio.create_task(clock.pause(SAFETY_S, wake=wake))
+        holding = asyncio.create_task(clock.sleep_real(SAFETY_S, wake=wake))
         other = asyncio.create_task(asyncio.sleep(0))
         wake.set()
-        await clock.sleep(3600, wake=wake)
+        await clock.sleep_market(3600, wake=wake)
         await asyncio.gather(holding, other)
 
     assert clock.now() == T0

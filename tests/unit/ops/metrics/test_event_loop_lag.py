@@ -9,8 +9,8 @@ class LateClock(FakeClock):
 
     late_s = 0.0
 
-    async def pause(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
-        await super().pause(seconds + self.late_s)
+    async def sleep_real(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        await super().sleep_real(seconds + self.late_s)
 
 
 async def test_the_worst_delay_shows_until_it_is_half_a_minute_old() -> None:
@@ -45,7 +45,7 @@ async def test_a_standstill_between_two_pauses_is_seen_as_well() -> None:
     lag = LoopLag(clock)
     await lag.measure(stopping=never)
 
-    await clock.pause(8.0)  # the whole process, e.g. by SIGSTOP
+    await clock.sleep_real(8.0)  # the whole process, e.g. by SIGSTOP
     await lag.measure(stopping=never)
 
     assert round(lag.worst_s(), 6) == 7
@@ -57,6 +57,6 @@ async def test_the_rest_of_the_second_between_two_pauses_is_no_delay() -> None:
 
     for _ in range(3):
         await lag.measure(stopping=never)
-        await clock.pause(0.1)
+        await clock.sleep_real(0.1)
 
     assert round(lag.worst_s(), 6) == 0
