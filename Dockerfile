@@ -36,7 +36,8 @@ COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     TRADER_HOST=0.0.0.0 \
-    TRADER_DATA_DIR=/data
+    TRADER_DATA_DIR=/data \
+    TRADER_LOG_FORMAT=json
 # Empty and not ours to write: `python -m` looks for modules here first, and the service for .env.
 WORKDIR /app
 USER 10001:10001

@@ -70,6 +70,7 @@ class Config(BaseSettings):
     data_dir: Path = Path("var")
     markets: Annotated[tuple[Market, ...], NoDecode] = (Market("KRW", "BTC"),)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["auto", "json", "text"] = "auto"  #: auto = text on a terminal
     password: SecretStr | None = None
     viewer_token: SecretStr | None = None
     admin_token: SecretStr | None = None
@@ -106,6 +107,11 @@ class Config(BaseSettings):
     @classmethod
     def _level(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _format(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("data_dir", "candles")
     @classmethod

@@ -84,7 +84,7 @@ def sandbox(
 
 
 def _banner(mode: str, address: str) -> None:
-    # On stderr: stdout carries JSON lines only.
+    # On stderr: stdout carries log lines only.
     print(
         f"upbit-ai-trader {__version__} · {mode} · {address}\n"
         f"  page    {address}/\n"

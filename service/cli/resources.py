@@ -22,7 +22,7 @@ def load_config(**overrides: object) -> "Config":
 
 @contextmanager
 def logging_to(config: "Config", *, aside: bool = False) -> Iterator["Log"]:
-    """Log masked JSON lines; `aside` of what the command prints, and only what is worth a look.
+    """Log masked lines; `aside` of what the command prints, and only what is worth a look.
 
     Without this, loguru's own sink prints to stderr, unmasked and with local variables.
     """
@@ -34,6 +34,7 @@ def logging_to(config: "Config", *, aside: bool = False) -> Iterator["Log"]:
         version=__version__,
         secrets=config.secrets(),
         stream=sys.stderr.buffer if aside else None,
+        form=config.log_format,
     )
     try:
         yield log

@@ -73,6 +73,7 @@ def test_every_variable_reaches_its_field(sets: Sets, folder: Path) -> None:
         TRADER_DATA_DIR=str(folder),
         TRADER_MARKETS=" KRW-BTC, KRW-ETH,",
         TRADER_LOG_LEVEL="debug",
+        TRADER_LOG_FORMAT="Text",
         TRADER_CANDLES="candles.json",
         TRADER_SPEED="60",
         TRADER_SEED="-3",
@@ -88,6 +89,7 @@ def test_every_variable_reaches_its_field(sets: Sets, folder: Path) -> None:
     assert (config.host, config.port, config.data_dir) == ("::1", 0, folder)
     assert config.markets == (Market("KRW", "BTC"), Market("KRW", "ETH"))
     assert (config.log_level, config.candles) == ("DEBUG", Path("candles.json"))
+    assert config.log_format == "text"
     assert (config.speed, config.seed, config.max_waiting) == (Decimal(60), -3, 0)
     assert config.upbit_base_url == "http://127.0.0.1:9000"
     assert config.upbit_ws_url == "wss://api.upbit.com/websocket/v1"
@@ -148,6 +150,7 @@ def test_a_line_break_at_the_end_of_a_key_is_not_part_of_it(sets: Sets) -> None:
         ("TRADER_PORT", "-1", "0 is the least"),
         ("TRADER_PORT", "65536", "65535 is the most"),
         ("TRADER_LOG_LEVEL", "loud", "write 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("TRADER_LOG_FORMAT", "xml", "write 'auto', 'json' or 'text'"),
         ("TRADER_MARKETS", "btc", "'btc' is no market name; write it like KRW-BTC"),
         ("TRADER_MARKETS", " , ", "name at least one market, like KRW-BTC,KRW-ETH"),
         ("TRADER_MARKETS", "KRW-BTC,KRW-BTC", "each market may be named once"),

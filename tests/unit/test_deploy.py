@@ -261,3 +261,11 @@ def test_the_page_on_deploying_names_every_file() -> None:
 
     for file in DEPLOY.iterdir():
         assert file.name == "secrets" or f"`{file.name}`" in page
+
+
+def test_the_image_and_the_unit_log_json_whatever_their_standard_output_is() -> None:
+    image = (ROOT / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2]
+    unit = (DEPLOY / "upbit-ai-trader.service").read_text("utf-8")
+
+    assert re.search(r"^(ENV )? .*\bTRADER_LOG_FORMAT=json$", image, flags=re.MULTILINE)
+    assert re.search(r"^Environment=TRADER_LOG_FORMAT=json$", unit, flags=re.MULTILINE)

@@ -1,7 +1,7 @@
-"""One masked log record, one line of flat JSON; docs/logs.md is its contract."""
+"""One masked log record, one line: flat JSON, whose contract is docs/logs.md, or text."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -29,8 +29,11 @@ class LineFormatter:
     Its methods are for one caller at a time: the sink, which loguru calls under a lock.
     """
 
-    def __init__(self, *, facts: Mapping[str, str]) -> None:
+    def __init__(
+        self, *, facts: Mapping[str, str], encode: Callable[[Mapping[str, JSON]], bytes]
+    ) -> None:
         self._facts = dict(facts)
+        self._encode = encode
         self._seq = 0
 
     def render(self, record: "Record") -> bytes:
@@ -47,7 +50,7 @@ class LineFormatter:
                 "seq": self._seq,
                 **record["extra"],
             }
-            return _fitted(fields) + b"\n"
+            return self._encode(fields)
         except Exception as exc:  # noqa: BLE001 - loguru would print the record to stderr
             return self._own("ERROR", UNMADE, error_type=type(exc).__name__)
 
@@ -63,9 +66,12 @@ class LineFormatter:
     def _own(self, level: str, message: str, **fields: JSON) -> bytes:
         """Return a line about the log itself, of nothing that could fail or need a mask."""
         head: dict[str, JSON] = {"timestamp": _now(), "level": level, "event": "app"}
-        return (
-            _dumped(head | {"message": message, **self._facts, "seq": self._seq} | fields) + b"\n"
-        )
+        return self._encode(head | {"message": message, **self._facts, "seq": self._seq} | fields)
+
+
+def json_line(fields: Mapping[str, JSON]) -> bytes:
+    """Return one line of flat JSON, LONGEST_LINE bytes and its newline at most."""
+    return _fitted(fields) + b"\n"
 
 
 def _now() -> str:

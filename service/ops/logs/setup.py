@@ -9,18 +9,21 @@ import uuid
 import weakref
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Self
 
 from loguru import logger
 
-from service.ops.logs.formatter import DROPPED, LineFormatter
+from service.ops.logs.formatter import DROPPED, LineFormatter, json_line
 from service.ops.logs.masking import Masker
 from service.ops.logs.patcher import MaskingPatcher
 from service.ops.logs.stdlib import Interception
+from service.ops.logs.text import TextFormat
 from service.ops.logs.writer import CLOSE_S, LineStream, LineWriter
 
 if TYPE_CHECKING:
     from loguru import Message, Record
+
+LogFormat = Literal["auto", "json", "text"]
 
 SERVICE: Final = "upbit-ai-trader"
 _URGENT: Final = 30  #: loguru's number of WARNING; lines below it are dropped first
@@ -170,6 +173,7 @@ def configure(
     secrets: Iterable[str] = (),
     instance: str | None = None,
     stream: BinaryIO | None = None,
+    form: LogFormat = "json",
 ) -> Log:
     """Make one masked JSON sink the only place where anything is logged.
 
@@ -179,6 +183,7 @@ def configure(
             only under telling names. Of a URL with a password the password alone as well.
         instance: tells processes apart; host name and process id by default.
         stream: takes bytes; standard output by default.
+        form: flat JSON, text for people, or `auto`: text where `stream` is a terminal.
     """
     facts = {
         "service": SERVICE,
@@ -187,9 +192,13 @@ def configure(
         "instance": instance or f"{socket.gethostname()}-{os.getpid()}",
         "boot_id": uuid.uuid4().hex,
     }
+    stream = stream or sys.stdout.buffer
+    is_terminal = stream.isatty()
+    is_text = form == "text" or (form == "auto" and is_terminal)
+    text = TextFormat(is_coloured=is_terminal and not os.environ.get("NO_COLOR"))
     return Log(
-        stream=LineStream(stream or sys.stdout.buffer),
+        stream=LineStream(stream),
         patcher=MaskingPatcher(Masker(secrets)),
-        lines=LineFormatter(facts=facts),
+        lines=LineFormatter(facts=facts, encode=text if is_text else json_line),
         level=level,
     )

@@ -238,14 +238,14 @@ async def _unmasked(route: Route) -> bytes:
     handler = logger.add(lambda line: heard.append(line.encode()), serialize=True)
     interception = Interception("DEBUG")
     try:
-        await _sing(route)
+        await sing(route)
     finally:
         interception.undo()
         logger.remove(handler)
     return b"".join(heard)
 
 
-async def _sing(route: Route) -> None:
+async def sing(route: Route) -> None:
     singing = route()
     if singing is not None:
         await singing
@@ -264,7 +264,7 @@ async def test_no_canary_leaves_by_this_road(
     capfd.readouterr()
 
     with _captured() as logs:
-        await _sing(route)
+        await sing(route)
 
     assert logs.lines, "the road leads into the log"
     assert leaked(control), "the control: without masking it would have shown"
@@ -284,7 +284,7 @@ async def test_a_second_sink_sees_no_canary_either(route: Route) -> None:
 
     with _captured() as logs:
         logger.add(hear, format="{message} {extra} {exception}", diagnose=True, backtrace=True)
-        await _sing(route)
+        await sing(route)
 
     assert logs.lines
     assert heard
@@ -354,7 +354,7 @@ async def test_a_handler_that_fails_shows_no_canary(
 
     control = await _unmasked(ask)
     with _captured() as logs:
-        await _sing(ask)
+        await sing(ask)
 
     assert "ERROR" in logs.levels
     assert leaked(control)
