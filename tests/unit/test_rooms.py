@@ -38,13 +38,7 @@ WINGS: dict[str, dict[str, set[str]]] = {
         # Applying a migration writes the lists of the months that retention keeps.
         "migrations": {"database", "tables"},
     },
-    "ops": {
-        "root": set(),
-        "logs": {"root"},
-        "health": set(),
-        "metrics": set(),
-        "log_report": {"logs"},
-    },
+    "ops": {"logs": set(), "health": set(), "metrics": set(), "log_report": {"logs"}},
     "sandbox": {
         "root": {"market", "exchange", "upbit_api", "gemini_api"},
         "market": set(),

@@ -16,19 +16,19 @@ SERVICE: Final = Path(__file__).parents[2] / "service"
 EVERY_EXCEPTION: Final = {
     "bus.py publish": "the other subscribers still get the event",
     "loops/runner.py _attempt": "a loop outlives a bug in its step",
-    "loops/runner.py _look_at_switch": "a loop outlives a setting that cannot be read",
+    "loops/runner.py _read_switch": "a loop outlives a setting that cannot be read",
     "loops/runner.py _period": "a loop outlives a setting that cannot be read",
-    "loops/runner.py _tell": "a pass that is done does not fail for its record",
+    "loops/runner.py _observed": "a pass that is done does not fail for its record",
     "web/middleware.py _answered": "a bug in one handler is answered 500 and logged whole",
     "ops/logs/formatter.py render": "loguru would print the record, unmasked, to stderr",
-    "ops/logs/formatter.py request": "the request itself was answered well",
-    "ops/logs/formatter.py _exception": "a foreign __notes__ or __cause__ raises anything",
+    "ops/logs/patcher.py __call__": "loguru runs patchers in the code that logs, which goes on",
+    "ops/logs/patcher.py _exception": "a foreign __notes__ or __cause__ raises anything",
     "ops/logs/masking.py _walked": "a foreign mapping or property raises anything",
     "ops/logs/redaction.py safe_str": "a foreign __str__ or __repr__ raises anything",
     "ops/logs/stdlib.py emit": "the arguments of a foreign log call need not fit its template",
     "ops/logs/writer.py _put_directly": "a log stream raises anything, the caller goes on",
     "ops/logs/writer.py _written": "a log stream raises anything, the write is tried again",
-    "ops/stream.py _say": "stderr is the last place to report to",
+    "ops/logs/writer.py _say": "stderr is the last place to report to",
 }
 
 TASKS: Final = {

@@ -31,7 +31,9 @@ from tests.unit.web.world import a_config
 
 ROOT = Path(__file__).parents[3]
 SHARES = re.compile(
-    r"The pool has (\d+)\. The API may use (\d+) of them.*?may use (\d+)\.", re.DOTALL
+    r"The connection pool has (\d+) connections.*?\| the API \| (\d+) \|"
+    r".*?\| background jobs \| (\d+) \|",
+    re.DOTALL,
 )
 NOBODY = "http://127.0.0.1:9"  #: nothing listens there
 
