@@ -151,7 +151,12 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             deadline_s=inf,
             is_job=False,
         ),
-        Loop(name=SENDER, every=every(seconds=2), step=services.alert_sender.step),
+        Loop(
+            name=SENDER,
+            every=every(seconds=2),
+            step=services.alert_sender.step,
+            is_idle=lambda: services.alert_sender.is_idle,
+        ),
         Loop(
             name="metrics.flush",
             every=every(seconds=10),

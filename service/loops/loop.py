@@ -15,6 +15,11 @@ def _nothing(_: Trigger) -> None:
     """The default of `Loop.begin`: nothing to do before the first attempt."""
 
 
+def _busy() -> bool:
+    """The default of `Loop.is_idle`: each pass does work."""
+    return False
+
+
 async def _accepted() -> None:
     """The default of `Loop.check_call`: a run by hand is always accepted."""
 
@@ -28,7 +33,8 @@ class Loop:
         begin: called once per pass, before its first attempt, with the pass's trigger.
         check_call: called before a run by hand is accepted; raises the reason of a refusal.
         deadline_s: real seconds one attempt may take before it is cancelled as hung.
-        is_job: False for internal maintenance loops, which write no line per pass.
+        is_job: False for internal maintenance loops; a good pass of theirs is a DEBUG line.
+        is_idle: called after a good pass of a job. True: it found no work, and its line is DEBUG.
         needs_lease: whether the job does work only in the process that holds the trading lease.
         enabled: read before each pass; returns whether the job is on. None: it is always on.
         nudge: set it to start the next pass now.
@@ -41,6 +47,7 @@ class Loop:
     check_call: Callable[[], Awaitable[None]] = _accepted
     deadline_s: float = 60.0
     is_job: bool = True
+    is_idle: Callable[[], bool] = _busy
     needs_lease: bool = False
     enabled: Switch | None = None
     nudge: asyncio.Event = field(default_factory=asyncio.Event)

@@ -423,7 +423,11 @@ def _report(loop: Loop, result: Pass, *, was_failing: bool) -> None:
         if was_failing:
             line.info("the job has recovered")
         elif loop.is_job:
-            line.info("pass")
+            line.log("DEBUG" if loop.is_idle() else "INFO", "pass")
+        else:
+            logger.bind(
+                event="app", loop=loop.name, duration_ms=round(result.duration_ms, 3)
+            ).debug("maintenance pass")
     elif not isinstance(result.error, BoundaryError):
         line.opt(exception=result.error).error("the job has a bug or hung")
     elif was_failing:

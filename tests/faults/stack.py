@@ -122,6 +122,8 @@ class FaultService(Service):
                 "TRADER_PASSWORD": kept["password"],
                 "GEMINI_API_KEY": kept["gemini"],
                 "TRADER_SPEED": str(SPEED),
+                # Empty passes too: the log has a line for each row of job_runs then.
+                "TRADER_LOG_LEVEL": "DEBUG",
             }
             | variables,
         )

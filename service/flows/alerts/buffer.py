@@ -36,12 +36,18 @@ class AlertBuffer:
                 "too many alerts wait for the database, this one is only logged"
             )
 
-    async def store(self, outbox: AlertOutbox) -> None:
-        """Write everything to the outbox, oldest first. Raises the store's errors."""
+    async def store(self, outbox: AlertOutbox) -> int:
+        """Write everything to the outbox, oldest first; return how many.
+
+        Raises: the store's errors.
+        """
+        stored = 0
         while self._waiting:
             first = self._waiting[0]
             await outbox.put(first.notice, told=first.told)
             self._waiting.popleft()
+            stored += 1
+        return stored
 
     def untold(self) -> Sequence[tuple[Waiting, Alert]]:
         """Return the alerts that were not sent to any target yet."""

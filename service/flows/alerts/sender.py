@@ -35,6 +35,9 @@ class AlertSender:
         alone: whether this process may suppress alerts; without targets it must not suppress
             those that another process could send.
         counted: finished alerts by severity and outcome: sent, failed, suppressed.
+
+    Attributes:
+        is_idle: whether the last pass found nothing to store and nothing to send.
     """
 
     def __init__(
@@ -62,12 +65,14 @@ class AlertSender:
         self._least: Severity = "warning"
         self._inherited = False
         self._tries, self._try_again = 0, 0.0
+        self.is_idle = True
 
     async def step(self) -> None:
         """Store the new notices, then send the due alerts.
 
         Raises: BoundaryError, when the database is away; new alerts are then sent directly.
         """
+        self.is_idle = True
         self._alert_monitor.look(self._health)
         await self.flush()
 
@@ -85,17 +90,21 @@ class AlertSender:
         if not self._inherited:
             self._alert_monitor.inherit(await self._outbox.open_keys())
             self._inherited = True
-        await self._alert_buffer.store(self._outbox)
+        if await self._alert_buffer.store(self._outbox):
+            self.is_idle = False
 
     async def _send(self) -> None:
         self._least = await self._threshold()
         if not self._targets:
             if self._alone():
-                self._only_log(await self._outbox.suppress_all())
+                suppressed = await self._outbox.suppress_all()
+                self.is_idle = self.is_idle and not suppressed
+                self._only_log(suppressed)
             return
         batch = await self._outbox.claim(least=self._least)
         if not batch:
             return
+        self.is_idle = False
         results = await asyncio.gather(
             *(self._send_to(target, batch) for target in self._targets), return_exceptions=True
         )

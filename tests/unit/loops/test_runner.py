@@ -490,6 +490,41 @@ async def test_every_pass_of_a_job_is_observed_with_the_instant_it_started() -> 
     assert [p.started_at for p in seen] == [T0, T0 + timedelta(seconds=10)]
 
 
+async def test_an_idle_pass_of_a_job_is_a_debug_line_and_a_busy_one_is_not(logs: Logs) -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    idle = iter([True, False])
+
+    await runner.run(a_loop(Script(runner, clock, 0.0, 0.0), is_idle=lambda: next(idle)))
+
+    assert [(line["message"], line["level"]) for line in logs.of("job")] == [
+        ("pass", "DEBUG"),
+        ("pass", "INFO"),
+    ]
+
+
+async def test_a_failed_pass_of_an_idle_job_is_an_error_all_the_same(logs: Logs) -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+
+    await runner.run(a_loop(Script(runner, clock, KeyError("bug")), is_idle=lambda: True))
+
+    assert "ERROR" in logs.levels
+
+
+async def test_a_pass_of_the_services_own_loops_is_a_debug_line(logs: Logs) -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+
+    await runner.run(a_loop(Script(runner, clock, 0.0, 0.0), is_job=False))
+
+    assert [(line["message"], line["level"]) for line in logs.lines] == [
+        ("maintenance pass", "DEBUG"),
+        ("maintenance pass", "DEBUG"),
+    ]
+    assert logs.of("job") == []
+
+
 async def test_the_houses_own_beats_are_not_observed() -> None:
     clock = FakeClock()
     seen: list[Pass] = []

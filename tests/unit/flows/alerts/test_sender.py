@@ -193,6 +193,40 @@ async def test_a_standby_without_targets_withdraws_nothing_another_process_can_s
     assert office.outbox.states == {"t1": "PENDING"}
 
 
+async def test_a_pass_is_idle_when_it_neither_writes_nor_sends(office: Office) -> None:
+    office.see()
+    seen: list[bool] = []
+
+    for _ in range(2):
+        await office.alert_sender.step()
+        seen.append(office.alert_sender.is_idle)
+
+    assert seen == [False, True]
+
+
+async def test_a_pass_that_only_sends_is_not_idle() -> None:
+    target = FakeTarget("1:json")
+    office = Office(target)
+    target.error = "HTTP 500"
+    office.see()
+    await office.alert_sender.step()
+    target.error = None
+
+    await office.alert_sender.step()
+
+    assert not office.alert_sender.is_idle
+
+
+async def test_a_pass_that_withdraws_what_nothing_can_send_is_not_idle() -> None:
+    office = Office()
+    await office.outbox.put(Alert(key="k", severity="error", title="t", body="b", at=T0))
+
+    await office.alert_sender.step()
+
+    assert office.outbox.states == {"t": "SUPPRESSED"}
+    assert not office.alert_sender.is_idle
+
+
 # --- without a database ------------------------------------------------------------------------
 
 
