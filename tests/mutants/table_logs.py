@@ -126,6 +126,20 @@ LOGS: Final = (
         tests=of(_OF_CANARIES),
     ),
     Mutant(
+        name="messages are not masked",
+        file="service/ops/logs/patcher.py",
+        old='self._masker.text(record["message"]), self._fields(record)',
+        new='record["message"], self._fields(record)',
+        tests=of(_OF_CANARIES),
+    ),
+    Mutant(
+        name="loguru gets the exception itself",
+        file="service/ops/logs/patcher.py",
+        old="= message, fields, None",
+        new='= message, fields, record["exception"]',
+        tests=of(_OF_CANARIES),
+    ),
+    Mutant(
         name="values under telling names are shown",
         file="service/ops/logs/redaction.py",
         old="        if kind is not None and _is_hidden(kind, value):\n",

@@ -1,4 +1,4 @@
-"""Everybody who does not log through loguru: logging, warnings, uncaught exceptions."""
+"""Hands to loguru what is not logged through it: logging, warnings, uncaught exceptions."""
 
 import logging
 import sys
@@ -58,7 +58,7 @@ def _tone_down_bad_requests(record: logging.LogRecord) -> bool:
 
 
 def _leave_to_the_caller(record: logging.LogRecord) -> bool:
-    """Drop what aiopg tells the event loop beside its caller, who hears it as StoreTimeout.
+    """Drop what aiopg reports to the event loop; its caller gets the same error as StoreTimeout.
 
     It would be one error with a traceback for each statement that a slow database cancels.
     """

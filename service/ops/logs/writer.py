@@ -1,4 +1,4 @@
-"""A bounded queue of lines and the one thread that writes them: callers never wait (ADR 0013)."""
+"""A bounded queue of lines and the thread that writes them: callers never wait (ADR 0013)."""
 
 import os
 import select
@@ -13,8 +13,8 @@ BYTES: Final = 8 * 1024 * 1024  #: waiting, the same way; a line has at most 15 
 CLOSE_S: Final = 2.0  #: what waiting lines get at the end
 _PIECE: Final = 32 * 1024  #: bytes a write; what a stalled reader leaves in doubt is one piece
 AGAIN_S: Final = 1.0  #: between two tries of a stream that fails
-#: After a write, lines gather for so long. Waking the thread costs whoever logs more than the line
-#: itself, and it would be woken for each.
+#: After a write, lines gather for so long. Waking the thread costs the caller more than making the
+#: line does, and without the pause each line would wake it.
 GATHER_S: Final = 0.01
 _FAILING: Final = "the log stream fails ({}): log lines wait for it, then are dropped\n"
 _LOST: Final = "{} log lines were lost: the log stream did not take them\n"
@@ -23,9 +23,9 @@ _LOST: Final = "{} log lines were lost: the log stream did not take them\n"
 class LineStream:
     """Takes bytes, by the file descriptor where there is one.
 
-    Not by Python's buffer: at exit the interpreter would wait for that buffer's lock, which a
-    thread that stands in a full pipe still holds, and would end by a fatal error; and it would
-    flush what a closed pipe refused, and turn a clean exit into status 120.
+    Python's own buffer has two faults at exit. The interpreter takes the buffer's lock, and ends
+    by a fatal error while a thread that is blocked in a full pipe holds it. It also flushes what a
+    closed pipe refused, and turns a clean exit into status 120.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -54,7 +54,7 @@ class LineStream:
         return bool(poll.poll(within_s * 1000))
 
     def tell_failing(self, exc: Exception) -> None:
-        """Say it once an outage, where somebody may still see it."""
+        """Report on standard error, once for each outage."""
         if not self._is_told:
             self._is_told = True
             _say(_FAILING.format(type(exc).__name__))
@@ -191,7 +191,7 @@ class LineWriter:
                 self._closing.wait(GATHER_S)
 
     def _next_piece(self) -> tuple[list[bytes], threading.Event | None]:
-        """Wait for a line; return it and what waits behind it, up to somebody's `flush`."""
+        """Wait for a line; return it and what waits behind it, up to the next `flush`."""
         piece: list[bytes] = []
         size = 0
         while size < _PIECE:
@@ -214,7 +214,7 @@ class LineWriter:
         while rest:
             try:
                 rest = rest[self._stream.take(rest) :]
-            except BlockingIOError:  # somebody made it so; it is one file for all who have it
+            except BlockingIOError:  # another process can set O_NONBLOCK, it is the same open file
                 self._stream.is_ready(within_s=self._again_s)
             except Exception as exc:  # noqa: BLE001 - whatever a stream raises, we try again
                 self._stream.tell_failing(exc)
@@ -235,5 +235,5 @@ def _say(sentence: str) -> None:
     try:
         sys.stderr.write(sentence)
         sys.stderr.flush()
-    except Exception:  # noqa: BLE001, S110 - stderr is gone as well: there is nobody to tell
+    except Exception:  # noqa: BLE001, S110 - stderr is gone as well
         pass
