@@ -18,7 +18,7 @@ from aiohttp import web
 from benchmarks.hot_list import HOT_LIST
 from benchmarks.seeding import MARKETS
 from service.adapters.clock import SystemClock
-from service.app.resources import POOL_MAX, POOL_MIN, POOL_WEB
+from service.app.resources import POOL_API, POOL_MAX, POOL_MIN
 from service.config import Config
 from service.domain.markets import Market
 from service.ops.logs.setup import Log, configure
@@ -47,7 +47,7 @@ async def product(dsn: str, _log: Log) -> AsyncIterator[web.Application]:
             gate = await stack.enter_async_context(
                 open_pool(dsn, minsize=POOL_MIN, maxsize=POOL_MAX)
             )
-            app[LISTS] = PgLists(gate.share(POOL_WEB))
+            app[LISTS] = PgLists(gate.sub_pool(POOL_API))
             app[SETTINGS] = Settings(PgSettingRows(gate), clock)
         setup(app, requests=Counters(clock).requests)
         yield app

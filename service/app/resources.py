@@ -51,7 +51,7 @@ POOL_MIN: Final = 10  #: FR-001
 POOL_MAX: Final = 20  #: FR-001
 #: What the API may have of them, and the jobs that only collect, measure and clean up. The rest,
 #: five at least, is for orders, the lease, alerts and health, however many of the others hang.
-POOL_WEB: Final = 12
+POOL_API: Final = 12
 POOL_JOBS: Final = 3
 
 
@@ -136,8 +136,8 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
         async with open_pool(
             dsn, minsize=POOL_MIN, maxsize=POOL_MAX, max_waiting=config.max_waiting
         ) as pool:
-            jobs_pool = pool.share(POOL_JOBS, max_waiting=config.max_waiting)
-            api_pool = pool.share(POOL_WEB, max_waiting=config.max_waiting)
+            jobs_pool = pool.sub_pool(POOL_JOBS, max_waiting=config.max_waiting)
+            api_pool = pool.sub_pool(POOL_API, max_waiting=config.max_waiting)
             state = PgTradingState(pool, notices=risk_notices)
             await _claim(state, config.mode)
             yield OpenedDatabase(

@@ -51,8 +51,8 @@ PROCESS: Final = (
         Mutant(
             name=f"the API's share of the pool is {share}",
             file=_RESOURCES,
-            old="POOL_WEB: Final = 12\n",
-            new=f"POOL_WEB: Final = {share}\n",
+            old="POOL_API: Final = 12\n",
+            new=f"POOL_API: Final = {share}\n",
             tests=of(_OF_RESOURCES, "test_the_composed_pool_and_its_shares_are_what_the_docs_say"),
         )
         for share in (9, 4)

@@ -1,6 +1,6 @@
-"""The gate before PostgreSQL: aiopg's pool with its known faults closed (ADR 0005).
+"""The connection pool: aiopg's, with its known faults closed (ADR 0005).
 
-What comes out of here is a row, an IntegrityError, or one of StoreBusy, StoreDown, StoreTimeout.
+A caller gets rows, an IntegrityError, or one of StoreBusy, StoreDown and StoreTimeout.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from service.store.database.pool_queue import PoolQueue
 
 __all__ = ["Cursor", "Isolation", "Pool", "SubPool", "open_pool"]
 
-CLOSE_S: Final = 1.0  #: what running statements get at shutdown; those of jobs have ended by then
+CLOSE_S: Final = 1.0  #: for running statements at shutdown; those of jobs have ended by then
 
 
 class Pool:
@@ -46,16 +46,16 @@ class Pool:
     ) -> None:
         self._pool = pool
         self._maxsize = maxsize
-        # They stand before aiopg's own queue, which forgets a waiter whenever a connection
-        # comes back closed. With as many places as connections, that queue stays empty.
-        self._places = PoolQueue(maxsize, max_waiting=max_waiting, wait_s=wait_s)
+        # aiopg's own queue forgets a waiter whenever a connection comes back closed. Ours has as
+        # many places as there are connections, so that aiopg's stays empty.
+        self._queue = PoolQueue(maxsize, max_waiting=max_waiting, wait_s=wait_s)
         self._close_s = close_s
         self._closing = False
-        self._shares: list[SubPool] = []
+        self._sub_pools: list[SubPool] = []
 
     def state(self) -> PoolState:
         pool = self._pool
-        queues = [self._places, *(share.places for share in self._shares)]
+        queues = [self._queue, *(part.queue for part in self._sub_pools)]
         return PoolState(
             size=pool.size,
             free=pool.freesize,
@@ -67,20 +67,20 @@ class Pool:
         )
 
     def wait_p95_ms(self) -> float | None:
-        """Return how long who is lent a connection waits for it, by the last half minute.
+        """Return the p95 wait for a connection of the last half minute.
 
-        Of the whole: the queue for a share is the share's own.
+        Waits in a sub-pool's own queue do not count.
         """
-        return self._places.waits.p95_ms()
+        return self._queue.waits.p95_ms()
 
-    def share(self, number: int, *, max_waiting: int = 64, wait_s: float = 1.0) -> "SubPool":
-        """Return a gate onto `number` of these connections at most, with a queue of its own.
+    def sub_pool(self, number: int, *, max_waiting: int = 64, wait_s: float = 1.0) -> "SubPool":
+        """Return a pool of at most `number` of these connections, with a queue of its own.
 
-        Who has only a share leaves the rest to the others, however many of it ask.
+        Its users leave the other connections free, however many statements they start.
         """
-        share = SubPool(self, number, max_waiting=max_waiting, wait_s=wait_s)
-        self._shares.append(share)
-        return share
+        part = SubPool(self, number, max_waiting=max_waiting, wait_s=wait_s)
+        self._sub_pools.append(part)
+        return part
 
     async def ping(self) -> None:
         async with self.cursor() as cursor:
@@ -110,24 +110,24 @@ class Pool:
             except Exception:
                 await cursor.roll_back()
                 raise
-            # Anything harsher (cancellation) is not answered with one more round trip: the
-            # connection is closed on its way back, and the server rolls back.
+            # A cancellation costs no further round trip: the connection is closed on its way
+            # back, and the server rolls back.
             await cursor.commit()
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[PooledCursor]:
-        """Lend a cursor; `cursor` and `transaction` are what others use."""
+        """Lend a cursor. Callers outside use `cursor` and `transaction`."""
         if self._closing:
             raise StoreDown("The database is being closed")
-        async with self._places:
+        async with self._queue:
             connection = await self._live_connection()
             try:
                 inner = await connection.cursor(timeout=ANSWER_S)
                 yield PooledCursor(connection, inner)
-                inner.close()  # whoever keeps the cursor shall not use somebody else's connection
+                inner.close()  # a kept cursor must not reach a connection that was lent again
             finally:
                 if not is_idle(connection):
-                    connection.close()  # never back in the middle of a transaction or statement
+                    connection.close()  # it is in the middle of a transaction or statement
                 self._pool.release(connection)
 
     async def _live_connection(self) -> aiopg.Connection:
@@ -150,11 +150,11 @@ class Pool:
         raise StoreDown("PostgreSQL drops every connection")
 
     async def close(self) -> None:
-        """Let running statements end for a while, then cut them off. Nothing is lent any more."""
+        """Lend nothing more, give running statements `close_s` to end, then cut them off."""
         self._closing = True
         try:
             async with asyncio.timeout(self._close_s):
-                await self._places.take_all()  # aiopg's own wait misses releases
+                await self._queue.take_all()  # aiopg's own wait misses releases
         except TimeoutError:
             logger.bind(event="pool").warning("statements still run, their connections are cut")
         finally:
@@ -166,11 +166,11 @@ class Pool:
 
 
 class SubPool(Pool):
-    """A part of a gate: it lends that gate's connections, and closes none of them."""
+    """A part of a pool: it lends that pool's connections, and closes none of them."""
 
     def __init__(self, whole: Pool, number: int, *, max_waiting: int, wait_s: float) -> None:
         super().__init__(
-            whole._pool,  # noqa: SLF001 - the same pool, counted twice
+            whole._pool,  # noqa: SLF001 - the same connections, counted twice
             maxsize=number,
             max_waiting=max_waiting,
             wait_s=wait_s,
@@ -179,16 +179,16 @@ class SubPool(Pool):
         self._whole = whole
 
     @property
-    def places(self) -> PoolQueue:
-        return self._places
+    def queue(self) -> PoolQueue:
+        return self._queue
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[PooledCursor]:
-        async with self._places, self._whole.lent() as cursor:
+        async with self._queue, self._whole.lent() as cursor:
             yield cursor
 
     async def close(self) -> None:
-        """Do nothing: the whole is closed by who opened it."""
+        """Do nothing: the whole pool closes the connections."""
 
 
 def _unreachable(exc: Exception) -> BoundaryError:
@@ -201,9 +201,9 @@ def _unreachable(exc: Exception) -> BoundaryError:
 
 
 def _is_readable(connection: aiopg.Connection) -> bool:
-    """Whether the server said something unasked: on an idle connection that is its farewell.
+    """Return whether unread bytes wait: on an idle connection they mean that the server ended it.
 
-    Costs no round trip. (It may also be a notice; then a good connection is closed for nothing.)
+    Costs no round trip. The bytes may also be a notice; then a good connection is closed in vain.
     """
     poll = select.poll()
     poll.register(connection.raw.fileno(), select.POLLIN)
@@ -237,13 +237,13 @@ async def open_pool(
         on_connect=None,
         pool_recycle=-1,
     )
-    gate = Pool(pool, maxsize=maxsize, max_waiting=max_waiting, wait_s=wait_s, close_s=close_s)
+    ours = Pool(pool, maxsize=maxsize, max_waiting=max_waiting, wait_s=wait_s, close_s=close_s)
     with _timeouts_expected():
         try:
             await _fill(pool, route)
-            yield gate
+            yield ours
         finally:
-            await gate.close()
+            await ours.close()
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from service.store.database.cursor import RETRY_AFTER_S
 
 
 class PoolQueue(BoundedQueue):
+    """As many places as the pool, or a part of it, has connections."""
+
     def refusal(self, *, queue_full: bool) -> StoreBusy:
         return StoreBusy(
             f"{self.waiting} requests already wait for the database"

@@ -28,7 +28,7 @@ async def whole(dsn: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 def api(whole: Pool) -> SubPool:
-    return whole.share(API, max_waiting=10, wait_s=SAFETY_S)
+    return whole.sub_pool(API, max_waiting=10, wait_s=SAFETY_S)
 
 
 @asynccontextmanager
@@ -101,7 +101,7 @@ async def test_statements_that_hang_on_a_lock_take_no_more_than_the_share(
 
 
 async def test_a_full_share_refuses_although_the_whole_has_connections(whole: Pool) -> None:
-    share = whole.share(1, max_waiting=0)
+    share = whole.sub_pool(1, max_waiting=0)
 
     async with held(share, 1):
         with pytest.raises(StoreBusy):
@@ -113,7 +113,7 @@ async def test_a_full_share_refuses_although_the_whole_has_connections(whole: Po
 
 async def test_a_share_of_a_closed_gate_is_closed(dsn: str) -> None:
     async with open_pool(dsn, minsize=1, maxsize=2) as opened:
-        share = opened.share(1)
+        share = opened.sub_pool(1)
 
     with pytest.raises(StoreDown):
         await share.ping()
