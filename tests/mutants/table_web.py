@@ -34,7 +34,10 @@ WEB: Final = (
         file=_ACCESS,
         old="return bool(secret) & compare_digest(token, secret)",
         new="return compare_digest(token, secret)",
-        tests=of(_OF_ACCESS, "test_an_empty_token_in_the_configuration_lets_nobody_in"),
+        tests=of(
+            _OF_ACCESS,
+            "test_no_token_equals_an_empty_secret_even_where_the_header_is_not_parsed_first",
+        ),
     ),
     Mutant(
         name="a 503 does not say when to come back",

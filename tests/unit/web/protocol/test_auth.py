@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from service.config import Config
 from service.domain.errors import NotAllowed
 from service.web.pages import FILES
+from service.web.protocol import auth
 from service.web.protocol.auth import PUBLIC, Role, admit
 from service.web.protocol.errors import NoCredentials, WrongHost
 from tests.unit.web.world import Client, Serve, World, a_config
@@ -142,6 +143,11 @@ async def test_an_empty_token_in_the_configuration_lets_nobody_in() -> None:
 
     with pytest.raises(NoCredentials):
         admit(asked(Authorization="Bearer "), config)
+
+
+def test_no_token_equals_an_empty_secret_even_where_the_header_is_not_parsed_first() -> None:
+    assert not auth._same(b"", SecretStr(""))
+    assert not auth._same(b"", None)
 
 
 async def test_a_caller_of_another_machine_is_nobody_without_a_token() -> None:
