@@ -148,6 +148,13 @@ PROCESS: Final = (
         tests=of("tests/unit/app/test_counted_signals.py"),
     ),
     Mutant(
+        name="a standby looks orders up by hand",
+        file="service/app/job_control.py",
+        old="    leadership.check()\n    return await",
+        new="    return await",
+        tests=of("tests/unit/app/test_job_control.py", "test_a_standby_looks_no_order_up_by_hand"),
+    ),
+    Mutant(
         name="a standby collects and trades",
         file=_JOBS,
         old="        if leadership.may_trade:\n            await all_markets.step()\n",

@@ -6,15 +6,18 @@ from typing import Any, Self
 import pytest
 
 from service.adapters.clock import SystemClock
-from service.app.job_control import run_job, switchable
+from service.app.job_control import reconcile_now, run_job, switchable
 from service.domain.errors import InvalidSetting, NotFound, NotLeader, TooSoon
+from service.domain.orders import OrderStatus
 from service.flows.leadership import Leadership
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
 from service.settings.settings import Settings
+from tests.builders import an_order
 from tests.fakes.clock import FakeClock
 from tests.fakes.setting_rows import FakeSettingRows
 from tests.fakes.state import FakeLease
+from tests.unit.app.house import House
 
 
 async def leading(*, may_trade: bool) -> Leadership:
@@ -161,3 +164,15 @@ async def test_a_list_written_past_the_checks_switches_nothing_off() -> None:
     loops = tuple(switchable([Running(name="sync_pending_orders").loop], settings))
 
     assert [await loop.enabled() for loop in loops if loop.enabled] == [True]
+
+
+async def test_a_standby_looks_no_order_up_by_hand() -> None:
+    house = House(epoch=None)
+    house.orders.hold(an_order(status=OrderStatus.SUBMITTED))
+    services = house.services()
+    await services.leadership.renew()
+
+    with pytest.raises(NotLeader):
+        await reconcile_now(services.leadership, services.reconciler)
+
+    assert house.exchange.calls == []
