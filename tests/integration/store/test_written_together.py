@@ -250,10 +250,14 @@ async def test_a_jobs_pass_that_loses_to_a_deadlock_is_made_again_as_a_whole(
     ours, theirs = processes
     runner = Runner(clock=FakeClock(), new_id=lambda: "run-1")
     attempts = 0
+    crossed = asyncio.Event()
 
     async def step() -> None:
         nonlocal attempts
         attempts += 1
+        if attempts > 1:
+            # A retry at once may lock `leader` before the other one wakes up, and lose again.
+            await crossed.wait()
         async with ours.transaction() as cursor:
             # The first process to look is ended.
             await cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
@@ -272,6 +276,7 @@ async def test_a_jobs_pass_that_loses_to_a_deadlock_is_made_again_as_a_whole(
                 await cursor.execute(STATE)
                 holds.set()
                 await cursor.execute(LEASE)
+            crossed.set()
 
         group.create_task(cross())
         await holds.wait()
