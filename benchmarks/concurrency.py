@@ -54,9 +54,9 @@ async def together(operate: Operation, operations: int, *, at_once: int) -> None
             group.create_task(worker())
 
 
-def through_ours(gate: Pool, sql: str) -> Operation:
+def through_ours(pool: Pool, sql: str) -> Operation:
     async def operate() -> None:
-        async with gate.cursor() as cursor:
+        async with pool.cursor() as cursor:
             await cursor.execute(sql)
 
     return operate

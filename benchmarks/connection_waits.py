@@ -20,15 +20,15 @@ def measure(databases: Databases, *, rows: int) -> list[Result]:
 
 
 async def _waits(dsn: str, *, rows: int) -> Result:
-    async with open_pool(dsn, minsize=POOL_MIN, maxsize=POOL_MAX) as gate:
-        asked = [q for name, q in questions(gate, rows).items() if not name.startswith(WHOLE_HOURS)]
+    async with open_pool(dsn, minsize=POOL_MIN, maxsize=POOL_MAX) as pool:
+        asked = [q for name, q in questions(pool, rows).items() if not name.startswith(WHOLE_HOURS)]
         turns = iter(range(OPERATIONS))
 
         async def next_question() -> None:
             await asked[next(turns) % len(asked)]()
 
         await together(next_question, OPERATIONS, at_once=POOL_MAX)
-        waited = gate.state().waits
+        waited = pool.state().waits
     return Result(
         name=f"waits for a connection in {OPERATIONS:,} operations, {POOL_MAX} at once",
         ours=waited, unit="", at_most=0,

@@ -31,7 +31,7 @@ class PlanSummary:
         )
 
 
-class ExplainingGate(Pool):
+class ExplainingPool(Pool):
     """Replaces a pool for code that only reads single statements."""
 
     def __init__(self, through: Pool | Cursor) -> None:

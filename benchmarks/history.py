@@ -16,7 +16,7 @@ from loguru import logger
 
 from benchmarks.comparison import Result, Samples
 from benchmarks.databases import Databases
-from benchmarks.explaining import ExplainingGate, PlanSummary
+from benchmarks.explaining import ExplainingPool, PlanSummary
 from benchmarks.questions import Question, questions
 from service.store.database.pool import open_pool
 
@@ -86,8 +86,8 @@ async def _explained(dsns: Mapping[int, str]) -> None:
 
 async def _plans(dsn: str, rows: int) -> Mapping[str, Sequence[PlanSummary]]:
     seen = {}
-    async with open_pool(dsn, minsize=1, maxsize=1) as gate:
-        explaining = ExplainingGate(gate)
+    async with open_pool(dsn, minsize=1, maxsize=1) as pool:
+        explaining = ExplainingPool(pool)
         for name, question in questions(explaining, rows).items():
             explaining.plans.clear()
             await question()

@@ -32,20 +32,20 @@ _MORE: Final = {
 _turns: Final = defaultdict[str, "itertools.count[int]"](itertools.count)
 
 
-async def wal_bytes(gate: Pool, rows: int, table: str, *, without: str) -> tuple[float, float]:
+async def wal_bytes(pool: Pool, rows: int, table: str, *, without: str) -> tuple[float, float]:
     """Return the bytes of one row with all indexes and `without` one: medians of turns.
 
     The two take turns, because rolled-back rows stay in the table and change the next insert.
     """
     turns = [
-        [await _inserted(gate, rows, table, lacking) for lacking in (None, without)]
+        [await _inserted(pool, rows, table, lacking) for lacking in (None, without)]
         for _ in range(ROUNDS)
     ]
     whole, bare = zip(*turns, strict=True)
     return statistics.median(whole), statistics.median(bare)
 
 
-async def _inserted(gate: Pool, rows: int, table: str, without: str | None) -> float:
+async def _inserted(pool: Pool, rows: int, table: str, without: str | None) -> float:
     statement, step = _MORE[table]
     # Other rows each time: the index still has the keys of those that were rolled back.
     before = next(_turns[table]) * ADDED
@@ -55,7 +55,7 @@ async def _inserted(gate: Pool, rows: int, table: str, without: str | None) -> f
         "until": UNTIL + (before + ADDED) * step,
     }
     with suppress(RollBack):
-        async with rolled_back(gate, without) as cursor:
+        async with rolled_back(pool, without) as cursor:
             await cursor.execute(_UNCHECKED)
             await cursor.execute(_EXPLAIN + statement, more)
             row = await cursor.fetchone()
@@ -64,9 +64,9 @@ async def _inserted(gate: Pool, rows: int, table: str, without: str | None) -> f
 
 
 @asynccontextmanager
-async def rolled_back(gate: Pool, without: str | None) -> AsyncIterator[Cursor]:
+async def rolled_back(pool: Pool, without: str | None) -> AsyncIterator[Cursor]:
     """Yield a transaction without one index, and raise RollBack at its end."""
-    async with gate.transaction() as cursor:
+    async with pool.transaction() as cursor:
         if without:
             await cursor.execute(_DROP[without])
         yield cursor

@@ -37,17 +37,17 @@ def _compared(dsn: str, rows: int, passes: int) -> Result:
     tickers = [_ticker(n) for n in range(rows)]
     plain = [_row(ticker) for ticker in tickers]
     with LoopRunner() as loop:
-        gate = loop.enter(open_pool(dsn, minsize=1, maxsize=1))
-        pool = loop.enter(aiopg.create_pool(dsn, minsize=1, maxsize=1, enable_hstore=False))
-        loop.run(PgHistory(gate).add_months("market_data", at=[AT]))
-        prices = PgMarketData(gate)
+        pool = loop.enter(open_pool(dsn, minsize=1, maxsize=1))
+        bare_pool = loop.enter(aiopg.create_pool(dsn, minsize=1, maxsize=1, enable_hstore=False))
+        loop.run(PgHistory(pool).add_months("market_data", at=[AT]))
+        prices = PgMarketData(pool)
 
         async def ours() -> None:
             await prices.add_tickers(tickers, at=AT)
 
         async def bare() -> None:
             args = {"tickers": orjson.dumps(plain).decode(), "at": AT}
-            async with pool.acquire() as connection, connection.cursor() as cursor:
+            async with bare_pool.acquire() as connection, connection.cursor() as cursor:
                 await cursor.execute(ADD_TICKERS, args)
 
         def rows_a_second(write: Operation) -> float:

@@ -50,8 +50,8 @@ def _refusal(dsn: str) -> Result:
     """Five hundred at once: 20 run, 64 wait in the queue, the others are refused."""
     refused_ms: list[float] = []
     with LoopRunner() as loop:
-        gate = loop.enter(open_pool(dsn, minsize=POOL_MAX, maxsize=POOL_MAX))
-        operate = through_ours(gate, SLOW)
+        pool = loop.enter(open_pool(dsn, minsize=POOL_MAX, maxsize=POOL_MAX))
+        operate = through_ours(pool, SLOW)
 
         async def attempt() -> None:
             began = time.perf_counter()

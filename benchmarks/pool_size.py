@@ -40,8 +40,8 @@ def _first_operations(dsn: str) -> Iterator[Result]:
     """The first twenty after the start: opening a connection takes longer than one operation."""
 
     async def ours(minsize: int) -> float:
-        async with open_pool(dsn, minsize=minsize, maxsize=POOL_MAX) as gate:
-            return await _took_ms(through_ours(gate, READ))
+        async with open_pool(dsn, minsize=minsize, maxsize=POOL_MAX) as pool:
+            return await _took_ms(through_ours(pool, READ))
 
     async def default() -> float:
         async with aiopg.create_pool(dsn, minsize=1, maxsize=POOL_MAX, enable_hstore=False) as pool:
@@ -70,11 +70,11 @@ def _wait_on_smallest(dsn: str) -> Result:
     """The wait on 10 connections; on 20 none of twenty waits (`connection_waits`)."""
     waits_ms: list[float] = []
     with LoopRunner() as loop:
-        gate = loop.enter(open_pool(dsn, minsize=POOL_MIN, maxsize=POOL_MIN))
+        pool = loop.enter(open_pool(dsn, minsize=POOL_MIN, maxsize=POOL_MIN))
 
         async def read() -> None:
             began = time.perf_counter()
-            async with gate.cursor() as cursor:
+            async with pool.cursor() as cursor:
                 waits_ms.append((time.perf_counter() - began) * 1000)
                 await cursor.execute(READ)
 
@@ -88,11 +88,11 @@ def _wait_on_smallest(dsn: str) -> Result:
 def _commits_on_too_many(dsn: str) -> Result:
     """Forty connections: if they stored more than twenty, twenty would be too few."""
     with LoopRunner() as loop:
-        gates = {n: loop.enter(open_pool(dsn, minsize=n, maxsize=n)) for n in (POOL_MAX, TOO_LARGE)}
+        pools = {n: loop.enter(open_pool(dsn, minsize=n, maxsize=n)) for n in (POOL_MAX, TOO_LARGE)}
         rates = interleaved(
             {
-                str(n): partial(loop.rate, through_ours(gate, COMMIT), COMMITS, at_once=AT_ONCE)
-                for n, gate in gates.items()
+                str(n): partial(loop.rate, through_ours(pool, COMMIT), COMMITS, at_once=AT_ONCE)
+                for n, pool in pools.items()
             },
             rounds=ROUNDS,
         )

@@ -44,15 +44,15 @@ INDEXES: Final = {
 }
 
 
-def questions(gate: Pool, rows: int) -> Mapping[str, Question]:
+def questions(pool: Pool, rows: int) -> Mapping[str, Question]:
     """Return the reads for a database that `seed_history` has given `rows` rows a table."""
-    lists, market = PgLists(gate), Market.parse(BUSY)
+    lists, market = PgLists(pool), Market.parse(BUSY)
     markets = tuple(Market("KRW", f"C{n}") for n in range(MARKETS))
-    orders, statistics = PgOrders(gate), PgStatistics(gate)
+    orders, statistics = PgOrders(pool), PgStatistics(pool)
     # Keys in the middle of the history.
     half = PageKey(UNTIL - rows // 2 * timedelta(seconds=3), rows // 2)
     old = PageKey(UNTIL - rows // 40 * timedelta(seconds=10), rows // 2)
-    portfolio, year, half_year = PgPortfolio(gate), 366 * DAY, PageKey(UNTIL - 183 * DAY, rows // 2)
+    portfolio, year, half_year = PgPortfolio(pool), 366 * DAY, PageKey(UNTIL - 183 * DAY, rows // 2)
     recent = {"since": UNTIL - HOUR, "until": UNTIL}
     return {
         "orders": lambda: lists.orders(limit=PAGE),
@@ -85,7 +85,7 @@ def questions(gate: Pool, rows: int) -> Mapping[str, Question]:
         ),
         "changes of settings": lambda: lists.config_changes(limit=PAGE),
         "changes of one setting": lambda: lists.config_changes(limit=PAGE, key="key-3"),
-        "signals without a decision": lambda: PgSignals(gate).undecided(market, before=UNTIL),
+        "signals without a decision": lambda: PgSignals(pool).undecided(market, before=UNTIL),
         "positions": orders.positions,
         "open orders": orders.open,
         "orders of the last hour, counted": lambda: orders.count_since(UNTIL - HOUR),
@@ -94,9 +94,9 @@ def questions(gate: Pool, rows: int) -> Mapping[str, Question]:
             since=UNTIL - 31 * DAY, until=UNTIL - timedelta(minutes=30)
         ),
         "an hour's model calls": lambda: statistics.model_calls(**recent),
-        "the newest candle": lambda: PgMarketData(gate).newest_candle_at(market, Timeframe.M1),
-        "when the last signal was": lambda: PgSignals(gate).last_signal_at(market),
-        "the newest price of 20 markets, if fresh": lambda: PgMarketData(gate).newest_prices(
+        "the newest candle": lambda: PgMarketData(pool).newest_candle_at(market, Timeframe.M1),
+        "when the last signal was": lambda: PgSignals(pool).last_signal_at(market),
+        "the newest price of 20 markets, if fresh": lambda: PgMarketData(pool).newest_prices(
             markets, since=UNTIL - HOUR
         ),
         "the portfolio's summary": lambda: portfolio.summary(
@@ -120,5 +120,5 @@ def questions(gate: Pool, rows: int) -> Mapping[str, Question]:
         "days, one market, from half a year ago on": lambda: portfolio.daily(
             limit=PAGE, market=market, before=half_year
         ),
-        "activity, as health reads it": PgActivity(gate).activity,
+        "activity, as health reads it": PgActivity(pool).activity,
     }

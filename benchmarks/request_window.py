@@ -33,17 +33,17 @@ def measure(databases: Databases) -> list[Result]:
 
 
 async def _measure(dsn: str) -> list[Result]:
-    async with open_pool(dsn, minsize=1, maxsize=1) as gate:
-        if await _is_empty(gate):  # the second measurement finds it full
-            await _fill(gate)
-        async with gate.cursor() as cursor:
+    async with open_pool(dsn, minsize=1, maxsize=1) as pool:
+        if await _is_empty(pool):  # the second measurement finds it full
+            await _fill(pool)
+        async with pool.cursor() as cursor:
             await cursor.execute("VACUUM ANALYZE request_stats")
             await cursor.execute(
                 "SELECT sum(pg_total_relation_size(part)) FROM month_tables('request_stats')"
             )
             row = await cursor.fetchone()
         assert row is not None
-        day, month = [await _took_ms(gate, hours) for hours in (24, 744)]
+        day, month = [await _took_ms(pool, hours) for hours in (24, 744)]
     return [
         Result(
             name="metrics/http over a day at 100 requests/s", ours=day, unit="ms", at_most=WITHIN_MS
@@ -53,17 +53,17 @@ async def _measure(dsn: str) -> list[Result]:
     ]
 
 
-async def _is_empty(gate: Pool) -> bool:
-    async with gate.cursor() as cursor:
+async def _is_empty(pool: Pool) -> bool:
+    async with pool.cursor() as cursor:
         await cursor.execute("SELECT EXISTS (SELECT FROM request_stats)")
         row = await cursor.fetchone()
     assert row is not None
     return not row[0]
 
 
-async def _fill(gate: Pool) -> None:
+async def _fill(pool: Pool) -> None:
     """Write minute after minute; drop single minutes that the service would have dropped."""
-    chance, store = random.Random(7), PgMetricRows(gate)
+    chance, store = random.Random(7), PgMetricRows(pool)
     drawn = {route: [_drawn(chance, count) for _ in range(11)] for route, count in MIX.items()}
     hours = [UNTIL.replace(minute=0) - n * timedelta(hours=1) for n in range(DAYS * 24 + 1)]
     for hour in reversed(hours):
@@ -82,7 +82,7 @@ async def _fill(gate: Pool) -> None:
             await store.drop_minutes(before=hour + timedelta(hours=1))
         if hour.hour == 0:
             # A month passes in seconds here, and autovacuum runs only once a minute.
-            async with gate.cursor() as cursor:
+            async with pool.cursor() as cursor:
                 await cursor.execute("VACUUM request_stats")
 
 
@@ -93,10 +93,10 @@ def _drawn(chance: random.Random, count: int) -> Sketch:
     return sketch
 
 
-async def _took_ms(gate: Pool, hours: int) -> float:
+async def _took_ms(pool: Pool, hours: int) -> float:
     seen = []
     for _ in range(5):
         began = time.monotonic()
-        await PgStatistics(gate).requests(since=UNTIL - timedelta(hours=hours), until=UNTIL)
+        await PgStatistics(pool).requests(since=UNTIL - timedelta(hours=hours), until=UNTIL)
         seen.append((time.monotonic() - began) * 1000)
     return statistics.median(seen)

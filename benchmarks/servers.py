@@ -44,11 +44,11 @@ async def product(dsn: str, _log: Log) -> AsyncIterator[web.Application]:
     app[CLOCK] = clock = SystemClock()
     async with AsyncExitStack() as stack:
         if dsn:
-            gate = await stack.enter_async_context(
+            pool = await stack.enter_async_context(
                 open_pool(dsn, minsize=POOL_MIN, maxsize=POOL_MAX)
             )
-            app[LISTS] = PgLists(gate.sub_pool(POOL_API))
-            app[SETTINGS] = Settings(PgSettingRows(gate), clock)
+            app[LISTS] = PgLists(pool.sub_pool(POOL_API))
+            app[SETTINGS] = Settings(PgSettingRows(pool), clock)
         setup(app, requests=Counters(clock).requests)
         yield app
 

@@ -140,6 +140,6 @@ def empty_dsn(postgres: EmbeddedPostgres) -> Iterator[str]:
 
 
 @pytest.fixture
-async def gate(dsn: str) -> AsyncIterator[Pool]:
+async def pool(dsn: str) -> AsyncIterator[Pool]:
     async with open_pool(dsn, minsize=2, maxsize=5) as opened:
         yield opened

@@ -128,7 +128,7 @@ def _pipeline(
             exchange=exchange,
             model=model,
             market_data=store.market_data,
-            journal=signals,
+            signals=signals,
             orders=store.orders,
             settings=settings,
             bus=bus,
@@ -138,7 +138,7 @@ def _pipeline(
         decider=Decider(
             exchange=exchange,
             orders=store.orders,
-            journal=signals,
+            signals=signals,
             state=store.state,
             settings=settings,
             clock=clock,
@@ -153,7 +153,7 @@ def _pipeline(
             circuit=circuits.purchases,
         ),
         leadership=leadership,
-        journal=signals,
+        signals=signals,
         settings=settings,
         clock=clock,
     )
@@ -200,7 +200,7 @@ def _exposition(
         health=health.body,
         alerts=alerts_counted.copy,
         lines_dropped=process.lines_dropped,
-        lanes=process.limits,
+        limits=process.limits,
         turned_away=process.turned_away,
     )
 

@@ -130,7 +130,7 @@ async def serve(
         )
         try:
             if await _unless(stopping, runner.setup()):
-                site = LimitedSite(runner, listener, backlog=BACKLOG, door=app[OVERFLOW])
+                site = LimitedSite(runner, listener, backlog=BACKLOG, overflow=app[OVERFLOW])
                 try:
                     await site.start()
                 except OSError as exc:

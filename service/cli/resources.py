@@ -59,5 +59,5 @@ async def open_settings() -> AsyncIterator["Settings"]:
     with logging_to(config, aside=True):
         async with open_server(config) as dsn:
             await asyncio.to_thread(migrate, dsn, migrations_folder())
-            async with open_pool(dsn, minsize=1, maxsize=1) as gate:
-                yield Settings(PgSettingRows(gate, notices=setting_notices), SystemClock())
+            async with open_pool(dsn, minsize=1, maxsize=1) as pool:
+                yield Settings(PgSettingRows(pool, notices=setting_notices), SystemClock())

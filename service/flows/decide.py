@@ -39,14 +39,14 @@ class Decider:
         *,
         exchange: Exchange,
         orders: Orders,
-        journal: Signals,
+        signals: Signals,
         state: TradingStates,
         settings: Settings,
         clock: Clock,
     ) -> None:
         self._exchange = exchange
         self._orders = orders
-        self._signals = journal
+        self._signals = signals
         self._state = state
         self._settings = settings
         self._clock = clock

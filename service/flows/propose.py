@@ -37,7 +37,7 @@ class Proposer:
         exchange: Exchange,
         model: Model,
         market_data: MarketData,
-        journal: Signals,
+        signals: Signals,
         orders: Orders,
         settings: Settings,
         bus: Bus,
@@ -48,7 +48,7 @@ class Proposer:
         self._model = model
         self._circuit = circuit
         self._market_data = market_data
-        self._journal = journal
+        self._signals = signals
         self._orders = orders
         self._settings = settings
         self._bus = bus
@@ -73,7 +73,7 @@ class Proposer:
                 "the model's answer is unusable, no signal is made"
             )
             return None
-        signal = await self._journal.add_signal(
+        signal = await self._signals.add_signal(
             NewSignal(
                 market=market,
                 proposal=answer.proposal,
@@ -172,4 +172,4 @@ class Proposer:
             cost_usd=call.cost_usd,
         )
         line.log("INFO" if call.outcome == "ok" else "WARNING", "model call")
-        return await self._journal.add_call(call)
+        return await self._signals.add_call(call)

@@ -47,7 +47,7 @@ class TradingPipeline:
         decider: Decider,
         executor: Executor,
         leadership: Leadership,
-        journal: Signals,
+        signals: Signals,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -55,7 +55,7 @@ class TradingPipeline:
         self._decider = decider
         self._executor = executor
         self._leadership = leadership
-        self._signals = journal
+        self._signals = signals
         self._settings = settings
         self._clock = clock
         self._locks: defaultdict[Market, asyncio.Lock] = defaultdict(asyncio.Lock)

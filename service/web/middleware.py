@@ -81,7 +81,7 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
         request[CALLER] = admit(request, app[CONFIG])
         if request.path in PUBLIC:
             return await handler(request)
-        async with app[CONCURRENCY_LIMITS].lane(request):
+        async with app[CONCURRENCY_LIMITS].limit_of(request):
             return await handler(request)
     except web.HTTPException as exc:
         if exc.status < HTTPStatus.BAD_REQUEST:

@@ -120,13 +120,13 @@ OUTSIDE: Final = (
     Mutant(
         name="a bad answer makes a HOLD",
         file=_PROPOSE,
-        old="            return None\n        signal = await self._journal.add_signal(\n",
+        old="            return None\n        signal = await self._signals.add_signal(\n",
         new=(
             "            from service.domain.signals import Action, Proposal\n"
             "            nothing = {'confidence': snapshot.ticker.price * 0, 'reasoning': '-'}\n"
             "            silent = Proposal(action=Action.HOLD, **nothing)\n"
             "            answer = replace(answer, proposal=silent)\n"
-            "        signal = await self._journal.add_signal(\n"
+            "        signal = await self._signals.add_signal(\n"
         ),
         tests=of(
             "tests/unit/flows/test_trade.py", "test_an_unusable_answer_makes_no_signal_and_says_so"

@@ -48,7 +48,7 @@ class HealthMonitor:
         circuits: return whether a dependency's circuit is open.
         chance: returns a random number 0..1 for the jitter; 0.5 is no jitter.
         started_at: the market's instant at the start of the process, now by default.
-        rhythms: the schedule of each probe.
+        schedules: the schedule of each probe.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class Exposition(Collector):
         jobs, pool, cache, health: called at each scrape; none of them does I/O.
         alerts: alerts by severity and outcome (sent, failed, suppressed).
         lines_dropped: log lines lost so far.
-        lanes: states of the concurrency limits by class of request.
+        limits: states of the concurrency limits by class of request.
         turned_away: connections refused so far.
     """
 
@@ -54,14 +54,14 @@ class Exposition(Collector):
         health: Callable[[], HealthBody],
         alerts: Callable[[], Mapping[tuple[str, str], int]] | None = None,
         lines_dropped: Callable[[], int] | None = None,
-        lanes: Callable[[], Mapping[str, ConcurrencyState]] | None = None,
+        limits: Callable[[], Mapping[str, ConcurrencyState]] | None = None,
         turned_away: Callable[[], int] | None = None,
     ) -> None:
         self._meters = meters
         self._version, self._mode = version, mode
         self._jobs, self._pool, self._cache, self._health = jobs, pool, cache, health
         self._alerts, self._lines_dropped = alerts, lines_dropped
-        self._limits, self._turned_away = lanes, turned_away
+        self._limits, self._turned_away = limits, turned_away
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)  # memory, CPU, descriptors of this process

@@ -56,11 +56,11 @@ def item_of(source: str) -> str:
 class JsonReader:
     """Runs statements whose first column is JSON text; lists build on it."""
 
-    def __init__(self, gate: Pool) -> None:
-        self._gate = gate
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def _row(self, sql: str, args: Mapping[str, object]) -> tuple[Any, ...] | None:
-        async with self._gate.cursor() as cur:
+        async with self._pool.cursor() as cur:
             await cur.execute(sql, {**args, "instant": INSTANT})
             return await cur.fetchone()
 

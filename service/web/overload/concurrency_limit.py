@@ -56,19 +56,19 @@ class ConcurrencyLimit(BoundedQueue):
 
 
 class ConcurrencyLimits:
-    """One lane for each class of request."""
+    """One limit for each class of request."""
 
     def __init__(self, *, wait_s: float = WAIT_S) -> None:
-        self._lanes = {
+        self._limits = {
             kind: ConcurrencyLimit(kind, limit, wait_s=wait_s) for kind, limit in LIMITS.items()
         }
 
-    def lane(self, request: web.Request) -> ConcurrencyLimit:
-        return self._lanes[RequestKind.READ if request.method in READING else RequestKind.CHANGE]
+    def limit_of(self, request: web.Request) -> ConcurrencyLimit:
+        return self._limits[RequestKind.READ if request.method in READING else RequestKind.CHANGE]
 
     def state(self) -> dict[str, ConcurrencyState]:
         """Return the counters of each class."""
-        return {str(kind): lane.state() for kind, lane in self._lanes.items()}
+        return {str(kind): limit.state() for kind, limit in self._limits.items()}
 
 
 CONCURRENCY_LIMITS = web.AppKey("admission", ConcurrencyLimits)

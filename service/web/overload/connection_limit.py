@@ -53,12 +53,12 @@ class LimitedSite(web.SockSite):
         listener: socket.socket,
         *,
         backlog: int,
-        door: OverflowState,
+        overflow: OverflowState,
         connections: int | None = None,
         ask_within_s: float = ASK_WITHIN_S,
     ) -> None:
         super().__init__(runner, listener, backlog=backlog)
-        self._overflow = door
+        self._overflow = overflow
         self._ask_within_s = ask_within_s
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._limit = room(soft) if connections is None else connections

@@ -41,16 +41,16 @@ HELD_BACK: Final = """
 
 
 @asynccontextmanager
-async def locked(gate: Pool, mode: str, *tables: str) -> AsyncIterator[None]:
-    async with gate.transaction() as cursor:
+async def locked(pool: Pool, mode: str, *tables: str) -> AsyncIterator[None]:
+    async with pool.transaction() as cursor:
         for table in tables:
             await cursor.execute(f"LOCK TABLE {table} IN {mode} MODE")
         yield
 
 
-async def held_back(gate: Pool) -> dict[str, int]:
+async def held_back(pool: Pool) -> dict[str, int]:
     """Return how many sessions stand before a lock, by table; those of the calls in one sum."""
-    found: dict[str, int] = dict(await rows(gate, HELD_BACK))
+    found: dict[str, int] = dict(await rows(pool, HELD_BACK))
     return {table: found.pop(table, 0) for table in WRITTEN} | {"read": sum(found.values())}
 
 
@@ -62,7 +62,7 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
 
 @pytest.mark.proves("S1.1", "S1.2", "SC-001")
 async def test_ten_calls_a_signal_an_order_and_a_collection_at_once_wait_for_no_connection(
-    tmp_path: Path, dsn: str, gate: Pool
+    tmp_path: Path, dsn: str, pool: Pool
 ) -> None:
     """Locks hold each statement back in PostgreSQL, on its connection, until all are there.
 
@@ -71,11 +71,11 @@ async def test_ten_calls_a_signal_an_order_and_a_collection_at_once_wait_for_no_
     """
 
     async def an_order_is_held_back() -> bool:
-        return (await held_back(gate))["orders"] == 1
+        return (await held_back(pool))["orders"] == 1
 
     async def all_are_held_back_or_some_wait() -> bool:
-        pool = await service.get(POOL_URL)
-        return pool["waits"] + pool["waiting"] > 0 or await held_back(gate) == {
+        waits = await service.get(POOL_URL)
+        return waits["waits"] + waits["waiting"] > 0 or await held_back(pool) == {
             "orders": 1,
             "trading_signals": 1,
             "market_data": 1,
@@ -84,14 +84,14 @@ async def test_ten_calls_a_signal_an_order_and_a_collection_at_once_wait_for_no_
 
     options = {"speed": Decimal(0), "markets": ",".join(sorted(MARKETS))}
     async with AsyncExitStack() as locks:
-        await locks.enter_async_context(locked(gate, "SHARE", "orders"))
+        await locks.enter_async_context(locked(pool, "SHARE", "orders"))
         async with composed(tmp_path, dsn + PATIENT, **options) as service:
             await until(an_order_is_held_back)
             (ordered,) = (await service.get("/api/v1/signals?limit=1"))["items"]
             (other,) = MARKETS - {ordered["market"]}
             await service.change("signal_cooldown_minutes", 0)
-            await locks.enter_async_context(locked(gate, "SHARE", *WRITTEN[1:]))
-            await locks.enter_async_context(locked(gate, "ACCESS EXCLUSIVE", *READ))
+            await locks.enter_async_context(locked(pool, "SHARE", *WRITTEN[1:]))
+            await locks.enter_async_context(locked(pool, "ACCESS EXCLUSIVE", *READ))
             async with asyncio.TaskGroup() as tasks:
                 for path in CALLS:
                     tasks.create_task(service.get(path))

@@ -30,7 +30,7 @@ def config(tmp_path: Path, dsn: str) -> Config:
     return Config(data_dir=tmp_path / "var", database_url=dsn, _env_file=None)
 
 
-async def three_fills(gate: Pool) -> None:
+async def three_fills(pool: Pool) -> None:
     fills = (
         a_fill(
             trade_uuid=f"t-{n}",
@@ -42,7 +42,7 @@ async def three_fills(gate: Pool) -> None:
         )
         for n in range(3)
     )
-    await filled(gate, await a_stored_order(gate), *fills)
+    await filled(pool, await a_stored_order(pool), *fills)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -51,9 +51,9 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 async def test_a_tax_report_has_korean_days_and_exact_amounts(
-    gate: Pool, config: Config, tmp_path: Path
+    pool: Pool, config: Config, tmp_path: Path
 ) -> None:
-    await three_fills(gate)
+    await three_fills(pool)
     out = tmp_path / "fills.csv"
 
     count = await exported(config, ExportKind.FILLS, Form.CSV, EVERYTHING, out)
@@ -92,13 +92,13 @@ async def test_a_tax_report_has_korean_days_and_exact_amounts(
     ],
 )
 async def test_both_days_are_included_and_korean(
-    gate: Pool,
+    pool: Pool,
     config: Config,
     tmp_path: Path,
     days: tuple[str | None, str | None],
     trades: list[str],
 ) -> None:
-    await three_fills(gate)
+    await three_fills(pool)
     out = tmp_path / "fills.json"
 
     await exported(config, ExportKind.FILLS, Form.JSON, window(*days), out)
@@ -107,10 +107,10 @@ async def test_both_days_are_included_and_korean(
 
 
 async def test_words_of_the_model_are_no_formulas_in_a_sheet_and_untouched_in_json(
-    gate: Pool, config: Config, tmp_path: Path
+    pool: Pool, config: Config, tmp_path: Path
 ) -> None:
     words = '=HYPERLINK("http://x", "a,b")\nsecond line \\ "quoted"\x01\x02'
-    await a_stored_signal(gate, proposal=a_proposal(reasoning=words))
+    await a_stored_signal(pool, proposal=a_proposal(reasoning=words))
     sheet, document = tmp_path / "s.csv", tmp_path / "s.json"
 
     await exported(config, ExportKind.SIGNALS, Form.CSV, EVERYTHING, sheet)
@@ -125,7 +125,7 @@ async def test_words_of_the_model_are_no_formulas_in_a_sheet_and_untouched_in_js
 
 @pytest.mark.parametrize("kind", list(ExportKind))
 async def test_an_empty_history_is_a_valid_document(
-    gate: Pool, config: Config, tmp_path: Path, kind: ExportKind
+    pool: Pool, config: Config, tmp_path: Path, kind: ExportKind
 ) -> None:
     sheet, document = tmp_path / "none.csv", tmp_path / "none.json"
 
@@ -138,10 +138,10 @@ async def test_an_empty_history_is_a_valid_document(
 
 
 async def test_orders_come_oldest_first_with_what_they_cost(
-    gate: Pool, config: Config, tmp_path: Path
+    pool: Pool, config: Config, tmp_path: Path
 ) -> None:
-    await three_fills(gate)
-    await a_stored_order(gate, "uat-2")
+    await three_fills(pool)
+    await a_stored_order(pool, "uat-2")
     out = tmp_path / "orders.csv"
 
     await exported(config, ExportKind.ORDERS, Form.CSV, EVERYTHING, out)
@@ -174,7 +174,7 @@ def test_the_command_writes_the_document_and_nothing_else_to_standard_output(
 
 
 async def test_a_file_that_is_there_stays_as_it_is(
-    gate: Pool, config: Config, tmp_path: Path
+    pool: Pool, config: Config, tmp_path: Path
 ) -> None:
     out = tmp_path / "fills.csv"
     out.write_text("last year's")
@@ -186,16 +186,16 @@ async def test_a_file_that_is_there_stays_as_it_is(
 
 
 async def test_a_folder_that_is_not_there_is_a_sentence(
-    gate: Pool, config: Config, tmp_path: Path
+    pool: Pool, config: Config, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidRequest, match=r"cannot be written \(No such file"):
         await exported(config, ExportKind.FILLS, Form.CSV, EVERYTHING, tmp_path / "no" / "f.csv")
 
 
 async def test_an_export_that_breaks_off_leaves_no_half_a_file(
-    gate: Pool, config: Config, tmp_path: Path
+    pool: Pool, config: Config, tmp_path: Path
 ) -> None:
-    await execute(gate, "ALTER TABLE fills RENAME COLUMN price TO cost")
+    await execute(pool, "ALTER TABLE fills RENAME COLUMN price TO cost")
     out = tmp_path / "fills.csv"
 
     with pytest.raises(Exception, match="broke off the export"):

@@ -18,8 +18,8 @@ BY_HAND = "UPDATE system_configs SET value = to_jsonb(%(value)s::text) WHERE key
 
 
 @pytest.fixture
-async def settings(gate: Pool) -> AsyncIterator[Settings]:
-    made = Settings(PgSettingRows(gate), FakeClock())
+async def settings(pool: Pool) -> AsyncIterator[Settings]:
+    made = Settings(PgSettingRows(pool), FakeClock())
     yield made
     await made.close()
 
@@ -32,7 +32,7 @@ async def until_reads(settings: Settings, value: str) -> None:
 
 @pytest.mark.proves("S2.2")
 async def test_the_cache_is_cleared_when_listening_begins_and_hears_each_change_after_it(
-    settings: Settings, dsn: str, gate: Pool
+    settings: Settings, dsn: str, pool: Pool
 ) -> None:
     """S2.2: whatever was missed while nobody listened."""
     stopping = asyncio.Event()
@@ -40,13 +40,13 @@ async def test_the_cache_is_cleared_when_listening_begins_and_hears_each_change_
     await settings.get(AI_MODEL)
     # Past the service, and so without a notification: as if that had been sent into a broken
     # connection.
-    await execute(gate, BY_HAND, {"value": "m-2"})
+    await execute(pool, BY_HAND, {"value": "m-2"})
     kept = await settings.get(AI_MODEL)
 
     listening = asyncio.create_task(listener(dsn, settings).run(stopping))
     try:
         await until_reads(settings, "m-2")
-        other = Settings(PgSettingRows(gate), FakeClock())
+        other = Settings(PgSettingRows(pool), FakeClock())
         await other.change({"ai_model": "m-3"}, by="there")
         await until_reads(settings, "m-3")
     finally:

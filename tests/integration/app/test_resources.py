@@ -90,9 +90,9 @@ async def test_an_exchange_that_cannot_tell_its_markets_is_a_warning_and_no_fail
 
 @pytest.mark.parametrize(("config", "trades"), [(a_config(), True), (live(), False)])
 async def test_play_money_trades_from_the_first_minute_and_real_money_when_somebody_says_so(
-    gate: Pool, config: Config, *, trades: bool
+    pool: Pool, config: Config, *, trades: bool
 ) -> None:
-    database = cast("OpenedDatabase", SimpleNamespace(pool=gate, api_pool=gate))
+    database = cast("OpenedDatabase", SimpleNamespace(pool=pool, api_pool=pool))
     async with open_settings(config, database, FakeClock()) as settings:
         assert await settings.get(TRADING_ENABLED) is trades
 
@@ -109,7 +109,7 @@ async def test_a_database_of_play_money_is_refused_to_real_money(dsn: str) -> No
 
 @pytest.mark.proves("FR-012")
 async def test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts(
-    dsn: str, gate: Pool
+    dsn: str, pool: Pool
 ) -> None:
     """FR-012: queued in the transaction that writes them, by what the composition root opens."""
     config = a_config(database_url=SecretStr(dsn))
@@ -117,7 +117,7 @@ async def test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts
         open_database(config) as database,
         open_settings(config, database, FakeClock()) as settings,
     ):
-        decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
+        decision_id, epoch = await a_stored_decision(pool, an_allowed()), await the_epoch(pool)
         orders, state = database.store.orders, database.store.state
         order = await orders.add(
             an_intent(), identifier="uat-1", decision_id=decision_id, at=T0, epoch=epoch
@@ -126,7 +126,7 @@ async def test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts
         await orders.advance(unknown, seen=OrderStatus.PENDING, at=T0)
         await state.halt(reason="by hand", actor="admin", at=T0, detail={})
         await settings.change({"trading_enabled": False}, by="admin")
-        told = await rows(gate, "SELECT title FROM alerts ORDER BY id")
+        told = await rows(pool, "SELECT title FROM alerts ORDER BY id")
 
     assert [title for (title,) in told] == [
         "A BUY order for KRW-BTC may or may not be on the book",
@@ -135,8 +135,8 @@ async def test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts
     ]
 
 
-async def asked_once(gate: Pool) -> None:
-    async with gate.cursor() as cursor:
+async def asked_once(pool: Pool) -> None:
+    async with pool.cursor() as cursor:
         await cursor.execute("SELECT 1")
 
 

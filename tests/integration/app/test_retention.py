@@ -19,15 +19,15 @@ KEPT = timedelta(days=30)
 
 
 async def test_months_in_seconds_find_room_for_every_price_and_keep_what_they_should(
-    gate: Pool,
+    pool: Pool,
 ) -> None:
     clock = FakeClock(BEGAN)
     settings = Settings(FakeSettingRows(), clock)
     await settings.change({"data_retention_days": KEPT.days}, by="test")
     retention = Retention(
-        history=PgHistory(gate), settings=settings, clock=clock, real_clock=SystemClock()
+        history=PgHistory(pool), settings=settings, clock=clock, real_clock=SystemClock()
     )
-    prices, written = PgMarketData(gate), list[datetime]()
+    prices, written = PgMarketData(pool), list[datetime]()
 
     await retention.make_room()
     for _ in range(DAYS):
@@ -37,10 +37,10 @@ async def test_months_in_seconds_find_room_for_every_price_and_keep_what_they_sh
         await retention.step()
 
     months = await rows(
-        gate, "SELECT part::text, starts FROM month_tables('market_data') ORDER BY starts"
+        pool, "SELECT part::text, starts FROM month_tables('market_data') ORDER BY starts"
     )
     oldest = months[0][1]
-    stored = await rows(gate, "SELECT collected_at, id FROM market_data ORDER BY collected_at")
+    stored = await rows(pool, "SELECT collected_at, id FROM market_data ORDER BY collected_at")
     assert len(months) <= 5
     assert [at for at, _ in stored] == [at for at in written if at >= oldest]
     assert clock.now() - KEPT >= oldest >= clock.now() - KEPT - timedelta(days=31)

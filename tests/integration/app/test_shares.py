@@ -64,11 +64,11 @@ async def opened(dsn: str) -> AsyncIterator[OpenedDatabase]:
 
 
 @asynccontextmanager
-async def held(gate: Pool, number: int) -> AsyncIterator[None]:
+async def held(pool: Pool, number: int) -> AsyncIterator[None]:
     """Hold `number` connections in hanging statements' stead."""
     async with AsyncExitStack() as stack:
         for _ in range(number):
-            await stack.enter_async_context(gate.cursor())
+            await stack.enter_async_context(pool.cursor())
         yield
 
 
@@ -121,19 +121,19 @@ async def test_whatever_is_collected_and_measured_waits_for_the_jobs_three(
 async def test_with_the_shares_of_api_and_jobs_used_up_trading_has_four_connections_and_health_one(
     opened: OpenedDatabase,
 ) -> None:
-    gate, store = opened.pool, opened.store
-    decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
+    pool, store = opened.pool, opened.store
+    decision_id, epoch = await a_stored_decision(pool, an_allowed()), await the_epoch(pool)
 
     async with (
         held(opened.api_pool, OF_THE_API_AT_ONCE),
         held(opened.jobs_pool, OF_THE_JOBS_AT_ONCE),
-        held(gate, 3),
+        held(pool, 3),
     ):
         order = await store.orders.add(
             an_intent(), identifier="o-1", decision_id=decision_id, epoch=epoch, at=T0
         )
-        async with gate.cursor():
+        async with pool.cursor():
             await opened.pool.ping()
 
     assert order.market == KRW_BTC
-    assert gate.state().waits == 0
+    assert pool.state().waits == 0

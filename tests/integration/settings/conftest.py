@@ -1,4 +1,4 @@
-"""The settings as a process of the service has them: own gate, own cache, own listener."""
+"""The settings as a process of the service has them: own pool, own cache, own listener."""
 
 import asyncio
 from collections import Counter
@@ -24,8 +24,8 @@ T = TypeVar("T")
 class CountingRows:
     """The real rows; counts what is loaded, and can hold a load back after it has read."""
 
-    def __init__(self, gate: Pool) -> None:
-        self._rows = PgSettingRows(gate)
+    def __init__(self, pool: Pool) -> None:
+        self._rows = PgSettingRows(pool)
         self._held: asyncio.Event | None = None
         self.loads: Counter[str] = Counter()
         self.has_read = asyncio.Event()
@@ -76,8 +76,8 @@ class Process:
 
 @asynccontextmanager
 async def a_process(dsn: str) -> AsyncIterator[Process]:
-    async with open_pool(dsn, minsize=1, maxsize=3) as gate:
-        rows = CountingRows(gate)
+    async with open_pool(dsn, minsize=1, maxsize=3) as pool:
+        rows = CountingRows(pool)
         process = Process(Settings(rows, FakeClock()), rows, asyncio.Queue(), asyncio.Queue())
         listener = Listener(
             dsn,

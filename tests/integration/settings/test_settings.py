@@ -55,21 +55,21 @@ END_LISTENERS = """
 
 
 @pytest.fixture
-def settings(gate: Pool) -> Settings:
-    return Settings(PgSettingRows(gate), FakeClock())
+def settings(pool: Pool) -> Settings:
+    return Settings(PgSettingRows(pool), FakeClock())
 
 
-async def execute(gate: Pool, statement: str, **params: object) -> None:
-    async with gate.cursor() as cur:
+async def execute(pool: Pool, statement: str, **params: object) -> None:
+    async with pool.cursor() as cur:
         await cur.execute(statement, params)
 
 
 @pytest.mark.proves("S2.1")
-async def test_a_setting_read_before_is_read_again_without_a_query(gate: Pool) -> None:
-    rows = CountingRows(gate)
+async def test_a_setting_read_before_is_read_again_without_a_query(pool: Pool) -> None:
+    rows = CountingRows(pool)
     settings = Settings(rows, FakeClock())
     first = await settings.get(MIN_CONFIDENCE)
-    await execute(gate, HIDE)  # a query would now fail
+    await execute(pool, HIDE)  # a query would now fail
 
     again = await asyncio.gather(*(settings.get(MIN_CONFIDENCE) for _ in range(50)))
 
@@ -77,8 +77,8 @@ async def test_a_setting_read_before_is_read_again_without_a_query(gate: Pool) -
     assert rows.loads == {"min_confidence": 1}
 
 
-async def test_fifty_readers_of_a_cold_setting_take_one_connection(gate: Pool) -> None:
-    rows = CountingRows(gate)
+async def test_fifty_readers_of_a_cold_setting_take_one_connection(pool: Pool) -> None:
+    rows = CountingRows(pool)
     settings = Settings(rows, FakeClock())
 
     await asyncio.gather(*(settings.get(MIN_CONFIDENCE) for _ in range(50)))
@@ -114,13 +114,13 @@ async def test_every_setting_survives_the_database_as_it_was_given(settings: Set
 
 
 async def test_a_changes_row_says_who_when_the_old_and_the_new(
-    settings: Settings, gate: Pool
+    settings: Settings, pool: Pool
 ) -> None:
     await settings.change({"take_profit_pct": 10}, by="admin", request_id="r-1")
     await settings.change({"take_profit_pct": "10.0"}, by="nobody", request_id="r-2")
     await settings.change({"take_profit_pct": None}, by="operator", request_id="r-3")
 
-    async with gate.cursor() as cur:
+    async with pool.cursor() as cur:
         await cur.execute(CHANGES)
         stored = await cur.fetchall()
 
@@ -131,11 +131,11 @@ async def test_a_changes_row_says_who_when_the_old_and_the_new(
     assert await settings.get(TAKE_PROFIT_PCT) is None
 
 
-async def test_nothing_is_stored_when_one_of_many_is_wrong(settings: Settings, gate: Pool) -> None:
+async def test_nothing_is_stored_when_one_of_many_is_wrong(settings: Settings, pool: Pool) -> None:
     with pytest.raises(InvalidSetting, match="min_confidence"):
         await settings.change({"trading_enabled": True, "min_confidence": 7}, by="admin")
 
-    async with gate.cursor() as cur:
+    async with pool.cursor() as cur:
         await cur.execute("SELECT count(*) FROM system_configs")
         assert await cur.fetchone() == (0,)
     assert await settings.get(TRADING_ENABLED) is False
@@ -160,9 +160,9 @@ async def test_a_seed_leaves_alone_what_the_operator_has_stored(settings: Settin
     ],
 )
 async def test_garbage_in_a_row_gives_way_to_the_default(
-    settings: Settings, gate: Pool, garbage: str
+    settings: Settings, pool: Pool, garbage: str
 ) -> None:
-    await execute(gate, STORE_BY_HAND, key="stop_loss_pct", value=garbage)
+    await execute(pool, STORE_BY_HAND, key="stop_loss_pct", value=garbage)
 
     assert await settings.get(STOP_LOSS_PCT) == Decimal(5)
     assert settings.unusable_loads == 1
@@ -170,14 +170,14 @@ async def test_garbage_in_a_row_gives_way_to_the_default(
     assert await settings.get(STOP_LOSS_PCT) == Decimal(6)
 
 
-async def test_numbers_written_by_hand_are_taken_exactly(settings: Settings, gate: Pool) -> None:
-    await execute(gate, STORE_BY_HAND, key="min_confidence", value="0.70")
+async def test_numbers_written_by_hand_are_taken_exactly(settings: Settings, pool: Pool) -> None:
+    await execute(pool, STORE_BY_HAND, key="min_confidence", value="0.70")
 
     assert await settings.get(MIN_CONFIDENCE) == Decimal("0.7")
 
 
-async def test_a_value_read_before_a_change_is_not_kept_after_it(gate: Pool) -> None:
-    rows = CountingRows(gate)
+async def test_a_value_read_before_a_change_is_not_kept_after_it(pool: Pool) -> None:
+    rows = CountingRows(pool)
     settings = Settings(rows, FakeClock())
     go = rows.hold()
     early = asyncio.create_task(settings.get(MIN_CONFIDENCE))
@@ -244,16 +244,16 @@ async def test_a_refused_change_notifies_nobody(here: Process, there: Process) -
 
 @pytest.mark.proves("S2.edge")
 async def test_what_was_changed_while_nobody_listened_is_seen_when_the_connection_is_back(
-    there: Process, gate: Pool
+    there: Process, pool: Pool
 ) -> None:
     await there.settings.change({"ai_model": "m-1"}, by="admin")
     assert await soon(there.heard) == "ai_model"
     assert await there.settings.get(AI_MODEL) == "m-1"
 
     # By hand and without NOTIFY: as if the notification had been sent into the broken connection.
-    await execute(gate, STORE_BY_HAND, key="ai_model", value='"m-2"')
+    await execute(pool, STORE_BY_HAND, key="ai_model", value='"m-2"')
     kept = await there.settings.get(AI_MODEL)
-    await execute(gate, END_LISTENERS)
+    await execute(pool, END_LISTENERS)
     await soon(there.cleared)
 
     assert kept == "m-1", "nothing told the cache yet"
@@ -285,7 +285,7 @@ def told(change: SettingChange) -> Sequence[Notice]:
 
 
 async def test_of_two_processes_whose_sizes_fit_only_alone_one_is_refused(
-    dsn: str, gate: Pool
+    dsn: str, pool: Pool
 ) -> None:
     """Write skew: neither writes a row that the other one does."""
     async with open_pool(dsn, minsize=1) as one, open_pool(dsn, minsize=1) as other:
@@ -293,30 +293,30 @@ async def test_of_two_processes_whose_sizes_fit_only_alone_one_is_refused(
             Settings(PgSettingRows(each, notices=told), FakeClock()) for each in (one, other)
         )
         await here.change({"position_size_max_pct": 10}, by="start")
-        async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+        async with asyncio.TaskGroup() as group, pool.transaction() as holder:
             # What is told comes last: whoever gets that far has found his change to fit.
             await holder.execute("LOCK TABLE alerts IN SHARE MODE")
             both = [
                 group.create_task(tried(here, {"position_size_min_pct": 8})),
                 group.create_task(tried(there, {"position_size_max_pct": 5})),
             ]
-            await until_locked_out(gate, 2)
+            await until_locked_out(pool, 2)
 
     assert sorted(task.result() for task in both) == ["refused", "stored"]
 
 
 @pytest.mark.parametrize("stored", [None, '"0.8"'])
 async def test_a_change_that_waited_for_another_says_what_that_one_stored(
-    here: Process, gate: Pool, stored: str | None
+    here: Process, pool: Pool, stored: str | None
 ) -> None:
     """The old value is read under the row's lock: neither the cache nor a look before knows it."""
     if stored is not None:
-        await execute(gate, STORE_BY_HAND, key="min_confidence", value=stored)
+        await execute(pool, STORE_BY_HAND, key="min_confidence", value=stored)
     cached = await here.settings.get(MIN_CONFIDENCE)
-    async with asyncio.TaskGroup() as group, gate.transaction() as other:
+    async with asyncio.TaskGroup() as group, pool.transaction() as other:
         await other.execute(STORE_BY_HAND, {"key": "min_confidence", "value": '"0.9"'})
         waiting = group.create_task(here.settings.change({"min_confidence": "0.7"}, by="cli"))
-        await until_locked_out(gate, 1)
+        await until_locked_out(pool, 1)
 
     (change,) = waiting.result()
     assert cached == Decimal("0.8" if stored else "0.6")
@@ -325,7 +325,7 @@ async def test_a_change_that_waited_for_another_says_what_that_one_stored(
 
 
 async def test_changes_of_two_processes_at_once_are_one_chain(
-    here: Process, there: Process, gate: Pool
+    here: Process, there: Process, pool: Pool
 ) -> None:
     """What each change says it replaced is what the one before it stored: none is lost."""
     async with asyncio.TaskGroup() as group:
@@ -333,7 +333,7 @@ async def test_changes_of_two_processes_at_once_are_one_chain(
             settings = (here, there)[n % 2].settings
             group.create_task(settings.change({"stop_loss_pct": n + 1}, by=f"p{n % 2}"))
 
-    async with gate.cursor() as cur:
+    async with pool.cursor() as cur:
         await cur.execute(CHANGES)
         steps = await cur.fetchall()
         await cur.execute("SELECT value::text FROM system_configs WHERE key = 'stop_loss_pct'")

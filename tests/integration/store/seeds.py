@@ -50,21 +50,21 @@ def a_call(**overrides: Any) -> ModelCall:
     return ModelCall(**values | overrides)
 
 
-async def rows(gate: Pool, sql: str, args: Mapping[str, object] | None = None) -> list[Any]:
-    async with gate.cursor() as cursor:
+async def rows(pool: Pool, sql: str, args: Mapping[str, object] | None = None) -> list[Any]:
+    async with pool.cursor() as cursor:
         await cursor.execute(sql, args)
         return await cursor.fetchall()
 
 
-async def execute(gate: Pool, sql: str, args: Mapping[str, object] | None = None) -> None:
-    async with gate.cursor() as cursor:
+async def execute(pool: Pool, sql: str, args: Mapping[str, object] | None = None) -> None:
+    async with pool.cursor() as cursor:
         await cursor.execute(sql, args)
 
 
-async def until_locked_out(gate: Pool, number: int) -> None:
+async def until_locked_out(pool: Pool, number: int) -> None:
     """Return as soon as so many sessions of this database wait for a lock."""
     async with asyncio.timeout(20) as patience:
-        while (await rows(gate, LOCKED_OUT))[0][0] < number:
+        while (await rows(pool, LOCKED_OUT))[0][0] < number:
             # On Python 3.11 asyncio.wait_for, which aiopg uses, loses a cancellation that comes
             # in the same turn as the answer.
             if patience.expired():
@@ -72,22 +72,22 @@ async def until_locked_out(gate: Pool, number: int) -> None:
 
 
 async def a_stored_signal(
-    gate: Pool,
+    pool: Pool,
     *,
     market: Market = KRW_BTC,
     proposal: Proposal | None = None,
     at: datetime = T0,
     market_data_id: int | None = None,
 ) -> Signal:
-    journal = PgSignals(gate)
-    return await journal.add_signal(
+    signals = PgSignals(pool)
+    return await signals.add_signal(
         NewSignal(
             market=market,
             proposal=proposal or a_proposal(),
             model="gemini-3.8-flash",
             price=Decimal(100_000_000),
             market_data_id=market_data_id,
-            call_id=await journal.add_call(a_call()),
+            call_id=await signals.add_call(a_call()),
             facts={"price": "100000000"},
             trigger="schedule",
             at=at,
@@ -95,39 +95,39 @@ async def a_stored_signal(
     )
 
 
-async def a_stored_decision(gate: Pool, verdict: Verdict | None = None) -> int:
-    signal = await a_stored_signal(gate)
-    return await PgSignals(gate).add_decision(
+async def a_stored_decision(pool: Pool, verdict: Verdict | None = None) -> int:
+    signal = await a_stored_signal(pool)
+    return await PgSignals(pool).add_decision(
         signal_id=signal.id, verdict=Held() if verdict is None else verdict, at=T0
     )
 
 
-async def the_epoch(gate: Pool, owner: str = "one") -> int:
-    epoch = await PgLease(gate, owner=owner, ttl_s=60).acquire()
+async def the_epoch(pool: Pool, owner: str = "one") -> int:
+    epoch = await PgLease(pool, owner=owner, ttl_s=60).acquire()
     assert epoch is not None
     return epoch
 
 
 async def a_stored_order(
-    gate: Pool,
+    pool: Pool,
     identifier: str = "uat-1",
     *,
     decision_id: int | None = None,
     at: datetime = T0,
     **intent: Any,
 ) -> Order:
-    return await PgOrders(gate).add(
+    return await PgOrders(pool).add(
         an_intent(**intent),
         identifier=identifier,
         decision_id=decision_id,
         at=at,
-        epoch=await the_epoch(gate),
+        epoch=await the_epoch(pool),
     )
 
 
-async def filled(gate: Pool, order: Order, *fills: Fill) -> Order:
+async def filled(pool: Pool, order: Order, *fills: Fill) -> Order:
     """Store `order` as executed by `fills`, one default fill when none is given."""
     done = order.moved_to(OrderStatus.EXECUTED)
     booked = fills or (a_fill(trade_uuid=f"t-{order.identifier}"),)
-    assert await PgOrders(gate).advance(done, seen=order.status, fills=booked, at=T0)
+    assert await PgOrders(pool).advance(done, seen=order.status, fills=booked, at=T0)
     return done

@@ -38,15 +38,15 @@ DAYS = """
 Days = Mapping[tuple[str, date], list[Any]]
 
 
-async def stored(gate: Pool) -> Days:
-    return {(market, day): sums for market, day, *sums in await rows(gate, DAYS)}
+async def stored(pool: Pool) -> Days:
+    return {(market, day): sums for market, day, *sums in await rows(pool, DAYS)}
 
 
-async def folded_again(gate: Pool) -> Days:
+async def folded_again(pool: Pool) -> Days:
     """Add up all fills, one after the other, without any SQL."""
     days: dict[tuple[str, date], list[Any]] = defaultdict(lambda: [0] * 9)
     sales: dict[int, list[Any]] = {}
-    for order_id, market, side, volume, funds, fee, earned, at in await rows(gate, FILLS):
+    for order_id, market, side, volume, funds, fee, earned, at in await rows(pool, FILLS):
         day = days[market, at.astimezone(KST).date()]
         first = 1 if side == "BUY" else 3
         for place, value in ((0, 1), (first, volume), (first + 1, funds), (5, fee), (6, earned)):
@@ -59,10 +59,10 @@ async def folded_again(gate: Pool) -> Days:
     return dict(days)
 
 
-async def an_order_of(gate: Pool, name: str, market: Market, side: Side) -> Order:
+async def an_order_of(pool: Pool, name: str, market: Market, side: Side) -> Order:
     is_buy = side is Side.BUY
     return await a_stored_order(
-        gate,
+        pool,
         name,
         market=market,
         side=side,
@@ -74,8 +74,8 @@ async def an_order_of(gate: Pool, name: str, market: Market, side: Side) -> Orde
 class Trading:
     """Random orders, each booked in one to three parts over hours; often across midnight."""
 
-    def __init__(self, gate: Pool, seed: int) -> None:
-        self._gate, self._random = gate, random.Random(seed)
+    def __init__(self, pool: Pool, seed: int) -> None:
+        self._pool, self._random = pool, random.Random(seed)
         self._trades = 0
 
     def _fills(self, count: int) -> tuple[Fill, ...]:
@@ -98,70 +98,70 @@ class Trading:
     async def trade(self, orders: int) -> None:
         for n in range(orders):
             market, side = self._random.choice(MARKETS), self._random.choice(list(Side))
-            order = await an_order_of(self._gate, f"uat-{n}", market, side)
+            order = await an_order_of(self._pool, f"uat-{n}", market, side)
             parts = self._random.randrange(1, 4)
             for part in range(parts):
                 status = _S.EXECUTED if part == parts - 1 else _S.PARTIALLY_FILLED
                 moved = order.moved_to(status)
                 fills = self._fills(self._random.randrange(1, 4))
-                assert await PgOrders(self._gate).advance(
+                assert await PgOrders(self._pool).advance(
                     moved, seen=order.status, fills=fills, at=T0
                 )
                 order = moved
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_days_are_what_the_fills_add_up_to(gate: Pool, seed: int) -> None:
-    await Trading(gate, seed).trade(orders=25)
+async def test_days_are_what_the_fills_add_up_to(pool: Pool, seed: int) -> None:
+    await Trading(pool, seed).trade(orders=25)
 
-    days = await stored(gate)
+    days = await stored(pool)
     assert len(days) > len(MARKETS)
     assert any(day[7] for day in days.values())
     assert any(day[8] for day in days.values())
-    assert days == await folded_again(gate)
+    assert days == await folded_again(pool)
 
 
-async def test_fills_of_an_older_version_are_counted_by_the_migration(gate: Pool, dsn: str) -> None:
-    await Trading(gate, seed=7).trade(orders=25)
-    booked = await stored(gate)
+async def test_fills_of_an_older_version_are_counted_by_the_migration(pool: Pool, dsn: str) -> None:
+    await Trading(pool, seed=7).trade(orders=25)
+    booked = await stored(pool)
 
     with closing(connect(parameters(dsn))) as connection, connection.cursor() as cursor:
         for file in ("0012_portfolio.rollback.sql", "0012_portfolio.sql"):
             cursor.execute((migrations_folder() / file).read_text())
 
-    assert await stored(gate) == booked
+    assert await stored(pool) == booked
 
 
-async def test_a_day_begins_at_midnight_in_seoul(gate: Pool) -> None:
+async def test_a_day_begins_at_midnight_in_seoul(pool: Pool) -> None:
     midnight = T0.replace(hour=15, minute=0)
-    order = await an_order_of(gate, "uat-1", KRW_BTC, Side.BUY)
+    order = await an_order_of(pool, "uat-1", KRW_BTC, Side.BUY)
 
     await filled(
-        gate,
+        pool,
         order,
         a_fill(trade_uuid="t-1", traded_at=midnight - timedelta(microseconds=1)),
         a_fill(trade_uuid="t-2", traded_at=midnight),
     )
 
-    days = await stored(gate)
+    days = await stored(pool)
     assert {day: sums[0] for (_, day), sums in days.items()} == {
         T0.date(): 1,
         T0.date() + timedelta(days=1): 1,
     }
 
 
-async def test_a_sale_that_a_later_fill_turns_is_a_loss_on_the_day_it_began(gate: Pool) -> None:
-    bought = await an_order_of(gate, "uat-1", KRW_BTC, Side.BUY)
-    await filled(gate, bought, a_fill(trade_uuid="t-1", volume=Decimal(2), funds=Decimal(200)))
-    order = await an_order_of(gate, "uat-2", KRW_BTC, Side.SELL)
+async def test_a_sale_that_a_later_fill_turns_is_a_loss_on_the_day_it_began(pool: Pool) -> None:
+    bought = await an_order_of(pool, "uat-1", KRW_BTC, Side.BUY)
+    await filled(pool, bought, a_fill(trade_uuid="t-1", volume=Decimal(2), funds=Decimal(200)))
+    order = await an_order_of(pool, "uat-2", KRW_BTC, Side.SELL)
     gain = a_fill(trade_uuid="t-2", volume=Decimal(1), funds=Decimal(110), fee=Decimal(0))
     loss = replace(gain, trade_uuid="t-3", funds=Decimal(50), traded_at=T0 + timedelta(days=1))
     part, whole = order.moved_to(_S.PARTIALLY_FILLED), order.moved_to(_S.EXECUTED)
 
-    await PgOrders(gate).advance(part, seen=order.status, fills=(gain,), at=T0)
-    won = await stored(gate)
-    await PgOrders(gate).advance(whole, seen=part.status, fills=(loss,), at=T0)
-    lost = await stored(gate)
+    await PgOrders(pool).advance(part, seen=order.status, fills=(gain,), at=T0)
+    won = await stored(pool)
+    await PgOrders(pool).advance(whole, seen=part.status, fills=(loss,), at=T0)
+    lost = await stored(pool)
 
     today, tomorrow = (("KRW-BTC", T0.date() + timedelta(days=n)) for n in (0, 1))
     assert won[today][7:] == [1, 0]
@@ -169,30 +169,30 @@ async def test_a_sale_that_a_later_fill_turns_is_a_loss_on_the_day_it_began(gate
     assert lost[tomorrow][7:] == [0, 0]
 
 
-async def test_a_booking_that_is_refused_counts_nothing(gate: Pool) -> None:
-    order = await an_order_of(gate, "uat-1", KRW_BTC, Side.BUY)
-    done = await filled(gate, order)
-    before = await stored(gate)
+async def test_a_booking_that_is_refused_counts_nothing(pool: Pool) -> None:
+    order = await an_order_of(pool, "uat-1", KRW_BTC, Side.BUY)
+    done = await filled(pool, order)
+    before = await stored(pool)
 
-    again = await PgOrders(gate).advance(
+    again = await PgOrders(pool).advance(
         done, seen=done.status, fills=(a_fill(trade_uuid="t-uat-1"),), at=T0
     )
 
     assert not again
-    assert await stored(gate) == before
+    assert await stored(pool) == before
 
 
-async def test_bookings_at_once_lose_nothing_and_nobody_waits_for_ever(gate: Pool) -> None:
+async def test_bookings_at_once_lose_nothing_and_nobody_waits_for_ever(pool: Pool) -> None:
     """Two markets, and each order's fills on two days in either order: no order of locks errs."""
-    orders = [await an_order_of(gate, f"uat-{n}", MARKETS[n % 2], Side.BUY) for n in range(20)]
+    orders = [await an_order_of(pool, f"uat-{n}", MARKETS[n % 2], Side.BUY) for n in range(20)]
     days = (T0, T0 + timedelta(days=1))
 
     async with asyncio.TaskGroup() as group:
         for n, order in enumerate(orders):
             both = days if n % 4 < 2 else days[::-1]
             fills = [a_fill(trade_uuid=f"t-{n}-{at:%d}", traded_at=at) for at in both]
-            group.create_task(filled(gate, order, *fills))
+            group.create_task(filled(pool, order, *fills))
 
-    found = await stored(gate)
+    found = await stored(pool)
     assert {sums[0] for sums in found.values()} == {10}
-    assert found == await folded_again(gate)
+    assert found == await folded_again(pool)

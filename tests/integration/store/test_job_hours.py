@@ -44,18 +44,18 @@ def hour_of(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-async def stored(gate: Pool) -> Hours:
+async def stored(pool: Pool) -> Hours:
     return {
         (hour, job, success): Sketch(
             count, round(sum_ms, 3), max_ms, dict(zip(buckets, counts, strict=True))
         )
-        for hour, job, success, count, sum_ms, max_ms, buckets, counts in await rows(gate, STORED)
+        for hour, job, success, count, sum_ms, max_ms, buckets, counts in await rows(pool, STORED)
     }
 
 
-async def added_up_again(gate: Pool) -> Hours:
+async def added_up_again(pool: Pool) -> Hours:
     hours: Hours = {}
-    for job, at, success, ms in await rows(gate, PASSES):
+    for job, at, success, ms in await rows(pool, PASSES):
         hours.setdefault((hour_of(at), job, success), Sketch()).add(ms)
     for sketch in hours.values():
         # In another order floats add up to something else in their last digits.
@@ -63,8 +63,8 @@ async def added_up_again(gate: Pool) -> Hours:
     return hours
 
 
-async def window(gate: Pool, since: datetime, until: datetime) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(await PgStatistics(gate).jobs(since=since, until=until))
+async def window(pool: Pool, since: datetime, until: datetime) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(await PgStatistics(pool).jobs(since=since, until=until))
     return answer
 
 
@@ -86,46 +86,46 @@ def some_runs(count: int, *, seed: int, over: timedelta = 5 * HOUR) -> list[JobR
 
 
 @pytest.mark.proves("S6.2", "FR-006")
-async def test_hours_are_what_the_passes_add_up_to(gate: Pool) -> None:
-    runs, store = some_runs(900, seed=1), PgMetricRows(gate)
+async def test_hours_are_what_the_passes_add_up_to(pool: Pool) -> None:
+    runs, store = some_runs(900, seed=1), PgMetricRows(pool)
 
     for part in range(7):
         await store.add_job_runs(runs[part::7])
 
-    hours = await stored(gate)
+    hours = await stored(pool)
     assert len(hours) > 20
     assert {success for _, _, success in hours} == {True, False}
-    assert hours == await added_up_again(gate)
+    assert hours == await added_up_again(pool)
 
 
-async def test_what_is_sent_again_is_counted_once(gate: Pool) -> None:
-    runs, store = some_runs(60, seed=2), PgMetricRows(gate)
+async def test_what_is_sent_again_is_counted_once(pool: Pool) -> None:
+    runs, store = some_runs(60, seed=2), PgMetricRows(pool)
 
     await store.add_job_runs(runs[:40])
     await store.add_job_runs(runs[:40])
     await store.add_job_runs([*runs[20:], *runs[50:]])
 
-    hours = await stored(gate)
+    hours = await stored(pool)
     assert sum(sketch.count for sketch in hours.values()) == 60
-    assert hours == await added_up_again(gate)
+    assert hours == await added_up_again(pool)
 
 
-async def test_a_batch_that_is_refused_is_in_no_hour(gate: Pool) -> None:
+async def test_a_batch_that_is_refused_is_in_no_hour(pool: Pool) -> None:
     with pytest.raises(CheckViolation):
-        await PgMetricRows(gate).add_job_runs([a_run(1), a_run(2, attempts=0)])
+        await PgMetricRows(pool).add_job_runs([a_run(1), a_run(2, attempts=0)])
 
-    assert await stored(gate) == {}
+    assert await stored(pool) == {}
 
 
-async def test_more_than_two_bytes_hold_fall_into_one_bucket(gate: Pool) -> None:
+async def test_more_than_two_bytes_hold_fall_into_one_bucket(pool: Pool) -> None:
     """A clock that stands still keeps a week of passes in one hour."""
-    store = PgMetricRows(gate)
+    store = PgMetricRows(pool)
     await store.add_job_runs([a_run(1)])
-    await execute(gate, "UPDATE job_hours SET count = 40000, counts = '{40000}'")
+    await execute(pool, "UPDATE job_hours SET count = 40000, counts = '{40000}'")
 
     await store.add_job_runs([a_run(2)])
 
-    (sketch,) = (await stored(gate)).values()
+    (sketch,) = (await stored(pool)).values()
     assert sketch.count == sum(sketch.buckets.values()) == 40_001
 
 
@@ -137,9 +137,9 @@ async def test_two_recorders_at_once_lose_nothing(dsn: str) -> None:
         open_pool(dsn, minsize=2, maxsize=2) as other,
     ):
 
-        async def record(gate: Pool, batches: Sequence[Sequence[JobRun]]) -> None:
+        async def record(pool: Pool, batches: Sequence[Sequence[JobRun]]) -> None:
             for batch in batches:
-                await PgMetricRows(gate).add_job_runs(batch)
+                await PgMetricRows(pool).add_job_runs(batch)
 
         shared = [runs[n::30] for n in range(0, 30, 3)]
         mine = [*(runs[n::30] for n in range(1, 30, 3)), *shared]
@@ -164,42 +164,42 @@ class WithinTransaction(Pool):
 
 @pytest.mark.parametrize("sent_again", [True, False])
 async def test_who_writes_to_an_hour_that_is_being_written_waits_and_adds(
-    gate: Pool, *, sent_again: bool
+    pool: Pool, *, sent_again: bool
 ) -> None:
     """Also when it is the same batch: its answer did not come, and the server went on with it."""
     runs, others = some_runs(30, seed=4), some_runs(30, seed=5)
-    async with gate.transaction() as unanswered:
+    async with pool.transaction() as unanswered:
         await PgMetricRows(WithinTransaction(unanswered)).add_job_runs(runs)
         more = [*runs, *others] if sent_again else others
-        waiting = asyncio.create_task(PgMetricRows(gate).add_job_runs(more))
-        await until_locked_out(gate, 1)
+        waiting = asyncio.create_task(PgMetricRows(pool).add_job_runs(more))
+        await until_locked_out(pool, 1)
     await waiting
 
-    hours = await stored(gate)
+    hours = await stored(pool)
     assert sum(sketch.count for sketch in hours.values()) == 60
-    assert hours == await added_up_again(gate)
+    assert hours == await added_up_again(pool)
 
 
 async def test_passes_of_an_older_version_are_counted_by_the_migration(
-    gate: Pool, dsn: str
+    pool: Pool, dsn: str
 ) -> None:
-    await PgMetricRows(gate).add_job_runs(some_runs(400, seed=9, over=70 * 24 * HOUR))
-    written = await stored(gate)
+    await PgMetricRows(pool).add_job_runs(some_runs(400, seed=9, over=70 * 24 * HOUR))
+    written = await stored(pool)
 
     with closing(connect(parameters(dsn))) as connection, connection.cursor() as cursor:
         for file in ("0013_job_hours.rollback.sql", "0013_job_hours.sql"):
             cursor.execute((migrations_folder() / file).read_text())
 
     assert len({hour.month for hour, _, _ in written}) == 4
-    assert await stored(gate) == written
+    assert await stored(pool) == written
 
 
-async def test_postgresql_finds_the_bucket_that_python_finds(gate: Pool) -> None:
+async def test_postgresql_finds_the_bucket_that_python_finds(pool: Pool) -> None:
     corners = [0.0, LEAST_MS / 2, LEAST_MS, 1.0, 9.6e6, 1e12]
     durations = [*corners, *latencies(5_000, seed=6, around_ms=40.0)]
 
     found = await rows(
-        gate,
+        pool,
         "SELECT bucket_of(ms) FROM unnest(%(ms)s::float8[]) WITH ORDINALITY AS t (ms, n)"
         " ORDER BY n",
         {"ms": durations},
@@ -227,12 +227,12 @@ async def test_postgresql_finds_the_bucket_that_python_finds(gate: Pool) -> None
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_no_set_of_passes_leads_a_long_window_further_astray_than_one_percent(
-    gate: Pool, passes: list[tuple[float, int, bool]]
+    pool: Pool, passes: list[tuple[float, int, bool]]
 ) -> None:
     """Half an hour of them is read pass by pass: the last hour is not whole."""
     since, until = T0 + HOUR / 2, T0 + 100 * HOUR + HOUR / 2
-    await execute(gate, "TRUNCATE job_runs, job_hours")
-    await PgMetricRows(gate).add_job_runs(
+    await execute(pool, "TRUNCATE job_runs, job_hours")
+    await PgMetricRows(pool).add_job_runs(
         [
             a_run(
                 n, duration_ms=ms, started_at=since + at * MINUTE, error=None if ok else "Refused"
@@ -241,9 +241,9 @@ async def test_no_set_of_passes_leads_a_long_window_further_astray_than_one_perc
         ]
     )
 
-    (item,) = (await window(gate, since, until))["items"]
+    (item,) = (await window(pool, since, until))["items"]
 
-    same = await rows(gate, OF_THE_SAME_ROWS, {"since": since, "until": until})
+    same = await rows(pool, OF_THE_SAME_ROWS, {"since": since, "until": until})
     ((percentiles, count, successes, max_ms, mean_ms),) = same
     assert shown(item) == pytest.approx(percentiles, rel=0.010_001, abs=0.001)
     assert (item["count"], item["successes"], item["failures"]) == (
@@ -253,12 +253,12 @@ async def test_no_set_of_passes_leads_a_long_window_further_astray_than_one_perc
     assert item["mean_ms"] == pytest.approx(mean_ms, abs=0.000_501)
 
 
-async def test_a_long_window_says_what_a_short_one_says(gate: Pool) -> None:
-    await PgMetricRows(gate).add_job_runs(some_runs(3_000, seed=7, over=47 * HOUR))
+async def test_a_long_window_says_what_a_short_one_says(pool: Pool) -> None:
+    await PgMetricRows(pool).add_job_runs(some_runs(3_000, seed=7, over=47 * HOUR))
     end = T0 + 47 * HOUR
 
-    exact = (await window(gate, T0, end))["items"]
-    by_hour = (await window(gate, T0 - MONTH, end + 7 * MINUTE))["items"]
+    exact = (await window(pool, T0, end))["items"]
+    by_hour = (await window(pool, T0 - MONTH, end + 7 * MINUTE))["items"]
 
     near = {"p50_ms", "p95_ms", "p99_ms"}
     assert [item["job"] for item in by_hour] == list(JOBS)
@@ -271,42 +271,42 @@ async def test_a_long_window_says_what_a_short_one_says(gate: Pool) -> None:
 @pytest.mark.parametrize("offset_minutes", [0, 1, 37, 59])
 @pytest.mark.parametrize("hours", [48, 49, 100, 744])
 async def test_a_window_is_whole_and_a_long_one_begins_with_a_whole_hour(
-    gate: Pool, offset_minutes: int, hours: int
+    pool: Pool, offset_minutes: int, hours: int
 ) -> None:
     until = T0 + offset_minutes * MINUTE
     since = until - hours * HOUR
     step = 19 * MINUTE * max(hours // 100, 1)
     every = [since - 2 * HOUR + n * step for n in range((hours + 4) * HOUR // step)]
-    await PgMetricRows(gate).add_job_runs([a_run(n, started_at=at) for n, at in enumerate(every)])
+    await PgMetricRows(pool).add_job_runs([a_run(n, started_at=at) for n, at in enumerate(every)])
 
-    answer = await window(gate, since, until)
+    answer = await window(pool, since, until)
 
     begins = since if hours * HOUR <= PASSES_UPTO else hour_of(since)
     assert answer["since"] == begins.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     assert answer["items"][0]["count"] == sum(begins <= at < until for at in every)
 
 
-async def test_hours_outlive_their_passes(gate: Pool) -> None:
-    await PgMetricRows(gate).add_job_runs(some_runs(500, seed=8))
-    await PgMetricRows(gate).add_job_runs(
+async def test_hours_outlive_their_passes(pool: Pool) -> None:
+    await PgMetricRows(pool).add_job_runs(some_runs(500, seed=8))
+    await PgMetricRows(pool).add_job_runs(
         [a_run(n, job=job, started_at=T0 - HOUR) for n, job in enumerate(JOBS)]
     )
-    before = await window(gate, T0 - MONTH, T0 + 5 * HOUR)
+    before = await window(pool, T0 - MONTH, T0 + 5 * HOUR)
 
-    await execute(gate, "DELETE FROM job_runs WHERE started_at >= %(at)s", {"at": T0})
+    await execute(pool, "DELETE FROM job_runs WHERE started_at >= %(at)s", {"at": T0})
 
-    after = await window(gate, T0 - MONTH, T0 + 5 * HOUR)
+    after = await window(pool, T0 - MONTH, T0 + 5 * HOUR)
     assert [item | {"last": None} for item in after["items"]] == [
         item | {"last": None} for item in before["items"]
     ]
 
 
-async def test_a_job_that_stood_still_all_month_is_shown_with_its_last_pass(gate: Pool) -> None:
-    await PgMetricRows(gate).add_job_runs(
+async def test_a_job_that_stood_still_all_month_is_shown_with_its_last_pass(pool: Pool) -> None:
+    await PgMetricRows(pool).add_job_runs(
         [a_run(1, job="b", started_at=T0 - MONTH - HOUR), a_run(2, job="a", error="Refused")]
     )
 
-    failed, stood_still = (await window(gate, T0 - MONTH, T0 + HOUR))["items"]
+    failed, stood_still = (await window(pool, T0 - MONTH, T0 + HOUR))["items"]
 
     assert (failed["job"], failed["count"], failed["success_rate"]) == ("a", 1, 0)
     assert (stood_still["job"], stood_still["count"], stood_still["failures"]) == ("b", 0, 0)
@@ -314,13 +314,13 @@ async def test_a_job_that_stood_still_all_month_is_shown_with_its_last_pass(gate
     assert stood_still["last"]["duration_ms"] == 12.5
 
 
-async def test_without_a_pass_a_long_window_has_no_jobs(gate: Pool) -> None:
-    assert (await window(gate, T0 - MONTH, T0))["items"] == []
+async def test_without_a_pass_a_long_window_has_no_jobs(pool: Pool) -> None:
+    assert (await window(pool, T0 - MONTH, T0))["items"] == []
 
 
-async def test_no_percentile_of_a_long_window_is_above_the_maximum(gate: Pool) -> None:
-    await PgMetricRows(gate).add_job_runs([a_run(n, duration_ms=10.0) for n in range(100)])
+async def test_no_percentile_of_a_long_window_is_above_the_maximum(pool: Pool) -> None:
+    await PgMetricRows(pool).add_job_runs([a_run(n, duration_ms=10.0) for n in range(100)])
 
-    (item,) = (await window(gate, T0 - MONTH, T0 + HOUR))["items"]
+    (item,) = (await window(pool, T0 - MONTH, T0 + HOUR))["items"]
 
     assert item["p99_ms"] <= item["max_ms"] == 10.0

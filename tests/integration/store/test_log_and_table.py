@@ -48,7 +48,7 @@ class Trouble:
 
 @pytest.mark.proves("FR-009", "SC-006")
 async def test_the_log_and_the_table_tell_the_same_of_the_same_passes(
-    gate: Pool,
+    pool: Pool,
 ) -> None:
     clock, runs = FakeClock(), list[JobRun]()
 
@@ -72,9 +72,9 @@ async def test_the_log_and_the_table_tell_the_same_of_the_same_passes(
             runner = Runner(clock=clock, new_id=lambda: next(ids), observe=observe)
             step = Trouble(clock, runner, seed=seed)
             await runner.run(Loop(name=name, every=every(seconds=10), step=step))
-    await PgMetricRows(gate).add_job_runs(runs)
+    await PgMetricRows(pool).add_job_runs(runs)
 
-    body = await PgStatistics(gate).jobs(since=T0, until=clock.now())
+    body = await PgStatistics(pool).jobs(since=T0, until=clock.now())
     by_log: Any = log_stats(measured(io.BytesIO(logs.raw), Tally()))["jobs"]
 
     by_table = json.loads(body)["items"]

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from benchmarks.explaining import ExplainingGate, PlanSummary
+from benchmarks.explaining import ExplainingPool, PlanSummary
 from benchmarks.questions import INDEXES, questions
 from benchmarks.seeding import seed_history
 from service.store.database.dsn import connect, parameters
@@ -56,15 +56,15 @@ def history() -> Iterator[str]:
 
 @pytest.fixture
 async def long(history: str) -> AsyncIterator[Pool]:
-    async with open_pool(history, minsize=1, maxsize=2) as gate:
-        yield gate
+    async with open_pool(history, minsize=1, maxsize=2) as pool:
+        yield pool
 
 
 @pytest.mark.proves("S3.1", "FR-002")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_every_question_reads_a_handful_of_pages_of_a_million_rows(long: Pool) -> None:
-    explaining = ExplainingGate(long)
+    explaining = ExplainingPool(long)
     small = {name for (name,) in await rows(long, SMALL_TABLES, {"most": SMALL})}
 
     seen: dict[str, list[PlanSummary]] = {}
@@ -81,8 +81,8 @@ async def test_every_question_reads_a_handful_of_pages_of_a_million_rows(long: P
 
 
 @pytest.mark.proves("FR-002")
-async def test_each_index_that_is_no_key_is_there_for_a_question(gate: Pool) -> None:
-    found = {name for (name,) in await rows(gate, UNUSED)}
+async def test_each_index_that_is_no_key_is_there_for_a_question(pool: Pool) -> None:
+    found = {name for (name,) in await rows(pool, UNUSED)}
 
     # Read by a job that has tests of its own plans.
     elsewhere = {name for name in found if name.startswith("alerts_")}

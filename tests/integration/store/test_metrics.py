@@ -58,14 +58,14 @@ def a_slot(durations_ms: Iterable[float] = (1.0,), **overrides: Any) -> RequestS
     return RequestSlot(**values | overrides)
 
 
-async def jobs(gate: Pool, *, hours: int = 24) -> list[dict[str, Any]]:
-    body = await PgStatistics(gate).jobs(since=T0, until=T0 + hours * HOUR)
+async def jobs(pool: Pool, *, hours: int = 24) -> list[dict[str, Any]]:
+    body = await PgStatistics(pool).jobs(since=T0, until=T0 + hours * HOUR)
     items: list[dict[str, Any]] = json.loads(body)["items"]
     return items
 
 
-async def requests(gate: Pool, since: datetime, until: datetime) -> list[dict[str, Any]]:
-    body = await PgStatistics(gate).requests(since=since, until=until)
+async def requests(pool: Pool, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    body = await PgStatistics(pool).requests(since=since, until=until)
     items: list[dict[str, Any]] = json.loads(body)["items"]
     return items
 
@@ -88,13 +88,13 @@ def shown(item: dict[str, Any]) -> list[float]:
 
 @pytest.mark.proves("S6.2", "SC-006", "FR-006")
 @pytest.mark.parametrize("count", [1, 2, 3, 100, 8_640])
-async def test_percentiles_of_a_job_are_exact(gate: Pool, count: int) -> None:
+async def test_percentiles_of_a_job_are_exact(pool: Pool, count: int) -> None:
     took = latencies(count, seed=count)
-    await PgMetricRows(gate).add_job_runs(
+    await PgMetricRows(pool).add_job_runs(
         [a_run(n, duration_ms=ms, started_at=T0 + n * MINUTE / 6) for n, ms in enumerate(took)]
     )
 
-    (item,) = await jobs(gate)
+    (item,) = await jobs(pool)
 
     assert shown(item) == pytest.approx(percentiles(took), abs=0.000_501)
     assert item["max_ms"] == max(took)
@@ -102,8 +102,8 @@ async def test_percentiles_of_a_job_are_exact(gate: Pool, count: int) -> None:
     assert item["count"] == item["successes"] == count
 
 
-async def test_failures_count_with_their_durations_and_the_last_pass_is_told(gate: Pool) -> None:
-    await PgMetricRows(gate).add_job_runs(
+async def test_failures_count_with_their_durations_and_the_last_pass_is_told(pool: Pool) -> None:
+    await PgMetricRows(pool).add_job_runs(
         [
             a_run(1, duration_ms=10.0),
             a_run(2, duration_ms=30.0, started_at=T0 + MINUTE),
@@ -119,7 +119,7 @@ async def test_failures_count_with_their_durations_and_the_last_pass_is_told(gat
         ]
     )
 
-    (item,) = await jobs(gate)
+    (item,) = await jobs(pool)
 
     assert item == {
         "job": "collect_market_data",
@@ -144,23 +144,23 @@ async def test_failures_count_with_their_durations_and_the_last_pass_is_told(gat
     }
 
 
-async def test_a_window_takes_its_beginning_and_leaves_its_end(gate: Pool) -> None:
+async def test_a_window_takes_its_beginning_and_leaves_its_end(pool: Pool) -> None:
     edges = [T0 - MINUTE, T0, T0 + HOUR - MINUTE, T0 + HOUR]
-    await PgMetricRows(gate).add_job_runs(
+    await PgMetricRows(pool).add_job_runs(
         [a_run(n, started_at=at, duration_ms=float(n)) for n, at in enumerate(edges)]
     )
 
-    (item,) = await jobs(gate, hours=1)
+    (item,) = await jobs(pool, hours=1)
 
     assert (item["count"], item["max_ms"]) == (2, 2.0)
 
 
-async def test_a_job_that_did_not_run_in_the_window_is_shown_with_its_last_pass(gate: Pool) -> None:
-    await PgMetricRows(gate).add_job_runs(
+async def test_a_job_that_did_not_run_in_the_window_is_shown_with_its_last_pass(pool: Pool) -> None:
+    await PgMetricRows(pool).add_job_runs(
         [a_run(1, job="b", started_at=T0 - DAY), a_run(2, job="a")]
     )
 
-    ran, stood_still = await jobs(gate)
+    ran, stood_still = await jobs(pool)
 
     assert (ran["job"], ran["count"]) == ("a", 1)
     assert (stood_still["job"], stood_still["count"]) == ("b", 0)
@@ -168,16 +168,16 @@ async def test_a_job_that_did_not_run_in_the_window_is_shown_with_its_last_pass(
     assert stood_still["last"]["started_at"] == "2026-01-23T09:00:00.000000Z"
 
 
-async def test_without_a_pass_there_are_no_jobs(gate: Pool) -> None:
-    assert await jobs(gate) == []
+async def test_without_a_pass_there_are_no_jobs(pool: Pool) -> None:
+    assert await jobs(pool) == []
 
 
-async def test_a_run_that_is_sent_twice_is_stored_once(gate: Pool) -> None:
-    store = PgMetricRows(gate)
+async def test_a_run_that_is_sent_twice_is_stored_once(pool: Pool) -> None:
+    store = PgMetricRows(pool)
     await store.add_job_runs([a_run(1), a_run(2)])
     await store.add_job_runs([a_run(2, duration_ms=99.0), a_run(3)])
 
-    (item,) = await jobs(gate)
+    (item,) = await jobs(pool)
 
     assert (item["count"], item["max_ms"]) == (3, 12.5)
 
@@ -189,15 +189,15 @@ MANY_RUNS = """
 """
 
 
-async def test_a_jobs_window_is_one_range_of_the_index(gate: Pool) -> None:
-    async with gate.transaction() as cursor:
+async def test_a_jobs_window_is_one_range_of_the_index(pool: Pool) -> None:
+    async with pool.transaction() as cursor:
         # The tests' server commits lazily, and what is not on disk yet is not visible to all.
         await cursor.execute("SET LOCAL synchronous_commit = on")
         await cursor.execute(MANY_RUNS, {"at": T0})
-    await execute(gate, "VACUUM ANALYZE job_runs")
+    await execute(pool, "VACUUM ANALYZE job_runs")
 
     plan = await rows(
-        gate,
+        pool,
         """
         EXPLAIN SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms),
                        count(*) FILTER (WHERE success)
@@ -217,13 +217,13 @@ async def test_a_jobs_window_is_one_range_of_the_index(gate: Pool) -> None:
 
 @pytest.mark.proves("S6.2", "FR-006")
 @pytest.mark.parametrize("count", [1, 2, 7, 1_000, 20_000])
-async def test_percentiles_of_a_route_are_within_one_percent(gate: Pool, count: int) -> None:
+async def test_percentiles_of_a_route_are_within_one_percent(pool: Pool, count: int) -> None:
     took = latencies(count, seed=count)
-    await PgMetricRows(gate).add_requests(
+    await PgMetricRows(pool).add_requests(
         [a_slot(took[n::13], minute=T0 + n * MINUTE) for n in range(13) if took[n::13]]
     )
 
-    (item,) = await requests(gate, T0, T0 + HOUR)
+    (item,) = await requests(pool, T0, T0 + HOUR)
 
     assert shown(item) == pytest.approx(percentiles(took), rel=0.01, abs=0.001)
     assert item["max_ms"] == max(took)
@@ -240,25 +240,25 @@ async def test_percentiles_of_a_route_are_within_one_percent(gate: Pool, count: 
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_no_set_of_durations_leads_further_astray_than_one_percent(
-    gate: Pool, took: list[float]
+    pool: Pool, took: list[float]
 ) -> None:
-    await execute(gate, "TRUNCATE request_stats")
-    await PgMetricRows(gate).add_requests([a_slot(took)])
+    await execute(pool, "TRUNCATE request_stats")
+    await PgMetricRows(pool).add_requests([a_slot(took)])
 
-    (item,) = await requests(gate, T0, T0 + HOUR)
+    (item,) = await requests(pool, T0, T0 + HOUR)
 
     assert shown(item) == pytest.approx(percentiles(took), rel=0.010_001, abs=0.001)
 
 
-async def test_many_flushes_of_a_minute_are_one_row_that_says_the_same(gate: Pool) -> None:
+async def test_many_flushes_of_a_minute_are_one_row_that_says_the_same(pool: Pool) -> None:
     took = latencies(3_000, seed=1)
-    store = PgMetricRows(gate)
+    store = PgMetricRows(pool)
     for part in range(6):
         await store.add_requests([a_slot(took[part::6])])
 
-    (item,) = await requests(gate, T0, T0 + HOUR)
+    (item,) = await requests(pool, T0, T0 + HOUR)
 
-    stored = await rows(gate, "SELECT minutes, count, buckets, counts FROM request_stats")
+    stored = await rows(pool, "SELECT minutes, count, buckets, counts FROM request_stats")
     whole = a_slot(took).sketch.buckets
     assert {minutes for minutes, *_ in stored} == {1, 60}
     for _, count, buckets, counts in stored:
@@ -267,8 +267,8 @@ async def test_many_flushes_of_a_minute_are_one_row_that_says_the_same(gate: Poo
     assert shown(item) == pytest.approx(percentiles(took), rel=0.01)
 
 
-async def test_a_flood_in_one_bucket_is_counted_to_the_last_request(gate: Pool) -> None:
-    store, flood = PgMetricRows(gate), Sketch()
+async def test_a_flood_in_one_bucket_is_counted_to_the_last_request(pool: Pool) -> None:
+    store, flood = PgMetricRows(pool), Sketch()
     flood.add(1.0)
     ((bucket, _),) = flood.buckets.items()
     flood.count, flood.sum_ms, flood.buckets[bucket] = 100_000, 100_000.0, 100_000
@@ -277,16 +277,16 @@ async def test_a_flood_in_one_bucket_is_counted_to_the_last_request(gate: Pool) 
     for slot in (a_slot(sketch=flood), quick, a_slot(sketch=flood)):
         await store.add_requests([slot])
 
-    (item,) = await requests(gate, T0, T0 + HOUR)
+    (item,) = await requests(pool, T0, T0 + HOUR)
     ((counted,),) = await rows(
-        gate, "SELECT sum(n) FROM request_stats, unnest(counts) AS n WHERE minutes = 60"
+        pool, "SELECT sum(n) FROM request_stats, unnest(counts) AS n WHERE minutes = 60"
     )
     assert item["count"] == counted == 300_000
     assert shown(item) == pytest.approx([1.0, 1.0, 1.0], rel=0.01)
 
 
-async def test_errors_stand_beside_the_percentiles(gate: Pool) -> None:
-    await PgMetricRows(gate).add_requests(
+async def test_errors_stand_beside_the_percentiles(pool: Pool) -> None:
+    await PgMetricRows(pool).add_requests(
         [
             a_slot([1.0] * 6),
             a_slot([2.0] * 3, status_class=4),
@@ -295,7 +295,7 @@ async def test_errors_stand_beside_the_percentiles(gate: Pool) -> None:
         ]
     )
 
-    asked, posted = await requests(gate, T0, T0 + HOUR)
+    asked, posted = await requests(pool, T0, T0 + HOUR)
 
     assert asked == {
         "route": "/api/v1/signals",
@@ -313,10 +313,10 @@ async def test_errors_stand_beside_the_percentiles(gate: Pool) -> None:
     assert (posted["method"], posted["count"]) == ("POST", 1)
 
 
-async def test_no_percentile_is_above_the_maximum(gate: Pool) -> None:
-    await PgMetricRows(gate).add_requests([a_slot([10.0] * 100)])
+async def test_no_percentile_is_above_the_maximum(pool: Pool) -> None:
+    await PgMetricRows(pool).add_requests([a_slot([10.0] * 100)])
 
-    (item,) = await requests(gate, T0, T0 + HOUR)
+    (item,) = await requests(pool, T0, T0 + HOUR)
 
     assert item["p99_ms"] <= item["max_ms"] == 10.0
 
@@ -324,54 +324,54 @@ async def test_no_percentile_is_above_the_maximum(gate: Pool) -> None:
 @pytest.mark.parametrize("offset_minutes", [0, 1, 37, 59])
 @pytest.mark.parametrize("hours", [1, 2, 24, 47])
 async def test_hours_and_minutes_together_are_exactly_the_window(
-    gate: Pool, offset_minutes: int, hours: int
+    pool: Pool, offset_minutes: int, hours: int
 ) -> None:
     until = T0 + DAY + offset_minutes * MINUTE
     since = until - hours * HOUR
     every = [since + n * 7 * MINUTE for n in range(-30, hours * 9 + 30)]
-    await PgMetricRows(gate).add_requests([a_slot(minute=at) for at in every])
+    await PgMetricRows(pool).add_requests([a_slot(minute=at) for at in every])
 
-    (item,) = await requests(gate, since, until)
+    (item,) = await requests(pool, since, until)
 
     assert item["count"] == sum(since <= at < until for at in every)
 
 
-async def test_the_window_within_one_hour_is_right_too(gate: Pool) -> None:
-    await PgMetricRows(gate).add_requests([a_slot(minute=T0 + n * MINUTE) for n in range(60)])
+async def test_the_window_within_one_hour_is_right_too(pool: Pool) -> None:
+    await PgMetricRows(pool).add_requests([a_slot(minute=T0 + n * MINUTE) for n in range(60)])
 
-    (item,) = await requests(gate, T0 + 5 * MINUTE, T0 + 50 * MINUTE)
+    (item,) = await requests(pool, T0 + 5 * MINUTE, T0 + 50 * MINUTE)
 
     assert item["count"] == 45
 
 
-async def test_once_the_minutes_are_dropped_a_long_window_says_the_same(gate: Pool) -> None:
-    store, until = PgMetricRows(gate), T0 + 37 * MINUTE
+async def test_once_the_minutes_are_dropped_a_long_window_says_the_same(pool: Pool) -> None:
+    store, until = PgMetricRows(pool), T0 + 37 * MINUTE
     since = until - 100 * HOUR
     await store.add_requests([a_slot(minute=until - n * HOUR) for n in range(1, 120)])
-    before = await PgStatistics(gate).requests(since=since, until=until)
+    before = await PgStatistics(pool).requests(since=since, until=until)
 
     await store.drop_minutes(before=until - MINUTES_KEPT)
 
-    after = await PgStatistics(gate).requests(since=since, until=until)
-    minutes = await rows(gate, "SELECT count(*) FROM request_stats WHERE minutes = 1")
+    after = await PgStatistics(pool).requests(since=since, until=until)
+    minutes = await rows(pool, "SELECT count(*) FROM request_stats WHERE minutes = 1")
     assert json.loads(after) == json.loads(before)
     assert json.loads(after)["since"] == "2026-01-20T05:00:00.000000Z"
     assert json.loads(after)["items"][0]["count"] == 100
     assert minutes == [(48,)]
 
 
-async def test_a_quiet_window_has_no_routes(gate: Pool) -> None:
-    assert await requests(gate, T0, T0 + HOUR) == []
+async def test_a_quiet_window_has_no_routes(pool: Pool) -> None:
+    assert await requests(pool, T0, T0 + HOUR) == []
 
 
-async def test_two_flushes_at_once_lose_nothing(dsn: str, gate: Pool) -> None:
-    store = PgMetricRows(gate)
+async def test_two_flushes_at_once_lose_nothing(dsn: str, pool: Pool) -> None:
+    store = PgMetricRows(pool)
     batches = [[a_slot([5.0], route=f"/{n}") for n in range(20)] for _ in range(10)]
     await asyncio.gather(
         *(store.add_requests(batch[:: (-1) ** n]) for n, batch in enumerate(batches))
     )
 
-    items = await requests(gate, T0, T0 + HOUR)
+    items = await requests(pool, T0, T0 + HOUR)
 
     assert [item["count"] for item in items] == [10] * 20
 
@@ -387,9 +387,9 @@ MIX = {
 }  # fmt: skip
 
 
-async def test_a_day_at_100_requests_a_second_takes_at_most_20_mb(gate: Pool) -> None:
+async def test_a_day_at_100_requests_a_second_takes_at_most_20_mb(pool: Pool) -> None:
     """Sketches of real samples, through the real statement; what they are drawn from repeats."""
-    store, chance = PgMetricRows(gate), np.random.default_rng(7)
+    store, chance = PgMetricRows(pool), np.random.default_rng(7)
     drawn = {
         route: [
             a_slot(chance.lognormal(math.log(4), 0.6, int(6_000 * share)).tolist()).sketch
@@ -408,7 +408,7 @@ async def test_a_day_at_100_requests_a_second_takes_at_most_20_mb(gate: Pool) ->
         )
 
     sizes = await rows(
-        gate,
+        pool,
         """
         SELECT (SELECT sum(pg_total_relation_size(part)) FROM month_tables('request_stats')),
                sum(count) FILTER (WHERE minutes = 1)
@@ -424,23 +424,23 @@ async def test_a_day_at_100_requests_a_second_takes_at_most_20_mb(gate: Pool) ->
 # --- the model ------------------------------------------------------------------------------------
 
 
-async def model_calls(gate: Pool, days: int = 7) -> dict[str, Any]:
+async def model_calls(pool: Pool, days: int = 7) -> dict[str, Any]:
     midnight = datetime(2026, 1, 24, 15, tzinfo=UTC)  # in Korea
-    body = await PgStatistics(gate).model_calls(since=midnight - days * DAY, until=midnight)
+    body = await PgStatistics(pool).model_calls(since=midnight - days * DAY, until=midnight)
     found: dict[str, Any] = json.loads(body)
     return found
 
 
 @pytest.mark.proves("S6.3", "FR-006")
-async def test_a_days_calls_tokens_and_cost_stand_by_model(gate: Pool) -> None:
-    journal = PgSignals(gate)
-    await journal.add_call(a_call(duration_ms=100.0, cost_usd=Decimal("0.0010000001")))
-    await journal.add_call(a_call(duration_ms=300.0, cost_usd=Decimal("0.002"), outcome="unusable"))
-    await journal.add_call(a_call(duration_ms=5000.0, answer=None, cost_usd=None, outcome="error"))
-    await journal.add_call(a_call(model="other", answer=an_answer(usage=Usage()), cost_usd=None))
-    await journal.add_call(a_call(started_at=T0 - DAY))
+async def test_a_days_calls_tokens_and_cost_stand_by_model(pool: Pool) -> None:
+    signals = PgSignals(pool)
+    await signals.add_call(a_call(duration_ms=100.0, cost_usd=Decimal("0.0010000001")))
+    await signals.add_call(a_call(duration_ms=300.0, cost_usd=Decimal("0.002"), outcome="unusable"))
+    await signals.add_call(a_call(duration_ms=5000.0, answer=None, cost_usd=None, outcome="error"))
+    await signals.add_call(a_call(model="other", answer=an_answer(usage=Usage()), cost_usd=None))
+    await signals.add_call(a_call(started_at=T0 - DAY))
 
-    found = await model_calls(gate)
+    found = await model_calls(pool)
 
     today, other, yesterday = found["items"]
     assert today == {
@@ -468,16 +468,16 @@ async def test_a_days_calls_tokens_and_cost_stand_by_model(gate: Pool) -> None:
     assert found["total"]["calls_without_cost"] == 2
 
 
-async def test_days_of_model_calls_are_korean_and_the_answer_says_so(gate: Pool) -> None:
+async def test_days_of_model_calls_are_korean_and_the_answer_says_so(pool: Pool) -> None:
     midnight = datetime(2026, 1, 23, 15, tzinfo=UTC)
     last = midnight - timedelta(microseconds=1)
-    journal = PgSignals(gate)
-    await journal.add_call(a_call(started_at=last, cost_usd=Decimal("0.1")))
-    await journal.add_call(a_call(started_at=midnight, cost_usd=Decimal("0.2")))
-    await journal.add_call(a_call(started_at=last + DAY, cost_usd=Decimal("0.4")))
+    signals = PgSignals(pool)
+    await signals.add_call(a_call(started_at=last, cost_usd=Decimal("0.1")))
+    await signals.add_call(a_call(started_at=midnight, cost_usd=Decimal("0.2")))
+    await signals.add_call(a_call(started_at=last + DAY, cost_usd=Decimal("0.4")))
 
-    today = await model_calls(gate, days=1)
-    both = await model_calls(gate, days=2)
+    today = await model_calls(pool, days=1)
+    both = await model_calls(pool, days=2)
 
     assert [(item["day"], item["cost_usd"]) for item in today["items"]] == [("2026-01-24", "0.6")]
     assert [(item["day"], item["cost_usd"]) for item in both["items"]] == [
@@ -488,8 +488,8 @@ async def test_days_of_model_calls_are_korean_and_the_answer_says_so(gate: Pool)
     assert today["since"] == "2026-01-23T15:00:00.000000Z"
 
 
-async def test_without_a_call_the_total_is_nothing(gate: Pool) -> None:
-    found = await model_calls(gate)
+async def test_without_a_call_the_total_is_nothing(pool: Pool) -> None:
+    found = await model_calls(pool)
 
     assert found["items"] == []
     assert found["total"]["calls"] == 0

@@ -28,12 +28,12 @@ TRADES = (
 
 
 async def test_fills_of_an_older_version_get_what_booking_would_have_given_them(
-    gate: Pool, dsn: str
+    pool: Pool, dsn: str
 ) -> None:
     for n, (side, market, volume, price) in enumerate(TRADES):
         is_buy = side is Side.BUY
         order = await a_stored_order(
-            gate,
+            pool,
             f"uat-{n}",
             market=market,
             side=side,
@@ -49,12 +49,12 @@ async def test_fills_of_an_older_version_get_what_booking_would_have_given_them(
             fee=amount * Decimal("0.0005"),
             traded_at=T0 + timedelta(minutes=n),
         )
-        await filled(gate, order, fill)
-    booked = await rows(gate, BY_ID)
+        await filled(pool, order, fill)
+    booked = await rows(pool, BY_ID)
 
     with closing(connect(parameters(dsn))) as connection, connection.cursor() as cursor:
         for file in ("0009_realised_pnl.rollback.sql", "0009_realised_pnl.sql"):
             cursor.execute((migrations_folder() / file).read_text())
 
     assert len(booked) == len(TRADES)
-    assert await rows(gate, BY_ID) == booked
+    assert await rows(pool, BY_ID) == booked

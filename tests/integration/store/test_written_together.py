@@ -53,17 +53,17 @@ async def processes(dsn: str) -> AsyncIterator[Sequence[Pool]]:
 
 
 async def test_halts_and_their_ends_at_once_are_one_story(
-    processes: Sequence[Pool], gate: Pool
+    processes: Sequence[Pool], pool: Pool
 ) -> None:
     states = [PgTradingState(each, notices=risk_notices) for each in processes]
     who: dict[str, Any] = {"reason": "clock_skew", "actor": "system:clock", "at": T0, "detail": {}}
 
     done: list[bool] = []
     for change in (PgTradingState.halt, PgTradingState.resume, PgTradingState.halt):
-        async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+        async with asyncio.TaskGroup() as group, pool.transaction() as holder:
             await holder.execute(STATE)
             tasks = [group.create_task(change(state, **who)) for state in states for _ in range(4)]
-            await until_locked_out(gate, len(tasks))
+            await until_locked_out(pool, len(tasks))
         done.extend(task.result() for task in tasks)
     # And crosswise, as it comes.
     for _ in range(10):
@@ -74,19 +74,19 @@ async def test_halts_and_their_ends_at_once_are_one_story(
         )
         done.extend(await asyncio.gather(*crossing))
 
-    events = [event for (event,) in await rows(gate, "SELECT event FROM risk_events ORDER BY id")]
+    events = [event for (event,) in await rows(pool, "SELECT event FROM risk_events ORDER BY id")]
     assert events[0] == "HALTED"
     assert all(before != after for before, after in pairwise(events))
     assert len(events) == sum(done)
     assert (await states[0].trading_state()).state == ("HALTED" if len(events) % 2 else "ACTIVE")
-    told = await rows(gate, "SELECT kind FROM alerts ORDER BY id")
+    told = await rows(pool, "SELECT kind FROM alerts ORDER BY id")
     assert [kind for (kind,) in told] == [
         {"HALTED": "PROBLEM", "RESUMED": "RECOVERY"}[event] for event in events
     ]
 
 
 async def test_two_recorders_that_merge_into_the_same_minute_lose_no_request(
-    processes: Sequence[Pool], gate: Pool
+    processes: Sequence[Pool], pool: Pool
 ) -> None:
     clock, all_of_it = FakeClock(), Sketch()
     meters = [RequestMeter(clock) for _ in processes]
@@ -104,15 +104,15 @@ async def test_two_recorders_that_merge_into_the_same_minute_lose_no_request(
 
     answer(0.001, 0.002)
     await recorders[0].flush()
-    async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+    async with asyncio.TaskGroup() as group, pool.transaction() as holder:
         await holder.execute("SELECT FROM request_stats FOR UPDATE")
         answer(0.001, 0.004, 0.008, 0.008)
         for recorder in recorders:
             group.create_task(recorder.flush())
-        await until_locked_out(gate, 2)
+        await until_locked_out(pool, 2)
 
     kept = await rows(
-        gate, "SELECT minutes, count, sum_ms, max_ms, buckets, counts FROM request_stats"
+        pool, "SELECT minutes, count, sum_ms, max_ms, buckets, counts FROM request_stats"
     )
     assert {minutes for minutes, *_ in kept} == {1, 60}
     for _, count, sum_ms, max_ms, buckets, counts in kept:
@@ -123,85 +123,85 @@ async def test_two_recorders_that_merge_into_the_same_minute_lose_no_request(
 
 
 async def test_a_problem_that_two_processes_see_and_see_end_at_once_is_counted_to_the_last(
-    processes: Sequence[Pool], gate: Pool
+    processes: Sequence[Pool], pool: Pool
 ) -> None:
     outboxes = [PgAlerts(each) for each in processes]
     seen = Alert(key="k", severity="error", title="t", body="b", at=T0)
     over = Recovery(key="k", title="over", at=T0 + timedelta(minutes=1))
     await outboxes[0].put(seen)
 
-    async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+    async with asyncio.TaskGroup() as group, pool.transaction() as holder:
         await holder.execute("SELECT FROM alerts FOR UPDATE")
         for n in range(8):
             for outbox in outboxes:
                 group.create_task(outbox.put(over if n % 4 == 3 else seen))
-        await until_locked_out(gate, 16)
+        await until_locked_out(pool, 16)
 
     problems = await rows(
-        gate,
+        pool,
         "SELECT id, occurrences, recovered_at IS NULL FROM alerts WHERE kind = 'PROBLEM'"
         " ORDER BY id",
     )
-    ends = await rows(gate, "SELECT about FROM alerts WHERE kind = 'RECOVERY' ORDER BY about")
+    ends = await rows(pool, "SELECT about FROM alerts WHERE kind = 'RECOVERY' ORDER BY about")
     assert sum(occurrences for _, occurrences, _ in problems) == 13
     assert [number for number, _, is_open in problems if not is_open] == [a for (a,) in ends]
     assert sum(is_open for *_, is_open in problems) <= 1
 
 
 async def test_news_that_two_processes_have_at_once_is_told_once(
-    processes: Sequence[Pool], gate: Pool
+    processes: Sequence[Pool], pool: Pool
 ) -> None:
     news = Alert(key="k", severity="warning", title="t", body="b", at=T0, lasts=False)
-    await PgAlerts(gate).put(news)
+    await PgAlerts(pool).put(news)
 
-    async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+    async with asyncio.TaskGroup() as group, pool.transaction() as holder:
         # What was told becomes too old to be counted on, while both look at it.
         await holder.execute("UPDATE alerts SET queued_at = queued_at - interval '1 day'")
         for each in processes:
             group.create_task(PgAlerts(each).put(news))
-        await until_locked_out(gate, 2)
+        await until_locked_out(pool, 2)
 
-    assert await rows(gate, "SELECT occurrences FROM alerts ORDER BY id") == [(1,), (2,)]
+    assert await rows(pool, "SELECT occurrences FROM alerts ORDER BY id") == [(1,), (2,)]
 
 
 async def test_of_two_verdicts_at_once_one_stands_and_the_other_is_told(
-    processes: Sequence[Pool], gate: Pool
+    processes: Sequence[Pool], pool: Pool
 ) -> None:
-    signal = await a_stored_signal(gate)
+    signal = await a_stored_signal(pool)
     verdicts: tuple[Verdict, ...] = (Held(), an_allowed())
 
-    async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+    async with asyncio.TaskGroup() as group, pool.transaction() as holder:
         await holder.execute("SELECT FROM trading_signals FOR UPDATE")
         deciding = [
             group.create_task(decided(PgSignals(each), signal.id, verdict))
             for each, verdict in zip(processes, verdicts, strict=True)
         ]
-        await until_locked_out(gate, 2)
+        await until_locked_out(pool, 2)
 
     told = [task.result() for task in deciding]
-    stood = await rows(gate, "SELECT verdict FROM decisions")
+    stood = await rows(pool, "SELECT verdict FROM decisions")
     assert sorted(told) == ["decided otherwise", "stored"]
     assert stood == [(("HELD", "ALLOWED")[told.index("stored")],)]
 
 
-async def decided(journal: PgSignals, signal_id: int, verdict: Verdict) -> str:
+async def decided(signals: PgSignals, signal_id: int, verdict: Verdict) -> str:
     try:
-        await journal.add_decision(signal_id=signal_id, verdict=verdict, at=T0)
+        await signals.add_decision(signal_id=signal_id, verdict=verdict, at=T0)
     except DomainError:
         return "decided otherwise"
     return "stored"
 
 
 async def test_of_two_processes_that_wait_for_a_lapsed_lease_one_takes_it(
-    processes: Sequence[Pool], gate: Pool
+    processes: Sequence[Pool], pool: Pool
 ) -> None:
-    await PgLease(gate, owner="gone", ttl_s=0).acquire()
+    await PgLease(pool, owner="gone", ttl_s=0).acquire()
     leases = [PgLease(each, owner=f"p{n}", ttl_s=60) for n, each in enumerate(processes)]
 
-    async with asyncio.TaskGroup() as group, gate.transaction() as holder:
+    async with asyncio.TaskGroup() as group, pool.transaction() as holder:
         await holder.execute(LEASE)
         takeovers = [group.create_task(lease.acquire()) for lease in leases]
-        await until_locked_out(gate, 2)
+        await until_locked_out(pool, 2)
 
     assert sorted((task.result() for task in takeovers), key=bool) == [None, 2]
 
@@ -210,13 +210,13 @@ async def test_of_two_processes_that_wait_for_a_lapsed_lease_one_takes_it(
 
 
 @pytest.fixture
-async def with_a_lease(gate: Pool) -> None:
-    await PgLease(gate, owner="one", ttl_s=60).acquire()
+async def with_a_lease(pool: Pool) -> None:
+    await PgLease(pool, owner="one", ttl_s=60).acquire()
 
 
 @pytest.mark.usefixtures("with_a_lease")
 async def test_of_two_transactions_that_lock_crosswise_one_is_told_to_try_again(
-    processes: Sequence[Pool], gate: Pool
+    processes: Sequence[Pool], pool: Pool
 ) -> None:
     """A real deadlock: PostgreSQL ends one of the two, and the other one's work is kept."""
     both = asyncio.Barrier(2)
@@ -239,13 +239,13 @@ async def test_of_two_transactions_that_lock_crosswise_one_is_told_to_try_again(
     (lost,) = [exc for exc in ended if exc is not None]
     assert isinstance(lost, StoreBusy)
     assert (lost.retryable, lost.retry_after_s, lost.code) == (True, 1.0, "40P01")
-    assert await rows(gate, "SELECT epoch FROM leader") == [(2,)]
+    assert await rows(pool, "SELECT epoch FROM leader") == [(2,)]
     assert all(each.state().free == each.state().size for each in processes)
 
 
 @pytest.mark.usefixtures("with_a_lease")
 async def test_a_jobs_pass_that_loses_to_a_deadlock_is_made_again_as_a_whole(
-    processes: Sequence[Pool], gate: Pool
+    processes: Sequence[Pool], pool: Pool
 ) -> None:
     ours, theirs = processes
     runner = Runner(clock=FakeClock(), new_id=lambda: "run-1")
@@ -280,12 +280,12 @@ async def test_a_jobs_pass_that_loses_to_a_deadlock_is_made_again_as_a_whole(
 
         group.create_task(cross())
         await holds.wait()
-        await until_locked_out(gate, 1)
+        await until_locked_out(pool, 1)
 
     async with asyncio.timeout(SAFETY_S), asyncio.TaskGroup() as group:
         await runner.run(Loop(name="job", every=every(seconds=10), step=step))
 
     (state,) = runner.states()
     assert (attempts, state.runs, state.last_error) == (2, 1, None)
-    assert await rows(gate, "SELECT epoch FROM leader") == [(2,)]
-    assert await rows(gate, "SELECT reason FROM trading_state") == [("ours",)]
+    assert await rows(pool, "SELECT epoch FROM leader") == [(2,)]
+    assert await rows(pool, "SELECT reason FROM trading_state") == [("ours",)]

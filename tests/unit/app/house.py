@@ -22,12 +22,12 @@ from tests.fakes.alerts import FakeOutbox
 from tests.fakes.clock import FakeClock
 from tests.fakes.equities import FakeEquities
 from tests.fakes.exchange import FakeExchange
-from tests.fakes.journal import FakeSignals
 from tests.fakes.lists import FakeLists
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.model import FakeModel
 from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
+from tests.fakes.signals import FakeSignals
 from tests.fakes.state import FakeLease, FakeTradingState
 from tests.unit.flows.test_retention import FakeHistory
 from tests.unit.web.world import FakeDatabase, FakePortfolio, FakeStatistics, a_config
@@ -112,7 +112,7 @@ class House:
         self.account = FakeAccount()
         self.exchange = FakeExchange()
         self.model = AskedModel()
-        self.orders, self.journal = FakeOrders(), FakeSignals()
+        self.orders, self.signals = FakeOrders(), FakeSignals()
         self.market_data = HeldMarketData(self.told)
         self.lease = ToldLease(self.told, epoch=epoch)
         self.history: FakeHistory = FakeHistory()
@@ -158,7 +158,7 @@ class House:
             store=Store(
                 market_data=self.market_data,
                 collected=self.market_data,
-                signals=self.journal,
+                signals=self.signals,
                 orders=self.orders,
                 state=FakeTradingState(),
                 equities=FakeEquities(),

@@ -39,7 +39,7 @@ async def test_a_signal_goes_all_the_way_to_an_order_and_is_counted() -> None:
         await services.pipeline.trade(KRW_BTC)
         told = services.metrics_text().decode()
 
-    assert isinstance(house.journal.decisions[0].verdict, Allowed)
+    assert isinstance(house.signals.decisions[0].verdict, Allowed)
     assert [order.status for order in house.orders.rows.values()] == [OrderStatus.EXECUTED]
     assert 'trader_signals_total{action="BUY"} 1.0' in told
     assert 'trader_orders_total{status="EXECUTED"} 1.0' in told

@@ -13,7 +13,7 @@ from service.ops.metrics.counters import Counters
 from service.ports.store import ModelCall
 from tests.builders import T0, an_answer, an_intent
 from tests.fakes.clock import FakeClock
-from tests.fakes.journal import FakeSignals
+from tests.fakes.signals import FakeSignals
 from tests.unit.app.house import House
 
 
@@ -45,9 +45,9 @@ async def test_a_verdict_is_counted_by_its_rule_and_never_by_its_detail(
     verdict: Verdict, labels: tuple[str, str]
 ) -> None:
     inner, meters = FakeSignals(), Counters(FakeClock())
-    journal = CountedSignals(inner, meters)
+    signals = CountedSignals(inner, meters)
 
-    await journal.add_decision(signal_id=1, verdict=verdict, at=T0)
+    await signals.add_decision(signal_id=1, verdict=verdict, at=T0)
 
     assert dict(meters.decisions) == {labels: 1}
     assert len(inner.decisions) == 1

@@ -19,11 +19,11 @@ from service.ports.store import JSON
 from service.settings.settings import Settings
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
-from tests.fakes.journal import FakeSignals
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.model import FakeModel
 from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
+from tests.fakes.signals import FakeSignals
 from tests.fakes.state import FakeLease, FakeTradingState
 
 
@@ -33,7 +33,7 @@ class House:
 
     clock: FakeClock = field(default_factory=FakeClock)
     model: FakeModel = field(default_factory=FakeModel)
-    journal: FakeSignals = field(default_factory=FakeSignals)
+    signals: FakeSignals = field(default_factory=FakeSignals)
     orders: FakeOrders = field(default_factory=FakeOrders)
     market_data: FakeMarketData = field(default_factory=FakeMarketData)
     rows: FakeSettingRows = field(default_factory=FakeSettingRows)
@@ -70,7 +70,7 @@ class House:
         self.decider = Decider(
             exchange=self.exchange,
             orders=self.orders,
-            journal=self.journal,
+            signals=self.signals,
             state=self.state,
             settings=self.settings,
             clock=self.clock,
@@ -79,7 +79,7 @@ class House:
             exchange=self.exchange,
             model=self.model,
             market_data=self.market_data,
-            journal=self.journal,
+            signals=self.signals,
             orders=self.orders,
             settings=self.settings,
             bus=self.bus,
@@ -91,7 +91,7 @@ class House:
             decider=self.decider,
             executor=self.executor,
             leadership=self.leadership,
-            journal=self.journal,
+            signals=self.signals,
             settings=self.settings,
             clock=self.clock,
         )

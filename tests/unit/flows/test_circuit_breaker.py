@@ -212,7 +212,7 @@ async def test_a_model_that_is_left_alone_costs_nothing_and_leaves_no_row(house:
         await house.pipeline.trade(KRW_BTC)
 
     assert caught.value.code == "circuit_open"
-    assert (house.model.asked, house.exchange.calls, house.journal.calls) == ([], [], [])
+    assert (house.model.asked, house.exchange.calls, house.signals.calls) == ([], [], [])
 
 
 class OrdersThatTakeLong(FakeOrders):
@@ -236,7 +236,7 @@ async def test_a_question_kept_back_at_the_last_moment_leaves_no_row_either() ->
         await house.pipeline.trade(KRW_BTC)
 
     assert caught.value.code == "circuit_open"
-    assert (house.model.asked, house.journal.calls) == ([], [])
+    assert (house.model.asked, house.signals.calls) == ([], [])
 
 
 async def test_a_purchase_is_not_written_while_purchases_fail_and_is_made_up_for(

@@ -38,7 +38,7 @@ async def test_a_held_model_costs_nothing_and_leaves_no_row(
         await house.pipeline.generate(KRW_BTC)
 
     assert by_schedule.value is job_control.value is error
-    assert (house.model.asked, house.exchange.calls, house.journal.calls) == ([], [], [])
+    assert (house.model.asked, house.exchange.calls, house.signals.calls) == ([], [], [])
 
 
 class HeldMeanwhile(FakeModel):
@@ -55,7 +55,7 @@ async def test_a_hold_that_begins_after_the_check_leaves_no_row_either() -> None
     with pytest.raises(ModelUnavailable):
         await house.pipeline.trade(KRW_BTC)
 
-    assert (house.model.asked, house.journal.calls) == ([], [])
+    assert (house.model.asked, house.signals.calls) == ([], [])
 
 
 def test_what_was_not_sent_neither_closes_a_circuit_nor_ends_a_row_of_failures() -> None:

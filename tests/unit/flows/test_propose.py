@@ -69,7 +69,7 @@ async def test_a_question_leaves_one_line_with_its_tokens_and_its_cost(
     await house.proposer.propose(KRW_BTC, trigger="schedule")
 
     (line,) = logs.of("ai")
-    (call,) = house.journal.calls
+    (call,) = house.signals.calls
     tokens = {name: line[f"{name}_tokens"] for name in ("input", "output", "thinking", "cached")}
     assert tokens == {"input": 1200, "output": 85, "thinking": 300, "cached": 7}
     assert Decimal(line["cost_usd"]) == call.cost_usd

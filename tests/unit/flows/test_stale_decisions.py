@@ -23,11 +23,11 @@ KRW_ETH = Market("KRW", "ETH")
 
 async def cut_short_before_the_order(house: House) -> None:
     """Leave an allowed decision whose order could not be written."""
-    house.journal.after_decision = lambda: setattr(house.orders, "fail", StoreDown("gone"))
+    house.signals.after_decision = lambda: setattr(house.orders, "fail", StoreDown("gone"))
     with pytest.raises(StoreDown):
         await house.pipeline.trade(KRW_BTC)
-    house.journal.after_decision = None
-    (made,) = house.journal.decisions
+    house.signals.after_decision = None
+    (made,) = house.signals.decisions
     assert isinstance(made.verdict, Allowed)
     assert house.orders.rows == {}
 
@@ -91,10 +91,10 @@ async def test_an_allowed_order_is_cut_to_the_money_that_is_left_by_then(house: 
 async def test_a_lease_lost_after_the_decision_ends_the_signal_without_an_order(
     house: House, logs: Logs
 ) -> None:
-    house.journal.after_decision = lambda: house.clock.pass_time(9)
+    house.signals.after_decision = lambda: house.clock.pass_time(9)
 
     signal = await house.pipeline.trade(KRW_BTC)
-    house.journal.after_decision = None
+    house.signals.after_decision = None
     await house.leadership.renew()
     await house.pipeline.trade(KRW_BTC)
 
@@ -104,7 +104,7 @@ async def test_a_lease_lost_after_the_decision_ends_the_signal_without_an_order(
 
 
 async def test_a_bug_in_one_decision_does_not_block_its_market_for_ever(house: House) -> None:
-    house.journal.fail_decision = KeyError("bug")
+    house.signals.fail_decision = KeyError("bug")
     with pytest.raises(KeyError):
         await house.pipeline.trade(KRW_BTC)
 
@@ -114,13 +114,13 @@ async def test_a_bug_in_one_decision_does_not_block_its_market_for_ever(house: H
 
 
 async def test_a_decision_whose_answer_was_lost_is_found_and_carried_out(house: House) -> None:
-    house.journal.lose_decision = StoreDown("the commit's answer was lost")
+    house.signals.lose_decision = StoreDown("the commit's answer was lost")
     with pytest.raises(StoreDown):
         await house.pipeline.trade(KRW_BTC)
 
     await house.pipeline.trade(KRW_BTC)
 
-    assert len(house.journal.decisions) == 1
+    assert len(house.signals.decisions) == 1
     assert len(house.exchange.sent) == 1
 
 
@@ -142,7 +142,7 @@ async def test_two_markets_at_once_cannot_both_take_the_hours_last_order(house: 
 
     await asyncio.gather(house.pipeline.trade(KRW_BTC), house.pipeline.trade(KRW_ETH))
 
-    verdicts = [made.verdict for made in house.journal.decisions]
+    verdicts = [made.verdict for made in house.signals.decisions]
     assert len(house.exchange.sent) == 1
     assert [v.reason for v in verdicts if isinstance(v, Refused)] == ["order_rate"]
 
@@ -170,7 +170,7 @@ async def test_a_signal_that_grows_old_while_the_rules_look_around_is_refused(
 
     await house.pipeline.trade(KRW_BTC)
 
-    (made,) = house.journal.decisions
+    (made,) = house.signals.decisions
     assert isinstance(made.verdict, Refused)
     assert made.verdict.reason == "signal_age"
 
@@ -227,7 +227,7 @@ async def test_a_refusal_of_the_key_is_no_bug_and_the_signal_is_refused_for_its_
     await house.leadership.renew()
     await house.pipeline.trade(KRW_BTC)
 
-    first, second = house.journal.decisions
+    first, second = house.signals.decisions
     assert isinstance(first.verdict, Refused)
     assert isinstance(second.verdict, Allowed)
 

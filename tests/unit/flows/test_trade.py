@@ -34,8 +34,8 @@ async def test_a_buy_signal_becomes_a_filled_order_with_every_step_on_record(hou
     signal = await house.pipeline.trade(KRW_BTC)
 
     assert signal is not None
-    (call,) = house.journal.calls
-    (decision,) = house.journal.decisions
+    (call,) = house.signals.calls
+    (decision,) = house.signals.decisions
     (order,) = house.orders.rows.values()
     assert (call.outcome, call.cost_usd) == ("ok", Decimal("0.00234375"))
     assert isinstance(decision.verdict, Allowed)
@@ -54,7 +54,7 @@ async def test_a_price_counts_from_the_beginning_of_its_korean_day(
 
     await house.proposer.propose(KRW_BTC, trigger="manual")
 
-    (call,) = house.journal.calls
+    (call,) = house.signals.calls
     assert call.cost_usd == cost
 
 
@@ -63,7 +63,7 @@ async def test_a_hold_is_decided_and_orders_nothing(house: House) -> None:
 
     await house.pipeline.trade(KRW_BTC)
 
-    assert isinstance(house.journal.decisions[0].verdict, Held)
+    assert isinstance(house.signals.decisions[0].verdict, Held)
     assert house.orders.rows == {}
 
 
@@ -72,7 +72,7 @@ async def test_with_trading_off_the_refusal_is_kept_and_nothing_ordered(house: H
 
     await house.pipeline.trade(KRW_BTC)
 
-    verdict = house.journal.decisions[0].verdict
+    verdict = house.signals.decisions[0].verdict
     assert isinstance(verdict, Refused)
     assert verdict.reason == "trading_enabled"
     assert house.exchange.sent == []
@@ -83,8 +83,8 @@ async def test_an_unusable_answer_makes_no_signal_and_says_so(house: House, logs
 
     assert await house.pipeline.trade(KRW_BTC) is None
 
-    assert house.journal.calls[0].outcome == "unusable"
-    assert house.journal.signals == []
+    assert house.signals.calls[0].outcome == "unusable"
+    assert house.signals.signals == []
     assert "WARNING" in logs.levels
 
 
@@ -94,7 +94,7 @@ async def test_a_model_that_does_not_answer_leaves_its_row(house: House) -> None
     with pytest.raises(ModelUnavailable):
         await house.pipeline.trade(KRW_BTC)
 
-    assert [(call.outcome, call.why) for call in house.journal.calls] == [("error", "overloaded")]
+    assert [(call.outcome, call.why) for call in house.signals.calls] == [("error", "overloaded")]
 
 
 async def test_a_pass_tried_again_asks_the_model_no_second_time(house: House) -> None:
@@ -105,7 +105,7 @@ async def test_a_pass_tried_again_asks_the_model_no_second_time(house: House) ->
     await house.pipeline.trade(KRW_BTC)
 
     assert len(house.model.asked) == 1
-    assert len(house.journal.signals) == 1
+    assert len(house.signals.signals) == 1
     assert len(house.exchange.sent) == 1
 
 
@@ -131,7 +131,7 @@ async def test_an_old_unfinished_signal_is_refused_for_its_age_and_a_new_one_mad
     await house.leadership.renew()
     await house.pipeline.trade(KRW_BTC)
 
-    first, second = house.journal.decisions
+    first, second = house.signals.decisions
     assert isinstance(first.verdict, Refused)
     assert first.verdict.reason == "signal_age"
     assert isinstance(second.verdict, Allowed)
@@ -140,7 +140,7 @@ async def test_an_old_unfinished_signal_is_refused_for_its_age_and_a_new_one_mad
 async def test_a_signal_whose_answer_was_lost_is_refused_later_and_never_acted_upon(
     house: House, logs: Logs
 ) -> None:
-    house.journal.lose_signal = StoreDown("the row's answer was lost")
+    house.signals.lose_signal = StoreDown("the row's answer was lost")
     with pytest.raises(StoreDown):
         await house.pipeline.trade(KRW_BTC)
 
@@ -149,7 +149,7 @@ async def test_a_signal_whose_answer_was_lost_is_refused_later_and_never_acted_u
     await house.leadership.renew()
     await house.pipeline.trade(KRW_BTC)
 
-    verdicts = {row.signal_id: row.verdict for row in house.journal.decisions}
+    verdicts = {row.signal_id: row.verdict for row in house.signals.decisions}
     assert sorted(verdicts) == [1, 2, 3]
     assert isinstance(verdicts[1], Refused)
     assert verdicts[1].reason == "signal_age"
@@ -186,7 +186,7 @@ async def test_a_run_by_hand_keeps_to_the_cooldown_and_a_planned_one_does_not(
 
     assert ceil(refused.value.retry_after_s) == 240
     assert asked == 1
-    assert [kept.trigger for kept in house.journal.kept.values()] == [
+    assert [kept.trigger for kept in house.signals.kept.values()] == [
         "schedule",
         "schedule",
         "manual",
@@ -221,7 +221,7 @@ async def test_after_an_old_unfinished_signal_a_run_by_hand_keeps_to_the_cooldow
         await house.pipeline.trade(KRW_BTC, trigger="manual")
 
     assert len(house.model.asked) == 1
-    (decision,) = house.journal.decisions
+    (decision,) = house.signals.decisions
     assert isinstance(decision.verdict, Refused)
 
 
@@ -250,7 +250,7 @@ async def test_a_run_by_hand_is_not_too_soon_for_what_an_outage_cut_short(house:
 
     await house.pipeline.check_cooldowns([KRW_BTC])
 
-    assert len(house.journal.signals) == 1
+    assert len(house.signals.signals) == 1
 
 
 async def test_without_a_cooldown_a_run_by_hand_is_never_too_soon(house: House) -> None:
@@ -260,7 +260,7 @@ async def test_without_a_cooldown_a_run_by_hand_is_never_too_soon(house: House) 
     await house.pipeline.check_cooldowns([KRW_BTC])
     await house.pipeline.trade(KRW_BTC, trigger="manual")
 
-    assert len(house.journal.signals) == 2
+    assert len(house.signals.signals) == 2
 
 
 async def test_a_round_by_hand_passes_over_the_markets_within_their_cooldown(
@@ -275,8 +275,8 @@ async def test_a_round_by_hand_passes_over_the_markets_within_their_cooldown(
     all_markets.begin("manual")
     await all_markets.step()
 
-    assert [signal.market for signal in house.journal.signals] == [KRW_BTC, KRW_ETH]
-    assert house.journal.kept[2].trigger == "manual"
+    assert [signal.market for signal in house.signals.signals] == [KRW_BTC, KRW_ETH]
+    assert house.signals.kept[2].trigger == "manual"
     (line,) = [line for line in logs.lines if "passed over" in line["message"]]
     assert (line["market"], line["level"], ceil(line["wait_s"])) == ("KRW-BTC", "INFO", 300)
 
@@ -324,7 +324,7 @@ async def test_no_more_than_the_allowed_orders_are_placed_in_an_hour(house: Hous
         await house.pipeline.trade(KRW_BTC)
         house.clock.pass_time(600)
 
-    reasons = [getattr(made.verdict, "reason", None) for made in house.journal.decisions]
+    reasons = [getattr(made.verdict, "reason", None) for made in house.signals.decisions]
     assert reasons == [None, None, "order_rate", "order_rate"]
 
 

@@ -57,10 +57,10 @@ async def refused(dsn: str, *, minsize: int = 1) -> str:
 async def test_a_server_on_tcp_with_a_password(remote: EmbeddedPostgres, port: int) -> None:
     dsn = f"postgresql://operator:{QUOTED}@127.0.0.1:{port}/postgres"
 
-    async with open_pool(dsn, minsize=2) as gate:
-        await gate.ping()
+    async with open_pool(dsn, minsize=2) as pool:
+        await pool.ping()
 
-        assert gate.state().size == 2
+        assert pool.state().size == 2
 
 
 async def test_an_address_that_refuses_does_not_hide_the_next(
@@ -69,8 +69,8 @@ async def test_an_address_that_refuses_does_not_hide_the_next(
     # A second attempt on an asynchronous connection hangs in aiopg until its timeout.
     dsn = f"postgresql://operator:{QUOTED}@127.0.0.1:1,127.0.0.1:{port}/postgres"
 
-    async with open_pool(dsn, minsize=2) as gate:
-        await gate.ping()
+    async with open_pool(dsn, minsize=2) as pool:
+        await pool.ping()
 
 
 async def test_the_way_is_written_down_so_that_no_second_attempt_is_needed(

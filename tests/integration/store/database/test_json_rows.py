@@ -25,10 +25,10 @@ AS_TEXT = """
 @given(amounts=st.lists(AMOUNTS, min_size=1, max_size=50))
 # One database for all of them: nothing is stored.
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_decimals_arrive_digit_by_digit(gate: Pool, amounts: list[Decimal]) -> None:
+async def test_decimals_arrive_digit_by_digit(pool: Pool, amounts: list[Decimal]) -> None:
     given_rows = [{"n": n, "amount": amount} for n, amount in enumerate(amounts)]
 
-    seen = await rows(gate, AS_TEXT, {"rows": recordset(given_rows)})
+    seen = await rows(pool, AS_TEXT, {"rows": recordset(given_rows)})
 
     assert [Decimal(text).as_tuple() for (text,) in seen] == [
         Decimal(format(amount, "f")).as_tuple() for amount in amounts

@@ -1,4 +1,4 @@
-"""The gate before PostgreSQL: S1.1 to S1.3, the edge of S1, and aiopg's traps."""
+"""The pool before PostgreSQL: S1.1 to S1.3, the edge of S1, and aiopg's traps."""
 
 import asyncio
 from collections import Counter
@@ -29,7 +29,7 @@ CANCEL = "SELECT pg_cancel_backend(%(pid)s)"
 
 @pytest.fixture
 async def full(dsn: str) -> AsyncIterator[Pool]:
-    """The gate as the product opens it: 10 connections, up to 20."""
+    """The pool as the product opens it: 10 connections, up to 20."""
     async with open_pool(dsn) as opened:
         yield opened
 
@@ -47,8 +47,8 @@ async def pid_of(cursor: Cursor) -> int:
     return int(row[0])
 
 
-async def value(gate: Pool, sql: str) -> object:
-    async with gate.cursor() as cursor:
+async def value(pool: Pool, sql: str) -> object:
+    async with pool.cursor() as cursor:
         await cursor.execute(sql)
         row = await cursor.fetchone()
     assert row is not None
@@ -65,26 +65,26 @@ def strike(dsn: str, sql: str, *, pid: int | None = None) -> int:
     return len(pids)
 
 
-async def begun(gate: Pool, sql: str) -> "asyncio.Task[object]":
+async def begun(pool: Pool, sql: str) -> "asyncio.Task[object]":
     """Return a task that has a connection and runs `sql` on it."""
-    free = gate.state().free
-    task = asyncio.get_running_loop().create_task(value(gate, sql))
+    free = pool.state().free
+    task = asyncio.get_running_loop().create_task(value(pool, sql))
     async with asyncio.timeout(SAFETY_S):
-        while gate.state().free == free:  # noqa: ASYNC110 - the pool has no event to wait for
+        while pool.state().free == free:  # noqa: ASYNC110 - the pool has no event to wait for
             await asyncio.sleep(0)
     return task
 
 
-async def hold_all(gate: Pool, number: int) -> list[int]:
+async def hold_all(pool: Pool, number: int) -> list[int]:
     """Run `number` operations that all hold a connection at the same moment."""
     barrier = asyncio.Barrier(number)
     waiting: list[int] = []
 
     async def hold() -> None:
-        async with gate.cursor() as cursor:
+        async with pool.cursor() as cursor:
             await cursor.execute("SELECT 1")
             await barrier.wait()
-            waiting.append(gate.state().waiting)
+            waiting.append(pool.state().waiting)
 
     async with asyncio.timeout(SAFETY_S), asyncio.TaskGroup() as tasks:
         for _ in range(number):
@@ -150,18 +150,18 @@ async def test_two_hundred_at_once_are_served_or_refused_and_the_pool_is_whole_a
 
 @pytest.mark.proves("S1.edge")
 async def test_whoever_waits_too_long_is_refused_and_told_when_to_come_back(dsn: str) -> None:
-    async with open_pool(dsn, minsize=1, maxsize=1, wait_s=0.01) as gate, gate.cursor():
+    async with open_pool(dsn, minsize=1, maxsize=1, wait_s=0.01) as pool, pool.cursor():
         with pytest.raises(StoreBusy, match="came free within") as refused:
-            await gate.ping()
+            await pool.ping()
 
         assert refused.value.retry_after_s == 1.0
-        assert gate.state().waiting == 0
+        assert pool.state().waiting == 0
 
 
 async def test_nobody_waits_when_nobody_may(dsn: str) -> None:
-    async with open_pool(dsn, minsize=1, maxsize=1, max_waiting=0) as gate, gate.cursor():
+    async with open_pool(dsn, minsize=1, maxsize=1, max_waiting=0) as pool, pool.cursor():
         with pytest.raises(StoreBusy, match="already wait"):
-            await gate.ping()
+            await pool.ping()
 
 
 @pytest.mark.parametrize("seen", [False, True], ids=["unseen", "seen by the loop"])
@@ -238,14 +238,14 @@ async def test_a_cancelled_backend_is_a_timeout_and_keeps_its_connection(
 async def test_a_statement_timeout_is_not_reported_a_second_time_by_the_event_loop(
     dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def too_long(gate: Pool) -> None:
-        async with gate.transaction() as cursor:
+    async def too_long(pool: Pool) -> None:
+        async with pool.transaction() as cursor:
             await cursor.execute("SET LOCAL statement_timeout = '10ms'")
             await cursor.execute("SELECT pg_sleep(60)")
 
-    async with open_pool(dsn, minsize=1, maxsize=1) as gate:
+    async with open_pool(dsn, minsize=1, maxsize=1) as pool:
         with pytest.raises(StoreTimeout):
-            await too_long(gate)
+            await too_long(pool)
 
         asyncio.get_running_loop().call_exception_handler({"message": "somebody else's"})
 
@@ -279,8 +279,8 @@ async def test_a_waiter_is_served_after_the_holder_was_cancelled(single: Pool) -
         assert waiter.exception() is None
 
 
-async def test_a_lock_that_is_not_given_is_a_timeout(gate: Pool) -> None:
-    async with gate.transaction() as holder, gate.transaction() as cursor:
+async def test_a_lock_that_is_not_given_is_a_timeout(pool: Pool) -> None:
+    async with pool.transaction() as holder, pool.transaction() as cursor:
         await holder.execute("LOCK TABLE leader")
         await cursor.execute("SET LOCAL lock_timeout = '10ms'")
         with pytest.raises(StoreTimeout, match="lock"):
@@ -288,13 +288,13 @@ async def test_a_lock_that_is_not_given_is_a_timeout(gate: Pool) -> None:
         await cursor.execute("ROLLBACK")
 
 
-async def test_a_lost_race_between_transactions_may_be_tried_again(gate: Pool) -> None:
+async def test_a_lost_race_between_transactions_may_be_tried_again(pool: Pool) -> None:
     change = "UPDATE trading_state SET reason = %(reason)s"
 
     async def lose() -> None:
-        async with gate.transaction(isolation=Isolation.REPEATABLE_READ) as slow:
+        async with pool.transaction(isolation=Isolation.REPEATABLE_READ) as slow:
             await slow.execute("SELECT * FROM trading_state")
-            async with gate.transaction() as fast:
+            async with pool.transaction() as fast:
                 await fast.execute(change, {"reason": "fast"})
             await slow.execute(change, {"reason": "slow"})
 
@@ -303,12 +303,12 @@ async def test_a_lost_race_between_transactions_may_be_tried_again(gate: Pool) -
 
     assert lost.value.retryable
     assert lost.value.code == "40001"
-    assert await value(gate, "SELECT reason FROM trading_state") == "fast"
+    assert await value(pool, "SELECT reason FROM trading_state") == "fast"
 
 
-async def fail(gate: Pool) -> None:
+async def fail(pool: Pool) -> None:
     """Store a reason, then break a constraint."""
-    async with gate.transaction() as cursor:
+    async with pool.transaction() as cursor:
         await cursor.execute("UPDATE trading_state SET reason = 'stored'")
         await cursor.execute("UPDATE trading_state SET state = 'ON FIRE'")
 
@@ -447,7 +447,7 @@ async def test_a_commit_that_is_cut_off_says_so(single: Pool) -> None:
     assert await value(single, "SELECT 1") == 1
 
 
-async def test_a_session_is_set_up(gate: Pool) -> None:
+async def test_a_session_is_set_up(pool: Pool) -> None:
     expected = {
         "timezone": "UTC",
         "default_transaction_isolation": "read committed",
@@ -459,16 +459,16 @@ async def test_a_session_is_set_up(gate: Pool) -> None:
         "client_encoding": "UTF8",
     }
 
-    found = {name: await value(gate, f"SHOW {name}") for name in expected}
+    found = {name: await value(pool, f"SHOW {name}") for name in expected}
 
     assert found == expected
 
 
 @pytest.mark.proves("FR-003")
-async def test_a_transaction_has_the_isolation_it_asked_for(gate: Pool) -> None:
+async def test_a_transaction_has_the_isolation_it_asked_for(pool: Pool) -> None:
     found = []
     for isolation in Isolation:
-        async with gate.transaction(isolation=isolation) as cursor:
+        async with pool.transaction(isolation=isolation) as cursor:
             await cursor.execute("SHOW transaction_isolation")
             found.append(await cursor.fetchone())
 
@@ -508,9 +508,9 @@ async def test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_
 
     found = []
     for each in (dsn, address):
-        async with open_pool(each, minsize=1, maxsize=1) as gate:
-            found.append(await value(gate, "SHOW transaction_isolation"))
-            async with gate.transaction() as inner:
+        async with open_pool(each, minsize=1, maxsize=1) as pool:
+            found.append(await value(pool, "SHOW transaction_isolation"))
+            async with pool.transaction() as inner:
                 await inner.execute("SHOW transaction_isolation")
                 found.append((await inner.fetchone() or (None,))[0])
 
@@ -520,23 +520,23 @@ async def test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_
 
 
 async def test_what_the_operator_sets_in_the_address_wins(dsn: str) -> None:
-    async with open_pool(f"{dsn}&options=-c%20statement_timeout%3D1234", minsize=1) as gate:
-        assert await value(gate, "SHOW statement_timeout") == "1234ms"
-        assert await value(gate, "SHOW lock_timeout") == "5s"
+    async with open_pool(f"{dsn}&options=-c%20statement_timeout%3D1234", minsize=1) as pool:
+        assert await value(pool, "SHOW statement_timeout") == "1234ms"
+        assert await value(pool, "SHOW lock_timeout") == "5s"
 
 
 async def test_closing_cuts_off_what_does_not_end(dsn: str) -> None:
-    async with open_pool(dsn, minsize=2, close_s=0.01) as gate:
-        running = await begun(gate, "SELECT pg_sleep(60)")
+    async with open_pool(dsn, minsize=2, close_s=0.01) as pool:
+        running = await begun(pool, "SELECT pg_sleep(60)")
 
     with pytest.raises(StoreDown):
         await running
     with pytest.raises(StoreDown, match="being closed"):
-        await gate.ping()
+        await pool.ping()
 
 
 async def test_closing_waits_for_what_ends(dsn: str) -> None:
-    async with open_pool(dsn, minsize=2) as gate:
-        running = await begun(gate, "SELECT pg_sleep(0.05)")
+    async with open_pool(dsn, minsize=2) as pool:
+        running = await begun(pool, "SELECT pg_sleep(0.05)")
 
     assert await running == ""

@@ -32,11 +32,11 @@ def api(whole: Pool) -> SubPool:
 
 
 @asynccontextmanager
-async def held(gate: Pool, number: int) -> AsyncIterator[None]:
+async def held(pool: Pool, number: int) -> AsyncIterator[None]:
     """Hold `number` connections in statements' stead."""
     async with AsyncExitStack() as stack:
         for _ in range(number):
-            cursor = await stack.enter_async_context(gate.cursor())
+            cursor = await stack.enter_async_context(pool.cursor())
             await cursor.execute("SELECT 1")
         yield
 

@@ -61,15 +61,15 @@ async def every_id(
 # --- market ---------------------------------------------------------------------------------------
 
 
-async def test_a_price_row_has_exact_decimals_and_utc_instants(gate: Pool) -> None:
+async def test_a_price_row_has_exact_decimals_and_utc_instants(pool: Pool) -> None:
     ticker = a_ticker(
         price=Decimal("0.00000120"),
         change_since_close_ratio=Decimal("-0.0123"),
         traded_at=T0 - timedelta(microseconds=1),
     )
-    await PgMarketData(gate).add_tickers([ticker], at=T0)
+    await PgMarketData(pool).add_tickers([ticker], at=T0)
 
-    page = await PgLists(gate).market_history(KRW_BTC, limit=10)
+    page = await PgLists(pool).market_history(KRW_BTC, limit=10)
 
     assert read(page) == [
         {
@@ -87,8 +87,8 @@ async def test_a_price_row_has_exact_decimals_and_utc_instants(gate: Pool) -> No
     assert page.last is None
 
 
-async def test_the_latest_prices_come_in_the_order_asked_for(gate: Pool) -> None:
-    market_data, lists = PgMarketData(gate), PgLists(gate)
+async def test_the_latest_prices_come_in_the_order_asked_for(pool: Pool) -> None:
+    market_data, lists = PgMarketData(pool), PgLists(pool)
     for n in range(3):
         await market_data.add_tickers([a_ticker(), a_ticker(market=KRW_ETH)], at=T0 + n * MINUTE)
 
@@ -98,8 +98,8 @@ async def test_the_latest_prices_come_in_the_order_asked_for(gate: Pool) -> None
     assert latest[1] == read(await lists.market_history(KRW_BTC, limit=1))[0]
 
 
-async def test_the_price_of_one_market_is_the_object_that_the_list_of_all_holds(gate: Pool) -> None:
-    market_data, lists = PgMarketData(gate), PgLists(gate)
+async def test_the_price_of_one_market_is_the_object_that_the_list_of_all_holds(pool: Pool) -> None:
+    market_data, lists = PgMarketData(pool), PgLists(pool)
     for n in range(2):
         await market_data.add_tickers([a_ticker(), a_ticker(market=KRW_ETH)], at=T0 + n * MINUTE)
 
@@ -110,10 +110,10 @@ async def test_the_price_of_one_market_is_the_object_that_the_list_of_all_holds(
     assert await lists.market_price(Market("KRW", "XRP")) is None
 
 
-async def test_candles_are_paged_by_their_opening(gate: Pool) -> None:
-    lists = PgLists(gate)
+async def test_candles_are_paged_by_their_opening(pool: Pool) -> None:
+    lists = PgLists(pool)
     openings = [T0 + n * MINUTE for n in range(7)]
-    await PgMarketData(gate).put_candles(
+    await PgMarketData(pool).put_candles(
         [a_candle(opened_at=at) for at in openings]
         + [a_candle(timeframe=Timeframe.H1), a_candle(market=KRW_ETH)]
     )
@@ -139,14 +139,14 @@ async def test_candles_are_paged_by_their_opening(gate: Pool) -> None:
     }
 
 
-async def test_a_summary_is_computed_from_the_rows_since_then(gate: Pool) -> None:
-    market_data = PgMarketData(gate)
+async def test_a_summary_is_computed_from_the_rows_since_then(pool: Pool) -> None:
+    market_data = PgMarketData(pool)
     for n, price in enumerate((1, 100, 80, 130, 110)):
         await market_data.add_tickers(
             [a_ticker(price=Decimal(price)), a_ticker(market=KRW_ETH)], at=T0 + n * MINUTE
         )
 
-    summary = read(await PgLists(gate).market_summary(KRW_BTC, since=T0 + MINUTE))
+    summary = read(await PgLists(pool).market_summary(KRW_BTC, since=T0 + MINUTE))
 
     assert summary == {
         "market": "KRW-BTC",
@@ -164,22 +164,22 @@ async def test_a_summary_is_computed_from_the_rows_since_then(gate: Pool) -> Non
     }
 
 
-async def test_a_summary_of_nothing_counts_zero(gate: Pool) -> None:
-    summary = read(await PgLists(gate).market_summary(KRW_BTC, since=T0))
+async def test_a_summary_of_nothing_counts_zero(pool: Pool) -> None:
+    summary = read(await PgLists(pool).market_summary(KRW_BTC, since=T0))
 
     assert summary.pop("count") == 0
     assert (summary.pop("market"), summary.pop("since")[:4]) == ("KRW-BTC", "2026")
     assert set(summary.values()) == {None}
 
 
-async def test_collector_statistics_show_the_longest_gap_of_each_market(gate: Pool) -> None:
-    market_data = PgMarketData(gate)
+async def test_collector_statistics_show_the_longest_gap_of_each_market(pool: Pool) -> None:
+    market_data = PgMarketData(pool)
     for second in (-900, 0, 10, 45, 55):
         await market_data.add_tickers([a_ticker()], at=T0 + timedelta(seconds=second))
     await market_data.add_tickers([a_ticker(market=KRW_ETH)], at=T0 - timedelta(hours=1))
 
     stats = read(
-        await PgLists(gate).collector_stats([KRW_BTC, KRW_ETH, Market("KRW", "XRP")], since=T0)
+        await PgLists(pool).collector_stats([KRW_BTC, KRW_ETH, Market("KRW", "XRP")], since=T0)
     )
 
     assert stats == [
@@ -202,16 +202,16 @@ async def test_collector_statistics_show_the_longest_gap_of_each_market(gate: Po
 # --- signals --------------------------------------------------------------------------------------
 
 
-async def test_a_signal_shows_what_became_of_it(gate: Pool) -> None:
+async def test_a_signal_shows_what_became_of_it(pool: Pool) -> None:
     proposal = a_proposal(confidence=Decimal("0.70"), reasoning='up "and" 오름세\n<b>')
-    signal = await a_stored_signal(gate, proposal=proposal, market_data_id=42)
-    decision_id = await PgSignals(gate).add_decision(
+    signal = await a_stored_signal(pool, proposal=proposal, market_data_id=42)
+    decision_id = await PgSignals(pool).add_decision(
         signal_id=signal.id, verdict=an_allowed(), at=T0
     )
-    failed = await a_stored_order(gate, "uat-1", decision_id=decision_id)
-    await PgOrders(gate).advance(failed.moved_to(_S.FAILED), seen=_S.PENDING, at=T0)
-    order = await a_stored_order(gate, "uat-2", decision_id=decision_id)
-    lists = PgLists(gate)
+    failed = await a_stored_order(pool, "uat-1", decision_id=decision_id)
+    await PgOrders(pool).advance(failed.moved_to(_S.FAILED), seen=_S.PENDING, at=T0)
+    order = await a_stored_order(pool, "uat-2", decision_id=decision_id)
+    lists = PgLists(pool)
 
     listed = read(await lists.signals(limit=10))
 
@@ -238,23 +238,23 @@ async def test_a_signal_shows_what_became_of_it(gate: Pool) -> None:
     }
 
 
-async def test_a_failed_attempt_is_shown_when_it_was_the_only_one(gate: Pool) -> None:
-    decision_id = await a_stored_decision(gate, an_allowed())
-    failed = await a_stored_order(gate, "uat-1", decision_id=decision_id)
-    await PgOrders(gate).advance(failed.moved_to(_S.FAILED), seen=_S.PENDING, at=T0)
+async def test_a_failed_attempt_is_shown_when_it_was_the_only_one(pool: Pool) -> None:
+    decision_id = await a_stored_decision(pool, an_allowed())
+    failed = await a_stored_order(pool, "uat-1", decision_id=decision_id)
+    await PgOrders(pool).advance(failed.moved_to(_S.FAILED), seen=_S.PENDING, at=T0)
 
-    (signal,) = read(await PgLists(gate).signals(limit=10))
+    (signal,) = read(await PgLists(pool).signals(limit=10))
 
     assert signal["order_id"] == failed.id
 
 
-async def test_a_signal_without_decision_or_order_says_null(gate: Pool) -> None:
-    undecided = await a_stored_signal(gate)
-    refused = await a_stored_signal(gate, at=T0 + MINUTE)
-    await PgSignals(gate).add_decision(
+async def test_a_signal_without_decision_or_order_says_null(pool: Pool) -> None:
+    undecided = await a_stored_signal(pool)
+    refused = await a_stored_signal(pool, at=T0 + MINUTE)
+    await PgSignals(pool).add_decision(
         signal_id=refused.id, verdict=Refused(reason="balance", detail="none", checks=()), at=T0
     )
-    lists = PgLists(gate)
+    lists = PgLists(pool)
 
     newest, oldest = read(await lists.signals(limit=10))
 
@@ -264,17 +264,17 @@ async def test_a_signal_without_decision_or_order_says_null(gate: Pool) -> None:
     assert read(await lists.signals_latest([KRW_BTC, KRW_ETH])) == [newest]
 
 
-async def test_an_unknown_signal_or_order_is_none(gate: Pool) -> None:
-    assert await PgLists(gate).signal(99) is None
-    assert await PgLists(gate).order(99) is None
+async def test_an_unknown_signal_or_order_is_none(pool: Pool) -> None:
+    assert await PgLists(pool).signal(99) is None
+    assert await PgLists(pool).order(99) is None
 
 
-async def test_signals_are_filtered_by_market_action_and_price_row(gate: Pool) -> None:
+async def test_signals_are_filtered_by_market_action_and_price_row(pool: Pool) -> None:
     hold = a_proposal(action=Action.HOLD)
-    await a_stored_signal(gate, market_data_id=1)
-    await a_stored_signal(gate, proposal=hold, market_data_id=2)
-    await a_stored_signal(gate, proposal=hold, market=KRW_ETH, market_data_id=2)
-    lists = PgLists(gate)
+    await a_stored_signal(pool, market_data_id=1)
+    await a_stored_signal(pool, proposal=hold, market_data_id=2)
+    await a_stored_signal(pool, proposal=hold, market=KRW_ETH, market_data_id=2)
+    lists = PgLists(pool)
 
     async def ids(**filters: Any) -> set[int]:
         return {item["id"] for item in read(await lists.signals(limit=10, **filters))}
@@ -290,19 +290,19 @@ async def test_signals_are_filtered_by_market_action_and_price_row(gate: Pool) -
 # --- orders and fills -----------------------------------------------------------------------------
 
 
-async def test_an_order_shows_its_state_fills_and_evidence(gate: Pool) -> None:
-    signal = await a_stored_signal(gate)
-    decision_id = await PgSignals(gate).add_decision(
+async def test_an_order_shows_its_state_fills_and_evidence(pool: Pool) -> None:
+    signal = await a_stored_signal(pool)
+    decision_id = await PgSignals(pool).add_decision(
         signal_id=signal.id, verdict=an_allowed(), at=T0
     )
-    order = await a_stored_order(gate, decision_id=decision_id)
+    order = await a_stored_order(pool, decision_id=decision_id)
     await filled(
-        gate,
+        pool,
         order,
         a_fill(fee=Decimal("50.000000000001")),
         a_fill(trade_uuid="t-2", volume=Decimal("0.002"), funds=Decimal("200100.5")),
     )
-    lists = PgLists(gate)
+    lists = PgLists(pool)
 
     listed = read(await lists.orders(limit=10))
     fills = read(await lists.fills(limit=10))
@@ -351,20 +351,20 @@ async def test_an_order_shows_its_state_fills_and_evidence(gate: Pool) -> None:
     }
 
 
-async def test_a_manual_order_without_fills_shows_empty_lists(gate: Pool) -> None:
-    order = await a_stored_order(gate, side=Side.SELL, volume=Decimal("0.5"), funds=None)
+async def test_a_manual_order_without_fills_shows_empty_lists(pool: Pool) -> None:
+    order = await a_stored_order(pool, side=Side.SELL, volume=Decimal("0.5"), funds=None)
 
-    shown = read(await PgLists(gate).order(order.id))
+    shown = read(await PgLists(pool).order(order.id))
 
     assert (shown["fills"], shown["checks"], shown["signal_id"]) == ([], [], None)
     assert (shown["volume"], shown["average_price"], shown["paid_fee"]) == ("0.5", None, "0")
 
 
-async def test_orders_and_fills_are_filtered(gate: Pool) -> None:
-    lists = PgLists(gate)
-    await filled(gate, await a_stored_order(gate, "uat-1"))
-    await filled(gate, await a_stored_order(gate, "uat-2", market=KRW_ETH))
-    await a_stored_order(gate, "uat-3", market=KRW_ETH)
+async def test_orders_and_fills_are_filtered(pool: Pool) -> None:
+    lists = PgLists(pool)
+    await filled(pool, await a_stored_order(pool, "uat-1"))
+    await filled(pool, await a_stored_order(pool, "uat-2", market=KRW_ETH))
+    await a_stored_order(pool, "uat-3", market=KRW_ETH)
 
     async def ids(**filters: Any) -> set[str]:
         return {item["identifier"] for item in read(await lists.orders(limit=10, **filters))}
@@ -378,8 +378,8 @@ async def test_orders_and_fills_are_filtered(gate: Pool) -> None:
     assert [fill["trade_uuid"] for fill in fills] == ["t-uat-2"]
 
 
-async def test_changes_of_settings_are_listed_with_both_values(gate: Pool) -> None:
-    settings, lists = PgSettingRows(gate), PgLists(gate)
+async def test_changes_of_settings_are_listed_with_both_values(pool: Pool) -> None:
+    settings, lists = PgSettingRows(pool), PgLists(pool)
     for n, value in enumerate(("0.6", None, ["x"])):
         await settings.change(
             {"a": value}, defaults={"a": 1}, by="cli", at=T0 + n * MINUTE, request_id="r-1"
@@ -459,7 +459,7 @@ MANY_CHANGES = """
 """
 
 
-async def fill_tables(gate: Pool, count: int) -> None:
+async def fill_tables(pool: Pool, count: int) -> None:
     for sql in (
         MANY_PRICES,
         MANY_CANDLES,
@@ -469,13 +469,13 @@ async def fill_tables(gate: Pool, count: int) -> None:
         MANY_FILLS,
         MANY_CHANGES,
     ):
-        await execute(gate, sql, {"at": T0, "count": count})
+        await execute(pool, sql, {"at": T0, "count": count})
 
 
 @pytest.mark.parametrize("limit", [1, 7, 40, 100])
-async def test_paging_meets_every_row_exactly_once(gate: Pool, limit: int) -> None:
-    await fill_tables(gate, 40)
-    lists = PgLists(gate)
+async def test_paging_meets_every_row_exactly_once(pool: Pool, limit: int) -> None:
+    await fill_tables(pool, 40)
+    lists = PgLists(pool)
     newest_first = list(range(40, 0, -1))
 
     async def prices(before: PageKey | None) -> Page:
@@ -498,8 +498,8 @@ async def test_paging_meets_every_row_exactly_once(gate: Pool, limit: int) -> No
         assert await every_id(turn) == newest_first
 
 
-async def test_rows_that_arrive_while_paging_neither_hide_nor_repeat_others(gate: Pool) -> None:
-    market_data, lists = PgMarketData(gate), PgLists(gate)
+async def test_rows_that_arrive_while_paging_neither_hide_nor_repeat_others(pool: Pool) -> None:
+    market_data, lists = PgMarketData(pool), PgLists(pool)
     for n in range(10):
         await market_data.add_tickers([a_ticker()], at=T0 + n * MINUTE)
     arrivals = iter(range(10, 100))
@@ -513,16 +513,16 @@ async def test_rows_that_arrive_while_paging_neither_hide_nor_repeat_others(gate
     assert met == [*range(12, 0, -1)]
 
 
-async def test_a_page_that_ends_with_the_last_row_has_no_next(gate: Pool) -> None:
-    await fill_tables(gate, 40)
+async def test_a_page_that_ends_with_the_last_row_has_no_next(pool: Pool) -> None:
+    await fill_tables(pool, 40)
 
-    page = await PgLists(gate).orders(limit=40)
+    page = await PgLists(pool).orders(limit=40)
 
     assert (len(read(page)), page.last) == (40, None)
 
 
-async def test_an_empty_list_is_an_empty_array(gate: Pool) -> None:
-    lists = PgLists(gate)
+async def test_an_empty_list_is_an_empty_array(pool: Pool) -> None:
+    lists = PgLists(pool)
 
     for page in (
         await lists.market_history(KRW_BTC, limit=5),
@@ -538,12 +538,12 @@ async def test_an_empty_list_is_an_empty_array(gate: Pool) -> None:
     assert await lists.collector_stats([], since=T0) == b"[]"
 
 
-async def test_the_key_of_a_page_is_exact_and_in_utc(gate: Pool) -> None:
+async def test_the_key_of_a_page_is_exact_and_in_utc(pool: Pool) -> None:
     at = datetime(2026, 1, 24, 9, 0, 0, 123457, tzinfo=UTC)
-    await PgMarketData(gate).add_tickers([a_ticker()], at=T0)
-    await PgMarketData(gate).add_tickers([a_ticker()], at=at)
+    await PgMarketData(pool).add_tickers([a_ticker()], at=T0)
+    await PgMarketData(pool).add_tickers([a_ticker()], at=at)
 
-    page = await PgLists(gate).market_history(KRW_BTC, limit=1)
+    page = await PgLists(pool).market_history(KRW_BTC, limit=1)
 
     assert page.last == PageKey(at, 2)
     assert page.last.at.utcoffset() == timedelta()
@@ -572,13 +572,13 @@ ORDER_FILTERS = {"market": None, "status": None}
 
 
 @pytest.mark.proves("S3.1", "S3.2", "S3.3", "FR-002")
-async def test_every_list_reads_its_index_and_never_the_whole_table(gate: Pool) -> None:
-    await fill_tables(gate, 20_000)
-    await execute(gate, "ANALYZE")
+async def test_every_list_reads_its_index_and_never_the_whole_table(pool: Pool) -> None:
+    await fill_tables(pool, 20_000)
+    await execute(pool, "ANALYZE")
 
     async def first_read(sql: str, **args: object) -> tuple[str, str]:
         given = {"limit": 50, "instant": INSTANT} | args
-        ((plan,),) = await rows(gate, "EXPLAIN (FORMAT JSON) " + sql, given)
+        ((plan,),) = await rows(pool, "EXPLAIN (FORMAT JSON) " + sql, given)
         lines = reads(plan[0]["Plan"])
         assert not [line for line in lines if line[0] == "Seq Scan" and line[1] != "decisions"]
         return lines[0]
@@ -616,10 +616,10 @@ BY_STATUS = ORDER_FILTERS | NO_KEY | {"status": "FAILED", "limit": 50, "instant"
 BY_PRICE = SIGNAL_FILTERS | NO_KEY | {"market_data_id": 77, "limit": 50, "instant": INSTANT}
 
 
-async def explained(gate: Pool, sql: str, args: Mapping[str, object]) -> dict[str, Any]:
+async def explained(pool: Pool, sql: str, args: Mapping[str, object]) -> dict[str, Any]:
     """Run `sql` and return its plan with what it really read."""
     explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "
-    ((plan,),) = await rows(gate, explain + sql, args)
+    ((plan,),) = await rows(pool, explain + sql, args)
     whole: dict[str, Any] = plan[0]["Plan"]
     return whole
 
@@ -630,15 +630,15 @@ def pages_read(plan: Mapping[str, Any]) -> int:
 
 @pytest.mark.proves("S3.1", "S3.3", "FR-002", "SC-003")
 async def test_orders_of_one_status_are_found_by_an_index_that_saves_most_of_the_reading(
-    gate: Pool,
+    pool: Pool,
 ) -> None:
     """S3.1 and S3.3: newest first, among 20,000 orders."""
-    await fill_tables(gate, 20_000)
-    await execute(gate, "ANALYZE")
+    await fill_tables(pool, 20_000)
+    await execute(pool, "ANALYZE")
 
-    with_index = await explained(gate, ORDERS, BY_STATUS)
-    await execute(gate, "DROP INDEX orders_status_created_at")
-    without = await explained(gate, ORDERS, BY_STATUS)
+    with_index = await explained(pool, ORDERS, BY_STATUS)
+    await execute(pool, "DROP INDEX orders_status_created_at")
+    without = await explained(pool, ORDERS, BY_STATUS)
 
     assert reads(with_index) == [("Index Scan", "orders_status_created_at")]
     assert rows_read(with_index) == [51]
@@ -647,24 +647,24 @@ async def test_orders_of_one_status_are_found_by_an_index_that_saves_most_of_the
 
 
 @pytest.mark.proves("S3.2", "S3.3", "FR-002", "SC-003")
-async def test_signals_of_a_price_are_found_by_its_id_through_an_index(gate: Pool) -> None:
+async def test_signals_of_a_price_are_found_by_its_id_through_an_index(pool: Pool) -> None:
     """S3.2 and S3.3, among 20,000 signals."""
-    await fill_tables(gate, 20_000)
-    await execute(gate, "ANALYZE")
+    await fill_tables(pool, 20_000)
+    await execute(pool, "ANALYZE")
 
-    with_index = await explained(gate, SIGNALS, BY_PRICE)
-    await execute(gate, "DROP INDEX trading_signals_market_data_id")
-    without = await explained(gate, SIGNALS, BY_PRICE)
+    with_index = await explained(pool, SIGNALS, BY_PRICE)
+    await execute(pool, "DROP INDEX trading_signals_market_data_id")
+    without = await explained(pool, SIGNALS, BY_PRICE)
 
     assert ("Index Scan", "trading_signals_market_data_id") in reads(with_index)
     assert pages_read(with_index) * 10 < pages_read(without)
 
 
-async def test_a_summary_reads_its_rows_once(gate: Pool) -> None:
-    await fill_tables(gate, 20_000)
-    await execute(gate, "ANALYZE")
+async def test_a_summary_reads_its_rows_once(pool: Pool) -> None:
+    await fill_tables(pool, 20_000)
+    await execute(pool, "ANALYZE")
 
-    plan = await explained(gate, SUMMARY, {"market": "KRW-ETH", "since": T0, "instant": INSTANT})
+    plan = await explained(pool, SUMMARY, {"market": "KRW-ETH", "since": T0, "instant": INSTANT})
 
     # One row each for the first and the last price, all of the market's for the rest.
     assert sorted(rows_read(plan)) == [1, 1, 4_000]

@@ -24,9 +24,9 @@ ZERO = Decimal(0)
 Series = Sequence[tuple[datetime, Decimal]]
 
 
-async def store(gate: Pool, series: Series, *, quote: str = "KRW") -> None:
+async def store(pool: Pool, series: Series, *, quote: str = "KRW") -> None:
     for at, value in series:
-        await PgEquities(gate).add([an_equity(cash=value, quote=quote)], at=at)
+        await PgEquities(pool).add([an_equity(cash=value, quote=quote)], at=at)
 
 
 def a_walk(seed: int, *, minutes: int, gaps: float = 0.02) -> Series:
@@ -49,19 +49,19 @@ def drawdowns(series: Series) -> list[Decimal]:
     return found
 
 
-async def curve(gate: Pool, since: datetime, until: datetime, points: int = 500) -> Any:
+async def curve(pool: Pool, since: datetime, until: datetime, points: int = 500) -> Any:
     asked = {"since": since, "until": until, "points": points}
-    return json.loads(await PgPortfolio(gate).equity(quote="KRW", **asked))  # type: ignore[arg-type]
+    return json.loads(await PgPortfolio(pool).equity(quote="KRW", **asked))  # type: ignore[arg-type]
 
 
-async def summary(gate: Pool, now: datetime, *days: int, quote: str = "KRW") -> Any:
-    return json.loads(await PgPortfolio(gate).summary(quote=quote, now=now, days=days))
+async def summary(pool: Pool, now: datetime, *days: int, quote: str = "KRW") -> Any:
+    return json.loads(await PgPortfolio(pool).summary(quote=quote, now=now, days=days))
 
 
 # --- a minute -----------------------------------------------------------------------------------
 
 
-async def test_a_snapshot_is_stored_exactly_and_equity_is_cash_and_coins(gate: Pool) -> None:
+async def test_a_snapshot_is_stored_exactly_and_equity_is_cash_and_coins(pool: Pool) -> None:
     given = an_equity(
         cash=Decimal("9876543.12345678"),
         coins=Decimal("123456789012.1234567890123456"),
@@ -70,49 +70,49 @@ async def test_a_snapshot_is_stored_exactly_and_equity_is_cash_and_coins(gate: P
         fees_paid=Decimal("49.9750617283945"),
     )
 
-    await PgEquities(gate).add([given], at=T0)
+    await PgEquities(pool).add([given], at=T0)
 
-    (stored,) = await rows(gate, "SELECT * FROM equity_snapshots")
+    (stored,) = await rows(pool, "SELECT * FROM equity_snapshots")
     assert stored == (
         "KRW", T0, given.cash, given.coins, Decimal("123466665555.2469135690123456"),
         given.realised_pnl, given.unrealised_pnl, given.fees_paid,
     )  # fmt: skip
 
 
-async def test_a_minute_is_stored_once_and_none_before_the_newest(gate: Pool) -> None:
-    await store(gate, [(T0 + MINUTE, Decimal(100))])
-    before = await rows(gate, "SELECT * FROM equity_hours")
+async def test_a_minute_is_stored_once_and_none_before_the_newest(pool: Pool) -> None:
+    await store(pool, [(T0 + MINUTE, Decimal(100))])
+    before = await rows(pool, "SELECT * FROM equity_hours")
 
-    await store(gate, [(T0 + MINUTE, Decimal(7)), (T0, Decimal(900))])
+    await store(pool, [(T0 + MINUTE, Decimal(7)), (T0, Decimal(900))])
 
-    assert await rows(gate, "SELECT at, equity FROM equity_snapshots") == [(T0 + MINUTE, 100)]
-    assert await rows(gate, "SELECT * FROM equity_hours") == before
+    assert await rows(pool, "SELECT at, equity FROM equity_snapshots") == [(T0 + MINUTE, 100)]
+    assert await rows(pool, "SELECT * FROM equity_hours") == before
 
 
-async def test_of_many_writers_of_one_minute_one_writes_both_tables(gate: Pool) -> None:
+async def test_of_many_writers_of_one_minute_one_writes_both_tables(pool: Pool) -> None:
     async with asyncio.TaskGroup() as group:
         for n in range(1, 9):
-            group.create_task(store(gate, [(T0, Decimal(n))]))
+            group.create_task(store(pool, [(T0, Decimal(n))]))
 
-    minutes = await rows(gate, "SELECT equity FROM equity_snapshots")
+    minutes = await rows(pool, "SELECT equity FROM equity_snapshots")
     assert len(minutes) == 1
-    assert await rows(gate, "SELECT low FROM equity_hours") == minutes
-    assert await rows(gate, "SELECT high FROM equity_hours") == minutes
+    assert await rows(pool, "SELECT low FROM equity_hours") == minutes
+    assert await rows(pool, "SELECT high FROM equity_hours") == minutes
 
 
-async def test_writers_of_many_minutes_at_once_leave_hours_that_are_exact(gate: Pool) -> None:
+async def test_writers_of_many_minutes_at_once_leave_hours_that_are_exact(pool: Pool) -> None:
     walk = list(a_walk(5, minutes=90, gaps=0))[30:]
     random.Random(1).shuffle(walk)
 
     async with asyncio.TaskGroup() as group:
         for moment in walk:
-            group.create_task(store(gate, [moment]))
+            group.create_task(store(pool, [moment]))
 
-    kept = [tuple(row) for row in await rows(gate, "SELECT at, equity FROM equity_snapshots")]
+    kept = [tuple(row) for row in await rows(pool, "SELECT at, equity FROM equity_snapshots")]
     for hour in (T0, T0 + HOUR):  # half of either
         mine = sorted((at, value) for at, value in kept if hour <= at < hour + HOUR)
         (row,) = await rows(
-            gate,
+            pool,
             "SELECT first_at, newest_at, low, high, drawdown_ratio FROM equity_hours"
             " WHERE hour = %(hour)s",
             {"hour": hour},
@@ -121,38 +121,38 @@ async def test_writers_of_many_minutes_at_once_leave_hours_that_are_exact(gate: 
         assert row == (mine[0][0], mine[-1][0], min(values), max(values), max(drawdowns(mine)))
 
 
-async def test_a_month_without_room_gets_it_and_the_minute_is_counted_once(gate: Pool) -> None:
+async def test_a_month_without_room_gets_it_and_the_minute_is_counted_once(pool: Pool) -> None:
     later = T0 + 400 * DAY
 
-    await store(gate, [(later, Decimal(100))])
+    await store(pool, [(later, Decimal(100))])
 
-    assert await rows(gate, "SELECT at FROM equity_snapshots") == [(later,)]
-    assert await rows(gate, "SELECT newest_at FROM equity_hours") == [(later,)]
+    assert await rows(pool, "SELECT at FROM equity_snapshots") == [(later,)]
+    assert await rows(pool, "SELECT newest_at FROM equity_hours") == [(later,)]
 
 
-async def test_two_quotes_are_two_accounts(gate: Pool) -> None:
-    await PgEquities(gate).add(
+async def test_two_quotes_are_two_accounts(pool: Pool) -> None:
+    await PgEquities(pool).add(
         [an_equity(cash=Decimal(5)), an_equity(quote="BTC", cash=Decimal("0.5"))], at=T0
     )
 
-    assert (await summary(gate, T0 + MINUTE, 1))["equity"] == "5"
-    assert (await summary(gate, T0 + MINUTE, 1, quote="BTC"))["equity"] == "0.5"
+    assert (await summary(pool, T0 + MINUTE, 1))["equity"] == "5"
+    assert (await summary(pool, T0 + MINUTE, 1, quote="BTC"))["equity"] == "0.5"
 
 
 # --- drawdown and curve -------------------------------------------------------------------------
 
 
 @pytest.fixture
-async def walk(gate: Pool) -> Series:
+async def walk(pool: Pool) -> Series:
     """Nine and a half days of minutes, written as one pass after the other would."""
     series = a_walk(11, minutes=13_680)
-    await copy_in(gate, series)
+    await copy_in(pool, series)
     return series
 
 
-async def copy_in(gate: Pool, series: Series) -> None:
+async def copy_in(pool: Pool, series: Series) -> None:
     """Write minutes and hours as `add` does, but all at once."""
-    await PgHistory(gate).add_months("equity_snapshots", at=[at for at, _ in series[::1_000]])
+    await PgHistory(pool).add_months("equity_snapshots", at=[at for at, _ in series[::1_000]])
     hours: dict[datetime, list[tuple[datetime, Decimal]]] = {}
     for at, value in series:
         hours.setdefault(at.replace(minute=0), []).append((at, value))
@@ -170,8 +170,8 @@ async def copy_in(gate: Pool, series: Series) -> None:
         for hour, mine in hours.items()
     ]
     minutes = [{"at": at, "v": value} for at, value in series]
-    await execute(gate, COPY_MINUTES, {"rows": recordset(minutes)})
-    await execute(gate, COPY_HOURS, {"rows": recordset(rolled)})
+    await execute(pool, COPY_MINUTES, {"rows": recordset(minutes)})
+    await execute(pool, COPY_HOURS, {"rows": recordset(rolled)})
 
 
 COPY_MINUTES = """
@@ -197,15 +197,15 @@ WINDOWS = (
 
 
 @pytest.mark.proves("FR-006")
-async def test_the_drawdown_of_any_window_is_what_its_minutes_say(gate: Pool, walk: Series) -> None:
+async def test_the_drawdown_of_any_window_is_what_its_minutes_say(pool: Pool, walk: Series) -> None:
     for begin, end in WINDOWS:
-        await check_window(gate, walk, T0 + begin, T0 + end)
+        await check_window(pool, walk, T0 + begin, T0 + end)
 
 
-async def check_window(gate: Pool, walk: Series, since: datetime, until: datetime) -> None:
+async def check_window(pool: Pool, walk: Series, since: datetime, until: datetime) -> None:
     inside = [(at, value) for at, value in walk if since <= at < until]
 
-    body = await curve(gate, since, until)
+    body = await curve(pool, since, until)
 
     falls = dict(zip((at for at, _ in inside), drawdowns(inside), strict=True))
     values = dict(inside)
@@ -219,14 +219,14 @@ async def check_window(gate: Pool, walk: Series, since: datetime, until: datetim
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_hours_tell_what_their_minutes_tell(gate: Pool, seed: int) -> None:
+async def test_hours_tell_what_their_minutes_tell(pool: Pool, seed: int) -> None:
     """Written as in the service, minute by minute; the long window is read by the hour."""
     walk = a_walk(seed, minutes=200, gaps=0.3)
-    await store(gate, walk)
+    await store(pool, walk)
     end = T0 + 5 * HOUR
 
-    by_hour = await curve(gate, end - MINUTES_UPTO - HOUR, end)
-    by_minute = await curve(gate, end - DAY, end)
+    by_hour = await curve(pool, end - MINUTES_UPTO - HOUR, end)
+    by_minute = await curve(pool, end - DAY, end)
 
     deepest = max(drawdowns(walk))
     assert Decimal(by_hour["max_drawdown_ratio"]) == deepest
@@ -235,20 +235,20 @@ async def test_hours_tell_what_their_minutes_tell(gate: Pool, seed: int) -> None
 
 
 async def test_each_part_of_the_window_shows_its_last_value_low_and_high(
-    gate: Pool, walk: Series
+    pool: Pool, walk: Series
 ) -> None:
     for points in (1, 7, 500):
-        await check_parts(gate, walk, points)
+        await check_parts(pool, walk, points)
 
 
-async def check_parts(gate: Pool, walk: Series, points: int) -> None:
+async def check_parts(pool: Pool, walk: Series, points: int) -> None:
     since, until = T0 + timedelta(minutes=13), T0 + timedelta(days=2, minutes=1)
     parts: dict[int, list[tuple[datetime, Decimal]]] = {}
     for at, value in walk:
         if since <= at < until:
             parts.setdefault((at - since) * points // (until - since), []).append((at, value))
 
-    items = (await curve(gate, since, until, points))["items"]
+    items = (await curve(pool, since, until, points))["items"]
 
     assert [
         (datetime.fromisoformat(i["at"]), *(Decimal(i[k]) for k in ("equity", "low", "high")))
@@ -259,17 +259,17 @@ async def check_parts(gate: Pool, walk: Series, points: int) -> None:
     ]
 
 
-async def test_a_window_without_a_snapshot_is_empty(gate: Pool) -> None:
-    body = await curve(gate, T0, T0 + DAY)
+async def test_a_window_without_a_snapshot_is_empty(pool: Pool) -> None:
+    body = await curve(pool, T0, T0 + DAY)
 
     assert (body["items"], body["max_drawdown_ratio"]) == ([], None)
 
 
-async def test_an_account_that_lost_everything_is_no_division_by_zero(gate: Pool) -> None:
-    await store(gate, [(T0, ZERO), (T0 + MINUTE, Decimal(5)), (T0 + 2 * MINUTE, ZERO)])
+async def test_an_account_that_lost_everything_is_no_division_by_zero(pool: Pool) -> None:
+    await store(pool, [(T0, ZERO), (T0 + MINUTE, Decimal(5)), (T0 + 2 * MINUTE, ZERO)])
 
-    body = await curve(gate, T0, T0 + HOUR)
-    told = await summary(gate, T0 + HOUR, 1)
+    body = await curve(pool, T0, T0 + HOUR)
+    told = await summary(pool, T0 + HOUR, 1)
 
     assert [item["drawdown_ratio"] for item in body["items"]] == ["0", "0", "1"]
     assert body["max_drawdown_ratio"] == "1"
@@ -278,12 +278,12 @@ async def test_an_account_that_lost_everything_is_no_division_by_zero(gate: Pool
 
 
 async def test_the_summarys_drawdown_is_that_of_the_minutes_since_midnight_in_seoul(
-    gate: Pool, walk: Series
+    pool: Pool, walk: Series
 ) -> None:
     now = walk[-1][0] + MINUTE
     midnight = (now + 9 * HOUR).replace(hour=0, minute=0) - 9 * HOUR
 
-    periods = (await summary(gate, now, 1, 3, 9, 366))["periods"]
+    periods = (await summary(pool, now, 1, 3, 9, 366))["periods"]
 
     for period in periods:
         begin = midnight - (period["days"] - 1) * DAY
@@ -294,8 +294,8 @@ async def test_the_summarys_drawdown_is_that_of_the_minutes_since_midnight_in_se
 # --- summary ------------------------------------------------------------------------------------
 
 
-async def test_before_the_first_snapshot_nothing_is_claimed(gate: Pool) -> None:
-    told = await summary(gate, T0, 1, 7)
+async def test_before_the_first_snapshot_nothing_is_claimed(pool: Pool) -> None:
+    told = await summary(pool, T0, 1, 7)
 
     assert (told["at"], told["equity"], told["unrealised_pnl"]) == (None, None, None)
     assert [p["days"] for p in told["periods"]] == [1, 7]
@@ -304,7 +304,7 @@ async def test_before_the_first_snapshot_nothing_is_claimed(gate: Pool) -> None:
     }
 
 
-async def test_a_periods_result_is_since_the_last_snapshot_before_it(gate: Pool) -> None:
+async def test_a_periods_result_is_since_the_last_snapshot_before_it(pool: Pool) -> None:
     midnight = datetime(2026, 1, 23, 15, tzinfo=UTC)  # of the 24th in Seoul
     for at, cash, realised, unrealised in (
         (midnight - 2 * DAY, 1_000, 0, 0),
@@ -316,9 +316,9 @@ async def test_a_periods_result_is_since_the_last_snapshot_before_it(gate: Pool)
         given = an_equity(
             cash=Decimal(cash), realised_pnl=Decimal(realised), unrealised_pnl=Decimal(unrealised)
         )
-        await PgEquities(gate).add([given], at=at)
+        await PgEquities(pool).add([given], at=at)
 
-    told = await summary(gate, midnight + 3 * HOUR, 1, 2, 30)
+    told = await summary(pool, midnight + 3 * HOUR, 1, 2, 30)
 
     today, two, month = told["periods"]
     assert (told["equity"], told["realised_pnl"], told["unrealised_pnl"]) == ("5900", "20", "-70")
@@ -330,25 +330,25 @@ async def test_a_periods_result_is_since_the_last_snapshot_before_it(gate: Pool)
     assert (month["since"], month["pnl"]) == ("2026-01-21T15:00:00.000000Z", "-50")
 
 
-async def test_a_first_hour_counts_from_its_first_minute(gate: Pool) -> None:
-    await PgEquities(gate).add([an_equity(cash=Decimal(100))], at=T0)
-    await PgEquities(gate).add(
+async def test_a_first_hour_counts_from_its_first_minute(pool: Pool) -> None:
+    await PgEquities(pool).add([an_equity(cash=Decimal(100))], at=T0)
+    await PgEquities(pool).add(
         [an_equity(cash=Decimal(90), realised_pnl=Decimal(-10))], at=T0 + MINUTE
     )
 
-    (today,) = (await summary(gate, T0 + HOUR, 1))["periods"]
+    (today,) = (await summary(pool, T0 + HOUR, 1))["periods"]
 
     assert (today["start_equity"], today["pnl"]) == ("100", "-10")
 
 
-async def test_a_periods_trades_are_its_days(gate: Pool) -> None:
-    await PgEquities(gate).add([an_equity(cash=Decimal(1_000))], at=T0 - DAY)
-    bought = await a_stored_order(gate, "uat-1")
-    await filled(gate, bought, a_fill(trade_uuid="t-1", traded_at=T0 - DAY))
-    sold = await a_stored_order(gate, "uat-2", side=Side.SELL, funds=None, volume=Decimal("0.001"))
-    await filled(gate, sold, a_fill(trade_uuid="t-2", funds=Decimal(100_200), traded_at=T0))
+async def test_a_periods_trades_are_its_days(pool: Pool) -> None:
+    await PgEquities(pool).add([an_equity(cash=Decimal(1_000))], at=T0 - DAY)
+    bought = await a_stored_order(pool, "uat-1")
+    await filled(pool, bought, a_fill(trade_uuid="t-1", traded_at=T0 - DAY))
+    sold = await a_stored_order(pool, "uat-2", side=Side.SELL, funds=None, volume=Decimal("0.001"))
+    await filled(pool, sold, a_fill(trade_uuid="t-2", funds=Decimal(100_200), traded_at=T0))
 
-    today, week = (await summary(gate, T0, 1, 7))["periods"]
+    today, week = (await summary(pool, T0, 1, 7))["periods"]
 
     assert (today["fills"], today["fees"], today["realised_pnl"]) == (1, "50", "150")
     assert (today["wins"], today["losses"], today["win_rate"]) == (1, 0, "1")
@@ -368,9 +368,9 @@ SOME_DAYS = """
 """
 
 
-async def test_days_come_newest_first_without_a_gap_or_a_repetition(gate: Pool) -> None:
-    await execute(gate, SOME_DAYS)
-    portfolio = PgPortfolio(gate)
+async def test_days_come_newest_first_without_a_gap_or_a_repetition(pool: Pool) -> None:
+    await execute(pool, SOME_DAYS)
+    portfolio = PgPortfolio(pool)
 
     seen, last = [], None
     while True:
@@ -387,11 +387,11 @@ async def test_days_come_newest_first_without_a_gap_or_a_repetition(gate: Pool) 
     }  # fmt: skip
 
 
-async def test_one_markets_days_are_its_own(gate: Pool) -> None:
-    await execute(gate, SOME_DAYS)
+async def test_one_markets_days_are_its_own(pool: Pool) -> None:
+    await execute(pool, SOME_DAYS)
 
-    page = await PgPortfolio(gate).daily(limit=3, market=KRW_BTC)
-    rest = await PgPortfolio(gate).daily(limit=3, before=page.last, market=KRW_BTC)
+    page = await PgPortfolio(pool).daily(limit=3, market=KRW_BTC)
+    rest = await PgPortfolio(pool).daily(limit=3, before=page.last, market=KRW_BTC)
 
     assert [day["fills"] for day in json.loads(page.items)] == [8, 6, 4]
     assert [day["fills"] for day in json.loads(rest.items)] == [2, 0]

@@ -42,10 +42,10 @@ def its_end(number: int = 1) -> Recovery:
     return Recovery(key=f"job:{number}", title=f"t{number} is over", at=T0 + timedelta(minutes=5))
 
 
-async def pass_time(gate: Pool, seconds: float) -> None:
+async def pass_time(pool: Pool, seconds: float) -> None:
     """Stand for the passing of real time: every instant of it lies so much further back."""
     await execute(
-        gate,
+        pool,
         "UPDATE alerts SET queued_at = queued_at - make_interval(secs => %(s)s),"
         " begun_at = begun_at - make_interval(secs => %(s)s),"
         " next_attempt_at = next_attempt_at - make_interval(secs => %(s)s)",
@@ -53,8 +53,8 @@ async def pass_time(gate: Pool, seconds: float) -> None:
     )
 
 
-async def states(gate: Pool) -> list[tuple[Any, ...]]:
-    return await rows(gate, "SELECT title, state, reason FROM alerts ORDER BY id")
+async def states(pool: Pool) -> list[tuple[Any, ...]]:
+    return await rows(pool, "SELECT title, state, reason FROM alerts ORDER BY id")
 
 
 class Outbox(PgAlerts):
@@ -75,53 +75,53 @@ class Outbox(PgAlerts):
 
 
 @pytest.fixture
-def outbox(gate: Pool) -> Outbox:
-    return Outbox(gate)
+def outbox(pool: Pool) -> Outbox:
+    return Outbox(pool)
 
 
 # --- one problem, one alert ----------------------------------------------------------------------
 
 
-async def test_an_alert_is_sent_once(outbox: Outbox, gate: Pool) -> None:
+async def test_an_alert_is_sent_once(outbox: Outbox, pool: Pool) -> None:
     await outbox.put(Alert(key="k", severity="error", title="t", body="b", at=T0))
 
     assert await outbox.send() == ["t"]
     assert await outbox.send() == []
-    assert await states(gate) == [("t", "SENT", None)]
+    assert await states(pool) == [("t", "SENT", None)]
 
 
-async def test_the_same_problem_again_is_counted_and_not_sent(outbox: Outbox, gate: Pool) -> None:
+async def test_the_same_problem_again_is_counted_and_not_sent(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(an_alert())
     await outbox.send()
     await outbox.fill(an_alert(at=T0 + timedelta(seconds=10)), an_alert(body="newest"))
 
     assert await outbox.send() == []
-    seen = await rows(gate, "SELECT occurrences, last_at, body FROM alerts")
+    seen = await rows(pool, "SELECT occurrences, last_at, body FROM alerts")
     assert seen == [(3, T0 + timedelta(seconds=10), "newest")]
 
 
 async def test_of_many_processes_that_see_a_problem_at_once_one_alerts(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await asyncio.gather(*(outbox.put(an_alert()) for _ in range(8)))
 
-    assert await rows(gate, "SELECT count(*), max(occurrences) FROM alerts") == [(1, 8)]
+    assert await rows(pool, "SELECT count(*), max(occurrences) FROM alerts") == [(1, 8)]
 
 
 async def test_a_problem_that_goes_on_is_told_again_after_an_hour(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.fill(an_alert())
     await outbox.send()
-    await pass_time(gate, 3599)
+    await pass_time(pool, 3599)
     await outbox.fill(an_alert())
     too_soon = await outbox.send()
-    await pass_time(gate, 2)
+    await pass_time(pool, 2)
     await outbox.fill(an_alert(title="still t"))
 
     assert too_soon == []
     assert await outbox.send() == ["still t"]
-    assert await rows(gate, "SELECT delivered_to, attempts FROM alerts") == [([TARGET], 1)]
+    assert await rows(pool, "SELECT delivered_to, attempts FROM alerts") == [([TARGET], 1)]
 
 
 async def test_a_new_problem_after_a_recovery_is_a_new_alert(outbox: Outbox) -> None:
@@ -133,11 +133,11 @@ async def test_a_new_problem_after_a_recovery_is_a_new_alert(outbox: Outbox) -> 
 
 
 async def test_what_is_over_at_once_is_not_told_twice_within_an_hour(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.fill(an_alert(lasts=False), an_alert(lasts=False))
     first = await outbox.send()
-    await pass_time(gate, 3601)
+    await pass_time(pool, 3601)
     await outbox.fill(an_alert(lasts=False))
 
     assert first == ["t1"]
@@ -151,13 +151,13 @@ async def test_open_problems_are_known_to_the_next_process(outbox: Outbox) -> No
     assert await outbox.open_keys() == {"job:2"}
 
 
-async def test_texts_are_cut_and_cleaned_before_they_are_stored(outbox: Outbox, gate: Pool) -> None:
+async def test_texts_are_cut_and_cleaned_before_they_are_stored(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(
         an_alert(key="k" * 999, title="t\x00" * 999, body="\ud800" + "b" * 9999),
     )
 
     ((key, title, body),) = await rows(
-        gate, "SELECT length(key), length(title), length(body) FROM alerts"
+        pool, "SELECT length(key), length(title), length(body) FROM alerts"
     )
     assert (key, title, body) == (200, 200, 2000)
 
@@ -177,16 +177,16 @@ async def test_a_recovery_is_told_with_the_length_of_the_problem(outbox: Outbox)
     assert message.body == "It is over: t1. Seen 2 time(s) since 2026-01-24T09:00:00Z."
 
 
-async def test_a_recovery_of_what_never_was_is_nothing(outbox: Outbox, gate: Pool) -> None:
+async def test_a_recovery_of_what_never_was_is_nothing(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(its_end())
 
-    assert await states(gate) == []
+    assert await states(pool) == []
 
 
-async def test_a_recovery_waits_for_its_problem_to_be_told(outbox: Outbox, gate: Pool) -> None:
+async def test_a_recovery_waits_for_its_problem_to_be_told(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(an_alert(), its_end())
     first = await outbox.send(error="refused")
-    await pass_time(gate, 2)
+    await pass_time(pool, 2)
     second = await outbox.send()
 
     assert (first, second) == (["t1"], ["t1"])
@@ -195,23 +195,23 @@ async def test_a_recovery_waits_for_its_problem_to_be_told(outbox: Outbox, gate:
 
 @pytest.mark.parametrize("least", ["error", "critical"])
 async def test_a_recovery_of_a_problem_nobody_was_told_is_not_told(
-    outbox: Outbox, gate: Pool, least: Severity
+    outbox: Outbox, pool: Pool, least: Severity
 ) -> None:
     await outbox.fill(an_alert(severity="warning"))
     await outbox.send(least=least)
     await outbox.fill(its_end())
 
     assert await outbox.send(least="info") == []
-    assert await states(gate) == [
+    assert await states(pool) == [
         ("t1", "SUPPRESSED", "below_severity"),
         ("t1 is over", "SUPPRESSED", "problem_not_sent"),
     ]
 
 
-async def test_a_reminder_is_not_sent_once_the_problem_is_over(outbox: Outbox, gate: Pool) -> None:
+async def test_a_reminder_is_not_sent_once_the_problem_is_over(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(an_alert())
     await outbox.send()
-    await pass_time(gate, 3601)
+    await pass_time(pool, 3601)
     await outbox.fill(an_alert(), its_end())
 
     assert await outbox.send() == ["t1 is over"]
@@ -220,93 +220,93 @@ async def test_a_reminder_is_not_sent_once_the_problem_is_over(outbox: Outbox, g
 # --- attempts ------------------------------------------------------------------------------------
 
 
-async def test_a_failed_attempt_is_due_again_after_its_wait(outbox: Outbox, gate: Pool) -> None:
+async def test_a_failed_attempt_is_due_again_after_its_wait(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(an_alert())
     await outbox.send(error="1:json: refused")
     at_once = await outbox.send()
-    await pass_time(gate, 1)
+    await pass_time(pool, 1)
 
     assert at_once == []
-    assert await rows(gate, "SELECT state, attempts, last_error FROM alerts") == [
+    assert await rows(pool, "SELECT state, attempts, last_error FROM alerts") == [
         ("PENDING", 1, "1:json: refused")
     ]
     assert await outbox.send() == ["t1"]
 
 
-async def test_after_the_last_attempt_it_is_given_up(outbox: Outbox, gate: Pool) -> None:
+async def test_after_the_last_attempt_it_is_given_up(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(an_alert())
-    await execute(gate, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS - 1})
+    await execute(pool, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS - 1})
     (message,) = await outbox.claim(least="warning")
 
     goes_on = await outbox.settle(message, error="refused")
 
     assert not goes_on
-    assert await states(gate) == [("t1", "FAILED", None)]
+    assert await states(pool) == [("t1", "FAILED", None)]
 
 
 async def test_a_sender_that_died_leaves_it_to_be_sent_again_once(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.fill(an_alert())
     await outbox.claim(least="warning")
     while_alive = await outbox.send()
-    await pass_time(gate, 61)
+    await pass_time(pool, 61)
 
     assert while_alive == []
     assert await outbox.send() == ["t1"]
     assert await outbox.send() == []
 
 
-async def test_what_a_target_had_before_the_crash_is_remembered(outbox: Outbox, gate: Pool) -> None:
+async def test_what_a_target_had_before_the_crash_is_remembered(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(an_alert())
     (message,) = await outbox.claim(least="warning")
     await outbox.delivered(message.id, target=TARGET)
     await outbox.delivered(message.id, target=TARGET)
-    await pass_time(gate, 61)
+    await pass_time(pool, 61)
 
     (again,) = await outbox.claim(least="warning")
 
     assert again.delivered_to == {TARGET}
-    assert await rows(gate, "SELECT delivered_to FROM alerts") == [([TARGET],)]
+    assert await rows(pool, "SELECT delivered_to FROM alerts") == [([TARGET],)]
 
 
 async def test_a_sender_taken_for_dead_does_not_speak_for_its_successor(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.fill(an_alert())
     (stale,) = await outbox.claim(least="warning")
-    await pass_time(gate, 61)
+    await pass_time(pool, 61)
     (present,) = await outbox.claim(least="warning")
 
     await outbox.settle(stale, error="refused")
-    in_between = await states(gate)
+    in_between = await states(pool)
     await outbox.settle(present, error=None)
 
     assert in_between == [("t1", "SENDING", None)]
-    assert await states(gate) == [("t1", "SENT", None)]
+    assert await states(pool) == [("t1", "SENT", None)]
 
 
-async def test_a_sender_that_died_at_the_last_attempt_ends_it(outbox: Outbox, gate: Pool) -> None:
+async def test_a_sender_that_died_at_the_last_attempt_ends_it(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(an_alert())
     await outbox.claim(least="warning")
-    await execute(gate, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS})
-    await pass_time(gate, 61)
+    await execute(pool, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS})
+    await pass_time(pool, 61)
 
     assert await outbox.send() == []
-    assert await rows(gate, "SELECT state, last_error FROM alerts") == [("FAILED", "interrupted")]
+    assert await rows(pool, "SELECT state, last_error FROM alerts") == [("FAILED", "interrupted")]
 
 
 async def test_the_end_of_what_a_sender_died_with_at_the_last_attempt_is_not_told(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.fill(an_alert())
     await outbox.claim(least="warning")
-    await execute(gate, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS})
-    await pass_time(gate, 61)
+    await execute(pool, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS})
+    await pass_time(pool, 61)
     await outbox.fill(its_end())
 
     assert await outbox.send() == []
-    assert await states(gate) == [
+    assert await states(pool) == [
         ("t1", "FAILED", None),
         ("t1 is over", "SUPPRESSED", "problem_not_sent"),
     ]
@@ -337,13 +337,13 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_sender_does_not_wait_for_who_writes_an_alert(
-    outbox: Outbox, gate: Pool, step: str
+    outbox: Outbox, pool: Pool, step: str
 ) -> None:
     await outbox.fill(an_alert(1), an_alert(2))
-    await execute(gate, STEPS[step])
+    await execute(pool, STEPS[step])
 
     # Waiting would end in StoreTimeout.
-    async with gate.transaction() as booking:
+    async with pool.transaction() as booking:
         await booking.execute("SELECT FROM alerts WHERE title = 't1' FOR UPDATE")
         sent = await outbox.send()
 
@@ -371,11 +371,11 @@ async def test_what_becomes_needless_in_the_middle_of_a_claim_is_not_sent(
 
 
 async def test_giving_up_on_all_does_not_wait_for_who_writes_an_alert(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.fill(an_alert(1), an_alert(2))
 
-    async with gate.transaction() as booking:
+    async with pool.transaction() as booking:
         await booking.execute("SELECT FROM alerts WHERE title = 't1' FOR UPDATE")
         first = await outbox.suppress_all()
     then = await outbox.suppress_all()
@@ -387,7 +387,7 @@ async def test_giving_up_on_all_does_not_wait_for_who_writes_an_alert(
 
 
 async def test_a_storm_is_ten_messages_and_the_last_one_carries_the_rest(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.fill(*(an_alert(n) for n in range(30)))
 
@@ -396,7 +396,7 @@ async def test_a_storm_is_ten_messages_and_the_last_one_carries_the_rest(
     assert len(sent) == MOST_MESSAGES
     assert sent[-1] == "and 21 more alerts"
     held = await rows(
-        gate,
+        pool,
         "SELECT count(*), count(told_at), count(DISTINCT summary) FROM alerts"
         " WHERE state = 'SUPPRESSED' AND reason = 'summarised'",
     )
@@ -404,24 +404,24 @@ async def test_a_storm_is_ten_messages_and_the_last_one_carries_the_rest(
 
 
 async def test_what_comes_beyond_the_limit_waits_for_the_window_to_move_on(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.fill(*(an_alert(n) for n in range(30)))
     await outbox.send()
     await outbox.fill(an_alert(31), an_alert(32), an_alert(33, severity="critical"))
     within = await outbox.send()
-    await pass_time(gate, 601)
+    await pass_time(pool, 601)
 
     assert within == ["t33"]
     assert await outbox.send() == ["t31", "t32"]
 
 
 async def test_the_recovery_of_a_problem_told_in_a_summary_is_told(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.fill(*(an_alert(n) for n in range(30)))
     await outbox.send()
-    await pass_time(gate, 601)
+    await pass_time(pool, 601)
     await outbox.fill(its_end(29))
 
     assert await outbox.send() == ["t29 is over"]
@@ -431,7 +431,7 @@ async def test_the_recovery_of_a_problem_told_in_a_summary_is_told(
 
 
 async def test_with_nobody_to_send_to_it_is_suppressed_and_returned_once(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.fill(an_alert())
 
@@ -439,39 +439,39 @@ async def test_with_nobody_to_send_to_it_is_suppressed_and_returned_once(
 
     assert [message.title for message in messages] == ["t1"]
     assert await outbox.suppress_all() == ()
-    assert await states(gate) == [("t1", "SUPPRESSED", "no_target")]
+    assert await states(pool) == [("t1", "SUPPRESSED", "no_target")]
 
 
 async def test_what_was_sent_past_the_outbox_is_not_sent_again_and_its_end_is(
-    outbox: Outbox, gate: Pool
+    outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.put(an_alert(), told=True)
     await outbox.fill(its_end())
 
-    assert await states(gate) == [("t1", "SENT", None), ("t1 is over", "PENDING", None)]
+    assert await states(pool) == [("t1", "SENT", None), ("t1 is over", "PENDING", None)]
     assert await outbox.send() == ["t1 is over"]
 
 
 # --- in the transaction of the event -----------------------------------------------------------
 
 
-async def test_an_alert_lives_and_dies_with_the_transaction_of_its_event(gate: Pool) -> None:
+async def test_an_alert_lives_and_dies_with_the_transaction_of_its_event(pool: Pool) -> None:
     async def cut_off() -> None:
-        async with gate.transaction() as cur:
+        async with pool.transaction() as cur:
             await put(cur, an_alert())
             raise StoreDown
 
     with pytest.raises(StoreDown):
         await cut_off()
 
-    assert await states(gate) == []
+    assert await states(pool) == []
 
 
 async def test_an_order_that_becomes_unknown_and_then_fails_is_told_with_its_rows(
-    gate: Pool, outbox: Outbox
+    pool: Pool, outbox: Outbox
 ) -> None:
-    orders = PgOrders(gate, notices=order_notices)
-    epoch = await PgLease(gate, owner="me", ttl_s=60).acquire()
+    orders = PgOrders(pool, notices=order_notices)
+    epoch = await PgLease(pool, owner="me", ttl_s=60).acquire()
     assert epoch is not None
     order = await orders.add(an_intent(), identifier="uat-9", decision_id=None, at=T0, epoch=epoch)
     unknown = order.moved_to(OrderStatus.UNKNOWN)
@@ -491,9 +491,9 @@ async def test_an_order_that_becomes_unknown_and_then_fails_is_told_with_its_row
 
 
 async def test_switching_trading_is_told_with_the_change_and_not_without_one(
-    gate: Pool, outbox: Outbox
+    pool: Pool, outbox: Outbox
 ) -> None:
-    settings = Settings(PgSettingRows(gate, notices=setting_notices), clock := FakeClock())
+    settings = Settings(PgSettingRows(pool, notices=setting_notices), clock := FakeClock())
     for value in (False, True, True, False):
         await settings.change({"trading_enabled": value}, by="cli:me")
     clock.pass_time(1)
@@ -510,10 +510,10 @@ async def test_switching_trading_is_told_with_the_change_and_not_without_one(
 # --- the list ------------------------------------------------------------------------------------
 
 
-async def test_the_list_shows_how_far_each_has_come(outbox: Outbox, gate: Pool) -> None:
+async def test_the_list_shows_how_far_each_has_come(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(an_alert(1), an_alert(2, severity="info"))
     await outbox.send()
-    lists = PgLists(gate)
+    lists = PgLists(pool)
 
     page = await lists.alerts(limit=1)
     assert page.last is not None
@@ -530,9 +530,9 @@ async def test_the_list_shows_how_far_each_has_come(outbox: Outbox, gate: Pool) 
     assert oldest["sent_at"].endswith("Z")
 
 
-async def test_the_list_is_filtered_by_state_and_severity(outbox: Outbox, gate: Pool) -> None:
+async def test_the_list_is_filtered_by_state_and_severity(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(an_alert(1), an_alert(2, severity="critical"))
-    lists = PgLists(gate)
+    lists = PgLists(pool)
 
     pages = [
         await lists.alerts(limit=9, state="PENDING"),
@@ -543,17 +543,17 @@ async def test_the_list_is_filtered_by_state_and_severity(outbox: Outbox, gate: 
     assert [len(orjson.loads(page.items)) for page in pages] == [2, 0, 1]
 
 
-async def test_looking_for_what_is_due_reads_the_small_index(gate: Pool) -> None:
+async def test_looking_for_what_is_due_reads_the_small_index(pool: Pool) -> None:
     await execute(
-        gate,
+        pool,
         "INSERT INTO alerts (kind, key, severity, title, body, state, created_at, last_at)"
         " SELECT 'NOTICE', n::text, 'error', 't', '', 'SENT', now(), now()"
         " FROM generate_series(1, 5000) AS n",
     )
-    await execute(gate, "ANALYZE alerts")
+    await execute(pool, "ANALYZE alerts")
 
     plan = await rows(
-        gate,
+        pool,
         "EXPLAIN SELECT 1 FROM alerts WHERE next_attempt_at <= now() LIMIT 1",
     )
 

@@ -5,8 +5,8 @@ from service.store.tables.audit import PgAudit
 from tests.builders import T0
 
 
-async def test_a_row_says_who_asked_for_what_and_in_which_request(gate: Pool) -> None:
-    await PgAudit(gate).add(
+async def test_a_row_says_who_asked_for_what_and_in_which_request(pool: Pool) -> None:
+    await PgAudit(pool).add(
         actor="admin@127.0.0.1",
         action="signal.generate",
         subject="KRW-BTC",
@@ -15,7 +15,7 @@ async def test_a_row_says_who_asked_for_what_and_in_which_request(gate: Pool) ->
         at=T0,
     )
 
-    async with gate.cursor() as cur:
+    async with pool.cursor() as cur:
         await cur.execute("SELECT at, actor, action, subject, detail, request_id FROM audit_log")
         rows = await cur.fetchall()
     assert rows == [
@@ -30,11 +30,11 @@ async def test_a_row_says_who_asked_for_what_and_in_which_request(gate: Pool) ->
     ]
 
 
-async def test_a_request_without_a_name_is_recorded_too(gate: Pool) -> None:
-    await PgAudit(gate).add(
+async def test_a_request_without_a_name_is_recorded_too(pool: Pool) -> None:
+    await PgAudit(pool).add(
         actor="trader", action="order.sync", subject="all", detail={}, request_id=None, at=T0
     )
 
-    async with gate.cursor() as cur:
+    async with pool.cursor() as cur:
         await cur.execute("SELECT request_id, detail FROM audit_log")
         assert await cur.fetchall() == [(None, {})]

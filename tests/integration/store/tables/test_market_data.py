@@ -32,7 +32,7 @@ def a_candle_row(candle: Candle) -> tuple[object, ...]:
     )
 
 
-async def test_each_ticker_becomes_one_row_with_every_value_exact(gate: Pool) -> None:
+async def test_each_ticker_becomes_one_row_with_every_value_exact(pool: Pool) -> None:
     ticker = a_ticker(
         price=Decimal("0.00000123"),
         volume_24h=Decimal("9876543210.12345678"),
@@ -40,10 +40,10 @@ async def test_each_ticker_becomes_one_row_with_every_value_exact(gate: Pool) ->
         traded_at=T0 - timedelta(microseconds=1),
     )
 
-    await PgMarketData(gate).add_tickers([ticker, a_ticker(market=KRW_ETH)], at=T0)
+    await PgMarketData(pool).add_tickers([ticker, a_ticker(market=KRW_ETH)], at=T0)
 
     stored = await rows(
-        gate,
+        pool,
         "SELECT market, price, high, low, volume_24h, change_since_close_ratio, traded_at,"
         "       collected_at"
         "  FROM market_data ORDER BY id LIMIT 1",
@@ -60,11 +60,11 @@ async def test_each_ticker_becomes_one_row_with_every_value_exact(gate: Pool) ->
             T0,
         )
     ]
-    assert await rows(gate, "SELECT count(*) FROM market_data") == [(2,)]
+    assert await rows(pool, "SELECT count(*) FROM market_data") == [(2,)]
 
 
-async def test_the_latest_id_is_of_the_market_asked_for(gate: Pool) -> None:
-    market_data = PgMarketData(gate)
+async def test_the_latest_id_is_of_the_market_asked_for(pool: Pool) -> None:
+    market_data = PgMarketData(pool)
     await market_data.add_tickers([a_ticker()], at=T0)
     await market_data.add_tickers([a_ticker()], at=T0 + timedelta(seconds=10))
     await market_data.add_tickers([a_ticker(market=KRW_ETH)], at=T0 + timedelta(seconds=20))
@@ -72,17 +72,17 @@ async def test_the_latest_id_is_of_the_market_asked_for(gate: Pool) -> None:
     newest = await market_data.latest_id(KRW_BTC)
 
     expected = await rows(
-        gate, "SELECT max(id) FROM market_data WHERE market = %(m)s", {"m": "KRW-BTC"}
+        pool, "SELECT max(id) FROM market_data WHERE market = %(m)s", {"m": "KRW-BTC"}
     )
     assert [(newest,)] == expected
 
 
-async def test_a_market_without_rows_has_no_latest_id(gate: Pool) -> None:
-    assert await PgMarketData(gate).latest_id(KRW_BTC) is None
+async def test_a_market_without_rows_has_no_latest_id(pool: Pool) -> None:
+    assert await PgMarketData(pool).latest_id(KRW_BTC) is None
 
 
-async def test_the_newest_candle_is_of_the_market_and_timeframe_asked_for(gate: Pool) -> None:
-    market_data = PgMarketData(gate)
+async def test_the_newest_candle_is_of_the_market_and_timeframe_asked_for(pool: Pool) -> None:
+    market_data = PgMarketData(pool)
     await market_data.put_candles(
         [
             a_candle(),
@@ -98,16 +98,16 @@ async def test_the_newest_candle_is_of_the_market_and_timeframe_asked_for(gate: 
     assert await market_data.newest_candle_at(KRW_ETH, Timeframe.M5) is None
 
 
-async def test_nothing_collected_stores_nothing(gate: Pool) -> None:
-    await PgMarketData(gate).add_tickers([], at=T0)
-    await PgMarketData(gate).put_candles([])
+async def test_nothing_collected_stores_nothing(pool: Pool) -> None:
+    await PgMarketData(pool).add_tickers([], at=T0)
+    await PgMarketData(pool).put_candles([])
 
-    assert await rows(gate, "SELECT count(*) FROM market_data") == [(0,)]
-    assert await rows(gate, "SELECT count(*) FROM candles") == [(0,)]
+    assert await rows(pool, "SELECT count(*) FROM market_data") == [(0,)]
+    assert await rows(pool, "SELECT count(*) FROM candles") == [(0,)]
 
 
-async def test_a_running_candle_is_overwritten_and_others_stay(gate: Pool) -> None:
-    market_data = PgMarketData(gate)
+async def test_a_running_candle_is_overwritten_and_others_stay(pool: Pool) -> None:
+    market_data = PgMarketData(pool)
     done = a_candle(funds=Decimal("123456789012.1234567890123456"))
     running = a_candle(opened_at=T0 + timedelta(minutes=1))
     hourly = a_candle(timeframe=Timeframe.H1)
@@ -118,40 +118,40 @@ async def test_a_running_candle_is_overwritten_and_others_stay(gate: Pool) -> No
     await market_data.put_candles([done, running, hourly])
     await market_data.put_candles([done, grown])
 
-    assert await rows(gate, CANDLES) == [a_candle_row(c) for c in (hourly, done, grown)]
+    assert await rows(pool, CANDLES) == [a_candle_row(c) for c in (hourly, done, grown)]
 
 
-async def test_a_candle_that_did_not_change_is_not_written_again(gate: Pool) -> None:
-    market_data = PgMarketData(gate)
+async def test_a_candle_that_did_not_change_is_not_written_again(pool: Pool) -> None:
+    market_data = PgMarketData(pool)
     await market_data.put_candles([a_candle()])
-    before = await rows(gate, "SELECT xmin::text FROM candles")
+    before = await rows(pool, "SELECT xmin::text FROM candles")
 
     await market_data.put_candles([a_candle()])
 
-    assert await rows(gate, "SELECT xmin::text FROM candles") == before
+    assert await rows(pool, "SELECT xmin::text FROM candles") == before
 
 
-async def test_the_same_candle_twice_in_one_batch_is_stored_as_the_later_one(gate: Pool) -> None:
+async def test_the_same_candle_twice_in_one_batch_is_stored_as_the_later_one(pool: Pool) -> None:
     later = a_candle(close=Decimal(100_050_000))
 
-    await PgMarketData(gate).put_candles([a_candle(), later])
+    await PgMarketData(pool).put_candles([a_candle(), later])
 
-    assert await rows(gate, CANDLES) == [a_candle_row(later)]
+    assert await rows(pool, CANDLES) == [a_candle_row(later)]
 
 
-async def test_two_passes_in_opposite_order_do_not_deadlock(gate: Pool) -> None:
-    market_data = PgMarketData(gate)
+async def test_two_passes_in_opposite_order_do_not_deadlock(pool: Pool) -> None:
+    market_data = PgMarketData(pool)
     candles = [a_candle(opened_at=T0 + timedelta(minutes=n)) for n in range(200)]
     moved = [a_candle(opened_at=c.opened_at, volume=c.volume + n) for n, c in enumerate(candles, 1)]
 
     for _ in range(5):
         await asyncio.gather(market_data.put_candles(candles), market_data.put_candles(moved[::-1]))
 
-    assert await rows(gate, "SELECT count(*) FROM candles") == [(200,)]
+    assert await rows(pool, "SELECT count(*) FROM candles") == [(200,)]
 
 
-async def test_the_newest_price_of_each_market_is_one_that_is_fresh(gate: Pool) -> None:
-    data, eth = PgMarketData(gate), KRW_ETH
+async def test_the_newest_price_of_each_market_is_one_that_is_fresh(pool: Pool) -> None:
+    data, eth = PgMarketData(pool), KRW_ETH
     for minutes, price in ((0, 1), (2, 3), (1, 2)):
         at = T0 + timedelta(minutes=minutes)
         await data.add_tickers([a_ticker(price=Decimal(price))], at=at)

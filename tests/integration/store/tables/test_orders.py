@@ -44,9 +44,9 @@ def errors_logged() -> Iterator[list[str]]:
         logger.remove(sink)
 
 
-async def stored_order(gate: Pool, order_id: int) -> tuple[object, ...]:
+async def stored_order(pool: Pool, order_id: int) -> tuple[object, ...]:
     (row,) = await rows(
-        gate,
+        pool,
         "SELECT status, reason, exchange_uuid, executed_volume, executed_funds, paid_fee"
         "  FROM orders WHERE id = %(id)s",
         {"id": order_id},
@@ -66,11 +66,11 @@ async def stored_order(gate: Pool, order_id: int) -> tuple[object, ...]:
     ],
 )
 async def test_an_added_order_is_pending_sent_and_exactly_what_was_meant(
-    gate: Pool, intent: object
+    pool: Pool, intent: object
 ) -> None:
-    decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
+    decision_id, epoch = await a_stored_decision(pool, an_allowed()), await the_epoch(pool)
 
-    order = await PgOrders(gate).add(
+    order = await PgOrders(pool).add(
         intent,  # type: ignore[arg-type]  # pytest knows no types
         identifier="uat-7",
         decision_id=decision_id,
@@ -81,66 +81,66 @@ async def test_an_added_order_is_pending_sent_and_exactly_what_was_meant(
     assert order == an_order(
         id=order.id, identifier="uat-7", intent=intent, decision_id=decision_id
     )
-    assert await PgOrders(gate).open() == (order,)
+    assert await PgOrders(pool).open() == (order,)
     assert order.created_at.tzinfo is UTC
-    stored = await rows(gate, "SELECT leader_epoch, sent_at, updated_at FROM orders")
+    stored = await rows(pool, "SELECT leader_epoch, sent_at, updated_at FROM orders")
     assert stored == [(epoch, T0, T0)]
 
 
-async def add(gate: Pool, *, epoch: int, identifier: str = "uat-1") -> Order:
-    return await PgOrders(gate).add(
+async def add(pool: Pool, *, epoch: int, identifier: str = "uat-1") -> Order:
+    return await PgOrders(pool).add(
         an_intent(), identifier=identifier, decision_id=None, at=T0, epoch=epoch
     )
 
 
-async def test_without_any_lease_no_order_is_written(gate: Pool) -> None:
+async def test_without_any_lease_no_order_is_written(pool: Pool) -> None:
     with pytest.raises(NotLeader):
-        await add(gate, epoch=1)
+        await add(pool, epoch=1)
 
-    assert await rows(gate, "SELECT count(*) FROM orders") == [(0,)]
-
-
-async def test_a_stale_epoch_writes_no_order(gate: Pool) -> None:
-    stale = await the_epoch(gate, "one")
-    await execute(gate, "UPDATE leader SET expires_at = clock_timestamp()")
-    fresh = await the_epoch(gate, "two")
-
-    with pytest.raises(NotLeader):
-        await add(gate, epoch=stale)
-
-    assert (await add(gate, epoch=fresh)).status is _S.PENDING
+    assert await rows(pool, "SELECT count(*) FROM orders") == [(0,)]
 
 
-async def test_a_lapsed_lease_writes_no_order_even_if_nobody_took_it(gate: Pool) -> None:
-    epoch = await the_epoch(gate)
-    await execute(gate, "UPDATE leader SET expires_at = clock_timestamp()")
+async def test_a_stale_epoch_writes_no_order(pool: Pool) -> None:
+    stale = await the_epoch(pool, "one")
+    await execute(pool, "UPDATE leader SET expires_at = clock_timestamp()")
+    fresh = await the_epoch(pool, "two")
 
     with pytest.raises(NotLeader):
-        await add(gate, epoch=epoch)
+        await add(pool, epoch=stale)
+
+    assert (await add(pool, epoch=fresh)).status is _S.PENDING
 
 
-async def test_an_order_that_waited_for_a_takeover_is_refused(gate: Pool) -> None:
-    stale = await the_epoch(gate)
-    async with gate.transaction() as taker:
+async def test_a_lapsed_lease_writes_no_order_even_if_nobody_took_it(pool: Pool) -> None:
+    epoch = await the_epoch(pool)
+    await execute(pool, "UPDATE leader SET expires_at = clock_timestamp()")
+
+    with pytest.raises(NotLeader):
+        await add(pool, epoch=epoch)
+
+
+async def test_an_order_that_waited_for_a_takeover_is_refused(pool: Pool) -> None:
+    stale = await the_epoch(pool)
+    async with pool.transaction() as taker:
         await taker.execute("UPDATE leader SET owner = 'two', epoch = epoch + 1")
-        waiting = asyncio.create_task(add(gate, epoch=stale))
-        await until_locked_out(gate, 1)
+        waiting = asyncio.create_task(add(pool, epoch=stale))
+        await until_locked_out(pool, 1)
 
     with pytest.raises(NotLeader):
         await waiting
 
 
-async def test_an_identifier_is_used_once(gate: Pool) -> None:
-    epoch = await the_epoch(gate)
-    await add(gate, epoch=epoch)
+async def test_an_identifier_is_used_once(pool: Pool) -> None:
+    epoch = await the_epoch(pool)
+    await add(pool, epoch=epoch)
 
     with pytest.raises(DuplicateOrder, match="uat-1"):
-        await add(gate, epoch=epoch)
+        await add(pool, epoch=epoch)
 
 
-async def test_of_eight_orders_for_one_decision_at_once_one_is_written(gate: Pool) -> None:
-    decision_id, epoch = await a_stored_decision(gate, an_allowed()), await the_epoch(gate)
-    orders = PgOrders(gate)
+async def test_of_eight_orders_for_one_decision_at_once_one_is_written(pool: Pool) -> None:
+    decision_id, epoch = await a_stored_decision(pool, an_allowed()), await the_epoch(pool)
+    orders = PgOrders(pool)
 
     results = await asyncio.gather(
         *(
@@ -157,23 +157,23 @@ async def test_of_eight_orders_for_one_decision_at_once_one_is_written(gate: Poo
     assert str(refused[0]) == f"decision {decision_id} has an order already"
 
 
-async def test_after_a_failed_attempt_a_decision_may_have_another_order(gate: Pool) -> None:
-    decision_id = await a_stored_decision(gate, an_allowed())
-    first = await a_stored_order(gate, "uat-1", decision_id=decision_id)
-    await PgOrders(gate).advance(
+async def test_after_a_failed_attempt_a_decision_may_have_another_order(pool: Pool) -> None:
+    decision_id = await a_stored_decision(pool, an_allowed())
+    first = await a_stored_order(pool, "uat-1", decision_id=decision_id)
+    await PgOrders(pool).advance(
         first.moved_to(_S.FAILED, reason="not_sent"), seen=_S.PENDING, at=T0
     )
 
-    second = await a_stored_order(gate, "uat-2", decision_id=decision_id)
+    second = await a_stored_order(pool, "uat-2", decision_id=decision_id)
 
-    assert await PgOrders(gate).open() == (second,)
+    assert await PgOrders(pool).open() == (second,)
 
 
 # --- advance ------------------------------------------------------------------------------------
 
 
-async def test_fills_sums_state_and_position_are_stored_together(gate: Pool) -> None:
-    orders, order = PgOrders(gate), await a_stored_order(gate)
+async def test_fills_sums_state_and_position_are_stored_together(pool: Pool) -> None:
+    orders, order = PgOrders(pool), await a_stored_order(pool)
     fills = (
         a_fill(trade_uuid="t-1", fee=Decimal("50.000000000001")),
         a_fill(
@@ -188,7 +188,7 @@ async def test_fills_sums_state_and_position_are_stored_together(gate: Pool) -> 
 
     assert await orders.advance(done, seen=_S.PENDING, fills=fills, at=T0 + timedelta(seconds=2))
 
-    assert await stored_order(gate, order.id) == (
+    assert await stored_order(pool, order.id) == (
         "EXECUTED",
         None,
         "e-1",
@@ -201,24 +201,24 @@ async def test_fills_sums_state_and_position_are_stored_together(gate: Pool) -> 
     assert await orders.open() == ()
 
 
-async def test_advance_is_a_no_op_once_another_pass_moved_the_order(gate: Pool) -> None:
-    orders, order = PgOrders(gate), await a_stored_order(gate)
+async def test_advance_is_a_no_op_once_another_pass_moved_the_order(pool: Pool) -> None:
+    orders, order = PgOrders(pool), await a_stored_order(pool)
     await orders.advance(order.moved_to(_S.UNKNOWN), seen=_S.PENDING, at=T0)
 
     late = order.moved_to(_S.EXECUTED)
     assert not await orders.advance(late, seen=_S.PENDING, fills=[a_fill()], at=T0)
 
-    assert (await stored_order(gate, order.id))[0] == "UNKNOWN"
+    assert (await stored_order(pool, order.id))[0] == "UNKNOWN"
     assert await orders.fills(order.id) == ()
     assert await orders.position(KRW_BTC) == Position(market=KRW_BTC)
 
 
-async def test_an_order_nobody_wrote_cannot_be_advanced(gate: Pool) -> None:
-    assert not await PgOrders(gate).advance(an_order(id=99), seen=_S.PENDING, at=T0)
+async def test_an_order_nobody_wrote_cannot_be_advanced(pool: Pool) -> None:
+    assert not await PgOrders(pool).advance(an_order(id=99), seen=_S.PENDING, at=T0)
 
 
-async def test_the_exchange_uuid_survives_a_caller_that_does_not_know_it(gate: Pool) -> None:
-    orders, order = PgOrders(gate), await a_stored_order(gate)
+async def test_the_exchange_uuid_survives_a_caller_that_does_not_know_it(pool: Pool) -> None:
+    orders, order = PgOrders(pool), await a_stored_order(pool)
     known = replace(order.moved_to(_S.SUBMITTED), exchange_uuid="e-1")
     await orders.advance(known, seen=_S.PENDING, at=T0)
 
@@ -228,11 +228,11 @@ async def test_the_exchange_uuid_survives_a_caller_that_does_not_know_it(gate: P
         at=T0,
     )
 
-    assert (await stored_order(gate, order.id))[:3] == ("CANCELLED", "operator", "e-1")
+    assert (await stored_order(pool, order.id))[:3] == ("CANCELLED", "operator", "e-1")
 
 
-async def test_a_later_fill_adds_to_the_sums_of_the_earlier_ones(gate: Pool) -> None:
-    orders, order = PgOrders(gate), await a_stored_order(gate)
+async def test_a_later_fill_adds_to_the_sums_of_the_earlier_ones(pool: Pool) -> None:
+    orders, order = PgOrders(pool), await a_stored_order(pool)
     partly = order.moved_to(_S.PARTIALLY_FILLED)
     await orders.advance(partly, seen=_S.PENDING, fills=[a_fill()], at=T0)
 
@@ -243,12 +243,12 @@ async def test_a_later_fill_adds_to_the_sums_of_the_earlier_ones(gate: Pool) -> 
         at=T0,
     )
 
-    sums = (await stored_order(gate, order.id))[3:]
+    sums = (await stored_order(pool, order.id))[3:]
     assert sums == (Decimal("0.002"), Decimal(200_000), Decimal("50.000000000001"))
 
 
-async def test_of_concurrent_advances_with_the_same_fills_one_books_them(gate: Pool) -> None:
-    orders, order = PgOrders(gate), await a_stored_order(gate)
+async def test_of_concurrent_advances_with_the_same_fills_one_books_them(pool: Pool) -> None:
+    orders, order = PgOrders(pool), await a_stored_order(pool)
     partly = order.moved_to(_S.PARTIALLY_FILLED)
     await orders.advance(partly, seen=_S.PENDING, at=T0)
     fills = [a_fill(trade_uuid=f"t-{n}") for n in range(3)]
@@ -260,11 +260,11 @@ async def test_of_concurrent_advances_with_the_same_fills_one_books_them(gate: P
     assert sorted(won) == [False] * 7 + [True]
     assert await orders.fills(order.id) == tuple(fills)
     assert (await orders.position(KRW_BTC)).volume == Decimal("0.003")
-    assert (await stored_order(gate, order.id))[5] == Decimal(150)
+    assert (await stored_order(pool, order.id))[5] == Decimal(150)
 
 
-async def test_a_fee_shared_out_without_knowing_a_booked_fill_is_not_stored(gate: Pool) -> None:
-    orders, order = PgOrders(gate), await a_stored_order(gate)
+async def test_a_fee_shared_out_without_knowing_a_booked_fill_is_not_stored(pool: Pool) -> None:
+    orders, order = PgOrders(pool), await a_stored_order(pool)
     partly = order.moved_to(_S.PARTIALLY_FILLED)
     await orders.advance(partly, seen=_S.PENDING, fills=[a_fill()], at=T0)
 
@@ -273,13 +273,13 @@ async def test_a_fee_shared_out_without_knowing_a_booked_fill_is_not_stored(gate
     stored = await orders.advance(partly, seen=_S.PARTIALLY_FILLED, fills=shared, at=T0)
 
     assert not stored
-    assert (await stored_order(gate, order.id))[5] == Decimal(50)
+    assert (await stored_order(pool, order.id))[5] == Decimal(50)
 
 
-async def test_a_trade_of_another_order_is_an_error_and_nothing_is_stored(gate: Pool) -> None:
-    orders = PgOrders(gate)
-    first, second = await a_stored_order(gate, "uat-1"), await a_stored_order(gate, "uat-2")
-    await filled(gate, first, a_fill(trade_uuid="t-1"))
+async def test_a_trade_of_another_order_is_an_error_and_nothing_is_stored(pool: Pool) -> None:
+    orders = PgOrders(pool)
+    first, second = await a_stored_order(pool, "uat-1"), await a_stored_order(pool, "uat-2")
+    await filled(pool, first, a_fill(trade_uuid="t-1"))
 
     with pytest.raises(DomainError, match="t-1"):
         await orders.advance(
@@ -294,9 +294,9 @@ async def test_a_trade_of_another_order_is_an_error_and_nothing_is_stored(gate: 
     assert (await orders.position(KRW_BTC)).volume == Decimal("0.001")
 
 
-async def test_one_trade_claimed_by_two_orders_at_once_is_booked_for_one(gate: Pool) -> None:
-    orders = PgOrders(gate)
-    both = [await a_stored_order(gate, f"uat-{n}") for n in range(2)]
+async def test_one_trade_claimed_by_two_orders_at_once_is_booked_for_one(pool: Pool) -> None:
+    orders = PgOrders(pool)
+    both = [await a_stored_order(pool, f"uat-{n}") for n in range(2)]
 
     results = await asyncio.gather(
         *(
@@ -307,12 +307,12 @@ async def test_one_trade_claimed_by_two_orders_at_once_is_booked_for_one(gate: P
     )
 
     assert {type(r) for r in results} == {bool, DomainError}
-    assert await rows(gate, "SELECT count(*) FROM fills") == [(1,)]
+    assert await rows(pool, "SELECT count(*) FROM fills") == [(1,)]
     assert (await orders.position(KRW_BTC)).volume == Decimal("0.001")
 
 
-async def test_one_trade_given_twice_is_an_error(gate: Pool) -> None:
-    orders, order = PgOrders(gate), await a_stored_order(gate)
+async def test_one_trade_given_twice_is_an_error(pool: Pool) -> None:
+    orders, order = PgOrders(pool), await a_stored_order(pool)
 
     with pytest.raises(DomainError, match="twice"):
         await orders.advance(
@@ -322,9 +322,9 @@ async def test_one_trade_given_twice_is_an_error(gate: Pool) -> None:
     assert await orders.open() == (order,)
 
 
-async def test_two_orders_cannot_be_one_order_of_the_exchange(gate: Pool) -> None:
-    orders = PgOrders(gate)
-    first, second = await a_stored_order(gate, "uat-1"), await a_stored_order(gate, "uat-2")
+async def test_two_orders_cannot_be_one_order_of_the_exchange(pool: Pool) -> None:
+    orders = PgOrders(pool)
+    first, second = await a_stored_order(pool, "uat-1"), await a_stored_order(pool, "uat-2")
     seen = replace(first.moved_to(_S.SUBMITTED), exchange_uuid="e-1")
     await orders.advance(seen, seen=_S.PENDING, at=T0)
 
@@ -333,7 +333,7 @@ async def test_two_orders_cannot_be_one_order_of_the_exchange(gate: Pool) -> Non
             replace(second.moved_to(_S.SUBMITTED), exchange_uuid="e-1"), seen=_S.PENDING, at=T0
         )
 
-    assert (await stored_order(gate, second.id))[0] == "PENDING"
+    assert (await stored_order(pool, second.id))[0] == "PENDING"
 
 
 # --- a sale of more than the books hold -----------------------------------------------------------
@@ -341,23 +341,23 @@ async def test_two_orders_cannot_be_one_order_of_the_exchange(gate: Pool) -> Non
 
 @pytest.mark.parametrize("held", [Decimal("0.0004"), Decimal(0)])
 async def test_a_sale_of_more_than_is_held_is_booked_and_reported(
-    gate: Pool, held: Decimal
+    pool: Pool, held: Decimal
 ) -> None:
-    orders = PgOrders(gate)
+    orders = PgOrders(pool)
     if held:
         bought = a_fill(trade_uuid="t-b", volume=held, funds=Decimal(40_000), fee=Decimal(20))
-        await filled(gate, await a_stored_order(gate, "uat-b"), bought)
-    sale = await a_stored_order(gate, "uat-s", side=Side.SELL, volume=Decimal("0.001"), funds=None)
+        await filled(pool, await a_stored_order(pool, "uat-b"), bought)
+    sale = await a_stored_order(pool, "uat-s", side=Side.SELL, volume=Decimal("0.001"), funds=None)
     sold = a_fill(trade_uuid="t-s", funds=Decimal(110_000), fee=Decimal(55))
 
     with errors_logged() as said:
-        assert await filled(gate, sale, sold)
+        assert await filled(pool, sale, sold)
 
     # 40 % of the coins were ours: 44,000 of the proceeds against 40,000 paid, less both fees.
     fees = Decimal(75) if held else Decimal(55)
     gain = Decimal(4_000) if held else Decimal(0)
     assert await orders.fills(sale.id) == (sold,)
-    assert (await stored_order(gate, sale.id))[0] == "EXECUTED"
+    assert (await stored_order(pool, sale.id))[0] == "EXECUTED"
     assert await orders.position(KRW_BTC) == Position(
         market=KRW_BTC, realised_pnl=gain - fees, fees_paid=fees
     )
@@ -366,7 +366,7 @@ async def test_a_sale_of_more_than_is_held_is_booked_and_reported(
     assert "0.0004" not in said[0]
 
 
-async def test_coins_that_cost_next_to_nothing_can_be_sold_bit_by_bit(gate: Pool) -> None:
+async def test_coins_that_cost_next_to_nothing_can_be_sold_bit_by_bit(pool: Pool) -> None:
     # The cost of the sold part, rounded to twelve decimals, exceeds the whole cost here.
     dust = a_fill(
         trade_uuid="t-b",
@@ -375,13 +375,13 @@ async def test_coins_that_cost_next_to_nothing_can_be_sold_bit_by_bit(gate: Pool
         funds=Decimal("0.0000000000006"),
         fee=Decimal(0),
     )
-    await filled(gate, await a_stored_order(gate, "uat-b"), dust)
-    sale = await a_stored_order(gate, "uat-s", side=Side.SELL, volume=dust.volume, funds=None)
+    await filled(pool, await a_stored_order(pool, "uat-b"), dust)
+    sale = await a_stored_order(pool, "uat-s", side=Side.SELL, volume=dust.volume, funds=None)
 
     part = replace(dust, trade_uuid="t-s", volume=Decimal("0.00005900"))
-    await filled(gate, sale, part)
+    await filled(pool, sale, part)
 
-    position = await PgOrders(gate).position(KRW_BTC)
+    position = await PgOrders(pool).position(KRW_BTC)
     assert (position.volume, position.cost) == (Decimal("0.00000100"), Decimal(0))
 
 
@@ -408,9 +408,9 @@ def some_fills(rng: random.Random, order: Order) -> list[Fill]:
     return fills
 
 
-async def fold(gate: Pool, market: Market) -> Position:
+async def fold(pool: Pool, market: Market) -> Position:
     booked = await rows(
-        gate,
+        pool,
         "SELECT side, trade_uuid, price, volume, funds, fee, traded_at"
         "  FROM fills WHERE market = %(market)s ORDER BY id",
         {"market": str(market)},
@@ -420,10 +420,10 @@ async def fold(gate: Pool, market: Market) -> Position:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_positions_and_sums_are_always_what_the_fills_add_up_to(
-    gate: Pool, seed: int
+    pool: Pool, seed: int
 ) -> None:
-    rng, orders = random.Random(seed), PgOrders(gate)
-    epoch = await the_epoch(gate)
+    rng, orders = random.Random(seed), PgOrders(pool)
+    epoch = await the_epoch(pool)
     markets = (KRW_BTC, KRW_ETH)
     for turn in range(6):
         # The first turn only buys, in lots that all later sales together do not use up.
@@ -448,26 +448,26 @@ async def test_positions_and_sums_are_always_what_the_fills_add_up_to(
         )
 
         for market in markets:
-            assert await orders.position(market) == await fold(gate, market)
+            assert await orders.position(market) == await fold(pool, market)
     mismatched = await rows(
-        gate,
+        pool,
         "SELECT o.id FROM orders o JOIN (SELECT order_id, sum(volume) AS volume,"
         " sum(funds) AS funds, sum(fee) AS fee FROM fills GROUP BY order_id) f"
         " ON f.order_id = o.id WHERE (o.executed_volume, o.executed_funds, o.paid_fee)"
         " <> (f.volume, f.funds, f.fee)",
     )
     assert mismatched == []
-    earned = await rows(gate, "SELECT market, sum(realised_pnl) FROM fills GROUP BY market")
+    earned = await rows(pool, "SELECT market, sum(realised_pnl) FROM fills GROUP BY market")
     assert {(str(m), (await orders.position(m)).realised_pnl) for m in markets} == set(earned)
 
 
 # --- reading ------------------------------------------------------------------------------------
 
 
-async def test_open_orders_are_those_the_domain_calls_open_oldest_first(gate: Pool) -> None:
-    orders = PgOrders(gate)
+async def test_open_orders_are_those_the_domain_calls_open_oldest_first(pool: Pool) -> None:
+    orders = PgOrders(pool)
     for n, status in enumerate(OrderStatus):
-        order = await a_stored_order(gate, f"uat-{n}", at=T0 - timedelta(minutes=n))
+        order = await a_stored_order(pool, f"uat-{n}", at=T0 - timedelta(minutes=n))
         if status is not _S.PENDING:
             await orders.advance(replace(order, status=status), seen=_S.PENDING, at=T0)
 
@@ -477,34 +477,34 @@ async def test_open_orders_are_those_the_domain_calls_open_oldest_first(gate: Po
     assert [order.created_at for order in found] == sorted(order.created_at for order in found)
 
 
-async def test_open_orders_can_be_asked_for_by_market(gate: Pool) -> None:
-    await a_stored_order(gate, "uat-1")
-    other = await a_stored_order(gate, "uat-2", market=KRW_ETH)
+async def test_open_orders_can_be_asked_for_by_market(pool: Pool) -> None:
+    await a_stored_order(pool, "uat-1")
+    other = await a_stored_order(pool, "uat-2", market=KRW_ETH)
 
-    assert await PgOrders(gate).open(KRW_ETH) == (other,)
+    assert await PgOrders(pool).open(KRW_ETH) == (other,)
 
 
-async def test_orders_are_counted_from_an_instant_on_in_all_markets(gate: Pool) -> None:
+async def test_orders_are_counted_from_an_instant_on_in_all_markets(pool: Pool) -> None:
     for n, market in enumerate((KRW_BTC, KRW_ETH, KRW_BTC)):
-        await a_stored_order(gate, f"uat-{n}", market=market, at=T0 + timedelta(minutes=n))
+        await a_stored_order(pool, f"uat-{n}", market=market, at=T0 + timedelta(minutes=n))
 
-    orders = PgOrders(gate)
+    orders = PgOrders(pool)
 
     assert await orders.count_since(T0 + timedelta(minutes=1)) == 2
     assert await orders.count_since(T0 + timedelta(minutes=3)) == 0
 
 
-async def test_an_unknown_order_has_no_fills_and_a_new_market_no_position(gate: Pool) -> None:
-    assert await PgOrders(gate).fills(99) == ()
-    assert await PgOrders(gate).position(KRW_ETH) == Position(market=KRW_ETH)
-    assert await PgOrders(gate).positions() == ()
+async def test_an_unknown_order_has_no_fills_and_a_new_market_no_position(pool: Pool) -> None:
+    assert await PgOrders(pool).fills(99) == ()
+    assert await PgOrders(pool).position(KRW_ETH) == Position(market=KRW_ETH)
+    assert await PgOrders(pool).positions() == ()
 
 
-async def test_all_positions_come_at_once_by_market(gate: Pool) -> None:
-    orders = PgOrders(gate)
+async def test_all_positions_come_at_once_by_market(pool: Pool) -> None:
+    orders = PgOrders(pool)
     for n, market in enumerate((KRW_ETH, KRW_BTC)):
-        order = await a_stored_order(gate, f"uat-{n}", market=market)
-        await filled(gate, order, a_fill(trade_uuid=f"t-{n}", volume=Decimal(n + 1)))
+        order = await a_stored_order(pool, f"uat-{n}", market=market)
+        await filled(pool, order, a_fill(trade_uuid=f"t-{n}", volume=Decimal(n + 1)))
 
     assert await orders.positions() == (
         await orders.position(KRW_BTC),

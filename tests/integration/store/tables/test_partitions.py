@@ -48,18 +48,18 @@ MONTHS = """
 """
 
 
-async def months(gate: Pool, table: str = "market_data") -> list[str]:
+async def months(pool: Pool, table: str = "market_data") -> list[str]:
     sql = "SELECT part::text FROM month_tables(%(table)s) ORDER BY starts"
-    return [name for (name,) in await rows(gate, sql, {"table": table})]
+    return [name for (name,) in await rows(pool, sql, {"table": table})]
 
 
-async def prices_at(gate: Pool, *instants: datetime) -> None:
+async def prices_at(pool: Pool, *instants: datetime) -> None:
     for at in instants:
-        await PgMarketData(gate).add_tickers([a_ticker()], at=at)
+        await PgMarketData(pool).add_tickers([a_ticker()], at=at)
 
 
-async def collected(gate: Pool) -> list[datetime]:
-    found = await rows(gate, "SELECT collected_at FROM market_data ORDER BY collected_at")
+async def collected(pool: Pool) -> list[datetime]:
+    found = await rows(pool, "SELECT collected_at FROM market_data ORDER BY collected_at")
     return [at for (at,) in found]
 
 
@@ -87,12 +87,12 @@ def test_months_are_utcs_whatever_the_sessions_time_zone(dsn: str, zone: str) ->
     ]
 
 
-async def test_a_row_lands_in_utcs_month(gate: Pool) -> None:
+async def test_a_row_lands_in_utcs_month(pool: Pool) -> None:
     turn = datetime(2027, 1, 1, 9, 0, tzinfo=KST)
-    await prices_at(gate, turn - timedelta(microseconds=1), turn)
+    await prices_at(pool, turn - timedelta(microseconds=1), turn)
 
     assert await rows(
-        gate, "SELECT tableoid::regclass::text FROM market_data ORDER BY collected_at"
+        pool, "SELECT tableoid::regclass::text FROM market_data ORDER BY collected_at"
     ) == [("market_data_2026_12",), ("market_data_2027_01",)]
 
 
@@ -107,69 +107,69 @@ async def test_a_row_lands_in_utcs_month(gate: Pool) -> None:
         datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
     ],
 )
-async def test_no_instant_is_too_far_for_a_row(gate: Pool, at: datetime) -> None:
-    metrics = PgMetricRows(gate)
+async def test_no_instant_is_too_far_for_a_row(pool: Pool, at: datetime) -> None:
+    metrics = PgMetricRows(pool)
     minute = at.replace(second=0, microsecond=0)
 
-    await prices_at(gate, at)
+    await prices_at(pool, at)
     await metrics.add_job_runs([a_run(1, started_at=at)])
     await metrics.add_requests([a_slot(minute=minute)])
 
-    assert await collected(gate) == [at]
-    assert await rows(gate, "SELECT started_at FROM job_runs") == [(at,)]
-    assert await rows(gate, "SELECT minutes, slot FROM request_stats ORDER BY minutes") == [
+    assert await collected(pool) == [at]
+    assert await rows(pool, "SELECT started_at FROM job_runs") == [(at,)]
+    assert await rows(pool, "SELECT minutes, slot FROM request_stats ORDER BY minutes") == [
         (1, minute),
         (60, minute.replace(minute=0)),
     ]
     for table in TABLES:
-        assert len(await months(gate, table)) == 2
+        assert len(await months(pool, table)) == 2
 
 
-async def test_a_batch_over_many_months_finds_room_in_one_go(gate: Pool) -> None:
+async def test_a_batch_over_many_months_finds_room_in_one_go(pool: Pool) -> None:
     runs = [a_run(n, started_at=T0 + n * 10 * DAY) for n in range(40)]
 
-    await PgMetricRows(gate).add_job_runs(runs)
+    await PgMetricRows(pool).add_job_runs(runs)
 
-    assert await rows(gate, "SELECT count(*) FROM job_runs") == [(40,)]
-    assert len(await months(gate, "job_runs")) == len(await months(gate, "job_hours")) == 14
+    assert await rows(pool, "SELECT count(*) FROM job_runs") == [(40,)]
+    assert len(await months(pool, "job_runs")) == len(await months(pool, "job_hours")) == 14
 
 
-async def test_a_row_that_breaks_a_rule_is_not_taken_for_one_without_room(gate: Pool) -> None:
+async def test_a_row_that_breaks_a_rule_is_not_taken_for_one_without_room(pool: Pool) -> None:
     far = T0 + 400 * DAY
 
     with pytest.raises(CheckViolation):
-        await PgMetricRows(gate).add_job_runs([a_run(1, attempts=0)])
+        await PgMetricRows(pool).add_job_runs([a_run(1, attempts=0)])
     with pytest.raises(CheckViolation):
-        await PgMetricRows(gate).add_job_runs([a_run(1, attempts=0, started_at=far)])
+        await PgMetricRows(pool).add_job_runs([a_run(1, attempts=0, started_at=far)])
 
-    assert await rows(gate, "SELECT count(*) FROM job_runs") == [(0,)]
+    assert await rows(pool, "SELECT count(*) FROM job_runs") == [(0,)]
 
 
-async def test_room_that_is_there_is_not_made_again(gate: Pool) -> None:
-    history, ahead = PgHistory(gate), [T0, T0 + 31 * DAY, T0 + 62 * DAY]
+async def test_room_that_is_there_is_not_made_again(pool: Pool) -> None:
+    history, ahead = PgHistory(pool), [T0, T0 + 31 * DAY, T0 + 62 * DAY]
 
     made = [await history.add_months("market_data", at=ahead) for _ in range(2)]
 
     assert made == [2, 0]
-    assert await months(gate) == [f"market_data_2026_0{n}" for n in (1, 2, 3)]
+    assert await months(pool) == [f"market_data_2026_0{n}" for n in (1, 2, 3)]
 
 
 async def test_of_many_processes_at_once_one_makes_the_room_and_all_write(dsn: str) -> None:
     far = T0 + 300 * DAY
-    async with open_pool(dsn, minsize=8, maxsize=8) as gate:
+    async with open_pool(dsn, minsize=8, maxsize=8) as pool:
         made = await asyncio.gather(
-            *(PgHistory(gate).add_months("job_runs", at=[far]) for _ in range(8))
+            *(PgHistory(pool).add_months("job_runs", at=[far]) for _ in range(8))
         )
-        await asyncio.gather(*(prices_at(gate, far + n * HOUR) for n in range(16)))
+        await asyncio.gather(*(prices_at(pool, far + n * HOUR) for n in range(16)))
 
-        stored = await collected(gate)
+        stored = await collected(pool)
 
     assert sum(made) == 1
     assert len(stored) == 16
 
 
-async def test_making_room_waits_for_nobody_who_reads_or_writes(gate: Pool) -> None:
-    async with gate.transaction() as busy:
+async def test_making_room_waits_for_nobody_who_reads_or_writes(pool: Pool) -> None:
+    async with pool.transaction() as busy:
         await busy.execute("SELECT count(*) FROM market_data")
         await busy.execute(
             "INSERT INTO market_data (market, price, high, low, volume_24h,"
@@ -178,32 +178,32 @@ async def test_making_room_waits_for_nobody_who_reads_or_writes(gate: Pool) -> N
             {"at": T0},
         )
 
-        made = await PgHistory(gate).add_months("market_data", at=[T0 + 40 * DAY])
+        made = await PgHistory(pool).add_months("market_data", at=[T0 + 40 * DAY])
 
     assert made == 1
 
 
-async def test_a_month_that_somebody_took_out_is_left_to_him(gate: Pool) -> None:
-    await prices_at(gate, T0)
-    await execute(gate, "ALTER TABLE market_data DETACH PARTITION market_data_2026_01")
+async def test_a_month_that_somebody_took_out_is_left_to_him(pool: Pool) -> None:
+    await prices_at(pool, T0)
+    await execute(pool, "ALTER TABLE market_data DETACH PARTITION market_data_2026_01")
 
-    await prices_at(gate, T0 + HOUR)
-    await PgHistory(gate).drop_month("market_data", before=T0 + 100 * DAY)
+    await prices_at(pool, T0 + HOUR)
+    await PgHistory(pool).drop_month("market_data", before=T0 + 100 * DAY)
 
-    assert await months(gate) == []
-    assert await rows(gate, "SELECT collected_at FROM market_data_2026_01") == [(T0,)]
+    assert await months(pool) == []
+    assert await rows(pool, "SELECT collected_at FROM market_data_2026_01") == [(T0,)]
 
 
-async def test_every_months_table_has_the_whole_tables_rules_and_indexes(gate: Pool) -> None:
-    await PgHistory(gate).add_months("job_runs", at=[T0 + 90 * DAY])
+async def test_every_months_table_has_the_whole_tables_rules_and_indexes(pool: Pool) -> None:
+    await PgHistory(pool).add_months("job_runs", at=[T0 + 90 * DAY])
 
     indexes = await rows(
-        gate,
+        pool,
         "SELECT tablename, count(*) FROM pg_indexes WHERE tablename LIKE 'job_runs%'"
         " GROUP BY tablename ORDER BY tablename",
     )
     checks = await rows(
-        gate,
+        pool,
         "SELECT conrelid::regclass::text, count(*) FROM pg_constraint"
         " WHERE conrelid::regclass::text LIKE 'job_runs%' AND contype = 'c'"
         " GROUP BY 1 ORDER BY 1",
@@ -216,50 +216,50 @@ async def test_every_months_table_has_the_whole_tables_rules_and_indexes(gate: P
 # --- keys -----------------------------------------------------------------------------------------
 
 
-async def test_ids_go_on_from_month_to_month(gate: Pool) -> None:
-    await PgHistory(gate).add_months("market_data", at=[T0 + 31 * DAY])
+async def test_ids_go_on_from_month_to_month(pool: Pool) -> None:
+    await PgHistory(pool).add_months("market_data", at=[T0 + 31 * DAY])
 
-    await prices_at(gate, T0, T0 + 31 * DAY, T0 + DAY)
+    await prices_at(pool, T0, T0 + 31 * DAY, T0 + DAY)
 
-    found = await rows(gate, "SELECT id FROM market_data ORDER BY collected_at")
+    found = await rows(pool, "SELECT id FROM market_data ORDER BY collected_at")
     assert found == [(1,), (3,), (2,)]
-    assert await PgMarketData(gate).latest_id(KRW_BTC) == 2
+    assert await PgMarketData(pool).latest_id(KRW_BTC) == 2
 
 
-async def test_a_repeated_pass_is_known_in_each_month(gate: Pool) -> None:
-    store = PgMetricRows(gate)
+async def test_a_repeated_pass_is_known_in_each_month(pool: Pool) -> None:
+    store = PgMetricRows(pool)
     runs = [a_run(1), a_run(2, started_at=T0 + 31 * DAY)]
 
     await store.add_job_runs(runs)
     await store.add_job_runs(runs)
 
-    assert await rows(gate, "SELECT count(*) FROM job_runs") == [(2,)]
+    assert await rows(pool, "SELECT count(*) FROM job_runs") == [(2,)]
 
 
-async def test_requests_are_added_up_in_each_month(gate: Pool) -> None:
-    store = PgMetricRows(gate)
+async def test_requests_are_added_up_in_each_month(pool: Pool) -> None:
+    store = PgMetricRows(pool)
     slots = [a_slot([1.0, 2.0]), a_slot([3.0], minute=T0 + 31 * DAY)]
 
     await store.add_requests(slots)
     await store.add_requests(slots)
 
-    assert await rows(gate, "SELECT count FROM request_stats WHERE minutes = 1 ORDER BY slot") == [
+    assert await rows(pool, "SELECT count FROM request_stats WHERE minutes = 1 ORDER BY slot") == [
         (4,),
         (2,),
     ]
 
 
-async def test_windows_and_lists_reach_over_the_turn_of_the_year(gate: Pool) -> None:
+async def test_windows_and_lists_reach_over_the_turn_of_the_year(pool: Pool) -> None:
     turn = datetime(2027, 1, 1, tzinfo=UTC)
     around = [turn - HOUR, turn - timedelta(microseconds=1), turn, turn + HOUR]
-    await prices_at(gate, *around)
-    await PgMetricRows(gate).add_job_runs(
+    await prices_at(pool, *around)
+    await PgMetricRows(pool).add_job_runs(
         [a_run(n, started_at=at) for n, at in enumerate(around, start=1)]
     )
-    await PgMetricRows(gate).add_requests(
+    await PgMetricRows(pool).add_requests(
         [a_slot(minute=turn + n * timedelta(minutes=1)) for n in (-61, -1, 0, 61)]
     )
-    stats, lists = PgStatistics(gate), PgLists(gate)
+    stats, lists = PgStatistics(pool), PgLists(pool)
 
     window = {"since": turn - HOUR, "until": turn + HOUR}
     (job,) = json.loads(await stats.jobs(**window))["items"]
@@ -276,48 +276,48 @@ async def test_windows_and_lists_reach_over_the_turn_of_the_year(gate: Pool) -> 
 # --- what is old goes -----------------------------------------------------------------------------
 
 
-async def drop_all(gate: Pool, table: str, *, before: datetime) -> list[str]:
+async def drop_all(pool: Pool, table: str, *, before: datetime) -> list[str]:
     dropped = []
-    while name := await PgHistory(gate).drop_month(table, before=before):
+    while name := await PgHistory(pool).drop_month(table, before=before):
         dropped.append(name)
     return dropped
 
 
-async def test_a_month_goes_when_its_last_instant_is_old_and_not_before(gate: Pool) -> None:
+async def test_a_month_goes_when_its_last_instant_is_old_and_not_before(pool: Pool) -> None:
     turn = datetime(2026, 2, 1, tzinfo=UTC)
     last = turn - timedelta(microseconds=1)
-    await prices_at(gate, T0, last, turn)
+    await prices_at(pool, T0, last, turn)
 
-    early = await drop_all(gate, "market_data", before=last)
-    kept = await collected(gate)
-    due = await drop_all(gate, "market_data", before=turn)
+    early = await drop_all(pool, "market_data", before=last)
+    kept = await collected(pool)
+    due = await drop_all(pool, "market_data", before=turn)
 
     assert early == []
     assert kept == [T0, last, turn]
     assert due == ["market_data_2026_01"]
-    assert await collected(gate) == [turn]
+    assert await collected(pool) == [turn]
 
 
-async def test_the_oldest_go_first_and_the_newer_stay(gate: Pool) -> None:
+async def test_the_oldest_go_first_and_the_newer_stay(pool: Pool) -> None:
     every = [T0 + n * 30 * DAY for n in range(6)]
-    await prices_at(gate, *every)
+    await prices_at(pool, *every)
 
-    dropped = await drop_all(gate, "market_data", before=datetime(2026, 4, 15, tzinfo=UTC))
+    dropped = await drop_all(pool, "market_data", before=datetime(2026, 4, 15, tzinfo=UTC))
 
     assert dropped == [f"market_data_2026_0{n}" for n in (1, 2, 3)]
-    assert await collected(gate) == [at for at in every if at.month >= 4]
+    assert await collected(pool) == [at for at in every if at.month >= 4]
 
 
-async def test_what_is_dropped_leaves_nothing_behind(gate: Pool) -> None:
-    await PgHistory(gate).add_months("market_data", at=[T0 + 40 * DAY])
-    await execute(gate, "VACUUM pg_class")
+async def test_what_is_dropped_leaves_nothing_behind(pool: Pool) -> None:
+    await PgHistory(pool).add_months("market_data", at=[T0 + 40 * DAY])
+    await execute(pool, "VACUUM pg_class")
     relations = "SELECT count(*) FROM pg_class WHERE relname LIKE 'market_data_2026%'"
-    before = await rows(gate, relations)
+    before = await rows(pool, relations)
 
-    await drop_all(gate, "market_data", before=T0 + 300 * DAY)
+    await drop_all(pool, "market_data", before=T0 + 300 * DAY)
 
     assert before == [(4,)]
-    assert await rows(gate, relations) == [(0,)]
+    assert await rows(pool, relations) == [(0,)]
 
 
 class Busy:
@@ -333,46 +333,46 @@ class Busy:
 
 
 async def test_who_reads_on_and_on_is_waited_for_in_bounds_and_writers_go_on(
-    gate: Pool, dsn: str
+    pool: Pool, dsn: str
 ) -> None:
-    await prices_at(gate, T0)
+    await prices_at(pool, T0)
     with closing(Busy(dsn)):
         # The reader never ends here: that all of this ends is the proof.
-        drop = asyncio.create_task(PgHistory(gate).drop_month("market_data", before=T0 + 10 * DAY))
+        drop = asyncio.create_task(PgHistory(pool).drop_month("market_data", before=T0 + 10 * DAY))
         await asyncio.sleep(0)
-        await prices_at(gate, *(T0 + 31 * DAY + n * HOUR for n in range(20)))
+        await prices_at(pool, *(T0 + 31 * DAY + n * HOUR for n in range(20)))
         with pytest.raises(StoreTimeout):
             await drop
-    after = await drop_all(gate, "market_data", before=T0 + 10 * DAY)
+    after = await drop_all(pool, "market_data", before=T0 + 10 * DAY)
 
     assert after == ["market_data_2026_01"]
-    assert len(await collected(gate)) == 20
+    assert len(await collected(pool)) == 20
 
 
 async def test_a_writer_beside_the_drops_loses_nothing(dsn: str) -> None:
     now = datetime(2026, 11, 5, tzinfo=UTC)
-    async with open_pool(dsn, minsize=6, maxsize=6) as gate:
-        await prices_at(gate, *(datetime(2026, n, 1, tzinfo=UTC) for n in range(1, 11)))
+    async with open_pool(dsn, minsize=6, maxsize=6) as pool:
+        await prices_at(pool, *(datetime(2026, n, 1, tzinfo=UTC) for n in range(1, 11)))
 
         async def write(worker: int) -> None:
             for n in range(40):
-                await prices_at(gate, now + worker * HOUR + n * timedelta(seconds=10))
+                await prices_at(pool, now + worker * HOUR + n * timedelta(seconds=10))
 
-        dropping = asyncio.create_task(_patiently_dropped(gate, before=now))
+        dropping = asyncio.create_task(_patiently_dropped(pool, before=now))
         await asyncio.gather(*(write(worker) for worker in range(4)))
         dropped = await dropping
-        left = await collected(gate)
+        left = await collected(pool)
 
     assert len(dropped) == 10
     assert len(left) == 160
     assert all(at >= now for at in left)
 
 
-async def _patiently_dropped(gate: Pool, *, before: datetime) -> list[str]:
+async def _patiently_dropped(pool: Pool, *, before: datetime) -> list[str]:
     dropped: list[str] = []
     for _ in range(200):
         try:
-            name = await PgHistory(gate).drop_month("market_data", before=before)
+            name = await PgHistory(pool).drop_month("market_data", before=before)
         except StoreTimeout:
             continue
         if name is None:
@@ -382,14 +382,14 @@ async def _patiently_dropped(gate: Pool, *, before: datetime) -> list[str]:
 
 
 async def test_two_who_drop_at_once_drop_each_month_once(dsn: str) -> None:
-    async with open_pool(dsn, minsize=4, maxsize=4) as gate:
-        await prices_at(gate, *(datetime(2026, n, 1, tzinfo=UTC) for n in range(1, 11)))
+    async with open_pool(dsn, minsize=4, maxsize=4) as pool:
+        await prices_at(pool, *(datetime(2026, n, 1, tzinfo=UTC) for n in range(1, 11)))
 
         both = await asyncio.gather(
-            *(_patiently_dropped(gate, before=datetime(2026, 9, 1, tzinfo=UTC)) for _ in range(3))
+            *(_patiently_dropped(pool, before=datetime(2026, 9, 1, tzinfo=UTC)) for _ in range(3))
         )
 
-        left = await months(gate)
+        left = await months(pool)
 
     assert sorted(name for dropped in both for name in dropped) == [
         f"market_data_2026_{n:02}" for n in range(1, 9)
@@ -398,20 +398,20 @@ async def test_two_who_drop_at_once_drop_each_month_once(dsn: str) -> None:
 
 
 async def test_a_process_that_dies_in_the_middle_leaves_the_month_whole(
-    gate: Pool, dsn: str
+    pool: Pool, dsn: str
 ) -> None:
     """Taken off and dropped are one statement: there is no half of it to heal."""
-    await prices_at(gate, T0)
+    await prices_at(pool, T0)
     with closing(connect(parameters(dsn))) as dying, dying.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.execute("SELECT drop_month('market_data', %s)", (T0 + 60 * DAY,))
         assert cursor.fetchone() == ("market_data_2026_01",)
-        await execute(gate, f"SELECT pg_terminate_backend({dying.info.backend_pid})")
+        await execute(pool, f"SELECT pg_terminate_backend({dying.info.backend_pid})")
         with pytest.raises(psycopg2.OperationalError):
             cursor.execute("COMMIT")
-    whole = await collected(gate)
+    whole = await collected(pool)
 
-    next_pass = await drop_all(gate, "market_data", before=T0 + 60 * DAY)
+    next_pass = await drop_all(pool, "market_data", before=T0 + 60 * DAY)
 
     assert whole == [T0]
     assert next_pass == ["market_data_2026_01"]
@@ -422,90 +422,90 @@ async def test_a_process_that_dies_in_the_middle_leaves_the_month_whole(
 OLD = timedelta(days=400)
 
 
-async def drop_alerts(gate: Pool, *, kept: timedelta = 365 * DAY, limit: int = 500) -> int:
-    now = await rows(gate, "SELECT now()")
-    return await PgHistory(gate).drop_alerts(
+async def drop_alerts(pool: Pool, *, kept: timedelta = 365 * DAY, limit: int = 500) -> int:
+    now = await rows(pool, "SELECT now()")
+    return await PgHistory(pool).drop_alerts(
         before=T0 - kept, queued_before=now[0][0] - kept, limit=limit
     )
 
 
-async def aged(gate: Pool, where: str = "true") -> None:
+async def aged(pool: Pool, where: str = "true") -> None:
     await execute(
-        gate, f"UPDATE alerts SET queued_at = queued_at - interval '400 days' WHERE {where}"
+        pool, f"UPDATE alerts SET queued_at = queued_at - interval '400 days' WHERE {where}"
     )
 
 
-async def note(gate: Pool, key: str, *, at: datetime, lasts: bool = False) -> None:
-    await PgAlerts(gate).put(
+async def note(pool: Pool, key: str, *, at: datetime, lasts: bool = False) -> None:
+    await PgAlerts(pool).put(
         Alert(key=key, severity="error", title=key, body="", at=at, lasts=lasts)
     )
 
 
-async def keys_left(gate: Pool) -> set[str]:
-    return {key for (key,) in await rows(gate, "SELECT key FROM alerts")}
+async def keys_left(pool: Pool) -> set[str]:
+    return {key for (key,) in await rows(pool, "SELECT key FROM alerts")}
 
 
-async def test_alerts_that_are_told_and_old_go_and_all_others_stay(gate: Pool) -> None:
-    alerts = PgAlerts(gate)
-    await note(gate, "told", at=T0 - OLD)
-    await note(gate, "goes on", at=T0 - OLD, lasts=True)
-    await note(gate, "over", at=T0 - OLD, lasts=True)
+async def test_alerts_that_are_told_and_old_go_and_all_others_stay(pool: Pool) -> None:
+    alerts = PgAlerts(pool)
+    await note(pool, "told", at=T0 - OLD)
+    await note(pool, "goes on", at=T0 - OLD, lasts=True)
+    await note(pool, "over", at=T0 - OLD, lasts=True)
     await alerts.put(Recovery(key="over", title="over", at=T0 - OLD))
-    await note(gate, "over just now", at=T0 - OLD, lasts=True)
+    await note(pool, "over just now", at=T0 - OLD, lasts=True)
     await alerts.put(Recovery(key="over just now", title="over", at=T0))
-    await note(gate, "new", at=T0)
+    await note(pool, "new", at=T0)
     await alerts.suppress_all()
-    await note(gate, "not told yet", at=T0 - OLD)
-    await aged(gate)
+    await note(pool, "not told yet", at=T0 - OLD)
+    await aged(pool)
 
-    deleted = await drop_alerts(gate)
+    deleted = await drop_alerts(pool)
 
     assert deleted == 3  # told; over, and of it problem and recovery
-    assert await keys_left(gate) == {"goes on", "over just now", "new", "not told yet"}
+    assert await keys_left(pool) == {"goes on", "over just now", "new", "not told yet"}
 
 
-async def test_an_alert_is_old_by_both_clocks_or_not_at_all(gate: Pool) -> None:
+async def test_an_alert_is_old_by_both_clocks_or_not_at_all(pool: Pool) -> None:
     """In a fast sandbox a market's year is a minute: what was told then would be told again."""
-    await note(gate, "told a minute ago", at=T0 - OLD)
-    await PgAlerts(gate).suppress_all()
+    await note(pool, "told a minute ago", at=T0 - OLD)
+    await PgAlerts(pool).suppress_all()
 
-    assert await drop_alerts(gate) == 0
+    assert await drop_alerts(pool) == 0
 
 
-async def test_a_recovery_that_waits_keeps_its_problem(gate: Pool) -> None:
-    alerts = PgAlerts(gate)
-    await note(gate, "over", at=T0 - OLD, lasts=True)
+async def test_a_recovery_that_waits_keeps_its_problem(pool: Pool) -> None:
+    alerts = PgAlerts(pool)
+    await note(pool, "over", at=T0 - OLD, lasts=True)
     await alerts.suppress_all()
     await alerts.put(Recovery(key="over", title="over", at=T0 - OLD))
-    await aged(gate)
+    await aged(pool)
 
-    assert await drop_alerts(gate) == 0
+    assert await drop_alerts(pool) == 0
     await alerts.suppress_all()
-    assert await drop_alerts(gate) >= 1
+    assert await drop_alerts(pool) >= 1
 
 
-async def test_batches_are_bounded(gate: Pool) -> None:
+async def test_batches_are_bounded(pool: Pool) -> None:
     for n in range(7):
-        await note(gate, f"told {n}", at=T0 - OLD)
-    await PgAlerts(gate).suppress_all()
-    await aged(gate)
+        await note(pool, f"told {n}", at=T0 - OLD)
+    await PgAlerts(pool).suppress_all()
+    await aged(pool)
 
-    assert [await drop_alerts(gate, limit=3) for _ in range(4)] == [3, 3, 1, 0]
+    assert [await drop_alerts(pool, limit=3) for _ in range(4)] == [3, 3, 1, 0]
 
 
-async def test_old_alerts_are_found_by_the_index_of_the_list(gate: Pool) -> None:
+async def test_old_alerts_are_found_by_the_index_of_the_list(pool: Pool) -> None:
     await execute(
-        gate,
+        pool,
         "INSERT INTO alerts (kind, key, severity, title, body, state, created_at, last_at)"
         " SELECT 'NOTICE', 'told ' || n, 'error', 'told', '', 'SENT', at, at"
         "   FROM generate_series(1, 5000) AS n"
         "  CROSS JOIN LATERAL (SELECT %(at)s + n * interval '1 minute' AS at) AS moved",
         {"at": T0},
     )
-    await execute(gate, "ANALYZE alerts")
+    await execute(pool, "ANALYZE alerts")
     args = {"before": T0 + HOUR, "queued_before": T0, "limit": 500}
 
-    plan = await rows(gate, "EXPLAIN " + DROP_ALERTS, args)
+    plan = await rows(pool, "EXPLAIN " + DROP_ALERTS, args)
 
     text = "\n".join(line for (line,) in plan)
     assert "alerts_created_at" in text
@@ -521,25 +521,25 @@ EVIDENCE = (
 )  # fmt: skip
 
 
-async def test_what_tells_of_money_is_never_touched(gate: Pool) -> None:
-    decision = await a_stored_decision(gate)
-    await filled(gate, await a_stored_order(gate, decision_id=decision))
-    await prices_at(gate, T0)
-    await PgEquities(gate).add([an_equity()], at=T0)
+async def test_what_tells_of_money_is_never_touched(pool: Pool) -> None:
+    decision = await a_stored_decision(pool)
+    await filled(pool, await a_stored_order(pool, decision_id=decision))
+    await prices_at(pool, T0)
+    await PgEquities(pool).add([an_equity()], at=T0)
 
     async def evidence() -> dict[str, Any]:
         return {
-            table: await rows(gate, f"SELECT t::text FROM {table} AS t ORDER BY 1")
+            table: await rows(pool, f"SELECT t::text FROM {table} AS t ORDER BY 1")
             for table in EVIDENCE
         }
 
     before = await evidence()
     end = T0 + 10_000 * DAY
     for table in TABLES:
-        await drop_all(gate, table, before=end)
-    await PgHistory(gate).drop_alerts(before=end, queued_before=end, limit=500)
+        await drop_all(pool, table, before=end)
+    await PgHistory(pool).drop_alerts(before=end, queued_before=end, limit=500)
 
-    assert await collected(gate) == []
+    assert await collected(pool) == []
     assert await evidence() == before
     assert before["fills"] != before["orders"] != before["trading_signals"] != []
 
@@ -560,16 +560,16 @@ A_YEAR_OF_PASSES = """
 """
 
 
-async def a_year(gate: Pool) -> None:
+async def a_year(pool: Pool) -> None:
     """Thirteen months of every table."""
     every = [T0 + n * 7 * DAY for n in range(52)]
-    await PgMetricRows(gate).add_requests([a_slot(minute=at) for at in every])
+    await PgMetricRows(pool).add_requests([a_slot(minute=at) for at in every])
     for table in TABLES:
-        await PgHistory(gate).add_months(table, at=every)
-    await PgHistory(gate).add_months("equity_snapshots", at=every)
-    await execute(gate, A_YEAR_OF_PRICES, {"since": T0, "until": every[-1]})
-    await execute(gate, A_YEAR_OF_PASSES, {"since": T0, "until": every[-1]})
-    await execute(gate, "ANALYZE")
+        await PgHistory(pool).add_months(table, at=every)
+    await PgHistory(pool).add_months("equity_snapshots", at=every)
+    await execute(pool, A_YEAR_OF_PRICES, {"since": T0, "until": every[-1]})
+    await execute(pool, A_YEAR_OF_PASSES, {"since": T0, "until": every[-1]})
+    await execute(pool, "ANALYZE")
 
 
 def tables_of(plan: dict[str, Any], *, ran: bool = False) -> set[str]:
@@ -579,14 +579,14 @@ def tables_of(plan: dict[str, Any], *, ran: bool = False) -> set[str]:
     return found.union(*(tables_of(child, ran=ran) for child in plan.get("Plans", ())))
 
 
-async def tables_read(gate: Pool, sql: str, args: dict[str, Any], *, ran: bool = False) -> set[str]:
+async def tables_read(pool: Pool, sql: str, args: dict[str, Any], *, ran: bool = False) -> set[str]:
     how = "ANALYZE, FORMAT JSON" if ran else "FORMAT JSON"
-    ((plan,),) = await rows(gate, f"EXPLAIN ({how}) " + sql, {"instant": INSTANT} | args)
+    ((plan,),) = await rows(pool, f"EXPLAIN ({how}) " + sql, {"instant": INSTANT} | args)
     return tables_of(plan[0]["Plan"], ran=ran)
 
 
-async def test_a_window_reads_its_months_only(gate: Pool) -> None:
-    await a_year(gate)
+async def test_a_window_reads_its_months_only(pool: Pool) -> None:
+    await a_year(pool)
     until = datetime(2026, 12, 10, tzinfo=UTC)
     month = {"since": until - 31 * DAY, "until": until}
     passes = (
@@ -597,41 +597,41 @@ async def test_a_window_reads_its_months_only(gate: Pool) -> None:
         "first_hour": month["since"], "last_hour": until, "gamma": 1.02, "least_ms": 0.01,
     }  # fmt: skip
 
-    assert await tables_read(gate, passes, month) == {"job_runs_2026_11", "job_runs_2026_12"}
+    assert await tables_read(pool, passes, month) == {"job_runs_2026_11", "job_runs_2026_12"}
     assert {
         table
-        for table in await tables_read(gate, JOBS_BY_HOUR, hours)
+        for table in await tables_read(pool, JOBS_BY_HOUR, hours)
         if table.startswith("job_hours")
     } == {"job_hours_2026_11", "job_hours_2026_12"}
-    assert await tables_read(gate, REQUESTS, hours) == {
+    assert await tables_read(pool, REQUESTS, hours) == {
         "request_stats_2026_11",
         "request_stats_2026_12",
     }
     week = {"quote": "KRW", "points": 9, "since": until - 7 * DAY, "until": until}
     minutes = week | {"first_hour": until, "last_hour": until}
-    assert await tables_read(gate, CURVE, minutes) <= {"equity_hours", "equity_snapshots_2026_12"}
+    assert await tables_read(pool, CURVE, minutes) <= {"equity_hours", "equity_snapshots_2026_12"}
     since = {"market": "KRW-BTC", "since": until - DAY}
-    assert await tables_read(gate, SUMMARY, since) <= {
+    assert await tables_read(pool, SUMMARY, since) <= {
         "market_data_2026_12",
         "market_data_2027_01",
     }
 
 
-async def test_a_page_from_the_past_plans_no_later_month(gate: Pool) -> None:
-    await a_year(gate)
+async def test_a_page_from_the_past_plans_no_later_month(pool: Pool) -> None:
+    await a_year(pool)
     at = datetime(2026, 5, 20, tzinfo=UTC)
     args = {"market": "KRW-BTC", "before_at": at, "before_id": 1, "limit": 2}
 
-    planned = await tables_read(gate, HISTORY, args)
-    read = await tables_read(gate, HISTORY, args, ran=True)
+    planned = await tables_read(pool, HISTORY, args)
+    read = await tables_read(pool, HISTORY, args, ran=True)
 
     assert planned == {f"market_data_2026_0{n}" for n in range(1, 6)}
     assert read == {"market_data_2026_05"}
 
 
-async def test_the_newest_price_is_looked_for_from_the_newest_month_on(gate: Pool) -> None:
-    await a_year(gate)
-    await PgHistory(gate).add_months("market_data", at=[T0 + 400 * DAY])
+async def test_the_newest_price_is_looked_for_from_the_newest_month_on(pool: Pool) -> None:
+    await a_year(pool)
+    await PgHistory(pool).add_months("market_data", at=[T0 + 400 * DAY])
 
     for sql, args in (
         (LATEST_ID, {"market": "KRW-BTC"}),
@@ -639,28 +639,28 @@ async def test_the_newest_price_is_looked_for_from_the_newest_month_on(gate: Poo
         (HISTORY, {"market": "KRW-BTC", "before_at": None, "before_id": None, "limit": 2}),
     ):
         # The month ahead is empty; the year behind is not touched.
-        assert await tables_read(gate, sql, args, ran=True) == {
+        assert await tables_read(pool, sql, args, ran=True) == {
             "market_data_2027_01",
             "market_data_2027_02",
         }
 
 
-async def test_a_jobs_last_pass_is_looked_for_from_the_newest_month_on(gate: Pool) -> None:
-    await a_year(gate)
+async def test_a_jobs_last_pass_is_looked_for_from_the_newest_month_on(pool: Pool) -> None:
+    await a_year(pool)
     newest = (
         "SELECT * FROM job_runs WHERE job = 'collect_market_data' ORDER BY started_at DESC LIMIT 1"
     )
 
-    assert await tables_read(gate, newest, {}, ran=True) == {"job_runs_2027_01"}
+    assert await tables_read(pool, newest, {}, ran=True) == {"job_runs_2027_01"}
     window = {"since": T0, "until": T0 + HOUR}
-    assert await tables_read(gate, JOBS, window) != set()
+    assert await tables_read(pool, JOBS, window) != set()
 
 
-async def test_old_minutes_are_looked_for_in_no_later_month(gate: Pool) -> None:
-    await a_year(gate)
+async def test_old_minutes_are_looked_for_in_no_later_month(pool: Pool) -> None:
+    await a_year(pool)
     before = {"before": datetime(2026, 3, 5, tzinfo=UTC)}
 
-    read = await tables_read(gate, DROP_MINUTES, before)
+    read = await tables_read(pool, DROP_MINUTES, before)
 
     assert read - {"request_stats"} == {f"request_stats_2026_0{n}" for n in (1, 2, 3)}
 
@@ -683,20 +683,20 @@ CONTENT = {
 }
 
 
-async def test_rows_survive_the_way_up_down_and_up_again(gate: Pool, dsn: str) -> None:
+async def test_rows_survive_the_way_up_down_and_up_again(pool: Pool, dsn: str) -> None:
     turn = datetime(2027, 1, 1, tzinfo=UTC)
     instants = [T0, T0 + 40 * DAY, turn - timedelta(microseconds=1), turn]
-    await prices_at(gate, *instants)
-    await PgMetricRows(gate).add_job_runs(
+    await prices_at(pool, *instants)
+    await PgMetricRows(pool).add_job_runs(
         [a_run(n, started_at=at) for n, at in enumerate(instants, start=1)]
     )
-    await PgMetricRows(gate).add_requests(
+    await PgMetricRows(pool).add_requests(
         [a_slot(minute=at.replace(second=0, microsecond=0)) for at in instants]
     )
-    await execute(gate, "DELETE FROM market_data WHERE collected_at = %(at)s", {"at": turn})
+    await execute(pool, "DELETE FROM market_data WHERE collected_at = %(at)s", {"at": turn})
 
     async def content() -> dict[str, list[Any]]:
-        return {table: await rows(gate, sql) for table, sql in CONTENT.items()}
+        return {table: await rows(pool, sql) for table, sql in CONTENT.items()}
 
     before = await content()
     # The newer one gave a column another name.
@@ -704,23 +704,23 @@ async def test_rows_survive_the_way_up_down_and_up_again(gate: Pool, dsn: str) -
     await asyncio.to_thread(_migrated, dsn, up=False)
     single = await content()
     kinds = await rows(
-        gate,
+        pool,
         "SELECT relname, relkind FROM pg_class WHERE relname = ANY(%(t)s)",
         {"t": list(CONTENT)},
     )
     await asyncio.to_thread(_migrated, dsn, up=True)
     await asyncio.to_thread(_migrated, dsn, up=True, only="0015_change_since_close")
     again = await content()
-    await prices_at(gate, turn)
+    await prices_at(pool, turn)
 
     assert {relkind for _, relkind in kinds} == {"r"}
     assert before == single == again
     assert len(before["market_data"]) == 3
     # An id is never given twice, not even that of a row that is gone.
-    assert await PgMarketData(gate).latest_id(KRW_BTC) > max(
+    assert await PgMarketData(pool).latest_id(KRW_BTC) > max(
         row[0] for row in before["market_data"]
     )
-    assert await months(gate) == [
+    assert await months(pool) == [
         "market_data_2026_01", "market_data_2026_03", "market_data_2026_12", "market_data_2027_01",
     ]  # fmt: skip
 

@@ -24,9 +24,9 @@ def a_change(key: str, old: JSON, new: JSON, **overrides: object) -> SettingChan
 
 
 async def change(
-    gate: Pool, values: dict[str, JSON], *, only_absent: bool = False
+    pool: Pool, values: dict[str, JSON], *, only_absent: bool = False
 ) -> tuple[SettingChange, ...]:
-    return await PgSettingRows(gate).change(
+    return await PgSettingRows(pool).change(
         values,
         defaults=dict.fromkeys(values, DEFAULT),
         by="operator",
@@ -36,31 +36,31 @@ async def change(
     )
 
 
-async def history(gate: Pool) -> list[tuple[object, ...]]:
+async def history(pool: Pool) -> list[tuple[object, ...]]:
     return await rows(
-        gate, "SELECT key, old_value::text, new_value::text FROM config_changes ORDER BY id"
+        pool, "SELECT key, old_value::text, new_value::text FROM config_changes ORDER BY id"
     )
 
 
-async def test_a_setting_never_stored_is_none(gate: Pool) -> None:
-    assert await PgSettingRows(gate).load("min_confidence") is None
+async def test_a_setting_never_stored_is_none(pool: Pool) -> None:
+    assert await PgSettingRows(pool).load("min_confidence") is None
 
 
 @pytest.mark.parametrize(
     "value",
     [True, 0, 3, "0.6", 0.1, None, [], ["KRW-BTC", "KRW-ETH"], {"models": [{"input": "0.30"}]}],
 )
-async def test_every_json_value_comes_back_as_it_was_given(gate: Pool, value: JSON) -> None:
-    changes = await change(gate, {"key": value})
+async def test_every_json_value_comes_back_as_it_was_given(pool: Pool, value: JSON) -> None:
+    changes = await change(pool, {"key": value})
 
     assert changes == (a_change("key", DEFAULT, value),)
-    assert await PgSettingRows(gate).load("key") == (value,)
+    assert await PgSettingRows(pool).load("key") == (value,)
 
 
-async def test_a_change_leaves_its_old_and_new_value_and_who_did_it(gate: Pool) -> None:
-    await change(gate, {"min_confidence": "0.6"})
+async def test_a_change_leaves_its_old_and_new_value_and_who_did_it(pool: Pool) -> None:
+    await change(pool, {"min_confidence": "0.6"})
 
-    changes = await PgSettingRows(gate).change(
+    changes = await PgSettingRows(pool).change(
         {"min_confidence": "0.7"},
         defaults={"min_confidence": "0.5"},
         by="cli",
@@ -73,7 +73,7 @@ async def test_a_change_leaves_its_old_and_new_value_and_who_did_it(gate: Pool) 
         a_change("min_confidence", "0.6", "0.7", changed_by="cli", changed_at=later),
     )
     assert await rows(
-        gate,
+        pool,
         "SELECT key, old_value, new_value, changed_by, changed_at, request_id"
         "  FROM config_changes ORDER BY id",
     ) == [
@@ -81,7 +81,7 @@ async def test_a_change_leaves_its_old_and_new_value_and_who_did_it(gate: Pool) 
         ("min_confidence", "0.6", "0.7", "cli", later, None),
     ]
     assert await rows(
-        gate, "SELECT at, actor, action, subject, detail, request_id FROM audit_log ORDER BY id"
+        pool, "SELECT at, actor, action, subject, detail, request_id FROM audit_log ORDER BY id"
     ) == [
         (
             T0,
@@ -100,115 +100,115 @@ async def test_a_change_leaves_its_old_and_new_value_and_who_did_it(gate: Pool) 
             None,
         ),
     ]
-    assert await rows(gate, "SELECT value, updated_by, updated_at FROM system_configs") == [
+    assert await rows(pool, "SELECT value, updated_by, updated_at FROM system_configs") == [
         ("0.7", "cli", later)
     ]
 
 
-async def test_switching_a_setting_to_null_is_a_change(gate: Pool) -> None:
-    await change(gate, {"take_profit_pct": "5"})
+async def test_switching_a_setting_to_null_is_a_change(pool: Pool) -> None:
+    await change(pool, {"take_profit_pct": "5"})
 
-    assert await change(gate, {"take_profit_pct": None}) == (
+    assert await change(pool, {"take_profit_pct": None}) == (
         a_change("take_profit_pct", "5", None),
     )
-    assert await PgSettingRows(gate).load("take_profit_pct") == (None,)
-    assert await change(gate, {"take_profit_pct": "5"}) == (a_change("take_profit_pct", None, "5"),)
-    assert [old for _, old, _ in await history(gate)] == ['"default"', '"5"', "null"]
+    assert await PgSettingRows(pool).load("take_profit_pct") == (None,)
+    assert await change(pool, {"take_profit_pct": "5"}) == (a_change("take_profit_pct", None, "5"),)
+    assert [old for _, old, _ in await history(pool)] == ['"default"', '"5"', "null"]
 
 
-async def test_a_value_equal_to_the_stored_one_is_no_change(gate: Pool) -> None:
-    await change(gate, {"a": {"x": 1, "y": [1, 2]}, "b": "1"})
+async def test_a_value_equal_to_the_stored_one_is_no_change(pool: Pool) -> None:
+    await change(pool, {"a": {"x": 1, "y": [1, 2]}, "b": "1"})
 
-    changes = await change(gate, {"a": {"y": [1, 2], "x": 1}, "b": "2"})
+    changes = await change(pool, {"a": {"y": [1, 2], "x": 1}, "b": "2"})
 
     assert changes == (a_change("b", "1", "2"),)
-    assert len(await history(gate)) == 3
+    assert len(await history(pool)) == 3
 
 
-async def test_only_absent_leaves_alone_what_is_stored(gate: Pool) -> None:
-    await change(gate, {"b": "kept"})
+async def test_only_absent_leaves_alone_what_is_stored(pool: Pool) -> None:
+    await change(pool, {"b": "kept"})
 
-    changes = await change(gate, {"c": "new", "b": "default", "a": "new"}, only_absent=True)
+    changes = await change(pool, {"c": "new", "b": "default", "a": "new"}, only_absent=True)
 
     assert changes == (a_change("a", DEFAULT, "new"), a_change("c", DEFAULT, "new"))
-    assert await PgSettingRows(gate).load("b") == ("kept",)
+    assert await PgSettingRows(pool).load("b") == ("kept",)
 
 
-async def test_the_default_is_stored_once_and_both_values_say_so(gate: Pool) -> None:
-    assert await change(gate, {"a": DEFAULT}) == (a_change("a", DEFAULT, DEFAULT),)
-    assert await change(gate, {"a": DEFAULT}) == ()
-    assert await PgSettingRows(gate).load("a") == (DEFAULT,)
-    assert await history(gate) == [("a", '"default"', '"default"')]
+async def test_the_default_is_stored_once_and_both_values_say_so(pool: Pool) -> None:
+    assert await change(pool, {"a": DEFAULT}) == (a_change("a", DEFAULT, DEFAULT),)
+    assert await change(pool, {"a": DEFAULT}) == ()
+    assert await PgSettingRows(pool).load("a") == (DEFAULT,)
+    assert await history(pool) == [("a", '"default"', '"default"')]
 
 
-async def test_nothing_to_change_leaves_no_trace(gate: Pool) -> None:
-    assert await change(gate, {}) == ()
-    assert await history(gate) == []
+async def test_nothing_to_change_leaves_no_trace(pool: Pool) -> None:
+    assert await change(pool, {}) == ()
+    assert await history(pool) == []
 
 
-async def test_one_value_that_cannot_be_stored_stops_them_all(gate: Pool) -> None:
-    await change(gate, {"a": "1"})
+async def test_one_value_that_cannot_be_stored_stops_them_all(pool: Pool) -> None:
+    await change(pool, {"a": "1"})
 
     with pytest.raises(InvalidSetting, match="NUL"):
-        await change(gate, {"a": "2", "b": "3", "c": "text\x00"})
+        await change(pool, {"a": "2", "b": "3", "c": "text\x00"})
 
-    assert await PgSettingRows(gate).load("a") == ("1",)
-    assert await PgSettingRows(gate).load("b") is None
-    assert len(await history(gate)) == 1
+    assert await PgSettingRows(pool).load("a") == ("1",)
+    assert await PgSettingRows(pool).load("b") is None
+    assert len(await history(pool)) == 1
 
 
-async def test_a_broken_character_is_refused_and_not_a_crash(gate: Pool) -> None:
+async def test_a_broken_character_is_refused_and_not_a_crash(pool: Pool) -> None:
     with pytest.raises(InvalidSetting, match="Unicode"):
-        await change(gate, {"a": "broken \ud83d"})
+        await change(pool, {"a": "broken \ud83d"})
 
 
 @pytest.mark.parametrize("stored_before", [True, False])
-async def test_concurrent_changes_form_one_chain(gate: Pool, stored_before: bool) -> None:
+async def test_concurrent_changes_form_one_chain(pool: Pool, stored_before: bool) -> None:
     if stored_before:
-        await change(gate, {"a": "start", "b": "start"})
+        await change(pool, {"a": "start", "b": "start"})
 
     await asyncio.gather(
         *(
             # In either order: two processes that lock the keys as given would deadlock.
-            change(gate, dict.fromkeys(("b", "a") if n % 2 else ("a", "b"), str(n)))
+            change(pool, dict.fromkeys(("b", "a") if n % 2 else ("a", "b"), str(n)))
             for n in range(12)
         )
     )
 
-    steps = await history(gate)
+    steps = await history(pool)
     for key in ("a", "b"):
         chain = [(old, new) for name, old, new in steps if name == key]
         assert chain[0][0] == '"default"'
         assert all(old == before for (_, before), (old, _) in pairwise(chain))
         assert len(chain) == 12 + stored_before
-        (last,) = await PgSettingRows(gate).load(key) or (None,)
+        (last,) = await PgSettingRows(pool).load(key) or (None,)
         assert f'"{last}"' == chain[-1][1]
-    assert await PgSettingRows(gate).load("a") == await PgSettingRows(gate).load("b")
+    assert await PgSettingRows(pool).load("a") == await PgSettingRows(pool).load("b")
 
 
-async def test_of_concurrent_first_defaults_one_is_stored(gate: Pool) -> None:
+async def test_of_concurrent_first_defaults_one_is_stored(pool: Pool) -> None:
     results = await asyncio.gather(
-        *(change(gate, {"a": str(n)}, only_absent=True) for n in range(8))
+        *(change(pool, {"a": str(n)}, only_absent=True) for n in range(8))
     )
 
     (winner,) = [changes for changes in results if changes]
-    assert await PgSettingRows(gate).load("a") == (winner[0].new,)
-    assert len(await history(gate)) == 1
+    assert await PgSettingRows(pool).load("a") == (winner[0].new,)
+    assert len(await history(pool)) == 1
 
 
 async def test_each_changed_key_is_told_once_and_only_what_was_committed(
-    gate: Pool, dsn: str
+    pool: Pool, dsn: str
 ) -> None:
     async with (
         aiopg.connect(dsn, enable_hstore=False) as connection,
         connection.cursor() as listening,
     ):
         await listening.execute(f"LISTEN {CHANNEL}")
-        await change(gate, {"a": "1", "b": "2"})
+        await change(pool, {"a": "1", "b": "2"})
         with pytest.raises(InvalidSetting):
-            await change(gate, {"a": "3", "c": "\x00"})
-        await change(gate, {"a": "1"})  # equal: nothing to tell
-        await change(gate, {"last": "1"})
+            await change(pool, {"a": "3", "c": "\x00"})
+        await change(pool, {"a": "1"})  # equal: nothing to tell
+        await change(pool, {"last": "1"})
 
         async with asyncio.timeout(20):
             heard = [(await connection.notifies.get()).payload for _ in range(3)]

@@ -99,7 +99,7 @@ class Process:
             health=self.health.body,
             alerts=lambda: self.alerts,
             lines_dropped=lambda: 4,
-            lanes=lambda: {
+            limits=lambda: {
                 "read": ConcurrencyState(limit=32, at_work=5, waiting=2, refused=7),
                 "change": ConcurrencyState(limit=8, at_work=0, waiting=0, refused=0),
             },

@@ -23,7 +23,7 @@ SAFETY_S = 10
 URL = "/api/v1/signals"
 
 
-def a_lane(*, at_work: int = 1, waiting: int = 1, wait_s: float = SAFETY_S) -> ConcurrencyLimit:
+def a_limit(*, at_work: int = 1, waiting: int = 1, wait_s: float = SAFETY_S) -> ConcurrencyLimit:
     return ConcurrencyLimit(
         RequestKind.READ, Limit(at_work=at_work, waiting=waiting), wait_s=wait_s
     )
@@ -35,75 +35,75 @@ async def until(true: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
-async def hold(lane: ConcurrencyLimit, release: asyncio.Event) -> None:
-    async with lane:
+async def hold(limit: ConcurrencyLimit, release: asyncio.Event) -> None:
+    async with limit:
         await release.wait()
 
 
 async def test_who_waits_gets_the_place_that_comes_free() -> None:
-    lane, release = a_lane(), asyncio.Event()
+    limit, release = a_limit(), asyncio.Event()
 
     async with asyncio.timeout(SAFETY_S), asyncio.TaskGroup() as group:
-        group.create_task(hold(lane, release))
-        group.create_task(hold(lane, release))
-        await until(lambda: lane.state()["waiting"] == 1)
-        at_work = lane.state()["at_work"]
+        group.create_task(hold(limit, release))
+        group.create_task(hold(limit, release))
+        await until(lambda: limit.state()["waiting"] == 1)
+        at_work = limit.state()["at_work"]
         release.set()
 
     assert at_work == 1
-    assert lane.state() == {"limit": 1, "at_work": 0, "waiting": 0, "refused": 0}
+    assert limit.state() == {"limit": 1, "at_work": 0, "waiting": 0, "refused": 0}
 
 
 async def test_with_a_full_queue_the_next_one_is_refused_at_once() -> None:
-    lane, release = a_lane(waiting=0), asyncio.Event()
+    limit, release = a_limit(waiting=0), asyncio.Event()
 
     async with asyncio.timeout(SAFETY_S), asyncio.TaskGroup() as group:
-        group.create_task(hold(lane, release))
-        await until(lambda: lane.state()["at_work"])
+        group.create_task(hold(limit, release))
+        await until(lambda: limit.state()["at_work"])
         with pytest.raises(Overloaded, match="ask again"):
-            await hold(lane, release)
+            await hold(limit, release)
         release.set()
 
-    assert lane.state()["refused"] == 1
+    assert limit.state()["refused"] == 1
 
 
 async def test_nobody_waits_for_longer_than_the_queue_allows() -> None:
-    lane, release = a_lane(wait_s=0.01), asyncio.Event()
+    limit, release = a_limit(wait_s=0.01), asyncio.Event()
 
     async with asyncio.timeout(SAFETY_S), asyncio.TaskGroup() as group:
-        group.create_task(hold(lane, release))
-        await until(lambda: lane.state()["at_work"])
+        group.create_task(hold(limit, release))
+        await until(lambda: limit.state()["at_work"])
         with pytest.raises(Overloaded):
-            await hold(lane, release)
+            await hold(limit, release)
         release.set()
 
-    assert lane.state() == {"limit": 1, "at_work": 0, "waiting": 0, "refused": 1}
+    assert limit.state() == {"limit": 1, "at_work": 0, "waiting": 0, "refused": 1}
 
 
 @pytest.mark.parametrize("fail", [RuntimeError, asyncio.CancelledError])
 async def test_a_place_comes_free_however_its_holder_ends(fail: type[BaseException]) -> None:
-    lane = a_lane()
+    limit = a_limit()
 
     with pytest.raises(fail):
-        async with lane:
+        async with limit:
             raise fail
 
-    async with lane:
-        assert lane.state()["at_work"] == 1
+    async with limit:
+        assert limit.state()["at_work"] == 1
 
 
 async def test_who_gives_up_waiting_takes_no_place_with_him() -> None:
-    lane, release = a_lane(), asyncio.Event()
+    limit, release = a_limit(), asyncio.Event()
     async with asyncio.timeout(SAFETY_S), asyncio.TaskGroup() as group:
-        group.create_task(hold(lane, release))
-        await until(lambda: lane.state()["at_work"])
-        impatient = group.create_task(hold(lane, release))
-        await until(lambda: lane.state()["waiting"] == 1)
+        group.create_task(hold(limit, release))
+        await until(lambda: limit.state()["at_work"])
+        impatient = group.create_task(hold(limit, release))
+        await until(lambda: limit.state()["waiting"] == 1)
 
         impatient.cancel()
         release.set()
 
-    assert lane.state() == {"limit": 1, "at_work": 0, "waiting": 0, "refused": 0}
+    assert limit.state() == {"limit": 1, "at_work": 0, "waiting": 0, "refused": 0}
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ async def test_changes_and_reads_stand_in_lanes_of_their_own(
 ) -> None:
     admission = ConcurrencyLimits()
 
-    async with admission.lane(make_mocked_request(method, URL)):
-        at_work = {name for name, lane in admission.state().items() if lane["at_work"]}
+    async with admission.limit_of(make_mocked_request(method, URL)):
+        at_work = {name for name, limit in admission.state().items() if limit["at_work"]}
 
     assert at_work == {str(kind)}
 

@@ -69,7 +69,7 @@ async def served() -> AsyncIterator[Served]:
         listener.bind(("127.0.0.1", 0))
         cut_stalled_readers(listener, after_ms=200)
         site = LimitedSite(
-            runner, listener, backlog=128, door=overflow, connections=2, ask_within_s=60
+            runner, listener, backlog=128, overflow=overflow, connections=2, ask_within_s=60
         )
         await site.start()
         yield Served(overflow, runner, listener.getsockname()[1])
