@@ -1,20 +1,25 @@
-"""Orders, fills and positions in memory, with the store's guards."""
+"""Orders, fills and positions in memory: the twin of PostgreSQL's tables.
+
+`tests/integration/store/test_contract.py` holds both to the same tests.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 
-from service.domain.errors import DuplicateOrder, NotLeader
+from service.domain.errors import DomainError, DuplicateOrder, NotLeader
 from service.domain.markets import Market
 from service.domain.orders import OPEN, ZERO, Fill, Intent, Order, OrderStatus, Side
-from service.domain.positions import Position, folded
+from service.domain.positions import Position
+from tests.fakes.tables import LeaseRow, Tables
 
 
 class FakeOrders:
-    """Satisfies ports.Orders.
+    """Satisfies ports.Orders. No call suspends, so each one is atomic.
 
     Attributes:
-        epoch: the trading lease's; `add` with another one raises NotLeader.
+        tables: the rows it shares with the fakes of the lease and of the trading state.
         rows: the orders by id; a test may change them directly.
         booked: every fill with its order's id, oldest first.
         history: (order id, status), every state ever stored, oldest first.
@@ -22,13 +27,24 @@ class FakeOrders:
         lose: raised by the next write after it was stored, as a lost answer would be.
     """
 
-    def __init__(self, *, epoch: int = 1) -> None:
-        self.epoch = epoch
+    def __init__(self, *, epoch: int = 1, tables: Tables | None = None) -> None:
+        """Args: epoch: of the lease that is held for ever, where no tables are given."""
+        held = LeaseRow(owner="test", epoch=epoch, expires_at=inf)
+        self.tables = tables or Tables(lease=held)
         self.rows: dict[int, Order] = {}
         self.booked: list[tuple[int, Fill]] = []
         self.history: list[tuple[int, OrderStatus]] = []
         self.fail: BaseException | None = None
         self.lose: BaseException | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The trading lease's; `add` with another one raises NotLeader."""
+        return self.tables.lease.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self.tables.lease.epoch = epoch
 
     async def add(
         self,
@@ -40,14 +56,9 @@ class FakeOrders:
         epoch: int,
     ) -> Order:
         self._raise_failure()
-        if epoch != self.epoch:
+        if not self.tables.holds(epoch):
             raise NotLeader("the trading lease is not ours any more; nothing was written or sent")
-        for row in self.rows.values():
-            if row.identifier == identifier:
-                raise DuplicateOrder(f"the identifier {identifier} was used before")
-            settled = row.status is OrderStatus.FAILED
-            if decision_id is not None and row.decision_id == decision_id and not settled:
-                raise DuplicateOrder(f"decision {decision_id} has its order already")
+        self._check_unique(identifier, decision_id)
         order = Order(
             id=len(self.rows) + 1,
             identifier=identifier,
@@ -65,10 +76,12 @@ class FakeOrders:
         self, order: Order, *, seen: OrderStatus, fills: Sequence[Fill] = (), at: datetime
     ) -> bool:
         self._raise_failure()
-        row = self.rows[order.id]
-        known = {fill.trade_uuid for _, fill in self.booked}
-        if row.status is not seen or any(fill.trade_uuid in known for fill in fills):
+        row = self.rows.get(order.id)
+        if row is None or row.status is not seen:
             return False
+        if self._is_stored(order.id, fills):
+            return False
+        self._check_uuid(order)
         self.booked.extend((order.id, fill) for fill in fills)
         mine = await self.fills(order.id)
         self._store(
@@ -103,12 +116,12 @@ class FakeOrders:
 
     async def position(self, market: Market) -> Position:
         self._raise_failure()
-        mine: list[tuple[Side, Fill]] = [
-            (self.rows[of].intent.side, fill)
-            for of, fill in self.booked
-            if self.rows[of].market == market
-        ]
-        return folded(market, mine)
+        position = Position(market=market)
+        for of, fill in self.booked:
+            order = self.rows[of]
+            if order.market == market:
+                position = _after(position, order.intent.side, fill)
+        return position
 
     async def positions(self) -> tuple[Position, ...]:
         traded = {self.rows[of].market for of, _ in self.booked}
@@ -120,6 +133,31 @@ class FakeOrders:
         """Store an order with its fills, as an earlier run would have left them."""
         self._store(order)
         self.booked.extend((order.id, fill) for fill in fills)
+
+    # --- the constraints ------------------------------------------------------------------
+
+    def _check_unique(self, identifier: str, decision_id: int | None) -> None:
+        for row in self.rows.values():
+            if row.identifier == identifier:
+                raise DuplicateOrder(f"the identifier {identifier} was used before")
+            failed = row.status is OrderStatus.FAILED
+            if decision_id is not None and row.decision_id == decision_id and not failed:
+                raise DuplicateOrder(f"decision {decision_id} has its order already")
+
+    def _is_stored(self, order_id: int, fills: Sequence[Fill]) -> bool:
+        trades = {fill.trade_uuid for fill in fills}
+        if len(trades) < len(fills):
+            raise DomainError(f"order {order_id}: one trade is given twice")
+        owners = {of for of, fill in self.booked if fill.trade_uuid in trades}
+        if owners - {order_id}:
+            raise DomainError(f"order {order_id}: a trade belongs to another order")
+        return bool(owners)
+
+    def _check_uuid(self, order: Order) -> None:
+        uuid = order.exchange_uuid
+        same = (row for row in self.rows.values() if row.exchange_uuid == uuid is not None)
+        if any(row.id != order.id for row in same):
+            raise DomainError(f"order {order.id}: its exchange uuid is another order's")
 
     def _store(self, order: Order) -> None:
         self.rows[order.id] = order
@@ -134,3 +172,10 @@ class FakeOrders:
         if self.lose is not None:
             lost, self.lose = self.lose, None
             raise lost
+
+
+def _after(position: Position, side: Side, fill: Fill) -> Position:
+    """A sale of more than is held ends the position, as in the store."""
+    if side is Side.SELL and fill.volume > position.volume:
+        fill = position.part_held(fill)
+    return position.after(side, fill)

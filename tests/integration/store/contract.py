@@ -1,0 +1,69 @@
+"""The two stores of the contract tests: PostgreSQL, and the twin that the unit tests use."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from service.ports.store import Lease, Orders, TradingStates
+from service.store.database.pool import Pool
+from service.store.tables.lease import PgLease
+from service.store.tables.orders import PgOrders
+from service.store.tables.trading_state import PgTradingState
+from tests.fakes.orders import FakeOrders
+from tests.fakes.state import FakeTradingState, LeaseTwin
+from tests.fakes.tables import Tables
+from tests.integration.store.seeds import a_stored_decision, an_allowed, execute
+
+TTL_S = 60.0
+
+
+class StoreUnderTest(Protocol):
+    """The ports that the order protocol uses, and what a test must bring about."""
+
+    orders: Orders
+    states: TradingStates
+
+    def lease(self, owner: str) -> Lease: ...
+
+    async def new_decision(self) -> int: ...
+
+    async def expire_lease(self) -> None:
+        """Let the lease's time pass."""
+
+
+class PgStore:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.orders: Orders = PgOrders(pool)
+        self.states: TradingStates = PgTradingState(pool)
+
+    def lease(self, owner: str) -> Lease:
+        return PgLease(self._pool, owner=owner, ttl_s=TTL_S)
+
+    async def new_decision(self) -> int:
+        return await a_stored_decision(self._pool, an_allowed())
+
+    async def expire_lease(self) -> None:
+        await execute(self._pool, "UPDATE leader SET expires_at = clock_timestamp()")
+
+
+class TwinStore:
+    def __init__(self) -> None:
+        self._now = 1000.0
+        self._decisions = 0
+        tables = Tables(seconds=lambda: self._now)
+        self._tables = tables
+        self.orders: Orders = FakeOrders(tables=tables)
+        self.states: TradingStates = FakeTradingState(tables)
+
+    def lease(self, owner: str) -> Lease:
+        return LeaseTwin(self._tables, owner=owner, ttl_s=TTL_S)
+
+    async def new_decision(self) -> int:
+        self._decisions += 1
+        return self._decisions
+
+    async def expire_lease(self) -> None:
+        self._now += TTL_S
+
+
+MakeStore = Callable[[], StoreUnderTest]

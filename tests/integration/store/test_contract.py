@@ -1,0 +1,303 @@
+"""PostgreSQL and its twin in memory keep the same promises: the simulation trusts the twin."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from service.domain.errors import DomainError, DuplicateOrder, NotLeader
+from service.domain.markets import Market
+from service.domain.orders import OPEN, Intent, Order, OrderStatus, OrderType, Side
+from tests.builders import KRW_BTC, T0, a_fill, an_intent
+from tests.integration.store.contract import PgStore, StoreUnderTest, TwinStore
+
+_S = OrderStatus
+KRW_ETH = Market("KRW", "ETH")
+
+
+@pytest.fixture(params=["postgres", "twin"])
+def store(request: pytest.FixtureRequest) -> StoreUnderTest:
+    if request.param == "twin":
+        return TwinStore()
+    return PgStore(request.getfixturevalue("pool"))
+
+
+async def the_epoch(store: StoreUnderTest, owner: str = "one") -> int:
+    epoch = await store.lease(owner).acquire()
+    assert epoch is not None
+    return epoch
+
+
+async def added(
+    store: StoreUnderTest,
+    identifier: str = "uat-1",
+    *,
+    intent: Intent | None = None,
+    decision_id: int | None = None,
+    epoch: int | None = None,
+    minutes: int = 0,
+) -> Order:
+    return await store.orders.add(
+        intent or an_intent(),
+        identifier=identifier,
+        decision_id=decision_id,
+        at=T0 + timedelta(minutes=minutes),
+        epoch=await the_epoch(store) if epoch is None else epoch,
+    )
+
+
+async def read(store: StoreUnderTest, order_id: int) -> Order | None:
+    """Return the order while it is open; the port reads no settled ones."""
+    return next((row for row in await store.orders.open() if row.id == order_id), None)
+
+
+# --- the lease ----------------------------------------------------------------------------------
+
+
+async def test_a_renewal_keeps_the_epoch_and_another_owner_gets_none(store: StoreUnderTest) -> None:
+    one, two = store.lease("one"), store.lease("two")
+
+    assert [await one.acquire(), await two.acquire(), await one.acquire()] == [1, None, 1]
+
+
+async def test_an_expired_lease_gets_a_new_epoch_whoever_takes_it(store: StoreUnderTest) -> None:
+    one, two = store.lease("one"), store.lease("two")
+    await one.acquire()
+    await store.expire_lease()
+    assert await one.acquire() == 2
+    await store.expire_lease()
+
+    assert [await two.acquire(), await one.acquire()] == [3, None]
+
+
+async def test_only_the_owner_releases_and_the_next_epoch_is_higher(store: StoreUnderTest) -> None:
+    one, two = store.lease("one"), store.lease("two")
+    await one.acquire()
+    await two.release()
+    assert await two.acquire() is None
+    await one.release()
+
+    assert await two.acquire() == 2
+
+
+# --- add ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "intent",
+    [
+        an_intent(funds=Decimal("100000.12345678")),
+        an_intent(side=Side.SELL, volume=Decimal("0.00000001"), funds=None),
+        an_intent(type=OrderType.LIMIT, price=Decimal("0.0123"), volume=Decimal("7.5"), funds=None),
+    ],
+)
+async def test_an_added_order_is_pending_and_read_back_as_it_was_meant(
+    store: StoreUnderTest, intent: Intent
+) -> None:
+    decision_id = await store.new_decision()
+
+    order = await added(store, intent=intent, decision_id=decision_id)
+
+    assert (order.status, order.intent, order.decision_id) == (_S.PENDING, intent, decision_id)
+    assert (order.created_at, order.sent_at, order.identifier) == (T0, T0, "uat-1")
+    assert await store.orders.open() == (order,)
+
+
+async def test_without_a_lease_no_order_is_written(store: StoreUnderTest) -> None:
+    with pytest.raises(NotLeader):
+        await added(store, epoch=1)
+
+    assert await store.orders.count_since(T0) == 0
+
+
+async def test_an_old_or_expired_epoch_writes_no_order(store: StoreUnderTest) -> None:
+    old = await the_epoch(store)
+    await store.expire_lease()
+    with pytest.raises(NotLeader):
+        await added(store, epoch=old)
+    new = await the_epoch(store, "two")
+    with pytest.raises(NotLeader):
+        await added(store, epoch=old)
+
+    assert (await added(store, epoch=new)).status is _S.PENDING
+
+
+async def test_an_identifier_is_used_once_even_after_a_failure(store: StoreUnderTest) -> None:
+    order = await added(store)
+    await store.orders.advance(order.moved_to(_S.FAILED, reason="x"), seen=_S.PENDING, at=T0)
+
+    with pytest.raises(DuplicateOrder):
+        await added(store)
+
+
+async def test_a_decision_has_one_order_that_did_not_fail(store: StoreUnderTest) -> None:
+    decision_id = await store.new_decision()
+    order = await added(store, decision_id=decision_id)
+    with pytest.raises(DuplicateOrder):
+        await added(store, "uat-2", decision_id=decision_id)
+    await store.orders.advance(order.moved_to(_S.FAILED, reason="x"), seen=_S.PENDING, at=T0)
+
+    again = await added(store, "uat-3", decision_id=decision_id)
+
+    assert await store.orders.open() == (again,)
+
+
+# --- advance ------------------------------------------------------------------------------------
+
+
+async def test_state_fills_sums_and_position_are_stored_together(store: StoreUnderTest) -> None:
+    order = await added(store)
+    partly = replace(order.moved_to(_S.PARTIALLY_FILLED), exchange_uuid="e-1")
+    fill = a_fill(fee=Decimal("50.000000000001"))
+
+    assert await store.orders.advance(partly, seen=_S.PENDING, fills=[fill], at=T0)
+
+    assert await read(store, order.id) == replace(
+        partly, executed_volume=fill.volume, executed_funds=fill.funds, paid_fee=fill.fee
+    )
+    assert await store.orders.fills(order.id) == (fill,)
+    position = await store.orders.position(KRW_BTC)
+    assert (position.volume, position.cost, position.fees_paid) == (
+        fill.volume,
+        fill.funds,
+        fill.fee,
+    )
+    assert await store.orders.positions() == (position,)
+
+
+async def test_an_advance_from_another_status_stores_nothing(store: StoreUnderTest) -> None:
+    order = await added(store)
+    sent = order.moved_to(_S.SUBMITTED)
+    assert await store.orders.advance(sent, seen=_S.PENDING, at=T0)
+
+    late = order.moved_to(_S.EXECUTED)
+    assert not await store.orders.advance(late, seen=_S.PENDING, fills=[a_fill()], at=T0)
+
+    assert await read(store, order.id) == sent
+    assert await store.orders.fills(order.id) == ()
+
+
+async def test_an_order_without_a_row_cannot_be_advanced(store: StoreUnderTest) -> None:
+    order = await added(store)
+    stranger = replace(order.moved_to(_S.EXECUTED), id=order.id + 1)
+
+    assert not await store.orders.advance(stranger, seen=_S.PENDING, at=T0)
+
+
+async def test_a_stored_exchange_uuid_is_never_cleared(store: StoreUnderTest) -> None:
+    order = await added(store)
+    known = replace(order.moved_to(_S.SUBMITTED), exchange_uuid="e-1")
+    await store.orders.advance(known, seen=_S.PENDING, at=T0)
+
+    await store.orders.advance(order.moved_to(_S.PARTIALLY_FILLED), seen=_S.SUBMITTED, at=T0)
+
+    seen = await read(store, order.id)
+    assert seen is not None
+    assert seen.exchange_uuid == "e-1"
+
+
+async def test_a_fill_that_is_stored_stops_the_whole_advance(store: StoreUnderTest) -> None:
+    order = await added(store)
+    partly = order.moved_to(_S.PARTIALLY_FILLED)
+    await store.orders.advance(partly, seen=_S.PENDING, fills=[a_fill()], at=T0)
+
+    again = [a_fill(), a_fill(trade_uuid="t-2")]
+    assert not await store.orders.advance(partly, seen=_S.PARTIALLY_FILLED, fills=again, at=T0)
+
+    assert await store.orders.fills(order.id) == (a_fill(),)
+    assert (await store.orders.position(KRW_BTC)).volume == a_fill().volume
+
+
+async def test_a_trade_given_twice_or_of_another_order_is_an_error(store: StoreUnderTest) -> None:
+    one, two = await added(store), await added(store, "uat-2")
+    await store.orders.advance(one.moved_to(_S.EXECUTED), seen=_S.PENDING, fills=[a_fill()], at=T0)
+    done = two.moved_to(_S.EXECUTED)
+
+    for fills in ([a_fill()], [a_fill(trade_uuid="t-2"), a_fill(trade_uuid="t-2")]):
+        with pytest.raises(DomainError):
+            await store.orders.advance(done, seen=_S.PENDING, fills=fills, at=T0)
+
+    assert await store.orders.open() == (two,)
+    assert await store.orders.fills(two.id) == ()
+
+
+async def test_two_orders_are_never_one_order_of_the_exchange(store: StoreUnderTest) -> None:
+    one, two = await added(store), await added(store, "uat-2")
+    sent = replace(one.moved_to(_S.SUBMITTED), exchange_uuid="e-1")
+    await store.orders.advance(sent, seen=_S.PENDING, at=T0)
+
+    same = replace(two.moved_to(_S.SUBMITTED), exchange_uuid="e-1")
+    with pytest.raises(DomainError):
+        await store.orders.advance(same, seen=_S.PENDING, fills=[a_fill()], at=T0)
+
+    assert await read(store, two.id) == two
+    assert await store.orders.positions() == ()
+
+
+async def test_a_sale_beyond_the_position_is_booked_whole_and_ends_it(
+    store: StoreUnderTest,
+) -> None:
+    bought, sale = await added(store), an_intent(side=Side.SELL, volume=Decimal(1), funds=None)
+    await store.orders.advance(
+        bought.moved_to(_S.EXECUTED), seen=_S.PENDING, fills=[a_fill()], at=T0
+    )
+    sold = await added(store, "uat-2", intent=sale)
+    fill = a_fill(trade_uuid="t-2", volume=Decimal("0.003"), funds=Decimal(330_000))
+    await store.orders.advance(sold.moved_to(_S.EXECUTED), seen=_S.PENDING, fills=[fill], at=T0)
+
+    position = await store.orders.position(KRW_BTC)
+
+    assert await store.orders.fills(sold.id) == (fill,)
+    assert [position.volume, position.cost] == [0, 0]
+    assert position.opened_at is None
+    assert position.realised_pnl == 110_000 - 100_000 - 100
+    assert position.fees_paid == 100
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+async def test_open_orders_are_those_of_the_domain_oldest_first(store: StoreUnderTest) -> None:
+    reached = {}
+    for minutes, status in enumerate(sorted(_S), 1):
+        order = await added(store, f"uat-{minutes}", minutes=-minutes)
+        if status is not _S.PENDING:
+            await store.orders.advance(replace(order, status=status), seen=_S.PENDING, at=T0)
+        reached[order.id] = status
+
+    shown = [order.id for order in await store.orders.open()]
+
+    assert shown == [id_ for id_, status in reversed(reached.items()) if status in OPEN]
+
+
+async def test_orders_are_read_by_market_and_counted_in_all(store: StoreUnderTest) -> None:
+    await added(store, minutes=-60)
+    ether = await added(store, "uat-2", intent=an_intent(market=KRW_ETH))
+
+    assert await store.orders.open(KRW_ETH) == (ether,)
+    assert await store.orders.count_since(T0) == 1
+    assert await store.orders.count_since(T0 - timedelta(hours=1)) == 2
+    assert (await store.orders.position(KRW_ETH)).volume == 0
+    assert await store.orders.positions() == ()
+
+
+# --- the trading state --------------------------------------------------------------------------
+
+
+async def test_a_halt_keeps_its_reason_until_its_owner_ends_it(store: StoreUnderTest) -> None:
+    states = store.states
+    halt = {"reason": "clock_skew", "actor": "system:clock", "at": T0, "detail": {}}
+    assert (await states.trading_state()).state == "ACTIVE"
+
+    assert await states.halt(**halt)  # type: ignore[arg-type]
+    assert not await states.resume(**halt | {"actor": "admin"})  # type: ignore[arg-type]
+    halted = await states.trading_state()
+    assert (halted.state, halted.reason, halted.halted_by) == (
+        "HALTED",
+        "clock_skew",
+        "system:clock",
+    )
+    assert await states.resume(**halt)  # type: ignore[arg-type]
+
+    assert (await states.trading_state()).state == "ACTIVE"
