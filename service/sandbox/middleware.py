@@ -8,7 +8,7 @@ from service.sandbox.clock import real_pause
 from service.sandbox.errors import RequestRefused, quotation_error
 from service.sandbox.faults import Fault
 from service.sandbox.gemini_api import handlers as model
-from service.sandbox.rate_limits import group_of
+from service.sandbox.rate_limits import group_of, is_quotation
 from service.sandbox.reply import reply
 from service.sandbox.upbit_api.context import CONTEXT, RequestContext
 
@@ -59,7 +59,9 @@ async def upbit_wire(request: web.Request, handler: Handler) -> web.StreamRespon
     limiter = request.app[CONTEXT].limiter
     group = group_of(request.method, request.path, has_origin="Origin" in request.headers)
     left = limiter.count(group)
-    request[_REMAINING] = f"group={group}; min=1800; sec={left}"
+    # Upbit's `min` is constant: 600 on quotations in live captures, 1800 elsewhere.
+    minutely = 600 if is_quotation(group) else 1800
+    request[_REMAINING] = f"group={group}; min={minutely}; sec={left}"
     try:
         limiter.check(group)
         return await handler(request)
@@ -73,6 +75,8 @@ async def add_remaining(request: web.Request, response: web.StreamResponse) -> N
     """Add the `Remaining-Req` header to every answer; pyupbit fails without it."""
     if (remaining := request.get(_REMAINING)) is not None:
         response.headers["Remaining-Req"] = remaining
+        if "min=600;" in remaining:
+            response.headers["Limit-By-Ip"] = "Yes"
 
 
 def _is_upbit(request: web.Request) -> bool:

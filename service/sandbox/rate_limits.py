@@ -42,6 +42,10 @@ def group_of(method: str, path: str, *, has_origin: bool = False) -> str:
     return _WRITING.get((method, path), "default")
 
 
+def is_quotation(group: str) -> bool:
+    return group == "origin" or group in {name for _, name in _QUOTATION}
+
+
 class RequestCounter:
     """Counts requests in fixed windows of real time, one account and one address."""
 

@@ -64,7 +64,7 @@ class SandboxOrder:
     reserved_fee: Decimal = ZERO
     remaining_fee: Decimal = ZERO
     paid_fee: Decimal = ZERO
-    locked: Decimal = ZERO  #: KRW of a bid, coins of an ask
+    locked: Decimal = ZERO  #: KRW of a bid, coins of an ask; stays as it was when the order ends
     trades: list[SandboxTrade] = field(default_factory=list)
 
     @property

@@ -7,7 +7,7 @@ from decimal import Decimal
 from service.sandbox.exchange.accounts import Accounts
 from service.sandbox.exchange.matching import Match
 from service.sandbox.exchange.order_register import OrderRegister
-from service.sandbox.exchange.orders import FEE_RATIO, ZERO, SandboxOrder, SandboxTrade, State
+from service.sandbox.exchange.orders import FEE_RATIO, SandboxOrder, SandboxTrade, State
 from service.sandbox.exchange.records import Changes
 
 
@@ -48,9 +48,12 @@ class Settlement:
             self.finish(order, "done")
 
     def finish(self, order: SandboxOrder, state: State) -> None:
-        """End the order and free the funds it still locks."""
+        """End the order and free the funds it still locks.
+
+        The order keeps `locked`, `remaining_fee` and `remaining_volume`, as Upbit's does: live
+        captures of March 2026 show them on cancelled orders.
+        """
         self._accounts.move(order.currency, balance=order.locked, locked=-order.locked)
-        order.locked, order.remaining_fee = ZERO, ZERO
         self._order_register.close(order, state)
 
     def _record(self, order: SandboxOrder, match: Match, *, fee: Decimal, at: datetime) -> None:

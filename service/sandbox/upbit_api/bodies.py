@@ -28,6 +28,12 @@ def number(amount: int, *, scale: int = 10**8) -> float:
     return amount / scale
 
 
+def whole_or_number(amount: int) -> int | float:
+    """Return `amount` units as order books write prices: an int where it is whole."""
+    whole, rest = divmod(amount, 10**8)
+    return number(amount) if rest else whole
+
+
 def kst(instant: datetime) -> str:
     return instant.astimezone(KST).replace(microsecond=0).isoformat()
 
@@ -44,28 +50,32 @@ def account_body(account: SandboxAccount) -> Body:
 
 
 def order_body(order: SandboxOrder, *, trades: bool = False, funds: bool = False) -> Body:
-    """Return the Order object; `trades` as in GET /v1/order, `funds` as in the lists."""
+    """Return the Order object; `trades` as in GET /v1/order, `funds` as in the lists.
+
+    The keys that count volumes are absent from an order for money, as in live captures.
+    """
     request = order.request
     body: Body = {
         "uuid": order.uuid,
         "side": request.side,
         "ord_type": request.ord_type,
-        "price": _optional(request.price),
+        "price": None if request.price is None else decimal_text(request.price),
         "state": order.state,
         "market": str(request.market),
         "created_at": kst(order.created_at),
-        "volume": _optional(request.volume),
-        "remaining_volume": _optional(order.remaining_volume),
         "executed_volume": decimal_text(order.executed_volume),
         "reserved_fee": decimal_text(order.reserved_fee),
         "remaining_fee": decimal_text(order.remaining_fee),
         "paid_fee": decimal_text(order.paid_fee),
         "locked": decimal_text(order.locked),
-        "prevented_volume": "0",
         "prevented_locked": "0",
         "trades_count": len(order.trades),
         "smp_type": request.smp_type,
     }
+    if request.volume is not None and order.remaining_volume is not None:
+        body["volume"] = decimal_text(request.volume)
+        body["remaining_volume"] = decimal_text(order.remaining_volume)
+        body["prevented_volume"] = "0"
     if request.identifier is not None:
         body["identifier"] = request.identifier
     if request.time_in_force is not None:
@@ -75,10 +85,6 @@ def order_body(order: SandboxOrder, *, trades: bool = False, funds: bool = False
     if trades:
         body["trades"] = [trade_body(trade) for trade in order.trades]
     return body
-
-
-def _optional(amount: Decimal | None) -> str | None:
-    return None if amount is None else decimal_text(amount)
 
 
 def trade_body(trade: SandboxTrade) -> Body:

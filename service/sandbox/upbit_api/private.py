@@ -83,7 +83,7 @@ async def cancel_order(request: web.Request) -> web.Response:
     now = context.now()
     asked = context.engine.cancel(_found(request, params), now)
     # The cancellation is accepted, not done: the answer still says `wait`, as Upbit's does.
-    return reply(order_body(asked, funds=True))
+    return reply(order_body(asked))
 
 
 @routes.get("/v1/orders/open")

@@ -18,6 +18,7 @@ from service.sandbox.upbit_api.context import CONTEXT
 from service.sandbox.upbit_api.quotes import Quotes, book_body, day_body, minute_body
 
 _MAX_CANDLES = 200
+_LARGEST_COUNT = 9_999
 _ONE_MICROSECOND = timedelta(microseconds=1)
 _KOREAN = {"BTC": "비트코인", "ETH": "이더리움", "XRP": "엑스알피(리플)", "SOL": "솔라나"}
 _KOREAN |= {"DOGE": "도지코인", "ADA": "에이다"}
@@ -62,7 +63,7 @@ async def all_tickers(request: web.Request) -> web.Response:
 async def minute_candles(request: web.Request) -> web.Response:
     unit = request.match_info["unit"]
     if unit not in map(str, UNITS_OF_CANDLES):
-        raise quotation_error(400, f"unit: {unit[:10]} is not supported")
+        raise quotation_error(400, "specified unit is not valid.")
     quotes, bars = await _bars(request, width=int(unit) * MINUTE_STEPS)
     return reply([minute_body(quotes.market, bar, unit=int(unit)) for bar in bars])
 
@@ -113,7 +114,8 @@ async def instruments(request: web.Request) -> web.Response:
 async def _bars(request: web.Request, *, width: int) -> tuple[Quotes, list[Bar]]:
     now = step_at(request.app[CONTEXT].now())
     quotes = _quotes(request, request.query.get("market"))
-    count = _count(request, default=1, most=_MAX_CANDLES)
+    # A larger count is answered with 200 candles and no error, as Upbit does.
+    count = min(_count(request, default=1, most=_LARGEST_COUNT), _MAX_CANDLES)
     before = _before(request.query.get("to"))
     bars: list[Bar] = []
     for bar in quotes.candles(width=width, count=count, before=before, now=now):

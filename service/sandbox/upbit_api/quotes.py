@@ -17,7 +17,7 @@ from service.sandbox.market.prints import (
     step_at,
 )
 from service.sandbox.reply import Body
-from service.sandbox.upbit_api.bodies import KST, number
+from service.sandbox.upbit_api.bodies import KST, number, whole_or_number
 
 _DAYS_BACK: Final = 400  #: how many days without a trade a page of candles may skip
 _YEAR_DAYS: Final = 365
@@ -127,8 +127,8 @@ def book_body(market: Market, book: OrderBook, *, count: int, now: datetime) -> 
         "total_bid_size": number(sum(bid.size for _, bid in pairs)),
         "orderbook_units": [
             {
-                "ask_price": number(ask.price),
-                "bid_price": number(bid.price),
+                "ask_price": whole_or_number(ask.price),
+                "bid_price": whole_or_number(bid.price),
                 "ask_size": number(ask.size),
                 "bid_size": number(bid.size),
             }

@@ -42,7 +42,35 @@ async def test_decimals_are_strings_and_counts_are_numbers(client: Client) -> No
     texts = ("price", "executed_volume", "reserved_fee", "remaining_fee", "paid_fee", "locked")
     assert all(isinstance(order[name], str) for name in texts)
     assert order["trades_count"] == 0
-    assert (order["volume"], order["remaining_volume"]) == (None, None)
+
+
+async def test_an_order_for_money_has_no_key_that_counts_volumes(client: Client) -> None:
+    _, accepted = await client.order(**MARKET_BUY, identifier="mine")
+    _, found = await client.ask("GET", "/v1/order", identifier="mine")
+    sold = {"side": "ask", "ord_type": "market", "volume": found["executed_volume"]}
+    _, sale = await client.order(market="KRW-BTC", **sold)
+
+    volumes = {"volume", "remaining_volume", "prevented_volume"}
+    assert not volumes & accepted.keys()
+    assert not volumes & found.keys()
+    assert volumes <= sale.keys()
+
+
+async def test_trades_are_told_of_one_order_only_and_funds_in_lists_only(client: Client) -> None:
+    resting = await resting_bid(client)
+    _, before_a_fill = await client.ask("GET", "/v1/order", uuid=resting["uuid"])
+    _, accepted = await client.order(**MARKET_BUY, identifier="mine")
+    _, found = await client.ask("GET", "/v1/order", identifier="mine")
+    _, [closed] = await client.ask("GET", "/v1/orders/closed")
+    _, [waiting] = await client.ask("GET", "/v1/orders/open")
+    _, [by_id] = await client.ask("GET", "/v1/orders/uuids", **{"identifiers[]": ["mine"]})
+    _, cancelled = await client.ask("DELETE", "/v1/order", uuid=resting["uuid"])
+
+    assert before_a_fill["trades"] == []
+    assert len(found["trades"]) == found["trades_count"] == 1
+    assert all("trades" not in body for body in (accepted, closed, waiting, by_id, cancelled))
+    assert all("executed_funds" in body for body in (closed, waiting, by_id))
+    assert all("executed_funds" not in body for body in (accepted, found, cancelled))
 
 
 async def test_the_accounts_explain_what_was_spent(client: Client) -> None:
@@ -67,7 +95,10 @@ async def test_a_limit_order_waits_and_can_be_cancelled(client: Client) -> None:
 
     assert [entry["uuid"] for entry in waiting] == [order["uuid"]]
     assert (status, answer["state"]) == (200, "wait")
-    assert (cancelled["state"], cancelled["locked"]) == ("cancel", "0")
+    # A finished order keeps what it had locked; nothing may be computed from it.
+    assert (cancelled["state"], cancelled["locked"]) == ("cancel", order["locked"])
+    assert cancelled["remaining_fee"] == order["remaining_fee"]
+    assert cancelled["remaining_volume"] == "0.001"
     assert (again, error["error"]["name"]) == (404, "order_not_found")
 
 

@@ -132,7 +132,6 @@ async def test_the_book_stands_around_the_price(client: Client) -> None:
         ("/v1/ticker?markets=KRW-XXX", 404),
         ("/v1/ticker?markets=nonsense", 404),
         ("/v1/ticker", 400),
-        ("/v1/candles/minutes/1?market=KRW-BTC&count=201", 400),
         ("/v1/candles/minutes/1?market=KRW-BTC&count=0", 400),
         ("/v1/candles/minutes/1?market=KRW-BTC&count=x", 400),
         (f"/v1/candles/minutes/1?market=KRW-BTC&count={'9' * 5000}", 400),
@@ -154,3 +153,42 @@ async def test_the_market_list_has_its_warnings_when_asked(client: Client) -> No
 
     assert set(plain) == {"market", "korean_name", "english_name"}
     assert detailed["market_event"]["warning"] is False
+
+
+async def test_more_than_200_candles_are_answered_with_200(client: Client) -> None:
+    status, candles = await client.public("/v1/candles/minutes/1?market=KRW-BTC&count=201")
+
+    assert (status, len(candles)) == (200, 200)
+
+
+async def test_a_wrong_unit_is_refused_in_the_exchange_s_words(client: Client) -> None:
+    status, body = await client.public("/v1/candles/minutes/2?market=KRW-BTC")
+
+    assert status == 400
+    assert body == {"error": {"name": 400, "message": "specified unit is not valid."}}
+
+
+async def test_prices_are_ints_in_books_and_floats_in_candles(client: Client) -> None:
+    _, [book] = await client.public("/v1/orderbook", markets="KRW-BTC")
+    _, [candle] = await client.public("/v1/candles/minutes/1", market="KRW-BTC")
+
+    assert isinstance(book["orderbook_units"][0]["ask_price"], int)
+    assert isinstance(candle["trade_price"], float)
+
+
+@pytest.mark.parametrize(
+    ("path", "group"),
+    [
+        ("/v1/candles/minutes/1?market=KRW-BTC", "candles"),
+        ("/v1/trades/ticks?market=KRW-BTC", "crix-trades"),
+        ("/v1/ticker?markets=KRW-BTC", "ticker"),
+    ],
+)
+async def test_a_quotation_names_its_group_as_the_wire_does(
+    client: Client, path: str, group: str
+) -> None:
+    async with client.session.get(client.url + path) as answer:
+        headers = answer.headers
+
+    assert headers["Remaining-Req"].startswith(f"group={group}; min=600; sec=")
+    assert headers["Limit-By-Ip"] == "Yes"

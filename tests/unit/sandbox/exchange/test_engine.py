@@ -372,3 +372,21 @@ def test_the_average_price_is_that_of_what_was_bought() -> None:
     order = settled(engine, engine.place(fields(), START))
 
     assert engine.account("BTC").avg_buy_price == order.trades[0].price
+
+
+def test_a_captured_purchase_and_its_sale_are_the_exchange_s_to_the_last_digit() -> None:
+    # Live captures of March 2026: 10,000 KRW at 102,945,000, sold again at 102,902,000.
+    bought = an_engine(102_944_000)
+    sold = an_engine(102_902_000, btc="1")
+
+    buy = settled(bought, bought.place(fields(price="10000"), START))
+    ask = fields(side="ask", ord_type="market", price=None, volume="0.00009713")
+    sale = settled(sold, sold.place(ask, START))
+
+    assert (buy.state, buy.executed_volume) == ("cancel", Decimal("0.00009713"))
+    assert (buy.executed_funds, buy.paid_fee) == (Decimal("9999.04785"), Decimal("4.999523925"))
+    # A finished order keeps what it had locked; the account has it back.
+    assert (buy.locked, buy.remaining_fee) == (Decimal("0.952626075"), Decimal("0.000476075"))
+    assert bought.account("KRW").locked == 0
+    assert (sale.executed_funds, sale.paid_fee) == (Decimal("9994.87126"), Decimal("4.99743563"))
+    assert_explained(bought)
