@@ -116,6 +116,42 @@ class ExchangeOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListedOrder:
+    """An order of the account as a list shows it: without its trades, ours or not.
+
+    Attributes:
+        intent: None for a kind of order that this service never sends.
+        executed_funds: None where the list does not tell it.
+    """
+
+    order: ExchangeOrder
+    intent: Intent | None
+    executed_funds: Decimal | None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its identifier has our prefix. Orders of other programs are never touched."""
+        return (self.order.identifier or "").startswith(IDENTIFIER_PREFIX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderList:
+    """Attributes: unreadable: how many orders of the list could not be read."""
+
+    orders: tuple[ListedOrder, ...] = ()
+    unreadable: int = 0
+
+    @property
+    def ours(self) -> tuple[ListedOrder, ...]:
+        return tuple(listed for listed in self.orders if listed.is_ours)
+
+    @property
+    def external(self) -> tuple[ListedOrder, ...]:
+        """Return the orders that this service did not send."""
+        return tuple(listed for listed in self.orders if not listed.is_ours)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
     """One match of one of our orders, with its share of the fee. Unique by `trade_uuid`."""
 

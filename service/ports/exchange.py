@@ -1,11 +1,13 @@
 """The exchange, in our own terms."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
-from service.domain.orders import ExchangeOrder, Intent
+from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList
+
+LONGEST_WINDOW: Final = timedelta(days=7)  #: of one question for finished orders
 
 
 class Exchange(Protocol):
@@ -36,6 +38,20 @@ class Exchange(Protocol):
 
     async def find(self, identifier: str) -> ExchangeOrder | None:
         """Return the order with its trades, or None when the exchange knows no such order."""
+
+    async def open_orders(self) -> OrderList:
+        """Return every order of the account that is not finished, ours or not."""
+
+    async def closed_orders(self, since: datetime, until: datetime) -> OrderList:
+        """Return the finished orders of the account that were made in this time, ours or not.
+
+        An order finishes at any moment: ask for the open ones first, else one may be in neither.
+
+        Args: until: LONGEST_WINDOW after `since` at most.
+        """
+
+    async def orders_by_identifiers(self, identifiers: Sequence[str]) -> Mapping[str, ListedOrder]:
+        """Return what one bulk question finds. It proves no absence: use `find` for the rest."""
 
     async def cancel(self, identifier: str) -> None:
         """Ask for cancellation. The answer says accepted, not done: use `find` afterwards."""

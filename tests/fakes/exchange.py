@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from service.domain.errors import BoundaryError, ExchangeRefused, OutcomeUnknown
 from service.domain.markets import (
@@ -22,13 +22,35 @@ from service.domain.markets import (
     Timeframe,
     whole_steps,
 )
-from service.domain.orders import ZERO, ExchangeOrder, ExchangeOrderState, Intent, Side, Trade
+from service.domain.orders import (
+    ZERO,
+    ExchangeOrder,
+    ExchangeOrderState,
+    Intent,
+    ListedOrder,
+    OrderList,
+    Side,
+    Trade,
+)
 from service.ports.clock import Clock
 from tests.builders import KRW_BTC, a_ticker, some_rules
 
 Method = Literal[
-    "markets", "tickers", "candles", "rules", "balances", "submit", "find", "cancel"
+    "markets",
+    "tickers",
+    "candles",
+    "rules",
+    "balances",
+    "submit",
+    "find",
+    "cancel",
+    "open_orders",
+    "closed_orders",
+    "orders_by_identifiers",
 ]  #: names of the port's calls
+
+
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class FakeExchange:
@@ -40,6 +62,7 @@ class FakeExchange:
         held: raised by `check_orders` and `submit` while it is set, as during a hold.
         history: candles by market and timeframe, oldest first; set it freely.
         market_rules: by market; set it freely.
+        unreadable: how many orders of each list cannot be read; set it freely.
     """
 
     def __init__(
@@ -59,6 +82,7 @@ class FakeExchange:
         self.orders: dict[str, ExchangeOrder] = {}
         self.intents: dict[str, Intent] = {}
         self.used: set[str] = set()
+        self.unreadable = 0
         self.sent: list[tuple[Intent, str]] = []
         self.calls: list[Method] = []
         self.held: BoundaryError | None = None
@@ -145,6 +169,18 @@ class FakeExchange:
         self._answer("find")
         return self.orders.get(identifier)
 
+    async def open_orders(self) -> OrderList:
+        self._answer("open_orders")
+        return self._listed(is_open=True)
+
+    async def closed_orders(self, since: datetime, until: datetime) -> OrderList:
+        self._answer("closed_orders")
+        return self._listed(is_open=False, since=since, until=until)
+
+    async def orders_by_identifiers(self, identifiers: Sequence[str]) -> Mapping[str, ListedOrder]:
+        self._answer("orders_by_identifiers")
+        return {name: self._in_list(name) for name in identifiers if name in self.orders}
+
     async def cancel(self, identifier: str) -> None:
         failure = self._failure("cancel")
         if failure is not None and not failure[1]:
@@ -157,6 +193,28 @@ class FakeExchange:
             raise failure[0]
 
     # --- the book ---------------------------------------------------------------------------
+
+    def _listed(
+        self, *, is_open: bool, since: datetime = _EVER, until: datetime | None = None
+    ) -> OrderList:
+        return OrderList(
+            orders=tuple(
+                self._in_list(name)
+                for name, order in self.orders.items()
+                if (order.state is ExchangeOrderState.WAITING) is is_open
+                and since <= order.created_at
+                and (until is None or order.created_at <= until)
+            ),
+            unreadable=self.unreadable,
+        )
+
+    def _in_list(self, identifier: str) -> ListedOrder:
+        order = self.orders[identifier]
+        return ListedOrder(
+            order=replace(order, trades=()),
+            intent=self.intents[identifier],
+            executed_funds=sum((trade.funds for trade in order.trades), ZERO),
+        )
 
     def _failure(self, method: Method) -> tuple[BaseException, bool] | None:
         self.calls.append(method)

@@ -15,7 +15,7 @@ from service.adapters.answers import retry_after_s
 from service.adapters.upbit.errors import ErrorAnswer, OddAnswer
 from service.adapters.upbit.limits import Group, Limiter, ban_s
 from service.adapters.upbit.record import error_name, parsed
-from service.adapters.upbit.sign import Signer, wire_query
+from service.adapters.upbit.sign import Params, Signer, wire_query
 from service.adapters.upbit.skew import SkewMeter
 
 READ_TIMEOUT: Final = aiohttp.ClientTimeout(total=6, connect=3)
@@ -63,7 +63,7 @@ class Client:
         # Upbit compresses quotations only. With an Origin header it allows one call in ten seconds.
         return await self._send("GET", url, {"Accept-Encoding": "gzip"}, group)
 
-    async def get_private(self, path: str, params: Mapping[str, str] = _NOTHING) -> object:
+    async def get_private(self, path: str, params: Params = _NOTHING) -> object:
         """GET data of our account, signed."""
         url = _url(self._exchange_url + path, params)
         return await self._send("GET", url, self._signed(params), Group.DEFAULT)
@@ -82,7 +82,7 @@ class Client:
         data = json.dumps(body).encode()
         return await self._send("POST", url, headers, Group.ORDER, data=data)
 
-    def _signed(self, params: Mapping[str, str]) -> dict[str, str]:
+    def _signed(self, params: Params) -> dict[str, str]:
         authorization = self._signer.authorization(params)
         return {"Authorization": authorization, "Accept-Encoding": "identity"}
 
@@ -129,7 +129,7 @@ class Client:
         return ErrorAnswer(response.status, error_name(raw), retry_after_s=asked)
 
 
-def _url(address: str, params: Mapping[str, str]) -> yarl.URL:
+def _url(address: str, params: Params) -> yarl.URL:
     # `encoded=True`: yarl would encode the query differently, and the hash is over ours.
     return yarl.URL(f"{address}?{wire_query(params)}" if params else address, encoded=True)
 

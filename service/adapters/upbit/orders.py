@@ -1,12 +1,22 @@
 """Upbit's orders in requests and answers. Fields: Upbit docs v1.6.4 and captures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
+from loguru import logger
+
 from service.adapters.upbit.errors import OddAnswer
-from service.adapters.upbit.record import Record
+from service.adapters.upbit.record import Record, records
 from service.adapters.upbit.wire import market_in, plain
-from service.domain.orders import ExchangeOrder, ExchangeOrderState, Intent, OrderType, Side, Trade
+from service.domain.orders import (
+    ExchangeOrder,
+    ExchangeOrderState,
+    Intent,
+    ListedOrder,
+    OrderType,
+    Side,
+    Trade,
+)
 
 _T = TypeVar("_T")
 _SIDES: Final = {Side.BUY: "bid", Side.SELL: "ask"}
@@ -54,9 +64,57 @@ def order(payload: object, identifier: str) -> ExchangeOrder:
     named = record.text_or_none("identifier")
     if named not in {None, identifier}:
         raise OddAnswer("order.identifier: another order than asked for")
+    return _order(record, named or identifier)
+
+
+def listed(payload: object) -> Iterator[tuple[str, ListedOrder | None]]:
+    """Yield the uuid of each order in a list, with None for one that cannot be read.
+
+    One order of another program, of a kind we do not know, must not hide all the others.
+    """
+    for record in records(payload, "order"):
+        uuid = record.text("uuid")
+        try:
+            yield uuid, _listed(record)
+        except OddAnswer as exc:
+            logger.bind(event="order", exchange_uuid=uuid, cause=str(exc)).warning(
+                "an order in the exchange's list cannot be read"
+            )
+            yield uuid, None
+
+
+def _listed(record: Record) -> ListedOrder:
+    has_funds = record.has("executed_funds")
+    return ListedOrder(
+        order=_order(record, record.text_or_none("identifier")),
+        intent=_intent(record),
+        executed_funds=record.amount("executed_funds") if has_funds else None,
+    )
+
+
+def _intent(record: Record) -> Intent | None:
+    """Return what was asked for, or None for a kind of order that we never send."""
+    market, side = market_in(record, "market"), _one_of(record, "side", _SIDES_BACK)
+    match record.text("ord_type"), side:
+        case "limit", _:
+            price, volume = record.positive("price"), record.positive("volume")
+            return Intent(
+                market=market, side=side, type=OrderType.LIMIT, price=price, volume=volume
+            )
+        case "price", Side.BUY:
+            funds = record.positive("price")  # an order for money has no volume
+            return Intent(market=market, side=side, type=OrderType.MARKET, funds=funds)
+        case "market", Side.SELL:
+            volume = record.positive("volume")
+            return Intent(market=market, side=side, type=OrderType.MARKET, volume=volume)
+        case _:
+            return None
+
+
+def _order(record: Record, identifier: str | None) -> ExchangeOrder:
     return ExchangeOrder(
         uuid=record.text("uuid"),
-        identifier=named or identifier,
+        identifier=identifier,
         market=market_in(record, "market"),
         side=_one_of(record, "side", _SIDES_BACK),
         state=_one_of(record, "state", _STATES),

@@ -8,7 +8,7 @@ from typing import Final
 import aiohttp
 
 from service.adapters.clock import SystemClock
-from service.adapters.upbit import account, orders, quotation
+from service.adapters.upbit import account, order_lists, orders, quotation
 from service.adapters.upbit.client import Client
 from service.adapters.upbit.errors import translated
 from service.adapters.upbit.limits import Group, Limiter
@@ -17,7 +17,7 @@ from service.adapters.upbit.skew import SkewMeter
 from service.adapters.upbit.wire import instant
 from service.domain.errors import ExchangeRefused
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
-from service.domain.orders import ExchangeOrder, Intent
+from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList
 from service.ports.clock import Clock
 
 MOST_CANDLES: Final = 200
@@ -137,6 +137,19 @@ class UpbitRest:
             if exc.code == "order_not_found":
                 return None
             raise
+
+    async def open_orders(self) -> OrderList:
+        with translated(writing=False):
+            return await order_lists.open_orders(self._client)
+
+    async def closed_orders(self, since: datetime, until: datetime) -> OrderList:
+        with translated(writing=False):
+            return await order_lists.closed_orders(self._client, since, until)
+
+    async def orders_by_identifiers(self, identifiers: Sequence[str]) -> Mapping[str, ListedOrder]:
+        checked = [_checked(identifier) for identifier in identifiers]
+        with translated(writing=False):
+            return await order_lists.orders_by_identifiers(self._client, checked)
 
     async def cancel(self, identifier: str) -> None:
         """Ask for cancellation.

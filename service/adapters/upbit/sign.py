@@ -5,24 +5,27 @@ Source: Upbit docs, "auth" and "REST API guide" (v1.6.4).
 
 import hashlib
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import unquote, urlencode
 
 import jwt
 
+#: A list is written as its key once for each value; Upbit's keys of lists end in `[]`.
+Params = Mapping[str, str | Sequence[str]]
 
-def wire_query(params: Mapping[str, str]) -> str:
+
+def wire_query(params: Params) -> str:
     """Return the query of the URL, encoded, keys in their order."""
-    return urlencode(params)
+    return urlencode(params, doseq=True)
 
 
-def hashed_query(params: Mapping[str, str]) -> str:
+def hashed_query(params: Params) -> str:
     """Return the text that is hashed: the query without encoding, in wire order.
 
     For a POST it is the body's keys in body order. Values must hold no space: `urlencode` writes it
     as `+`, which `unquote` keeps, so the hash would be over another text.
     """
-    return unquote(urlencode(params))
+    return unquote(urlencode(params, doseq=True))
 
 
 class Signer:
@@ -42,7 +45,7 @@ class Signer:
         self._secret_key = secret_key
         self._new_nonce = new_nonce
 
-    def authorization(self, params: Mapping[str, str]) -> str:
+    def authorization(self, params: Params) -> str:
         """Return the header's value. Each attempt, even a failed one, uses up a nonce."""
         claims = {"access_key": self._access_key, "nonce": self._new_nonce()}
         if params:

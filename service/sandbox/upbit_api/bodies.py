@@ -1,7 +1,6 @@
 """The exchange's values as Upbit's JSON, with Upbit's fields only."""
 
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
 from typing import Final
 
 from service.domain.decimals import decimal_text
