@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from math import inf
@@ -37,6 +37,8 @@ AT_REST: Final = timedelta(minutes=5)
 SYNC: Final = "sync_pending_orders"
 #: Until the next try, where our PostgreSQL cannot start: each one reads the journal again.
 REVIVE_AGAIN_S: Final = 10.0
+#: Real seconds that the start waits for the open orders; the lease lasts longer without a renewal.
+SETTLE_FIRST_S: Final = 2 * RENEW_EVERY_S
 TURN_S: Final = 120.0  #: for one market's signal and order, at its slowest
 
 
@@ -127,6 +129,14 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             name="leader.renew",
             every=every(seconds=RENEW_EVERY_S),
             step=partial(_lead, services),
+            is_job=False,
+        ),
+        # Apart from the renewal: thousands of open orders take minutes, a lease lasts ten seconds.
+        Loop(
+            name="leader.settle",
+            every=every(seconds=1),
+            step=partial(_settle, services),
+            deadline_s=inf,
             is_job=False,
         ),
         Loop(
@@ -220,8 +230,28 @@ async def _lead(services: Services) -> None:
         raise
     # The lease is the write that comes most often: reading works on a full disk as well.
     services.health.proved("database")
+    _mark_settled(services)
+
+
+async def _settle(services: Services) -> None:
+    await services.leadership.settle()
+    _mark_settled(services)
+
+
+def _mark_settled(services: Services) -> None:
     if services.leadership.is_settled:
         services.health.mark_reconciled()
+
+
+async def _settle_first(services: Services) -> None:
+    """Settle before the port opens, as long as the lease lasts without a renewal.
+
+    What is not settled by then is left to the loop, which begins again: each order is settled in a
+    transaction of its own.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE_FIRST_S):
+            await _settle(services)
 
 
 async def _snapshot(services: Services) -> None:
@@ -256,6 +286,7 @@ async def repeating(services: Services) -> AsyncIterator[None]:
     await _make_room(services)
     # Before the port opens: what the last process left open is settled, and health knows it.
     await _lead(services)
+    await _settle_first(services)
     await services.health.probe()
     # No limit: a loop never ends, so one queued behind the limit would never start.
     scheduler = aiojobs.Scheduler(limit=None, close_timeout=1.0, exception_handler=_died)

@@ -27,7 +27,8 @@ class Leadership:
     """Holds the lease, and allows trading once the open orders are reconciled.
 
     A new owner first settles the orders that the last one left open. Until then it holds the lease
-    but does not trade.
+    but does not trade. `renew` and `settle` are two loops: with thousands of open orders `settle`
+    takes minutes, and the lease lasts ten seconds.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Leadership:
         return self.may_trade and self._epoch == epoch
 
     async def renew(self) -> None:
-        """Acquire or renew the lease; after a gain, reconcile the open orders."""
+        """Acquire or renew the lease; after a gain, `settle` comes before any trade."""
         asked_at = self._clock.monotonic()
         epoch = await self._lease.acquire()
         if epoch is None:
@@ -88,20 +89,24 @@ class Leadership:
         if epoch != self._epoch:
             logger.bind(event="app", epoch=epoch).info("this process holds the trading lease")
             self._epoch, self._settled = epoch, False
-        if not self._settled:
-            await self._settle()
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
+        """Reconcile the open orders of the last owner, once after each gain of the lease."""
+        epoch = self._epoch
+        if self._settled or not self.is_leader:
+            return
         try:
             await self._on_gain()
         except ServiceError as exc:
-            # No answer, or one that contradicts our records. Neither ends the process: it keeps
-            # showing what is stored, and waits for the operator or for the outage to end.
+            # The exchange or the database did not answer. The process goes on: it keeps showing
+            # what is stored, and tries again.
             logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
                 "open orders cannot be settled yet, no trading until they are"
             )
             return
-        self._settled = True
+        # A lease that was lost and gained again meanwhile has another epoch, and another past.
+        if self._epoch == epoch:
+            self._settled = True
 
     async def resign(self) -> None:
         """Release the lease, so that a successor need not wait for it to expire."""

@@ -121,6 +121,7 @@ async def test_health_and_the_page_answer_as_soon_as_the_port_is_open(folder: Pa
         "generate_trading_signal",
         "sync_pending_orders",
         "leader.renew",
+        "leader.settle",
         "settings.listen",
     }
 

@@ -104,6 +104,36 @@ ORDERS: Final = (
         ),
     ),
     Mutant(
+        name="orders settled under a lost lease count for the next one",
+        file=_LEADERSHIP,
+        old="        if self._epoch == epoch:\n",
+        new="        if self._epoch is not None:\n",
+        tests=of(
+            "tests/unit/flows/test_leadership.py",
+            "test_orders_settled_under_a_lost_lease_are_settled_again",
+        ),
+    ),
+    Mutant(
+        name="the lease is not renewed while the past is settled",
+        file=_LEADERSHIP,
+        old="            self._epoch, self._settled = epoch, False\n\n    async def settle",
+        new=(
+            "            self._epoch, self._settled = epoch, False\n"
+            "        await self.settle()\n\n    async def settle"
+        ),
+        tests=of("tests/unit/flows/test_leadership.py"),
+    ),
+    Mutant(
+        name="a text of the exchange may hold what cannot be stored",
+        file="service/adapters/upbit/record.py",
+        old="if len(value) > LONGEST_TEXT or not value.isprintable():",
+        new="if len(value) > LONGEST_TEXT:",
+        tests=of(
+            "tests/unit/adapters/test_upbit_wire.py",
+            "test_a_trade_whose_uuid_cannot_be_stored_is_odd",
+        ),
+    ),
+    Mutant(
         name="a lease is trusted to its last second",
         file=_LEADERSHIP,
         old="self._held_until = asked_at + LEASE_TTL_S - _MARGIN_S",

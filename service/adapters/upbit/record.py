@@ -13,6 +13,7 @@ from service.adapters.upbit.errors import OddAnswer
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_NUMBER: Final = 64
+LONGEST_TEXT: Final = 256  #: characters; Upbit's longest, an identifier, has 64
 _DIGITS_BEFORE_POINT: Final = 20  #: more digits are no plausible price, volume or sum
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -62,9 +63,15 @@ class Record:
         self._what = what
 
     def text(self, name: str) -> str:
+        """Return a text that can be stored, logged and shown: short and printable.
+
+        PostgreSQL stores no NUL, and UTF-8 has no lone surrogate: a JSON string may hold both.
+        """
         value = self._fields.get(name)
         if not isinstance(value, str) or not value:
             raise self._odd(name, "no text")
+        if len(value) > LONGEST_TEXT or not value.isprintable():
+            raise self._odd(name, "too long or not printable")
         return value
 
     def text_or_none(self, name: str) -> str | None:

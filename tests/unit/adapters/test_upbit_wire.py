@@ -27,6 +27,13 @@ ORDER: dict[str, Any] = {
     "paid_fee": "0",
     "trades_count": 0,
 }
+TRADE: dict[str, Any] = {
+    "uuid": "t-1",
+    "price": "100",
+    "volume": "1",
+    "funds": "100",
+    "created_at": "2026-01-24T18:00:00+09:00",
+}
 CANDLE: dict[str, Any] = {
     "market": "KRW-BTC",
     "candle_date_time_utc": "2026-01-24T09:00:00",
@@ -213,6 +220,29 @@ def test_negative_and_zero_are_refused_where_they_make_no_sense() -> None:
 def test_an_instant_without_offset_or_sense_is_odd(text: str, fault: str) -> None:
     with pytest.raises(OddAnswer, match=rf"^order\.created_at: {fault}$"):
         orders.order(ORDER | {"created_at": text}, "uat-1")
+
+
+@given(
+    st.sampled_from(("uuid", "identifier", "market", "side", "state", "created_at")),
+    st.text(max_size=20),
+    st.characters(categories=("Cc", "Cs", "Zl", "Zp", "Cn")),
+)
+def test_no_text_of_an_order_may_hold_what_can_be_neither_stored_nor_shown(
+    field: str, before: str, character: str
+) -> None:
+    """A NUL in a uuid was a 500 at each look at that order, and PostgreSQL refused its row."""
+    with pytest.raises(OddAnswer, match=rf"^(order\.)?{field}: "):
+        orders.order(ORDER | {field: before + character}, "uat-1")
+
+
+@pytest.mark.parametrize("uuid", ["a\x00b", "a\ud800b", "a\x1bb", "a\u2028b", "a" * 257])
+def test_a_trade_whose_uuid_cannot_be_stored_is_odd(uuid: str) -> None:
+    with pytest.raises(OddAnswer, match=r"^order\.trades\.uuid: too long or not printable$"):
+        orders.order(ORDER | {"trades": [TRADE | {"uuid": uuid}]}, "uat-1")
+
+
+def test_a_text_of_the_longest_allowed_length_passes() -> None:
+    assert orders.order(ORDER | {"uuid": "a" * 256}, "uat-1").uuid == "a" * 256
 
 
 def test_an_epoch_beyond_every_calendar_is_odd() -> None:

@@ -65,6 +65,7 @@ async def test_a_leaders_pass_ends_a_problem_and_a_standbys_does_not() -> None:
 
     for each in (leader, standby):
         await each.leadership.renew()
+        await each.leadership.settle()
         each.alert_monitor.inherit({"job:collect"})
         await each.over(a_pass())
 

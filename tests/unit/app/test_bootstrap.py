@@ -16,6 +16,7 @@ OFTEN = 5  #: failures in a row open a circuit
 
 async def leads(services: Services) -> None:
     await services.leadership.renew()
+    await services.leadership.settle()
     assert services.leadership.may_trade
 
 

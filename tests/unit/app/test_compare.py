@@ -42,9 +42,11 @@ async def test_what_the_exchange_contradicts_shows_until_another_process_leads()
     )
 
     await leadership.renew()
+    await leadership.settle()
     await compare(services)
     lease.epoch = None
     await leadership.renew()
+    await leadership.settle()
     await compare(services)
 
     assert health.noted == [

@@ -81,6 +81,7 @@ async def test_a_job_that_is_given_up_is_counted_on_record_and_told(name: str) -
     house = House()
     async with house.running(with_loops=False) as services:
         await services.leadership.renew()
+        await services.leadership.settle()
         runner: Runner = getattr(services, name)
 
         async def fail() -> None:

@@ -103,6 +103,7 @@ async def test_trading_is_on_standby_for_the_lease_or_for_open_orders_and_says_w
 
     async def renewed() -> tuple[str, str | None]:
         await leadership.renew()
+        await leadership.settle()
         clock.pass_time(3)
         await monitor.probe()
         trading = monitor.body()["trading"]

@@ -27,6 +27,7 @@ async def leading(*, may_trade: bool) -> Leadership:
     lease = FakeLease(epoch=1 if may_trade else None)
     leadership = Leadership(lease=lease, clock=FakeClock(), on_gain=nothing_is_open)
     await leadership.renew()
+    await leadership.settle()
     return leadership
 
 
@@ -171,6 +172,7 @@ async def test_a_standby_looks_no_order_up_by_hand() -> None:
     house.orders.hold(an_order(status=OrderStatus.SUBMITTED))
     services = house.services()
     await services.leadership.renew()
+    await services.leadership.settle()
 
     with pytest.raises(NotLeader):
         await reconcile_now(services.leadership, services.reconciler)

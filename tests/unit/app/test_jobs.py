@@ -29,6 +29,7 @@ PERIODS = {
 #: Real time, and nothing an operator waits for; a longer one would be noticed late.
 MAINTENANCE = {
     "leader.renew": timedelta(seconds=3),
+    "leader.settle": timedelta(seconds=1),
     "orders.compare": timedelta(minutes=1),
     "health.probe": timedelta(seconds=1),
     "settings.listen": timedelta(seconds=1),
@@ -79,6 +80,7 @@ async def test_a_pass_of_a_standby_asks_nobody_anything(name: str) -> None:
     house.orders.hold(an_order(status=OrderStatus.SUBMITTED))
     async with house.running(with_loops=False) as services:
         await services.leadership.renew()
+        await services.leadership.settle()
         (loop,) = [loop for loop in jobs(services) if loop.name == name]
 
         await loop.step()

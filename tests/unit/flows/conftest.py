@@ -116,5 +116,6 @@ async def house() -> House:
     """A leader with trading switched on."""
     made = House()
     await made.leadership.renew()
+    await made.leadership.settle()
     await made.allow(trading_enabled=True)
     return made

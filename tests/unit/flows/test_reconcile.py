@@ -97,6 +97,7 @@ async def test_books_that_contradict_the_exchange_stop_trading_and_not_the_proce
     house.lease.epoch = 2
 
     await house.leadership.renew()
+    await house.leadership.settle()
 
     assert house.leadership.is_leader
     assert not house.leadership.may_trade

@@ -197,6 +197,7 @@ async def test_a_request_that_would_leave_late_is_not_sent(takes_s: float) -> No
     clock = FakeClock()
     house = House(clock=clock, orders=SlowOrders(clock=clock, takes_s=takes_s))
     await house.leadership.renew()
+    await house.leadership.settle()
 
     order = await house.executor.execute(an_intent(), decision_id=1)
 
@@ -208,6 +209,7 @@ async def test_a_process_whose_lease_was_lost_while_it_wrote_sends_nothing() -> 
     clock = FakeClock()
     house = House(clock=clock, orders=SlowOrders(clock=clock, takes_s=1.5))
     await house.leadership.renew()
+    await house.leadership.settle()
     clock.pass_time(7)  # a second of trust is left
 
     order = await house.executor.execute(an_intent(), decision_id=1)
