@@ -7,7 +7,7 @@
 # --init: an init process must reap what a crashed PostgreSQL leaves behind, or its data stays locked.
 # The token: through a published port every request comes from another machine and sees /health*
 # only (docs/operations.md).
-# Paper and live mode refuse to start here without TRADER_PASSWORD as well.
+# Paper and live mode refuse to start here without the token and TRADER_PASSWORD.
 #
 # `make image-check` builds this with buildah, without an engine or an image registry; the result
 # has to trade. docs/deploy.md says what came of it; `docker build` itself was not run.

@@ -29,6 +29,9 @@ _RUN_SECRETS: Final = Path("/run/secrets")
 _VERSION: Final = re.compile(r"/v\d\w*$")
 _ADDRESS: Final = "write a whole address, like"
 _TOKEN_FROM: Final = 8  #: characters
+LEAST_SECRET: Final = 15  #: characters of a secret that lets a caller in
+#: A shell command that prints a token; operators copy it.
+MAKE_ONE_WITH: Final = 'python3 -c "import secrets; print(secrets.token_hex(32))"'
 _IS_HOST: Final = re.compile(r"[0-9.]+$|\[?[0-9a-fA-F:]+\]$")
 #: Texts for pydantic's kinds of error; pydantic gives the bounds.
 _WORDS: Final = {
@@ -147,6 +150,16 @@ class Config(BaseSettings):
         if not (word and word.isascii() and word.isprintable()) or " " in word:
             raise ValueError("it holds a blank or an odd character; copy it anew")
         return SecretStr(word)
+
+    @field_validator("password", "viewer_token", "admin_token")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().strip()) < LEAST_SECRET:
+            raise ValueError(
+                f"{LEAST_SECRET} characters are the least, because it lets a caller in;"
+                f" make one with {MAKE_ONE_WITH}"
+            )
+        return value
 
     @field_validator("database_url")
     @classmethod

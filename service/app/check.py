@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from service.adapters.gemini import open_gemini
 from service.adapters.upbit.rest import UpbitRest
 from service.app.checks import exchange
+from service.app.checks.access import access
 from service.app.checks.alerts import alerts
 from service.app.checks.database import database
 from service.app.checks.finding import LOOK_S, CheckLevel, CheckResult, bounded, fail, ok
@@ -43,7 +44,7 @@ async def findings(config: Config) -> tuple[CheckResult, ...]:
     candles, port, stored, upbit = await asyncio.gather(
         asyncio.to_thread(_candles, config), _port(config), _stored(config), _upbit(config)
     )
-    here = (*machine(config), port, alerts(config), candles)
+    here = (*machine(config), port, access(config), alerts(config), candles)
     return (*_variables(config), *here, *stored, *upbit)
 
 

@@ -15,6 +15,8 @@ from loguru import logger
 from service.adapters.clock import SystemClock
 from service.app.alerting import flush, targets_of
 from service.app.bootstrap import build
+from service.app.checks.access import access
+from service.app.checks.finding import CheckLevel
 from service.app.checks.machine import machine
 from service.app.drain import drain, install
 from service.app.handlers import bind
@@ -118,6 +120,7 @@ async def serve(
     Raises: StartError, when something it needs cannot be opened; all that was opened is closed.
     """
     stopping = stop or stop_on_signals()
+    _require_access(config)
     tell(machine(config))
     with closing(bound(config)) as listener:
         app = build_app(config, log)
@@ -145,6 +148,13 @@ async def serve(
             # Also after a failed start: aiohttp closes nothing by itself then.
             await runner.cleanup()
     logger.bind(event="app").info("stopped")
+
+
+def _require_access(config: Config) -> None:
+    """Raises: StartError, where no caller could sign in."""
+    finding = access(config)
+    if finding.level is CheckLevel.FAIL:
+        raise StartError(finding.words)
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -68,6 +68,7 @@ async def test_play_money_and_real_money_are_refused_the_same_database(
         "UPBIT_BASE_URL": "http://127.0.0.1:9",
         "GEMINI_BASE_URL": "http://127.0.0.1:9",
         "GEMINI_API_KEY": "dummy-gemini",
+        "TRADER_ADMIN_TOKEN": "dummy-token-of-an-admin",
     }
     async with Service(folder / "real", DATABASE_URL=empty_dsn, **live, **KEYS) as real:
         code = await real.ended()

@@ -198,6 +198,15 @@ async def test_a_busy_port_is_one_sentence_and_nothing_is_started(folder: Path) 
         ({"TRADER_CANDLES": "nowhere.json"}, "nowhere.json"),
         ({"TRADER_SPED": "1"}, "did you mean TRADER_SPEED?"),
         ({"TRADER_MODE": "live"}, "UPBIT_ACCESS_KEY"),
+        (
+            {
+                "TRADER_MODE": "live",
+                "UPBIT_ACCESS_KEY": "dummy",
+                "UPBIT_SECRET_KEY": "dummy",
+                "GEMINI_API_KEY": "dummy",
+            },
+            "secrets.token_hex(32)",
+        ),
     ],
 )
 async def test_a_start_that_cannot_be_is_a_sentence_with_the_remedy(

@@ -11,7 +11,7 @@ WEB: Final = (
     Mutant(
         name="a viewer may change things",
         file=_ACCESS,
-        old="    _check_role(request, caller)\n",
+        old="    _check_role(request, caller, config.mode)\n",
         new="",
         tests=of(_OF_ACCESS, "test_tokens_decide_who_looks_and_who_changes"),
     ),
@@ -28,6 +28,43 @@ WEB: Final = (
         old="    _check_host(request, config, is_local=is_local)\n",
         new="",
         tests=of(_OF_ACCESS, "test_other_names_are_not_ours"),
+    ),
+    Mutant(
+        name="an address gives a right where money is real",
+        file=_ACCESS,
+        old="    if config.mode is not Mode.SANDBOX or not is_local:\n",
+        new="    if not is_local:\n",
+        tests=of(_OF_ACCESS, "test_outside_the_sandbox_a_bare_request_of_this_machine_is_nobody"),
+    ),
+    Mutant(
+        name="the metrics of live mode are open to this machine",
+        file=_ACCESS,
+        old="        if mode is Mode.SANDBOX and caller.is_local and request.path in LOCAL:\n",
+        new="        if caller.is_local and request.path in LOCAL:\n",
+        tests=of(
+            "tests/unit/web/api/test_metrics.py",
+            "test_outside_the_sandbox_every_scraper_needs_a_token",
+        ),
+    ),
+    Mutant(
+        name="live mode starts without a token",
+        file="service/app/serve.py",
+        old="    _require_access(config)\n",
+        new="",
+        tests=of(
+            "tests/unit/app/test_access.py",
+            "test_a_start_without_the_token_is_refused_before_anything_is_opened",
+        ),
+    ),
+    Mutant(
+        name="a short token is taken",
+        file="service/config.py",
+        old=".strip()) < LEAST_SECRET:\n",
+        new=".strip()) < 1:\n",
+        tests=of(
+            "tests/unit/test_config.py",
+            "test_a_malformed_value_is_one_line_with_its_name_and_the_remedy",
+        ),
     ),
     Mutant(
         name="an empty token is a token",

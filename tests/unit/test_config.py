@@ -17,6 +17,7 @@ KEYS = {"UPBIT_ACCESS_KEY": SECRET, "UPBIT_SECRET_KEY": SECRET + "s"}
 LIVE = {"TRADER_MODE": "live", "GEMINI_API_KEY": SECRET + "g", **KEYS}
 PAPER = {"TRADER_MODE": "paper"}
 REACHED = "can be reached from other machines: set TRADER_PASSWORD, or bind to 127.0.0.1"
+TOO_SHORT = "15 characters are the least, because it lets a caller in; make one with python3 -c"
 PAPER_LATER = (
     "TRADER_MODE=paper is not in this version yet: use sandbox, or name an exchange on this"
     " machine in UPBIT_BASE_URL"
@@ -201,6 +202,11 @@ def test_a_line_break_at_the_end_of_a_key_is_not_part_of_it(sets: Sets) -> None:
         ("UPBIT_SECRET_KEY", "a\nb", "it holds a blank or an odd character; copy it anew"),
         ("TRADER_ADMIN_TOKEN", "열쇠", "it holds a blank or an odd character; copy it anew"),
         ("TRADER_VIEWER_TOKEN", "  ", "it holds a blank or an odd character; copy it anew"),
+        ("TRADER_ADMIN_TOKEN", "a", TOO_SHORT),
+        ("TRADER_ADMIN_TOKEN", "fourteen-chars", TOO_SHORT),
+        ("TRADER_VIEWER_TOKEN", "fourteen-chars", TOO_SHORT),
+        ("TRADER_PASSWORD", "fourteen chars", TOO_SHORT),
+        ("TRADER_PASSWORD", " fourteen chars\n", TOO_SHORT),
     ],
 )
 def test_a_malformed_value_is_one_line_with_its_name_and_the_remedy(
@@ -288,6 +294,20 @@ def test_what_fits_together_is_taken(sets: Sets, variables: dict[str, str]) -> N
     sets(**variables)
 
     assert load().mode == variables.get("TRADER_MODE", "sandbox")
+
+
+@pytest.mark.parametrize("name", ["TRADER_ADMIN_TOKEN", "TRADER_VIEWER_TOKEN", "TRADER_PASSWORD"])
+def test_fifteen_characters_let_a_caller_in(sets: Sets, name: str) -> None:
+    sets(**{name: "fifteen-letters"})
+
+    assert load().secrets() == ("fifteen-letters",)
+
+
+def test_commands_that_serve_no_caller_need_no_token_in_live_mode(sets: Sets) -> None:
+    """`trader settings set trading_enabled false` must not wait for one."""
+    sets(**LIVE)
+
+    assert load().admin_token is None
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def pointed_at(sandbox: Sandbox, tmp_path: Path, **overrides: Any) -> Config:
         "gemini_base_url": sandbox.gemini_url,
         "gemini_api_key": CANARY,
         "alert_urls": "json://127.0.0.1/",
+        "admin_token": "a-token-of-many-letters",
     }
     return a_config(tmp_path, **given | overrides)
 

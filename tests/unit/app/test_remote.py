@@ -133,19 +133,24 @@ def test_a_refusal_leaves_standard_output_empty_in_the_json_form_too(trader: Tra
 def test_a_pass_is_asked_for_with_the_admins_token(trader: Trader) -> None:
     with answering(JOB, status=202) as service:
         code, out, _ = trader(
-            "run", "collect_market_data", TRADER_PORT=service.port, TRADER_ADMIN_TOKEN="adm-1"
+            "run",
+            "collect_market_data",
+            TRADER_PORT=service.port,
+            TRADER_ADMIN_TOKEN="an-admins-token",
         )
 
     assert (code, out) == (0, "collect_market_data: accepted; starts now\n")
-    assert service.asked == [("POST", "/api/v1/admin/jobs/collect_market_data/run", "Bearer adm-1")]
+    assert service.asked == [
+        ("POST", "/api/v1/admin/jobs/collect_market_data/run", "Bearer an-admins-token")
+    ]
 
 
 def test_a_viewers_token_is_enough_to_look_and_not_sent_to_change(trader: Trader) -> None:
     with answering({"items": []}) as service:
-        trader("list", TRADER_PORT=service.port, TRADER_VIEWER_TOKEN="view-1")
+        trader("list", TRADER_PORT=service.port, TRADER_VIEWER_TOKEN="viewer-token-123")
         trader("run", "x")
 
-    assert [token for _, _, token in service.asked] == ["Bearer view-1", None]
+    assert [token for _, _, token in service.asked] == ["Bearer viewer-token-123", None]
 
 
 def test_a_name_cannot_lead_to_another_address(trader: Trader) -> None:
@@ -195,7 +200,9 @@ def test_the_token_follows_no_redirect(trader: Trader) -> None:
         answering({"items": []}) as elsewhere,
         answering(b"", status=307, Location=f"{elsewhere.address}/") as service,
     ):
-        code, _, err = trader("list", TRADER_PORT=service.port, TRADER_ADMIN_TOKEN="adm-1")
+        code, _, err = trader(
+            "list", TRADER_PORT=service.port, TRADER_ADMIN_TOKEN="an-admins-token"
+        )
 
     assert code == 2
     assert "answers 307" in err
@@ -213,7 +220,7 @@ def test_the_token_follows_no_redirect(trader: Trader) -> None:
     ],
 )
 def test_the_token_goes_to_no_odd_address(trader: Trader, url: str, sentence: str) -> None:
-    code, _, err = trader("list", "--url", url, TRADER_ADMIN_TOKEN="adm-1")
+    code, _, err = trader("list", "--url", url, TRADER_ADMIN_TOKEN="an-admins-token")
 
     assert code == 2
     assert sentence in err

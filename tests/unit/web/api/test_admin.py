@@ -119,11 +119,13 @@ async def test_a_pass_by_hand_takes_no_body(client: Client, world: World) -> Non
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("viewer", 403), ("admin", 202)])
 async def test_only_an_admin_has_a_pass_made(serve: Serve, token: str | None, status: int) -> None:
-    tokens = {"viewer_token": SecretStr("viewer"), "admin_token": SecretStr("admin")}
+    tokens = {
+        f"{role}_token": SecretStr(f"the-token-of-the-{role}") for role in ("viewer", "admin")
+    }
     world = World(config=a_config(**tokens))
     world.jobs.jobs = [a_job_state()]
     client = await serve(world)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {"Authorization": f"Bearer the-token-of-the-{token}"} if token else {}
 
     answer = await client.post(f"{URL}/collect_market_data/run", headers=headers)
 

@@ -65,11 +65,12 @@ async def test_a_stranger_sees_statuses_only(client: Client, world: World) -> No
 
 
 async def test_a_token_shows_a_stranger_everything(world: World, serve: Serve) -> None:
-    world.config = a_config(viewer_token="look-only")
+    world.config = a_config(viewer_token="look-and-no-more")
     client = await serve(world)
 
     answer = await client.get(
-        "/health/detailed", headers=BEHIND_A_PROXY | {"Authorization": "Bearer look-only"}
+        "/health/detailed",
+        headers=BEHIND_A_PROXY | {"Authorization": "Bearer look-and-no-more"},
     )
 
     assert await answer.json() == world.health.snapshot

@@ -79,20 +79,29 @@ async def test_the_exposition_is_prometheus_text(client: Client) -> None:
     assert await answer.text() == "trader_trading_active 1.0\n"
 
 
-async def test_a_scraper_on_this_machine_needs_no_token_even_where_others_do(
+async def test_in_the_sandbox_a_scraper_on_this_machine_needs_no_token_even_where_others_do(
     world: World, serve: Serve
 ) -> None:
-    world.config = a_config(viewer_token="look-only", mode="paper")
+    world.config = a_config(viewer_token="look-and-no-more")
     client = await serve(world)
 
     assert (await client.get("/metrics")).status == 200
     assert (await client.get(f"{API}/jobs")).status == 401
 
 
-async def test_a_stranger_may_not_scrape_and_a_viewer_may(world: World, serve: Serve) -> None:
-    world.config = a_config(viewer_token="look-only")
+async def test_outside_the_sandbox_every_scraper_needs_a_token(world: World, serve: Serve) -> None:
+    world.config = a_config(viewer_token="look-and-no-more", mode="paper")
     client = await serve(world)
-    token = {"Authorization": "Bearer look-only"}
+    token = {"Authorization": "Bearer look-and-no-more"}
+
+    assert (await client.get("/metrics")).status == 401
+    assert (await client.get("/metrics", headers=token)).status == 200
+
+
+async def test_a_stranger_may_not_scrape_and_a_viewer_may(world: World, serve: Serve) -> None:
+    world.config = a_config(viewer_token="look-and-no-more")
+    client = await serve(world)
+    token = {"Authorization": "Bearer look-and-no-more"}
 
     assert (await client.get("/metrics", headers=BEHIND_A_PROXY)).status == 401
     assert (await client.get("/metrics", headers=BEHIND_A_PROXY | token)).status == 200

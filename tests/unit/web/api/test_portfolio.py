@@ -120,9 +120,9 @@ async def test_any_quote_of_the_collected_markets_may_be_asked_for(
 async def test_a_viewer_may_look_and_a_stranger_may_not(
     world: World, serve: Serve, page: str
 ) -> None:
-    world.config = a_config(viewer_token="look-only")
+    world.config = a_config(viewer_token="look-and-no-more")
     client = await serve(world)
-    token = {"Authorization": "Bearer look-only"}
+    token = {"Authorization": "Bearer look-and-no-more"}
 
     assert (await client.get(f"{API}/{page}")).status == 401
     assert (await client.get(f"{API}/{page}", headers=token)).status == 200

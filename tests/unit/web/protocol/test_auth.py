@@ -5,7 +5,6 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from pydantic import SecretStr
 
-from service.config import Config
 from service.domain.errors import NotAllowed
 from service.web.pages import FILES
 from service.web.protocol import auth
@@ -20,7 +19,8 @@ LIVE_KEYS = {
     "upbit_secret_key": "secret",
     "gemini_api_key": "gemini",
 }
-TOKENS = {"admin_token": "may-change", "viewer_token": "may-look"}
+ADMIN, VIEWER = "may-change-anything", "may-look-at-all-of-it"
+TOKENS = {"admin_token": ADMIN, "viewer_token": VIEWER}
 BEHIND_A_PROXY = {"X-Forwarded-For": "192.0.2.7"}
 
 
@@ -47,17 +47,19 @@ async def test_in_the_sandbox_a_bare_request_of_this_machine_may_change(client: 
     assert await change(client) == 200
 
 
-@pytest.mark.parametrize("config", [a_config(mode="paper"), a_config(mode="live", **LIVE_KEYS)])
-async def test_outside_the_sandbox_a_bare_request_of_this_machine_may_only_look(
-    world: World, serve: Serve, config: Config
+@pytest.mark.parametrize("tokens", [{}, TOKENS])
+@pytest.mark.parametrize("mode", [{"mode": "paper"}, {"mode": "live", **LIVE_KEYS}])
+async def test_outside_the_sandbox_a_bare_request_of_this_machine_is_nobody(
+    world: World, serve: Serve, mode: dict[str, str], tokens: dict[str, str]
 ) -> None:
-    world.config = config
+    """Behind a TCP forwarder, or a proxy that adds no header, every peer looks local."""
+    world.config = a_config(**mode, **tokens)
     client = await serve(world)
 
-    looked = await client.get(READ)
+    looked = {(await client.get(path)).status for path in (READ, "/metrics", "/api/v1/config")}
     changed = await client.patch(CHANGE, json={"value": True})
 
-    assert (looked.status, changed.status) == (200, 401)
+    assert (looked, changed.status) == ({401}, 401)
     assert "TRADER_ADMIN_TOKEN" in (await changed.json())["detail"]
     assert changed.headers["WWW-Authenticate"].startswith("Bearer")
     assert world.setting_rows.history == []
@@ -80,7 +82,7 @@ async def test_a_proxy_on_this_machine_does_not_make_its_callers_local(
 async def test_once_a_secret_is_set_a_bare_request_is_nobody(
     world: World, serve: Serve, secret: str
 ) -> None:
-    world.config = a_config(**{secret: "something"})
+    world.config = a_config(**{secret: "something-long-enough"})
     client = await serve(world)
 
     looked = await client.get(READ)
@@ -98,10 +100,10 @@ async def test_tokens_decide_who_looks_and_who_changes(world: World, serve: Serv
             (await client.get(READ, headers=bearer(token))).status,
             await change(client, **bearer(token)),
         )
-        for token in ("may-look", "may-change", "wrong")
+        for token in (VIEWER, ADMIN, "wrong")
     }
 
-    assert statuses == {"may-look": (200, 403), "may-change": (200, 200), "wrong": (401, 401)}
+    assert statuses == {VIEWER: (200, 403), ADMIN: (200, 200), "wrong": (401, 401)}
     assert world.setting_rows.history[0].changed_by == "admin@127.0.0.1"
 
 
@@ -110,9 +112,9 @@ async def test_tokens_decide_who_looks_and_who_changes(world: World, serve: Serv
     [
         "Bearer",
         "Bearer ",
-        "may-change",
+        ADMIN,
         "Basic bWF5LWNoYW5nZQ==",
-        "Bearer may-change x",
+        f"Bearer {ADMIN} x",
         "Bearer é",
     ],
 )
@@ -139,7 +141,7 @@ async def test_an_empty_token_is_refused_where_none_is_needed_and_the_answer_say
 
 async def test_an_empty_token_in_the_configuration_lets_nobody_in() -> None:
     # Config refuses it; the comparison must not depend on that.
-    config = a_config(viewer_token="may-look").model_copy(update={"admin_token": SecretStr("")})
+    config = a_config(viewer_token=VIEWER).model_copy(update={"admin_token": SecretStr("")})
 
     with pytest.raises(NoCredentials):
         admit(asked(Authorization="Bearer "), config)
@@ -155,14 +157,14 @@ async def test_a_caller_of_another_machine_is_nobody_without_a_token() -> None:
 
     with pytest.raises(NoCredentials):
         admit(asked(remote="192.0.2.7"), config)
-    caller = admit(asked(remote="192.0.2.7", **bearer("may-look")), config)
+    caller = admit(asked(remote="192.0.2.7", **bearer(VIEWER)), config)
 
     assert (caller.role, caller.name) == (Role.VIEWER, "viewer@192.0.2.7")
 
 
 async def test_a_viewer_is_told_that_changes_need_another_token() -> None:
     with pytest.raises(NotAllowed, match="TRADER_ADMIN_TOKEN"):
-        admit(asked(CHANGE, method="PATCH", **bearer("may-look")), a_config(**TOKENS))
+        admit(asked(CHANGE, method="PATCH", **bearer(VIEWER)), a_config(**TOKENS))
 
 
 @pytest.mark.parametrize("path", sorted(PUBLIC))
@@ -293,6 +295,6 @@ async def test_a_good_token_does_not_excuse_a_foreign_origin(world: World, serve
     world.config = a_config(**TOKENS)
     client = await serve(world)
 
-    status = await change(client, Origin="https://evil.example", **bearer("may-change"))
+    status = await change(client, Origin="https://evil.example", **bearer(ADMIN))
 
     assert status == 403
