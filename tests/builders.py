@@ -21,6 +21,8 @@ from service.domain.portfolio import Equity
 from service.domain.positions import Position
 from service.domain.risk import Limits, Situation
 from service.domain.signals import Action, Answer, Proposal, Signal, Usage
+from service.domain.trading_states import TradingStatus
+from service.ports.store import Halt
 
 KRW_BTC = Market("KRW", "BTC")
 T0 = datetime(2026, 1, 24, 9, 0, tzinfo=UTC)
@@ -206,3 +208,14 @@ def an_exchange_order(**overrides: Any) -> ExchangeOrder:
         "trades_count": 1,
     }
     return ExchangeOrder(**values | overrides)
+
+
+def a_halt(**overrides: Any) -> Halt:
+    values: dict[str, Any] = {
+        "kind": TradingStatus.HALTED,
+        "reason": "by hand",
+        "actor": "admin@127.0.0.1",
+        "since": T0,
+        "ends": "operator",
+    }
+    return Halt(**values | overrides)

@@ -7,6 +7,7 @@ from service import __version__
 from service.app.services import Circuits, Ports, Process
 from service.config import Config
 from service.domain.instants import rfc3339
+from service.domain.trading_states import TradingStatus, strictest
 from service.flows.leadership import Leadership
 from service.loops.runner import Runner
 from service.ops.health.monitor import SCHEDULES, HealthMonitor
@@ -77,8 +78,8 @@ async def trading_body(ports: Ports, leadership: Leadership) -> TradingBody:
     since = rfc3339(state.since)
     if (reason := leadership.standby_reason) is not None:
         return {"state": "STANDBY", "reason": reason, "since": None}
-    if state.state == "HALTED":
-        return {"state": "HALTED", "reason": state.reason, "since": since}
-    if not await ports.settings.get(TRADING_ENABLED):
+    enabled = await ports.settings.get(TRADING_ENABLED)
+    status = strictest((state.state, TradingStatus.ACTIVE if enabled else TradingStatus.DISABLED))
+    if status is TradingStatus.DISABLED:
         return {"state": "DISABLED", "reason": "trading_enabled is false", "since": None}
-    return {"state": "ACTIVE", "reason": None, "since": since}
+    return {"state": status.value, "reason": state.reason, "since": since}

@@ -12,6 +12,7 @@ from service.domain.markets import Balance, MarketRules, whole_steps
 from service.domain.orders import ZERO, Intent, OrderType, Side
 from service.domain.positions import Position
 from service.domain.signals import Action, Proposal
+from service.domain.trading_states import OrderAct, OrderSource, TradingStatus, permits
 
 _LEAST_CONFIDENT: Final = Decimal("0.5")  #: gets the smallest size
 _MOST_CONFIDENT: Final = Decimal("0.9")  #: gets the largest size
@@ -43,7 +44,9 @@ class Situation:
     open_orders: int  #: of ours in this market, those of unknown outcome included
     orders_last_hour: int = 0  #: of ours in all markets, in any status
     signal_age_s: float = 0.0
-    halted: str | None = None  #: the reason of a halt, None without one
+    source: OrderSource = OrderSource.SIGNAL
+    status: TradingStatus = TradingStatus.ACTIVE  #: by the halts of this market and of all
+    halted: str | None = None  #: the reason of the halt, None without one
 
     @property
     def capital(self) -> Decimal:
@@ -104,10 +107,12 @@ def _refuses(draft: _Draft, rule: str, detail: str) -> _Finding:
 
 
 def _enabled(draft: _Draft, _p: Proposal, now: Situation, limits: Limits) -> _Finding:
-    if not limits.trading_enabled:
+    act = OrderAct.of(draft.side)
+    if not limits.trading_enabled and not permits(TradingStatus.DISABLED, now.source, act):
         return _refuses(draft, "trading_enabled", "trading is switched off (trading_enabled)")
-    if now.halted is not None:
-        return _refuses(draft, "trading_enabled", f"trading is halted: {now.halted}")
+    if not permits(now.status, now.source, act):
+        what = "purchases are" if now.status is TradingStatus.REDUCING else "trading is"
+        return _refuses(draft, "trading_enabled", f"{what} halted: {now.halted}")
     if not now.rules.active:
         return _refuses(draft, "trading_enabled", "the exchange has suspended this market")
     return _passes(draft, "trading_enabled", "trading is on")

@@ -1,4 +1,4 @@
-"""Halts trading while our clock is far off: all ages and time limits would be judged wrongly."""
+"""Halts purchases while our clock is far off: ages and time limits would be judged wrongly."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Final
 
 from loguru import logger
 
+from service.domain.trading_states import TradingStatus
 from service.ports.clock import Clock
 from service.ports.store import TradingStates
 
@@ -33,9 +34,9 @@ class _Run:
 
 
 class ClockGuard:
-    """Halts trading while our clock is far off the exchange's, and resumes only from this halt.
+    """Halts purchases while our clock is far off the exchange's, and ends only this halt.
 
-    If an operator resumes trading while the clock is still off, the guard halts it again.
+    If an operator ends it while the clock is still off, the guard halts it again.
 
     Args:
         leads: whether this process trades; the clock of a standby does not matter.
@@ -73,24 +74,35 @@ class ClockGuard:
             await self._resume()
 
     async def _halt(self) -> None:
-        state = await self._state.trading_state()
-        if state.state == "HALTED":
+        if await self._stands():
             return
         at, skew_s = self._clock.now(), round(self._skew_s, 1)
-        if await self._state.halt(reason=REASON, actor=ACTOR, at=at, detail={"skew_s": skew_s}):
+        halted = await self._state.halt(
+            kind=TradingStatus.REDUCING,
+            reason=REASON,
+            actor=ACTOR,
+            at=at,
+            detail={"skew_s": skew_s},
+            ends="condition",
+        )
+        if halted:
             logger.bind(event="risk", reason=REASON, actor=ACTOR, skew_s=skew_s).error(
-                "trading is halted: our clock is far off the exchange's, set it"
+                "purchases are halted: our clock is far off the exchange's, set it"
             )
 
     async def _resume(self) -> None:
-        state = await self._state.trading_state()
-        if (state.reason, state.halted_by) != (REASON, ACTOR):
+        if not await self._stands():
             return
         at, skew_s = self._clock.now(), round(self._skew_s, 1)
         if await self._state.resume(reason=REASON, actor=ACTOR, at=at, detail={"skew_s": skew_s}):
             logger.bind(event="risk", reason=REASON, actor=ACTOR, skew_s=skew_s).warning(
-                "trading goes on: our clock agrees with the exchange's again"
+                "purchases go on: our clock agrees with the exchange's again"
             )
+
+    async def _stands(self) -> bool:
+        """Whether a halt of this guard stands; other halts are neither counted nor ended."""
+        halts = await self._state.standing()
+        return any((halt.reason, halt.actor) == (REASON, ACTOR) for halt in halts)
 
 
 def _continued(

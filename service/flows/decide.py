@@ -110,7 +110,8 @@ class Decider:
             open_orders=len(open_orders),
             orders_last_hour=await self._orders.count_since(now - _HOUR),
             signal_age_s=(now - signal.created_at).total_seconds(),
-            halted=(state.reason or "by hand") if state.state == "HALTED" else None,
+            status=state.of(market),
+            halted=state.why(market),
         )
 
     async def _limits(self) -> Limits:

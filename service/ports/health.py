@@ -101,9 +101,7 @@ class ComponentBody(TypedDict):
 
 
 class TradingBody(TypedDict):
-    state: (
-        str  #: ACTIVE, DISABLED (trading_enabled is false), HALTED or STANDBY (may not trade yet)
-    )
+    state: str  #: of domain.trading_states.TradingStatus
     reason: str | None
     since: str | None
 

@@ -1,7 +1,7 @@
 """What the flows write and read back."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -13,6 +13,7 @@ from service.domain.portfolio import Equity
 from service.domain.positions import Position
 from service.domain.risk import Verdict
 from service.domain.signals import Answer, Proposal, Signal, Trigger
+from service.domain.trading_states import Ends, HaltKind, TradingStatus, strictest
 
 JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
 
@@ -142,10 +143,39 @@ class Lease(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingState:
-    state: Literal["ACTIVE", "HALTED"]
-    reason: str | None
+    """The sum of the halts that stand."""
+
+    state: TradingStatus  #: ACTIVE, REDUCING or HALTED: of all markets
+    reason: str | None  #: of the oldest of the strictest halts of all markets
     since: datetime
     halted_by: str | None = None  #: a rule of ours, e.g. system:clock, or a caller's name
+    reducing_markets: frozenset[Market] = frozenset()  #: beside those of `halted_markets`
+    halted_markets: frozenset[Market] = frozenset()
+
+    def of(self, market: Market) -> TradingStatus:
+        """Return the state of `market`: the strictest of its own halts and those of all."""
+        if market in self.halted_markets:
+            return strictest((self.state, TradingStatus.HALTED))
+        if market in self.reducing_markets:
+            return strictest((self.state, TradingStatus.REDUCING))
+        return self.state
+
+    def why(self, market: Market) -> str | None:
+        """Return the reason of `of(market)`; the halts of a market are not read with this row."""
+        return self.reason if self.of(market) is self.state else "a halt of this market alone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """A halt that stands. Several may stand at once; each ends alone."""
+
+    kind: HaltKind
+    reason: str  #: a short stable word, e.g. clock_skew, or an operator's own text
+    actor: str
+    since: datetime
+    ends: Ends
+    market: Market | None = None  #: None: all markets
+    detail: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,27 +183,62 @@ class RiskEvent:
     """The cause of a halt or of its end."""
 
     event: Literal["HALTED", "RESUMED"]
-    reason: str  #: a short stable word, e.g. clock_skew
+    kind: HaltKind
+    reason: str
     actor: str
     at: datetime
     detail: Mapping[str, JSON]
+    market: Market | None = None
+    #: Of an end: no other halt of this kind and market stands any more.
+    is_last: bool = True
 
 
 class TradingStates(Protocol):
+    """Every change writes its risk event and its alert in the same transaction."""
+
     async def trading_state(self) -> TradingState: ...
 
-    async def halt(
-        self, *, reason: str, actor: str, at: datetime, detail: Mapping[str, JSON]
-    ) -> bool:
-        """Halt trading, with its risk event and alert in one transaction.
+    async def standing(self) -> Sequence[Halt]:
+        """Return the halts that stand, the strictest first, then the oldest."""
 
-        False, and nothing stored, when trading is halted already.
+    async def halt(
+        self,
+        *,
+        kind: HaltKind,
+        reason: str,
+        actor: str,
+        at: datetime,
+        detail: Mapping[str, JSON],
+        market: Market | None = None,
+        ends: Ends = "operator",
+    ) -> bool:
+        """Add a halt; False, and nothing stored, when `actor` made the same one already.
+
+        Args:
+            market: None for all markets.
+            ends: HALTED ends by an operator only.
         """
 
     async def resume(
-        self, *, reason: str, actor: str, at: datetime, detail: Mapping[str, JSON]
+        self,
+        *,
+        reason: str,
+        actor: str,
+        at: datetime,
+        detail: Mapping[str, JSON],
+        market: Market | None = None,
     ) -> bool:
-        """End the halt that `actor` made for `reason`; False when there is none."""
+        """End the halts that `actor` made for `reason`; False when there is none."""
+
+    async def release(
+        self, *, actor: str, at: datetime, reasons: Collection[str] | None = None
+    ) -> Sequence[Halt]:
+        """End halts as an operator; return those that ended.
+
+        Args:
+            actor: the operator.
+            reasons: end these, whatever ends them else. None: those that only an operator ends.
+        """
 
 
 class Audit(Protocol):

@@ -1,10 +1,12 @@
 """Trading state and lease in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from service.domain.errors import BoundaryError
-from service.ports.store import JSON, TradingState
+from service.domain.markets import Market
+from service.domain.trading_states import Ends, HaltKind
+from service.ports.store import JSON, Halt, TradingState
 from tests.fakes.tables import LeaseRow, Tables
 
 
@@ -12,7 +14,7 @@ class FakeTradingState:
     """Satisfies ports.TradingStates.
 
     Attributes:
-        now: the state; set it freely.
+        halts: those that stand, oldest first; set it freely.
         events: (event, reason, actor), oldest first.
         fail: raised by every call while it is set.
     """
@@ -23,37 +25,87 @@ class FakeTradingState:
         self.fail: BoundaryError | None = None
 
     @property
+    def halts(self) -> list[Halt]:
+        return self.tables.halts
+
+    @property
     def now(self) -> TradingState:
         return self.tables.trading_state
-
-    @now.setter
-    def now(self, state: TradingState) -> None:
-        self.tables.trading_state = state
 
     async def trading_state(self) -> TradingState:
         self._raise_failure()
         return self.now
 
+    async def standing(self) -> Sequence[Halt]:
+        self._raise_failure()
+        return self.tables.standing
+
     async def halt(
-        self, *, reason: str, actor: str, at: datetime, detail: Mapping[str, JSON]
+        self,
+        *,
+        kind: HaltKind,
+        reason: str,
+        actor: str,
+        at: datetime,
+        detail: Mapping[str, JSON],
+        market: Market | None = None,
+        ends: Ends = "operator",
     ) -> bool:
         self._raise_failure()
-        if self.now.state == "HALTED":
+        if any(
+            (halt.kind, halt.reason, halt.actor, halt.market) == (kind, reason, actor, market)
+            for halt in self.halts
+        ):
             return False
-        self.now = TradingState(state="HALTED", reason=reason, since=at, halted_by=actor)
+        self.halts.append(
+            Halt(
+                kind=kind,
+                reason=reason,
+                actor=actor,
+                since=at,
+                ends=ends,
+                market=market,
+                detail=detail,
+            )
+        )
         self.events.append(("HALTED", reason, actor))
         return True
 
     async def resume(
-        self, *, reason: str, actor: str, at: datetime, detail: Mapping[str, JSON]
+        self,
+        *,
+        reason: str,
+        actor: str,
+        at: datetime,
+        detail: Mapping[str, JSON],
+        market: Market | None = None,
     ) -> bool:
         self._raise_failure()
-        halted = (self.now.state, self.now.reason, self.now.halted_by)
-        if halted != ("HALTED", reason, actor):
-            return False
-        self.now = TradingState(state="ACTIVE", reason=None, since=at)
-        self.events.append(("RESUMED", reason, actor))
-        return True
+        ended = [
+            halt
+            for halt in self.halts
+            if (halt.reason, halt.actor, halt.market) == (reason, actor, market)
+        ]
+        return bool(self._end(ended, actor=actor, at=at))
+
+    async def release(
+        self, *, actor: str, at: datetime, reasons: Collection[str] | None = None
+    ) -> Sequence[Halt]:
+        self._raise_failure()
+        ended = [
+            halt
+            for halt in self.halts
+            if (halt.ends == "operator" if reasons is None else halt.reason in reasons)
+        ]
+        return self._end(ended, actor=actor, at=at)
+
+    def _end(self, ended: Sequence[Halt], *, actor: str, at: datetime) -> Sequence[Halt]:
+        for halt in ended:
+            self.halts.remove(halt)
+            self.events.append(("RESUMED", halt.reason, actor))
+        if any(halt.market is None for halt in ended) and not self.now.reason:
+            self.tables.active_since = at
+        return ended
 
     def _raise_failure(self) -> None:
         if self.fail is not None:

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from service.ports.store import TradingState
+from service.domain.markets import Market
+from service.domain.trading_states import TradingStatus, strictest
+from service.ports.store import Halt, TradingState
 from tests.builders import T0
 
 
@@ -20,14 +23,44 @@ class Tables:
 
     Attributes:
         seconds: the database's clock, by which leases expire.
+        halts: those that stand, oldest first.
+        active_since: when the last halt of all markets ended.
     """
 
     seconds: Callable[[], float] = lambda: 0.0
     lease: LeaseRow = field(default_factory=LeaseRow)
-    trading_state: TradingState = field(
-        default_factory=lambda: TradingState(state="ACTIVE", reason=None, since=T0)
-    )
+    halts: list[Halt] = field(default_factory=list)
+    active_since: datetime = T0
 
     def holds(self, epoch: int) -> bool:
         """Whether the lease of `epoch` is in force."""
         return self.lease.epoch == epoch and self.lease.expires_at > self.seconds()
+
+    @property
+    def standing(self) -> list[Halt]:
+        """Return the halts in the order of the port."""
+        return sorted(
+            self.halts,
+            key=lambda halt: (halt.kind != "HALTED", str(halt.market or ""), halt.since),
+        )
+
+    @property
+    def trading_state(self) -> TradingState:
+        worst = next((halt for halt in self.standing if halt.market is None), None)
+        return TradingState(
+            state=worst.kind if worst else TradingStatus.ACTIVE,
+            reason=worst.reason if worst else None,
+            since=worst.since if worst else self.active_since,
+            halted_by=worst.actor if worst else None,
+            reducing_markets=self._markets(TradingStatus.REDUCING),
+            halted_markets=self._markets(TradingStatus.HALTED),
+        )
+
+    def _markets(self, strictest_kind: TradingStatus) -> frozenset[Market]:
+        return frozenset(
+            one.market
+            for one in self.halts
+            if one.market is not None
+            and strictest(halt.kind for halt in self.halts if halt.market == one.market)
+            is strictest_kind
+        )

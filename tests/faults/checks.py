@@ -28,12 +28,12 @@ STORE_AWAY: Final = frozenset({503, 504})
 # --- the exchange ---------------------------------------------------------------------------------
 
 
-async def a_wrong_clock_halts_trading(stack: Stack, _: int) -> None:
+async def a_wrong_clock_halts_purchases(stack: Stack, _: int) -> None:
     await stack.until_health(
         lambda _, body: (
-            (body["trading"]["state"], body["trading"]["reason"]) == ("HALTED", "clock_skew")
+            (body["trading"]["state"], body["trading"]["reason"]) == ("REDUCING", "clock_skew")
         ),
-        "trading is halted while the clocks differ",
+        "purchases are halted while the clocks differ",
     )
 
 

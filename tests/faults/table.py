@@ -150,7 +150,7 @@ EXCHANGE = (
         lane="outage",
         inject=clock_off,
         sees={"upbit_api": ("warning", "clock_skew")},
-        check=checks.a_wrong_clock_halts_trading,
+        check=checks.a_wrong_clock_halts_purchases,
         also_afterwards=checks.trading_goes_on,
     ),
     Fault(

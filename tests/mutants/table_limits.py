@@ -14,25 +14,65 @@ LIMITS: Final = (
     Mutant(
         name="trading_enabled is not looked at",
         file=_RISK,
-        old="    if not limits.trading_enabled:\n",
-        new="    if False:\n",
+        old="    if not limits.trading_enabled and not permits(",
+        new="    if False and not permits(",
         tests=_EACH,
     ),
     Mutant(
         name="a halt is not looked at",
         file=_RISK,
-        old="    if now.halted is not None:\n",
+        old="    if not permits(now.status, now.source, act):\n",
         new="    if False:\n",
         tests=_EACH,
     ),
     Mutant(
         name="the verdict does not hear of a halt",
         file=_DECIDE,
-        old='halted=(state.reason or "by hand") if state.state == "HALTED" else None,',
-        new="halted=None,",
+        old="            status=state.of(market),\n",
+        new="",
         tests=of(
             "tests/unit/flows/test_clock_guard.py",
-            "test_halted_means_no_new_order_and_open_ones_are_followed",
+            "test_halted_purchases_mean_no_new_one_and_open_ones_are_followed",
+        ),
+    ),
+    Mutant(
+        name="a halt of one market is not in the sum",
+        file="service/store/tables/trading_state.py",
+        old="               HAVING bool_and(kind = 'REDUCING')\n",
+        new="               HAVING false\n",
+        tests=of(
+            "tests/integration/store/tables/test_trading_state.py",
+            "test_a_halt_of_one_market_leaves_the_others_alone",
+        ),
+    ),
+    Mutant(
+        name="an operator's resume ends what only a condition ends",
+        file="service/store/tables/trading_state.py",
+        old="THEN ends = 'operator'",
+        new="THEN true",
+        tests=of(
+            "tests/integration/store/tables/test_trading_state.py",
+            "test_an_operator_ends_a_condition_only_by_its_name",
+        ),
+    ),
+    Mutant(
+        name="changes of the trading state do not wait for each other",
+        file="service/store/tables/trading_state.py",
+        old="    SELECT FROM trading_state\n       FOR UPDATE\n",
+        new="    SELECT FROM trading_state\n",
+        tests=of(
+            "tests/integration/store/test_written_together.py",
+            "test_halts_of_two_markets_at_once_are_both_in_the_sum",
+        ),
+    ),
+    Mutant(
+        name="a halted service may sell by hand",
+        file="service/domain/trading_states.py",
+        old="    (_T.HALTED, _S.HAND): _CANCEL,\n",
+        new="    (_T.HALTED, _S.HAND): _REDUCE,\n",
+        tests=of(
+            "tests/unit/domain/test_trading_states.py",
+            "test_each_cell_permits_what_the_contract_says",
         ),
     ),
     Mutant(

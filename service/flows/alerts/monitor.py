@@ -10,6 +10,13 @@ from service.ports.clock import Clock
 from service.ports.health import HealthSource
 
 UNUSABLE_IN_A_ROW: Final = 3
+_HALTS: Final = {"HALTED": "trading_halted", "REDUCING": "trading_reducing"}
+#: The problems that a state excludes. A stricter state may hide a milder halt, which then stands.
+_OVER: Final = {
+    "ACTIVE": ("trading_halted", "trading_reducing"),
+    "DISABLED": ("trading_halted",),
+    "REDUCING": ("trading_halted",),
+}
 
 
 class AlertMonitor:
@@ -57,11 +64,12 @@ class AlertMonitor:
 
     def _compare_trading(self, state: str, reason: str | None) -> None:
         before, self._trading = self._trading, state
-        if state == "HALTED" and not self._is_open("trading_halted"):
-            self._begin("trading_halted", reason=reason or "none given")
-        elif state in {"ACTIVE", "DISABLED"}:
-            self._end("trading_halted")
-        elif state == "STANDBY" and before not in {"STANDBY", None}:
+        event = _HALTS.get(state)
+        if event is not None and not self._is_open(event):
+            self._begin(event, reason=reason or "none given")
+        for over in _OVER.get(state, ()):
+            self._end(over)
+        if state == "STANDBY" and before not in {"STANDBY", None}:
             self._alert_buffer.add(alert("lease_lost", at=self._clock.now()))
 
     def _begin(self, event: str, **values: object) -> None:

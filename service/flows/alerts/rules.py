@@ -81,6 +81,27 @@ RULES: Final[Mapping[str, Rule]] = {
         body="Reason: {reason}. No order is made until trading resumes.",
         over="Trading is no longer halted",
     ),
+    "trading_reducing": Rule(
+        key="trading:reducing",
+        severity="critical",
+        title="Purchases are halted",
+        body="Reason: {reason}. Sales go on, nothing is bought until trading resumes.",
+        over="Purchases are no longer halted",
+    ),
+    "market_halted": Rule(
+        key="trading:halted:{market}",
+        severity="critical",
+        title="Trading of {market} is halted",
+        body="Reason: {reason}. No order is made in this market until it resumes.",
+        over="Trading of {market} is no longer halted",
+    ),
+    "market_reducing": Rule(
+        key="trading:reducing:{market}",
+        severity="critical",
+        title="Purchases of {market} are halted",
+        body="Reason: {reason}. Sales go on, nothing is bought in this market until it resumes.",
+        over="Purchases of {market} are no longer halted",
+    ),
     "lease_lost": Rule(
         key="trading:lease",
         severity="warning",
@@ -143,8 +164,11 @@ def order_notices(order: Order, seen: OrderStatus, at: datetime) -> Sequence[Not
 
 
 def risk_notices(event: RiskEvent) -> Sequence[Notice]:
-    tell = alert if event.event == "HALTED" else recovery
-    return (tell("trading_halted", at=event.at, reason=event.reason),)
+    """Return one problem for each kind of halt and market; it is over with the last such halt."""
+    name = f"{'trading' if event.market is None else 'market'}_{event.kind.value.lower()}"
+    if event.event == "HALTED":
+        return (alert(name, at=event.at, reason=event.reason, market=event.market),)
+    return (recovery(name, at=event.at, market=event.market),) if event.is_last else ()
 
 
 def setting_notices(change: SettingChange) -> Sequence[Notice]:

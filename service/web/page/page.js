@@ -41,7 +41,9 @@ const moodOf = (text) => (!/[1-9]/.test(text) ? "" : text.startsWith("-") ? "bad
 const hour = (instant) => (instant ? instant.slice(5, 19).replace("T", " ") : "–");
 
 const HEALTH_MOOD = { healthy: "good", warning: "warn", degraded: "warn", unhealthy: "bad" };
-const TRADING_MOOD = { ACTIVE: "good", DISABLED: "warn", STANDBY: "warn", HALTED: "bad" };
+const TRADING_MOOD = {
+  ACTIVE: "good", REDUCING: "warn", DISABLED: "warn", STANDBY: "warn", HALTED: "bad",
+};
 const MODE_MOOD = { sandbox: "info", paper: "info", live: "bad" };
 const ACTION_MOOD = { BUY: "good", SELL: "bad", HOLD: "info" };
 const ORDER_MOOD = { EXECUTED: "good", UNKNOWN: "bad", FAILED: "bad", CANCELLED: "warn" };

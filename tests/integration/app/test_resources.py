@@ -20,6 +20,7 @@ from service.app.resources import (
 from service.config import Config, Mode
 from service.domain.errors import StartError
 from service.domain.orders import OrderStatus
+from service.domain.trading_states import TradingStatus
 from service.settings.table import TRADING_ENABLED
 from service.store.database.pool import Pool
 from tests.builders import T0, an_intent
@@ -124,7 +125,9 @@ async def test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts
         )
         unknown = order.moved_to(OrderStatus.UNKNOWN)
         await orders.advance(unknown, seen=OrderStatus.PENDING, at=T0)
-        await state.halt(reason="by hand", actor="admin", at=T0, detail={})
+        await state.halt(
+            kind=TradingStatus.HALTED, reason="by hand", actor="admin", at=T0, detail={}
+        )
         await settings.change({"trading_enabled": False}, by="admin")
         told = await rows(pool, "SELECT title FROM alerts ORDER BY id")
 

@@ -3,16 +3,20 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any, Final
 
 import pytest
 
 from service.domain.errors import DomainError, DuplicateOrder, NotLeader
 from service.domain.markets import Market
 from service.domain.orders import OPEN, Intent, Order, OrderStatus, OrderType, Side
+from service.domain.trading_states import HaltKind, TradingStatus
 from tests.builders import KRW_BTC, T0, a_fill, an_intent
 from tests.integration.store.contract import PgStore, StoreUnderTest, TwinStore
 
 _S = OrderStatus
+REDUCING: Final = TradingStatus.REDUCING
+HALTED: Final = TradingStatus.HALTED
 KRW_ETH = Market("KRW", "ETH")
 
 
@@ -285,19 +289,43 @@ async def test_orders_are_read_by_market_and_counted_in_all(store: StoreUnderTes
 # --- the trading state --------------------------------------------------------------------------
 
 
-async def test_a_halt_keeps_its_reason_until_its_owner_ends_it(store: StoreUnderTest) -> None:
+async def test_halts_stand_beside_each_other_and_each_ends_alone(store: StoreUnderTest) -> None:
     states = store.states
-    halt = {"reason": "clock_skew", "actor": "system:clock", "at": T0, "detail": {}}
-    assert (await states.trading_state()).state == "ACTIVE"
+    clock: dict[str, Any] = {"reason": "clock_skew", "actor": "system:clock"}
+    seen: list[tuple[Any, ...]] = []
 
-    assert await states.halt(**halt)  # type: ignore[arg-type]
-    assert not await states.resume(**halt | {"actor": "admin"})  # type: ignore[arg-type]
-    halted = await states.trading_state()
-    assert (halted.state, halted.reason, halted.halted_by) == (
-        "HALTED",
-        "clock_skew",
-        "system:clock",
+    async def halt(kind: HaltKind, minute: int, **values: Any) -> bool:
+        at = T0 + timedelta(minutes=minute)
+        return await states.halt(kind=kind, at=at, detail={}, **values)
+
+    async def look(*, done: object) -> None:
+        now = await states.trading_state()
+        standing = [(one.kind.value, one.reason, one.market) for one in await states.standing()]
+        seen.append((bool(done), now.state.value, now.reason, now.halted_by, standing))
+
+    await look(done=await halt(REDUCING, 1, **clock, ends="condition"))
+    await look(done=await halt(REDUCING, 2, **clock, ends="condition"))
+    await look(done=await halt(HALTED, 3, reason="by hand", actor="admin"))
+    await look(done=await halt(REDUCING, 4, reason="books", actor="system:books", market=KRW_ETH))
+    markets = await states.trading_state()
+    await look(done=await states.resume(**clock | {"actor": "admin"}, at=T0, detail={}))
+    await look(done=await states.release(actor="admin", at=T0))
+    await look(done=await states.resume(**clock, at=T0 + timedelta(hours=1), detail={}))
+
+    skew, hand = ("REDUCING", "clock_skew", None), ("HALTED", "by hand", None)
+    reducing, halted = ("REDUCING", *clock.values()), ("HALTED", "by hand", "admin")
+    books = ("REDUCING", "books", KRW_ETH)
+    assert seen == [
+        (True, *reducing, [skew]),
+        (False, *reducing, [skew]),
+        (True, *halted, [hand, skew]),
+        (True, *halted, [hand, skew, books]),
+        (False, *halted, [hand, skew, books]),
+        (True, *reducing, [skew]),
+        (True, "ACTIVE", None, None, []),
+    ]
+    assert (markets.reducing_markets, markets.halted_markets) == (
+        frozenset({KRW_ETH}),
+        frozenset(),
     )
-    assert await states.resume(**halt)  # type: ignore[arg-type]
-
-    assert (await states.trading_state()).state == "ACTIVE"
+    assert (await states.trading_state()).since == T0 + timedelta(hours=1)

@@ -8,6 +8,7 @@ of their own, beside what else is told of them.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,9 @@ import pytest
 from service.domain.alerts import Alert, Recovery
 from service.domain.errors import DomainError, StoreBusy
 from service.domain.latency import Sketch
+from service.domain.markets import Market
 from service.domain.risk import Held, Verdict
+from service.domain.trading_states import TradingStatus
 from service.flows.alerts.rules import risk_notices
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
@@ -28,7 +31,7 @@ from service.store.tables.lease import PgLease
 from service.store.tables.metrics import PgMetricRows
 from service.store.tables.signals import PgSignals
 from service.store.tables.trading_state import PgTradingState
-from tests.builders import T0
+from tests.builders import KRW_BTC, T0
 from tests.fakes.clock import FakeClock
 from tests.integration.store.seeds import (
     a_stored_signal,
@@ -57,9 +60,10 @@ async def test_halts_and_their_ends_at_once_are_one_story(
 ) -> None:
     states = [PgTradingState(each, notices=risk_notices) for each in processes]
     who: dict[str, Any] = {"reason": "clock_skew", "actor": "system:clock", "at": T0, "detail": {}}
+    halt = partial(PgTradingState.halt, kind=TradingStatus.REDUCING, ends="condition")
 
     done: list[bool] = []
-    for change in (PgTradingState.halt, PgTradingState.resume, PgTradingState.halt):
+    for change in (halt, PgTradingState.resume, halt):
         async with asyncio.TaskGroup() as group, pool.transaction() as holder:
             await holder.execute(STATE)
             tasks = [group.create_task(change(state, **who)) for state in states for _ in range(4)]
@@ -68,9 +72,7 @@ async def test_halts_and_their_ends_at_once_are_one_story(
     # And crosswise, as it comes.
     for _ in range(10):
         crossing = (
-            change(state, **who)
-            for state in states
-            for change in (PgTradingState.resume, PgTradingState.halt)
+            change(state, **who) for state in states for change in (PgTradingState.resume, halt)
         )
         done.extend(await asyncio.gather(*crossing))
 
@@ -78,11 +80,26 @@ async def test_halts_and_their_ends_at_once_are_one_story(
     assert events[0] == "HALTED"
     assert all(before != after for before, after in pairwise(events))
     assert len(events) == sum(done)
-    assert (await states[0].trading_state()).state == ("HALTED" if len(events) % 2 else "ACTIVE")
+    assert (await states[0].trading_state()).state == ("REDUCING" if len(events) % 2 else "ACTIVE")
     told = await rows(pool, "SELECT kind FROM alerts ORDER BY id")
     assert [kind for (kind,) in told] == [
         {"HALTED": "PROBLEM", "RESUMED": "RECOVERY"}[event] for event in events
     ]
+
+
+async def test_halts_of_two_markets_at_once_are_both_in_the_sum(
+    processes: Sequence[Pool], pool: Pool
+) -> None:
+    states, markets = [PgTradingState(each) for each in processes], [KRW_BTC, Market("KRW", "ETH")]
+    what: dict[str, Any] = {"kind": TradingStatus.REDUCING, "actor": "system:books", "at": T0}
+
+    async with asyncio.TaskGroup() as group, pool.transaction() as holder:
+        await holder.execute(STATE)
+        for state, market in zip(states, markets, strict=True):
+            group.create_task(state.halt(**what, reason="books", detail={}, market=market))
+        await until_locked_out(pool, len(markets))
+
+    assert (await states[0].trading_state()).reducing_markets == frozenset(markets)
 
 
 async def test_two_recorders_that_merge_into_the_same_minute_lose_no_request(

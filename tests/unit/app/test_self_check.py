@@ -143,7 +143,7 @@ async def test_a_clock_that_is_far_off_halts_trading_and_a_store_that_is_away_is
     await check.clock()
 
     assert before == "ACTIVE"
-    assert (state.now.state, state.now.reason) == ("HALTED", "clock_skew")
+    assert (state.now.state, state.now.reason) == ("REDUCING", "clock_skew")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from service.domain.markets import whole_steps
 from service.domain.orders import OrderType, Side
 from service.domain.risk import Allowed, Held, Limits, Refused, Situation, decide, size_ratio
 from service.domain.signals import Action
+from service.domain.trading_states import OrderSource, TradingStatus
 from tests.builders import (
     a_balance,
     a_position,
@@ -55,6 +56,53 @@ def test_a_sale_gives_the_whole_position_and_no_coin_of_the_operators_own() -> N
     assert verdict.intent.volume == HELD["volume"]
 
 
+SELL = {"action": Action.SELL}
+
+
+def test_a_signal_may_sell_while_only_purchases_are_halted() -> None:
+    now = a_situation(**A_SALE, status=TradingStatus.REDUCING, halted="volatility")
+
+    assert isinstance(decide(a_proposal(**SELL), now, some_limits()), Allowed)
+
+
+@pytest.mark.parametrize(
+    ("source", "passes"),
+    [
+        (OrderSource.SIGNAL, False),
+        (OrderSource.RULE, True),
+        (OrderSource.HAND, True),
+        (OrderSource.FLATTEN, True),
+    ],
+)
+def test_with_trading_switched_off_only_signals_may_not_sell(
+    source: OrderSource, passes: bool
+) -> None:
+    verdict = decide(
+        a_proposal(**SELL),
+        a_situation(**A_SALE, source=source),
+        some_limits(trading_enabled=False),
+    )
+
+    assert isinstance(verdict, Allowed) is passes
+
+
+@pytest.mark.parametrize(
+    ("source", "passes"),
+    [
+        (OrderSource.SIGNAL, False),
+        (OrderSource.RULE, False),
+        (OrderSource.HAND, False),
+        (OrderSource.FLATTEN, True),
+    ],
+)
+def test_a_full_halt_refuses_every_sale_but_the_flattening_one(
+    source: OrderSource, passes: bool
+) -> None:
+    now = a_situation(**A_SALE, source=source, status=TradingStatus.HALTED, halted="by hand")
+
+    assert isinstance(decide(a_proposal(**SELL), now, some_limits()), Allowed) is passes
+
+
 def bought(situation: dict[str, Any], **limits: Any) -> Decimal | None:
     """Return the money of the purchase that the surest signal gets."""
     surest = a_proposal(confidence=Decimal(1))
@@ -89,7 +137,8 @@ def test_a_purchase_is_cut_to_the_exchanges_largest_order() -> None:
     ("reason", "proposal", "situation", "limits"),
     [
         ("trading_enabled", {}, {}, {"trading_enabled": False}),
-        ("trading_enabled", {}, {"halted": "volatility"}, {}),
+        ("trading_enabled", {}, {"status": TradingStatus.REDUCING, "halted": "volatility"}, {}),
+        ("trading_enabled", {}, {"status": TradingStatus.HALTED, "halted": "by hand"}, {}),
         ("trading_enabled", {}, {"rules": some_rules(active=False)}, {}),
         ("signal_age", {}, {"signal_age_s": 301}, {}),
         ("confidence", {"confidence": Decimal("0.59")}, {}, {}),

@@ -8,9 +8,9 @@ import pytest
 
 from service.domain.orders import OrderStatus
 from service.domain.risk import Refused
+from service.domain.trading_states import TradingStatus
 from service.flows.clock_guard import ACTOR, REASON, ClockGuard
-from service.ports.store import TradingState
-from tests.builders import KRW_BTC, T0, an_intent
+from tests.builders import KRW_BTC, T0, a_halt, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
 from tests.fakes.state import FakeTradingState
@@ -49,11 +49,11 @@ def during(seconds: float, answers: tuple[float, ...]) -> Iterator[tuple[float, 
     return repeat(answers, int(seconds // EVERY_S))
 
 
-async def test_a_clock_far_off_halts_trading_once(post: Post, logs: Logs) -> None:
+async def test_a_clock_far_off_halts_purchases_once(post: Post, logs: Logs) -> None:
     await post.hear(*during(120, FAR))
 
     assert post.state.events == [("HALTED", REASON, ACTOR)]
-    assert (post.state.now.state, post.state.now.reason) == ("HALTED", "clock_skew")
+    assert (post.state.now.state, post.state.now.reason) == ("REDUCING", "clock_skew")
     assert [(line["level"], line["event"], line["skew_s"]) for line in logs.lines] == [
         ("ERROR", "risk", 41.0)
     ]
@@ -127,23 +127,26 @@ async def test_one_odd_answer_begins_the_minute_anew(post: Post) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "halted_by"),
+    ("reason", "actor"),
     [
         ("by hand", "admin@127.0.0.1"),
         ("clock_skew", "admin@127.0.0.1"),
         ("volatility", "system:volatility"),
-        ("clock_skew", None),
     ],
 )
-async def test_a_halt_of_anybody_else_is_never_lifted(
-    post: Post, reason: str, halted_by: str | None
+async def test_a_halt_of_anybody_else_stands_beside_and_is_never_lifted(
+    post: Post, reason: str, actor: str
 ) -> None:
-    post.state.now = TradingState(state="HALTED", reason=reason, since=T0, halted_by=halted_by)
+    theirs = a_halt(reason=reason, actor=actor)
+    post.state.halts.append(theirs)
 
-    await post.hear(*during(60, FAR), *during(600, (0.0,)))
+    await post.hear(*during(60, FAR))
+    both = len(post.state.halts)
+    await post.hear(*during(600, (0.0,)))
 
-    assert post.state.events == []
-    assert post.state.now.state == "HALTED"
+    assert both == 2
+    assert post.state.events == [("HALTED", REASON, ACTOR), ("RESUMED", REASON, ACTOR)]
+    assert post.state.halts == [theirs]
 
 
 async def test_a_new_process_lifts_the_halt_of_the_last_one(post: Post) -> None:
@@ -159,11 +162,11 @@ async def test_a_halt_that_was_lifted_by_hand_comes_back_while_the_clock_is_off(
     post: Post,
 ) -> None:
     await post.hear(*during(30, FAR))
-    post.state.now = TradingState(state="ACTIVE", reason=None, since=T0)
+    await post.state.release(actor="admin@127.0.0.1", at=T0, reasons=[REASON])
 
     await post.hear(FAR)
 
-    assert post.events == ["HALTED", "HALTED"]
+    assert post.events == ["HALTED", "RESUMED", "HALTED"]
 
 
 async def test_a_process_that_does_not_trade_neither_halts_nor_lifts(post: Post) -> None:
@@ -179,10 +182,10 @@ async def test_a_process_that_does_not_trade_neither_halts_nor_lifts(post: Post)
     assert post.events == ["HALTED"], "what it saw before counts as soon as it trades"
 
 
-async def test_halted_means_no_new_order_and_open_ones_are_followed(house: House) -> None:
+async def test_halted_purchases_mean_no_new_one_and_open_ones_are_followed(house: House) -> None:
     order = await house.executor.execute(an_intent(), decision_id=None)
     house.orders.rows[order.id] = replace(order, status=OrderStatus.SUBMITTED)
-    await house.state.halt(reason=REASON, actor=ACTOR, at=T0, detail={})
+    house.state.halts.append(a_halt(kind=TradingStatus.REDUCING, reason=REASON, actor=ACTOR))
     signal = await house.pipeline.trade(KRW_BTC)
     assert signal is not None
 

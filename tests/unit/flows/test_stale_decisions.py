@@ -10,8 +10,7 @@ from service.domain.errors import ExchangeRefused, NotLeader, StoreDown
 from service.domain.markets import Balance, Market
 from service.domain.orders import Intent, Order, OrderStatus
 from service.domain.risk import Allowed, Refused
-from service.ports.store import TradingState
-from tests.builders import KRW_BTC, T0, an_intent, some_rules
+from tests.builders import KRW_BTC, a_halt, an_intent, some_rules
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.logs import Logs
@@ -69,7 +68,7 @@ async def test_an_allowed_order_is_not_sent_once_trading_was_halted(
 ) -> None:
     await cut_short_before_the_order(house)
 
-    house.state.now = TradingState(state="HALTED", reason="daily loss", since=T0)
+    house.state.halts.append(a_halt(reason="daily loss"))
     await house.pipeline.trade(KRW_BTC)
 
     assert house.exchange.sent == []

@@ -516,8 +516,8 @@ async def test_old_alerts_are_found_by_the_index_of_the_list(pool: Pool) -> None
 
 EVIDENCE = (
     "orders", "fills", "positions", "trading_signals", "decisions", "ai_calls", "candles",
-    "system_configs", "config_changes", "audit_log", "trading_state", "leader", "daily_stats",
-    "equity_snapshots", "equity_hours",
+    "system_configs", "config_changes", "audit_log", "trading_state", "trading_halts", "leader",
+    "daily_stats", "equity_snapshots", "equity_hours",
 )  # fmt: skip
 
 

@@ -132,6 +132,21 @@ async def test_a_halt_is_told_and_its_end_but_not_while_another_process_trades(p
     assert await post.told() == ["Trading is no longer halted"]
 
 
+async def test_a_halt_that_becomes_milder_is_told_as_over_and_what_still_stands(
+    post: Post,
+) -> None:
+    post.trade("REDUCING", "clock_skew")
+    post.trade("HALTED", "by hand")
+    stricter = await post.told()
+    post.trade("REDUCING", "clock_skew")
+    milder = await post.told()
+    post.trade("ACTIVE")
+
+    assert stricter == ["Purchases are halted", "Trading is halted"]
+    assert milder == ["Trading is no longer halted"]
+    assert await post.told() == ["Purchases are no longer halted"]
+
+
 async def test_losing_the_lease_is_told_and_standing_by_from_the_start_is_not(post: Post) -> None:
     post.trade("STANDBY", "starting")
     at_first = await post.told()

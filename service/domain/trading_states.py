@@ -1,0 +1,88 @@
+"""Say what each trading state permits.
+
+One table: the verdict, the insert of the order and the last step before the request apply it.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from itertools import product
+from typing import Final, Literal
+
+from service.domain.orders import Side
+
+
+class TradingStatus(StrEnum):
+    """Mildest first; what one permits, every milder one permits too."""
+
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"  #: no purchases; ends by its condition, or by an operator
+    DISABLED = "DISABLED"  #: the setting trading_enabled is false
+    HALTED = "HALTED"  #: ends by an operator only
+    STANDBY = "STANDBY"  #: this process does not trade
+
+
+HaltKind = Literal[TradingStatus.REDUCING, TradingStatus.HALTED]
+HALT_KINDS: Final[Mapping[str, HaltKind]] = {
+    "REDUCING": TradingStatus.REDUCING,
+    "HALTED": TradingStatus.HALTED,
+}
+#: `condition`: the rule that halted resumes too; an operator may do so earlier.
+Ends = Literal["operator", "condition"]
+
+
+class OrderSource(StrEnum):
+    """What an order comes from."""
+
+    SIGNAL = "SIGNAL"
+    RULE = "RULE"  #: stop-loss, take-profit, trailing stop
+    HAND = "HAND"  #: a caller's own order
+    FLATTEN = "FLATTEN"  #: the sale of everything that this service holds
+
+
+class OrderAct(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+    CANCEL = "CANCEL"
+
+    @classmethod
+    def of(cls, side: Side) -> "OrderAct":
+        return cls(side.value)
+
+
+_T, _S, _A = TradingStatus, OrderSource, OrderAct
+_NONE: Final[frozenset[OrderAct]] = frozenset()
+_CANCEL: Final = frozenset({_A.CANCEL})
+_REDUCE: Final = frozenset({_A.SELL, _A.CANCEL})
+_ALL: Final = frozenset(OrderAct)
+
+PERMITS: Final[Mapping[tuple[TradingStatus, OrderSource], frozenset[OrderAct]]] = {
+    (_T.ACTIVE, _S.SIGNAL): _ALL,
+    (_T.ACTIVE, _S.RULE): _ALL,
+    (_T.ACTIVE, _S.HAND): _ALL,
+    (_T.ACTIVE, _S.FLATTEN): _REDUCE,
+    (_T.REDUCING, _S.SIGNAL): _REDUCE,
+    (_T.REDUCING, _S.RULE): _REDUCE,
+    (_T.REDUCING, _S.HAND): _REDUCE,
+    (_T.REDUCING, _S.FLATTEN): _REDUCE,
+    (_T.DISABLED, _S.SIGNAL): _CANCEL,
+    (_T.DISABLED, _S.RULE): _REDUCE,
+    (_T.DISABLED, _S.HAND): _REDUCE,
+    (_T.DISABLED, _S.FLATTEN): _REDUCE,
+    (_T.HALTED, _S.SIGNAL): _CANCEL,
+    (_T.HALTED, _S.RULE): _CANCEL,
+    (_T.HALTED, _S.HAND): _CANCEL,
+    (_T.HALTED, _S.FLATTEN): _REDUCE,
+    **dict.fromkeys(product([_T.STANDBY], OrderSource), _NONE),
+}
+
+_BY_STRICTNESS: Final = tuple(TradingStatus)
+
+
+def permits(status: TradingStatus, source: OrderSource, act: OrderAct) -> bool:
+    """Whether `act` is allowed in `status` when it comes from `source`."""
+    return act in PERMITS[status, source]
+
+
+def strictest(statuses: Iterable[TradingStatus]) -> TradingStatus:
+    """Return the strictest of several that hold at once; ACTIVE when there is none."""
+    return max(statuses, key=_BY_STRICTNESS.index, default=TradingStatus.ACTIVE)
