@@ -1,9 +1,10 @@
-"""Domain values for tests; every builder takes overrides."""
+"""Domain values and a configuration for tests; every builder takes overrides."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from service.config import Config
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import (
     ZERO,
@@ -219,3 +220,8 @@ def a_halt(**overrides: Any) -> Halt:
         "ends": "operator",
     }
     return Halt(**values | overrides)
+
+
+def a_config(**overrides: Any) -> Config:
+    values = {"markets": (KRW_BTC, Market("KRW", "ETH"))} | overrides
+    return Config(_env_file=None, **values)

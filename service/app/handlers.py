@@ -11,7 +11,8 @@ from service.web import keys
 
 def bind(app: web.Application, services: Services) -> None:
     """Give the handlers what they need of `services`."""
-    ports = services.ports
+    process, ports = services.process, services.ports
+    app[keys.CONFIG], app[keys.REAL_CLOCK] = process.config, process.real_clock
     app[keys.CLOCK] = ports.clock
     app[keys.HEALTH] = services.health
     app[keys.LISTS] = ports.api.lists

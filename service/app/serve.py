@@ -29,7 +29,6 @@ from service.config import Config
 from service.domain.errors import StartError
 from service.ops.logs.setup import Log
 from service.ops.metrics.counters import Counters
-from service.web import keys
 from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS, ConcurrencyLimits
 from service.web.overload.connection_limit import LimitedSite, cut_stalled_readers
 from service.web.overload.overflow import OVERFLOW, OverflowState
@@ -49,7 +48,6 @@ SERVICES = web.AppKey("services", Services)
 def build_app(config: Config, log: Log | None = None) -> web.Application:
     app, clock = web.Application(client_max_size=MAX_BODY), SystemClock()
     counters, limits, overflow = Counters(clock), ConcurrencyLimits(), OverflowState()
-    app[keys.CONFIG], app[keys.REAL_CLOCK] = config, clock
     app[CONCURRENCY_LIMITS], app[OVERFLOW] = limits, overflow
     process = Process(
         config=config,

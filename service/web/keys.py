@@ -1,4 +1,4 @@
-"""One typed key per dependency; app.py binds them, tests bind fakes."""
+"""One typed key per dependency; app/handlers.py binds them, in tests too."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -23,12 +23,11 @@ from service.domain.orders import OrderStatus
 from service.domain.trading_states import TradingStatus
 from service.settings.table import TRADING_ENABLED
 from service.store.database.pool import Pool
-from tests.builders import T0, an_intent
+from tests.builders import T0, a_config, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
 from tests.integration.app.test_shares import waits_for
 from tests.integration.store.seeds import a_stored_decision, an_allowed, rows, the_epoch
-from tests.unit.web.world import a_config
 
 ROOT = Path(__file__).parents[3]
 SHARES = re.compile(

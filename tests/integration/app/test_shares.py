@@ -13,9 +13,8 @@ from pydantic import SecretStr
 from service.app.resources import OpenedDatabase, open_database
 from service.domain.portfolio import Equity
 from service.store.database.pool import Pool
-from tests.builders import KRW_BTC, T0, a_ticker, an_intent
+from tests.builders import KRW_BTC, T0, a_config, a_ticker, an_intent
 from tests.integration.store.seeds import a_stored_decision, an_allowed, the_epoch
-from tests.unit.web.world import a_config
 
 #: As docs/overload.md has them; written out, so that another number in the service is noticed.
 CONNECTIONS: Final = 20

@@ -13,24 +13,26 @@ from service.app.services import ApiStore, Ports, Process, Services, Store
 from service.domain.errors import StoreDown
 from service.domain.markets import Ticker
 from service.ops.metrics.counters import Counters
-from service.ports.queries import Activity
-from service.ports.store import JobRun
+from service.ports.queries import RecentActivity
 from service.settings.settings import Settings
-from tests.builders import KRW_BTC
+from tests.builders import KRW_BTC, a_config
 from tests.fakes.account import FakeAccount
 from tests.fakes.alerts import FakeOutbox
+from tests.fakes.audit import FakeAudit
 from tests.fakes.clock import FakeClock
+from tests.fakes.database import AwayActivity, FakeDatabase
 from tests.fakes.equities import FakeEquities
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.lists import FakeLists
 from tests.fakes.market_data import FakeMarketData
+from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.model import FakeModel
 from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
 from tests.fakes.signals import FakeSignals
 from tests.fakes.state import FakeLease, FakeTradingState
+from tests.fakes.statistics import FakePortfolio, FakeStatistics
 from tests.unit.flows.test_retention import FakeHistory
-from tests.unit.web.world import FakeDatabase, FakePortfolio, FakeStatistics, a_config
 
 _TURNS = 200  #: of the event loop
 NOWHERE = "postgresql://127.0.0.1:1/nowhere"  #: LISTEN finds nobody, and tries again
@@ -77,29 +79,6 @@ class AskedModel(FakeModel):
         return
 
 
-class AwayActivity:
-    """Satisfies ports.RecentActivity; nothing can be read."""
-
-    async def activity(self) -> Activity:
-        raise StoreDown("PostgreSQL cannot be reached")
-
-
-class FakeMetricRows:
-    """Satisfies ports.MetricRows; keeps the passes."""
-
-    def __init__(self) -> None:
-        self.runs: list[JobRun] = []
-
-    async def add_job_runs(self, runs: Sequence[JobRun]) -> None:
-        self.runs.extend(runs)
-
-    async def add_requests(self, *_: object, **__: object) -> None:
-        return
-
-    async def drop_minutes(self, *, before: datetime) -> None:
-        return
-
-
 class House:
     """Everything outside, and the services bound to it.
 
@@ -109,21 +88,26 @@ class House:
     def __init__(self, *, epoch: int | None = 1) -> None:
         self.told: list[str] = []
         self.clock: SystemClock | FakeClock = SystemClock()
+        self.real_clock: SystemClock | FakeClock = SystemClock()
         self.account = FakeAccount()
         self.exchange = FakeExchange()
         self.model = AskedModel()
+        self.database = FakeDatabase()
+        self.activity: RecentActivity = AwayActivity()
         self.orders, self.signals = FakeOrders(), FakeSignals()
         self.market_data = HeldMarketData(self.told)
         self.lease = ToldLease(self.told, epoch=epoch)
         self.history: FakeHistory = FakeHistory()
-        self.counters = Counters(SystemClock())
+        self.lists, self.audit = FakeLists(), FakeAudit()
+        self.portfolio, self.statistics = FakePortfolio(), FakeStatistics()
+        self.counters = Counters(self.real_clock)
         self.metrics, self.outbox = FakeMetricRows(), FakeOutbox()
-        self.rows = FakeSettingRows({"trading_enabled": True})
+        self.setting_rows = FakeSettingRows({"trading_enabled": True})
         self.config = a_config(markets=(KRW_BTC,))
 
     def services(self) -> Services:
         """Return what the composition root builds over the fakes."""
-        process = Process(config=self.config, real_clock=SystemClock(), counters=self.counters)
+        process = Process(config=self.config, real_clock=self.real_clock, counters=self.counters)
         return build(process, self._ports())
 
     @asynccontextmanager
@@ -153,8 +137,8 @@ class House:
             waiting_s=self.clock.monotonic,
             dsn=NOWHERE,
             own_server=None,
-            database=FakeDatabase(),
-            activity=AwayActivity(),
+            database=self.database,
+            activity=self.activity,
             store=Store(
                 market_data=self.market_data,
                 collected=self.market_data,
@@ -168,15 +152,15 @@ class House:
             ),
             api=ApiStore(
                 orders=self.orders,
-                lists=cast("Any", FakeLists()),
-                audit=cast("Any", None),
-                portfolio=FakePortfolio(),
-                statistics=FakeStatistics(),
+                lists=self.lists,
+                audit=self.audit,
+                portfolio=self.portfolio,
+                statistics=self.statistics,
             ),
             exchange=self.exchange,
             account=cast("Any", self.account),
             model=self.model,
-            settings=Settings(self.rows, self.clock),
+            settings=Settings(self.setting_rows, self.clock),
             outbox=self.outbox,
             targets=(),
         )

@@ -19,8 +19,8 @@ from tests.builders import T0
 from tests.fakes.alerts import FakeOutbox, FakeTarget
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
+from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.state import FakeLease
-from tests.unit.app.house import FakeMetricRows
 from tests.unit.flows.alerts.test_sender import Office
 
 

@@ -1,16 +1,14 @@
 """Jobs switched off by a setting, and run by hand on the runner itself."""
 
 import asyncio
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
-from service.adapters.clock import SystemClock
 from service.app.job_control import reconcile_now, run_job, switchable
 from service.domain.errors import InvalidSetting, NotFound, NotLeader, TooSoon
 from service.domain.orders import OrderStatus
 from service.flows.leadership import Leadership
-from service.loops.loop import Loop, every
 from service.loops.runner import Runner
 from service.settings.settings import Settings
 from tests.builders import an_order
@@ -18,6 +16,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.setting_rows import FakeSettingRows
 from tests.fakes.state import FakeLease
 from tests.unit.app.house import House
+from tests.unit.app.running import Running
 
 
 async def leading(*, may_trade: bool) -> Leadership:
@@ -31,56 +30,11 @@ async def leading(*, may_trade: bool) -> Leadership:
     return leadership
 
 
-class Running:
-    """A loop of the real runner; its passes wait to be let go."""
-
-    def __init__(self, **overrides: Any) -> None:
-        self.runner = Runner(clock=SystemClock(), new_id=lambda: "run-1")
-        self.begun: asyncio.Queue[int] = asyncio.Queue()
-        self.go_on = asyncio.Semaphore(0)
-        self.passes = self.alive = self.most = 0
-        given: dict[str, Any] = {
-            "name": "job",
-            "every": every(hours=1),
-            "step": self.step,
-        } | overrides
-        self.loop = Loop(**given)
-
-    async def step(self) -> None:
-        self.passes += 1
-        self.alive += 1
-        self.most = max(self.most, self.alive)
-        self.begun.put_nowait(self.passes)
-        await self.go_on.acquire()
-        self.alive -= 1
-
-    async def __aenter__(self) -> Self:
-        self.task = asyncio.create_task(self.runner.run(self.loop))
-        await self.begun.get()
-        return self
-
-    async def planned(self) -> None:
-        """Wait until the pass has ended and the next one is planned."""
-        for _ in range(1000):
-            if self.runner.state("job").next_run_at is not None:
-                return
-            await asyncio.sleep(0)
-        raise TimeoutError
-
-    async def __aexit__(self, *_: object) -> None:
-        self.runner.stop()
-        self.go_on.release()
-        async with asyncio.timeout(30):
-            await self.task
-
-
 async def test_calls_during_a_pass_are_one_pass_right_after_it() -> None:
     async with Running() as job:
         first = await run_job(job.runner, await leading(may_trade=True), "job")
         await run_job(job.runner, await leading(may_trade=True), "job")
-        job.go_on.release()
-        async with asyncio.timeout(30):
-            await job.begun.get()
+        await job.another()
 
     assert first.running
     assert (job.passes, job.most) == (2, 1)

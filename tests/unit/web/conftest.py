@@ -38,6 +38,7 @@ async def serve() -> AsyncIterator[Serve]:
     async def start(world: World) -> Client:
         sinks.append(logger.add(world.log, level="DEBUG", format=""))
         client: Client = TestClient(AsInProduction(world.app()))
+        await world.lead()
         await client.start_server()
         clients.append(client)
         return client

@@ -258,7 +258,7 @@ async def test_good_health_checks_are_logged_once_in_a_hundred(
 
 
 async def test_every_bad_health_check_is_logged(client: Client, world: World) -> None:
-    world.health.ready = False
+    world.bound.health.mark_draining()
     for _ in range(3):
         await client.get("/health/ready")
 

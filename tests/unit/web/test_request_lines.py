@@ -10,6 +10,8 @@ SECRET = "canary-viewer-token"
 
 
 async def test_it_has_the_contracts_fields_and_its_own(logs: Logs, client: Client) -> None:
+    written = len(logs.lines)
+
     answer = await client.get(f"{URL}/123456")
 
     (line,) = logs.of("http")
@@ -21,8 +23,8 @@ async def test_it_has_the_contracts_fields_and_its_own(logs: Logs, client: Clien
     assert line | {"timestamp": "", "boot_id": ""} == {
         "timestamp": "", "level": "INFO", "event": "http", "message": "request",
         "service": "upbit-ai-trader", "version": "0.0.0", "mode": "sandbox", "instance": "test",
-        "boot_id": "", "seq": 1, "method": "GET", "route": "/api/v1/signals/{id}", "status": 404,
-        "duration_ms": 0, "bytes": len(await answer.read()), "request_id": "r-1",
+        "boot_id": "", "seq": written + 1, "method": "GET", "route": "/api/v1/signals/{id}",
+        "status": 404, "duration_ms": 0, "bytes": len(await answer.read()), "request_id": "r-1",
         "error": "NotFound",
     }  # fmt: skip
 

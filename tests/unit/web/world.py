@@ -1,63 +1,38 @@
-"""The whole web room on fakes, over a loopback socket."""
+"""The web room over the production wiring, on a port of loopback; what is outside are fakes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from service.app.handlers import bind
+from service.app.jobs import maintenance
+from service.app.services import Services
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
-from service.ops.metrics.requests import RequestMeter
-from service.ports.health import JobState, PoolState
-from service.ports.queries import Page, PageKey
-from service.ports.requests import Requests
-from service.ports.store import JSON
-from service.settings.settings import Settings
+from service.ops.metrics.counters import Counters
+from service.ports.health import Jobs, JobState
+from service.ports.store import NewSignal
 from service.web import keys
 from service.web.protocol.request_body import MAX_BODY
 from service.web.routes import setup
-from tests.builders import a_signal
+from tests.builders import a_config
 from tests.fakes.clock import FakeClock
-from tests.fakes.exchange import FakeExchange
-from tests.fakes.health import FakeHealth
+from tests.fakes.database import FakeActivity
 from tests.fakes.lists import FakeLists
-from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
+from tests.fakes.signals import FakeSignals
+from tests.unit.app.house import House
 
 if TYPE_CHECKING:
     from loguru import Message
 
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[["World"], Awaitable[Client]]
-
-
-class FakeAudit:
-    """Satisfies ports.Audit."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self.fail: BaseException | None = None
-
-    async def add(
-        self,
-        *,
-        actor: str,
-        action: str,
-        subject: str,
-        detail: Mapping[str, JSON],
-        request_id: str | None,
-        at: datetime,
-    ) -> None:
-        if self.fail is not None:
-            raise self.fail
-        self.rows.append(
-            {"actor": actor, "action": action, "subject": subject, "request_id": request_id}
-        )
+KRW_ETH = Market("KRW", "ETH")
 
 
 class RequestLines:
@@ -74,140 +49,70 @@ class RequestLines:
             self.heard.set()
 
 
-class FakeDatabase:
-    """Satisfies ports.Database."""
+class ListedSignals(FakeSignals):
+    """The same table as the API's: a stored signal is in the lists."""
 
-    async def ping(self) -> None:
-        return
+    def __init__(self, lists: Callable[[], FakeLists]) -> None:
+        super().__init__()
+        self._lists = lists
 
-    def state(self) -> PoolState:
-        return PoolState(size=10, free=9, max=20, waiting=0)
-
-    def wait_p95_ms(self) -> float | None:
-        return None
-
-
-class FakeStatistics:
-    """Satisfies ports.Statistics; remembers the windows asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, datetime, datetime]] = []
-
-    async def jobs(self, *, since: datetime, until: datetime) -> bytes:
-        return self._noted("jobs", since, until)
-
-    async def requests(self, *, since: datetime, until: datetime) -> bytes:
-        return self._noted("requests", since, until)
-
-    async def model_calls(self, *, since: datetime, until: datetime) -> bytes:
-        return self._noted("model_calls", since, until)
-
-    def _noted(self, name: str, since: datetime, until: datetime) -> bytes:
-        self.asked.append((name, since, until))
-        return b'{"items":[]}'
+    async def add_signal(self, new: NewSignal) -> Signal:
+        signal = await super().add_signal(new)
+        action = new.proposal.action.value
+        self._lists().add_signal(market=str(new.market), action=action, n=signal.id)
+        return signal
 
 
-class FakePortfolio:
-    """Satisfies ports.Portfolio; remembers what was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, Mapping[str, object]]] = []
-        self.days = b'[{"day":"2026-01-24","market":"KRW-BTC"}]'
-        self.last: PageKey | None = None
-
-    async def summary(self, *, quote: str, now: datetime, days: Sequence[int]) -> bytes:
-        self.asked.append(("summary", {"quote": quote, "now": now, "days": list(days)}))
-        return b'{"equity":"10000000"}'
-
-    async def equity(self, *, quote: str, since: datetime, until: datetime, points: int) -> bytes:
-        asked = {"quote": quote, "since": since, "until": until, "points": points}
-        self.asked.append(("equity", asked))
-        return b'{"items":[]}'
-
-    async def daily(
-        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
-    ) -> Page:
-        self.asked.append(("daily", {"limit": limit, "before": before, "market": market}))
-        return Page(self.days, self.last)
-
-
-class FakeJobs:
-    """Satisfies ports.Jobs."""
+class ShownJobs:
+    """Satisfies ports.Jobs: the runner's states, unless a test puts others in `jobs`."""
 
     def __init__(self) -> None:
         self.jobs: list[JobState] = []
+        self.real: Jobs | None = None
 
-    def states(self) -> list[JobState]:
-        return self.jobs
-
-
-def a_config(**overrides: Any) -> Config:
-    values = {"markets": (Market("KRW", "BTC"), Market("KRW", "ETH"))} | overrides
-    return Config(_env_file=None, **values)
+    def states(self) -> Sequence[JobState]:
+        return self.jobs or (self.real.states() if self.real else ())
 
 
-@dataclass
-class World:
-    """Everything the web room asks, as fakes."""
+class World(House):
+    """A house whose API is served; by its fake clock it is T0 until a test moves it.
 
-    config: Config = field(default_factory=a_config)
-    clock: FakeClock = field(default_factory=FakeClock)
-    health: FakeHealth = field(default_factory=FakeHealth)
-    lists: FakeLists = field(default_factory=FakeLists)
-    orders: FakeOrders = field(default_factory=FakeOrders)
-    exchange: FakeExchange = field(default_factory=FakeExchange)
-    setting_rows: FakeSettingRows = field(
-        default_factory=lambda: FakeSettingRows({"markets": ["KRW-BTC", "KRW-ETH"]})
-    )
-    audit: FakeAudit = field(default_factory=FakeAudit)
-    jobs: FakeJobs = field(default_factory=FakeJobs)
-    statistics: FakeStatistics = field(default_factory=FakeStatistics)
-    portfolio: FakePortfolio = field(default_factory=FakePortfolio)
-    real_clock: FakeClock = field(default_factory=FakeClock)
-    requests: Requests = field(default_factory=lambda: RequestMeter(FakeClock()))
-    log: RequestLines = field(default_factory=RequestLines)
-    asked: list[Market] = field(default_factory=list)
-    ran: list[str] = field(default_factory=list)
-    refusal: BaseException | None = None  #: raised by generate, reconcile and run_job
-    body_within_s: float = 10.0
+    Attributes:
+        bound: as the composition root built them; set by `app`.
+        jobs: the states of jobs that are shown.
+        log: the lines of requests.
+    """
 
-    async def generate(self, market: Market) -> Signal:
-        if self.refusal is not None:
-            raise self.refusal
-        self.asked.append(market)
-        self.lists.add_signal(market=str(market), n=77)
-        return a_signal(id=77, market=market)
+    clock: FakeClock
+    real_clock: FakeClock
+    bound: Services
 
-    async def reconcile(self) -> int:
-        if self.refusal is not None:
-            raise self.refusal
-        return 3
-
-    async def run_job(self, name: str) -> JobState:
-        if self.refusal is not None:
-            raise self.refusal
-        self.ran.append(name)
-        return next(job for job in self.jobs.jobs if job.name == name)
+    def __init__(self, *, config: Config | None = None, epoch: int | None = 1) -> None:
+        super().__init__(epoch=epoch)
+        self.config = config or a_config()
+        self.clock, self.real_clock = FakeClock(), FakeClock()
+        self.counters = Counters(self.real_clock)
+        self.signals = ListedSignals(lambda: self.lists)
+        self.exchange.set_price(4_000_000, KRW_ETH)
+        self.activity = FakeActivity()
+        self.setting_rows = FakeSettingRows({"markets": ["KRW-BTC", "KRW-ETH"]})
+        self.jobs = ShownJobs()
+        self.log = RequestLines()
+        self.body_within_s = 10.0
 
     def app(self) -> web.Application:
+        """Return the application as `serve` makes it, with request ids of one value."""
+        self.bound = self.services()
+        self.jobs.real = self.bound.jobs
         app = web.Application(client_max_size=MAX_BODY)
-        app[keys.CONFIG] = self.config
-        app[keys.CLOCK] = self.clock
-        app[keys.HEALTH] = self.health
-        app[keys.LISTS] = self.lists
-        app[keys.ORDERS] = self.orders
-        app[keys.EXCHANGE] = self.exchange
-        app[keys.SETTINGS] = Settings(self.setting_rows, self.clock)
-        app[keys.DATABASE] = FakeDatabase()
-        app[keys.JOBS] = self.jobs
-        app[keys.AUDIT] = self.audit
-        app[keys.STATISTICS] = self.statistics
-        app[keys.PORTFOLIO] = self.portfolio
-        app[keys.REAL_CLOCK] = self.real_clock
-        app[keys.EXPOSITION] = lambda: b"trader_trading_active 1.0\n"
-        app[keys.GENERATE] = self.generate
-        app[keys.RECONCILE] = self.reconcile
-        app[keys.RUN_JOB] = self.run_job
         app[keys.BODY_WITHIN_S] = self.body_within_s
-        setup(app, new_id=lambda: "r-1", requests=self.requests)
+        setup(app, new_id=lambda: "r-1", requests=self.counters.requests)
+        bind(app, self.bound)
+        app[keys.JOBS] = self.jobs
         return app
+
+    async def lead(self) -> None:
+        """Take the lease, settle what is open and look at every part, as a start does."""
+        steps = {loop.name: loop.step for loop in maintenance(self.bound)}
+        for name in ("leader.renew", "leader.settle", "health.probe"):
+            await steps[name]()

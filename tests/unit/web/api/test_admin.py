@@ -5,11 +5,13 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
-from service.domain.errors import NotLeader, StoreBusy, TooSoon
+from service.app.jobs import jobs
+from service.domain.errors import StoreBusy
 from service.web.api.admin import AdminJobBody
-from tests.builders import T0
+from tests.builders import T0, a_config, a_signal
+from tests.unit.app.running import Running
 from tests.unit.ops.facts import a_job_state
-from tests.unit.web.world import Client, Serve, World, a_config
+from tests.unit.web.world import Client, Serve, World
 
 URL = "/api/v1/admin/jobs"
 
@@ -53,13 +55,13 @@ async def test_every_job_is_listed_with_all_that_is_known(client: Client, world:
 
 
 async def test_a_pass_by_hand_is_accepted_and_audited(client: Client, world: World) -> None:
-    world.jobs.jobs = [a_job_state()]
-
-    answer = await client.post(f"{URL}/collect_market_data/run")
+    async with Running(world.bound.jobs, name="collect_market_data") as job:
+        answer = await client.post(f"{URL}/collect_market_data/run")
+        await job.another()
 
     assert answer.status == 202
     assert (await answer.json())["name"] == "collect_market_data"
-    assert world.ran == ["collect_market_data"]
+    assert job.triggers == ["schedule", "manual"]
     assert [(row["action"], row["subject"]) for row in world.audit.rows] == [
         ("job.run", "collect_market_data")
     ]
@@ -75,46 +77,53 @@ async def test_a_job_that_does_not_exist_is_answered_with_those_that_do(
     assert answer.status == 404
     detail = (await answer.json())["detail"]
     assert detail == "there is no job 'colect'; there is collect_market_data, other"
-    assert (world.audit.rows, world.ran) == ([], [])
+    assert world.audit.rows == []
 
 
 async def test_where_another_process_trades_it_is_a_conflict(client: Client, world: World) -> None:
-    world.jobs.jobs = [a_job_state()]
-    world.refusal = NotLeader("this process does not trade")
+    await world.bound.leadership.resign()
 
-    answer = await client.post(f"{URL}/collect_market_data/run")
+    async with Running(world.bound.jobs, name="collect_market_data", needs_lease=True) as job:
+        answer = await client.post(f"{URL}/collect_market_data/run")
+        await job.rest()
 
     assert answer.status == 409
     assert (await answer.json())["type"].endswith(":not-leader")
+    assert job.passes == 1
 
 
 async def test_a_run_that_comes_too_soon_is_told_when_it_may_come(
     client: Client, world: World
 ) -> None:
-    world.jobs.jobs = [a_job_state(name="generate_trading_signal")]
-    world.refusal = TooSoon("every traded market had a signal", retry_after_s=239.2)
+    world.signals.signals.extend(
+        a_signal(id=n, market=market, created_at=T0 - timedelta(seconds=60.8))
+        for n, market in enumerate(world.config.markets, start=1)
+    )
+    (job,) = (j for j in jobs(world.bound) if j.name == "generate_trading_signal")
 
-    answer = await client.post(f"{URL}/generate_trading_signal/run")
+    async with Running(world.bound.jobs, name=job.name, check_call=job.check_call):
+        answer = await client.post(f"{URL}/generate_trading_signal/run")
 
     assert (answer.status, answer.headers["Retry-After"]) == (429, "240")
     assert (await answer.json())["type"].endswith(":too-soon")
 
 
 async def test_what_cannot_be_recorded_is_not_done(client: Client, world: World) -> None:
-    world.jobs.jobs = [a_job_state()]
     world.audit.fail = StoreBusy("every connection is taken", retry_after_s=1)
 
-    answer = await client.post(f"{URL}/collect_market_data/run")
+    async with Running(world.bound.jobs, name="collect_market_data") as job:
+        answer = await client.post(f"{URL}/collect_market_data/run")
+        await job.rest()
 
-    assert (answer.status, world.ran) == (503, [])
+    assert (answer.status, job.passes) == (503, 1)
 
 
 async def test_a_pass_by_hand_takes_no_body(client: Client, world: World) -> None:
-    world.jobs.jobs = [a_job_state()]
+    async with Running(world.bound.jobs, name="collect_market_data") as job:
+        answer = await client.post(f"{URL}/collect_market_data/run", json={"market": "KRW-BTC"})
+        await job.rest()
 
-    answer = await client.post(f"{URL}/collect_market_data/run", json={"market": "KRW-BTC"})
-
-    assert (answer.status, world.ran) == (400, [])
+    assert (answer.status, job.passes) == (400, 1)
 
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("viewer", 403), ("admin", 202)])
@@ -123,10 +132,10 @@ async def test_only_an_admin_has_a_pass_made(serve: Serve, token: str | None, st
         f"{role}_token": SecretStr(f"the-token-of-the-{role}") for role in ("viewer", "admin")
     }
     world = World(config=a_config(**tokens))
-    world.jobs.jobs = [a_job_state()]
     client = await serve(world)
     headers = {"Authorization": f"Bearer the-token-of-the-{token}"} if token else {}
 
-    answer = await client.post(f"{URL}/collect_market_data/run", headers=headers)
+    async with Running(world.bound.jobs, name="collect_market_data"):
+        answer = await client.post(f"{URL}/collect_market_data/run", headers=headers)
 
     assert answer.status == status

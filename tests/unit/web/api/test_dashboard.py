@@ -9,12 +9,14 @@ from service.domain.errors import StoreDown
 from service.ports.health import CacheStats, PoolMetrics
 from service.web.pages import FILES
 from tests.builders import a_fill, an_intent, an_order
-from tests.unit.web.world import Client, World
+from tests.unit.web.world import Client, Serve, World
 
 URL = "/api/v1/dashboard/summary"
 
 
-async def test_the_summary_holds_all_that_the_page_shows(client: Client, world: World) -> None:
+async def test_the_summary_holds_all_that_the_page_shows(world: World, serve: Serve) -> None:
+    world.setting_rows.stored["trading_enabled"] = True
+    client = await serve(world)
     world.lists.add_ticker(price="110000000")
     world.orders.hold(an_order(intent=an_intent(funds=Decimal(100_000))), a_fill())
     for n in range(1, 8):

@@ -1,16 +1,29 @@
 """Health over HTTP: who sees what, and with which status."""
 
+from typing import Literal
+
 import pytest
 
-from tests.fakes.health import a_component
-from tests.unit.web.world import Client, Serve, World, a_config
+from service.domain.errors import ExchangeUnavailable, StoreDown
+from service.ops.health.monitor import HealthMonitor
+from service.ops.health.probe import FAILURES
+from tests.builders import a_config
+from tests.unit.web.world import Client, Serve, World
 
 BEHIND_A_PROXY = {"X-Forwarded-For": "192.0.2.7"}
+Part = Literal["database", "upbit_api"]
+
+
+def broken(health: HealthMonitor, part: Part) -> None:
+    """Have `part` fail as often as makes it unhealthy."""
+    down = StoreDown("no answer") if part == "database" else ExchangeUnavailable("no answer")
+    for _ in range(FAILURES):
+        health.heard_from(part, error=down)
 
 
 async def test_alive_is_the_same_bytes_whatever_is_broken(client: Client, world: World) -> None:
-    world.health.snapshot["status"] = "unhealthy"
-    world.health.ready = False
+    broken(world.bound.health, "database")
+    assert not world.bound.health.is_ready()
 
     answer = await client.get("/health")
 
@@ -20,9 +33,9 @@ async def test_alive_is_the_same_bytes_whatever_is_broken(client: Client, world:
 
 
 async def test_ready_is_503_until_traffic_may_come(client: Client, world: World) -> None:
-    world.health.ready = False
+    broken(world.bound.health, "database")
     before = await client.get("/health/ready")
-    world.health.ready = True
+    world.bound.health.proved("database")
     after = await client.get("/health/ready")
 
     assert (before.status, await before.json()) == (503, {"status": "not_ready"})
@@ -30,12 +43,14 @@ async def test_ready_is_503_until_traffic_may_come(client: Client, world: World)
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"), [("healthy", 200), ("degraded", 200), ("unhealthy", 503)]
+    ("down", "status", "expected"),
+    [(None, "healthy", 200), ("upbit_api", "degraded", 200), ("database", "unhealthy", 503)],
 )
 async def test_only_unhealthy_is_a_503(
-    client: Client, world: World, status: str, expected: int
+    client: Client, world: World, down: Part | None, status: str, expected: int
 ) -> None:
-    world.health.snapshot["status"] = status  # type: ignore[typeddict-item]
+    if down is not None:
+        broken(world.bound.health, down)
 
     answer = await client.get("/health/detailed")
 
@@ -48,14 +63,12 @@ async def test_details_are_the_whole_snapshot_for_this_machine(
 ) -> None:
     answer = await client.get("/health/detailed")
 
-    assert await answer.json() == world.health.snapshot
+    assert await answer.json() == world.bound.health.body()
     assert answer.headers["Cache-Control"] == "no-store"
 
 
 async def test_a_stranger_sees_statuses_only(client: Client, world: World) -> None:
-    world.health.snapshot["components"]["upbit_api"] = a_component(
-        status="warning", reason="key_expiring", message="the key expires in 3 days"
-    )
+    world.bound.health.note("upbit_api", "key_expiring", holds=True)
 
     answer = await client.get("/health/detailed", headers=BEHIND_A_PROXY)
 
@@ -73,7 +86,7 @@ async def test_a_token_shows_a_stranger_everything(world: World, serve: Serve) -
         headers=BEHIND_A_PROXY | {"Authorization": "Bearer look-and-no-more"},
     )
 
-    assert await answer.json() == world.health.snapshot
+    assert await answer.json() == world.bound.health.body()
 
 
 async def test_a_head_request_is_answered_without_a_body(client: Client) -> None:

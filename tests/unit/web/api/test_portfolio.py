@@ -7,8 +7,8 @@ import pytest
 from service.domain.markets import Market
 from service.ports.queries import PageKey
 from service.web.protocol.paging import encode
-from tests.builders import KRW_BTC, T0
-from tests.unit.web.world import Client, Serve, World, a_config
+from tests.builders import KRW_BTC, T0, a_config
+from tests.unit.web.world import Client, Serve, World
 
 API = "/api/v1/portfolio"
 DAY = timedelta(days=1)

@@ -1,13 +1,21 @@
 """Signals over HTTP, and asking for one."""
 
+from datetime import timedelta
+
 import pytest
 
-from service.domain.errors import ModelQuotaUsedUp, ModelUnavailable, StoreBusy, TooSoon
+from service.domain.errors import ModelQuotaUsedUp, ModelUnavailable, StoreBusy
 from service.domain.markets import Market
-from tests.builders import KRW_BTC
+from tests.builders import KRW_BTC, T0, a_signal
 from tests.unit.web.world import Client, World
 
 URL = "/api/v1/signals"
+
+
+def asked(world: World) -> list[Market]:
+    """Return the markets whose signals were made from the model's answers, oldest first."""
+    assert len(world.model.asked) == len(world.signals.kept)
+    return [new.market for new in world.signals.kept.values()]
 
 
 async def test_signals_can_be_filtered_by_market_and_action(client: Client, world: World) -> None:
@@ -97,12 +105,14 @@ async def test_what_is_no_signal_is_not_found(client: Client, signal_id: str) ->
 
 
 async def test_generating_answers_with_the_stored_signal(client: Client, world: World) -> None:
+    world.signals.signals.append(a_signal(id=1, market=KRW_BTC))
+
     answer = await client.post(f"{URL}/generate", json={"market": "KRW-ETH"})
 
     assert answer.status == 201
-    assert answer.headers["Location"] == f"{URL}/77"
+    assert answer.headers["Location"] == f"{URL}/2"
     assert (await answer.json())["market"] == "KRW-ETH"
-    assert world.asked == [Market("KRW", "ETH")]
+    assert asked(world) == [Market("KRW", "ETH")]
 
 
 async def test_generating_without_a_body_asks_about_the_first_market(
@@ -111,13 +121,13 @@ async def test_generating_without_a_body_asks_about_the_first_market(
     answer = await client.post(f"{URL}/generate")
 
     assert answer.status == 201
-    assert world.asked == [KRW_BTC]
+    assert asked(world) == [KRW_BTC]
 
 
 async def test_generating_is_audited_before_the_model_is_asked(
     client: Client, world: World
 ) -> None:
-    world.refusal = ModelUnavailable("the model did not answer")
+    world.model.then(ModelUnavailable("the model did not answer"))
 
     answer = await client.post(f"{URL}/generate")
 
@@ -140,13 +150,13 @@ async def test_nothing_is_asked_when_the_audit_row_cannot_be_written(
     answer = await client.post(f"{URL}/generate")
 
     assert answer.status == 503
-    assert world.asked == []
+    assert world.model.asked == []
 
 
 @pytest.mark.proves("FR-010")
 async def test_a_held_model_says_when_it_may_be_asked_again(client: Client, world: World) -> None:
     """FR-010: a person hears the seconds that are left of the wait."""
-    world.refusal = ModelUnavailable("wait", code="rate_limited", retry_after_s=24.2, sent=False)
+    world.model.held = ModelUnavailable("wait", code="rate_limited", retry_after_s=24.2, sent=False)
 
     answer = await client.post(f"{URL}/generate")
 
@@ -156,7 +166,7 @@ async def test_a_held_model_says_when_it_may_be_asked_again(client: Client, worl
 @pytest.mark.proves("FR-010")
 async def test_a_quota_that_is_used_up_says_when_it_returns(client: Client, world: World) -> None:
     """FR-010."""
-    world.refusal = ModelQuotaUsedUp("used up", code="quota_exhausted", retry_after_s=3600)
+    world.model.then(ModelQuotaUsedUp("used up", code="quota_exhausted", retry_after_s=3600))
 
     answer = await client.post(f"{URL}/generate")
 
@@ -165,7 +175,7 @@ async def test_a_quota_that_is_used_up_says_when_it_returns(client: Client, worl
 
 
 async def test_the_cooldown_says_when_to_come_back(client: Client, world: World) -> None:
-    world.refusal = TooSoon("KRW-BTC had a signal a minute ago", retry_after_s=239.2)
+    world.signals.signals.append(a_signal(created_at=T0 - timedelta(seconds=60.8)))
 
     answer = await client.post(f"{URL}/generate")
 
@@ -184,7 +194,7 @@ async def test_a_wrong_market_to_generate_for_is_refused(
     answer = await client.post(f"{URL}/generate", json=body)
 
     assert answer.status == status
-    assert world.asked == []
+    assert world.model.asked == []
 
 
 @pytest.mark.parametrize("body", [None, {"market": "KRW-BTC"}])
@@ -197,4 +207,4 @@ async def test_nothing_is_generated_for_markets_the_setting_leaves_out(
 
     assert answer.status == 409
     assert "the setting markets" in (await answer.json())["detail"]
-    assert world.asked == []
+    assert world.model.asked == []

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from service.domain.errors import ExchangeUnavailable, NotLeader
+from service.domain.errors import ExchangeUnavailable
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus
-from tests.builders import a_fill, an_intent, an_order
+from tests.builders import a_fill, a_trade, an_exchange_order, an_intent, an_order
 from tests.fakes.exchange import FakeExchange
 from tests.unit.web.world import Client, Serve, World
 
@@ -138,16 +138,21 @@ async def test_without_the_exchange_there_is_no_balance_but_a_time_to_try_again(
 async def test_looking_orders_up_says_how_many_moved_and_is_audited(
     client: Client, world: World
 ) -> None:
+    for n in (1, 2, 3):
+        name = f"uat-{n}"
+        world.orders.hold(an_order(id=n, identifier=name, status=OrderStatus.SUBMITTED))
+        world.exchange.orders[name] = an_exchange_order(
+            uuid=f"e-{n}", identifier=name, trades=(a_trade(uuid=name),)
+        )
+
     answer = await client.post(f"{URL}/orders/sync")
 
     assert (await answer.json()) == {"reconciled": 3}
     assert [row["action"] for row in world.audit.rows] == ["order.sync"]
 
 
-async def test_looking_orders_up_is_for_the_process_that_trades(
-    client: Client, world: World
-) -> None:
-    world.refusal = NotLeader("another process holds the trading lease")
+async def test_looking_orders_up_is_for_the_process_that_trades(serve: Serve) -> None:
+    client = await serve(World(epoch=None))
 
     answer = await client.post(f"{URL}/orders/sync")
 

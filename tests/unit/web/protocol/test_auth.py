@@ -10,7 +10,8 @@ from service.web.pages import FILES
 from service.web.protocol import auth
 from service.web.protocol.auth import PUBLIC, Role, admit
 from service.web.protocol.errors import NoCredentials, WrongHost
-from tests.unit.web.world import Client, Serve, World, a_config
+from tests.builders import a_config
+from tests.unit.web.world import Client, Serve, World
 
 CHANGE = "/api/v1/config/trading_enabled"
 READ = "/api/v1/signals"

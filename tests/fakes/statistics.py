@@ -1,0 +1,51 @@
+"""The sums of the API in memory; what was asked is remembered."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from service.domain.markets import Market
+from service.ports.queries import Page, PageKey
+
+
+class FakeStatistics:
+    """Satisfies ports.Statistics; remembers the windows asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, datetime, datetime]] = []
+
+    async def jobs(self, *, since: datetime, until: datetime) -> bytes:
+        return self._noted("jobs", since, until)
+
+    async def requests(self, *, since: datetime, until: datetime) -> bytes:
+        return self._noted("requests", since, until)
+
+    async def model_calls(self, *, since: datetime, until: datetime) -> bytes:
+        return self._noted("model_calls", since, until)
+
+    def _noted(self, name: str, since: datetime, until: datetime) -> bytes:
+        self.asked.append((name, since, until))
+        return b'{"items":[]}'
+
+
+class FakePortfolio:
+    """Satisfies ports.Portfolio; remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Mapping[str, object]]] = []
+        self.days = b'[{"day":"2026-01-24","market":"KRW-BTC"}]'
+        self.last: PageKey | None = None
+
+    async def summary(self, *, quote: str, now: datetime, days: Sequence[int]) -> bytes:
+        self.asked.append(("summary", {"quote": quote, "now": now, "days": list(days)}))
+        return b'{"equity":"10000000"}'
+
+    async def equity(self, *, quote: str, since: datetime, until: datetime, points: int) -> bytes:
+        asked = {"quote": quote, "since": since, "until": until, "points": points}
+        self.asked.append(("equity", asked))
+        return b'{"items":[]}'
+
+    async def daily(
+        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
+    ) -> Page:
+        self.asked.append(("daily", {"limit": limit, "before": before, "market": market}))
+        return Page(self.days, self.last)
