@@ -1,12 +1,12 @@
 """What repeats, declared as data, and what starts and stops it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import aiojobs
 from loguru import logger
@@ -39,6 +39,7 @@ SYNC: Final = "sync_pending_orders"
 REVIVE_AGAIN_S: Final = 10.0
 #: Real seconds that the start waits for the open orders; the lease lasts longer without a renewal.
 SETTLE_FIRST_S: Final = 2 * RENEW_EVERY_S
+Notifications = Literal["lost", "back"]
 TURN_S: Final = 120.0  #: for one market's signal and order, at its slowest
 
 
@@ -155,9 +156,7 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
         Loop(
             name="settings.listen",
             every=every(seconds=1),
-            step=partial(
-                listener(services.ports.dsn, services.ports.settings).run, services.stopping
-            ),
+            step=partial(_listener(services).run, services.stopping),
             deadline_s=inf,
             is_job=False,
         ),
@@ -217,9 +216,32 @@ def keeping(own_server: OwnServer | None) -> tuple[Loop, ...]:
     )
 
 
-def listener(dsn: str, settings: Settings) -> Listener:
-    """Return what hears of settings that another process changed (S2.2)."""
-    return Listener(dsn, CHANNEL, heard=settings.invalidate, reconnected=settings.invalidate_all)
+def listener(
+    dsn: str, settings: Settings, *, tell: Callable[[Notifications], None] = lambda _: None
+) -> Listener:
+    """Return what hears of settings that another process changed (S2.2).
+
+    Args: tell: called when notifications may be missed from now on, and when they are back.
+    """
+
+    def lost() -> None:
+        settings.distrust()
+        tell("lost")
+
+    async def reconnected() -> None:
+        await settings.trust()
+        tell("back")
+
+    return Listener(dsn, CHANNEL, heard=settings.invalidate, reconnected=reconnected, lost=lost)
+
+
+def _listener(services: Services) -> Listener:
+    def tell(state: Notifications) -> None:
+        # At the stop the connection is closed on purpose.
+        holds = state == "lost" and not services.stopping.is_set()
+        services.health.note("database", "notifications_lost", holds=holds)
+
+    return listener(services.ports.dsn, services.ports.settings, tell=tell)
 
 
 async def _lead(services: Services) -> None:

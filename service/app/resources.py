@@ -348,6 +348,7 @@ async def open_settings(
 ) -> AsyncIterator[Settings]:
     rows = PgSettingRows(database.pool, changing=database.api_pool, notices=setting_notices)
     table = Settings(rows, clock)
+    table.distrust()  # until the listener's connection stands
     if config.mode is not Mode.LIVE:
         # Play money trades from the first minute; with real money the operator says when.
         await table.seed({TRADING_ENABLED.name: True}, by="system:first-start")

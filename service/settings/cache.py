@@ -32,11 +32,16 @@ class LoadingCache:
 
     A generation counts a name's invalidations. A load belongs to the generation it began in:
     later callers do not join it, and it may not leave its value behind.
+
+    Attributes:
+        is_trusted: False while invalidations may be missed. Then each read is a load of its own,
+            begun after the call, and nothing that is kept is returned.
     """
 
     def __init__(self, *, ttl_s: float = TTL_S) -> None:
         # timeout=None: aiocache would start a timer for each read, six times the read's cost.
         self._memory = _Memory(ttl=ttl_s, timeout=None)
+        self.is_trusted = True
         self._generations: defaultdict[str, int] = defaultdict(int)
         self._loading: dict[_Flight, asyncio.Task[object]] = {}
         self._hits = self._misses = self._loads = self._failures = self._invalidations = 0
@@ -47,6 +52,8 @@ class LoadingCache:
         A failed load raises in every caller that waits for it, and is not kept. Cancelling one
         caller does not cancel the load.
         """
+        if not self.is_trusted:
+            return await self._untrusted(load)
         held = await self._memory.get(name)
         if held is not None:
             self._hits += 1
@@ -57,6 +64,15 @@ class LoadingCache:
         # Not `await task`, which would pass our own cancellation on to it.
         await asyncio.wait({task})
         return cast(T, task.result())
+
+    async def _untrusted(self, load: Callable[[], Awaitable[T]]) -> T:
+        self._misses += 1
+        self._loads += 1
+        try:
+            return await load()
+        except BaseException:
+            self._failures += 1
+            raise
 
     async def invalidate(self, name: str) -> None:
         """Forget the value; later reads get one whose load begins later."""

@@ -96,6 +96,15 @@ class Settings:
             await self._cache.invalidate(name)
         logger.bind(event="cache").info("all settings invalidated")
 
+    def distrust(self) -> None:
+        """Read every setting from the database from now on: notifications may be missed."""
+        self._cache.is_trusted = False
+
+    async def trust(self) -> None:
+        """Keep values again, since each change is notified from here on."""
+        await self.invalidate_all()
+        self._cache.is_trusted = True
+
     # --- changing -------------------------------------------------------------------------
 
     async def change(

@@ -5,9 +5,12 @@ protocol only that a simple query is one message that begins with `Q`.
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, Self
+
+from service.store.database.dsn import parameters, url
 
 CHUNK = 64 * 1024
 
@@ -128,3 +131,19 @@ class PgProxy:
         with suppress(TimeoutError):
             async with asyncio.timeout(5):
                 await self.close()
+
+
+@asynccontextmanager
+async def through_a_proxy(dsn: str) -> AsyncIterator[tuple[PgProxy, str]]:
+    """Yield a proxy before the server of `dsn`, and the same database's address through it."""
+    given = parameters(dsn)
+    async with PgProxy(f"{given['host']}/.s.PGSQL.{given['port']}") as proxy:
+        yield (
+            proxy,
+            url(
+                host="127.0.0.1",
+                port=proxy.port,
+                user=given["user"],
+                database=given["dbname"],
+            ),
+        )

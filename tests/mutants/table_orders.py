@@ -230,4 +230,34 @@ ORDERS: Final = (
         new="            allow_redirects=True,\n",
         tests=of(_OF_UPBIT_FAULTS, "test_a_signed_order_does_not_follow_a_redirect"),
     ),
+    Mutant(
+        name="the cache is believed while changes of settings are not heard",
+        file="service/settings/cache.py",
+        old="        if not self.is_trusted:\n",
+        new="        if False:\n",
+        tests=of(
+            "tests/integration/app/test_listening.py",
+            "test_a_switch_set_off_while_the_listener_is_cut_off_is_read_at_once",
+        ),
+    ),
+    Mutant(
+        name="a lost listener tells nothing",
+        file="service/store/database/listen.py",
+        old="            self._lost()\n",
+        new="            pass\n",
+        tests=of(
+            "tests/integration/store/database/test_listen.py",
+            "test_a_lost_connection_comes_back_and_says_so",
+        ),
+    ),
+    Mutant(
+        name="a listener that fell silent is believed",
+        file="service/store/database/listen.py",
+        old="                        await self._test(connection)\n",
+        new="                        pass\n",
+        tests=of(
+            "tests/integration/store/database/test_listen.py",
+            "test_a_connection_that_fell_silent_without_a_word_is_given_up",
+        ),
+    ),
 )

@@ -74,7 +74,7 @@ PROCESS: Final = (
     Mutant(
         name="a LISTEN that comes back clears nothing",
         file=_LISTEN,
-        old="            await self._reconnected()\n",
+        old="                await self._reconnected()\n",
         new="",
         tests=of(
             _OF_SETTINGS,
@@ -84,8 +84,8 @@ PROCESS: Final = (
     Mutant(
         name="the composed LISTEN that comes back clears nothing",
         file=_JOBS,
-        old="reconnected=settings.invalidate_all",
-        new="reconnected=partial(asyncio.sleep, 0)",
+        old="        await settings.trust()\n",
+        new="        await asyncio.sleep(0)\n",
         tests=of(_OF_LISTENING),
     ),
     Mutant(

@@ -21,8 +21,10 @@ def probed(probe: Probe, finding: Finding | None = None) -> ComponentBody:
     return body
 
 
-def database(probe: Probe, pool: PoolState, *, starved: int) -> ComponentBody:
-    """Args: starved: checks in a row that found the pool too small."""
+def database(
+    probe: Probe, pool: PoolState, *, noted: Finding = HEALTHY, starved: int
+) -> ComponentBody:
+    """Args: noted: a lasting fact.  starved: checks in a row that found the pool too small."""
     finding = probe.finding()
     if starved >= STARVED:
         if finding.status == "healthy":
@@ -30,7 +32,7 @@ def database(probe: Probe, pool: PoolState, *, starved: int) -> ComponentBody:
         elif finding.reason == "timeout":
             # The probe waited for a connection until its timeout.
             finding = Finding(finding.status, "pool_exhausted")
-    body = probed(probe, finding)
+    body = probed(probe, noted if finding.status == "healthy" else finding)
     body["pool"] = {
         "size": pool.size,
         "free": pool.free,

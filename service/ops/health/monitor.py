@@ -6,7 +6,7 @@ See docs/health.md for components, thresholds and reasons.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from loguru import logger
 
@@ -16,13 +16,13 @@ from service.ops.health import components
 from service.ops.health.probe import Probe, ProbeSchedule
 from service.ops.health.reasons import DEFINITE, MILD, Reason, reason_of
 from service.ops.health.recent_calls import RecentCalls
-from service.ops.health.rules import Finding, Status, overall
+from service.ops.health.rules import HEALTHY, Finding, Status, overall
 from service.ports.clock import Clock
 from service.ports.health import ComponentBody, Database, HealthBody, Jobs, TradingBody
 from service.ports.queries import Activity, RecentActivity
 
 Watched = Literal["database", "upbit_api", "gemini_api", "activity", "trading"]
-Noted = Literal["upbit_api", "recent_order"]
+Noted = Literal["database", "upbit_api", "recent_order"]
 Outside = Literal["upbit_api", "gemini_api"]
 _NO_CIRCUITS: Final[Mapping[Outside, Callable[[], bool]]] = {}
 SCHEDULES: Final[Mapping[Watched, ProbeSchedule]] = {
@@ -88,7 +88,7 @@ class HealthMonitor:
         }
         self._activity: Activity | None = None
         self._trading: TradingBody = _TRADING_AT_FIRST
-        self._noted: dict[Noted, dict[Reason, bool]] = {"upbit_api": {}, "recent_order": {}}
+        self._noted: dict[Noted, dict[Reason, bool]] = {name: {} for name in get_args(Noted)}
         self._model_calls = RecentCalls(clock)
         self._lag_s = lag_s
         self._circuits = circuits
@@ -173,7 +173,9 @@ class HealthMonitor:
         reading, monotonic = probes["activity"].finding(), self._clock.monotonic()
         pool = self._database.state()
         return {
-            "database": components.database(probes["database"], pool, starved=self._starved),
+            "database": components.database(
+                probes["database"], pool, noted=self._of_noted("database"), starved=self._starved
+            ),
             "upbit_api": components.probed(probes["upbit_api"], self._of_upbit()),
             "gemini_api": components.probed(probes["gemini_api"], self._of_model()),
             # The runner's states are in memory: they need no probe and are never stale.
@@ -194,9 +196,12 @@ class HealthMonitor:
 
     def _of_upbit(self) -> Finding:
         finding = self._of("upbit_api")
-        noted = [reason for reason, holds in self._noted["upbit_api"].items() if holds]
-        if finding.status != "healthy" or not noted:
-            return finding
+        return self._of_noted("upbit_api") if finding.status == "healthy" else finding
+
+    def _of_noted(self, component: Noted) -> Finding:
+        noted = [reason for reason, holds in self._noted[component].items() if holds]
+        if not noted:
+            return HEALTHY
         reason = next((reason for reason in noted if reason not in MILD), noted[0])
         return Finding("warning" if reason in MILD else "unhealthy", reason)
 

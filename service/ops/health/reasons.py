@@ -33,6 +33,7 @@ Reason = Literal[
     "starting",
     "disk_full",
     "clock_skew",
+    "notifications_lost",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
@@ -60,6 +61,7 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     "starting": "It has not been looked at yet.",
     "disk_full": "The disk is full, or the database takes no writes.",
     "clock_skew": "Our clock differs from the exchange's.",
+    "notifications_lost": "Changes of settings are not announced; each read asks the database.",
 }
 
 #: Certain after one answer; other failures may be chance.
@@ -74,7 +76,9 @@ DEFINITE: Final[frozenset[Reason]] = frozenset(
     }
 )
 #: Reasons for a warning: the component still works.
-MILD: Final[frozenset[Reason]] = frozenset({"starting", "key_expiring", "clock_skew"})
+MILD: Final[frozenset[Reason]] = frozenset(
+    {"starting", "key_expiring", "clock_skew", "notifications_lost"}
+)
 
 _BY_CODE: Final[Mapping[str, Reason]] = {
     **{reason: reason for reason in REASONS},

@@ -10,12 +10,22 @@ import psycopg2
 from loguru import logger
 from psycopg2.extensions import quote_ident
 
-from service.domain.errors import BoundaryError, StartError
+from service.domain.errors import BoundaryError, StartError, StoreDown
 from service.store.database.connect import reach
 from service.store.database.cursor import PooledCursor
 from service.store.database.dsn import CONNECT_S
 
 PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  #: the last one repeats
+#: Real seconds without a notification before the connection is tested, and for its answer. A
+#: connection that broke without a word, e.g. in a firewall, counts as lost after both.
+SILENCE_S: Final = 2.0
+BEAT_S: Final = 2.0
+# It also finds a pooler that answers from another session, where LISTEN has no effect.
+STILL_LISTENING = """
+    SELECT 1
+      FROM pg_listening_channels() AS listening(channel)
+     WHERE channel = %(channel)s
+"""
 Pause = Callable[[float, asyncio.Event], Awaitable[None]]
 
 
@@ -32,6 +42,10 @@ class Listener:
         heard: called with each payload, in order.
         reconnected: called each time LISTEN has taken effect, the first time too. Data read
             before may be stale: PostgreSQL keeps no notifications for a closed connection.
+        lost: called when the connection is lost, when an attempt failed, and at the end: from then
+            on until `reconnected` no notification arrives.
+        silence_s: after so many real seconds without a notification the connection is tested.
+        beat_s: real seconds for the answer to that test.
         pause: waits so many real seconds, or until the event is set.
     """
 
@@ -42,12 +56,18 @@ class Listener:
         *,
         heard: Callable[[str], Awaitable[None]],
         reconnected: Callable[[], Awaitable[None]],
+        lost: Callable[[], None],
+        silence_s: float = SILENCE_S,
+        beat_s: float = BEAT_S,
         pause: Pause = wait,
     ) -> None:
         self._dsn = dsn
         self._channel = channel
         self._heard = heard
         self._reconnected = reconnected
+        self._lost = lost
+        self._silence_s = silence_s
+        self._beat_s = beat_s
         self._pause = pause
         self._failures = 0
         self._log = logger.bind(event="app", channel=channel)
@@ -69,13 +89,28 @@ class Listener:
                 await self._pause(seconds, stopping)
 
     async def _listen(self, stopping: asyncio.Event) -> None:
-        async with self._connection() as connection:
-            await self._reconnected()
-            if self._failures:
-                self._failures = 0
-                self._log.info("notifications are back")
-            while (payload := await _next(connection, stopping)) is not None:
-                await self._heard(payload)
+        try:
+            async with self._connection() as connection:
+                await self._reconnected()
+                if self._failures:
+                    self._failures = 0
+                    self._log.info("notifications are back")
+                while not stopping.is_set():
+                    payload = await _next(connection, stopping, within_s=self._silence_s)
+                    if payload is not None:
+                        await self._heard(payload)
+                    elif not stopping.is_set():
+                        await self._test(connection)
+        finally:
+            self._lost()
+
+    async def _test(self, connection: aiopg.Connection) -> None:
+        """Raises: StoreDown, when the server does not answer in time or LISTEN has no effect."""
+        async with connection.cursor(timeout=self._beat_s) as cursor:
+            gated = PooledCursor(connection, cursor)
+            await gated.execute(STILL_LISTENING, {"channel": self._channel})
+            if await gated.fetchone() is None:
+                raise StoreDown("PostgreSQL no longer listens for this connection")
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiopg.Connection]:
@@ -89,13 +124,15 @@ class Listener:
             yield connection
 
 
-async def _next(connection: aiopg.Connection, stopping: asyncio.Event) -> str | None:
-    """Return the next payload, or None when `stopping` is set first."""
+async def _next(
+    connection: aiopg.Connection, stopping: asyncio.Event, *, within_s: float
+) -> str | None:
+    """Return the next payload; None when `stopping` is set or `within_s` has passed first."""
     note = asyncio.ensure_future(connection.notifies.get())
     stop = asyncio.ensure_future(stopping.wait())
     try:
-        await asyncio.wait({note, stop}, return_when=asyncio.FIRST_COMPLETED)
-        return None if stop.done() else str(note.result().payload)
+        await asyncio.wait({note, stop}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        return str(note.result().payload) if note.done() and not stop.done() else None
     finally:
         for waiter in (note, stop):
             waiter.cancel()

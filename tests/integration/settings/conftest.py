@@ -84,6 +84,7 @@ async def a_process(dsn: str) -> AsyncIterator[Process]:
             CHANNEL,
             heard=lambda key: _heard(process, key),
             reconnected=lambda: _connected(process),
+            lost=process.settings.distrust,
             pause=_at_once,
         )
         stopping = asyncio.Event()
@@ -107,7 +108,7 @@ async def _heard(process: Process, key: str) -> None:
 
 
 async def _connected(process: Process) -> None:
-    await process.settings.invalidate_all()
+    await process.settings.trust()
     process.cleared.put_nowait(None)
 
 

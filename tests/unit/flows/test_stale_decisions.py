@@ -63,6 +63,19 @@ async def test_an_allowed_order_is_not_sent_once_trading_was_switched_off(house:
     assert (house.orders.rows, house.exchange.sent) == ({}, [])
 
 
+async def test_a_switch_that_was_set_off_unheard_stops_the_next_decision(house: House) -> None:
+    await house.pipeline.trade(KRW_BTC)
+    sent = len(house.exchange.sent)
+
+    house.settings.distrust()  # the connection for notifications is lost
+    house.rows.stored["trading_enabled"] = False
+    await house.pipeline.trade(KRW_BTC)
+
+    verdict = house.signals.decisions[-1].verdict
+    assert isinstance(verdict, Refused)
+    assert (verdict.reason, len(house.exchange.sent)) == ("trading_enabled", sent)
+
+
 async def test_an_allowed_order_is_not_sent_once_trading_was_halted(
     house: House, logs: Logs
 ) -> None:

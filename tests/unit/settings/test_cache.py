@@ -330,3 +330,42 @@ async def test_closing_ends_a_load_that_hangs_and_whoever_waits_for_it() -> None
     assert reader.cancelled()
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("cache.load")]
     await cache.close()  # with nothing on its way there is nothing to end
+
+
+async def test_while_notifications_may_be_missed_each_read_is_a_load_of_its_own(
+    cache: LoadingCache, source: Source
+) -> None:
+    source.open()
+    await cache.get("key", source.load)
+
+    cache.is_trusted = False
+    source.value = "new"
+    read = [await cache.get("key", source.load) for _ in range(2)]
+
+    assert (read, source.loads) == (["new", "new"], 3)
+    assert cache.stats()["hits"] == 0
+
+
+async def test_a_read_does_not_join_a_load_that_began_before_notifications_were_lost(
+    cache: LoadingCache, source: Source
+) -> None:
+    earlier = await start(cache, source)
+
+    cache.is_trusted = False
+    source.value, let_go = "new", source.next_loads_are_free()
+    read = await cache.get("key", source.load)
+    let_go.set()
+
+    assert (read, await earlier) == ("new", "old")
+
+
+async def test_a_failed_load_while_notifications_may_be_missed_counts(
+    cache: LoadingCache, source: Source
+) -> None:
+    source.open().value = ValueError("gone")
+    cache.is_trusted = False
+
+    with pytest.raises(ValueError, match="gone"):
+        await cache.get("key", source.load)
+
+    assert cache.stats()["load_failures"] == 1

@@ -519,6 +519,20 @@ async def test_books_that_differ_are_shown_until_they_agree(outside: Outside) ->
     assert reason(health_monitor, "recent_order") == ("healthy", None)
 
 
+async def test_lost_notifications_are_a_warning_of_the_database_until_they_are_back(
+    outside: Outside,
+) -> None:
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
+
+    health_monitor.note("database", "notifications_lost", holds=True)
+    told, whole = reason(health_monitor, "database"), health_monitor.body()["status"]
+    health_monitor.note("database", "notifications_lost", holds=False)
+
+    assert (told, whole) == (("warning", "notifications_lost"), "degraded")
+    assert reason(health_monitor, "database") == ("healthy", None)
+
+
 async def test_a_process_too_busy_to_keep_time_is_unhealthy_as_a_whole(outside: Outside) -> None:
     health_monitor = outside.health_monitor()
     await health_monitor.probe()
