@@ -17,7 +17,7 @@ from aiohttp import web
 
 from benchmarks.hot_list import HOT_LIST
 from benchmarks.seeding import MARKETS
-from service.adapters.clock import SystemClock
+from service.adapters.clock import RealTimeMarketClock, SystemClock
 from service.app.resources import POOL_API, POOL_MAX, POOL_MIN
 from service.config import Config
 from service.domain.markets import Market
@@ -41,7 +41,8 @@ async def product(dsn: str, _log: Log) -> AsyncIterator[web.Application]:
     app = web.Application(client_max_size=MAX_BODY)
     markets = tuple(Market("KRW", f"C{n}") for n in range(MARKETS))
     app[CONFIG] = Config(_env_file=None, markets=markets)
-    app[CLOCK] = clock = SystemClock()
+    real_clock = SystemClock()
+    app[CLOCK] = clock = RealTimeMarketClock(real_clock)
     async with AsyncExitStack() as stack:
         if dsn:
             pool = await stack.enter_async_context(
@@ -49,7 +50,7 @@ async def product(dsn: str, _log: Log) -> AsyncIterator[web.Application]:
             )
             app[LISTS] = PgLists(pool.sub_pool(POOL_API))
             app[SETTINGS] = Settings(PgSettingRows(pool), clock)
-        setup(app, requests=Counters(clock).requests)
+        setup(app, requests=Counters(real_clock).requests)
         yield app
 
 

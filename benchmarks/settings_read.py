@@ -7,7 +7,7 @@ from typing import Final
 from aiocache import SimpleMemoryCache
 
 from benchmarks.comparison import Result, interleaved
-from service.adapters.clock import SystemClock
+from service.adapters.clock import RealTimeMarketClock, SystemClock
 from service.ports.settings import SettingChange
 from service.ports.store import JSON
 from service.settings.settings import Settings
@@ -28,7 +28,7 @@ class EmptySettingRows:
 
 def measure() -> list[Result]:
     with asyncio.Runner() as runner:
-        settings = Settings(EmptySettingRows(), SystemClock())
+        settings = Settings(EmptySettingRows(), RealTimeMarketClock(SystemClock()))
         cache = SimpleMemoryCache(ttl=3600, timeout=None)
         runner.run(cache.set("min_confidence", object()))
         runner.run(settings.get(MIN_CONFIDENCE))

@@ -2,12 +2,14 @@
 
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
 from uuid_utils.compat import uuid7
 
 from service import __version__
+from service.adapters.clock import RealTimeMarketClock
 from service.app.counted_signals import CountedSignals
 from service.app.health_wiring import health_monitor
 from service.app.observed_model import ObservedModel
@@ -33,6 +35,7 @@ from service.ops.health.monitor import HealthMonitor
 from service.ops.metrics.counters import Counters
 from service.ops.metrics.prometheus import Exposition
 from service.ops.metrics.recorder import Recorder
+from service.ports.clock import MarketClock, RealClock
 
 
 def new_id() -> str:
@@ -43,10 +46,13 @@ def build(process: Process, ports: Ports) -> Services:
     """Bind everything; nothing is opened or started here."""
     bus, clock, store = Bus(), ports.clock, ports.store
     circuits = _circuits(ports)
-    reconciler = Reconciler(orders=store.orders, exchange=ports.exchange, bus=bus, clock=clock)
-    leadership = Leadership(lease=store.lease, clock=clock, on_gain=reconciler.reconcile)
+    real_clock = process.real_clock
+    reconciler = Reconciler(
+        orders=store.orders, exchange=ports.exchange, bus=bus, clock=clock, real_clock=real_clock
+    )
+    leadership = Leadership(lease=store.lease, real_clock=real_clock, on_gain=reconciler.reconcile)
     recorder = Recorder(
-        requests=process.counters.requests, rows=store.metrics, clock=process.real_clock
+        requests=process.counters.requests, rows=store.metrics, real_clock=real_clock
     )
     alert_buffer = AlertBuffer()
     alert_monitor = AlertMonitor(alert_buffer=alert_buffer, clock=clock)
@@ -56,13 +62,9 @@ def build(process: Process, ports: Ports) -> Services:
         recorder=recorder,
         alert_monitor=alert_monitor,
         leadership=leadership,
-        real_clock=process.real_clock,
+        real_clock=real_clock,
     )
-    jobs = Runner(clock=clock, new_id=new_id, observe=record)
-    # Its clock is not the market's: the market's instant is taken when the pass is over.
-    maintenance = Runner(
-        clock=process.real_clock, new_id=new_id, observe=partial(record, market_clock=clock)
-    )
+    jobs, maintenance = _runners(real_clock, clock, record)
     health = health_monitor(
         process, ports, leadership=leadership, circuits=circuits, runners=(jobs, maintenance),
         chance=random.random,
@@ -78,13 +80,13 @@ def build(process: Process, ports: Ports) -> Services:
         holdings_check=HoldingsCheck(orders=store.orders, exchange=ports.exchange),
         leadership=leadership,
         pipeline=_pipeline(
+            process,
             ports,
             bus=bus,
             circuits=circuits,
             reconciler=reconciler,
             leadership=leadership,
             model=ObservedModel(ports.model, health=health, alert_monitor=alert_monitor),
-            counters=process.counters,
         ),
         retention=_retention(process, ports),
         snapshots=_snapshots(process, ports),
@@ -99,7 +101,7 @@ def build(process: Process, ports: Ports) -> Services:
             alert_monitor=alert_monitor,
             health=health,
             settings=ports.settings,
-            clock=process.real_clock,
+            real_clock=real_clock,
             alone=lambda: leadership.is_leader,
             counted=alerts_counted,
         ),
@@ -111,7 +113,23 @@ def build(process: Process, ports: Ports) -> Services:
     )
 
 
+def _runners(
+    real_clock: RealClock, clock: MarketClock, record: Callable[..., Awaitable[None]]
+) -> tuple[Runner, Runner]:
+    """Return the runner of the jobs, on the market's grid, and the maintenance runner."""
+    jobs = Runner(clock=clock, real_clock=real_clock, new_id=new_id, observe=record)
+    # Its grid is not the market's: the market's instant is taken when the pass is over.
+    maintenance = Runner(
+        clock=RealTimeMarketClock(real_clock),
+        real_clock=real_clock,
+        new_id=new_id,
+        observe=partial(record, market_clock=clock),
+    )
+    return jobs, maintenance
+
+
 def _pipeline(
+    process: Process,
     ports: Ports,
     *,
     bus: Bus,
@@ -119,10 +137,9 @@ def _pipeline(
     reconciler: Reconciler,
     leadership: Leadership,
     model: ObservedModel,
-    counters: Counters,
 ) -> TradingPipeline:
     store, clock, settings, exchange = ports.store, ports.clock, ports.settings, ports.exchange
-    signals = CountedSignals(store.signals, counters)
+    signals = CountedSignals(store.signals, process.counters)
     return TradingPipeline(
         proposer=Proposer(
             exchange=exchange,
@@ -133,6 +150,7 @@ def _pipeline(
             settings=settings,
             bus=bus,
             clock=clock,
+            real_clock=process.real_clock,
             circuit=circuits.model,
         ),
         decider=Decider(
@@ -149,6 +167,7 @@ def _pipeline(
             reconciler=reconciler,
             leadership=leadership,
             clock=clock,
+            real_clock=process.real_clock,
             new_id=new_id,
             circuit=circuits.purchases,
         ),

@@ -47,6 +47,7 @@ def health_monitor(
 
     return HealthMonitor(
         clock=ports.clock,
+        real_clock=process.real_clock,
         mode=process.config.mode,
         version=__version__,
         database=ports.database,

@@ -11,7 +11,6 @@ from typing import Any, Final, Literal
 import aiojobs
 from loguru import logger
 
-from service.adapters.clock import SystemClock
 from service.app.job_control import switchable
 from service.app.pass_record import SENDER
 from service.app.self_check import SelfCheck
@@ -120,6 +119,7 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
         timekeeper=ClockGuard(
             state=services.ports.store.state,
             clock=services.ports.clock,
+            real_clock=services.process.real_clock,
             leads=lambda: services.leadership.is_leader,
         ),
     )
@@ -312,9 +312,11 @@ async def repeating(services: Services) -> AsyncIterator[None]:
     await services.health.probe()
     # No limit: a loop never ends, so one queued behind the limit would never start.
     scheduler = aiojobs.Scheduler(limit=None, close_timeout=1.0, exception_handler=_died)
-    of_jobs, of_maintenance = (
-        Supervisor(runner, clock=SystemClock()) for runner in (services.jobs, services.maintenance)
+    real_clock = services.process.real_clock
+    of_jobs = Supervisor(
+        services.jobs, real_clock=real_clock, loop_context=services.ports.loop_context
     )
+    of_maintenance = Supervisor(services.maintenance, real_clock=real_clock)
     for loop in switchable(jobs(services), services.ports.settings):
         await scheduler.spawn(of_jobs.keep(loop), name=loop.name)
     for loop in maintenance(services):

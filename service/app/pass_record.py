@@ -8,7 +8,7 @@ from service.flows.leadership import Leadership
 from service.loops.runner import Pass
 from service.ops.metrics.counters import Counters
 from service.ops.metrics.recorder import Recorder
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.store import JobRun
 
 SENDER: Final = "send_alerts"
@@ -21,8 +21,8 @@ async def record_pass(
     recorder: Recorder,
     alert_monitor: AlertMonitor,
     leadership: Leadership,
-    real_clock: Clock,
-    market_clock: Clock | None = None,
+    real_clock: RealClock,
+    market_clock: MarketClock | None = None,
 ) -> None:
     """Args: market_clock: for a runner that repeats by real time; its instant is taken now."""
     error = result.error
@@ -34,7 +34,7 @@ async def record_pass(
             run_id=result.run_id,
             job=result.job,
             started_at=market_clock.now() if market_clock else result.started_at,
-            finished_at=real_clock.now(),
+            finished_at=real_clock.utc_now(),
             duration_ms=duration_ms,
             attempts=result.attempts,
             error=None if error is None else type(error).__name__,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ import aiohttp
 from loguru import logger
 from pydantic import SecretStr
 
-from service.adapters.clock import SystemClock
+from service.adapters.clock import RealTimeMarketClock, SystemClock
 from service.adapters.gemini import Gemini, open_gemini
 from service.adapters.upbit.rest import UpbitRest
 from service.app.services import ApiStore, Ports, Store
@@ -22,8 +22,8 @@ from service.domain.errors import BoundaryError, ConfigError, StartError
 from service.flows.alerts.rules import order_notices, risk_notices, setting_notices
 from service.flows.leadership import LEASE_TTL_S
 from service.ports.alerts import Target
-from service.ports.clock import Clock
-from service.sandbox.clock import MarketClock
+from service.ports.clock import MarketClock
+from service.sandbox.clock import PacedMarketClock, SandboxClock
 from service.sandbox.options import SandboxOptions
 from service.sandbox.server import Sandbox, open_sandbox
 from service.settings.settings import Settings
@@ -96,6 +96,7 @@ async def open_ports(config: Config, *, targets: Sequence[Target]) -> AsyncItera
             clock=market.clock,
             speed=market.speed,
             waiting_s=market.waiting_s,
+            loop_context=market.loop_context,
             dsn=database.dsn,
             own_server=database.own_server,
             database=database.pool,
@@ -194,9 +195,10 @@ class OpenedMarket:
     """Where the market is, and its time; see `Ports`."""
 
     upstream: Upstream
-    clock: Clock
+    clock: MarketClock
     speed: float
     waiting_s: Callable[[], float]
+    loop_context: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
 
 
 @asynccontextmanager
@@ -204,29 +206,43 @@ async def open_market(config: Config) -> AsyncIterator[OpenedMarket]:
     """Decide where the market is: our own sandbox, another process's, or the real one."""
     if config.mode is Mode.SANDBOX and config.upbit_base_url is None:
         async with open_sandbox(sandbox_options(config)) as sandbox:
-            yield _opened(_in_sandbox(sandbox, paced=config.speed == 1), sandbox.clock)
+            yield _simulated(_in_sandbox(sandbox, paced=config.speed == 1), sandbox.clock)
     else:
-        clock = await _clock_of(config)
-        is_fast = isinstance(clock, MarketClock) and clock.speed != 1
-        yield _opened(outside(config, paced=not is_fast), clock)
+        followed = await _sandbox_elsewhere(config)
+        if followed is None:
+            yield _in_real_time(outside(config, paced=True))
+        else:
+            yield _simulated(outside(config, paced=followed.speed == 1), followed)
 
 
-def _opened(upstream: Upstream, clock: Clock) -> OpenedMarket:
+def _in_real_time(upstream: Upstream) -> OpenedMarket:
+    real_clock = SystemClock()
     return OpenedMarket(
         upstream=upstream,
-        clock=clock,
-        speed=float(clock.speed) if isinstance(clock, MarketClock) else 1.0,
-        waiting_s=waiting_seconds(clock),
+        clock=RealTimeMarketClock(real_clock),
+        speed=1.0,
+        waiting_s=real_clock.monotonic,  # it cannot be set back, the market's instants can
     )
 
 
-async def _clock_of(config: Config) -> SystemClock | MarketClock:
-    """Return the clock of somebody else's sandbox, which may run fast; real time otherwise.
+def _simulated(upstream: Upstream, clock: SandboxClock) -> OpenedMarket:
+    return OpenedMarket(
+        upstream=upstream,
+        clock=clock,
+        speed=float(clock.speed or 1),  # speed 0 has no ratio to real seconds
+        # A fast market runs ahead of real time, and so do the waits between attempts.
+        waiting_s=lambda: clock.now().timestamp(),
+        loop_context=clock.participant,
+    )
+
+
+async def _sandbox_elsewhere(config: Config) -> PacedMarketClock | None:
+    """Return a clock that follows a sandbox in another process; None where time is real.
 
     Raises: StartError, for a market whose time no other process can follow.
     """
     if config.mode is not Mode.SANDBOX or config.upbit_base_url is None:
-        return SystemClock()
+        return None
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session,
@@ -238,13 +254,13 @@ async def _clock_of(config: Config) -> SystemClock | MarketClock:
         logger.bind(event="app").warning(
             "the exchange in UPBIT_BASE_URL tells no time of its own, real time is assumed"
         )
-        return SystemClock()
+        return None
     if speed == 0:
         raise StartError(
             "The sandbox in UPBIT_BASE_URL runs as fast as possible, and only a service in its own"
             " process can keep up: start it with another --speed"
         )
-    return MarketClock(origin=origin, speed=speed)
+    return PacedMarketClock(origin=origin, speed=speed)
 
 
 def sandbox_options(config: Config, *, port: int = 0) -> SandboxOptions:
@@ -281,17 +297,6 @@ def outside(config: Config, *, paced: bool) -> Upstream:
         gemini_key=_revealed(config.gemini_api_key) or "sandbox",
         paced=paced,
     )
-
-
-def waiting_seconds(clock: Clock) -> Callable[[], float]:
-    """Return the seconds that jobs count their waits between attempts by, for holds and circuits.
-
-    The market's, which a fast sandbox runs ahead of ours; where those are real ones, a clock that
-    cannot be set back.
-    """
-    if isinstance(clock, SystemClock):
-        return clock.monotonic
-    return lambda: clock.now().timestamp()
 
 
 def _revealed(secret: SecretStr | None) -> str:
@@ -344,7 +349,7 @@ async def open_model(market: OpenedMarket) -> AsyncIterator[Gemini]:
 
 @asynccontextmanager
 async def open_settings(
-    config: Config, database: OpenedDatabase, clock: Clock
+    config: Config, database: OpenedDatabase, clock: MarketClock
 ) -> AsyncIterator[Settings]:
     rows = PgSettingRows(database.pool, changing=database.api_pool, notices=setting_notices)
     table = Settings(rows, clock)

@@ -46,12 +46,12 @@ SERVICES = web.AppKey("services", Services)
 
 
 def build_app(config: Config, log: Log | None = None) -> web.Application:
-    app, clock = web.Application(client_max_size=MAX_BODY), SystemClock()
-    counters, limits, overflow = Counters(clock), ConcurrencyLimits(), OverflowState()
+    app, real_clock = web.Application(client_max_size=MAX_BODY), SystemClock()
+    counters, limits, overflow = Counters(real_clock), ConcurrencyLimits(), OverflowState()
     app[CONCURRENCY_LIMITS], app[OVERFLOW] = limits, overflow
     process = Process(
         config=config,
-        real_clock=clock,
+        real_clock=real_clock,
         counters=counters,
         lines_dropped=None if log is None else lambda: log.dropped,
         limits=limits.state,

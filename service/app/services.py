@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -25,7 +26,7 @@ from service.ops.health.monitor import HealthMonitor
 from service.ops.metrics.counters import Counters
 from service.ops.metrics.recorder import Recorder
 from service.ports.alerts import AlertOutbox, Target
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.health import ConcurrencyState, Database
 from service.ports.model import Model
@@ -109,7 +110,7 @@ class Process:
     """
 
     config: Config
-    real_clock: Clock
+    real_clock: RealClock
     counters: Counters
     deadline: ShutdownDeadline = field(default_factory=ShutdownDeadline)
     lines_dropped: Callable[[], int] | None = None
@@ -125,14 +126,16 @@ class Ports:
         clock: the market's.
         speed: the market's seconds in a real one.
         waiting_s: the seconds by which jobs count their waits between attempts.
+        loop_context: entered around each loop of a job, for as long as it runs.
         dsn: where the listener for changed settings connects.
         own_server: only where the PostgreSQL is ours.
         targets: where alerts go.
     """
 
-    clock: Clock
+    clock: MarketClock
     speed: float
     waiting_s: Callable[[], float]
+    loop_context: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     dsn: str
     own_server: OwnServer | None
     database: Database

@@ -48,7 +48,7 @@ async def open_settings() -> AsyncIterator["Settings"]:
     import asyncio
 
     config = load_config()
-    from service.adapters.clock import SystemClock
+    from service.adapters.clock import RealTimeMarketClock, SystemClock
     from service.app.resources import open_server
     from service.flows.alerts.rules import setting_notices
     from service.settings.settings import Settings
@@ -60,4 +60,7 @@ async def open_settings() -> AsyncIterator["Settings"]:
         async with open_server(config) as dsn:
             await asyncio.to_thread(migrate, dsn, migrations_folder())
             async with open_pool(dsn, minsize=1, maxsize=1) as pool:
-                yield Settings(PgSettingRows(pool, notices=setting_notices), SystemClock())
+                yield Settings(
+                    PgSettingRows(pool, notices=setting_notices),
+                    RealTimeMarketClock(SystemClock()),
+                )

@@ -7,7 +7,7 @@ from typing import Final
 from loguru import logger
 
 from service.domain.trading_states import TradingStatus
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.store import TradingStates
 
 REASON: Final = "clock_skew"
@@ -25,8 +25,8 @@ RESUME_AFTER_S: Final = 60.0
 class _Run:
     """Consecutive answers that agree."""
 
-    since: float  #: `Clock.monotonic()`
-    until: float  #: `Clock.monotonic()` of the last answer; the time after it does not count
+    since: float  #: `RealClock.monotonic()`
+    until: float  #: `RealClock.monotonic()` of the last answer; the time after it does not count
     answers: int
 
     def lasted(self, seconds: float) -> bool:
@@ -42,9 +42,17 @@ class ClockGuard:
         leads: whether this process trades; the clock of a standby does not matter.
     """
 
-    def __init__(self, *, state: TradingStates, clock: Clock, leads: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        state: TradingStates,
+        clock: MarketClock,
+        real_clock: RealClock,
+        leads: Callable[[], bool],
+    ) -> None:
         self._state = state
         self._clock = clock
+        self._real_clock = real_clock
         self._leads = leads
         self._off: _Run | None = None
         self._fine: _Run | None = None
@@ -57,7 +65,7 @@ class ClockGuard:
         its end cannot be stored; the next call tries again.
         """
         if skews_s:
-            now = self._clock.monotonic()
+            now = self._real_clock.monotonic()
             # A skew between FINE_S and FAR_OFF_S ends both runs.
             self._off = _continued(
                 self._off, skews_s, now, holds=min(map(abs, skews_s)) > FAR_OFF_S

@@ -6,7 +6,7 @@ from typing import Final
 
 from service.bus import Bus, TickerUpdated
 from service.domain.markets import Market, Timeframe
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.store import MarketData
 
@@ -21,7 +21,7 @@ async def collect(
     exchange: Exchange,
     market_data: MarketData,
     bus: Bus,
-    clock: Clock,
+    clock: MarketClock,
 ) -> None:
     """Store one price of every market, and its candles since the newest stored minute."""
     asked_at = clock.now()
@@ -34,7 +34,7 @@ async def collect(
 
 
 async def _collect_minutes(
-    market: Market, *, exchange: Exchange, market_data: MarketData, clock: Clock
+    market: Market, *, exchange: Exchange, market_data: MarketData, clock: MarketClock
 ) -> None:
     newest = await market_data.newest_candle_at(market, Timeframe.M1)
     for _ in range(MAX_PAGES):

@@ -10,7 +10,7 @@ from service.domain.markets import Balance
 from service.domain.orders import ZERO
 from service.domain.risk import Allowed, Limits, Refused, Situation, Verdict, decide
 from service.domain.signals import Signal
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.store import Orders, Signals, TradingStates
 from service.settings.settings import Settings
@@ -42,7 +42,7 @@ class Decider:
         signals: Signals,
         state: TradingStates,
         settings: Settings,
-        clock: Clock,
+        clock: MarketClock,
     ) -> None:
         self._exchange = exchange
         self._orders = orders

@@ -10,7 +10,7 @@ from service.domain.errors import ExchangeUnavailable
 from service.domain.markets import Balance, Market
 from service.domain.portfolio import equity_in
 from service.domain.positions import Position
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.store import Equities, MarketData, Orders
 
@@ -27,7 +27,7 @@ class Snapshots:
     market_data: MarketData
     orders: Orders
     equities: Equities
-    clock: Clock
+    clock: MarketClock
     price_lasts: timedelta = PRICE_LASTS
 
     async def step(self) -> None:

@@ -16,7 +16,7 @@ from service.domain.orders import IDENTIFIER_PREFIX, Intent, Order, Side
 from service.flows.circuit_breaker import Circuit
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.store import Orders
 
@@ -35,7 +35,8 @@ class Executor:
         exchange: Exchange,
         reconciler: Reconciler,
         leadership: Leadership,
-        clock: Clock,
+        clock: MarketClock,
+        real_clock: RealClock,
         new_id: Callable[[], str],
         circuit: Circuit,
     ) -> None:
@@ -45,6 +46,7 @@ class Executor:
         self._reconciler = reconciler
         self._leadership = leadership
         self._clock = clock
+        self._real_clock = real_clock
         self._new_id = new_id
         self._circuit = circuit
 
@@ -55,7 +57,7 @@ class Executor:
             exchange asked for lasts, before anything is written; StoreDown and kin, before
             anything is sent.
         """
-        began, epoch = self._clock.monotonic(), self._leadership.epoch()
+        began, epoch = self._real_clock.monotonic(), self._leadership.epoch()
         # A row would end FAILED, and the sale would be lost. Without a row the caller tries again.
         self._exchange.check_orders()
         if intent.side is Side.BUY:
@@ -74,7 +76,7 @@ class Executor:
                 epoch=epoch,
             )
             # The last check before the request; no await stands between them.
-            in_time = self._clock.monotonic() - began <= SEND_WITHIN_S
+            in_time = self._real_clock.monotonic() - began <= SEND_WITHIN_S
             if in_time and self._leadership.holds(epoch):
                 order = await self._send(order)
             else:
@@ -103,7 +105,7 @@ class Executor:
         for wait_s in FOLLOW_UP_S:
             if not order.is_open:
                 break
-            await self._clock.sleep_real(wait_s)
+            await self._real_clock.sleep_real(wait_s)
             try:
                 order = await self._reconciler.settle(order)
             except BoundaryError as exc:

@@ -6,7 +6,7 @@ from typing import Final
 from loguru import logger
 
 from service.domain.errors import NotLeader, ServiceError
-from service.ports.clock import Clock
+from service.ports.clock import RealClock
 from service.ports.store import Lease
 
 LEASE_TTL_S: Final = 10.0  #: real seconds a silent owner keeps the lease
@@ -32,10 +32,10 @@ class Leadership:
     """
 
     def __init__(
-        self, *, lease: Lease, clock: Clock, on_gain: Callable[[], Awaitable[object]]
+        self, *, lease: Lease, real_clock: RealClock, on_gain: Callable[[], Awaitable[object]]
     ) -> None:
         self._lease = lease
-        self._clock = clock
+        self._real_clock = real_clock
         self._on_gain = on_gain
         self._epoch: int | None = None
         self._held_until = 0.0
@@ -43,7 +43,7 @@ class Leadership:
 
     @property
     def is_leader(self) -> bool:
-        return self._epoch is not None and self._clock.monotonic() < self._held_until
+        return self._epoch is not None and self._real_clock.monotonic() < self._held_until
 
     @property
     def is_settled(self) -> bool:
@@ -79,7 +79,7 @@ class Leadership:
 
     async def renew(self) -> None:
         """Acquire or renew the lease; after a gain, `settle` comes before any trade."""
-        asked_at = self._clock.monotonic()
+        asked_at = self._real_clock.monotonic()
         epoch = await self._lease.acquire()
         if epoch is None:
             self._lose("another process holds the trading lease, this one stands by")

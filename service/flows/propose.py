@@ -14,7 +14,7 @@ from service.domain.signals import Answer, Signal, Trigger, Usage
 from service.flows.circuit_breaker import Circuit
 from service.flows.collect import MAX_CANDLES
 from service.flows.prompt import Snapshot, facts, kept, prompt
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.model import Model, Prompt
 from service.ports.store import MarketData, ModelCall, NewSignal, Orders, Signals
@@ -41,7 +41,8 @@ class Proposer:
         orders: Orders,
         settings: Settings,
         bus: Bus,
-        clock: Clock,
+        clock: MarketClock,
+        real_clock: RealClock,
         circuit: Circuit,
     ) -> None:
         self._exchange = exchange
@@ -53,6 +54,7 @@ class Proposer:
         self._settings = settings
         self._bus = bus
         self._clock = clock
+        self._real_clock = real_clock
 
     async def propose(self, market: Market, *, trigger: Trigger) -> Signal | None:
         """Return the signal as stored, or None when the model's answer was unusable.
@@ -128,7 +130,7 @@ class Proposer:
 
     async def _ask(self, question: Prompt, *, model: str) -> tuple[int, Answer]:
         """Return the answer and the id of its row; a failed call is stored as well."""
-        started_at, began = self._clock.now(), self._clock.monotonic()
+        started_at, began = self._clock.now(), self._real_clock.monotonic()
 
         def call(answer: Answer | None, error: BoundaryError | None) -> ModelCall:
             usable = answer is not None and answer.proposal is not None
@@ -137,7 +139,7 @@ class Proposer:
                 model=model,
                 purpose=PURPOSE,
                 started_at=started_at,
-                duration_ms=(self._clock.monotonic() - began) * 1000,
+                duration_ms=(self._real_clock.monotonic() - began) * 1000,
                 outcome="error" if answer is None else "ok" if usable else "unusable",
                 why=answer.why if answer else failed,
                 answer=answer,

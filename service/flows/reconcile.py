@@ -16,7 +16,7 @@ from service.domain.orders import (
     fills_from,
     status_on_exchange,
 )
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.store import Orders
 
@@ -30,7 +30,7 @@ _FINAL: Final = frozenset({OrderStatus.EXECUTED, OrderStatus.CANCELLED})
 
 @dataclass(slots=True)
 class _Search:
-    since: float  #: `Clock.monotonic()` of the first search that found nothing
+    since: float  #: `RealClock.monotonic()` of the first search that found nothing
     count: int = 0
 
 
@@ -41,11 +41,20 @@ class Reconciler:
         contradicted: whether the last complete pass found an answer that our records rule out.
     """
 
-    def __init__(self, *, orders: Orders, exchange: Exchange, bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        orders: Orders,
+        exchange: Exchange,
+        bus: Bus,
+        clock: MarketClock,
+        real_clock: RealClock,
+    ) -> None:
         self._orders = orders
         self._exchange = exchange
         self._bus = bus
         self._clock = clock
+        self._real_clock = real_clock
         self.contradicted = False
         self._searches: dict[str, _Search] = {}
         self._in_hand: set[str] = set()
@@ -113,7 +122,7 @@ class Reconciler:
         return await self._store(order, moved, fills)
 
     async def _absent(self, order: Order) -> Order:
-        now = self._clock.monotonic()
+        now = self._real_clock.monotonic()
         search = self._searches.setdefault(order.identifier, _Search(since=now))
         search.count += 1
         if order.status not in {OrderStatus.PENDING, OrderStatus.UNKNOWN}:

@@ -8,7 +8,7 @@ from typing import Final
 from loguru import logger
 
 from service.domain.errors import StoreTimeout
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.store import History
 from service.settings.settings import Settings
 from service.settings.table import DATA_RETENTION_DAYS
@@ -63,8 +63,8 @@ class Retention:
         *,
         history: History,
         settings: Settings,
-        clock: Clock,
-        real_clock: Clock,
+        clock: MarketClock,
+        real_clock: RealClock,
         ahead_s: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Args:
@@ -137,7 +137,7 @@ class Retention:
             dropped.append(month)
 
     async def _drop_alerts(self, kept: timedelta) -> int:
-        before, queued_before = self._clock.now() - kept, self._real_clock.now() - kept
+        before, queued_before = self._clock.now() - kept, self._real_clock.utc_now() - kept
         deleted = 0
         while number := await self._history.drop_alerts(
             before=before, queued_before=queued_before, limit=_BATCH
@@ -146,7 +146,7 @@ class Retention:
         return deleted
 
     def _now(self, series: PartitionedTable) -> datetime:
-        return (self._real_clock if series.in_real_time else self._clock).now()
+        return self._real_clock.utc_now() if series.in_real_time else self._clock.now()
 
 
 def months_from(at: datetime, count: int) -> tuple[datetime, ...]:

@@ -23,7 +23,7 @@ from service.flows.decide import Decider, Decision
 from service.flows.execute import Executor
 from service.flows.leadership import Leadership
 from service.flows.propose import Proposer
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock
 from service.ports.store import Signals
 from service.settings.settings import Settings
 from service.settings.table import SIGNAL_COOLDOWN_MINUTES, SIGNAL_MAX_AGE_SECONDS
@@ -49,7 +49,7 @@ class TradingPipeline:
         leadership: Leadership,
         signals: Signals,
         settings: Settings,
-        clock: Clock,
+        clock: MarketClock,
     ) -> None:
         self._proposer = proposer
         self._decider = decider

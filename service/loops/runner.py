@@ -13,7 +13,7 @@ from service.domain.errors import BoundaryError
 from service.domain.signals import Trigger
 from service.loops.loop import Loop
 from service.loops.waits import LONGEST_HOLD_S, asked_s, on_grid
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.health import JobState
 
 MAX_ATTEMPTS: Final = 4  #: one try and three retries, after 1, 2 and 4 seconds (FR-007).
@@ -50,12 +50,20 @@ class Runner:
     def __init__(
         self,
         *,
-        clock: Clock,
+        clock: MarketClock,
+        real_clock: RealClock,
         new_id: Callable[[], str],
         observe: Callable[[Pass], Awaitable[None]] | None = None,
     ) -> None:
-        """Args: observe: called with the result of every pass of a job, after it has ended."""
+        """Bind the two clocks and what is told of a pass.
+
+        Args:
+            clock: its time places the grid of the loops and the waits between attempts.
+            real_clock: heartbeats and durations.
+            observe: called with the result of every pass of a job, after it has ended.
+        """
         self._clock = clock
+        self._real_clock = real_clock
         self._new_id = new_id
         self._observe = observe
         self._loops: dict[str, Loop] = {}
@@ -100,7 +108,7 @@ class Runner:
         return (
             state is not None
             and name not in self._asleep
-            and self._clock.monotonic() - state.beat_at > state.beat_within_s
+            and self._real_clock.monotonic() - state.beat_at > state.beat_within_s
         )
 
     def restarting(self, loop: Loop, *, error: str, wait_s: float) -> None:
@@ -115,7 +123,7 @@ class Runner:
             consecutive_failures=before.consecutive_failures + 1,
             restarts=before.restarts + 1,
             restarts_in_a_row=before.restarts_in_a_row + 1,
-            restarted_at=self._clock.monotonic(),
+            restarted_at=self._real_clock.monotonic(),
             beat_within_s=wait_s + BEAT_SLACK_S,
         )
 
@@ -133,13 +141,12 @@ class Runner:
         self._calls.setdefault(loop.name, asyncio.Event())
         self._states.setdefault(loop.name, self._at_first(loop))
         self._note(loop, beat_within_s=BEAT_SLACK_S)
-        async with self._clock.participant():
-            try:
-                await self._repeat(loop)
-            finally:
-                if not self._stopping.is_set():
-                    # Health reports the ended loop at once, not after three silent periods.
-                    self._note(loop, beat_within_s=0.0)
+        try:
+            await self._repeat(loop)
+        finally:
+            if not self._stopping.is_set():
+                # Health reports the ended loop at once, not after three silent periods.
+                self._note(loop, beat_within_s=0.0)
 
     async def _repeat(self, loop: Loop) -> None:
         due = self._clock.now()
@@ -197,7 +204,7 @@ class Runner:
             consecutive_failures=0,
             runs=0,
             skipped=0,
-            beat_at=self._clock.monotonic(),
+            beat_at=self._real_clock.monotonic(),
             beat_within_s=BEAT_SLACK_S,
         )
 
@@ -260,7 +267,7 @@ class Runner:
         All three retries are made (FR-007), also those that start after `until`, the next grid
         point. `_is_left_to_next_pass` has the two exceptions.
         """
-        run_id, began = self._new_id(), self._clock.monotonic()
+        run_id, began = self._new_id(), self._real_clock.monotonic()
         started_at = self._clock.now()
         waits = backoff.expo(base=2, factor=1)
         next(waits)  # the generator's first value is its start signal, not a wait
@@ -289,7 +296,7 @@ class Runner:
             job=loop.name,
             run_id=run_id,
             started_at=started_at,
-            duration_ms=(self._clock.monotonic() - began) * 1000,
+            duration_ms=(self._real_clock.monotonic() - began) * 1000,
             attempts=attempt,
             error=error,
         )
@@ -383,7 +390,7 @@ class Runner:
 
     def _note(self, loop: Loop, **changes: Any) -> None:  # noqa: ANN401 - fields of JobState
         self._states[loop.name] = replace(
-            self._states[loop.name], beat_at=self._clock.monotonic(), **changes
+            self._states[loop.name], beat_at=self._real_clock.monotonic(), **changes
         )
 
 

@@ -1,6 +1,8 @@
 """Restarts loops that ended or hang; an unsupervised loop would stop silently."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
 import backoff
@@ -8,7 +10,7 @@ from loguru import logger
 
 from service.loops.loop import Loop
 from service.loops.runner import Runner
-from service.ports.clock import Clock
+from service.ports.clock import RealClock
 
 LOOK_EVERY_S: Final = 1.0  #: real time
 UNWIND_S: Final = 10.0  #: between two cancellations of a hung loop: its clean-up may take time
@@ -22,12 +24,20 @@ class Supervisor:
     BaseException, a library's own cancellation, and a step that ignores its cancellation.
 
     Args:
-        clock: real time, also when the runner follows the market's time.
+        loop_context: entered for as long as a loop runs, in the loop's own task.
     """
 
-    def __init__(self, runner: Runner, *, clock: Clock, look_every_s: float = LOOK_EVERY_S) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        real_clock: RealClock,
+        loop_context: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
         self._runner = runner
-        self._clock = clock
+        self._loop_context = loop_context
+        self._real_clock = real_clock
         self._look_every_s = look_every_s
 
     async def keep(self, loop: Loop) -> None:
@@ -47,14 +57,18 @@ class Supervisor:
                 restarts=self._runner.state(loop.name).restarts,
             )  # fmt: skip
             line.opt(exception=end).error("the job's loop has ended and is started again")
-            await self._clock.sleep_real(wait_s, wake=self._runner.stopping)
+            await self._real_clock.sleep_real(wait_s, wake=self._runner.stopping)
             if self._runner.stopping.is_set():
                 return
+
+    async def _run(self, loop: Loop) -> None:
+        async with self._loop_context():
+            await self._runner.run(loop)
 
     async def _until_its_end(self, loop: Loop) -> BaseException:
         """Run `loop` until it ends; return the exception that ended it."""
         ended = asyncio.Event()
-        task = asyncio.create_task(self._runner.run(loop), name=loop.name)
+        task = asyncio.create_task(self._run(loop), name=loop.name)
         task.add_done_callback(lambda _: ended.set())
         try:
             hung = await self._end_or_hang(task, ended, loop)
@@ -70,23 +84,24 @@ class Supervisor:
     ) -> TimeoutError | None:
         """Wait until `task` ends; cancel it when it hangs, and return that as an error."""
         hung: TimeoutError | None = None
-        since = self._clock.monotonic()
+        since = self._real_clock.monotonic()
         while not task.done():
             beat = (
                 self._runner.state(loop.name).beat_at if self._runner.is_hung(loop.name) else None
             )
-            await self._clock.sleep_real(self._look_every_s, wake=ended)
+            await self._real_clock.sleep_real(self._look_every_s, wake=ended)
             # Hung means silent at two checks in a row. After a stop of the whole process (SIGSTOP,
             # a paused machine), every loop looks silent once although none hangs.
             is_silent = beat is not None and beat == self._runner.state(loop.name).beat_at
             if task.done() or not is_silent or not self._runner.is_hung(loop.name):
                 continue
-            if hung is None or self._clock.monotonic() - since >= UNWIND_S:
+            if hung is None or self._real_clock.monotonic() - since >= UNWIND_S:
                 if hung is not None:
                     logger.bind(event="job", job=loop.name).error(
                         "a job that hangs takes no cancellation; until it does it cannot be started"
                     )
-                hung, since = TimeoutError("the loop gave no sign of life"), self._clock.monotonic()
+                hung = TimeoutError("the loop gave no sign of life")
+                since = self._real_clock.monotonic()
                 task.cancel()
         return hung
 

@@ -52,13 +52,13 @@ class JobState:
     skipped: (
         int  #: grid points without a pass: an earlier pass still ran, or a server asked us to wait
     )
-    beat_at: float  #: `Clock.monotonic()` of the last sign of life
+    beat_at: float  #: `RealClock.monotonic()` of the last sign of life
     beat_within_s: float  #: real seconds until the next sign of life is overdue
     last_failure_at: datetime | None = None
     is_enabled: bool = True  #: False when the operator has switched it off
     restarts: int = 0  #: since the start of the process
     restarts_in_a_row: int = 0  #: without a pass that ended between them
-    restarted_at: float | None = None  #: `Clock.monotonic()` of the last restart
+    restarted_at: float | None = None  #: `RealClock.monotonic()` of the last restart
 
 
 class Jobs(Protocol):

@@ -1,8 +1,9 @@
 """The market's clock: real time, faster, or from event to event.
 
-`MarketClock` follows the machine's monotonic clock at a fixed speed. `DiscreteClock` (speed 0)
-stands still while a participant works. When all participants sleep, it jumps to the earliest due
-instant. Both pass every instant to `seen` before they return it, so that it can be made durable.
+`PacedMarketClock` follows the machine's monotonic clock at a fixed speed. `DiscreteMarketClock`
+(speed 0) stands still while a participant works. When all participants sleep, it jumps to the
+earliest due instant. Both pass every instant to `seen` before they return it, so that it can be
+made durable. Both satisfy ports.MarketClock.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ async def real_pause(seconds: float, *, wake: asyncio.Event | None) -> None:
             await wake.wait()
 
 
-class MarketClock:
+class PacedMarketClock:
     """`speed` market seconds pass in one real second."""
 
     def __init__(
@@ -56,9 +57,6 @@ class MarketClock:
         self._seen(instant)
         return instant
 
-    def monotonic(self) -> float:
-        return self._monotonic()
-
     async def sleep_market(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         """Wait so many market seconds, or until `wake` is set; never less."""
         due = self.now() + timedelta(seconds=seconds)
@@ -67,9 +65,6 @@ class MarketClock:
             if wake is not None and wake.is_set():
                 return
             await real_pause(left / self._speed, wake=wake)
-
-    async def sleep_real(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
-        await real_pause(seconds, wake=wake)
 
     @asynccontextmanager
     async def participant(self) -> AsyncIterator[None]:
@@ -94,7 +89,7 @@ class _Sleeper:
     is_done: bool = field(compare=False, default=False)
 
 
-class DiscreteClock:
+class DiscreteMarketClock:
     """Time jumps to the earliest due instant when every participant sleeps.
 
     Code inside `participant()`, and the tasks it starts, hold the time back while awake. A sleep
@@ -103,15 +98,8 @@ class DiscreteClock:
 
     speed = Decimal(0)
 
-    def __init__(
-        self,
-        *,
-        origin: datetime,
-        monotonic: Callable[[], float] = time.monotonic,
-        seen: Seen = _unseen,
-    ) -> None:
+    def __init__(self, *, origin: datetime, seen: Seen = _unseen) -> None:
         self._now = origin
-        self._monotonic = monotonic
         self._seen = seen
         self._sleepers: list[_Sleeper] = []
         self._count = 0
@@ -121,9 +109,6 @@ class DiscreteClock:
     def now(self) -> datetime:
         self._seen(self._now)
         return self._now
-
-    def monotonic(self) -> float:
-        return self._monotonic()
 
     def advance(self, seconds: float) -> None:
         """Move the time forward on demand, for a client in another process."""
@@ -141,9 +126,6 @@ class DiscreteClock:
             _current.reset(token)
             self._busy -= 1
             self._plan_jump()
-
-    async def sleep_real(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
-        await real_pause(seconds, wake=wake)
 
     async def sleep_market(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         """Wait until the market's time has advanced by `seconds`, or until `wake` is set."""
@@ -203,11 +185,11 @@ class DiscreteClock:
         self._plan_jump()
 
 
-Clock = MarketClock | DiscreteClock
+SandboxClock = PacedMarketClock | DiscreteMarketClock
 
 
-def make_clock(*, origin: datetime, speed: Decimal, seen: Seen = _unseen) -> Clock:
+def make_clock(*, origin: datetime, speed: Decimal, seen: Seen = _unseen) -> SandboxClock:
     """Return the clock for `speed` market seconds a second; 0 is as fast as possible."""
     if speed == 0:
-        return DiscreteClock(origin=origin, seen=seen)
-    return MarketClock(origin=origin, speed=speed, seen=seen)
+        return DiscreteMarketClock(origin=origin, seen=seen)
+    return PacedMarketClock(origin=origin, speed=speed, seen=seen)

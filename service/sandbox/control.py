@@ -8,7 +8,7 @@ from aiohttp import web
 
 from service.domain.decimals import decimal_text
 from service.domain.errors import InvalidRequest
-from service.sandbox.clock import Clock, DiscreteClock
+from service.sandbox.clock import DiscreteMarketClock, SandboxClock
 from service.sandbox.reply import Body, reply
 from service.sandbox.upbit_api.bodies import account_body, order_body, trade_body
 from service.sandbox.upbit_api.context import CONTEXT
@@ -35,7 +35,7 @@ async def clock(request: web.Request) -> web.Response:
 async def advance(request: web.Request) -> web.Response:
     """Advance the market's time by `advance_s`, at speed 0, for a client in another process."""
     context = request.app[CONTEXT]
-    if not isinstance(context.clock, DiscreteClock):
+    if not isinstance(context.clock, DiscreteMarketClock):
         raise _bad_request("the clock runs by itself; start the sandbox with speed 0 to move it")
     try:
         seconds = float(json.loads(await request.read())["advance_s"])
@@ -89,7 +89,7 @@ async def ledger(request: web.Request) -> web.Response:
     return reply(body)
 
 
-def _clock_response(clock: Clock) -> web.Response:
+def _clock_response(clock: SandboxClock) -> web.Response:
     now = clock.now().isoformat(timespec="microseconds")
     return reply({"now": now, "speed": str(clock.speed)})
 

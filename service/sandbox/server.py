@@ -13,7 +13,7 @@ from loguru import logger
 
 from service.domain.errors import StartError
 from service.sandbox import control, middleware
-from service.sandbox.clock import Clock
+from service.sandbox.clock import SandboxClock
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.exchange.startup import Opened, open_exchange
 from service.sandbox.faults import Faults
@@ -36,7 +36,7 @@ _GEMINI_KEY: Final = "sandbox"  #: the stub model accepts any key that is not em
 class Sandbox:
     """A running sandbox."""
 
-    clock: Clock
+    clock: SandboxClock
     upbit_url: str  #: without /v1
     upbit_ws_url: str
     gemini_url: str  #: without the version

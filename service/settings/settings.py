@@ -11,7 +11,7 @@ import orjson
 from loguru import logger
 
 from service.domain.errors import InvalidSetting
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock
 from service.ports.health import CacheStats
 from service.ports.settings import SettingChange, SettingRows, SharedRule
 from service.ports.store import JSON
@@ -49,7 +49,7 @@ class Settings:
     """What the operator may change while the service runs; docs/settings.md."""
 
     def __init__(
-        self, rows: SettingRows, clock: Clock, *, cache: LoadingCache | None = None
+        self, rows: SettingRows, clock: MarketClock, *, cache: LoadingCache | None = None
     ) -> None:
         self._rows = rows
         self._clock = clock

@@ -8,7 +8,7 @@ from aiohttp import web
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.health import Database, HealthSource, Jobs, JobState
 from service.ports.queries import Lists, Portfolio, Statistics
@@ -32,7 +32,7 @@ class RunJob(Protocol):
 
 
 CONFIG = web.AppKey("config", Config)
-CLOCK = web.AppKey[Clock]("clock")
+CLOCK = web.AppKey[MarketClock]("clock")
 HEALTH = web.AppKey[HealthSource]("health")
 LISTS = web.AppKey[Lists]("lists")
 ORDERS = web.AppKey[Orders]("orders")
@@ -45,7 +45,7 @@ GENERATE = web.AppKey[Generate]("generate")
 RECONCILE = web.AppKey[Reconcile]("reconcile")
 STATISTICS = web.AppKey[Statistics]("statistics")
 PORTFOLIO = web.AppKey[Portfolio]("portfolio")
-REAL_CLOCK = web.AppKey[Clock]("real_clock")  #: for requests: they come in real time
+REAL_CLOCK = web.AppKey[RealClock]("real_clock")  #: for requests: they come in real time
 #: Returns the metrics of the process as Prometheus text.
 EXPOSITION = web.AppKey[Callable[[], bytes]]("exposition")
 RUN_JOB = web.AppKey[RunJob]("run_job")

@@ -1,12 +1,14 @@
-"""A clock that only moves by its waits."""
+"""A clock that only moves by its waits; it stands for the market's and for the real one."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """Time moves by the two waits and by `pass_time` alone; every wait is recorded."""
+    """Time moves by the two waits and by `pass_time` alone; every wait is recorded.
+
+    Satisfies ports.MarketClock and ports.RealClock: in most tests both times are one.
+    """
 
     def __init__(self, at: datetime = datetime(2026, 1, 24, 9, 0, tzinfo=UTC)) -> None:
         self._now = at
@@ -16,15 +18,15 @@ class FakeClock:
     def now(self) -> datetime:
         return self._now
 
+    def utc_now(self) -> datetime:
+        return self._now
+
     def monotonic(self) -> float:
         return self._monotonic
 
     def pass_time(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds
-
-    def participant(self) -> AbstractAsyncContextManager[None]:
-        return nullcontext()
 
     async def sleep_market(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         if wake is not None and wake.is_set():

@@ -32,7 +32,7 @@ from service.domain.orders import (
     Side,
     Trade,
 )
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock
 from tests.builders import KRW_BTC, a_ticker, some_rules
 
 Method = Literal[
@@ -70,7 +70,7 @@ class FakeExchange:
         *,
         price: Decimal = Decimal(100_000_000),
         balances: Mapping[str, Decimal | int] | None = None,
-        clock: Clock | None = None,
+        clock: MarketClock | None = None,
     ) -> None:
         self._clock = clock
         self.prices = {KRW_BTC: price}

@@ -38,14 +38,14 @@ OUTSIDE: Final = (
     Mutant(
         name="a block by Upbit silences nobody",
         file="service/adapters/upbit/limits.py",
-        old="        left = self._banned_until - self._clock.monotonic()\n",
+        old="        left = self._banned_until - self._real_clock.monotonic()\n",
         new="        left = 0.0\n",
         tests=of(_OF_UPBIT_FAULTS, "test_while_blocked_nothing_is_sent_until_the_block_ends"),
     ),
     Mutant(
         name="Upbit's limits are not kept to",
         file="service/adapters/upbit/limits.py",
-        old="        self._sent[group].append(self._clock.monotonic())\n",
+        old="        self._sent[group].append(self._real_clock.monotonic())\n",
         new="",
         tests=of(
             "tests/unit/adapters/test_upbit_limits.py", "test_a_group_waits_once_its_second_is_full"

@@ -230,6 +230,29 @@ PROCESS: Final = (
         tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(
+        name="a market at full speed runs on while its jobs work",
+        file=_JOBS,
+        old=", loop_context=services.ports.loop_context\n",
+        new="\n",
+        tests=of(_OF_JOBS, "test_the_context_of_the_market_surrounds_each_job_and_nothing_else"),
+    ),
+    Mutant(
+        name="the market at full speed has no loop context",
+        file=_RESOURCES,
+        old="        loop_context=clock.participant,\n",
+        new="",
+        tests=of(_OF_RESOURCES, "test_a_loop_of_a_market_at_full_speed_holds_its_time_back"),
+    ),
+    Mutant(
+        name="time in which the machine slept does not count",
+        file="service/adapters/clock.py",
+        old='getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)',
+        new="time.CLOCK_MONOTONIC",
+        tests=of(
+            "tests/unit/adapters/test_clock.py", "test_time_in_which_the_machine_slept_counts"
+        ),
+    ),
+    Mutant(
         name="cleaning up believes our clock",
         file=_BOOTSTRAP,
         old="        ahead_s=lambda: ports.account.clock_skew_s,\n",

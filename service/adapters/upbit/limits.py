@@ -12,7 +12,7 @@ from typing import Final
 
 from service.adapters.holds import Holds
 from service.domain.errors import ExchangeUnavailable
-from service.ports.clock import Clock
+from service.ports.clock import RealClock
 
 
 class Group(StrEnum):
@@ -71,11 +71,15 @@ class Limiter:
     """
 
     def __init__(
-        self, clock: Clock, *, paced: bool = True, seconds: Callable[[], float] | None = None
+        self,
+        real_clock: RealClock,
+        *,
+        paced: bool = True,
+        seconds: Callable[[], float] | None = None,
     ) -> None:
-        self._clock = clock
+        self._real_clock = real_clock
         self._paced = paced
-        self._holds = Holds(seconds or clock.monotonic)
+        self._holds = Holds(seconds or real_clock.monotonic)
         self._sent = {group: deque[float](maxlen=n) for group, n in PER_SECOND.items()}
         self._closed_until: dict[str, float] = {}
         self._banned_until = 0.0
@@ -95,9 +99,9 @@ class Limiter:
         """
         self._check_hold(group)
         while (wait_s := self._wait_s(group)) > 0:
-            await self._clock.sleep_real(wait_s)
+            await self._real_clock.sleep_real(wait_s)
             self._check_hold(group)  # a hold may have begun during the pause
-        self._sent[group].append(self._clock.monotonic())
+        self._sent[group].append(self._real_clock.monotonic())
 
     def heard(self, remaining: str | None, *, group: Group) -> None:
         """Read a `Remaining-Req` header, e.g. `group=default; min=1800; sec=29`.
@@ -116,7 +120,7 @@ class Limiter:
         The pause is a whole second from the answer on. Upbit's seconds need not begin with ours,
         and after a whole second its next one has begun.
         """
-        self._closed_until[group] = self._clock.monotonic() + WINDOW_S
+        self._closed_until[group] = self._real_clock.monotonic() + WINDOW_S
         if asked_s is not None and asked_s > WINDOW_S:
             self._holds.keep(group, min(asked_s, LONGEST_HOLD_S), code="too_many_requests")
 
@@ -126,12 +130,14 @@ class Limiter:
         length = min(length, LONGEST_BAN_S)
         self._next_ban_s = min(2 * length, LONGEST_BAN_S)
         # The longest ban counts: answers to concurrent requests may name different ones.
-        self._banned_until = max(self._banned_until, self._clock.monotonic() + length)
+        self._banned_until = max(self._banned_until, self._real_clock.monotonic() + length)
         return length
 
     def reset_ban(self) -> None:
         """Reset the guess of the next ban, since Upbit has answered a request."""
-        if self._clock.monotonic() >= self._banned_until:  # else the request is older than the ban
+        if (
+            self._real_clock.monotonic() >= self._banned_until
+        ):  # else the request is older than the ban
             self._next_ban_s = FIRST_BAN_S
 
     def _check_hold(self, group: Group) -> None:
@@ -145,7 +151,7 @@ class Limiter:
             )
 
     def _check_ban(self) -> None:
-        left = self._banned_until - self._clock.monotonic()
+        left = self._banned_until - self._real_clock.monotonic()
         if left > 0:
             raise ExchangeUnavailable(
                 f"Upbit has blocked us for sending too much; nothing is sent for {left:.0f} s",
@@ -156,7 +162,7 @@ class Limiter:
 
     def _wait_s(self, group: Group) -> float:
         self._check_ban()
-        now = self._clock.monotonic()
+        now = self._real_clock.monotonic()
         sent = self._sent[group]
         full_for = sent[0] + WINDOW_S - now if self._paced and len(sent) == sent.maxlen else 0.0
         return max(full_for, self._closed_until.get(group, 0.0) - now)

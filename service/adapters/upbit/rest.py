@@ -18,7 +18,7 @@ from service.adapters.upbit.wire import instant
 from service.domain.errors import ExchangeRefused
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList
-from service.ports.clock import Clock
+from service.ports.clock import RealClock
 
 MOST_CANDLES: Final = 200
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -27,8 +27,8 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class UpbitRest:
     """Satisfies ports.Exchange. The caller owns the session and closes it.
 
-    Addresses are without `/v1`. Limits and bans use the clock's `sleep_real` and `monotonic`:
-    real time, also in the sandbox. `paced=False` applies no limits of our own, for a sandbox whose
+    Addresses are without `/v1`. Limits and bans use the real clock, in
+    the sandbox too. `paced=False` applies no limits of our own, for a sandbox whose
     market's time runs faster. `seconds` is the clock of the waits that a 429 asks for; jobs count
     their waits between attempts by the same clock.
     """
@@ -41,7 +41,7 @@ class UpbitRest:
         exchange_url: str,
         access_key: str,
         secret_key: str,
-        clock: Clock | None = None,
+        real_clock: RealClock | None = None,
         paced: bool = True,
         seconds: Callable[[], float] | None = None,
     ) -> None:
@@ -52,7 +52,7 @@ class UpbitRest:
             quotation_url=quotation_url,
             exchange_url=exchange_url,
             signer=Signer(access_key, secret_key),
-            limiter=Limiter(clock or SystemClock(), paced=paced, seconds=seconds),
+            limiter=Limiter(real_clock or SystemClock(), paced=paced, seconds=seconds),
             skew=self._skew,
         )
 

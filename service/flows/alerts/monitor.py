@@ -6,7 +6,7 @@ from typing import Final
 from service.domain.errors import BoundaryError
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.rules import RULES, alert, recovery
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock
 from service.ports.health import HealthSource
 
 UNUSABLE_IN_A_ROW: Final = 3
@@ -22,7 +22,7 @@ _OVER: Final = {
 class AlertMonitor:
     """Turns results and health into notices. Its methods never wait and never fail."""
 
-    def __init__(self, *, alert_buffer: AlertBuffer, clock: Clock) -> None:
+    def __init__(self, *, alert_buffer: AlertBuffer, clock: MarketClock) -> None:
         self._alert_buffer = alert_buffer
         self._clock = clock
         self._open: set[str] = set()

@@ -12,7 +12,7 @@ from service.domain.errors import BoundaryError
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.monitor import AlertMonitor
 from service.ports.alerts import AlertOutbox, Outgoing, Target
-from service.ports.clock import Clock
+from service.ports.clock import RealClock
 from service.ports.health import HealthSource
 from service.settings.settings import Settings
 from service.settings.table import ALERT_MIN_SEVERITY
@@ -31,7 +31,7 @@ class AlertSender:
     """Sends due alerts to every target, all targets concurrently.
 
     Args:
-        clock: real time.
+        real_clock: real time.
         alone: whether this process may suppress alerts; without targets it must not suppress
             those that another process could send.
         counted: finished alerts by severity and outcome: sent, failed, suppressed.
@@ -49,7 +49,7 @@ class AlertSender:
         alert_monitor: AlertMonitor,
         health: HealthSource,
         settings: Settings,
-        clock: Clock,
+        real_clock: RealClock,
         alone: Callable[[], bool],
         counted: Counter[tuple[str, str]],
     ) -> None:
@@ -59,7 +59,7 @@ class AlertSender:
         self._alert_monitor = alert_monitor
         self._health = health
         self._settings = settings
-        self._clock = clock
+        self._real_clock = real_clock
         self._alone = alone
         self._counted = counted
         self._least: Severity = "warning"
@@ -123,12 +123,12 @@ class AlertSender:
 
         After the first failure the rest is not tried, so that a hung target costs one timeout.
         """
-        began, error = self._clock.monotonic(), None
+        began, error = self._real_clock.monotonic(), None
         failed: dict[int, str] = {}
         for message in batch:
             if target.name in message.delivered_to:
                 continue
-            if error is None and self._clock.monotonic() - began > TARGET_S:
+            if error is None and self._real_clock.monotonic() - began > TARGET_S:
                 error = "timeout"
             error = error or await target.send(message)
             if error is None:
@@ -173,7 +173,7 @@ class AlertSender:
 
     async def _send_directly(self) -> None:
         """Send without the outbox, because the database cannot be written."""
-        if not self._targets or self._clock.monotonic() < self._try_again:
+        if not self._targets or self._real_clock.monotonic() < self._try_again:
             return
         urgent = [
             (one, notice)
@@ -187,7 +187,7 @@ class AlertSender:
             line = logger.bind(event="alert", severity=notice.severity, title=notice.title)
             if not one.told:
                 self._tries += 1
-                self._try_again = self._clock.monotonic() + wait_s(self._tries)
+                self._try_again = self._real_clock.monotonic() + wait_s(self._tries)
                 line.warning("alert neither stored in the database nor taken by any target")
                 return
             line.info("alert sent, but not stored: the database cannot be written")

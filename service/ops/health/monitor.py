@@ -17,7 +17,7 @@ from service.ops.health.probe import Probe, ProbeSchedule
 from service.ops.health.reasons import DEFINITE, MILD, Reason, reason_of
 from service.ops.health.recent_calls import RecentCalls
 from service.ops.health.rules import HEALTHY, Finding, Status, overall
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.health import ComponentBody, Database, HealthBody, Jobs, TradingBody
 from service.ports.queries import Activity, RecentActivity
 
@@ -54,7 +54,8 @@ class HealthMonitor:
     def __init__(
         self,
         *,
-        clock: Clock,
+        clock: MarketClock,
+        real_clock: RealClock,
         mode: str,
         version: str,
         database: Database,
@@ -71,11 +72,12 @@ class HealthMonitor:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._clock = clock
+        self._real_clock = real_clock
         self._mode, self._version = str(mode), version
         self._database, self._activity_rows, self._jobs = database, activity, jobs
         self._read_trading_state = trading
         self._started_at = started_at or clock.now()
-        self._began = clock.monotonic()
+        self._began = real_clock.monotonic()
         asks: Mapping[Watched, Callable[[], Awaitable[None]]] = {
             "database": database.ping,
             "upbit_api": upbit,
@@ -84,7 +86,8 @@ class HealthMonitor:
             "trading": self._read_trading,
         }
         self._probes: dict[Watched, Probe] = {
-            name: Probe(ask, schedules[name], clock, chance) for name, ask in asks.items()
+            name: Probe(ask, schedules[name], clock, real_clock, chance)
+            for name, ask in asks.items()
         }
         self._activity: Activity | None = None
         self._trading: TradingBody = _TRADING_AT_FIRST
@@ -163,14 +166,14 @@ class HealthMonitor:
             "mode": self._mode,
             "version": self._version,
             "time": rfc3339(now),
-            "uptime_seconds": int(self._clock.monotonic() - self._began),
+            "uptime_seconds": int(self._real_clock.monotonic() - self._began),
             "trading": self._trading,
             "components": parts,
         }
 
     def _components(self, now: datetime) -> dict[str, ComponentBody]:
         probes, rows = self._probes, self._activity
-        reading, monotonic = probes["activity"].finding(), self._clock.monotonic()
+        reading, monotonic = probes["activity"].finding(), self._real_clock.monotonic()
         pool = self._database.state()
         return {
             "database": components.database(

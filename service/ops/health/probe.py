@@ -8,7 +8,7 @@ from typing import Final
 
 from service.ops.health.reasons import DEFINITE, MILD, Reason, reason_of
 from service.ops.health.rules import HEALTHY, Finding
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 
 FAILURES: Final = 2  #: in a row make a component unhealthy; one success makes it healthy
 STALLED_PERIODS: Final = 3
@@ -43,7 +43,8 @@ class Probe:
         self,
         ask: Callable[[], Awaitable[None]],
         schedule: ProbeSchedule,
-        clock: Clock,
+        clock: MarketClock,
+        real_clock: RealClock,
         chance: Callable[[], float],
     ) -> None:
         self.checked_at: datetime | None = None
@@ -51,8 +52,9 @@ class Probe:
         self._ask = ask
         self._schedule = schedule
         self._clock = clock
+        self._real_clock = real_clock
         self._chance = chance
-        self._seen = clock.monotonic()
+        self._seen = real_clock.monotonic()
         self._due = self._seen
         self._failures = 0
         self._reason: Reason | None = "starting"
@@ -66,7 +68,7 @@ class Probe:
 
     def start_if_due(self) -> None:
         """Send the request, unless it is too early or the last one is still open."""
-        if self._asking is None and self._clock.monotonic() >= self._due:
+        if self._asking is None and self._real_clock.monotonic() >= self._due:
             self._due = self._next_due()
             self._asking = asyncio.create_task(self._timed())
             # Retrieves the exception, so that asyncio does not report it when the process stops.
@@ -108,7 +110,7 @@ class Probe:
     def seems_well(self) -> None:
         """Probe at once after a complete outage, because a part of the component answers again."""
         if self._reason in _OUTAGE:
-            self._due = self._clock.monotonic()
+            self._due = self._real_clock.monotonic()
 
     def failed(self, reason: Reason) -> None:
         self._failures += 1
@@ -117,7 +119,7 @@ class Probe:
         self._note(reason if certain else self._reason, failures=self._failures)
 
     def finding(self) -> Finding:
-        silent_s = self._clock.monotonic() - self._seen
+        silent_s = self._real_clock.monotonic() - self._seen
         if silent_s > STALLED_PERIODS * self._schedule.every_s + self._schedule.timeout_s:
             return Finding("unhealthy", "prober_stalled")
         if self._reason is None:
@@ -130,15 +132,15 @@ class Probe:
 
     def _note(self, reason: Reason | None, *, failures: int = 0) -> None:
         self._reason, self._failures = reason, failures
-        self._seen, self.checked_at = self._clock.monotonic(), self._clock.now()
+        self._seen, self.checked_at = self._real_clock.monotonic(), self._clock.now()
 
     def _next_due(self) -> float:
         jitter = 1 + JITTER * (2 * self._chance() - 1)
-        return self._clock.monotonic() + self._schedule.every_s * jitter
+        return self._real_clock.monotonic() + self._schedule.every_s * jitter
 
     async def _timed(self) -> float:
         """Return how long the answer took, milliseconds."""
-        began = self._clock.monotonic()
+        began = self._real_clock.monotonic()
         async with asyncio.timeout(self._schedule.timeout_s):
             await self._ask()
-        return round((self._clock.monotonic() - began) * 1000, 1)
+        return round((self._real_clock.monotonic() - began) * 1000, 1)

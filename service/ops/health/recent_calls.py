@@ -6,7 +6,7 @@ from typing import Final
 
 from service.ops.health.reasons import Reason
 from service.ops.health.rules import HEALTHY, Finding
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock
 
 FEWEST: Final = 10  #: calls; a rate of fewer says nothing
 TOO_MANY: Final = 0.2  #: the share of failed or unusable calls that is a warning
@@ -17,7 +17,7 @@ _KEPT: Final = 100
 class RecentCalls:
     """Args: clock: the market's, because the calls follow it."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: MarketClock) -> None:
         self._clock = clock
         self._calls: deque[tuple[datetime, Reason | None]] = deque(maxlen=_KEPT)
 

@@ -9,7 +9,7 @@ from typing import Final
 from service.domain.signals import Usage
 from service.ops.metrics.event_loop_lag import LoopLag
 from service.ops.metrics.requests import RequestMeter
-from service.ports.clock import Clock
+from service.ports.clock import RealClock
 from service.ports.store import ModelCall
 
 #: Upper bounds for the durations of passes, seconds.
@@ -35,10 +35,9 @@ class Counters:
         signals: by action.  decisions: by verdict and reason.  orders: by status reached.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        """Args: clock: real time."""
-        self.requests = RequestMeter(clock)
-        self.lag = LoopLag(clock)
+    def __init__(self, real_clock: RealClock) -> None:
+        self.requests = RequestMeter(real_clock)
+        self.lag = LoopLag(real_clock)
         self.job_runs: Counter[tuple[str, str]] = Counter()
         self.job_seconds: dict[str, Durations] = {}
         self.last_success_s: dict[str, float] = {}
@@ -49,7 +48,7 @@ class Counters:
         self.signals: Counter[str] = Counter()
         self.decisions: Counter[tuple[str, str]] = Counter()
         self.orders: Counter[str] = Counter()
-        self._clock = clock
+        self._real_clock = real_clock
 
     def passed(self, job: str, *, success: bool, seconds: float) -> None:
         # The other outcome is added as 0: a rate needs a zero to rise from.
@@ -59,7 +58,7 @@ class Counters:
         durations.bounded[bisect_left(JOB_BOUNDS_S, seconds)] += 1
         durations.sum_s += seconds
         if success:
-            self.last_success_s[job] = self._clock.now().timestamp()
+            self.last_success_s[job] = self._real_clock.utc_now().timestamp()
 
     def called(self, call: ModelCall) -> None:
         for outcome in _OUTCOMES:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from service.ports.clock import Clock
+from service.ports.clock import RealClock
 
 PAUSE_S: Final = 0.9
 EVERY_S: Final = 1.0  #: period of the loop that calls `measure`
@@ -12,20 +12,18 @@ _PAUSES: Final = 30  #: the worst of so many is reported, so that a short delay 
 
 
 class LoopLag:
-    """Args: clock: real time."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, real_clock: RealClock) -> None:
+        self._real_clock = real_clock
         self._late: deque[float] = deque(maxlen=_PAUSES)
         self._ended: float | None = None
 
     async def measure(self, *, stopping: asyncio.Event) -> None:
         """Pause once and note how late it ended; call it every second."""
-        began = self._clock.monotonic()
+        began = self._real_clock.monotonic()
         # With a tenth of the time between two pauses, a standstill may fall there too.
         between = 0.0 if self._ended is None else began - self._ended - EVERY_S
-        await self._clock.sleep_real(PAUSE_S, wake=stopping)
-        self._ended = ended = self._clock.monotonic()
+        await self._real_clock.sleep_real(PAUSE_S, wake=stopping)
+        self._ended = ended = self._real_clock.monotonic()
         if not stopping.is_set():
             self._late.append(max(ended - began - PAUSE_S, between, 0.0))
 

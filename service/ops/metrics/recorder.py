@@ -11,7 +11,7 @@ from loguru import logger
 from service.domain.errors import BoundaryError
 from service.domain.latency import Sketch
 from service.ops.metrics.requests import RequestMeter
-from service.ports.clock import Clock
+from service.ports.clock import RealClock
 from service.ports.store import JobRun, MetricRows, RequestSlot
 
 #: Kept while the database is away: hours of passes, and hours of a dozen routes a minute.
@@ -40,19 +40,18 @@ class Recorder:
         *,
         requests: RequestMeter,
         rows: MetricRows,
-        clock: Clock,
+        real_clock: RealClock,
         most_runs: int = MOST_RUNS,
         most_slots: int = MOST_SLOTS,
     ) -> None:
-        """Args: clock: real time."""
         self.dropped = 0
         self._requests = requests
         self._rows = rows
-        self._clock = clock
+        self._real_clock = real_clock
         self._most_runs, self._most_slots = most_runs, most_slots
         self._runs: deque[JobRun] = deque()
         self._slots: dict[_Key, Sketch] = {}
-        self._drop_at = clock.now()
+        self._drop_at = real_clock.utc_now()
         self._failing = False
 
     def note(self, run: JobRun) -> None:
@@ -96,7 +95,7 @@ class Recorder:
                 raise
 
     async def _drop_minutes(self) -> None:
-        now = self._clock.now()
+        now = self._real_clock.utc_now()
         if now >= self._drop_at:
             await self._rows.drop_minutes(before=now - _MINUTES_KEPT)
             self._drop_at = now + _DROP_EVERY

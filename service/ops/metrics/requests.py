@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain.latency import Sketch
-from service.ports.clock import Clock
+from service.ports.clock import RealClock
 from service.ports.store import RequestSlot
 
 #: Upper bounds of the exposed histogram, seconds; from a cached answer to the longest timeout.
@@ -40,14 +40,14 @@ Labels = tuple[str, str, int]  #: route, method, status
 
 
 class RequestMeter:
-    """Satisfies ports.Requests. Args: clock: real time."""
+    """Satisfies ports.Requests."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._monotonic = clock.monotonic
+    def __init__(self, real_clock: RealClock) -> None:
+        self._real_clock = real_clock
+        self._monotonic = real_clock.monotonic
         self._series: dict[Labels, LatencySeries] = {}
         self._done: list[RequestSlot] = []
-        self._minute = clock.now()
+        self._minute = real_clock.utc_now()
         self._over_at = 0.0  #: `monotonic()` at which the running minute is over
         self._begin_minute()
 
@@ -101,7 +101,7 @@ class RequestMeter:
 
     def _begin_minute(self) -> None:
         # The wall clock is read once a minute, not once a request.
-        now = self._clock.now()
+        now = self._real_clock.utc_now()
         self._minute = _whole_minute(now)
         left_s = (self._minute + _MINUTE - now).total_seconds()
         self._over_at = self._monotonic() + left_s

@@ -14,7 +14,7 @@ from loguru import logger
 
 from service.domain.errors import ConfigError
 from service.domain.markets import Market
-from service.sandbox.clock import Clock, make_clock
+from service.sandbox.clock import SandboxClock, make_clock
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.exchange.journal import (
     VERSION,
@@ -39,7 +39,7 @@ _LETTERS: Final = string.ascii_letters + string.digits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    clock: Clock
+    clock: SandboxClock
     engine: Engine
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)

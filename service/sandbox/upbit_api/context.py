@@ -8,7 +8,7 @@ from datetime import datetime
 from aiohttp import web
 
 from service.domain.markets import Market
-from service.sandbox.clock import Clock
+from service.sandbox.clock import SandboxClock
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.faults import Faults
 from service.sandbox.rate_limits import RequestCounter
@@ -18,7 +18,7 @@ from service.sandbox.upbit_api.quotes import Quotes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
-    clock: Clock
+    clock: SandboxClock
     engine: Engine
     quotes: Mapping[Market, Quotes]
     guard: Guard

@@ -41,7 +41,7 @@ async def jobs(request: web.Request) -> web.Response:
 async def http(request: web.Request) -> web.Response:
     """The last hours of real time."""
     hours = _hours(request)
-    until = request.app[REAL_CLOCK].now()
+    until = request.app[REAL_CLOCK].utc_now()
     since = until - hours
     return raw_response(await request.app[STATISTICS].requests(since=since, until=until))
 

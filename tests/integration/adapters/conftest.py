@@ -39,7 +39,7 @@ def upbit(session: aiohttp.ClientSession, stub: UpbitStub, limits_clock: FakeClo
         exchange_url=stub.address,
         access_key=ACCESS_KEY,
         secret_key=SECRET_KEY,
-        clock=limits_clock,
+        real_clock=limits_clock,
     )
 
 

@@ -602,7 +602,7 @@ def adapter(
         exchange_url=address,
         access_key=ACCESS_KEY,
         secret_key=SECRET_KEY,
-        clock=clock or FakeClock(),
+        real_clock=clock or FakeClock(),
     )
 
 

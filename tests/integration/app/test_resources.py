@@ -1,5 +1,6 @@
 """What the composition root opens: how it begins without the exchange, and that it is closed."""
 
+import asyncio
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,12 +9,14 @@ from typing import Any, cast
 import pytest
 from pydantic import SecretStr
 
+from service.adapters.clock import SystemClock
 from service.app.resources import (
     OpenedDatabase,
     OpenedMarket,
     Upstream,
     open_database,
     open_exchange,
+    open_market,
     open_model,
     open_settings,
 )
@@ -21,6 +24,7 @@ from service.config import Config, Mode
 from service.domain.errors import StartError
 from service.domain.orders import OrderStatus
 from service.domain.trading_states import TradingStatus
+from service.ports.clock import MarketClock
 from service.settings.table import TRADING_ENABLED
 from service.store.database.pool import Pool
 from tests.builders import T0, a_config, an_intent
@@ -55,6 +59,32 @@ def a_market() -> OpenedMarket:
 def live(**overrides: Any) -> Config:
     keys = ("upbit_access_key", "upbit_secret_key", "gemini_api_key")
     return a_config(mode=Mode.LIVE, **{name: SecretStr("dummy") for name in keys}, **overrides)
+
+
+async def test_a_loop_of_a_market_at_full_speed_holds_its_time_back(tmp_path: Path) -> None:
+    async with open_market(a_config(data_dir=tmp_path, speed=0)) as market:
+        # Made outside of the context: a task made inside would sleep for the loop.
+        sleeping = asyncio.create_task(sleep_a_minute(market.clock))
+        async with market.loop_context():
+            for _ in range(20):
+                await asyncio.sleep(0)
+            held = sleeping.done()
+        await sleeping
+
+    assert not held
+    assert (market.speed, market.upstream.paced) == (1.0, False)
+
+
+async def sleep_a_minute(clock: MarketClock) -> None:
+    await clock.sleep_market(60)
+
+
+async def test_a_real_market_has_real_time_and_waits_by_a_clock_that_is_never_set_back() -> None:
+    async with open_market(live()) as market:
+        before, waited_s = SystemClock().monotonic(), market.waiting_s()
+
+    assert before <= waited_s <= SystemClock().monotonic()
+    assert (market.speed, market.upstream.paced) == (1.0, True)
 
 
 @pytest.mark.proves("FR-005")

@@ -69,7 +69,9 @@ async def test_the_log_and_the_table_tell_the_same_of_the_same_passes(
     ids = (str(UUID(int=n)) for n in range(10_000))
     with Logs.captured() as logs:
         for seed, name in enumerate(("collect_market_data", "sync_pending_orders")):
-            runner = Runner(clock=clock, new_id=lambda: next(ids), observe=observe)
+            runner = Runner(
+                clock=clock, real_clock=clock, new_id=lambda: next(ids), observe=observe
+            )
             step = Trouble(clock, runner, seed=seed)
             await runner.run(Loop(name=name, every=every(seconds=10), step=step))
     await PgMetricRows(pool).add_job_runs(runs)

@@ -108,7 +108,7 @@ async def test_two_recorders_that_merge_into_the_same_minute_lose_no_request(
     clock, all_of_it = FakeClock(), Sketch()
     meters = [RequestMeter(clock) for _ in processes]
     recorders = [
-        Recorder(requests=meter, rows=PgMetricRows(each), clock=clock)
+        Recorder(requests=meter, rows=PgMetricRows(each), real_clock=clock)
         for meter, each in zip(meters, processes, strict=True)
     ]
 
@@ -265,7 +265,7 @@ async def test_a_jobs_pass_that_loses_to_a_deadlock_is_made_again_as_a_whole(
     processes: Sequence[Pool], pool: Pool
 ) -> None:
     ours, theirs = processes
-    runner = Runner(clock=FakeClock(), new_id=lambda: "run-1")
+    runner = Runner(clock=FakeClock(), real_clock=FakeClock(), new_id=lambda: "run-1")
     attempts = 0
     crossed = asyncio.Event()
 

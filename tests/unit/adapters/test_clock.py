@@ -1,17 +1,22 @@
 """Real time: waits end, and leave nothing behind."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC
 
 import pytest
 
-from service.adapters.clock import SystemClock
+from service.adapters.clock import RealTimeMarketClock, SystemClock
+from tests.fakes.clock import FakeClock
 
+Wait = Callable[..., Awaitable[None]]
+WAITS: list[Wait] = [SystemClock().sleep_real, RealTimeMarketClock(SystemClock()).sleep_market]
 LONG_S = 3600.0  #: a test that waited it out would run into its own limit
 
 
 async def test_now_says_its_time_zone() -> None:
-    assert SystemClock().now().tzinfo is UTC
+    assert SystemClock().utc_now().tzinfo is UTC
 
 
 async def test_monotonic_does_not_go_back() -> None:
@@ -20,21 +25,33 @@ async def test_monotonic_does_not_go_back() -> None:
     assert clock.monotonic() <= clock.monotonic()
 
 
-@pytest.mark.parametrize("wait", ["sleep_market", "sleep_real"])
-async def test_a_short_wait_ends_by_itself_and_leaves_the_event_alone(wait: str) -> None:
+def test_time_in_which_the_machine_slept_counts() -> None:
+    read = {time.CLOCK_BOOTTIME: 4000.0, time.CLOCK_MONOTONIC: 400.0}
+
+    assert SystemClock(gettime=read.__getitem__).monotonic() == 4000.0
+
+
+def test_a_real_exchanges_time_is_the_machines() -> None:
+    real_clock = FakeClock()
+
+    assert RealTimeMarketClock(real_clock).now() == real_clock.utc_now()
+
+
+@pytest.mark.parametrize("wait", WAITS)
+async def test_a_short_wait_ends_by_itself_and_leaves_the_event_alone(wait: Wait) -> None:
     wake = asyncio.Event()
 
     async with asyncio.timeout(10):
-        await getattr(SystemClock(), wait)(0.001, wake=wake)
-        await getattr(SystemClock(), wait)(0.001)
+        await wait(0.001, wake=wake)
+        await wait(0.001)
 
     assert not wake.is_set()
 
 
-@pytest.mark.parametrize("wait", ["sleep_market", "sleep_real"])
-async def test_wake_ends_a_wait_at_once(wait: str) -> None:
+@pytest.mark.parametrize("wait", WAITS)
+async def test_wake_ends_a_wait_at_once(wait: Wait) -> None:
     wake = asyncio.Event()
-    waiting = asyncio.create_task(getattr(SystemClock(), wait)(LONG_S, wake=wake))
+    waiting = asyncio.ensure_future(wait(LONG_S, wake=wake))
     await asyncio.sleep(0)
 
     wake.set()

@@ -4,14 +4,15 @@ from decimal import Decimal
 
 import pytest
 
-from service.adapters.clock import SystemClock
+from service.adapters.clock import RealTimeMarketClock, SystemClock
 from service.adapters.gemini import Gemini
 from service.adapters.upbit.rest import UpbitRest
 from service.domain.errors import ExchangeRefused, ModelUnavailable, OutcomeUnknown
 from service.domain.orders import ExchangeOrderState, OrderType, Side
-from service.ports.clock import Clock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.model import Model, Prompt
+from service.sandbox.clock import DiscreteMarketClock, PacedMarketClock
 from tests.builders import KRW_BTC, an_answer, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
@@ -20,7 +21,13 @@ from tests.fakes.model import FakeModel
 # mypy reads these: every implementation has the port's shape.
 EXCHANGES: list[type[Exchange]] = [UpbitRest, FakeExchange]
 MODELS: list[type[Model]] = [Gemini, FakeModel]
-CLOCKS: list[type[Clock]] = [SystemClock, FakeClock]
+REAL_CLOCKS: list[type[RealClock]] = [SystemClock, FakeClock]
+MARKET_CLOCKS: list[type[MarketClock]] = [
+    RealTimeMarketClock,
+    PacedMarketClock,
+    DiscreteMarketClock,
+    FakeClock,
+]
 
 
 async def test_a_market_buy_is_found_with_its_trade_and_the_money_is_gone() -> None:

@@ -1,25 +1,25 @@
 """The production wiring, its flows, jobs and end included; what is outside of it are fakes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from typing import Any, cast
 
-from service.adapters.clock import SystemClock
+from service.adapters.clock import RealTimeMarketClock, SystemClock
 from service.app.bootstrap import build
 from service.app.serve import working
 from service.app.services import ApiStore, Ports, Process, Services, Store
 from service.domain.errors import StoreDown
 from service.domain.markets import Ticker
 from service.ops.metrics.counters import Counters
+from service.ports.clock import MarketClock, RealClock
 from service.ports.queries import RecentActivity
 from service.settings.settings import Settings
 from tests.builders import KRW_BTC, a_config
 from tests.fakes.account import FakeAccount
 from tests.fakes.alerts import FakeOutbox
 from tests.fakes.audit import FakeAudit
-from tests.fakes.clock import FakeClock
 from tests.fakes.database import AwayActivity, FakeDatabase
 from tests.fakes.equities import FakeEquities
 from tests.fakes.exchange import FakeExchange
@@ -87,8 +87,9 @@ class House:
 
     def __init__(self, *, epoch: int | None = 1) -> None:
         self.told: list[str] = []
-        self.clock: SystemClock | FakeClock = SystemClock()
-        self.real_clock: SystemClock | FakeClock = SystemClock()
+        self.real_clock: RealClock = SystemClock()
+        self.clock: MarketClock = RealTimeMarketClock(self.real_clock)
+        self.loop_context: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self.account = FakeAccount()
         self.exchange = FakeExchange()
         self.model = AskedModel()
@@ -134,7 +135,8 @@ class House:
         return Ports(
             clock=self.clock,
             speed=1.0,
-            waiting_s=self.clock.monotonic,
+            waiting_s=self.real_clock.monotonic,
+            loop_context=self.loop_context,
             dsn=NOWHERE,
             own_server=None,
             database=self.database,

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Self
 
-from service.adapters.clock import SystemClock
+from service.adapters.clock import RealTimeMarketClock, SystemClock
 from service.domain.signals import Trigger
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
@@ -16,7 +16,11 @@ class Running:
     """
 
     def __init__(self, runner: Runner | None = None, **overrides: Any) -> None:
-        self.runner = runner or Runner(clock=SystemClock(), new_id=lambda: "run-1")
+        self.runner = runner or Runner(
+            clock=RealTimeMarketClock(SystemClock()),
+            real_clock=SystemClock(),
+            new_id=lambda: "run-1",
+        )
         self.begun: asyncio.Queue[int] = asyncio.Queue()
         self.go_on = asyncio.Semaphore(0)
         self.passes = self.alive = self.most = 0

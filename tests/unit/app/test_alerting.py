@@ -31,11 +31,11 @@ class Recorded:
         self.alert_buffer, self.outbox, self.clock = AlertBuffer(), FakeOutbox(), FakeClock()
         self.alert_monitor = AlertMonitor(alert_buffer=self.alert_buffer, clock=self.clock)
         self.leadership = Leadership(
-            lease=FakeLease(epoch=epoch), clock=self.clock, on_gain=self.settled
+            lease=FakeLease(epoch=epoch), real_clock=self.clock, on_gain=self.settled
         )
         self.counters = Counters(self.clock)
         self.recorder = Recorder(
-            requests=self.counters.requests, rows=FakeMetricRows(), clock=self.clock
+            requests=self.counters.requests, rows=FakeMetricRows(), real_clock=self.clock
         )
 
     async def settled(self) -> None:

@@ -56,7 +56,7 @@ async def opened(circuit: Circuit, clock: FakeClock) -> None:
 
 async def test_while_the_models_circuit_is_open_no_question_is_asked() -> None:
     house, clock = House(), FakeClock()
-    house.clock = clock
+    house.clock = house.real_clock = clock
     async with house.running(with_loops=False) as services:
         await opened(services.circuits.model, clock)
         await leads(services)
@@ -68,7 +68,7 @@ async def test_while_the_models_circuit_is_open_no_question_is_asked() -> None:
 
 async def test_while_the_purchases_circuit_is_open_no_purchase_is_sent() -> None:
     house, clock = House(), FakeClock()
-    house.clock = clock
+    house.clock = house.real_clock = clock
     async with house.running(with_loops=False) as services:
         await opened(services.circuits.purchases, clock)
         await leads(services)

@@ -31,8 +31,10 @@ async def test_what_the_exchange_contradicts_shows_until_another_process_leads()
     orders, exchange, lease, clock = FakeOrders(), FakeExchange(), FakeLease(), FakeClock()
     orders.hold(an_order(status=OrderStatus.SUBMITTED))
     exchange.fail_next("find", DomainError("a trade belongs to another order"))
-    reconciler = Reconciler(orders=orders, exchange=exchange, bus=Bus(), clock=clock)
-    leadership = Leadership(lease=lease, clock=clock, on_gain=reconciler.reconcile)
+    reconciler = Reconciler(
+        orders=orders, exchange=exchange, bus=Bus(), clock=clock, real_clock=clock
+    )
+    leadership = Leadership(lease=lease, real_clock=clock, on_gain=reconciler.reconcile)
     services = replace(
         House().services(),
         holdings_check=HoldingsCheck(orders=orders, exchange=exchange),

@@ -31,7 +31,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def house(clock: FakeClock) -> House:
     house = House()
-    house.clock = clock
+    house.clock = house.real_clock = clock
     house.counters.lag = LoopLag(Stalls())
     return house
 
@@ -91,7 +91,7 @@ async def test_trading_is_on_standby_for_the_lease_or_for_open_orders_and_says_w
         if not exchange_answers:
             raise ExchangeUnavailable("no answer")
 
-    leadership = Leadership(lease=lease, clock=clock, on_gain=look_up_open_orders)
+    leadership = Leadership(lease=lease, real_clock=clock, on_gain=look_up_open_orders)
     monitor = monitor_of(
         services.process,
         services.ports,

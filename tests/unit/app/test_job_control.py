@@ -24,7 +24,7 @@ async def leading(*, may_trade: bool) -> Leadership:
         return None
 
     lease = FakeLease(epoch=1 if may_trade else None)
-    leadership = Leadership(lease=lease, clock=FakeClock(), on_gain=nothing_is_open)
+    leadership = Leadership(lease=lease, real_clock=FakeClock(), on_gain=nothing_is_open)
     await leadership.renew()
     await leadership.settle()
     return leadership
@@ -83,7 +83,7 @@ async def test_a_job_that_refuses_a_run_by_hand_makes_none() -> None:
 
 
 async def test_there_is_no_job_before_it_runs() -> None:
-    runner = Runner(clock=FakeClock(), new_id=lambda: "run-1")
+    runner = Runner(clock=FakeClock(), real_clock=FakeClock(), new_id=lambda: "run-1")
 
     with pytest.raises(NotFound):
         await run_job(runner, await leading(may_trade=True), "job")

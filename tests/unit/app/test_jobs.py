@@ -1,7 +1,8 @@
 """The jobs as the composed service declares them, and how they begin and end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -61,6 +62,24 @@ async def test_each_maintenance_loop_repeats_as_often_as_others_rely_on() -> Non
         }
 
     assert declared == MAINTENANCE
+
+
+async def test_the_context_of_the_market_surrounds_each_job_and_nothing_else() -> None:
+    entered: list[str] = []
+
+    @asynccontextmanager
+    async def loop_context() -> AsyncIterator[None]:
+        task = asyncio.current_task()
+        entered.append(task.get_name() if task else "")
+        yield
+
+    house = House()
+    house.loop_context = loop_context
+    async with house.running() as services:
+        names = [loop.name for loop in jobs(services)]
+        await until(lambda: len(entered) >= len(names))
+
+    assert sorted(entered) == sorted(names)
 
 
 async def test_an_order_in_flight_is_followed_every_two_seconds() -> None:

@@ -16,7 +16,7 @@ class Server:
     """Revived a few times, by a clock of its own."""
 
     def __init__(self, clock: FakeClock, *, fails: bool) -> None:
-        self.runner = Runner(clock=clock, new_id=lambda: "1")
+        self.runner = Runner(clock=clock, real_clock=clock, new_id=lambda: "1")
         self.revived_at: list[float] = []
         self._clock = clock
         self._fails = fails

@@ -49,7 +49,7 @@ def state() -> FakeTradingState:
 
 @pytest.fixture
 def timekeeper(clock: FakeClock, state: FakeTradingState) -> ClockGuard:
-    return ClockGuard(state=state, clock=clock, leads=lambda: True)
+    return ClockGuard(state=state, clock=clock, real_clock=clock, leads=lambda: True)
 
 
 @pytest.fixture

@@ -47,10 +47,14 @@ class House:
         self.settings = Settings(self.rows, self.clock)
         ids = itertools.count(1)
         self.reconciler = Reconciler(
-            orders=self.orders, exchange=self.exchange, bus=self.bus, clock=self.clock
+            orders=self.orders,
+            exchange=self.exchange,
+            bus=self.bus,
+            clock=self.clock,
+            real_clock=self.clock,
         )
         self.leadership = Leadership(
-            lease=self.lease, clock=self.clock, on_gain=self.reconciler.reconcile
+            lease=self.lease, real_clock=self.clock, on_gain=self.reconciler.reconcile
         )
         self.model_circuit = Circuit(
             "the model", error=ModelUnavailable, seconds=self.clock.monotonic
@@ -64,6 +68,7 @@ class House:
             reconciler=self.reconciler,
             leadership=self.leadership,
             clock=self.clock,
+            real_clock=self.clock,
             new_id=lambda: str(next(ids)),
             circuit=self.purchases,
         )
@@ -84,6 +89,7 @@ class House:
             settings=self.settings,
             bus=self.bus,
             clock=self.clock,
+            real_clock=self.clock,
             circuit=self.model_circuit,
         )
         self.pipeline = TradingPipeline(

@@ -120,7 +120,7 @@ class Markets:
         self.asked: list[float] = []
         self.markets = [Market("KRW", f"C{n}") for n in range(number)]
         self.all_markets = AllMarkets(trade=self.trade, markets=self.named)
-        self.runner = Runner(clock=clock, new_id=lambda: "run-1")
+        self.runner = Runner(clock=clock, real_clock=clock, new_id=lambda: "run-1")
 
     async def named(self) -> list[Market]:
         return self.markets

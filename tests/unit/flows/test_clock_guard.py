@@ -28,7 +28,9 @@ class Post:
         self.keeper = self.another()
 
     def another(self) -> ClockGuard:
-        return ClockGuard(state=self.state, clock=self.clock, leads=lambda: self.leads)
+        return ClockGuard(
+            state=self.state, clock=self.clock, real_clock=self.clock, leads=lambda: self.leads
+        )
 
     async def hear(self, *looks: tuple[float, ...]) -> None:
         for skews_s in looks:

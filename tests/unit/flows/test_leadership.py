@@ -36,7 +36,7 @@ async def at_once(step: Coroutine[Any, Any, None]) -> None:
 async def test_the_lease_is_kept_while_thousands_of_orders_are_looked_up() -> None:
     """Regression: `renew` waited for them, and the lease ran out after ten seconds."""
     clock, past = FakeClock(), Past()
-    leadership = Leadership(lease=FakeLease(), clock=clock, on_gain=past.look_up)
+    leadership = Leadership(lease=FakeLease(), real_clock=clock, on_gain=past.look_up)
     await at_once(leadership.renew())
     settling = asyncio.create_task(leadership.settle())
 
@@ -54,7 +54,7 @@ async def test_the_lease_is_kept_while_thousands_of_orders_are_looked_up() -> No
 
 async def test_orders_settled_under_a_lost_lease_are_settled_again() -> None:
     lease, past = FakeLease(), Past()
-    leadership = Leadership(lease=lease, clock=FakeClock(), on_gain=past.look_up)
+    leadership = Leadership(lease=lease, real_clock=FakeClock(), on_gain=past.look_up)
     await leadership.renew()
     settling = asyncio.create_task(leadership.settle())
     await asyncio.sleep(0)
@@ -73,7 +73,9 @@ async def test_orders_settled_under_a_lost_lease_are_settled_again() -> None:
 
 async def test_a_process_without_the_lease_settles_nothing() -> None:
     past = Past()
-    leadership = Leadership(lease=FakeLease(epoch=None), clock=FakeClock(), on_gain=past.look_up)
+    leadership = Leadership(
+        lease=FakeLease(epoch=None), real_clock=FakeClock(), on_gain=past.look_up
+    )
 
     await leadership.renew()
     await leadership.settle()

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.adapters.clock import SystemClock
+from service.adapters.clock import RealTimeMarketClock, SystemClock
 from service.domain.errors import (
     ExchangeRefused,
     ExchangeUnavailable,
@@ -23,7 +23,7 @@ Step = Callable[[], Awaitable[None]]
 
 
 def a_runner(clock: FakeClock) -> Runner:
-    return Runner(clock=clock, new_id=lambda: "run-1")
+    return Runner(clock=clock, real_clock=clock, new_id=lambda: "run-1")
 
 
 def a_loop(step: Step, **overrides: object) -> Loop:
@@ -98,7 +98,9 @@ class Timeouts:
 
     def __init__(self, clock: FakeClock, *, fails: int, passes: int = 2) -> None:
         self._clock, self._fails, self._passes = clock, fails, passes
-        self.runner = Runner(clock=clock, new_id=lambda: "run-1", observe=self._observe)
+        self.runner = Runner(
+            clock=clock, real_clock=clock, new_id=lambda: "run-1", observe=self._observe
+        )
         self.started_at: list[float] = []
         self.seen: list[Pass] = []
 
@@ -372,8 +374,9 @@ async def test_a_loop_that_waits_as_long_as_it_was_asked_to_is_not_stale() -> No
 
 
 async def test_stopping_ends_the_wait_for_another_attempt() -> None:
-    clock = SystemClock()
-    runner = Runner(clock=clock, new_id=lambda: "run-1")
+    real_clock = SystemClock()
+    clock = RealTimeMarketClock(real_clock)
+    runner = Runner(clock=clock, real_clock=real_clock, new_id=lambda: "run-1")
     failed = asyncio.Event()
 
     async def step() -> None:
@@ -477,7 +480,7 @@ async def test_every_pass_of_a_job_is_observed_with_the_instant_it_started() -> 
     async def observe(result: Pass) -> None:
         seen.append(result)
 
-    runner = Runner(clock=clock, new_id=lambda: "run-1", observe=observe)
+    runner = Runner(clock=clock, real_clock=clock, new_id=lambda: "run-1", observe=observe)
     step = Script(runner, clock, ExchangeUnavailable("no answer"), 0.5, ExchangeRefused("no"))
 
     await runner.run(a_loop(step))
@@ -532,7 +535,7 @@ async def test_the_houses_own_beats_are_not_observed() -> None:
     async def observe(result: Pass) -> None:
         seen.append(result)
 
-    runner = Runner(clock=clock, new_id=lambda: "run-1", observe=observe)
+    runner = Runner(clock=clock, real_clock=clock, new_id=lambda: "run-1", observe=observe)
 
     await runner.run(a_loop(Script(runner, clock, 0.0, 0.0), is_job=False))
 
@@ -549,7 +552,7 @@ async def test_a_pass_that_cannot_be_recorded_is_a_warning_and_no_failure(
     async def observe(_: Pass) -> None:
         raise error
 
-    runner = Runner(clock=clock, new_id=lambda: "run-1", observe=observe)
+    runner = Runner(clock=clock, real_clock=clock, new_id=lambda: "run-1", observe=observe)
 
     await runner.run(a_loop(Script(runner, clock, 0.0, 0.0)))
 

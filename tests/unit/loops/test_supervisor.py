@@ -1,12 +1,13 @@
 """What dies or hangs is started again, alone, counted and seen."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 
-from service.adapters.clock import SystemClock
+from service.adapters.clock import RealTimeMarketClock, SystemClock
 from service.domain.errors import ExchangeUnavailable
 from service.domain.signals import Trigger
 from service.loops.loop import Loop, every
@@ -29,8 +30,8 @@ class Kept:
 
     def __init__(self, step: Step, **overrides: object) -> None:
         self.clock = FakeClock()
-        self.runner = Runner(clock=self.clock, new_id=lambda: "run-1")
-        self.supervisor = Supervisor(self.runner, clock=self.clock)
+        self.runner = Runner(clock=self.clock, real_clock=self.clock, new_id=lambda: "run-1")
+        self.supervisor = Supervisor(self.runner, real_clock=self.clock)
         given = {"name": "job", "every": every(seconds=10), "step": step} | overrides
         self.loop = Loop(**given)  # type: ignore[arg-type]
 
@@ -218,7 +219,7 @@ async def test_a_process_that_was_stopped_for_a_while_restarts_nothing() -> None
 async def test_a_loop_that_waits_in_a_clock_of_another_speed_is_not_taken_for_hung() -> None:
     """At full speed a sleep lasts in real time as long as others work."""
     clock = FakeClock()
-    runner = Runner(clock=clock, new_id=lambda: "run-1")
+    runner = Runner(clock=clock, real_clock=clock, new_id=lambda: "run-1")
     asleep, wake_up = asyncio.Event(), asyncio.Event()
 
     async def step() -> None:
@@ -239,6 +240,30 @@ async def test_a_loop_that_waits_in_a_clock_of_another_speed_is_not_taken_for_hu
     await task
 
 
+async def test_each_run_of_a_loop_is_inside_its_context_and_the_wait_for_a_restart_is_not() -> None:
+    inside: list[str] = []
+
+    @asynccontextmanager
+    async def loop_context() -> AsyncIterator[None]:
+        inside.append("in")
+        try:
+            yield
+        finally:
+            inside.append("out")
+
+    async def step() -> None:
+        inside.append("pass")
+        if inside.count("pass") == 1:
+            raise Torn
+        kept.runner.stop()
+
+    kept = Kept(step)
+    kept.supervisor = Supervisor(kept.runner, real_clock=kept.clock, loop_context=loop_context)
+    await kept.run()
+
+    assert inside == ["in", "pass", "out", "in", "pass", "out"]
+
+
 async def test_stopping_ends_the_wait_for_a_restart() -> None:
     died = asyncio.Event()
 
@@ -249,9 +274,11 @@ async def test_stopping_ends_the_wait_for_a_restart() -> None:
     async def step() -> None:
         return
 
-    runner = Runner(clock=SystemClock(), new_id=lambda: "run-1")
+    runner = Runner(
+        clock=RealTimeMarketClock(SystemClock()), real_clock=SystemClock(), new_id=lambda: "run-1"
+    )
     loop = Loop(name="job", every=every(seconds=10), step=step, begin=begin)
-    task = asyncio.create_task(Supervisor(runner, clock=SystemClock()).keep(loop))
+    task = asyncio.create_task(Supervisor(runner, real_clock=SystemClock()).keep(loop))
     await died.wait()
     runner.stop()
     async with asyncio.timeout(30):
@@ -270,9 +297,11 @@ async def test_a_cancelled_supervisor_leaves_no_loop_behind() -> None:
         finally:
             ended.set()
 
-    runner = Runner(clock=SystemClock(), new_id=lambda: "run-1")
+    runner = Runner(
+        clock=RealTimeMarketClock(SystemClock()), real_clock=SystemClock(), new_id=lambda: "run-1"
+    )
     loop = Loop(name="job", every=every(seconds=10), step=step)
-    task = asyncio.create_task(Supervisor(runner, clock=SystemClock()).keep(loop))
+    task = asyncio.create_task(Supervisor(runner, real_clock=SystemClock()).keep(loop))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -29,7 +29,7 @@ class Job:
 
     def __init__(self, *outcomes: Exception | float, period_s: float = 10) -> None:
         self.clock = FakeClock()
-        self.runner = Runner(clock=self.clock, new_id=lambda: "run-1")
+        self.runner = Runner(clock=self.clock, real_clock=self.clock, new_id=lambda: "run-1")
         self.outcomes = list(outcomes)
         self.started_at: list[float] = []
         self.loop = Loop(name="job", every=every(seconds=period_s), step=self.step)

@@ -38,7 +38,7 @@ class Office:
             alert_monitor=self.alert_monitor,
             health=self.health,
             settings=self.settings,
-            clock=self.clock,
+            real_clock=self.clock,
             alone=lambda: alone,
             counted=self.counted,
         )

@@ -80,6 +80,7 @@ class Outside:
     def health_monitor(self, **options: Any) -> HealthMonitor:
         return HealthMonitor(
             clock=self.clock,
+            real_clock=self.clock,
             mode="sandbox",
             version="0.1.0",
             database=self,

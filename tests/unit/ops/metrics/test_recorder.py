@@ -45,7 +45,9 @@ class Bench:
         self.clock = FakeClock()
         self.meter = RequestMeter(self.clock)
         self.rows = FakeRows()
-        self.recorder = Recorder(requests=self.meter, rows=self.rows, clock=self.clock, **limits)
+        self.recorder = Recorder(
+            requests=self.meter, rows=self.rows, real_clock=self.clock, **limits
+        )
 
     def request(self, count: int = 1) -> None:
         for _ in range(count):
