@@ -7,12 +7,15 @@ from aiohttp import web
 from service.app.job_control import reconcile_now, run_job
 from service.app.services import Services
 from service.web import keys
+from service.web.protocol.auth import LOCKOUT
+from service.web.protocol.lockout import Lockout
 
 
 def bind(app: web.Application, services: Services) -> None:
     """Give the handlers what they need of `services`."""
     process, ports = services.process, services.ports
     app[keys.CONFIG], app[keys.REAL_CLOCK] = process.config, process.real_clock
+    app[LOCKOUT] = Lockout(process.real_clock.monotonic)
     app[keys.CLOCK] = ports.clock
     app[keys.HEALTH] = services.health
     app[keys.LISTS] = ports.api.lists

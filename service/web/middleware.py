@@ -16,11 +16,11 @@ from loguru import logger
 from service.domain.errors import ServiceError
 from service.ports.requests import REQUEST, Requests
 from service.web.api.health import alive
-from service.web.keys import CONFIG
+from service.web.keys import CONFIG, REAL_CLOCK
 from service.web.overload.backpressure import pause_reading
 from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS
-from service.web.protocol.auth import CALLER, PUBLIC, admit
-from service.web.protocol.errors import Overloaded
+from service.web.protocol.auth import CALLER, LOCKOUT, PUBLIC, admit
+from service.web.protocol.errors import Overloaded, TooManyTries, WrongToken
 from service.web.protocol.problems import internal_problem, problem_of, problem_of_http
 from service.web.protocol.request_id import HEADER, REQUEST_ID, id_of
 
@@ -28,6 +28,7 @@ _ERROR = web.RequestKey("error", str)
 _ALIVE: Final = "/health"
 _PROBES: Final = frozenset({"/health", "/health/ready", "/health/detailed"})
 _ONE_PROBE_IN: Final = 100  #: one in so many 200 answers to health checks is logged
+_PAUSE_S: Final = 1.0  #: how long a refused connection is not read, at least
 
 
 def front(new_id: Callable[[], str], requests: Requests) -> Middleware:
@@ -78,7 +79,7 @@ def front(new_id: Callable[[], str], requests: Requests) -> Middleware:
 async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     app = request.app
     try:
-        request[CALLER] = admit(request, app[CONFIG])
+        request[CALLER] = admit(request, app[CONFIG], app[LOCKOUT])
         if request.path in PUBLIC:
             return await handler(request)
         async with app[CONCURRENCY_LIMITS].limit_of(request):
@@ -89,8 +90,10 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
         return problem_of_http(exc, request_id)
     except ServiceError as exc:
         request[_ERROR] = type(exc).__name__
-        if isinstance(exc, Overloaded):
-            pause_reading(request, seconds=exc.retry_after_s)
+        if isinstance(exc, WrongToken):
+            await app[REAL_CLOCK].sleep_real(exc.hold_s)
+        if isinstance(exc, Overloaded | TooManyTries):
+            pause_reading(request, seconds=_PAUSE_S)
         response = problem_of(exc, request_id)
         if response is None:
             return _bug(request, exc, request_id)

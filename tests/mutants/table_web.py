@@ -6,6 +6,8 @@ from tests.mutants.mutant import Mutant, of
 
 _ACCESS: Final = "service/web/protocol/auth.py"
 _OF_ACCESS: Final = "tests/unit/web/protocol/test_auth.py"
+_LOCKOUT: Final = "service/web/protocol/lockout.py"
+_OF_LOCKOUT: Final = "tests/unit/web/protocol/test_lockout.py"
 
 WEB: Final = (
     Mutant(
@@ -64,6 +66,87 @@ WEB: Final = (
         tests=of(
             "tests/unit/test_config.py",
             "test_a_malformed_value_is_one_line_with_its_name_and_the_remedy",
+        ),
+    ),
+    Mutant(
+        name="the token of a locked peer is compared",
+        file=_ACCESS,
+        old="    lockout.check(peer)\n",
+        new="",
+        tests=of(_OF_ACCESS, "test_the_sixth_wrong_token_is_told_to_wait_and_so_is_the_right_one"),
+    ),
+    Mutant(
+        name="callers of a proxy of this machine are never locked",
+        file=_ACCESS,
+        old="    return LOCAL_PROXY if peer.is_local and not is_local else peer\n",
+        new="    return peer\n",
+        tests=of(
+            _OF_ACCESS,
+            "test_whatever_comes_through_a_proxy_of_this_machine_does_not_lock_out_its_own_callers",
+        ),
+    ),
+    Mutant(
+        name="wrong tokens are answered at once",
+        file="service/web/middleware.py",
+        old="            await app[REAL_CLOCK].sleep_real(exc.hold_s)\n",
+        new="            pass\n",
+        tests=of(
+            _OF_ACCESS, "test_the_answer_to_a_wrong_token_is_held_back_and_to_a_right_one_not"
+        ),
+    ),
+    Mutant(
+        name="a locked peer is read as fast as before",
+        file="service/web/middleware.py",
+        old="        if isinstance(exc, Overloaded | TooManyTries):\n",
+        new="        if isinstance(exc, Overloaded):\n",
+        tests=of(_OF_ACCESS, "test_a_locked_connection_is_not_read_for_a_while"),
+    ),
+    Mutant(
+        name="this machine is locked out",
+        file=_LOCKOUT,
+        old="tries is None or peer.is_local or tries.locked_until <= now",
+        new="tries is None or tries.locked_until <= now",
+        tests=of(
+            _OF_LOCKOUT,
+            "test_this_machine_is_held_back_longer_and_longer_and_never_locked",
+        ),
+    ),
+    Mutant(
+        name="a lock is never longer than the first",
+        file=_LOCKOUT,
+        old="        self.locks += 1\n",
+        new="",
+        tests=of(_OF_LOCKOUT, "test_each_lock_is_twice_as_long_up_to_a_quarter_of_an_hour"),
+    ),
+    Mutant(
+        name="a lock doubles without an end",
+        file=_LOCKOUT,
+        old="min(LOCK_S * 2.0 ** min(self.locks, 10), LONGEST_LOCK_S)",
+        new="LOCK_S * 2.0 ** min(self.locks, 10)",
+        tests=of(_OF_LOCKOUT, "test_each_lock_is_twice_as_long_up_to_a_quarter_of_an_hour"),
+    ),
+    Mutant(
+        name="wrong tokens from many addresses are no attack",
+        file=_LOCKOUT,
+        old="        is_attack = self._all.locked_until > now\n",
+        new="        is_attack = False\n",
+        tests=of(_OF_LOCKOUT, "test_an_attack_from_many_addresses_leaves_each_one_try"),
+    ),
+    Mutant(
+        name="every address that tries a token is remembered",
+        file=_LOCKOUT,
+        old="        if len(self._peers) > PEERS:\n",
+        new="        if False:\n",
+        tests=of(_OF_LOCKOUT, "test_a_bounded_number_of_peers_is_remembered_the_latest_ones"),
+    ),
+    Mutant(
+        name="each address of an IPv6 network has tries of its own",
+        file="service/web/protocol/peers.py",
+        old="_SITE_BITS: Final = 64",
+        new="_SITE_BITS: Final = 128",
+        tests=of(
+            "tests/unit/web/protocol/test_peers.py",
+            "test_another_machine_is_its_address_or_its_network",
         ),
     ),
     Mutant(

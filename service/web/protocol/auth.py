@@ -14,7 +14,9 @@ from pydantic import SecretStr
 
 from service.config import Config, Mode, is_loopback
 from service.domain.errors import NotAllowed
-from service.web.protocol.errors import CrossSite, NoCredentials, WrongHost
+from service.web.protocol.errors import CrossSite, NoCredentials, WrongHost, WrongToken
+from service.web.protocol.lockout import Lockout
+from service.web.protocol.peers import LOCAL_PROXY, Peer, peer_of
 
 READING: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 #: Answered without a token: no data of the account. Health shows only statuses to other machines;
@@ -56,18 +58,19 @@ class Caller:
 
 
 CALLER = web.RequestKey("caller", Caller)
+LOCKOUT = web.AppKey("lockout", Lockout)
 
 
-def admit(request: web.Request, config: Config) -> Caller:
+def admit(request: web.Request, config: Config, lockout: Lockout) -> Caller:
     """Return the caller, if the request is allowed.
 
-    Raises: WrongHost, CrossSite, NoCredentials, NotAllowed.
+    Raises: WrongHost, CrossSite, NoCredentials, WrongToken, TooManyTries, NotAllowed.
     """
     is_local = _is_local(request)
     _check_host(request, config, is_local=is_local)
     if request.method not in READING:
         _check_origin(request)
-    caller = _caller(request, config, is_local=is_local)
+    caller = _caller(request, config, lockout, is_local=is_local)
     _check_role(request, caller, config.mode)
     return caller
 
@@ -120,7 +123,7 @@ def _check_origin(request: web.Request) -> None:
         raise CrossSite("the browser says that a page of another site asks")
 
 
-def _caller(request: web.Request, config: Config, *, is_local: bool) -> Caller:
+def _caller(request: web.Request, config: Config, lockout: Lockout, *, is_local: bool) -> Caller:
     remote = request.remote or "unknown"
     given = request.headers.get(hdrs.AUTHORIZATION)
     if given is None:
@@ -132,13 +135,29 @@ def _caller(request: web.Request, config: Config, *, is_local: bool) -> Caller:
         raise NoCredentials(
             "the Authorization header holds no bearer token: put one in, or leave the header out"
         )
-    token = match[1].encode("utf-8", "surrogateescape")
+    peer = _peer(remote, is_local=is_local)
+    lockout.check(peer)
+    role = _role_of(match[1].encode("utf-8", "surrogateescape"), config)
+    if role is None:
+        raise WrongToken(
+            "this token is not known here; see TRADER_ADMIN_TOKEN",
+            hold_s=lockout.wrong_token(peer),
+        )
+    return Caller(role, remote, is_local=is_local, has_token=True)
+
+
+def _peer(remote: str, *, is_local: bool) -> Peer:
+    """Return the peer whose wrong tokens count together; forwarded addresses are not believed."""
+    peer = peer_of(remote)
+    return LOCAL_PROXY if peer.is_local and not is_local else peer
+
+
+def _role_of(token: bytes, config: Config) -> Role | None:
     # Both are always compared, so that the time reveals nothing.
     is_admin, is_viewer = _same(token, config.admin_token), _same(token, config.viewer_token)
-    if not (is_admin or is_viewer):
-        raise NoCredentials("this token is not known here; see TRADER_ADMIN_TOKEN")
-    role = Role.ADMIN if is_admin else Role.VIEWER
-    return Caller(role, remote, is_local=is_local, has_token=True)
+    if is_admin:
+        return Role.ADMIN
+    return Role.VIEWER if is_viewer else None
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,9 @@ InvalidRequest
 ├── BodyTooLarge
 └── BodyTooSlow
 NotAllowed
-├── NoCredentials        the request has no token, or a wrong one
+├── NoCredentials        the request has no token
+│   └── WrongToken       it has one that is not known here
+├── TooManyTries         wrong tokens have locked the caller's address
 ├── WrongHost            the Host header names another site: DNS rebinding
 └── CrossSite            another web site's page tries to change something here
 ServiceError
@@ -35,7 +37,31 @@ class BodyTooSlow(InvalidRequest):
 
 
 class NoCredentials(NotAllowed):
-    """The request has no token, or a wrong one."""
+    """The request has no token."""
+
+
+class WrongToken(NoCredentials):
+    """The request has a token that is not known here.
+
+    Attributes:
+        hold_s: seconds to hold the answer back, so that trying tokens is slow.
+    """
+
+    def __init__(self, message: str, *, hold_s: float) -> None:
+        super().__init__(message)
+        self.hold_s = hold_s
+
+
+class TooManyTries(NotAllowed):
+    """Wrong tokens have locked the caller's address; no token was compared.
+
+    Attributes:
+        retry_after_s: seconds until the lock ends.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class WrongHost(NotAllowed):

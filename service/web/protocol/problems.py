@@ -35,6 +35,7 @@ from service.web.protocol.errors import (
     NoCredentials,
     NotJson,
     Overloaded,
+    TooManyTries,
     WrongHost,
 )
 from service.web.protocol.responses import encoded
@@ -64,6 +65,7 @@ KINDS: Final[Mapping[type[ServiceError], ProblemKind]] = {
     UnknownSetting: ProblemKind(404, "unknown-setting", "There is no such setting"),
     NotAllowed: ProblemKind(403, "not-allowed", "Your role may not do this"),
     NoCredentials: ProblemKind(401, "no-credentials", "Say who you are"),
+    TooManyTries: ProblemKind(429, "too-many-tries", "Too many wrong tokens"),
     WrongHost: ProblemKind(421, "wrong-host", "This service does not answer under that name"),
     CrossSite: ProblemKind(403, "cross-site", "Another site may not change anything here"),
     Overloaded: ProblemKind(503, "overloaded", "The service is busy"),

@@ -1,16 +1,21 @@
 """Roles, tokens, Host and Origin."""
 
+import asyncio
+
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from pydantic import SecretStr
 
+from service.config import Config
 from service.domain.errors import NotAllowed
 from service.web.pages import FILES
 from service.web.protocol import auth
-from service.web.protocol.auth import PUBLIC, Role, admit
-from service.web.protocol.errors import NoCredentials, WrongHost
+from service.web.protocol.auth import PUBLIC, Caller, Role
+from service.web.protocol.errors import NoCredentials, TooManyTries, WrongHost, WrongToken
+from service.web.protocol.lockout import Lockout
 from tests.builders import a_config
+from tests.fakes.clock import FakeClock
 from tests.unit.web.world import Client, Serve, World
 
 CHANGE = "/api/v1/config/trading_enabled"
@@ -23,6 +28,10 @@ LIVE_KEYS = {
 ADMIN, VIEWER = "may-change-anything", "may-look-at-all-of-it"
 TOKENS = {"admin_token": ADMIN, "viewer_token": VIEWER}
 BEHIND_A_PROXY = {"X-Forwarded-For": "192.0.2.7"}
+
+
+def admit(request: web.Request, config: Config) -> Caller:
+    return auth.admit(request, config, Lockout(FakeClock().monotonic))
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -299,3 +308,101 @@ async def test_a_good_token_does_not_excuse_a_foreign_origin(world: World, serve
     status = await change(client, Origin="https://evil.example", **bearer(ADMIN))
 
     assert status == 403
+
+
+# --- wrong tokens: tried, slowed down, locked out ------------------------------------------------
+
+
+async def test_the_sixth_wrong_token_is_told_to_wait_and_so_is_the_right_one(
+    world: World, serve: Serve
+) -> None:
+    world.config = a_config(**TOKENS)
+    client = await serve(world)
+    wrong = BEHIND_A_PROXY | bearer("a-guess")
+    for _ in range(5):
+        assert (await client.get(READ, headers=wrong)).status == 401
+
+    sixth = await client.get(READ, headers=wrong)
+    problem = await sixth.json()
+    right = await client.get(READ, headers=BEHIND_A_PROXY | bearer(ADMIN))
+    world.real_clock.pass_time(60)
+    later = await client.get(READ, headers=BEHIND_A_PROXY | bearer(ADMIN))
+
+    assert sixth.status == right.status == 429
+    assert 0 < int(sixth.headers["Retry-After"]) <= 60
+    assert sixth.content_type == "application/problem+json"
+    assert problem["type"] == "urn:trader:problem:too-many-tries"
+    assert later.status == 200
+
+
+async def test_whatever_comes_through_a_proxy_of_this_machine_does_not_lock_out_its_own_callers(
+    world: World, serve: Serve
+) -> None:
+    world.config = a_config(**TOKENS)
+    client = await serve(world)
+    for number in range(30):
+        headers = {"X-Forwarded-For": f"192.0.2.{number}"} | bearer("a-guess")
+        await client.get(READ, headers=headers)
+        await client.get(READ, headers=bearer("a-guess"))
+
+    proxied = await client.get(READ, headers={"X-Real-IP": "203.0.113.9"} | bearer(ADMIN))
+
+    assert await change(client, **bearer(ADMIN)) == 200
+    assert proxied.status == 429  # the address in the header is not believed
+
+
+async def test_the_answer_to_a_wrong_token_is_held_back_and_to_a_right_one_not(
+    world: World, serve: Serve
+) -> None:
+    world.config = a_config(**TOKENS)
+    client = await serve(world)
+
+    for token in ("a-guess", "another", ADMIN, VIEWER):
+        await client.get(READ, headers=bearer(token))
+
+    assert world.real_clock.waits == pytest.approx([0.1, 0.2])
+
+
+async def test_a_locked_connection_is_not_read_for_a_while(world: World, serve: Serve) -> None:
+    world.config = a_config(**TOKENS)
+    client = await serve(world)
+    for _ in range(5):
+        await client.get(READ, headers=BEHIND_A_PROXY | bearer("a-guess"))
+
+    answer = await client.get(READ, headers=BEHIND_A_PROXY | bearer("a-guess"))
+
+    server = client.server.handler
+    assert server is not None
+    (transport,) = [connection.transport for connection in server.connections]
+    assert isinstance(transport, asyncio.ReadTransport)
+    assert answer.status == 429
+    assert not transport.is_reading()
+
+
+def test_each_remote_address_is_locked_alone_and_a_request_without_a_token_never() -> None:
+    config, lockout = a_config(host="0.0.0.0", **TOKENS), Lockout(FakeClock().monotonic)
+
+    def tried(remote: str, path: str = READ, **headers: str) -> type[Exception] | None:
+        try:
+            auth.admit(asked(path, remote=remote, **headers), config, lockout)
+        except NotAllowed as exc:
+            return type(exc)
+        return None
+
+    guesses = [tried("192.0.2.7", **bearer("a-guess")) for _ in range(6)]
+
+    assert (set(guesses[:5]), guesses[5]) == ({WrongToken}, TooManyTries)
+    assert tried("192.0.2.7", **bearer(ADMIN)) is TooManyTries
+    assert tried("192.0.2.8", **bearer(ADMIN)) is None
+    assert tried("127.0.0.1", **bearer(ADMIN)) is None
+    assert tried("192.0.2.7", "/health/detailed") is None
+    assert tried("192.0.2.7") is NoCredentials
+
+
+def test_what_is_no_token_at_all_is_not_counted() -> None:
+    lockout = Lockout(FakeClock().monotonic)
+    for given in ("", "Bearer", "Basic bWF5LWNoYW5nZQ=="):
+        with pytest.raises(NoCredentials):
+            auth.admit(asked(Authorization=given), a_config(**TOKENS), lockout)
+
+    assert len(lockout) == 0
