@@ -17,6 +17,7 @@ from service.app.pass_record import record_pass
 from service.app.services import Circuits, Ports, Process, Services
 from service.bus import Bus, OrderMoved, SignalMade, TickerUpdated
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
+from service.flows.account_book import AccountBook
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
@@ -50,7 +51,9 @@ def build(process: Process, ports: Ports) -> Services:
     reconciler = Reconciler(
         orders=store.orders, exchange=ports.exchange, bus=bus, clock=clock, real_clock=real_clock
     )
-    leadership = Leadership(lease=store.lease, real_clock=real_clock, on_gain=reconciler.reconcile)
+    account_book = _account_book(ports)
+    settle_past = partial(_settle_past, reconciler=reconciler, account_book=account_book)
+    leadership = Leadership(lease=store.lease, real_clock=real_clock, on_gain=settle_past)
     recorder = Recorder(
         requests=process.counters.requests, rows=store.metrics, real_clock=real_clock
     )
@@ -78,6 +81,7 @@ def build(process: Process, ports: Ports) -> Services:
         circuits=circuits,
         reconciler=reconciler,
         holdings_check=HoldingsCheck(orders=store.orders, exchange=ports.exchange),
+        account_book=account_book,
         leadership=leadership,
         pipeline=_pipeline(
             process,
@@ -126,6 +130,21 @@ def _runners(
         observe=partial(record, market_clock=clock),
     )
     return jobs, maintenance
+
+
+def _account_book(ports: Ports) -> AccountBook:
+    return AccountBook(
+        books=ports.store.account,
+        orders=ports.store.orders,
+        exchange=ports.exchange,
+        clock=ports.clock,
+    )
+
+
+async def _settle_past(*, reconciler: Reconciler, account_book: AccountBook) -> None:
+    """Do what a new owner of the lease does before it trades. Raises: BoundaryError."""
+    await reconciler.reconcile()
+    await account_book.begin()
 
 
 def _pipeline(

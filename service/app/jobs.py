@@ -184,14 +184,17 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
 async def compare(services: Services) -> None:
     """Look whether our books and the exchange's agree, and have health say so."""
     holdings, leadership = services.holdings_check, services.leadership
+    account_book = services.account_book
     if leadership.may_trade:
         await holdings.compare()
+        await account_book.look()
     else:
         holdings.forget()
+        account_book.forget()
     # A leader whose past cannot be settled may not trade, and why must show; what a process found
     # before it lost the lease is for the next one to find.
     contradicted = leadership.is_leader and services.reconciler.contradicted
-    differ = holdings.disagree or contradicted
+    differ = holdings.disagree or account_book.disagree or contradicted
     services.health.note("recent_order", "reconcile_mismatch", holds=differ)
 
 

@@ -34,6 +34,7 @@ from service.store.migrations.migrate import migrate, migrations_folder
 from service.store.queries.lists import PgLists
 from service.store.queries.metrics import PgStatistics
 from service.store.queries.portfolio import PgPortfolio
+from service.store.tables.account import PgAccountBooks
 from service.store.tables.activity import PgActivity
 from service.store.tables.alerts import PgAlerts
 from service.store.tables.audit import PgAudit
@@ -154,6 +155,7 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
                     orders=PgOrders(pool, notices=order_notices),
                     state=state,
                     equities=PgEquities(jobs_pool),
+                    account=PgAccountBooks(pool),
                     lease=PgLease(pool, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
                     metrics=PgMetricRows(jobs_pool),
                     history=PgHistory(jobs_pool),

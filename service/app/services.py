@@ -12,6 +12,7 @@ from service.app.checks.exchange import AccountCheck
 from service.app.shutdown_deadline import ShutdownDeadline
 from service.bus import Bus
 from service.config import Config
+from service.flows.account_book import AccountBook
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
 from service.flows.circuit_breaker import Circuit
@@ -25,6 +26,7 @@ from service.loops.runner import Runner
 from service.ops.health.monitor import HealthMonitor
 from service.ops.metrics.counters import Counters
 from service.ops.metrics.recorder import Recorder
+from service.ports.account import AccountBooks
 from service.ports.alerts import AlertOutbox, Target
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
@@ -74,6 +76,7 @@ class Store:
     orders: Orders
     state: TradingStates
     equities: Equities
+    account: AccountBooks
     lease: Lease
     metrics: MetricRows
     history: History
@@ -167,6 +170,7 @@ class Services:
     circuits: Circuits
     reconciler: Reconciler
     holdings_check: HoldingsCheck
+    account_book: AccountBook
     leadership: Leadership
     pipeline: TradingPipeline
     retention: Retention

@@ -4,6 +4,7 @@ from itertools import chain
 from typing import Final
 
 from tests.mutants.mutant import Mutant
+from tests.mutants.table_account import ACCOUNT
 from tests.mutants.table_limits import LIMITS
 from tests.mutants.table_logs import LOGS
 from tests.mutants.table_orders import ORDERS
@@ -11,4 +12,6 @@ from tests.mutants.table_outside import OUTSIDE
 from tests.mutants.table_process import PROCESS
 from tests.mutants.table_web import WEB
 
-MUTANTS: Final[tuple[Mutant, ...]] = tuple(chain(ORDERS, LIMITS, OUTSIDE, PROCESS, LOGS, WEB))
+MUTANTS: Final[tuple[Mutant, ...]] = tuple(
+    chain(ORDERS, ACCOUNT, LIMITS, OUTSIDE, PROCESS, LOGS, WEB)
+)

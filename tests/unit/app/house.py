@@ -18,6 +18,7 @@ from service.ports.queries import RecentActivity
 from service.settings.settings import Settings
 from tests.builders import KRW_BTC, a_config
 from tests.fakes.account import FakeAccount
+from tests.fakes.account_books import FakeAccountBooks
 from tests.fakes.alerts import FakeOutbox
 from tests.fakes.audit import FakeAudit
 from tests.fakes.database import AwayActivity, FakeDatabase
@@ -104,6 +105,7 @@ class House:
         self.counters = Counters(self.real_clock)
         self.metrics, self.outbox = FakeMetricRows(), FakeOutbox()
         self.setting_rows = FakeSettingRows({"trading_enabled": True})
+        self.books = FakeAccountBooks()
         self.config = a_config(markets=(KRW_BTC,))
 
     def services(self) -> Services:
@@ -148,6 +150,7 @@ class House:
                 orders=self.orders,
                 state=FakeTradingState(),
                 equities=FakeEquities(),
+                account=self.books,
                 lease=self.lease,
                 metrics=self.metrics,
                 history=self.history,

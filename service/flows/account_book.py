@@ -1,0 +1,264 @@
+"""Explains every change of the account: by our fills, by orders of other programs, by deposits.
+
+Our fills and the exchange's balances are two answers. So a difference counts from the second look
+in a row on, and a currency that an order of ours may be moving is not judged.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from loguru import logger
+
+from service.domain.account import Absence, CurrencyBook
+from service.domain.markets import Balance
+from service.domain.orders import ZERO, ListedOrder, Order, OrderList, Side
+from service.ports.account import AccountBooks
+from service.ports.clock import MarketClock
+from service.ports.exchange import LONGEST_WINDOW, Exchange
+from service.ports.store import Orders
+
+LOOKS_IN_A_ROW: Final = 2
+#: How far the exchange's clock may be behind ours, in the window of a list.
+_CLOCKS_DIFFER: Final = timedelta(minutes=10)
+#: Bounds are rounded to seconds: windows of a whole week would leave some out.
+_WINDOW: Final = LONGEST_WINDOW - timedelta(hours=1)
+
+Books = Mapping[str, CurrencyBook]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLook:
+    """One look: the books from before and after the balances were asked for.
+
+    Attributes:
+        held: our coins by currency.
+        moving: currencies that an order of ours may be moving.
+    """
+
+    at: datetime
+    balances: Mapping[str, Balance]
+    before: Books
+    after: Books
+    held: Mapping[str, Decimal]
+    moving: frozenset[str]
+
+    def total(self, currency: str) -> Decimal:
+        balance = self.balances.get(currency)
+        return ZERO if balance is None else balance.total
+
+    def book(self, currency: str) -> CurrencyBook | None:
+        """Return the currency's book; None while the books moved during the look."""
+        book = self.after.get(currency)
+        if book is None:
+            # Neither held nor traded when the books began.
+            oldest = min(known.at for known in self.after.values())
+            return CurrencyBook(
+                currency=currency, amount=ZERO, at=oldest, moved=ZERO, moved_by_others=ZERO,
+                booked=ZERO, external=ZERO,
+            )  # fmt: skip
+        return book if self.before.get(currency) == book else None
+
+    def differences(self) -> Mapping[str, Decimal]:
+        """Return what nothing explains, by currency; moving ones and agreeing ones are left out."""
+        found = {}
+        for currency in (self.after.keys() | self.balances.keys()) - self.moving:
+            book = self.book(currency)
+            if book is not None and (odd := book.difference(self.total(currency))):
+                found[currency] = odd
+        return found
+
+
+class AccountBook:
+    """Keeps a baseline of each currency, and finds deposits, withdrawals and what nothing explains.
+
+    Only the process that trades looks.
+    """
+
+    def __init__(
+        self, *, books: AccountBooks, orders: Orders, exchange: Exchange, clock: MarketClock
+    ) -> None:
+        self._books = books
+        self._orders = orders
+        self._exchange = exchange
+        self._clock = clock
+        self._seen: dict[str, tuple[Decimal, int]] = {}  #: difference, and looks in a row
+        self._unexplained: set[str] = set()
+
+    @property
+    def disagree(self) -> bool:
+        """Whether amounts are missing, or were traded, and nothing explains it."""
+        return bool(self._unexplained)
+
+    def forget(self) -> None:
+        """Drop all findings: another process holds the trading lease now."""
+        self._seen.clear()
+        self._unexplained.clear()
+
+    async def begin(self) -> None:
+        """Store the first baselines, once in a database's life. Raises: BoundaryError.
+
+        Before the first order: what an order moves can then be told from what was there. With an
+        open order it waits: the account may hold what a fill moved, and the books not yet.
+        """
+        if await self._books.books() is not None or await self._orders.open():
+            return
+        at = self._clock.now()
+        # Orders of other programs that are known now explain nothing that comes later.
+        await self.take_external(at - _WINDOW)
+        amounts = {name: b.total for name, b in (await self._exchange.balances()).items()}
+        if not await self._orders.open():
+            await self._books.begin(amounts, at=at)
+
+    async def look(self) -> None:
+        """Compare every currency with its book. Raises: BoundaryError."""
+        look = await self._look()
+        if look is None:
+            await self.begin()
+            return
+        if look.differences():
+            # Only now: most looks need no list. The orders of other programs explain the rest.
+            lists = await self.take_external(look.at - _WINDOW)
+            if lists.unreadable:
+                return  # an order that cannot be read may explain it
+            look = await self._look() or look
+        await self._judge(look)
+
+    async def explain(self, order: Order) -> Absence:
+        """Say whether lists and balances explain that the exchange does not find `order`.
+
+        Raises: BoundaryError.
+        """
+        lists = await self.take_external(order.created_at - _CLOCKS_DIFFER)
+        if any(listed.order.identifier == order.identifier for listed in lists.ours):
+            return Absence.CONTRADICTED
+        if lists.unreadable:
+            return Absence.UNCLEAR
+        look = await self._look()
+        if look is None:
+            return Absence.UNCLEAR
+        return _moved_by(order, look)
+
+    async def take_external(self, since: datetime) -> OrderList:
+        """Store the orders of other programs; return all orders of the lists since `since`.
+
+        The open ones come first: an order that ends meanwhile is then among the finished ones.
+        """
+        now = self._clock.now()
+        still_open = await self._exchange.open_orders()
+        known = await self._books.open_external()
+        gone = known.keys() - {listed.order.uuid for listed in still_open.orders}
+        lists = [still_open]
+        since = min([since, *(known[uuid] for uuid in gone)])
+        while since < now:
+            until = min(since + _WINDOW, now)
+            lists.append(await self._exchange.closed_orders(since, until))
+            since = until
+        found = {one.order.uuid: one for listed in lists for one in listed.orders}
+        told = [one for one in found.values() if one.is_ours or _tells_funds(one)]
+        unreadable = sum(listed.unreadable for listed in lists) + len(found) - len(told)
+        whole = OrderList(orders=tuple(told), unreadable=unreadable)
+        await self._books.put_external(whole.external, ended=gone - found.keys(), at=now)
+        return whole
+
+    async def _look(self) -> AccountLook | None:
+        """Return None before the first baselines."""
+        at = self._clock.now()
+        before, moving_before = await self._books.books(), await self._moving()
+        if before is None:
+            return None
+        balances = await self._exchange.balances()
+        after, moving = await self._books.books(), await self._moving()
+        held: dict[str, Decimal] = {}
+        for position in await self._orders.positions():
+            base = position.market.base
+            held[base] = held.get(base, ZERO) + position.volume
+        return AccountLook(
+            at=at,
+            balances=balances,
+            before=before,
+            after=after or before,
+            held=held,
+            moving=moving | moving_before,
+        )
+
+    async def _moving(self) -> frozenset[str]:
+        orders = await self._orders.open()
+        return frozenset(
+            currency for order in orders for currency in (order.market.base, order.market.quote)
+        )
+
+    async def _judge(self, look: AccountLook) -> None:
+        odd = look.differences()
+        for currency in (look.after.keys() | look.balances.keys()) - look.moving - odd.keys():
+            await self._agrees(look, currency)
+        for currency in self._seen.keys() - odd.keys():
+            del self._seen[currency]
+        for currency, difference in odd.items():
+            before, times = self._seen.get(currency, (difference, 0))
+            self._seen[currency] = (difference, times + 1 if before == difference else 1)
+        sure = {
+            name: odd[name] for name, (_, looks) in self._seen.items() if looks >= LOOKS_IN_A_ROW
+        }
+        for currency in sure:
+            await self._explain_difference(look, currency, sure)
+
+    async def _agrees(self, look: AccountLook, currency: str) -> None:
+        book, actual = look.book(currency), look.total(currency)
+        if book is None:
+            return
+        if currency in self._unexplained:
+            self._unexplained.discard(currency)
+            logger.bind(event="order", currency=currency).info("the account is explained again")
+        elif book.is_settled_at(actual):
+            return
+        await self._books.settle(book, actual, at=look.at)
+
+    async def _explain_difference(
+        self, look: AccountLook, currency: str, sure: Mapping[str, Decimal]
+    ) -> None:
+        book, actual = look.book(currency), look.total(currency)
+        if book is None:
+            return
+        as_deposit = not _is_traded(currency, sure) and look.held.get(currency, ZERO) <= actual
+        # Without amounts: what is on the account never appears in a log.
+        line = logger.bind(event="order", currency=currency)
+        if await self._books.settle_difference(book, actual, at=look.at, as_deposit=as_deposit):
+            self._unexplained.discard(currency)
+            del self._seen[currency]
+            line.info("the account changed without a trade, a deposit or withdrawal is recorded")
+            return
+        await self._books.put_difference(book, actual, at=look.at)
+        if currency not in self._unexplained:
+            self._unexplained.add(currency)
+            line.error("nothing explains what the account holds; the API shows both amounts")
+
+
+def _is_traded(currency: str, differences: Mapping[str, Decimal]) -> bool:
+    """Whether one amount grew and another shrank at once: a trade in no list, and no deposit."""
+    mine = differences[currency]
+    return any(mine * other < 0 for other in differences.values())
+
+
+def _moved_by(order: Order, look: AccountLook) -> Absence:
+    """Say whether the account moved as `order` would have moved it."""
+    books = [look.book(name) for name in (order.market.quote, order.market.base)]
+    odd = []
+    for book in books:
+        # A baseline from after the order may hold what the order moved.
+        if book is None or book.at > order.created_at:
+            return Absence.UNCLEAR
+        odd.append(book.difference(look.total(book.currency)))
+    money, coins = odd
+    if not money and not coins:
+        return Absence.EXPLAINED
+    bought = money < 0 < coins
+    sold = coins < 0 < money
+    as_ordered = bought if order.intent.side is Side.BUY else sold
+    return Absence.CONTRADICTED if as_ordered else Absence.UNCLEAR
+
+
+def _tells_funds(listed: ListedOrder) -> bool:
+    return listed.executed_funds is not None or not listed.order.executed_volume

@@ -1,0 +1,53 @@
+"""The account's books: baselines, orders of other programs, deposits."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from service.domain.account import CurrencyBook, NewDeposit
+from service.domain.orders import ListedOrder
+
+
+class AccountBooks(Protocol):
+    """Raises StoreBusy, StoreDown or StoreTimeout."""
+
+    async def books(self) -> Mapping[str, CurrencyBook] | None:
+        """Return the book of every currency that anything is known of; None before `begin`.
+
+        All of it is read in one statement, so fills and sums belong together.
+        """
+
+    async def begin(self, amounts: Mapping[str, Decimal], *, at: datetime) -> None:
+        """Store the first baselines; what was traded before is in these amounts."""
+
+    async def settle(self, book: CurrencyBook, actual: Decimal, *, at: datetime) -> None:
+        """Store that `book` explains `actual`: the currency's next baseline."""
+
+    async def settle_difference(
+        self, book: CurrencyBook, actual: Decimal, *, at: datetime, as_deposit: bool
+    ) -> bool:
+        """Explain the difference by a deposit, and store the next baseline, all or nothing.
+
+        A deposit of that amount which an operator told of counts first. Without one a detected
+        deposit is stored, or, unless `as_deposit`, nothing at all: then it returns False.
+        """
+
+    async def put_difference(self, book: CurrencyBook, actual: Decimal, *, at: datetime) -> None:
+        """Store a difference that nothing explains, for the operator."""
+
+    async def put_external(
+        self, orders: Sequence[ListedOrder], *, ended: Collection[str] = (), at: datetime
+    ) -> None:
+        """Store what other programs' orders have executed so far, each order once.
+
+        Args: ended: uuids of stored ones that are in no list any more.
+        """
+
+    async def open_external(self) -> Mapping[str, datetime]:
+        """Return the orders of other programs that were open last: when each was made, by uuid."""
+
+
+class Deposits(Protocol):
+    async def add(self, deposit: NewDeposit) -> int:
+        """Store what an operator tells; return its id."""

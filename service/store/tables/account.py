@@ -1,0 +1,241 @@
+"""The account's books: baselines, orders of other programs, deposits, differences."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from service.domain.account import CurrencyBook, NewDeposit
+from service.domain.orders import ExchangeOrderState, ListedOrder
+from service.store.database.json_rows import recordset, storable
+from service.store.database.pool import Pool
+
+BOOKS = """
+    SELECT currency,
+           coalesce(baseline.amount, 0),
+           coalesce(baseline.at, first.at),
+           coalesce(moved.booked, 0) - coalesce(baseline.booked, 0),
+           coalesce(moved.external, 0) - coalesce(baseline.external, 0),
+           coalesce(moved.booked, 0),
+           coalesce(moved.external, 0)
+      FROM (SELECT min(at) AS at FROM account_baselines) AS first
+     CROSS JOIN (SELECT currency FROM account_baselines
+                  UNION
+                 SELECT currency FROM account_moves) AS known
+      LEFT JOIN account_baselines AS baseline USING (currency)
+      LEFT JOIN account_moves AS moved USING (currency)
+     WHERE first.at IS NOT NULL
+     ORDER BY currency
+"""
+
+# What was traded before is in the amounts.
+BEGIN = """
+    INSERT INTO account_baselines (currency, amount, booked, external, at)
+    SELECT currency, coalesce(given.amount, 0), coalesce(moved.booked, 0),
+           coalesce(moved.external, 0), %(at)s
+      FROM json_to_recordset(%(amounts)s::json) AS given (currency text, amount numeric)
+      FULL JOIN account_moves AS moved USING (currency)
+        ON CONFLICT (currency) DO NOTHING
+"""
+
+# Only a newer look moves a baseline: two processes may look during a takeover of the lease.
+PUT_BASELINES = """
+    INSERT INTO account_baselines AS stored (currency, amount, booked, external, at)
+    SELECT currency, amount, booked, external, %(at)s
+      FROM json_to_recordset(%(baselines)s::json) AS given (
+           currency text, amount numeric, booked numeric, external numeric)
+     ORDER BY currency
+        ON CONFLICT (currency) DO UPDATE
+       SET amount = excluded.amount,
+           booked = excluded.booked,
+           external = excluded.external,
+           at = excluded.at
+     WHERE stored.at <= excluded.at
+"""
+
+CLAIM_DEPOSIT = """
+    UPDATE deposits
+       SET seen_at = %(at)s
+     WHERE id = (SELECT id
+                   FROM deposits
+                  WHERE currency = %(currency)s
+                    AND amount = %(amount)s
+                    AND seen_at IS NULL
+                    AND at >= %(at)s - interval '7 days'
+                  ORDER BY id
+                  LIMIT 1
+                    FOR UPDATE)
+"""
+
+ADD_DETECTED = """
+    INSERT INTO deposits (currency, amount, at, source, note, actor, seen_at)
+    VALUES (%(currency)s, %(amount)s, %(at)s, 'detected', '', 'system:account', %(at)s)
+"""
+
+ADD_TOLD = """
+    INSERT INTO deposits (currency, amount, at, source, note, actor)
+    VALUES (%(currency)s, %(amount)s, %(at)s, 'operator', %(note)s, %(actor)s)
+    RETURNING id
+"""
+
+PUT_DIFFERENCE = """
+    INSERT INTO account_differences AS stored (currency, expected, actual, since)
+    VALUES (%(currency)s, %(expected)s, %(actual)s, %(at)s)
+        ON CONFLICT (currency) DO UPDATE
+       SET expected = excluded.expected, actual = excluded.actual
+"""
+
+END_DIFFERENCE = """
+    DELETE FROM account_differences
+     WHERE currency = %(currency)s
+"""
+
+# An order that has executed nothing and ended explains nothing. An older answer moves none back.
+PUT_EXTERNAL = """
+    INSERT INTO external_orders AS stored (
+           exchange_uuid, market, side, is_open, executed_volume, executed_funds, paid_fee,
+           created_at, updated_at)
+    SELECT exchange_uuid, market, side, is_open, executed_volume, executed_funds, paid_fee,
+           created_at, %(at)s
+      FROM json_to_recordset(%(orders)s::json) AS given (
+           exchange_uuid text, market text, side text, is_open boolean, executed_volume numeric,
+           executed_funds numeric, paid_fee numeric, created_at timestamptz)
+     WHERE is_open
+        OR executed_volume > 0
+        OR EXISTS (SELECT FROM external_orders AS known
+                    WHERE known.exchange_uuid = given.exchange_uuid)
+     ORDER BY exchange_uuid
+        ON CONFLICT (exchange_uuid) DO UPDATE
+       SET is_open = excluded.is_open,
+           executed_volume = excluded.executed_volume,
+           executed_funds = excluded.executed_funds,
+           paid_fee = excluded.paid_fee,
+           updated_at = excluded.updated_at
+     WHERE stored.executed_volume <= excluded.executed_volume
+       AND (stored.is_open, stored.executed_volume, stored.executed_funds, stored.paid_fee)
+           IS DISTINCT FROM (excluded.is_open, excluded.executed_volume, excluded.executed_funds,
+                             excluded.paid_fee)
+"""
+
+END_EXTERNAL = """
+    UPDATE external_orders
+       SET is_open = false, updated_at = %(at)s
+     WHERE exchange_uuid = ANY (%(ended)s::text[])
+"""
+
+OPEN_EXTERNAL = """
+    SELECT exchange_uuid, created_at
+      FROM external_orders
+     WHERE is_open
+"""
+
+
+class PgAccountBooks:
+    """Satisfies ports.AccountBooks and ports.Deposits."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def books(self) -> Mapping[str, CurrencyBook] | None:
+        async with self._pool.cursor() as cur:
+            await cur.execute(BOOKS)
+            found = await cur.fetchall()
+        books = {}
+        for currency, amount, at, moved, moved_by_others, booked, external in found:
+            books[currency] = CurrencyBook(
+                currency=currency,
+                amount=amount,
+                at=at,
+                moved=moved,
+                moved_by_others=moved_by_others,
+                booked=booked,
+                external=external,
+            )
+        return books or None
+
+    async def begin(self, amounts: Mapping[str, Decimal], *, at: datetime) -> None:
+        given = [{"currency": name, "amount": amount} for name, amount in amounts.items()]
+        async with self._pool.transaction() as cur:
+            await cur.execute(BEGIN, {"amounts": recordset(given), "at": at})
+
+    async def settle(self, book: CurrencyBook, actual: Decimal, *, at: datetime) -> None:
+        async with self._pool.transaction() as cur:
+            await cur.execute(PUT_BASELINES, _baseline(book, actual, at))
+            await cur.execute(END_DIFFERENCE, {"currency": book.currency})
+
+    async def settle_difference(
+        self, book: CurrencyBook, actual: Decimal, *, at: datetime, as_deposit: bool
+    ) -> bool:
+        args = {"currency": book.currency, "amount": book.difference(actual), "at": at}
+        async with self._pool.transaction() as cur:
+            await cur.execute(CLAIM_DEPOSIT, args)
+            if not cur.rowcount:
+                if not as_deposit:
+                    return False
+                await cur.execute(ADD_DETECTED, args)
+            await cur.execute(PUT_BASELINES, _baseline(book, actual, at))
+            await cur.execute(END_DIFFERENCE, args)
+        return True
+
+    async def put_difference(self, book: CurrencyBook, actual: Decimal, *, at: datetime) -> None:
+        args = {
+            "currency": book.currency,
+            "expected": book.expected,
+            "actual": actual,
+            "at": at,
+        }
+        async with self._pool.cursor() as cur:
+            await cur.execute(PUT_DIFFERENCE, args)
+
+    async def put_external(
+        self, orders: Sequence[ListedOrder], *, ended: Collection[str] = (), at: datetime
+    ) -> None:
+        if not orders and not ended:
+            return
+        args = {"orders": recordset(map(_external, orders)), "ended": list(ended), "at": at}
+        async with self._pool.transaction() as cur:
+            await cur.execute(PUT_EXTERNAL, args)
+            if ended:
+                await cur.execute(END_EXTERNAL, args)
+
+    async def open_external(self) -> Mapping[str, datetime]:
+        async with self._pool.cursor() as cur:
+            await cur.execute(OPEN_EXTERNAL)
+            return dict(await cur.fetchall())
+
+    async def add(self, deposit: NewDeposit) -> int:
+        args = {
+            "currency": deposit.currency,
+            "amount": deposit.amount,
+            "at": deposit.at,
+            "note": storable(deposit.note),
+            "actor": deposit.actor,
+        }
+        async with self._pool.cursor() as cur:
+            await cur.execute(ADD_TOLD, args)
+            row = await cur.fetchone()
+        assert row is not None  # noqa: S101 - INSERT ... RETURNING
+        return int(row[0])
+
+
+def _baseline(book: CurrencyBook, actual: Decimal, at: datetime) -> dict[str, object]:
+    row = {
+        "currency": book.currency,
+        "amount": actual,
+        "booked": book.booked,
+        "external": book.external,
+    }
+    return {"baselines": recordset([row]), "at": at}
+
+
+def _external(listed: ListedOrder) -> dict[str, object]:
+    order = listed.order
+    return {
+        "exchange_uuid": order.uuid,
+        "market": str(order.market),
+        "side": order.side.value,
+        "is_open": order.state is ExchangeOrderState.WAITING,
+        "executed_volume": order.executed_volume,
+        "executed_funds": listed.executed_funds or Decimal(0),
+        "paid_fee": order.paid_fee,
+        "created_at": order.created_at.isoformat(),
+    }

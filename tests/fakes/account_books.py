@@ -1,0 +1,108 @@
+"""The account's books in memory; what fills moved is set by the test."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from service.domain.account import CurrencyBook, NewDeposit
+from service.domain.orders import ZERO, ExchangeOrderState, ListedOrder, Side
+
+
+class FakeAccountBooks:
+    """Satisfies ports.AccountBooks and ports.Deposits.
+
+    Attributes:
+        booked: by currency, what all fills moved so far; set it freely.
+        deposits: detected ones: currency and amount.
+        told: what operators told, with whether the account has shown it.
+        differences: by currency, expected and actual.
+    """
+
+    def __init__(self) -> None:
+        self.booked: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self.baselines: dict[str, tuple[Decimal, Decimal, Decimal, datetime]] = {}
+        self.external: dict[str, ListedOrder] = {}
+        self.deposits: list[tuple[str, Decimal]] = []
+        self.told: list[tuple[NewDeposit, bool]] = []
+        self.differences: dict[str, tuple[Decimal, Decimal]] = {}
+
+    async def books(self) -> Mapping[str, CurrencyBook] | None:
+        if not self.baselines:
+            return None
+        first = min(at for *_, at in self.baselines.values())
+        external = self._external()
+        found = {}
+        for currency in self.baselines.keys() | self.booked.keys() | external.keys():
+            amount, booked, others, at = self.baselines.get(currency, (ZERO, ZERO, ZERO, first))
+            found[currency] = CurrencyBook(
+                currency=currency,
+                amount=amount,
+                at=at,
+                moved=self.booked[currency] - booked,
+                moved_by_others=external[currency] - others,
+                booked=self.booked[currency],
+                external=external[currency],
+            )
+        return found
+
+    async def begin(self, amounts: Mapping[str, Decimal], *, at: datetime) -> None:
+        external = self._external()
+        for currency in amounts.keys() | self.booked.keys() | external.keys():
+            self.baselines.setdefault(
+                currency,
+                (amounts.get(currency, ZERO), self.booked[currency], external[currency], at),
+            )
+
+    async def settle(self, book: CurrencyBook, actual: Decimal, *, at: datetime) -> None:
+        self.baselines[book.currency] = (actual, book.booked, book.external, at)
+        self.differences.pop(book.currency, None)
+
+    async def settle_difference(
+        self, book: CurrencyBook, actual: Decimal, *, at: datetime, as_deposit: bool
+    ) -> bool:
+        amount = book.difference(actual)
+        for place, (told, is_seen) in enumerate(self.told):
+            if not is_seen and (told.currency, told.amount) == (book.currency, amount):
+                self.told[place] = (told, True)
+                break
+        else:
+            if not as_deposit:
+                return False
+            self.deposits.append((book.currency, amount))
+        await self.settle(book, actual, at=at)
+        return True
+
+    async def put_difference(self, book: CurrencyBook, actual: Decimal, *, at: datetime) -> None:
+        self.differences[book.currency] = (book.expected, actual)
+
+    async def put_external(
+        self, orders: Sequence[ListedOrder], *, ended: Collection[str] = (), at: datetime
+    ) -> None:
+        for listed in orders:
+            order = listed.order
+            is_open = order.state is ExchangeOrderState.WAITING
+            if is_open or order.executed_volume or order.uuid in self.external:
+                self.external[order.uuid] = listed
+        for uuid in ended:
+            del self.external[uuid]
+
+    async def open_external(self) -> Mapping[str, datetime]:
+        return {
+            uuid: listed.order.created_at
+            for uuid, listed in self.external.items()
+            if listed.order.state is ExchangeOrderState.WAITING
+        }
+
+    async def add(self, deposit: NewDeposit) -> int:
+        self.told.append((deposit, False))
+        return len(self.told)
+
+    def _external(self) -> defaultdict[str, Decimal]:
+        moved: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for listed in self.external.values():
+            order, sign = listed.order, 1 if listed.order.side is Side.BUY else -1
+            moved[order.market.base] += sign * order.executed_volume
+            funds = listed.executed_funds or ZERO
+            moved[order.market.quote] -= sign * funds + order.paid_fee
+        return moved

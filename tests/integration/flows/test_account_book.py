@@ -1,0 +1,379 @@
+"""Every change of the account is explained or told, with the books in PostgreSQL."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from service.bus import Bus
+from service.domain.account import Absence, NewDeposit
+from service.domain.orders import IDENTIFIER_PREFIX, Order, OrderStatus, OrderType, Side
+from service.flows.account_book import AccountBook
+from service.flows.reconcile import Reconciler
+from service.store.database.pool import Pool
+from service.store.tables.account import PgAccountBooks
+from service.store.tables.orders import PgOrders
+from tests.builders import KRW_BTC, an_intent
+from tests.fakes.clock import FakeClock
+from tests.fakes.exchange import FakeExchange
+from tests.fakes.logs import Logs
+from tests.integration.store.seeds import rows, the_epoch
+
+DEPOSITS = "SELECT currency, amount, source FROM deposits ORDER BY id"
+DIFFERENCES = "SELECT currency, expected, actual FROM account_differences ORDER BY currency"
+BASELINE = "SELECT amount FROM account_baselines WHERE currency = 'KRW'"
+MINUTE = timedelta(minutes=1)
+
+
+class Account:
+    """Ten million won at an exchange in memory, and the service's books of it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool, self.clock = pool, FakeClock()
+        self.exchange = FakeExchange(clock=self.clock)
+        self.orders, self.books = PgOrders(pool), PgAccountBooks(pool)
+        self.reconciler = Reconciler(
+            orders=self.orders,
+            exchange=self.exchange,
+            bus=Bus(),
+            clock=self.clock,
+            real_clock=self.clock,
+        )
+        self.book = self.opened()
+
+    def opened(self) -> AccountBook:
+        """Return what a process that starts now makes."""
+        return AccountBook(
+            books=self.books, orders=self.orders, exchange=self.exchange, clock=self.clock
+        )
+
+    async def look(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.clock.pass_time(60)
+            await self.book.look()
+
+    async def written(self, identifier: str = "uat-1") -> Order:
+        self.clock.pass_time(1)
+        return await self.orders.add(
+            an_intent(),
+            identifier=identifier,
+            decision_id=None,
+            at=self.clock.now(),
+            epoch=await the_epoch(self.pool),
+        )
+
+    async def bought(self, identifier: str = "uat-1") -> Order:
+        """Buy for 100,000 won, booked with its fill."""
+        order = await self.written(identifier)
+        await self.exchange.submit(order.intent, identifier=identifier)
+        return await self.reconciler.settle(order)
+
+    async def bought_by_hand(self, identifier: str = "theirs") -> None:
+        await self.exchange.submit(an_intent(), identifier=identifier)
+
+    def move(self, currency: str, amount: int | str) -> None:
+        self.exchange.available[currency] += Decimal(amount)
+
+    async def deposits(self) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in await rows(self.pool, DEPOSITS)]
+
+
+@pytest.fixture
+async def account(pool: Pool) -> Account:
+    made = Account(pool)
+    await made.book.begin()
+    return made
+
+
+async def test_our_own_fills_explain_what_they_move(account: Account) -> None:
+    for number in range(3):
+        await account.bought(f"uat-{number}")
+        await account.look(2)
+
+    [(amount,)] = await rows(account.pool, BASELINE)
+    assert amount == 10_000_000 - 3 * Decimal(100050)
+    assert await account.deposits() == []
+    assert not account.book.disagree
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("KRW", 500_000), ("KRW", -500_000), ("XRP", 7)])
+async def test_what_no_fill_explains_is_a_deposit_from_the_second_look_on(
+    account: Account, currency: str, amount: int
+) -> None:
+    account.move(currency, amount)
+
+    await account.look()
+    early = await account.deposits()
+    await account.look(3)
+
+    assert early == []
+    assert await account.deposits() == [(currency, amount, "detected")]
+    assert not account.book.disagree
+
+
+async def test_a_deposit_between_two_fills_is_told_to_the_last_digit(account: Account) -> None:
+    await account.bought("uat-1")
+    account.move("KRW", "123456.789")
+    await account.look()
+    await account.bought("uat-2")
+    await account.look(2)
+
+    assert await account.deposits() == [("KRW", Decimal("123456.789"), "detected")]
+
+
+async def test_a_difference_that_changes_is_looked_at_again(account: Account) -> None:
+    account.move("KRW", 1_000)
+    await account.look()
+    account.move("KRW", 1_000)
+    await account.look()
+    early = await account.deposits()
+    await account.look()
+
+    assert early == []
+    assert await account.deposits() == [("KRW", 2_000, "detected")]
+
+
+async def test_an_order_of_another_program_explains_what_it_moves(account: Account) -> None:
+    await account.bought_by_hand()
+
+    await account.look(3)
+
+    assert await account.deposits() == []
+    assert not account.book.disagree
+    assert await account.books.open_external() == {}
+
+
+async def test_an_order_by_hand_that_waits_and_is_filled_later_explains_its_fills(
+    account: Account,
+) -> None:
+    intent = an_intent(
+        type=OrderType.LIMIT, funds=None, price=Decimal(90_000_000), volume=Decimal("0.01")
+    )
+    await account.exchange.submit(intent, identifier="theirs")
+    account.exchange.fill("theirs", volume=Decimal("0.004"))
+    await account.look(2)
+    waiting = await account.books.open_external()
+    account.clock.pass_time(30 * 24 * 3600)
+    account.exchange.fill("theirs")
+    await account.look(2)
+
+    assert waiting.keys() == {account.exchange.orders["theirs"].uuid}
+    assert await account.books.open_external() == {}
+    assert await account.deposits() == []
+    assert not account.book.disagree
+
+
+async def test_what_was_traded_before_the_books_began_explains_nothing_later(pool: Pool) -> None:
+    account = Account(pool)
+    await account.bought_by_hand("before")
+    await account.book.begin()
+
+    account.move("KRW", 5)
+    await account.look(2)
+
+    assert await account.deposits() == [("KRW", 5, "detected")]
+
+
+async def test_an_order_that_cannot_be_read_may_explain_the_difference(account: Account) -> None:
+    account.exchange.unreadable = 1
+    account.move("KRW", 500_000)
+
+    await account.look(3)
+
+    assert await account.deposits() == []
+
+
+async def test_missing_coins_of_ours_are_no_withdrawal(account: Account) -> None:
+    await account.bought()
+    await account.look()
+    account.move("BTC", "-0.0004")
+
+    with Logs.captured() as logs:
+        await account.look(3)
+        told = account.book.disagree
+        account.move("BTC", "0.0004")
+        await account.look()
+        lines = logs.lines
+
+    assert told
+    assert not account.book.disagree
+    assert await account.deposits() == []
+    assert await rows(account.pool, DIFFERENCES) == []
+    assert [line["level"] for line in lines if "currency" in line] == ["ERROR", "INFO"]
+    text = str([{**line, "timestamp": ""} for line in lines])
+    assert "0.0004" not in text
+    assert "0.0006" not in text
+
+
+async def test_both_amounts_of_missing_coins_are_kept_for_the_operator(account: Account) -> None:
+    await account.bought()
+    await account.look()
+    account.move("BTC", "-0.0004")
+
+    await account.look(2)
+
+    assert await rows(account.pool, DIFFERENCES) == [
+        ("BTC", Decimal("0.001"), Decimal("0.0006")),
+    ]
+
+
+async def test_coins_that_were_never_ours_may_leave(account: Account) -> None:
+    await account.bought()
+    account.move("BTC", 1)
+    await account.look(2)
+    account.move("BTC", -1)
+    await account.look(2)
+
+    assert await account.deposits() == [("BTC", 1, "detected"), ("BTC", -1, "detected")]
+    assert not account.book.disagree
+
+
+async def test_a_trade_that_is_in_no_list_is_no_deposit(account: Account) -> None:
+    account.move("KRW", -100_050)
+    account.move("BTC", "0.001")
+
+    await account.look(2)
+
+    assert account.book.disagree
+    assert await account.deposits() == []
+    assert [row[0] for row in await rows(account.pool, DIFFERENCES)] == ["BTC", "KRW"]
+
+
+async def test_what_an_operator_tells_of_is_not_detected_again(account: Account) -> None:
+    deposit = NewDeposit(
+        currency="KRW", amount=Decimal(700), at=account.clock.now(), note="", actor="admin"
+    )
+    await account.books.add(deposit)
+    account.move("KRW", 700)
+    await account.look(2)
+    account.move("KRW", 700)
+    await account.look(2)
+
+    assert await account.deposits() == [("KRW", 700, "operator"), ("KRW", 700, "detected")]
+
+
+async def test_an_operator_explains_what_nothing_explained(account: Account) -> None:
+    account.move("KRW", -100_050)
+    account.move("BTC", "0.001")
+    await account.look(2)
+    for currency, amount in (("KRW", "-100050"), ("BTC", "0.001")):
+        await account.books.add(
+            NewDeposit(
+                currency=currency, amount=Decimal(amount), at=account.clock.now(), note="",
+                actor="admin",
+            )
+        )  # fmt: skip
+    await account.look(2)
+
+    assert not account.book.disagree
+    assert await rows(account.pool, DIFFERENCES) == []
+
+
+async def test_a_new_process_goes_on_from_the_stored_baseline(account: Account) -> None:
+    await account.bought()
+    account.move("KRW", 42)
+    account.book = account.opened()
+
+    await account.book.begin()
+    await account.look(2)
+
+    assert await account.deposits() == [("KRW", 42, "detected")]
+
+
+async def test_the_books_do_not_begin_while_an_order_may_move_them(pool: Pool) -> None:
+    account = Account(pool)
+    order = await account.written()
+    await account.exchange.submit(order.intent, identifier=order.identifier)
+    await account.book.begin()
+    early = await account.books.books()
+    await account.reconciler.settle(order)
+    await account.look(3)
+
+    assert early is None
+    assert await account.deposits() == []
+    assert not account.book.disagree
+
+
+# --- does the account explain that an order does not exist? -----------------------------------
+
+
+async def test_an_order_that_never_arrived_is_explained(account: Account) -> None:
+    order = await account.written()
+
+    assert await account.book.explain(order) is Absence.EXPLAINED
+
+
+async def test_an_order_in_a_list_is_not_absent(account: Account) -> None:
+    order = await account.written()
+    await account.exchange.submit(order.intent, identifier=order.identifier)
+
+    assert await account.book.explain(order) is Absence.CONTRADICTED
+
+
+async def test_an_order_that_is_in_no_list_but_moved_the_account_is_not_absent(
+    account: Account,
+) -> None:
+    order = await account.written()
+    account.move("KRW", -100_050)
+    account.move("BTC", "0.001")
+    await account.look(3)
+
+    assert await account.book.explain(order) is Absence.CONTRADICTED
+    # A look in between makes no deposit of what the order may have moved.
+    assert await account.deposits() == []
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("KRW", 1), ("KRW", -1), ("BTC", "0.00000001")])
+async def test_a_change_that_may_be_something_else_proves_nothing(
+    account: Account, currency: str, amount: int | str
+) -> None:
+    order = await account.written()
+    account.move(currency, "0.0001" if currency == "BTC" else amount)
+
+    assert await account.book.explain(order) is Absence.UNCLEAR
+
+
+async def test_books_that_began_after_the_order_prove_nothing(pool: Pool) -> None:
+    account = Account(pool)
+    order = await account.written()
+    account.clock.pass_time(60)
+    failed = order.moved_to(OrderStatus.FAILED, reason="not_placed")
+    await account.orders.advance(failed, seen=order.status, at=account.clock.now())
+    await account.book.begin()
+
+    assert await account.book.explain(order) is Absence.UNCLEAR
+
+
+async def test_a_list_that_cannot_be_read_proves_nothing(account: Account) -> None:
+    order = await account.written()
+    account.exchange.unreadable = 1
+
+    assert await account.book.explain(order) is Absence.UNCLEAR
+
+
+async def test_an_order_of_another_program_beside_it_is_told_apart(account: Account) -> None:
+    order = await account.written()
+    await account.bought_by_hand()
+
+    assert await account.book.explain(order) is Absence.EXPLAINED
+
+
+async def test_a_sale_is_missed_where_coins_went_and_money_came(account: Account) -> None:
+    await account.bought()
+    await account.look()
+    account.clock.pass_time(1)
+    sale = await account.orders.add(
+        an_intent(side=Side.SELL, funds=None, volume=Decimal("0.001")),
+        identifier=f"{IDENTIFIER_PREFIX}2",
+        decision_id=None,
+        at=account.clock.now(),
+        epoch=await the_epoch(account.pool),
+    )
+    before = await account.book.explain(sale)
+    account.move("BTC", "-0.001")
+    account.move("KRW", 99_950)
+
+    assert before is Absence.EXPLAINED
+    assert await account.book.explain(sale) is Absence.CONTRADICTED
+    assert sale.market == KRW_BTC

@@ -1,0 +1,97 @@
+"""Every change of the account is explained, and nothing is taken for an explanation."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, of
+
+_BOOK: Final = "service/flows/account_book.py"
+_LISTS: Final = "service/adapters/upbit/order_lists.py"
+_OF_BOOK: Final = "tests/integration/flows/test_account_book.py"
+_OF_LISTS: Final = "tests/integration/adapters/test_upbit_order_lists.py"
+
+ACCOUNT: Final = (
+    Mutant(
+        name="one look suffices for a deposit",
+        file=_BOOK,
+        old="if looks >= LOOKS_IN_A_ROW",
+        new="if looks >= 1",
+        tests=of(_OF_BOOK, "test_what_no_fill_explains_is_a_deposit_from_the_second_look_on"),
+    ),
+    Mutant(
+        name="two looks at different amounts count as one finding",
+        file=_BOOK,
+        old="times + 1 if before == difference else 1",
+        new="times + 1",
+        tests=of(_OF_BOOK, "test_a_difference_that_changes_is_looked_at_again"),
+    ),
+    Mutant(
+        name="a currency that an order may be moving is judged",
+        file=_BOOK,
+        old="        for currency in (self.after.keys() | self.balances.keys()) - self.moving:\n",
+        new="        for currency in self.after.keys() | self.balances.keys():\n",
+        tests=of(_OF_BOOK, "test_an_order_that_is_in_no_list_but_moved_the_account_is_not_absent"),
+    ),
+    Mutant(
+        name="a trade that is in no list counts as two deposits",
+        file=_BOOK,
+        old="    return any(mine * other < 0 for other in differences.values())\n",
+        new="    return mine == 0\n",
+        tests=of(_OF_BOOK, "test_a_trade_that_is_in_no_list_is_no_deposit"),
+    ),
+    Mutant(
+        name="missing coins of ours count as a withdrawal",
+        file=_BOOK,
+        old=" and look.held.get(currency, ZERO) <= actual\n",
+        new="\n",
+        tests=of(_OF_BOOK, "test_missing_coins_of_ours_are_no_withdrawal"),
+    ),
+    Mutant(
+        name="orders of other programs explain nothing",
+        file=_BOOK,
+        old="            lists = await self.take_external(look.at - _WINDOW)\n",
+        new="            lists = OrderList()\n",
+        tests=of(_OF_BOOK, "test_an_order_of_another_program_explains_what_it_moves"),
+    ),
+    Mutant(
+        name="the books begin while an order may move them",
+        file=_BOOK,
+        old="is not None or await self._orders.open():\n",
+        new="is not None:\n",
+        tests=of(_OF_BOOK, "test_the_books_do_not_begin_while_an_order_may_move_them"),
+    ),
+    Mutant(
+        name="an order in the exchange's lists counts as absent",
+        file=_BOOK,
+        old="if any(listed.order.identifier == order.identifier for listed in lists.ours):\n",
+        new="if False:\n",
+        tests=of(_OF_BOOK, "test_an_order_in_a_list_is_not_absent"),
+    ),
+    Mutant(
+        name="an order that moved the account counts as absent",
+        file=_BOOK,
+        old="    if not money and not coins:\n",
+        new="    if True:\n",
+        tests=of(_OF_BOOK, "test_an_order_that_is_in_no_list_but_moved_the_account_is_not_absent"),
+    ),
+    Mutant(
+        name="a baseline from after an order proves that it was not executed",
+        file=_BOOK,
+        old="if book is None or book.at > order.created_at:\n",
+        new="if book is None:\n",
+        tests=of(_OF_BOOK, "test_books_that_began_after_the_order_prove_nothing"),
+    ),
+    Mutant(
+        name="the second page of open orders is not asked for",
+        file=_LISTS,
+        old="        if not orders:\n            return _list_of(found)\n",
+        new="        if not orders or page:\n            return _list_of(found | orders)\n",
+        tests=of(_OF_LISTS, "test_open_orders_are_asked_for_until_an_empty_page"),
+    ),
+    Mutant(
+        name="a thousand closed orders count as all of them",
+        file=_LISTS,
+        old="        end = min([end, *(at + _SECOND for at in made)])\n",
+        new="        return _list_of(found)\n",
+        tests=of(_OF_LISTS, "test_the_window_of_closed_orders_is_moved_until_nothing_new_comes"),
+    ),
+)
