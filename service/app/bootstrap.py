@@ -185,6 +185,7 @@ def _pipeline(
             exchange=exchange,
             reconciler=reconciler,
             leadership=leadership,
+            settings=settings,
             clock=clock,
             real_clock=process.real_clock,
             new_id=new_id,

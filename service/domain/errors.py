@@ -13,6 +13,7 @@ ServiceError
 │   ├── UnknownSetting
 │   ├── NotAllowed                 the caller's role may not do this
 │   ├── NotLeader                  this process may not trade now
+│   ├── OrderRefused               a limit or the trading state refuses the order as it is written
 │   └── TooSoon                    it was done a moment ago: wait, then ask again
 └── BoundaryError                the exchange, the model or PostgreSQL failed us
     ├── ExchangeUnavailable        safe to try again
@@ -79,6 +80,18 @@ class NotAllowed(DomainError):
 
 class NotLeader(DomainError):
     """This process has no trading lease, or has not reconciled open orders: it sends none."""
+
+
+class OrderRefused(DomainError):
+    """Nothing was written or sent: the rules refuse the order at the moment of its insert.
+
+    Attributes:
+        rule: the name of the rule that refused, as in a verdict.
+    """
+
+    def __init__(self, message: str = "", *, rule: str) -> None:
+        super().__init__(message)
+        self.rule = rule
 
 
 class TooSoon(DomainError):

@@ -75,6 +75,13 @@ PERMITS: Final[Mapping[tuple[TradingStatus, OrderSource], frozenset[OrderAct]]] 
     **dict.fromkeys(product([_T.STANDBY], OrderSource), _NONE),
 }
 
+_REFUSALS: Final[Mapping[TradingStatus, str]] = {
+    _T.ACTIVE: "trading is on",
+    _T.REDUCING: "purchases are halted",
+    _T.DISABLED: "trading is switched off (trading_enabled)",
+    _T.HALTED: "trading is halted",
+    _T.STANDBY: "this process does not trade",
+}
 _BY_STRICTNESS: Final = tuple(TradingStatus)
 
 
@@ -86,3 +93,13 @@ def permits(status: TradingStatus, source: OrderSource, act: OrderAct) -> bool:
 def strictest(statuses: Iterable[TradingStatus]) -> TradingStatus:
     """Return the strictest of several that hold at once; ACTIVE when there is none."""
     return max(statuses, key=_BY_STRICTNESS.index, default=TradingStatus.ACTIVE)
+
+
+def refusal_text(rule: str, status: TradingStatus) -> str:
+    """Return the sentence for an order that was refused as it was written.
+
+    Args: rule: `trading_enabled` or `order_rate`.  status: the trading state at that moment.
+    """
+    if rule == "order_rate":
+        return "as many orders as max_orders_per_hour allows were written in the last hour"
+    return _REFUSALS[status]

@@ -1,5 +1,6 @@
 """Send an allowed intent to the exchange as an order, at most once."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Final
@@ -13,18 +14,23 @@ from service.domain.errors import (
     OutcomeUnknown,
 )
 from service.domain.orders import IDENTIFIER_PREFIX, Intent, Order, Side
+from service.domain.trading_states import OrderSource
 from service.flows.circuit_breaker import Circuit
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.store import Orders
+from service.settings.settings import Settings
+from service.settings.table import MAX_ORDERS_PER_HOUR
 
 #: Real seconds between look-ups of a new order; the first finds nearly every market order done.
 FOLLOW_UP_S: Final = (0.2, 0.5, 1.0)
 #: Real seconds from the verdict to the request. After a longer standstill (a stopped machine, a
 #: busy disk) another process may have searched for this order and stored it as never placed.
 SEND_WITHIN_S: Final = 2.0
+#: A protective sale and a flattening are as many as positions need.
+_NOT_LIMITED: Final = frozenset({OrderSource.RULE, OrderSource.FLATTEN})
 
 
 class Executor:
@@ -35,6 +41,7 @@ class Executor:
         exchange: Exchange,
         reconciler: Reconciler,
         leadership: Leadership,
+        settings: Settings,
         clock: MarketClock,
         real_clock: RealClock,
         new_id: Callable[[], str],
@@ -45,17 +52,27 @@ class Executor:
         self._exchange = exchange
         self._reconciler = reconciler
         self._leadership = leadership
+        self._settings = settings
         self._clock = clock
         self._real_clock = real_clock
         self._new_id = new_id
         self._circuit = circuit
+        # One order is written at a time, so that each sees the hour's orders before it. Other
+        # processes write none, for they have no lease.
+        self._writing = asyncio.Lock()
 
-    async def execute(self, intent: Intent, *, decision_id: int | None) -> Order:
+    async def execute(
+        self,
+        intent: Intent,
+        *,
+        decision_id: int | None,
+        source: OrderSource = OrderSource.SIGNAL,
+    ) -> Order:
         """Send the order, look it up a few times, and return it as it is then.
 
-        Raises: NotLeader, or ExchangeUnavailable while the circuit is open or a wait that the
-            exchange asked for lasts, before anything is written; StoreDown and kin, before
-            anything is sent.
+        Raises: OrderRefused, when the rules refuse it as it is written; NotLeader, or
+            ExchangeUnavailable while the circuit is open or a wait that the exchange asked for
+            lasts, before anything is written; StoreDown and kin, before anything is sent.
         """
         began, epoch = self._real_clock.monotonic(), self._leadership.epoch()
         # A row would end FAILED, and the sale would be lost. Without a row the caller tries again.
@@ -68,12 +85,12 @@ class Executor:
         self._reconciler.take(identifier)
         try:
             # Stored before it is sent: after a crash every order on the book has a row to look up.
-            order = await self._orders.add(
+            order = await self._write(
                 intent,
                 identifier=identifier,
                 decision_id=decision_id,
-                at=self._clock.now(),
                 epoch=epoch,
+                source=source,
             )
             # The last check before the request; no await stands between them.
             in_time = self._real_clock.monotonic() - began <= SEND_WITHIN_S
@@ -84,6 +101,29 @@ class Executor:
             return await self._follow(order)
         finally:
             self._reconciler.let_go(identifier)
+
+    async def _write(
+        self,
+        intent: Intent,
+        *,
+        identifier: str,
+        decision_id: int | None,
+        epoch: int,
+        source: OrderSource,
+    ) -> Order:
+        most_per_hour: int | None = None
+        if source not in _NOT_LIMITED:
+            most_per_hour = await self._settings.get(MAX_ORDERS_PER_HOUR)
+        async with self._writing:
+            return await self._orders.add(
+                intent,
+                identifier=identifier,
+                decision_id=decision_id,
+                at=self._clock.now(),
+                epoch=epoch,
+                source=source,
+                most_per_hour=most_per_hour,
+            )
 
     async def _send(self, order: Order) -> Order:
         """Send once. Without a certain refusal the order is looked up later, never sent again."""

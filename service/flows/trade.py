@@ -14,6 +14,7 @@ from service.domain.errors import (
     DuplicateOrder,
     ModelUnavailable,
     NotLeader,
+    OrderRefused,
     TooSoon,
 )
 from service.domain.markets import Market
@@ -162,6 +163,16 @@ class TradingPipeline:
             logger.bind(event="order", signal_id=progress.signal.id, cause=str(exc)).warning(
                 "the allowed order is not written"
             )
+        except OrderRefused as exc:
+            # Stored by the insert that refused. The signal is over: what stopped it is newer.
+            logger.bind(
+                event="risk",
+                market=str(progress.signal.market),
+                signal_id=progress.signal.id,
+                decision_id=progress.decision.id,
+                reason=exc.rule,
+                detail=str(exc),
+            ).warning("an allowed order was refused as it was written")
 
     def _age_s(self, signal: Signal) -> float:
         return (self._clock.now() - signal.created_at).total_seconds()

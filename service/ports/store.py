@@ -13,7 +13,13 @@ from service.domain.portfolio import Equity
 from service.domain.positions import Position
 from service.domain.risk import Verdict
 from service.domain.signals import Answer, Proposal, Signal, Trigger
-from service.domain.trading_states import Ends, HaltKind, TradingStatus, strictest
+from service.domain.trading_states import (
+    Ends,
+    HaltKind,
+    OrderSource,
+    TradingStatus,
+    strictest,
+)
 
 JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
 
@@ -95,10 +101,21 @@ class Orders(Protocol):
         decision_id: int | None,
         at: datetime,
         epoch: int,
+        source: OrderSource,
+        most_per_hour: int | None,
     ) -> Order:
         """Write the order as PENDING with `sent_at` set, committed before the request leaves.
 
-        Raises: NotLeader, when `epoch` is no longer the trading lease's.
+        The switch, the trading state and the orders of the last hour are read in the same
+        statement. A change of switch or state that is committed by then counts, and one that comes
+        later waits until this is committed.
+
+        Args:
+            most_per_hour: orders allowed within an hour before `at`, in all markets; a lower stored
+                setting counts. None: no limit.
+
+        Raises: NotLeader, when `epoch` is no longer the trading lease's; OrderRefused, with the
+            refusal stored, when the rules refuse the order by now.
         """
 
     async def advance(

@@ -5,13 +5,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 
-from service.domain.errors import DomainError, DuplicateOrder, NotLeader
+from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
 from service.domain.orders import OPEN, ZERO, Fill, Intent, Order, OrderStatus, Side
 from service.domain.positions import Position
+from service.domain.trading_states import (
+    OrderAct,
+    OrderSource,
+    TradingStatus,
+    permits,
+    refusal_text,
+)
 from tests.fakes.tables import LeaseRow, Tables
 
 
@@ -54,10 +61,13 @@ class FakeOrders:
         decision_id: int | None,
         at: datetime,
         epoch: int,
+        source: OrderSource,
+        most_per_hour: int | None,
     ) -> Order:
         self._raise_failure()
         if not self.tables.holds(epoch):
             raise NotLeader("the trading lease is not ours any more; nothing was written or sent")
+        self._check_rules(intent, source, most_per_hour, at)
         self._check_unique(identifier, decision_id)
         order = Order(
             id=len(self.rows) + 1,
@@ -133,6 +143,26 @@ class FakeOrders:
         """Store an order with its fills, as an earlier run would have left them."""
         self._store(order)
         self.booked.extend((order.id, fill) for fill in fills)
+
+    # --- the rules ------------------------------------------------------------------------
+
+    def _check_rules(
+        self, intent: Intent, source: OrderSource, most_per_hour: int | None, at: datetime
+    ) -> None:
+        status = self.tables.status(intent.market)
+        if not permits(status, source, OrderAct.of(intent.side)):
+            self._refuse("trading_enabled", status)
+        if most_per_hour is None:
+            return
+        stored = self.tables.settings().get("max_orders_per_hour")
+        most = min(most_per_hour, stored) if isinstance(stored, int) else most_per_hour
+        since = at - timedelta(hours=1)
+        if sum(row.created_at >= since for row in self.rows.values()) >= most:
+            self._refuse("order_rate", status)
+
+    def _refuse(self, rule: str, status: TradingStatus) -> None:
+        self.tables.refusals.append((rule, status.value))
+        raise OrderRefused(refusal_text(rule, status), rule=rule)
 
     # --- the constraints ------------------------------------------------------------------
 

@@ -1,12 +1,12 @@
 """The rows that the store's fakes share, as the tables of one database are shared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.domain.markets import Market
 from service.domain.trading_states import TradingStatus, strictest
-from service.ports.store import Halt, TradingState
+from service.ports.store import JSON, Halt, TradingState
 from tests.builders import T0
 
 
@@ -25,16 +25,26 @@ class Tables:
         seconds: the database's clock, by which leases expire.
         halts: those that stand, oldest first.
         active_since: when the last halt of all markets ended.
+        settings: the stored ones, by key.
+        refusals: (rule, status) of each order that was refused as it was written.
     """
 
     seconds: Callable[[], float] = lambda: 0.0
     lease: LeaseRow = field(default_factory=LeaseRow)
     halts: list[Halt] = field(default_factory=list)
     active_since: datetime = T0
+    settings: Callable[[], Mapping[str, JSON]] = lambda: {"trading_enabled": True}
+    refusals: list[tuple[str, str]] = field(default_factory=list)
 
     def holds(self, epoch: int) -> bool:
         """Whether the lease of `epoch` is in force."""
         return self.lease.epoch == epoch and self.lease.expires_at > self.seconds()
+
+    def status(self, market: Market) -> TradingStatus:
+        """Return the strictest state that holds in `market`, the setting's included."""
+        is_on = self.settings().get("trading_enabled") is True
+        switch = TradingStatus.ACTIVE if is_on else TradingStatus.DISABLED
+        return strictest((self.trading_state.of(market), switch))
 
     @property
     def standing(self) -> list[Halt]:

@@ -13,16 +13,17 @@ _UPBIT_ERRORS: Final = "service/adapters/upbit/errors.py"
 _OF_EXECUTE: Final = "tests/unit/flows/test_execute.py"
 _OF_STALE: Final = "tests/unit/flows/test_stale_decisions.py"
 _OF_PG_ORDERS: Final = "tests/integration/store/tables/test_orders.py"
+_OF_CONTRACT: Final = "tests/integration/store/test_contract.py"
 _OF_UPBIT_FAULTS: Final = "tests/integration/adapters/test_upbit_faults.py"
 
 ORDERS: Final = (
     Mutant(
         name="an order is sent before its row is written",
         file=_EXECUTE,
-        old="            order = await self._orders.add(\n",
+        old="            order = await self._write(\n",
         new=(
             "            await self._exchange.submit(intent, identifier=identifier)\n"
-            "            order = await self._orders.add(\n"
+            "            order = await self._write(\n"
         ),
         tests=of(_OF_EXECUTE, "test_nothing_is_sent_when_the_row_cannot_be_written"),
     ),
@@ -181,9 +182,66 @@ ORDERS: Final = (
     Mutant(
         name="a takeover of the lease does not wait for an order being written",
         file=_PG_ORDERS,
-        old="           FOR SHARE\n",
-        new="",
+        old="           AND expires_at > clock_timestamp()\n           FOR SHARE\n",
+        new="           AND expires_at > clock_timestamp()\n",
         tests=of(_OF_PG_ORDERS, "test_an_order_that_waited_for_a_takeover_is_refused"),
+    ),
+    Mutant(
+        name="an order is written whatever the switch says by then",
+        file=_PG_ORDERS,
+        old="switch.value IS DISTINCT FROM 'true'::jsonb",
+        new="false",
+        tests=of(_OF_PG_ORDERS, "test_a_refusal_is_stored_with_what_refused_it"),
+    ),
+    Mutant(
+        name="an order's insert sees the switch as it was before a wait",
+        file=_PG_ORDERS,
+        old="         WHERE key = 'trading_enabled'\n           FOR SHARE\n",
+        new="         WHERE key = 'trading_enabled'\n",
+        tests=of(
+            _OF_PG_ORDERS,
+            "test_an_order_that_waited_for_the_switch_to_be_set_off_is_refused",
+            "test_whatever_stops_trading_waits_for_the_order_that_came_first",
+        ),
+    ),
+    Mutant(
+        name="an order's insert sees the halts as they were before a wait",
+        file=_PG_ORDERS,
+        old="          FROM trading_state\n           FOR SHARE\n",
+        new="          FROM trading_state\n",
+        tests=of(
+            _OF_PG_ORDERS,
+            "test_an_order_that_waited_for_a_halt_is_refused",
+            "test_whatever_stops_trading_waits_for_the_order_that_came_first",
+        ),
+    ),
+    Mutant(
+        name="an order is written although its market is halted",
+        file=_PG_ORDERS,
+        old="                      OR %(market)s = ANY (halts.halted_markets) THEN 'HALTED'\n",
+        new="                    THEN 'HALTED'\n",
+        tests=of(_OF_CONTRACT, "test_an_insert_permits_what_the_table_of_states_permits"),
+    ),
+    Mutant(
+        name="an order's insert permits a milder state than holds",
+        file=_PG_ORDERS,
+        old="                      OR %(market)s = ANY (halts.reducing_markets) THEN 'REDUCING'\n",
+        new="                    THEN 'REDUCING'\n",
+        tests=of(_OF_CONTRACT, "test_an_insert_permits_what_the_table_of_states_permits"),
+    ),
+    Mutant(
+        name="an order's insert counts no orders",
+        file=_PG_ORDERS,
+        old="                    THEN 'order_rate'\n",
+        new="                    THEN NULL\n",
+        tests=of(_OF_CONTRACT, "test_an_insert_counts_the_orders_of_the_hour_before_it"),
+    ),
+    Mutant(
+        name="two orders are written at a time and count the same hour",
+        file=_EXECUTE,
+        old="        async with self._writing:\n",
+        new="        if True:\n",
+        tests=of(_OF_STALE, "test_orders_are_written_one_at_a_time"),
     ),
     Mutant(
         name="an order is moved although another pass has moved it",

@@ -10,17 +10,29 @@ from typing import Any, Final
 import psycopg2.errors
 
 from service.domain.alerts import Notice
-from service.domain.errors import DomainError, DuplicateOrder, NotLeader
+from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
 from service.domain.orders import Fill, Intent, Order, OrderStatus, OrderType, Side
 from service.domain.positions import Position
+from service.domain.trading_states import (
+    OrderAct,
+    OrderSource,
+    TradingStatus,
+    permits,
+    refusal_text,
+)
 from service.store.database.pool import Pool
 from service.store.tables.alerts import put
 from service.store.tables.fills import add_fills, fill_from, is_stored, position_from
 from service.store.tables.lease import TRADING
 
-# The shared lock delays a takeover of the lease until this row is committed. So no order of an
-# older epoch can appear after the first order of a newer one.
+# One statement, so that nothing can change between the check and the row.
+#
+# The shared lock of the lease delays a takeover until this row is committed: no order of an older
+# epoch can appear after the first order of a newer one. In the same way a halt or the switch waits
+# for the orders that it came too late for. And where such a change came first, this statement waits
+# for it and then reads the row anew. PostgreSQL does so for a locked row only. What it counts, it
+# counts as before the wait: `Executor` writes one order at a time.
 ADD = """
     WITH held AS (
         SELECT epoch
@@ -29,16 +41,70 @@ ADD = """
            AND epoch = %(epoch)s
            AND expires_at > clock_timestamp()
            FOR SHARE
+    ), halts AS (
+        SELECT state, reducing_markets, halted_markets
+          FROM trading_state
+           FOR SHARE
+    ), switch AS (
+        SELECT value
+          FROM system_configs
+         WHERE key = 'trading_enabled'
+           FOR SHARE
+    ), cap AS (
+        SELECT value
+          FROM system_configs
+         WHERE key = 'max_orders_per_hour'
+           FOR SHARE
+    ), now AS (
+        SELECT held.epoch,
+               CASE WHEN halts.state = 'HALTED'
+                      OR %(market)s = ANY (halts.halted_markets) THEN 'HALTED'
+                    WHEN switch.value IS DISTINCT FROM 'true'::jsonb THEN 'DISABLED'
+                    WHEN halts.state = 'REDUCING'
+                      OR %(market)s = ANY (halts.reducing_markets) THEN 'REDUCING'
+                    ELSE 'ACTIVE'
+               END AS status,
+               least(%(most_per_hour)s::numeric,
+                     CASE jsonb_typeof(cap.value) WHEN 'number' THEN cap.value::numeric END
+               ) AS most_per_hour
+          FROM held
+         CROSS JOIN halts
+          LEFT JOIN switch ON true
+          LEFT JOIN cap ON true
+    ), verdict AS (
+        SELECT epoch, status,
+               CASE WHEN status <> ALL (%(permitting)s::text[]) THEN 'trading_enabled'
+                    WHEN %(most_per_hour)s::numeric IS NOT NULL
+                     AND most_per_hour <= (
+                         SELECT count(*)
+                           FROM orders
+                          WHERE created_at >= %(at)s::timestamptz - interval '1 hour')
+                    THEN 'order_rate'
+               END AS refusal
+          FROM now
+    ), refused AS (
+        INSERT INTO risk_events (at, event, market, reason, actor, detail)
+        SELECT %(at)s, 'REFUSED', %(market)s, refusal, 'system:orders',
+               jsonb_build_object('status', status, 'source', %(source)s::text,
+                                  'side', %(side)s::text, 'decision_id', %(decision_id)s::bigint)
+          FROM verdict
+         WHERE refusal IS NOT NULL
+    ), added AS (
+        INSERT INTO orders (
+               identifier, decision_id, market, side, type, price, volume, funds,
+               status, leader_epoch, created_at, sent_at, updated_at)
+        SELECT %(identifier)s, %(decision_id)s::bigint, %(market)s, %(side)s, %(type)s,
+               %(price)s::numeric, %(volume)s::numeric, %(funds)s::numeric,
+               'PENDING', epoch, %(at)s, %(at)s, %(at)s
+          FROM verdict
+         WHERE refusal IS NULL
+        RETURNING id, identifier, exchange_uuid, decision_id, market, side, type, price, volume,
+                  funds, status, reason, executed_volume, executed_funds, paid_fee, created_at,
+                  sent_at
     )
-    INSERT INTO orders (
-           identifier, decision_id, market, side, type, price, volume, funds,
-           status, leader_epoch, created_at, sent_at, updated_at)
-    SELECT %(identifier)s, %(decision_id)s::bigint, %(market)s, %(side)s, %(type)s,
-           %(price)s::numeric, %(volume)s::numeric, %(funds)s::numeric,
-           'PENDING', epoch, %(at)s, %(at)s, %(at)s
-      FROM held
-    RETURNING id, identifier, exchange_uuid, decision_id, market, side, type, price, volume, funds,
-              status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at
+    SELECT verdict.refusal, verdict.status, added.*
+      FROM verdict
+      LEFT JOIN added ON true
 """
 
 LOCK = """
@@ -131,12 +197,16 @@ class PgOrders:
         decision_id: int | None,
         at: datetime,
         epoch: int,
+        source: OrderSource,
+        most_per_hour: int | None,
     ) -> Order:
         """Write the order as PENDING, about to be sent; committed when this returns.
 
-        Raises: NotLeader, when `epoch` is no longer the trading lease's; DuplicateOrder, when the
-            identifier was used before or the decision has an order that did not fail.
+        Raises: NotLeader, when `epoch` is no longer the trading lease's; OrderRefused, when switch,
+            trading state or hourly limit refuse it by now; DuplicateOrder, when the identifier was
+            used before or the decision has an order that did not fail.
         """
+        act = OrderAct.of(intent.side)
         args = {
             "lease": TRADING,
             "epoch": epoch,
@@ -149,6 +219,9 @@ class PgOrders:
             "volume": intent.volume,
             "funds": intent.funds,
             "at": at,
+            "source": source.value,
+            "permitting": [one.value for one in TradingStatus if permits(one, source, act)],
+            "most_per_hour": most_per_hour,
         }
         try:
             async with self._pool.cursor() as cur:
@@ -161,7 +234,10 @@ class PgOrders:
             raise DuplicateOrder(sentence.format_map(args)) from exc
         if row is None:
             raise NotLeader("the trading lease is not ours any more; nothing was written or sent")
-        return _order(row)
+        refusal, status, *stored = row
+        if refusal is not None:
+            raise OrderRefused(refusal_text(refusal, TradingStatus(status)), rule=refusal)
+        return _order(stored)
 
     async def advance(
         self, order: Order, *, seen: OrderStatus, fills: Sequence[Fill] = (), at: datetime

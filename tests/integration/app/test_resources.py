@@ -31,7 +31,7 @@ from tests.builders import T0, a_config, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
 from tests.integration.app.test_shares import waits_for
-from tests.integration.store.seeds import a_stored_decision, an_allowed, rows, the_epoch
+from tests.integration.store.seeds import BY_SIGNAL, a_stored_decision, an_allowed, rows, the_epoch
 
 ROOT = Path(__file__).parents[3]
 SHARES = re.compile(
@@ -150,7 +150,12 @@ async def test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts
         decision_id, epoch = await a_stored_decision(pool, an_allowed()), await the_epoch(pool)
         orders, state = database.store.orders, database.store.state
         order = await orders.add(
-            an_intent(), identifier="uat-1", decision_id=decision_id, at=T0, epoch=epoch
+            an_intent(),
+            identifier="uat-1",
+            decision_id=decision_id,
+            at=T0,
+            epoch=epoch,
+            **BY_SIGNAL,
         )
         unknown = order.moved_to(OrderStatus.UNKNOWN)
         await orders.advance(unknown, seen=OrderStatus.PENDING, at=T0)

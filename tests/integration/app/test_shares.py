@@ -14,7 +14,7 @@ from service.app.resources import OpenedDatabase, open_database
 from service.domain.portfolio import Equity
 from service.store.database.pool import Pool
 from tests.builders import KRW_BTC, T0, a_config, a_ticker, an_intent
-from tests.integration.store.seeds import a_stored_decision, an_allowed, the_epoch
+from tests.integration.store.seeds import BY_SIGNAL, a_stored_decision, an_allowed, the_epoch
 
 #: As docs/overload.md has them; written out, so that another number in the service is noticed.
 CONNECTIONS: Final = 20
@@ -129,7 +129,7 @@ async def test_with_the_shares_of_api_and_jobs_used_up_trading_has_four_connecti
         held(pool, 3),
     ):
         order = await store.orders.add(
-            an_intent(), identifier="o-1", decision_id=decision_id, epoch=epoch, at=T0
+            an_intent(), identifier="o-1", decision_id=decision_id, epoch=epoch, at=T0, **BY_SIGNAL
         )
         async with pool.cursor():
             await opened.pool.ping()

@@ -18,7 +18,7 @@ from tests.builders import KRW_BTC, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.logs import Logs
-from tests.integration.store.seeds import rows, the_epoch
+from tests.integration.store.seeds import BY_SIGNAL, rows, the_epoch
 
 DEPOSITS = "SELECT currency, amount, source FROM deposits ORDER BY id"
 DIFFERENCES = "SELECT currency, expected, actual FROM account_differences ORDER BY currency"
@@ -61,6 +61,7 @@ class Account:
             decision_id=None,
             at=self.clock.now(),
             epoch=await the_epoch(self.pool),
+            **BY_SIGNAL,
         )
 
     async def bought(self, identifier: str = "uat-1") -> Order:
@@ -369,6 +370,7 @@ async def test_a_sale_is_missed_where_coins_went_and_money_came(account: Account
         decision_id=None,
         at=account.clock.now(),
         epoch=await the_epoch(account.pool),
+        **BY_SIGNAL,
     )
     before = await account.book.explain(sale)
     account.move("BTC", "-0.001")

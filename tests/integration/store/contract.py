@@ -1,9 +1,10 @@
 """The two stores of the contract tests: PostgreSQL, and the twin that the unit tests use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from service.ports.store import Lease, Orders, TradingStates
+from service.ports.store import JSON, Lease, Orders, TradingStates
+from service.store.database.json_rows import json_text
 from service.store.database.pool import Pool
 from service.store.tables.lease import PgLease
 from service.store.tables.orders import PgOrders
@@ -11,9 +12,20 @@ from service.store.tables.trading_state import PgTradingState
 from tests.fakes.orders import FakeOrders
 from tests.fakes.state import FakeTradingState, LeaseTwin
 from tests.fakes.tables import Tables
-from tests.integration.store.seeds import a_stored_decision, an_allowed, execute
+from tests.integration.store.seeds import a_stored_decision, an_allowed, execute, rows
 
 TTL_S = 60.0
+STORE = """
+    INSERT INTO system_configs (key, value, updated_at, updated_by)
+    VALUES (%(key)s, %(value)s::jsonb, clock_timestamp(), 'test')
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value
+"""
+REFUSALS = """
+    SELECT reason, detail ->> 'status'
+      FROM risk_events
+     WHERE event = 'REFUSED'
+     ORDER BY id
+"""
 
 
 class StoreUnderTest(Protocol):
@@ -28,6 +40,11 @@ class StoreUnderTest(Protocol):
 
     async def expire_lease(self) -> None:
         """Let the lease's time pass."""
+
+    async def store_setting(self, key: str, value: JSON) -> None: ...
+
+    async def refusals(self) -> Sequence[tuple[str, str]]:
+        """Return rule and trading state of each order that its insert refused, oldest first."""
 
 
 class PgStore:
@@ -45,12 +62,19 @@ class PgStore:
     async def expire_lease(self) -> None:
         await execute(self._pool, "UPDATE leader SET expires_at = clock_timestamp()")
 
+    async def store_setting(self, key: str, value: JSON) -> None:
+        await execute(self._pool, STORE, {"key": key, "value": json_text(value)})
+
+    async def refusals(self) -> Sequence[tuple[str, str]]:
+        return [(rule, status) for rule, status in await rows(self._pool, REFUSALS)]
+
 
 class TwinStore:
     def __init__(self) -> None:
         self._now = 1000.0
         self._decisions = 0
-        tables = Tables(seconds=lambda: self._now)
+        self._settings: dict[str, JSON] = {}
+        tables = Tables(seconds=lambda: self._now, settings=lambda: self._settings)
         self._tables = tables
         self.orders: Orders = FakeOrders(tables=tables)
         self.states: TradingStates = FakeTradingState(tables)
@@ -64,6 +88,12 @@ class TwinStore:
 
     async def expire_lease(self) -> None:
         self._now += TTL_S
+
+    async def store_setting(self, key: str, value: JSON) -> None:
+        self._settings[key] = value
+
+    async def refusals(self) -> Sequence[tuple[str, str]]:
+        return self._tables.refusals
 
 
 MakeStore = Callable[[], StoreUnderTest]

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, TypedDict
 
 from service.domain.markets import Market
 from service.domain.orders import Fill, Order, OrderStatus
 from service.domain.risk import Allowed, Check, Held, Verdict
 from service.domain.signals import Proposal, Signal
+from service.domain.trading_states import OrderSource
 from service.ports.store import ModelCall, NewSignal
 from service.store.database.pool import Pool
 from service.store.tables.lease import PgLease
@@ -17,11 +18,25 @@ from service.store.tables.orders import PgOrders
 from service.store.tables.signals import PgSignals
 from tests.builders import KRW_BTC, T0, a_fill, a_proposal, an_answer, an_intent
 
+
+class BySignal(TypedDict):
+    source: OrderSource
+    most_per_hour: int | None
+
+
+#: For an order by a signal, without a limit of orders an hour.
+BY_SIGNAL: Final[BySignal] = {"source": OrderSource.SIGNAL, "most_per_hour": None}
+
 CHECKS = (
     Check(rule="trading_enabled", passed=True, detail="trading is on"),
     Check(rule="confidence", passed=True, detail="confidence 0.7"),
 )
 
+SWITCH = """
+    INSERT INTO system_configs (key, value, updated_at, updated_by)
+    VALUES ('trading_enabled', %(value)s::jsonb, clock_timestamp(), 'test')
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value
+"""
 LOCKED_OUT = """
     SELECT count(DISTINCT pid)
       FROM pg_locks
@@ -102,7 +117,13 @@ async def a_stored_decision(pool: Pool, verdict: Verdict | None = None) -> int:
     )
 
 
+async def switch(pool: Pool, *, on: bool) -> None:
+    await execute(pool, SWITCH, {"value": "true" if on else "false"})
+
+
 async def the_epoch(pool: Pool, owner: str = "one") -> int:
+    """Take the lease, with trading switched on."""
+    await switch(pool, on=True)
     epoch = await PgLease(pool, owner=owner, ttl_s=60).acquire()
     assert epoch is not None
     return epoch
@@ -122,6 +143,7 @@ async def a_stored_order(
         decision_id=decision_id,
         at=at,
         epoch=await the_epoch(pool),
+        **BY_SIGNAL,
     )
 
 

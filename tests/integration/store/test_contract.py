@@ -3,14 +3,22 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any, Final
 
 import pytest
 
-from service.domain.errors import DomainError, DuplicateOrder, NotLeader
+from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
 from service.domain.orders import OPEN, Intent, Order, OrderStatus, OrderType, Side
-from service.domain.trading_states import HaltKind, TradingStatus
+from service.domain.trading_states import (
+    HaltKind,
+    OrderAct,
+    OrderSource,
+    TradingStatus,
+    permits,
+    strictest,
+)
 from tests.builders import KRW_BTC, T0, a_fill, an_intent
 from tests.integration.store.contract import PgStore, StoreUnderTest, TwinStore
 
@@ -41,13 +49,19 @@ async def added(
     decision_id: int | None = None,
     epoch: int | None = None,
     minutes: int = 0,
+    source: OrderSource = OrderSource.SIGNAL,
+    most_per_hour: int | None = None,
+    is_on: bool = True,
 ) -> Order:
+    await store.store_setting("trading_enabled", is_on)
     return await store.orders.add(
         intent or an_intent(),
         identifier=identifier,
         decision_id=decision_id,
         at=T0 + timedelta(minutes=minutes),
         epoch=await the_epoch(store) if epoch is None else epoch,
+        source=source,
+        most_per_hour=most_per_hour,
     )
 
 
@@ -83,6 +97,109 @@ async def test_only_the_owner_releases_and_the_next_epoch_is_higher(store: Store
     await one.release()
 
     assert await two.acquire() == 2
+
+
+# --- the rules of an order's insert -------------------------------------------------------------
+
+_ACTIVE: Final = TradingStatus.ACTIVE
+_DISABLED: Final = TradingStatus.DISABLED
+#: For all markets, for the order's market, for another one: each a halt or none.
+HALTED_WHERE: Final = tuple(product((None, REDUCING, HALTED), repeat=3))
+
+
+async def halt(store: StoreUnderTest, kind: HaltKind | None, market: Market | None) -> None:
+    if kind is not None:
+        await store.states.halt(
+            kind=kind, reason="test", actor="test", at=T0, detail={}, market=market
+        )
+
+
+async def outcome(store: StoreUnderTest, n: int, *, side: Side, **options: Any) -> str | None:
+    """Return the rule that refused an order, or None when it is written."""
+    sale = {"side": Side.SELL, "volume": Decimal(1), "funds": None}
+    intent = an_intent(**(sale if side is Side.SELL else {}))
+    try:
+        await added(store, f"uat-{n}", intent=intent, **options)
+    except OrderRefused as exc:
+        return exc.rule
+    return None
+
+
+@pytest.mark.parametrize(("everywhere", "here", "elsewhere"), HALTED_WHERE)
+async def test_an_insert_permits_what_the_table_of_states_permits(
+    store: StoreUnderTest,
+    everywhere: HaltKind | None,
+    here: HaltKind | None,
+    elsewhere: HaltKind | None,
+) -> None:
+    """Every combination of halts, switch, source and side: 27 x 2 x 4 x 2."""
+    await halt(store, everywhere, None)
+    await halt(store, here, KRW_BTC)
+    await halt(store, elsewhere, KRW_ETH)
+    combinations = tuple(product((True, False), OrderSource, Side))
+
+    found = [
+        await outcome(store, n, side=side, source=source, is_on=is_on)
+        for n, (is_on, source, side) in enumerate(combinations)
+    ]
+
+    statuses = [
+        strictest((everywhere or _ACTIVE, here or _ACTIVE, _ACTIVE if is_on else _DISABLED))
+        for is_on, _, _ in combinations
+    ]
+    permitted = [
+        permits(status, source, OrderAct.of(side))
+        for status, (_, source, side) in zip(statuses, combinations, strict=True)
+    ]
+    assert found == [None if ok else "trading_enabled" for ok in permitted]
+    assert await store.refusals() == [
+        ("trading_enabled", status.value)
+        for status, ok in zip(statuses, permitted, strict=True)
+        if not ok
+    ]
+
+
+@pytest.mark.parametrize("stored", [None, "true", 1, {"on": True}])
+async def test_a_switch_that_is_not_plainly_on_is_off(store: StoreUnderTest, stored: Any) -> None:
+    epoch = await the_epoch(store)
+    await store.store_setting("trading_enabled", stored)
+
+    with pytest.raises(OrderRefused, match="switched off"):
+        await store.orders.add(
+            an_intent(),
+            identifier="uat-1",
+            decision_id=None,
+            at=T0,
+            epoch=epoch,
+            source=OrderSource.SIGNAL,
+            most_per_hour=None,
+        )
+
+
+@pytest.mark.parametrize(("given", "stored"), [(2, None), (2, 9), (9, 2), (2, "9")])
+async def test_an_insert_counts_the_orders_of_the_hour_before_it(
+    store: StoreUnderTest, given: int, stored: Any
+) -> None:
+    """The lower one counts: what was read a moment ago, or what stands in the table now."""
+    if stored is not None:
+        await store.store_setting("max_orders_per_hour", stored)
+
+    found = [
+        await outcome(store, minutes, side=Side.BUY, minutes=minutes, most_per_hour=given)
+        for minutes in (0, 30, 60, 61, 95)
+    ]
+
+    assert found == [None, None, "order_rate", None, None]
+
+
+async def test_an_order_that_is_not_limited_is_not_counted_against_the_limit(
+    store: StoreUnderTest,
+) -> None:
+    await store.store_setting("max_orders_per_hour", 1)
+
+    found = [await outcome(store, n, side=Side.SELL) for n in range(3)]
+
+    assert found == [None, None, None]
 
 
 # --- add ----------------------------------------------------------------------------------------

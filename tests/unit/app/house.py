@@ -106,6 +106,7 @@ class House:
         self.metrics, self.outbox = FakeMetricRows(), FakeOutbox()
         self.setting_rows = FakeSettingRows({"trading_enabled": True})
         self.books = FakeAccountBooks()
+        self.orders.tables.settings = lambda: self.setting_rows.stored
         self.config = a_config(markets=(KRW_BTC,))
 
     def services(self) -> Services:

@@ -45,6 +45,9 @@ class House:
     def __post_init__(self) -> None:
         self.exchange = FakeExchange(clock=self.clock)
         self.settings = Settings(self.rows, self.clock)
+        # One database: what halts trading and what switches it off is seen by an order's insert.
+        self.orders.tables.halts = self.state.halts
+        self.orders.tables.settings = lambda: self.rows.stored
         ids = itertools.count(1)
         self.reconciler = Reconciler(
             orders=self.orders,
@@ -67,6 +70,7 @@ class House:
             exchange=self.exchange,
             reconciler=self.reconciler,
             leadership=self.leadership,
+            settings=self.settings,
             clock=self.clock,
             real_clock=self.clock,
             new_id=lambda: str(next(ids)),

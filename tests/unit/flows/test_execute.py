@@ -12,6 +12,7 @@ from service.domain.errors import (
     StoreDown,
 )
 from service.domain.orders import OrderStatus
+from service.domain.trading_states import OrderSource
 from tests.builders import KRW_BTC, an_intent
 from tests.fakes.logs import Logs
 from tests.unit.flows.conftest import House
@@ -150,7 +151,13 @@ async def test_the_reconciler_leaves_a_request_on_the_wire_alone(house: House) -
     async def meanwhile() -> None:
         house.reconciler.take("uat-1")
         await house.orders.add(
-            an_intent(), identifier="uat-1", decision_id=1, at=house.clock.now(), epoch=1
+            an_intent(),
+            identifier="uat-1",
+            decision_id=1,
+            at=house.clock.now(),
+            epoch=1,
+            source=OrderSource.SIGNAL,
+            most_per_hour=None,
         )
         await house.reconciler.reconcile()
 

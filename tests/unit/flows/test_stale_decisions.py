@@ -6,10 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from service.domain.errors import ExchangeRefused, NotLeader, StoreDown
+from service.domain.errors import ExchangeRefused, NotLeader, OrderRefused, StoreDown
 from service.domain.markets import Balance, Market
-from service.domain.orders import Intent, Order, OrderStatus
+from service.domain.orders import Intent, Order, OrderStatus, Side
 from service.domain.risk import Allowed, Refused
+from service.domain.trading_states import OrderSource
 from tests.builders import KRW_BTC, a_halt, an_intent, some_rules
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
@@ -208,6 +209,7 @@ async def test_a_request_that_would_leave_late_is_not_sent(takes_s: float) -> No
     """Meanwhile another process may have found no such order and gone on."""
     clock = FakeClock()
     house = House(clock=clock, orders=SlowOrders(clock=clock, takes_s=takes_s))
+    await house.allow(trading_enabled=True)
     await house.leadership.renew()
     await house.leadership.settle()
 
@@ -220,6 +222,7 @@ async def test_a_request_that_would_leave_late_is_not_sent(takes_s: float) -> No
 async def test_a_process_whose_lease_was_lost_while_it_wrote_sends_nothing() -> None:
     clock = FakeClock()
     house = House(clock=clock, orders=SlowOrders(clock=clock, takes_s=1.5))
+    await house.allow(trading_enabled=True)
     await house.leadership.renew()
     await house.leadership.settle()
     clock.pass_time(7)  # a second of trust is left
@@ -253,3 +256,63 @@ async def test_no_lease_is_said_before_anything_is_written(house: House) -> None
         await house.executor.execute(an_intent(), decision_id=1)
 
     assert house.orders.rows == {}
+
+
+async def test_an_order_that_the_rules_refuse_as_it_is_written_ends_its_signal(
+    house: House, logs: Logs
+) -> None:
+    """The switch was set off after the verdict; the order is neither written nor tried again."""
+    house.signals.after_decision = lambda: house.rows.stored.update(trading_enabled=False)
+
+    signal = await house.pipeline.trade(KRW_BTC)
+    house.signals.after_decision = None
+    house.rows.stored["trading_enabled"] = True
+    await house.pipeline.trade(KRW_BTC)
+
+    (line,) = [line for line in logs.of("risk") if "as it was written" in line["message"]]
+    assert signal is not None
+    assert (line["signal_id"], line["reason"]) == (signal.id, "trading_enabled")
+    assert house.orders.tables.refusals == [("trading_enabled", "DISABLED")]
+    assert {order.decision_id for order in house.orders.rows.values()} == {2}
+
+
+class CrowdedOrders(FakeOrders):
+    """Counts how many inserts run at the same time."""
+
+    at_work, most_at_work = 0, 0
+
+    async def add(self, intent: Intent, **rest: object) -> Order:
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
+        await asyncio.sleep(0)  # others run, as during a statement
+        try:
+            return await super().add(intent, **rest)  # type: ignore[arg-type]
+        finally:
+            self.at_work -= 1
+
+
+async def test_orders_are_written_one_at_a_time() -> None:
+    """PostgreSQL counts the hour's orders as they were before a wait: two would miss each other."""
+    orders = CrowdedOrders()
+    house = House(orders=orders)
+    await house.allow(trading_enabled=True, max_orders_per_hour=1)
+    await house.leadership.renew()
+    await house.leadership.settle()
+
+    results = await asyncio.gather(
+        *(house.executor.execute(an_intent(), decision_id=n) for n in (1, 2)),
+        return_exceptions=True,
+    )
+
+    assert [type(result) for result in results] == [Order, OrderRefused]
+    assert orders.most_at_work == 1
+
+
+async def test_a_protective_sale_is_not_one_order_too_many(house: House) -> None:
+    await house.allow(max_orders_per_hour=1)
+    bought = await house.executor.execute(an_intent(), decision_id=1)
+
+    sale = an_intent(side=Side.SELL, volume=bought.executed_volume or Decimal("0.001"), funds=None)
+    sold = await house.executor.execute(sale, decision_id=None, source=OrderSource.RULE)
+
+    assert sold.status is OrderStatus.EXECUTED

@@ -13,7 +13,7 @@ from service.store.queries.lists import PgLists
 from service.store.tables.orders import PgOrders
 from service.store.tables.settings import PgSettingRows
 from tests.builders import KRW_BTC, T0, an_intent
-from tests.integration.store.seeds import a_stored_decision, an_allowed, the_epoch
+from tests.integration.store.seeds import BY_SIGNAL, a_stored_decision, an_allowed, the_epoch
 
 SAFETY_S = 20
 POOL, API = 5, 3
@@ -59,7 +59,7 @@ async def test_with_the_apis_share_exhausted_an_order_is_stored_and_health_answe
         )
         await until(lambda: whole.state().waiting == 1)
         order = await PgOrders(whole).add(
-            an_intent(), identifier="o-1", decision_id=decision_id, epoch=epoch, at=T0
+            an_intent(), identifier="o-1", decision_id=decision_id, epoch=epoch, at=T0, **BY_SIGNAL
         )
         await whole.ping()
         still_waiting = not reading.done()

@@ -22,7 +22,7 @@ from service.store.tables.orders import PgOrders
 from service.store.tables.settings import PgSettingRows
 from tests.builders import T0, an_intent
 from tests.fakes.clock import FakeClock
-from tests.integration.store.seeds import execute, rows
+from tests.integration.store.seeds import BY_SIGNAL, execute, rows, switch
 
 TARGET = "1:json://127.0.0.1:1"
 
@@ -472,8 +472,11 @@ async def test_an_order_that_becomes_unknown_and_then_fails_is_told_with_its_row
 ) -> None:
     orders = PgOrders(pool, notices=order_notices)
     epoch = await PgLease(pool, owner="me", ttl_s=60).acquire()
+    await switch(pool, on=True)
     assert epoch is not None
-    order = await orders.add(an_intent(), identifier="uat-9", decision_id=None, at=T0, epoch=epoch)
+    order = await orders.add(
+        an_intent(), identifier="uat-9", decision_id=None, at=T0, epoch=epoch, **BY_SIGNAL
+    )
     unknown = order.moved_to(OrderStatus.UNKNOWN)
     failed = unknown.moved_to(OrderStatus.FAILED, reason="not_placed")
 

@@ -11,27 +11,34 @@ from decimal import Decimal
 import pytest
 from loguru import logger
 
-from service.domain.errors import DomainError, DuplicateOrder, NotLeader
+from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
 from service.domain.orders import OPEN, Fill, Order, OrderStatus, OrderType, Side
 from service.domain.positions import Position, folded
+from service.domain.trading_states import OrderSource
 from service.store.database.pool import Pool
 from service.store.tables.fills import fill_from
-from service.store.tables.orders import PgOrders
+from service.store.tables.orders import ADD, PgOrders
 from tests.builders import KRW_BTC, T0, a_fill, an_intent, an_order
 from tests.integration.store.seeds import (
+    BY_SIGNAL,
     a_stored_decision,
     a_stored_order,
     an_allowed,
     execute,
     filled,
     rows,
+    switch,
     the_epoch,
     until_locked_out,
 )
 
 KRW_ETH = Market("KRW", "ETH")
 _S = OrderStatus
+LIMIT = """
+    INSERT INTO system_configs (key, value, updated_at, updated_by)
+    VALUES ('max_orders_per_hour', to_jsonb(%(value)s), clock_timestamp(), 'test')
+"""
 
 
 @contextmanager
@@ -76,6 +83,7 @@ async def test_an_added_order_is_pending_sent_and_exactly_what_was_meant(
         decision_id=decision_id,
         at=T0,
         epoch=epoch,
+        **BY_SIGNAL,
     )
 
     assert order == an_order(
@@ -87,10 +95,28 @@ async def test_an_added_order_is_pending_sent_and_exactly_what_was_meant(
     assert stored == [(epoch, T0, T0)]
 
 
-async def add(pool: Pool, *, epoch: int, identifier: str = "uat-1") -> Order:
+async def add(
+    pool: Pool, *, epoch: int, identifier: str = "uat-1", most_per_hour: int | None = None
+) -> Order:
     return await PgOrders(pool).add(
-        an_intent(), identifier=identifier, decision_id=None, at=T0, epoch=epoch
+        an_intent(),
+        identifier=identifier,
+        decision_id=None,
+        at=T0,
+        epoch=epoch,
+        source=OrderSource.SIGNAL,
+        most_per_hour=most_per_hour,
     )
+
+
+def order_args(epoch: int) -> dict[str, object]:
+    """Return the parameters of a purchase's insert, for a transaction that is held open."""
+    return {
+        "lease": "trading", "epoch": epoch, "identifier": "uat-1", "decision_id": None,
+        "market": "KRW-BTC", "side": "BUY", "type": "MARKET", "price": None, "volume": None,
+        "funds": Decimal(100_000), "at": T0, "source": "SIGNAL", "permitting": ["ACTIVE"],
+        "most_per_hour": None,
+    }  # fmt: skip
 
 
 async def test_without_any_lease_no_order_is_written(pool: Pool) -> None:
@@ -130,6 +156,95 @@ async def test_an_order_that_waited_for_a_takeover_is_refused(pool: Pool) -> Non
         await waiting
 
 
+async def test_an_order_that_waited_for_the_switch_to_be_set_off_is_refused(pool: Pool) -> None:
+    epoch = await the_epoch(pool)
+    async with pool.transaction() as operator:
+        await operator.execute("UPDATE system_configs SET value = 'false'")
+        waiting = asyncio.create_task(add(pool, epoch=epoch))
+        await until_locked_out(pool, 1)
+
+    with pytest.raises(OrderRefused, match="switched off"):
+        await waiting
+    assert await PgOrders(pool).open() == ()
+
+
+@pytest.mark.parametrize(
+    "halted",
+    [
+        "UPDATE trading_state SET state = 'HALTED'",
+        "UPDATE trading_state SET state = 'REDUCING'",
+        "UPDATE trading_state SET halted_markets = '{KRW-BTC}'",
+        "UPDATE trading_state SET reducing_markets = '{KRW-BTC}'",
+    ],
+)
+async def test_an_order_that_waited_for_a_halt_is_refused(pool: Pool, halted: str) -> None:
+    epoch = await the_epoch(pool)
+    async with pool.transaction() as operator:
+        await operator.execute(halted)
+        waiting = asyncio.create_task(add(pool, epoch=epoch))
+        await until_locked_out(pool, 1)
+
+    with pytest.raises(OrderRefused, match="halted"):
+        await waiting
+    assert await PgOrders(pool).open() == ()
+
+
+async def test_an_order_that_waited_for_a_lower_limit_is_refused(pool: Pool) -> None:
+    epoch = await the_epoch(pool)
+    await add(pool, epoch=epoch)
+    await execute(pool, LIMIT, {"value": 2})
+    async with pool.transaction() as operator:
+        await operator.execute("UPDATE system_configs SET value = '1' WHERE key <> 'x'")
+        await operator.execute("UPDATE system_configs SET value = 'true' WHERE key LIKE 'tr%'")
+        waiting = asyncio.create_task(add(pool, epoch=epoch, identifier="uat-2", most_per_hour=2))
+        await until_locked_out(pool, 1)
+
+    with pytest.raises(OrderRefused, match="last hour"):
+        await waiting
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE system_configs SET value = 'false'",
+        "UPDATE trading_state SET state = 'HALTED'",
+        "UPDATE leader SET epoch = epoch + 1",
+    ],
+)
+async def test_whatever_stops_trading_waits_for_the_order_that_came_first(
+    pool: Pool, change: str
+) -> None:
+    """What the operator was told has happened is true of every order: it came before, or not."""
+    epoch = await the_epoch(pool)
+    async with pool.transaction() as order:
+        await order.execute(ADD, order_args(epoch))
+        stopping = asyncio.create_task(execute(pool, change))
+        await until_locked_out(pool, 1)
+
+    await stopping
+    assert len(await PgOrders(pool).open()) == 1
+
+
+async def test_a_refusal_is_stored_with_what_refused_it(pool: Pool) -> None:
+    decision_id, epoch = await a_stored_decision(pool, an_allowed()), await the_epoch(pool)
+    await switch(pool, on=False)
+
+    with pytest.raises(OrderRefused):
+        await PgOrders(pool).add(
+            an_intent(), identifier="uat-1", decision_id=decision_id, at=T0, epoch=epoch,
+            **BY_SIGNAL,
+        )  # fmt: skip
+
+    assert await rows(
+        pool, "SELECT at, event, kind, market, reason, actor, detail FROM risk_events"
+    ) == [
+        (
+            T0, "REFUSED", None, "KRW-BTC", "trading_enabled", "system:orders",
+            {"side": "BUY", "source": "SIGNAL", "status": "DISABLED", "decision_id": decision_id},
+        )
+    ]  # fmt: skip
+
+
 async def test_an_identifier_is_used_once(pool: Pool) -> None:
     epoch = await the_epoch(pool)
     await add(pool, epoch=epoch)
@@ -145,7 +260,12 @@ async def test_of_eight_orders_for_one_decision_at_once_one_is_written(pool: Poo
     results = await asyncio.gather(
         *(
             orders.add(
-                an_intent(), identifier=f"uat-{n}", decision_id=decision_id, at=T0, epoch=epoch
+                an_intent(),
+                identifier=f"uat-{n}",
+                decision_id=decision_id,
+                at=T0,
+                epoch=epoch,
+                **BY_SIGNAL,
             )
             for n in range(8)
         ),
@@ -433,6 +553,7 @@ async def test_positions_and_sums_are_always_what_the_fills_add_up_to(
                 an_intent(market=markets[n % 2], type=OrderType.LIMIT, side=side,
                           price=Decimal(1), volume=Decimal(1), funds=None),
                 identifier=f"uat-{turn}-{n}", decision_id=None, at=T0, epoch=epoch,
+                **BY_SIGNAL,
             )
             for n, side in enumerate(sides)
         ]  # fmt: skip
