@@ -60,7 +60,8 @@ def front(new_id: Callable[[], str], requests: Requests) -> Middleware:
         # The route's template, never the path: ids and free text must not become labels.
         route, status = _route(request), response.status
         seconds = requests.answered(began, route=route, method=method, status=status)
-        if _is_logged(request, response, probes):
+        is_probe = status == HTTPStatus.OK and request.path in _PROBES
+        if not is_probe or next(probes) % _ONE_PROBE_IN == 0:
             logger.bind(
                 event="http",
                 method=method,
@@ -107,14 +108,6 @@ def _bug(request: web.Request, exc: Exception, request_id: str) -> web.Response:
     # Not event "http": that is the one line of each request.
     logger.bind(event="app", route=_route(request)).opt(exception=exc).error("a handler failed")
     return internal_problem(request_id)
-
-
-def _is_logged(
-    request: web.Request, response: web.StreamResponse, probes: "itertools.count[int]"
-) -> bool:
-    if response.status != HTTPStatus.OK or request.path not in _PROBES:
-        return True
-    return next(probes) % _ONE_PROBE_IN == 0
 
 
 def _route(request: web.Request) -> str:

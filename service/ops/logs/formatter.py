@@ -71,7 +71,10 @@ class LineFormatter:
 
 def json_line(fields: Mapping[str, JSON]) -> bytes:
     """Return one line of flat JSON, LONGEST_LINE bytes and its newline at most."""
-    return _fitted(fields) + b"\n"
+    line = orjson.dumps(fields)
+    if len(line) > LONGEST_LINE or not line.isascii():  # hardly any line
+        line = _fitted(fields)
+    return line + b"\n"
 
 
 def _now() -> str:
@@ -81,9 +84,6 @@ def _now() -> str:
 
 
 def _fitted(fields: Mapping[str, JSON]) -> bytes:
-    line = orjson.dumps(fields)
-    if len(line) <= LONGEST_LINE and line.isascii():  # nearly every line
-        return line
     line = _dumped(fields)
     for longest in _SHORTENED_TO:
         if len(line) <= LONGEST_LINE:

@@ -122,17 +122,14 @@ class Log:
     def _write(self, record: "Record") -> None:
         if record["message"] == DROPPED:
             self._tell_dropped()
-        elif self._has_room(is_urgent=record["level"].no >= _URGENT):
-            self._writer.put(self._lines.render(record))
-
-    def _has_room(self, *, is_urgent: bool) -> bool:
-        """Whether a line may be made now, with all before it told; if not, it is dropped."""
+            return
+        is_urgent = record["level"].no >= _URGENT
         if not self._writer.has_room(is_urgent=is_urgent):
             self._drop(is_urgent=is_urgent)
-            return False
+            return
         if self._untold:
             self._tell_dropped()
-        return True
+        self._writer.put(self._lines.render(record))
 
     def _drop(self, *, is_urgent: bool) -> None:
         self._lines.skip()

@@ -44,15 +44,12 @@ class RequestMeter:
 
     def __init__(self, real_clock: RealClock) -> None:
         self._real_clock = real_clock
-        self._monotonic = real_clock.monotonic
+        self.began = self._monotonic = real_clock.monotonic
         self._series: dict[Labels, LatencySeries] = {}
         self._done: list[RequestSlot] = []
         self._minute = real_clock.utc_now()
         self._over_at = 0.0  #: `monotonic()` at which the running minute is over
         self._begin_minute()
-
-    def began(self) -> float:
-        return self._monotonic()
 
     def answered(self, began: float, *, route: str, method: str, status: int) -> float:
         ended = self._monotonic()

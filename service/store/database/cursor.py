@@ -84,7 +84,7 @@ class PooledCursor:
             self._connection.close()
 
     async def commit(self) -> None:
-        if _status(self._connection) == TRANSACTION_STATUS_INERROR:
+        if self._connection.raw.get_transaction_status() == TRANSACTION_STATUS_INERROR:
             # PostgreSQL answers such a COMMIT with a silent ROLLBACK.
             await self.roll_back()
             raise InFailedSqlTransaction(
@@ -140,8 +140,6 @@ def _cancelled() -> bool:
 
 def is_idle(connection: aiopg.Connection) -> bool:
     """Whether the connection is closed, or open with neither statement nor transaction."""
-    return bool(connection.closed) or _status(connection) == TRANSACTION_STATUS_IDLE
-
-
-def _status(connection: aiopg.Connection) -> int:
-    return int(connection.raw.get_transaction_status())
+    if connection.closed:
+        return True
+    return bool(connection.raw.get_transaction_status() == TRANSACTION_STATUS_IDLE)

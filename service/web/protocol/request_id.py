@@ -16,8 +16,7 @@ _SANE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def counted_ids() -> Callable[[], str]:
     """Return a function that makes ids: a random prefix and a counter; a uuid costs more."""
-    start, numbers = secrets.token_hex(6), itertools.count(1)
-    return lambda: f"{start}-{next(numbers)}"
+    return map(f"{secrets.token_hex(6)}-{{}}".format, itertools.count(1)).__next__
 
 
 def id_of(request: web.Request, new_id: Callable[[], str]) -> str:

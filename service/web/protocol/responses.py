@@ -38,7 +38,7 @@ def encoded(body: object) -> bytes:
 def list_response(items: object, *, next_cursor: str | None = None) -> web.Response:
     """Return {"items": …, "next_cursor": …}; bytes from the store are not parsed again."""
     ready = orjson.Fragment(items) if isinstance(items, bytes) else items
-    return json_response(ListBody(items=ready, next_cursor=next_cursor))
+    return raw_response(encoded(ListBody(items=ready, next_cursor=next_cursor)))
 
 
 def _text(value: object) -> str:
