@@ -30,7 +30,9 @@ from service.store.queries.lists import PgLists
 from service.store.queries.orders import ORDERS
 from service.store.queries.page import INSTANT
 from service.store.tables.settings import PgSettingRows
-from service.web.keys import CLOCK, CONFIG, LISTS, SETTINGS
+from service.web.keys import CLOCK, CONFIG, LISTS, REAL_CLOCK, SETTINGS
+from service.web.protocol.auth import LOCKOUT
+from service.web.protocol.lockout import Lockout
 from service.web.protocol.paging import encode
 from service.web.protocol.request_body import MAX_BODY
 from service.web.routes import setup
@@ -43,6 +45,7 @@ async def product(dsn: str, _log: Log) -> AsyncIterator[web.Application]:
     app[CONFIG] = Config(_env_file=None, markets=markets)
     real_clock = SystemClock()
     app[CLOCK] = clock = RealTimeMarketClock(real_clock)
+    app[REAL_CLOCK], app[LOCKOUT] = real_clock, Lockout(real_clock.monotonic)
     async with AsyncExitStack() as stack:
         if dsn:
             pool = await stack.enter_async_context(
