@@ -31,6 +31,7 @@ from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
 from service.flows.trade import TradingPipeline
+from service.flows.trading_switch import TradingSwitch
 from service.loops.runner import Runner
 from service.ops.health.monitor import HealthMonitor
 from service.ops.metrics.counters import Counters
@@ -54,6 +55,7 @@ def build(process: Process, ports: Ports) -> Services:
     account_book = _account_book(ports)
     settle_past = partial(_settle_past, reconciler=reconciler, account_book=account_book)
     leadership = Leadership(lease=store.lease, real_clock=real_clock, on_gain=settle_past)
+    trading_switch = _trading_switch(ports)
     recorder = Recorder(
         requests=process.counters.requests, rows=store.metrics, real_clock=real_clock
     )
@@ -69,8 +71,8 @@ def build(process: Process, ports: Ports) -> Services:
     )
     jobs, maintenance = _runners(real_clock, clock, record)
     health = health_monitor(
-        process, ports, leadership=leadership, circuits=circuits, runners=(jobs, maintenance),
-        chance=random.random,
+        process, ports, leadership=leadership, switch=trading_switch, circuits=circuits,
+        runners=(jobs, maintenance), chance=random.random,
     )  # fmt: skip
     alerts_counted: Counter[tuple[str, str]] = Counter()
     _count_events(bus, process.counters, health)
@@ -83,6 +85,7 @@ def build(process: Process, ports: Ports) -> Services:
         holdings_check=HoldingsCheck(orders=store.orders, exchange=ports.exchange),
         account_book=account_book,
         leadership=leadership,
+        trading_switch=trading_switch,
         pipeline=_pipeline(
             process,
             ports,
@@ -145,6 +148,17 @@ async def _settle_past(*, reconciler: Reconciler, account_book: AccountBook) -> 
     """Do what a new owner of the lease does before it trades. Raises: BoundaryError."""
     await reconciler.reconcile()
     await account_book.begin()
+
+
+def _trading_switch(ports: Ports) -> TradingSwitch:
+    return TradingSwitch(
+        states=ports.store.state,
+        settings=ports.settings,
+        journal=ports.halt_journal,
+        audit=ports.store.audit,
+        clock=ports.clock,
+        new_id=new_id,
+    )
 
 
 def _pipeline(

@@ -7,13 +7,14 @@ from service import __version__
 from service.app.services import Circuits, Ports, Process
 from service.config import Config
 from service.domain.instants import rfc3339
-from service.domain.trading_states import TradingStatus, strictest
+from service.domain.trading_states import TradingStatus
 from service.flows.leadership import Leadership
+from service.flows.trading_switch import TradingSwitch
 from service.loops.runner import Runner
 from service.ops.health.monitor import SCHEDULES, HealthMonitor
 from service.ops.health.probe import ProbeSchedule
 from service.ports.health import JobState, TradingBody
-from service.settings.table import AI_MODEL, TRADING_ENABLED
+from service.settings.table import AI_MODEL
 
 
 class AllJobs:
@@ -31,6 +32,7 @@ def health_monitor(
     ports: Ports,
     *,
     leadership: Leadership,
+    switch: TradingSwitch,
     circuits: Circuits,
     runners: Sequence[Runner],
     chance: Callable[[], float],
@@ -55,7 +57,7 @@ def health_monitor(
         jobs=AllJobs(*runners),
         upbit=ask_upbit,
         gemini=ask_gemini,
-        trading=partial(trading_body, ports, leadership),
+        trading=partial(trading_body, switch, leadership),
         lag_s=process.counters.lag.worst_s,
         circuits={
             "upbit_api": lambda: circuits.purchases.is_open,
@@ -73,14 +75,10 @@ def _activity_schedule(config: Config) -> ProbeSchedule:
     return ProbeSchedule(every_s, usual.timeout_s)
 
 
-async def trading_body(ports: Ports, leadership: Leadership) -> TradingBody:
-    """Return whether trading is on, and why not; the strictest reason counts."""
-    state = await ports.store.state.trading_state()
-    since = rfc3339(state.since)
+async def trading_body(switch: TradingSwitch, leadership: Leadership) -> TradingBody:
+    """Return the trading state from memory, so that it shows while the database is away too."""
     if (reason := leadership.standby_reason) is not None:
-        return {"state": "STANDBY", "reason": reason, "since": None}
-    enabled = await ports.settings.get(TRADING_ENABLED)
-    status = strictest((state.state, TradingStatus.ACTIVE if enabled else TradingStatus.DISABLED))
-    if status is TradingStatus.DISABLED:
-        return {"state": "DISABLED", "reason": "trading_enabled is false", "since": None}
-    return {"state": status.value, "reason": state.reason, "since": since}
+        return {"state": TradingStatus.STANDBY.value, "reason": reason, "since": None}
+    summary = switch.summary()
+    since = None if summary.since is None else rfc3339(summary.since)
+    return {"state": summary.status.value, "reason": summary.reason, "since": since}

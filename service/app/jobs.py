@@ -24,6 +24,7 @@ from service.flows.clock_guard import ClockGuard
 from service.flows.collect import collect
 from service.flows.leadership import RENEW_EVERY_S
 from service.flows.markets import traded
+from service.flows.trading_switch import REFRESH_EVERY_S
 from service.loops.loop import Loop, every
 from service.loops.supervisor import Supervisor
 from service.settings.settings import Settings
@@ -138,6 +139,12 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             every=every(seconds=1),
             step=partial(_settle, services),
             deadline_s=inf,
+            is_job=False,
+        ),
+        Loop(
+            name="trading.state",
+            every=every(seconds=REFRESH_EVERY_S),
+            step=services.trading_switch.step,
             is_job=False,
         ),
         Loop(
@@ -309,6 +316,8 @@ async def repeating(services: Services) -> AsyncIterator[None]:
 
     services.bus.subscribe(OrderMoved, follow)
     await _make_room(services)
+    # First the halts, the local file's before the database's: no order may come before them.
+    await services.trading_switch.load()
     # Before the port opens: what the last process left open is settled, and health knows it.
     await _lead(services)
     await _settle_first(services)

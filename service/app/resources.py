@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from service.adapters.clock import RealTimeMarketClock, SystemClock
 from service.adapters.gemini import Gemini, open_gemini
+from service.adapters.halt_journal import FileHaltJournal
 from service.adapters.upbit.rest import UpbitRest
 from service.app.services import ApiStore, Ports, Store
 from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
@@ -104,6 +105,7 @@ async def open_ports(config: Config, *, targets: Sequence[Target]) -> AsyncItera
             activity=PgActivity(database.pool),
             store=database.store,
             api=database.api,
+            halt_journal=FileHaltJournal(config.data_dir / f"halts-{config.mode}.jsonl"),
             exchange=upbit,
             account=upbit,
             model=gemini,
@@ -159,6 +161,7 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
                     lease=PgLease(pool, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
                     metrics=PgMetricRows(jobs_pool),
                     history=PgHistory(jobs_pool),
+                    audit=PgAudit(pool),
                 ),
                 api=ApiStore(
                     orders=PgOrders(api_pool),

@@ -22,6 +22,7 @@ from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
 from service.flows.trade import TradingPipeline
+from service.flows.trading_switch import TradingSwitch
 from service.loops.runner import Runner
 from service.ops.health.monitor import HealthMonitor
 from service.ops.metrics.counters import Counters
@@ -30,6 +31,7 @@ from service.ports.account import AccountBooks
 from service.ports.alerts import AlertOutbox, Target
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
+from service.ports.halt_journal import HaltJournal
 from service.ports.health import ConcurrencyState, Database
 from service.ports.model import Model
 from service.ports.queries import Lists, Portfolio, RecentActivity, Statistics
@@ -80,6 +82,7 @@ class Store:
     lease: Lease
     metrics: MetricRows
     history: History
+    audit: Audit  #: for changes that must not wait behind the API's requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +148,7 @@ class Ports:
     activity: RecentActivity
     store: Store
     api: ApiStore
+    halt_journal: HaltJournal
     exchange: Exchange
     account: Account
     model: PingedModel
@@ -172,6 +176,7 @@ class Services:
     holdings_check: HoldingsCheck
     account_book: AccountBook
     leadership: Leadership
+    trading_switch: TradingSwitch
     pipeline: TradingPipeline
     retention: Retention
     snapshots: Snapshots

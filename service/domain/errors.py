@@ -14,6 +14,7 @@ ServiceError
 │   ├── NotAllowed                 the caller's role may not do this
 │   ├── NotLeader                  this process may not trade now
 │   ├── OrderRefused               a limit or the trading state refuses the order as it is written
+│   ├── TradingStopped             the trading state does not permit this order
 │   └── TooSoon                    it was done a moment ago: wait, then ask again
 └── BoundaryError                the exchange, the model or PostgreSQL failed us
     ├── ExchangeUnavailable        safe to try again
@@ -24,7 +25,8 @@ ServiceError
     │   └── ModelQuotaUsedUp         the day's quota: no call before it returns
     ├── StoreBusy                  every connection is taken and the queue is full
     ├── StoreDown                  PostgreSQL does not answer
-    └── StoreTimeout               PostgreSQL cancelled the statement
+    ├── StoreTimeout               PostgreSQL cancelled the statement
+    └── JournalDown                the local file of halts cannot be read or written
 """
 
 from typing import ClassVar
@@ -92,6 +94,10 @@ class OrderRefused(DomainError):
     def __init__(self, message: str = "", *, rule: str) -> None:
         super().__init__(message)
         self.rule = rule
+
+
+class TradingStopped(DomainError):
+    """A halt or the switch does not permit this order; nothing was sent."""
 
 
 class TooSoon(DomainError):
@@ -175,5 +181,11 @@ class StoreDown(BoundaryError):
 
 class StoreTimeout(BoundaryError):
     """PostgreSQL cancelled the statement (statement_timeout, lock_timeout)."""
+
+    retryable = True
+
+
+class JournalDown(BoundaryError):
+    """The local file that keeps halts while the database is away cannot be read or written."""
 
     retryable = True

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from service.domain.latency import Sketch
 from service.domain.markets import Candle, Market, Ticker, Timeframe
@@ -20,6 +20,9 @@ from service.domain.trading_states import (
     TradingStatus,
     strictest,
 )
+
+#: Name of the trading state among the names of settings, where changes are notified.
+TRADING_STATE: Final = "trading_state"
 
 JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
 

@@ -1,7 +1,7 @@
 """The settings in force: read through the cache, changed with all checks or not at all."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +56,7 @@ class Settings:
         self._cache = cache or LoadingCache()
         self._changing = asyncio.Lock()
         self.unusable_loads = 0  #: how often a stored value had to be passed over
+        self._listeners: list[Callable[[str], Awaitable[None]]] = []
 
     # --- reading --------------------------------------------------------------------------
 
@@ -63,6 +64,10 @@ class Settings:
         """Return the value in force. Raises: StoreBusy, StoreDown, StoreTimeout on a miss."""
         held: _Held[T] = await self._cache.get(key.name, partial(self._loaded, key))
         return held.value
+
+    async def stored(self, key: Key[T]) -> T:
+        """Return the value in force, past the cache. Raises: StoreBusy, StoreDown, StoreTimeout."""
+        return await self._load(key)
 
     async def view(self, name: str) -> SettingView:
         """Raises: UnknownSetting; on a miss also the store's errors."""
@@ -83,18 +88,33 @@ class Settings:
 
     # --- the hook -------------------------------------------------------------------------
 
+    def on_change(self, heard: Callable[[str], Awaitable[None]]) -> None:
+        """Have `heard` called with each name that may have changed, here or elsewhere.
+
+        A change made here returns after it. Names that are no setting of this version come too.
+        `heard` must not raise.
+        """
+        self._listeners.append(heard)
+
     async def invalidate(self, name: str) -> None:
         """Forget one cached value: after a change here, on a notification from elsewhere."""
         # A newer version of the service may notify about keys that this one does not have.
         if name in TABLE:
             await self._cache.invalidate(name)
             logger.bind(event="cache", setting=name).debug("setting invalidated")
+        await self._tell(name)
 
     async def invalidate_all(self) -> None:
         """Forget all cached values: notifications may have been missed."""
         for name in TABLE:
             await self._cache.invalidate(name)
         logger.bind(event="cache").info("all settings invalidated")
+        for name in TABLE:
+            await self._tell(name)
+
+    async def _tell(self, name: str) -> None:
+        for heard in self._listeners:
+            await heard(name)
 
     def distrust(self) -> None:
         """Read every setting from the database from now on: notifications may be missed."""

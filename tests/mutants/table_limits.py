@@ -6,6 +6,8 @@ from tests.mutants.mutant import Mutant, of
 
 _RISK: Final = "service/domain/risk.py"
 _DECIDE: Final = "service/flows/decide.py"
+_SWITCH: Final = "service/flows/trading_switch.py"
+_OF_SWITCH: Final = "tests/unit/flows/test_trading_switch.py"
 _OF_RISK: Final = "tests/unit/domain/test_risk.py"
 _OF_KINDS: Final = "tests/unit/settings/test_kinds.py"
 _EACH: Final = of(_OF_RISK, "test_each_rule_refuses_in_its_own_name")
@@ -73,6 +75,64 @@ LIMITS: Final = (
         tests=of(
             "tests/unit/domain/test_trading_states.py",
             "test_each_cell_permits_what_the_contract_says",
+        ),
+    ),
+    Mutant(
+        name="the last step before the request asks no trading state",
+        file=_SWITCH,
+        old="        if not permits(status, source, OrderAct.of(side)):\n",
+        new="        if False:\n",
+        tests=of(_OF_SWITCH, "test_before_the_state_was_read_nothing_is_permitted"),
+    ),
+    Mutant(
+        name="a halt that the database does not have yet is not in force",
+        file=_SWITCH,
+        old="                    if pending.entry.halt.market in {None, market}\n",
+        new="                    if False\n",
+        tests=of(_OF_SWITCH, "test_with_the_database_away_a_halt_is_in_force_and_in_the_file"),
+    ),
+    Mutant(
+        name="a halt is not written to its file",
+        file=_SWITCH,
+        old="            await self._write(pending)\n",
+        new="            pass\n",
+        tests=of(_OF_SWITCH, "test_the_next_process_reads_the_file_before_anything_else"),
+    ),
+    Mutant(
+        name="a damaged file of halts is passed over",
+        file=_SWITCH,
+        old="        if content.fault is not None:\n",
+        new="        if False:\n",
+        tests=of(_OF_SWITCH, "test_a_damaged_file_halts_trading_until_an_operator_resumes"),
+    ),
+    Mutant(
+        name="a torn line of the file of halts is believed",
+        file="service/adapters/halt_journal.py",
+        old="    if int(checksum, 16) != zlib.crc32(text):\n",
+        new="    if False:\n",
+        tests=of(
+            "tests/unit/adapters/test_halt_journal.py",
+            "test_a_flipped_bit_never_makes_another_halt_of_one",
+        ),
+    ),
+    Mutant(
+        name="another process does not hear of a halt",
+        file="service/store/tables/trading_state.py",
+        old='        await cur.execute(NOTIFY, {"channel": CHANNEL, "name": STATE_NAME})\n',
+        new="",
+        tests=of(
+            "tests/integration/app/test_listening.py",
+            "test_a_halt_of_one_process_is_in_force_in_the_other_without_a_look",
+        ),
+    ),
+    Mutant(
+        name="the file of halts is not read at the start",
+        file="service/app/jobs.py",
+        old="    await services.trading_switch.load()\n",
+        new="",
+        tests=of(
+            "tests/unit/app/test_bootstrap.py",
+            "test_the_file_of_halts_is_read_before_the_lease_is_taken",
         ),
     ),
     Mutant(

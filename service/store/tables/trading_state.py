@@ -8,9 +8,11 @@ from service.domain.alerts import Notice
 from service.domain.markets import Market
 from service.domain.trading_states import HALT_KINDS, Ends, HaltKind, TradingStatus
 from service.ports.store import JSON, Halt, RiskEvent, TradingState
+from service.ports.store import TRADING_STATE as STATE_NAME
 from service.store.database.json_rows import json_text
 from service.store.database.pool import Cursor, Pool
 from service.store.tables.alerts import put
+from service.store.tables.settings import CHANNEL
 
 TRADING_STATE: Final = """
     SELECT state, reason, since, halted_by, reducing_markets, halted_markets
@@ -104,6 +106,11 @@ SUM_UP: Final = """
 RECORD: Final = """
     INSERT INTO risk_events (at, event, kind, market, reason, actor, detail)
     VALUES (%(at)s, %(event)s, %(kind)s, %(market)s, %(reason)s, %(actor)s, %(detail)s::jsonb)
+"""
+
+# Sent with the commit, on the connection that hears of changed settings.
+NOTIFY: Final = """
+    SELECT pg_notify(%(channel)s, %(name)s)
 """
 
 Notices = Callable[[RiskEvent], Sequence[Notice]]
@@ -235,6 +242,7 @@ class PgTradingState:
         args = _args(event)
         await cur.execute(SUM_UP, args)
         await cur.execute(RECORD, args)
+        await cur.execute(NOTIFY, {"channel": CHANNEL, "name": STATE_NAME})
         for notice in self._notices(event):
             await put(cur, notice)
 

@@ -24,6 +24,7 @@ from tests.fakes.audit import FakeAudit
 from tests.fakes.database import AwayActivity, FakeDatabase
 from tests.fakes.equities import FakeEquities
 from tests.fakes.exchange import FakeExchange
+from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.lists import FakeLists
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.metric_rows import FakeMetricRows
@@ -100,6 +101,7 @@ class House:
         self.market_data = HeldMarketData(self.told)
         self.lease = ToldLease(self.told, epoch=epoch)
         self.history: FakeHistory = FakeHistory()
+        self.state, self.halt_journal = FakeTradingState(), FakeHaltJournal()
         self.lists, self.audit = FakeLists(), FakeAudit()
         self.portfolio, self.statistics = FakePortfolio(), FakeStatistics()
         self.counters = Counters(self.real_clock)
@@ -149,12 +151,13 @@ class House:
                 collected=self.market_data,
                 signals=self.signals,
                 orders=self.orders,
-                state=FakeTradingState(),
+                state=self.state,
                 equities=FakeEquities(),
                 account=self.books,
                 lease=self.lease,
                 metrics=self.metrics,
                 history=self.history,
+                audit=self.audit,
             ),
             api=ApiStore(
                 orders=self.orders,
@@ -163,6 +166,7 @@ class House:
                 portfolio=self.portfolio,
                 statistics=self.statistics,
             ),
+            halt_journal=self.halt_journal,
             exchange=self.exchange,
             account=cast("Any", self.account),
             model=self.model,

@@ -6,9 +6,13 @@ from service.app.services import Services
 from service.domain.errors import ExchangeUnavailable, ModelRefused, ModelUnavailable
 from service.domain.orders import OrderStatus
 from service.domain.risk import Allowed
+from service.domain.trading_states import TradingStatus
 from service.flows.circuit_breaker import Circuit
-from tests.builders import KRW_BTC, an_answer, an_intent, an_order
+from service.ports.halt_journal import JournalEntry
+from tests.builders import KRW_BTC, a_halt, an_answer, an_intent, an_order
 from tests.fakes.clock import FakeClock
+from tests.fakes.halt_journal import FakeHaltJournal
+from tests.fakes.state import FakeLease
 from tests.unit.app.house import House
 
 OFTEN = 5  #: failures in a row open a circuit
@@ -115,3 +119,28 @@ async def test_nothing_old_is_dropped_while_our_clock_is_days_ahead_of_the_excha
         await services.retention.step()
 
     assert bool(house.history.asked) is drops
+
+
+class AskingLease(FakeLease):
+    """Notes how often the file of halts had been read at each request for the lease."""
+
+    def __init__(self, journal: FakeHaltJournal) -> None:
+        super().__init__()
+        self._journal = journal
+        self.reads_before: list[int] = []
+
+    async def acquire(self) -> int | None:
+        self.reads_before.append(self._journal.reads)
+        return await super().acquire()
+
+
+async def test_the_file_of_halts_is_read_before_the_lease_is_taken() -> None:
+    house = House()
+    house.halt_journal.entries.append(JournalEntry(id="h-1", halt=a_halt(), request_id=None))
+    house.lease = lease = AskingLease(house.halt_journal)  # type: ignore[assignment]
+    async with house.running() as services:
+        status = services.trading_switch.status()
+
+    assert lease.reads_before[0] == 1
+    assert status is TradingStatus.HALTED
+    assert [halt.reason for halt in house.state.halts] == ["by hand"]

@@ -96,10 +96,13 @@ async def test_trading_is_on_standby_for_the_lease_or_for_open_orders_and_says_w
         services.process,
         services.ports,
         leadership=leadership,
+        switch=services.trading_switch,
         circuits=services.circuits,
         runners=(),
         chance=lambda: 0.5,
     )
+
+    await services.trading_switch.step()
 
     async def renewed() -> tuple[str, str | None]:
         await leadership.renew()

@@ -31,6 +31,7 @@ PERIODS = {
 MAINTENANCE = {
     "leader.renew": timedelta(seconds=3),
     "leader.settle": timedelta(seconds=1),
+    "trading.state": timedelta(seconds=2),
     "orders.compare": timedelta(minutes=1),
     "health.probe": timedelta(seconds=1),
     "settings.listen": timedelta(seconds=1),

@@ -114,5 +114,5 @@ class World(House):
     async def lead(self) -> None:
         """Take the lease, settle what is open and look at every part, as a start does."""
         steps = {loop.name: loop.step for loop in maintenance(self.bound)}
-        for name in ("leader.renew", "leader.settle", "health.probe"):
+        for name in ("trading.state", "leader.renew", "leader.settle", "health.probe"):
             await steps[name]()
