@@ -103,8 +103,8 @@ def _proposal(response: types.GenerateContentResponse) -> tuple[Proposal | None,
 def clean(text: str, *, longest: int) -> str:
     """Return `text` on one line, without invisible characters, cut to `longest`.
 
-    The model's text is shown, logged and stored: no line feed that forges a log line, no
-    direction override, no NUL or half surrogate that PostgreSQL refuses.
+    The model's text is shown, logged and stored. A line feed would forge a log line, a direction
+    override would hide text, and PostgreSQL refuses NUL and half surrogates.
     """
     spaced = " ".join(text.split())
     seen = "".join(c for c in spaced if unicodedata.category(c) not in _INVISIBLE)

@@ -22,7 +22,7 @@ def targets_of(config: Config) -> Sequence[AppriseTarget]:
 async def tried(config: Config) -> Sequence[tuple[str, str | None]]:
     """Send a test message to every target; return its name and what went wrong.
 
-    Raises: ConfigError, also when there is nobody to send to.
+    Raises: ConfigError, also when there is no address.
     """
     found = targets_of(config)
     if not found:

@@ -38,7 +38,7 @@ class CheckBody(TypedDict):
 async def findings(config: Config) -> tuple[CheckResult, ...]:
     """Return every variable as it is in force, masked, and what can be tried without trading.
 
-    The looks go on side by side, each for five seconds at most; only an embedded server that
+    The checks run concurrently, each for five seconds at most. Only an embedded server that
     recovers from a crash may take longer.
     """
     candles, port, stored, upbit = await asyncio.gather(

@@ -33,7 +33,7 @@ async def drain(runner: web.AppRunner, site: web.BaseSite, listener: socket.sock
 
     aiohttp closes a kept-alive connection when it stops, though a request may be on its way to
     it: that caller would find the connection cut. So each gets an answer with
-    `Connection: close` first, and only who asks nothing for LINGER_S is cut.
+    `Connection: close` first. Only a connection without a request for LINGER_S is cut.
     """
     runner.app[_DRAINING].set()
     taken = _accepted(listener)
@@ -41,10 +41,10 @@ async def drain(runner: web.AppRunner, site: web.BaseSite, listener: socket.sock
     loop, server = asyncio.get_running_loop(), runner.server
     assert server is not None  # noqa: S101 - it has been set up
     for connection in taken:
-        with suppress(OSError):  # who has gone meanwhile
+        with suppress(OSError):  # closed by the peer meanwhile
             await loop.connect_accepted_socket(server, connection)
     end = loop.time() + LINGER_S
-    # Polled: aiohttp tells nobody when a connection ends.
+    # Polled: aiohttp has no event for the end of a connection.
     while server.connections and loop.time() < end:  # noqa: ASYNC110
         await asyncio.sleep(_POLL_S)
 

@@ -20,7 +20,7 @@ from service.store.migrations.migrate import migrate, migrations_folder
 from service.store.queries.export import ExportKind, ExportWindow, Form, export
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-_PRIVATE: Final = 0o600  #: what was earned is nobody else's business
+_PRIVATE: Final = 0o600  #: no other account may read what was earned
 
 
 def window(since: str | None, until: str | None) -> ExportWindow:
@@ -33,7 +33,7 @@ def window(since: str | None, until: str | None) -> ExportWindow:
         raise InvalidRequest(f"--to {last} is before --from {first}")
     return ExportWindow(
         since=None if first is None else korean_midnight(first),
-        # The last day there is has no next one: whoever writes it means all there is.
+        # The last possible date has no next one; it means all rows.
         until=None
         if last is None or last == date.max
         else korean_midnight(last + timedelta(days=1)),
@@ -86,7 +86,7 @@ class _Document:
 
 
 class _Shown:
-    """A progress bar for whoever sits in front of it."""
+    """A progress bar on a terminal."""
 
     def __init__(self, kind: ExportKind) -> None:
         self._kind = kind

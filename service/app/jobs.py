@@ -198,8 +198,8 @@ async def compare(services: Services) -> None:
     else:
         holdings.forget()
         account_book.forget()
-    # A leader whose past cannot be settled may not trade, and why must show; what a process found
-    # before it lost the lease is for the next one to find.
+    # A leader that cannot settle its past may not trade, and health must say why. What a process
+    # found before it lost the lease no longer counts: the next leader finds it again.
     contradicted = leadership.is_leader and services.reconciler.contradicted
     differ = holdings.disagree or account_book.disagree or contradicted
     services.health.note("recent_order", "reconcile_mismatch", holds=differ)

@@ -63,7 +63,7 @@ async def open_server(
 ) -> AsyncIterator[str]:
     """Yield the address of the database: the operator's server, or our own embedded one.
 
-    Args: opened: gets our own one, for whoever keeps it alive.
+    Args: opened: gets our own server, for the loop that starts it again.
     """
     if config.database_url is not None:
         yield config.database_url.get_secret_value()

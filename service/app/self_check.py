@@ -1,8 +1,7 @@
 """The self-check of a running service: what is not well is logged, and health knows it.
 
-The quick looks at this machine come before the start, the questions to Upbit beside it, and both
-again each hour; our clock is compared with Upbit's on every answer that comes anyway, and
-trading is halted while it is far off.
+This machine is checked before the start, Upbit during it, and both again each hour. Every answer
+of Upbit also tells its time. While our clock is far from it, trading is halted.
 """
 
 from collections.abc import Iterable
@@ -76,7 +75,7 @@ class SelfCheck:
         self._tell_changes(machine(self._config))
 
     async def clock(self) -> None:
-        """Compare our clock with the one that Upbit's answers told; asks nobody.
+        """Compare our clock with the one that Upbit's answers told; sends no request.
 
         Raises: BoundaryError, when a halt or its end cannot be stored; tried again each time.
         """

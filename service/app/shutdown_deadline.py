@@ -1,7 +1,7 @@
 """The stop as one stretch of time: each step has to be over by its mark, however many are slow.
 
-With time limits of its own for every step, a database that does not answer would be waited for by
-each of them, and the ten seconds that containers get would be over before the end.
+If every step had a time limit of its own, each would wait in full for a database that does not
+answer. The ten seconds that containers get would be over before the end.
 """
 
 import asyncio

@@ -26,8 +26,8 @@ from service.settings.table import MAX_ORDERS_PER_HOUR
 
 #: Real seconds between look-ups of a new order; the first finds nearly every market order done.
 FOLLOW_UP_S: Final = (0.2, 0.5, 1.0)
-#: Real seconds from the verdict to the request. After a longer standstill (a stopped machine, a
-#: busy disk) another process may have searched for this order and stored it as never placed.
+#: Real seconds from the verdict to the request. After a longer standstill of the machine or its
+#: disk, another process may have searched for this order and stored it as never placed.
 SEND_WITHIN_S: Final = 2.0
 #: A protective sale and a flattening are as many as positions need.
 _NOT_LIMITED: Final = frozenset({OrderSource.RULE, OrderSource.FLATTEN})

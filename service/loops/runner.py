@@ -157,8 +157,8 @@ class Runner:
         self._due[loop.name] = due
         while not self._stopping.is_set():
             await self._pass_if_enabled(loop, period, due=due)
-            # The period is read again after the pass, because the pass may have changed it:
-            # with an order in flight it is two seconds, without one five minutes.
+            # The pass may have changed the period, so it is read again: with an order in flight
+            # it is two seconds, without one five minutes.
             period = await self._period(loop)
             due = self._not_before_asked(loop, self._next_due(loop, due, period), period)
             self._due[loop.name] = due

@@ -1,7 +1,7 @@
 """One load for many waiting callers, no old value after an invalidation: what aiocache lacks.
 
-With aiocache alone, fifty misses at once are fifty queries, and a value that was read before an
-invalidation but written after it lives on for the whole TTL.
+With aiocache alone, fifty misses at once are fifty queries. And a value that was read before an
+invalidation but stored after it stays for the whole TTL.
 """
 
 import asyncio

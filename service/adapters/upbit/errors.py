@@ -28,8 +28,8 @@ _CLIENT_ERRORS: Final = range(400, 500)
 _TRY_AGAIN: Final = frozenset({408, 425})
 
 # Upbit refuses a used identifier: so an earlier copy of this attempt has arrived. A nonce is new
-# for each attempt: if Upbit has seen it, a proxy delivered the request twice, and the first copy
-# may have become an order.
+# for each attempt. If Upbit has seen it, a proxy delivered the request twice. The first copy may
+# have become an order.
 _EARLIER_COPY_ARRIVED: Final = frozenset({"duplicated_identifier", "nonce_used"})
 
 _REMEDIES: Final = {

@@ -41,8 +41,8 @@ PER_SECOND: Final[dict[Group, int]] = {
 WINDOW_S: Final = 1.0
 FIRST_BAN_S: Final = 60.0  #: when the answer does not say how long
 LONGEST_BAN_S: Final = 86_400.0
-#: Upbit counts by the second and documents no Retry-After: a longer one is a proxy's, and must not
-#: stop the look-up of orders whose fate is unknown for hours.
+#: Upbit counts by the second and documents no Retry-After. A longer one is a proxy's. It must not
+#: stop the look-up of unsettled orders for hours.
 LONGEST_HOLD_S: Final = 300.0
 _LEFT: Final = re.compile(r"\bsec=\s*(\d{1,6})\b")
 _BAN: Final = re.compile(r"(?P<n>[0-9]{1,6})\s*(?:(?P<minutes>min|분)|sec|s\b|초)", re.IGNORECASE)

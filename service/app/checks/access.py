@@ -1,4 +1,4 @@
-"""Whether callers can sign in: paper and live mode serve nobody without the admin's token."""
+"""Whether callers can sign in: paper and live mode serve no caller without the admin's token."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Who would be told: the addresses are read, nothing is sent."""
+"""The addresses of alerts: they are read, nothing is sent."""
 
 from typing import Final
 

@@ -1,9 +1,8 @@
 """Upbit: whether it answers, whose clock is right, and what our key is worth.
 
-Only questions that change nothing. Whether a key may withdraw is not among them: Upbit tells a
-key's rights to a main pocket's key with the right to manage pockets, and to nobody else
-(Upbit docs v1.6.4, "list API keys" and "list API keys by pocket"); to find out otherwise is to
-try a withdrawal.
+Only requests that change nothing. Whether a key may withdraw is not checked. Upbit tells a key's
+rights only to a main pocket's key that may manage pockets. The only other way is to try a
+withdrawal. Source: Upbit docs v1.6.4, "list API keys" and "list API keys by pocket".
 """
 
 from collections.abc import Sequence

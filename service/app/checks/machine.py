@@ -1,4 +1,4 @@
-"""This machine: the data directory, its disk, the file with the secrets. Asks nobody else."""
+"""This machine: the data directory, its disk, the file with the secrets. Sends no request."""
 
 import os
 import shutil

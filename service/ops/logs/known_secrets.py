@@ -76,8 +76,8 @@ def _escaped(text: str) -> Iterator[str]:
 def _inside_base64(raw: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
     """Yield what stays the same of `raw` wherever it stands in a longer encoded text.
 
-    `Basic base64(user:password)` holds the password at an offset of 0, 1 or 2 bytes; at the
-    edges a character mixes our bits with the neighbour's.
+    `Basic base64(user:password)` holds the password at an offset of 0, 1 or 2 bytes. The
+    characters at its edges also encode bits of the neighbouring bytes.
     """
     for offset in range(3):
         text = encode(bytes(offset) + raw).decode().rstrip("=")

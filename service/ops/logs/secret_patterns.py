@@ -76,8 +76,8 @@ _SHAPES: Final = tuple(
         ("hooks.slack", r"(?i)(hooks\.slack\.com/\w+/)[^\s\"']+", rf"\1{MASK}"),
         ("webhooks/", r"(?i)(/webhooks/)[^\s\"']+", rf"\1{MASK}"),
         ("/bot", r"(/bot)\d+:[\w-]+", rf"\1{MASK}"),
-        # PostgreSQL repeats the row, the line of the statement (our parameters stand in it) and
-        # the JSON it stumbled over: positions, amounts, whatever was to be stored.
+        # PostgreSQL's errors repeat the row, the statement's line with our parameters, and JSON
+        # that it cannot read. All of these may hold positions and amounts.
         ("failing row", r"(?s)(Failing row contains )\(.*?(?:\)\.(?=\n|\Z)|\Z)", rf"\1{MASK}"),
         ("input syntax", r"(invalid input syntax for type [\w ]+: )\"[^\"]*\"", rf'\1"{MASK}"'),
         ("json data", r"(JSON data, line \d+: )[^\n]*", rf"\1{MASK}"),

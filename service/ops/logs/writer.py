@@ -66,8 +66,8 @@ class LineStream:
 class LineWriter:
     """Takes lines from any thread, writes them in their order.
 
-    `has_room`, `put` and `end` are for one caller at a time. The two ends share no lock: what
-    has been put is counted by the caller, what is done by the thread; the difference waits.
+    `has_room`, `put` and `end` are for one caller at a time. The two ends share no lock. The
+    caller counts the lines that were put, the thread those that are done; the difference waits.
 
     Attributes:
         lost: lines that were taken and could not be written.

@@ -1,7 +1,7 @@
 """Authentication: the JWT of Upbit's Exchange API, in the variants that clients send.
 
-It is verified with `hmac`: the three algorithms are one line each, and the check shares no library
-with the clients whose signatures it tests.
+It is verified with `hmac`, one line for each of the three algorithms. So the check shares no
+library with the clients whose signatures it tests.
 """
 
 import base64
@@ -92,8 +92,8 @@ def _check_hash(claims: Mapping[str, Any], forms: set[str]) -> None:
 def hashable_forms(query: str, body: str) -> Iterator[str]:
     """Yield the strings that a client may have hashed; nothing when there are no parameters.
 
-    upbit-sdk and ccxt hash the unencoded string; pyupbit hashes the encoded one with `[]` left
-    alone, and sends the parameters of GET and DELETE in the body.
+    upbit-sdk and ccxt hash the unencoded string. pyupbit hashes the encoded one, with `[]` left as
+    they are. It sends the parameters of GET and DELETE in the body.
     """
     text = query or body.strip()
     if not query and text.startswith("{"):

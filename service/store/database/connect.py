@@ -44,8 +44,8 @@ class Route:
     dsn: str = field(repr=False)
 
 
-async def reach(dsn: str) -> Route:
-    """Find an address of `dsn` that answers, and check that the server is usable.
+async def connected_route(dsn: str) -> Route:
+    """Connect once to an address of `dsn`, and check that the server is usable.
 
     libpq makes a second attempt for a second address, or when the server refuses TLS. Then aiopg
     keeps watching the first, closed socket and hangs. So a blocking connection is opened first, in

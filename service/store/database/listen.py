@@ -11,7 +11,7 @@ from loguru import logger
 from psycopg2.extensions import quote_ident
 
 from service.domain.errors import BoundaryError, StartError, StoreDown
-from service.store.database.connect import reach
+from service.store.database.connect import connected_route
 from service.store.database.cursor import PooledCursor
 from service.store.database.dsn import CONNECT_S
 
@@ -115,7 +115,7 @@ class Listener:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiopg.Connection]:
         # Resolved anew each time: after a failover the name may have another address.
-        route = await reach(self._dsn)
+        route = await connected_route(self._dsn)
         async with aiopg.connect(route.dsn, timeout=CONNECT_S, enable_hstore=False) as connection:
             async with connection.cursor() as cursor:
                 # aiopg's bare cursor raises CancelledError when the server cancels LISTEN.

@@ -21,7 +21,7 @@ from psycopg2.extensions import QueryCanceledError
 
 from service.domain.errors import BoundaryError, StartError, StoreBusy, StoreDown
 from service.ports.health import PoolState
-from service.store.database.connect import Route, reach
+from service.store.database.connect import Route, connected_route
 from service.store.database.cursor import (
     ANSWER_S,
     RETRY_AFTER_S,
@@ -224,7 +224,7 @@ async def open_pool(
 
     Raises: StartError, when the database cannot be used; one sentence without the password.
     """
-    route = await reach(dsn)
+    route = await connected_route(dsn)
     pool = aiopg.Pool(
         route.dsn,
         minsize=minsize,

@@ -158,8 +158,8 @@ def _private(directory: Path, account: ServerAccount | None) -> Path:
     owners = {os.geteuid()} if account is None else {os.geteuid(), account.uid}
     directory.mkdir(mode=0o700, exist_ok=True)
     try:
-        # One handle for the look and for the changes: in a place like /tmp its owner may put a
-        # link to another directory there in between, and root would give that one away.
+        # One handle for the check and for the changes. In a place like /tmp the directory's owner
+        # may replace it by a link in between, and root would change the link's target.
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as exc:
         raise _not_ours(directory) from exc

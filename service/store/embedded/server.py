@@ -1,8 +1,8 @@
 """The embedded PostgreSQL: made on the first start, shared, stopped by the last process using it.
 
 `directory` holds `cluster/` (the data), `socket/` (0700, the only way in) and `server.log`. It has
-three lock files: `lock` (one start or stop at a time), `users` (held by the processes that use the
-server) and `alive` (held by the server's own processes). Nothing listens on the network.
+three lock files. `lock` allows one start or stop at a time. `users` is held by the processes that
+use the server, `alive` by the server's own processes. Nothing listens on the network.
 """
 
 import errno

@@ -46,8 +46,8 @@ def migrate(dsn: str, folder: Path, *, wait_s: float = 30) -> int:
 
     Several processes may call it at once; one migrates, the others wait up to `wait_s`.
 
-    Raises: StartError, when the database cannot be used or is newer than `folder`; when a file
-        was changed or lost after it had been applied; when a migration fails and is undone.
+    Raises: StartError. The database cannot be used, or is newer than `folder`. Or a file was
+        changed or lost after it had been applied. Or a migration fails, and is undone.
     """
     return _run(dsn, folder, wait_s=wait_s, up=True)
 

@@ -53,8 +53,8 @@ class Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
     def get_log_data(
         self, migration: Migration | None = None, operation: str = "apply"
     ) -> dict[str, Any]:
-        # yoyo itself asks the resolver for the host's full name (slow where it has none) and the
-        # user database for the user (an error in a container with an arbitrary uid).
+        # yoyo itself asks the resolver for the host's full name, which is slow where it has none.
+        # It also looks the user up, which fails in a container with an arbitrary uid.
         return {
             "id": str(uuid.uuid4()),
             "migration_id": migration.id if migration else None,

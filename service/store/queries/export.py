@@ -150,7 +150,7 @@ _COPY: Final[Mapping[Form, sql.SQL]] = {
 #: What a spreadsheet would run instead of showing it; these words come from a model.
 _FORMULA: Final = r"^[=+\-@\t\r]"
 _INSTANT: Final = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
-#: An export of years takes minutes; it reads only, and nobody waits for its locks.
+#: An export of years takes minutes; it only reads, and no writer waits for it.
 _SESSION: Final = {"timezone": "UTC", "statement_timeout": "0", "idle_session_timeout": "0"}
 
 

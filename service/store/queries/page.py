@@ -1,9 +1,9 @@
 """One way to read a page, a row or a whole list that PostgreSQL has made JSON of.
 
-Lists are cut by key, never by OFFSET: the statement asks for one row more than the page holds, and
-its last column says whether that row came. A parameter that is None makes its condition constant,
-and because the driver writes parameters into the statement, the planner drops it: one statement
-serves every filter and still uses the filter's index.
+Lists are cut by key, never by OFFSET. The statement asks for one row more than the page holds, and
+its last column says whether that row came. The driver writes parameters into the statement. So a
+parameter that is None makes its condition constant, and the planner drops the condition. One
+statement serves every filter and still uses the filter's index.
 """
 
 from collections.abc import Mapping

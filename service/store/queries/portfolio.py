@@ -12,9 +12,9 @@ from service.store.queries.page import JsonReader, code, page_of
 MINUTES_UPTO: Final = timedelta(days=7)
 _HOUR: Final = timedelta(hours=1)
 
-# Korean days begin with an hour of UTC, so hours alone tell what a period began with: the newest
-# one before it, or where there is none the oldest minute of all. What the longest period needs is
-# read once, for all of them.
+# Korean days begin with an hour of UTC, so hours alone tell what a period began with. It is the
+# newest hour before the period, or else the oldest minute of all. What the longest period needs
+# is read once, for all of them.
 SUMMARY = """
     WITH hours AS MATERIALIZED (
         SELECT hour, low, high, drawdown_ratio
@@ -108,8 +108,8 @@ SUMMARY = """
                    past.periods) AS item
 """
 
-# Whole hours where the window is long, and the minutes before and after them. What an hour fell
-# by is the deepest of its own fall and of that from the highest before it to its low.
+# Whole hours where the window is long, and the minutes before and after them. An hour's drawdown
+# is the deeper of two: its own, and the fall from the highest equity before it to its low.
 CURVE = """
     WITH stretch AS (
         SELECT newest_at AS at, equity, low, high, drawdown_ratio

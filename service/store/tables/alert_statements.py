@@ -138,8 +138,8 @@ GIVE_UP_LOST: Final = """
               FOR UPDATE SKIP LOCKED)
 """
 
-# An alert is needless when it is a recovery of a problem that no target received, or a reminder of
-# a problem that is over.
+# An alert is needless in two cases: the recovery of a problem that no target received, and the
+# reminder of a problem that is over.
 _NEEDLESS: Final = """
            (one.told_at IS NOT NULL AND one.recovered_at IS NOT NULL
             OR EXISTS (
@@ -172,7 +172,7 @@ FORGET_NEEDLESS: Final = (
 """
 )
 
-# A recovery is not due before its problem, or the summary that holds it, is settled: until then it
+# A recovery is due once its problem, or the summary that holds the problem, is settled. Before, it
 # is unknown whether a target received the problem. Rows that the statements above should have
 # settled may still be here, because they were locked or arrived later. They wait for the next pass.
 DUE: Final = (

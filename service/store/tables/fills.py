@@ -48,9 +48,9 @@ MOVE_POSITION = """
      WHERE market = %(market)s
 """
 
-# Runs after HOLD_POSITION: only the transaction with the position's lock writes its market's days,
+# Runs after HOLD_POSITION. Only the transaction with the position's lock writes its market's days,
 # so this statement never waits for a lock. A sale counts as one order, won or lost, on the day of
-# its first fill; a later fill may change the outcome.
+# its first fill. A later fill may change the outcome.
 COUNT_DAYS = """
     WITH mine AS (
         SELECT id, (traded_at AT TIME ZONE 'Asia/Seoul')::date AS day, volume, funds, fee,

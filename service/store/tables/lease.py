@@ -11,8 +11,8 @@ from service.store.database.pool import Pool
 
 TRADING: Final = "trading"
 
-# An expired lease is never continued, not even by its last owner: it gets a new epoch, so writes
-# under the old epoch stay refused.
+# An expired lease is never continued, not even by its last owner. That owner gets a new epoch too,
+# so writes under the old epoch stay refused.
 ACQUIRE = """
     INSERT INTO leader AS held (name, owner, epoch, expires_at)
     VALUES (%(name)s, %(owner)s, 1, clock_timestamp() + make_interval(secs => %(ttl_s)s))

@@ -14,8 +14,8 @@ MINUTE: Final = 1
 HOUR: Final = 60
 MOST: Final = 32_767  #: requests in one entry of `counts`; a further entry holds the rest
 
-# A batch whose answer was lost is sent again. Stored runs are recognised by their key, and only
-# new ones are added to their hours, in the order of the key as below.
+# A batch whose answer was lost is sent again. Stored runs are recognised by their key. Only new
+# ones are added to their hours, in the order of the key as below.
 ADD_JOB_RUNS = """
     WITH stored AS (
         INSERT INTO job_runs (

@@ -18,9 +18,9 @@ ADD_MONTHS: Final = """
 WAIT_FOR_LOCK: Final = "SELECT set_config('lock_timeout', %(wait)s, true)"
 DROP_MONTH: Final = "SELECT drop_month(%(table)s::regclass, %(before)s)"
 
-# Deletes settled alerts together with their recoveries; a problem that is not over stays. Both
-# clocks must have passed: in the sandbox the market's time may run fast, and a deleted alert of a
-# minute ago would be sent again. The index of the alert list serves this query.
+# Deletes settled alerts together with their recoveries; a problem that is not over stays. The time
+# must have passed by both clocks. The sandbox's market may run fast, and an alert that is deleted
+# after a real minute would be sent again. The index of the alert list serves this query.
 DROP_ALERTS: Final = """
     DELETE FROM alerts
      WHERE id IN (

@@ -23,9 +23,9 @@ LOAD = """
      WHERE key = %(key)s
 """
 
-# Held until the commit. Two concurrent changes may each keep to a rule and break it together, and a
-# setting that was never stored has no row to lock. The key is arbitrary; no other lock here uses
-# it.
+# Held until the commit. Two concurrent changes may each keep to a rule and break it together. A
+# row lock does not help, because a setting that was never stored has no row. The key is
+# arbitrary; no other lock here uses it.
 LOCK_RULES = "SELECT pg_advisory_xact_lock(20261123)"
 
 LOAD_MANY = """

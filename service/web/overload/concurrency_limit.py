@@ -1,6 +1,6 @@
 """How many requests work at once, by class, and how long the next ones wait for a place.
 
-Health and the page are not asked: whoever watches must get an answer just when all is full.
+Health and the page have no limit: they must be answered even when every place is taken.
 docs/overload.md has the numbers.
 """
 

@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from psycopg2.extensions import parse_dsn
 
 from service.domain.errors import StartError
-from service.store.database.connect import check_server, reach
+from service.store.database.connect import check_server, connected_route
 from service.store.database.dsn import connect, parameters, url
 from service.store.database.pool import open_pool
 from service.store.embedded.server import EmbeddedPostgres
@@ -76,7 +76,7 @@ async def test_an_address_that_refuses_does_not_hide_the_next(
 async def test_the_way_is_written_down_so_that_no_second_attempt_is_needed(
     remote: EmbeddedPostgres, port: int
 ) -> None:
-    route = await reach(f"postgresql://operator:{QUOTED}@localhost:{port}/postgres")
+    route = await connected_route(f"postgresql://operator:{QUOTED}@localhost:{port}/postgres")
 
     found = parse_dsn(route.dsn)
     assert (found["sslmode"], found["gssencmode"]) == ("disable", "disable")
