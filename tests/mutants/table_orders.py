@@ -196,8 +196,8 @@ ORDERS: Final = (
     Mutant(
         name="an order's insert sees the switch as it was before a wait",
         file=_PG_ORDERS,
-        old="         WHERE key = 'trading_enabled'\n           FOR SHARE\n",
-        new="         WHERE key = 'trading_enabled'\n",
+        old="         ORDER BY key\n           FOR SHARE\n",
+        new="         ORDER BY key\n",
         tests=of(
             _OF_PG_ORDERS,
             "test_an_order_that_waited_for_the_switch_to_be_set_off_is_refused",

@@ -201,11 +201,21 @@ PROCESS: Final = (
     Mutant(
         name="a session's isolation level is the server's default",
         file="service/store/database/dsn.py",
-        old='_FIXED: Final = {"default_transaction_isolation": "read committed"}',
-        new="_FIXED: Final[dict[str, str]] = {}",
+        old='    "default_transaction_isolation": "read committed",\n',
+        new="",
         tests=of(
             _OF_POOL,
             "test_isolation_is_ours_whatever_the_server_and_the_address_have_for_a_default",
+        ),
+    ),
+    Mutant(
+        name="a commit does not wait for the disk where the server is lazy",
+        file="service/store/database/dsn.py",
+        old='    "synchronous_commit": "on",\n',
+        new="",
+        tests=of(
+            _OF_POOL,
+            "test_a_commit_waits_for_the_disk_whatever_the_server_and_the_address_say",
         ),
     ),
     Mutant(

@@ -83,8 +83,13 @@ def refusal(exc: Exception, given: Mapping[str, str]) -> StartError:
     return StartError(f"{named(given)} cannot be used ({said}): {remedy}")
 
 
-#: Overrides the address and the server: every statement relies on it (docs/database.md).
-_FIXED: Final = {"default_transaction_isolation": "read committed"}
+#: Override the address and the server: every statement relies on them (docs/database.md). An order
+#: is sent once its row is committed. With `synchronous_commit=off` a crash of the server may lose
+#: that row afterwards, and the exchange holds an order that has none.
+_FIXED: Final = {
+    "default_transaction_isolation": "read committed",
+    "synchronous_commit": "on",
+}
 
 
 def session_options(given: Mapping[str, str], settings: Mapping[str, str]) -> str:

@@ -45,15 +45,11 @@ ADD = """
         SELECT state, reducing_markets, halted_markets
           FROM trading_state
            FOR SHARE
-    ), switch AS (
-        SELECT value
+    ), settings AS (
+        SELECT key, value
           FROM system_configs
-         WHERE key = 'trading_enabled'
-           FOR SHARE
-    ), cap AS (
-        SELECT value
-          FROM system_configs
-         WHERE key = 'max_orders_per_hour'
+         WHERE key IN ('max_orders_per_hour', 'trading_enabled')
+         ORDER BY key
            FOR SHARE
     ), now AS (
         SELECT held.epoch,
@@ -69,8 +65,8 @@ ADD = """
                ) AS most_per_hour
           FROM held
          CROSS JOIN halts
-          LEFT JOIN switch ON true
-          LEFT JOIN cap ON true
+          LEFT JOIN settings AS cap ON cap.key = 'max_orders_per_hour'
+          LEFT JOIN settings AS switch ON switch.key = 'trading_enabled'
     ), verdict AS (
         SELECT epoch, status,
                CASE WHEN status <> ALL (%(permitting)s::text[]) THEN 'trading_enabled'

@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 import psycopg2
 import pytest
 from loguru import logger
+from psycopg2.extensions import make_dsn
 
 from service.domain.errors import StoreBusy, StoreDown, StoreTimeout
 from service.ports.health import PoolState
@@ -451,6 +452,7 @@ async def test_a_session_is_set_up(pool: Pool) -> None:
     expected = {
         "timezone": "UTC",
         "default_transaction_isolation": "read committed",
+        "synchronous_commit": "on",
         "statement_timeout": "10s",
         "lock_timeout": "5s",
         "idle_in_transaction_session_timeout": "30s",
@@ -462,6 +464,21 @@ async def test_a_session_is_set_up(pool: Pool) -> None:
     found = {name: await value(pool, f"SHOW {name}") for name in expected}
 
     assert found == expected
+
+
+async def test_a_commit_waits_for_the_disk_whatever_the_server_and_the_address_say(
+    dsn: str,
+) -> None:
+    """The tests' server says `off`, and so does this address; an order's row must not be lost."""
+    lazy = make_dsn(dsn, options="-c synchronous_commit=off")
+
+    async with open_pool(lazy, minsize=1, maxsize=1) as pool:
+        pooled = await value(pool, "SHOW synchronous_commit")
+    with closing(psycopg2.connect(dsn)) as bare, bare.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        default = cursor.fetchone()
+
+    assert (pooled, default) == ("on", ("off",))
 
 
 @pytest.mark.proves("FR-003")

@@ -194,8 +194,7 @@ async def test_an_order_that_waited_for_a_lower_limit_is_refused(pool: Pool) -> 
     await add(pool, epoch=epoch)
     await execute(pool, LIMIT, {"value": 2})
     async with pool.transaction() as operator:
-        await operator.execute("UPDATE system_configs SET value = '1' WHERE key <> 'x'")
-        await operator.execute("UPDATE system_configs SET value = 'true' WHERE key LIKE 'tr%'")
+        await operator.execute("UPDATE system_configs SET value = '1' WHERE key LIKE 'max%'")
         waiting = asyncio.create_task(add(pool, epoch=epoch, identifier="uat-2", most_per_hour=2))
         await until_locked_out(pool, 1)
 
@@ -223,6 +222,19 @@ async def test_whatever_stops_trading_waits_for_the_order_that_came_first(
 
     await stopping
     assert len(await PgOrders(pool).open()) == 1
+
+
+async def test_an_order_and_a_change_of_both_its_settings_do_not_deadlock(pool: Pool) -> None:
+    """A change of settings locks them by key, and so does the insert."""
+    epoch = await the_epoch(pool)
+    await execute(pool, LIMIT, {"value": 9})
+    async with pool.transaction() as operator:
+        await operator.execute("UPDATE system_configs SET value = '5' WHERE key LIKE 'max%'")
+        waiting = asyncio.create_task(add(pool, epoch=epoch))
+        await until_locked_out(pool, 1)
+        await operator.execute("UPDATE system_configs SET value = 'true' WHERE key LIKE 'tr%'")
+
+    assert (await waiting).status is _S.PENDING
 
 
 async def test_a_refusal_is_stored_with_what_refused_it(pool: Pool) -> None:
