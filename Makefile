@@ -18,7 +18,7 @@ TRADER := $(BIN)/python -m service
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow row lint types conformance chaos soak mutants bench bench-short image-check \
+.PHONY: help run test slow row lint types conformance simulation chaos soak mutants bench bench-short image-check \
 	check lock clean
 
 help: ## show these lines
@@ -47,6 +47,10 @@ conformance: $(VENV)/.run $(VENV_CONFORMANCE)/.clients ## upbit-sdk, ccxt and py
 	@# `confcutdir`: the other tests' fixtures need the service's packages, which are not there.
 	SANDBOX_PYTHON="$(abspath $(BIN)/python)" $(VENV_CONFORMANCE)/bin/python -m pytest \
 		--confcutdir=tests/conformance tests/conformance
+
+simulation: $(VENV)/.dev ## 20,000 simulated histories of the order protocol, and each of its safeguards taken out
+	$(BIN)/python -m tests.simulation
+	$(BIN)/python -m tests.simulation --switches
 
 chaos: $(VENV)/.dev ## every fault on the real service, about eight minutes
 	$(BIN)/python -m tests.faults

@@ -1,0 +1,98 @@
+"""`python -m tests.simulation`: many histories, one with its trace, or each switch in turn."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from loguru import logger
+
+from tests.simulation.coverage import as_module, missing, table
+from tests.simulation.history import run
+from tests.simulation.runs import Tally, searched, tallies
+from tests.simulation.switches import SWITCHES, switched
+
+_SHOWN: Final = 10
+WHOLE_RUN: Final = 20_000
+CELLS_FILE: Final = Path(__file__).with_name("cells.py")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    args = _arguments()
+    if args.seed is not None:
+        return _replay(args.seed, args.switch)
+    if args.cells:
+        CELLS_FILE.write_text(as_module(_tally(args).met), encoding="utf-8")
+        return 0
+    if args.switches:
+        return _try_switches(args.most, workers=args.workers)
+    return _live(args)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, help="replay one history and print its trace")
+    parser.add_argument("--switch", choices=sorted(SWITCHES), help="with --seed: without this")
+    parser.add_argument("--switches", action="store_true", help="try every switch")
+    parser.add_argument("--cells", action="store_true", help="write cells.py anew")
+    parser.add_argument("--most", type=int, default=2000, help="seeds to find a switch in")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--histories", type=int, default=WHOLE_RUN, help="how many seeds")
+    parser.add_argument("--workers", type=int, default=2, help="processes beside each other")
+    return parser.parse_args()
+
+
+def _replay(seed: int, switch: str | None) -> int:
+    logger.remove()
+    with switched(switch):
+        outcome = run(seed, tracing=True)
+    _say("\n".join(outcome.trace))
+    _say(f"seed {seed}: {'; '.join(outcome.violations) or 'every invariant holds'}")
+    return 1 if outcome.violations else 0
+
+
+def _tally(args: argparse.Namespace) -> Tally:
+    tally = Tally()
+    for part in tallies(args.first, args.histories, workers=args.workers):
+        tally.add(part)
+    return tally
+
+
+def _live(args: argparse.Namespace) -> int:
+    began = time.monotonic()
+    tally = _tally(args)
+    spent_s = time.monotonic() - began
+    _say(table(tally.met))
+    # A short run reaches fewer cells, and that says nothing.
+    empty = missing(tally.met) if tally.histories >= WHOLE_RUN else []
+    for cell in empty:
+        _say(f"EMPTY no history had: {cell}")
+    for seed, violations in sorted(tally.broken.items())[:_SHOWN]:
+        _say(f"BROKEN python -m tests.simulation --seed {seed}: {violations[0]}")
+    _say(
+        f"{tally.histories} histories, {tally.orders} orders, {len(tally.broken)} broken, "
+        f"{tally.histories / spent_s:.0f} histories/s, {spent_s:.0f} s"
+    )
+    return 1 if tally.broken or empty else 0
+
+
+def _try_switches(most: int, *, workers: int) -> int:
+    survivors = 0
+    for name, tally in searched(sorted(SWITCHES), most, workers=workers):
+        if not tally.broken:
+            survivors += 1
+            _say(f"SURVIVED {name}: {tally.histories} histories did not notice")
+            continue
+        ((seed, violations),) = tally.broken.items()
+        _say(f"found {name}: seed {seed}, {violations[0].splitlines()[-1]}")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

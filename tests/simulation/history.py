@@ -1,0 +1,251 @@
+"""One history: a seed becomes a plan, the plan is lived through, and the end is judged."""
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from service.domain.markets import Market
+from service.domain.orders import Intent, OrderType, Side
+from service.domain.signals import Action
+from service.domain.trading_states import HALT_KINDS
+from service.sandbox.market.ticks import decimal, rounded, units
+from tests.simulation.exchange import MARKETS
+from tests.simulation.fates import FATES
+from tests.simulation.invariants import broken, unsettled
+from tests.simulation.machine import Machine
+from tests.simulation.store import STORE_FAULTS, executed
+from tests.simulation.trader import Trader
+from tests.simulation.world import NO_ROW, Kill, Stop, World
+
+_LIVED_S: Final = (20.0, 60.0)
+#: After the faults everything has this long to agree; it is looked at so often.
+HEALING_S: Final = 120.0
+LOOK_EVERY_S: Final = 4.0
+_MARKS: Final = (
+    "orders.add.left", "orders.add.committed", "orders.advance.left", "orders.advance.committed",
+    "lease.acquire.committed", "signals.add_decision.committed",
+    "post.left", "post.executed", "post.answered", "find.left", "find.executed", "find.answered",
+)  # fmt: skip
+#: Fates that the order protocol does not survive yet.
+KNOWN_HOLES: Final = frozenset(
+    {"done with nothing", "cancel with nothing", "fee trails", "executed very late", "slow connect"}
+)
+#: Whether a halt keeps back what was allowed before it.
+HALTS_HOLD: Final = True
+#: KRW of limit orders: small ones are met at once, large ones bit by bit.
+_FUNDS: Final = (Decimal(200_000), Decimal(20_000_000), Decimal(40_000_000))
+_RESTING: Final = Decimal("0.9995")  #: of the price, where a purchase may rest and be met later
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a history came to.
+
+    Attributes:
+        met: (fault, state of the order it met, status of the order at the end), counted.
+    """
+
+    seed: int
+    violations: list[str]
+    met: Counter[tuple[str, str, str]]
+    orders: int
+    trace: list[str] = field(default_factory=list)
+
+
+class History:
+    """Runs one seed."""
+
+    def __init__(self, seed: int, *, tracing: bool = False) -> None:
+        self.world = World(seed, tracing=tracing)
+        self._plan = random.Random(f"{seed}/plan")
+        self._traders: list[Trader] = []
+        self._lives = 0
+
+    def run(self) -> Outcome:
+        world = self.world
+        loop = world.loop
+        asyncio.set_event_loop(loop)
+        loop.set_exception_handler(self._unhandled)
+        try:
+            self._prepare()
+            loop.run_until_complete(self._live())
+        finally:
+            for trader in self._traders:
+                trader.end()
+            asyncio.set_event_loop(None)
+            loop.close()
+        statuses = world.statuses()
+        return Outcome(
+            seed=world.seed,
+            violations=world.violations,
+            met=Counter(
+                (fault, state, statuses[name].value if name in statuses else NO_ROW)
+                for state, fault, name in world.met
+            ),
+            orders=len(world.exchange.accepted),
+            trace=world.trace or [],
+        )
+
+    def _unhandled(self, _: object, context: dict[str, Any]) -> None:
+        # A dead machine's requests are answered, and no code is left to hear it.
+        if "future" not in context:
+            error = context.get("exception")
+            self.world.violated(f"bug of the simulation: {context['message']}: {error!r}")
+
+    # --- the plan ------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        plan, world = self._plan, self.world
+        self._lived_s = plan.uniform(*_LIVED_S)
+        fates = [name for name in FATES if name not in KNOWN_HOLES]
+        world.weather.fates = tuple(plan.sample(fates, plan.randint(0, 4)))
+        world.weather.store = tuple(plan.sample(STORE_FAULTS, plan.choice((0, 0, 1, 2))))
+        world.weather.often = plan.choice((0.1, 0.3, 0.6))
+        for _ in range(plan.choice((0, 0, 1, 1, 2))):
+            mark, nth, steps = plan.choice(_MARKS), plan.randint(1, 4), plan.randrange(4)
+            world.kills.append(
+                Kill(mark=mark, nth=nth, steps=steps, restart_s=plan.uniform(0.1, 15))
+            )
+        for _ in range(plan.choice((1, 1, 2))):
+            world.loop.world_later(plan.uniform(0, 0.01), self._start)
+        bought: set[Market] = set()
+        times = sorted(plan.uniform(0.5, self._lived_s) for _ in range(plan.randint(2, 6)))
+        for at in times:
+            market = plan.choice(MARKETS)
+            if plan.random() < 0.75:
+                action = Action.SELL if market in bought and plan.random() < 0.6 else Action.BUY
+                bought.add(market)
+                world.loop.world_later(at, self._signal, market, action)
+            else:
+                world.loop.world_later(at, self._by_hand, market)
+        for _ in range(plan.choice((0, 1, 3))):
+            world.loop.world_later(plan.uniform(0.5, self._lived_s), self._cancel_one)
+        if HALTS_HOLD and plan.random() < 0.35:
+            world.loop.world_later(plan.uniform(0.5, self._lived_s), self._halt)
+        if plan.random() < 0.25:
+            for _ in range(plan.randint(1, 2)):
+                at, long_s = plan.uniform(0.5, self._lived_s), plan.uniform(0.2, 30)
+                world.loop.world_later(at, self._stop, long_s)
+
+    # --- events --------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._lives += 1
+        machine = Machine(f"machine-{self._lives}", on_death=self._died)
+        ahead_s = self._plan.uniform(-40, 40) if self._plan.random() < 0.1 else 0.0
+        trader = Trader(self.world, machine, ahead_s=ahead_s)
+        self._traders.append(trader)
+        trader.start()
+
+    def _died(self, machine: Machine) -> None:
+        self.world.say(machine.name, "is killed")
+        restart_s = self._plan.uniform(0.1, 15.0)
+        self.world.loop.world_later(restart_s, self._start)
+
+    def _stop(self, long_s: float) -> None:
+        alive = [trader for trader in self._traders if trader.machine.is_alive]
+        if not alive:
+            return
+        machine = self._plan.choice(alive).machine
+        if machine.is_stopped:
+            return
+        self.world.say(machine.name, f"stops for {long_s:.1f} s")
+        self.world.meet("stopped")
+        machine.stop()
+        self.world.loop.world_later(long_s, self._resume, machine)
+
+    def _resume(self, machine: Machine) -> None:
+        self.world.say(machine.name, "goes on")
+        self.world.loop.resumed(machine)
+
+    def _halt(self) -> None:
+        """An operator stops trading, wholly or in part; later maybe lets it go on."""
+        what = self._plan.choice(("HALTED", "REDUCING", "SWITCHED OFF"))
+        market = self._plan.choice((None, *MARKETS)) if what != "SWITCHED OFF" else None
+        stop = Stop(since=self.world.loop.time(), what=what, market=market)
+        self._change(stop, ends=False)
+        self.world.stops.append(stop)
+        self.world.meet(what.lower())
+        if self._plan.random() < 0.6:
+            self.world.loop.world_later(self._plan.uniform(1, 30), self._go_on, stop)
+
+    def _go_on(self, stop: Stop) -> None:
+        stop.until = self.world.loop.time()
+        self._change(stop, ends=True)
+
+    def _change(self, stop: Stop, *, ends: bool) -> None:
+        world = self.world
+        world.say("operator", f"{'ends' if ends else 'begins'}: {stop.what} {stop.market or ''}")
+        values: dict[str, Any] = {"reason": "by hand", "actor": "operator", "detail": {}}
+        values |= {"at": world.exchange.now(), "market": stop.market}
+        if stop.what == "SWITCHED OFF":
+            world.settings["trading_enabled"] = ends
+            for trader in self._traders:  # hears of it soon, late or never
+                delay_s = self._plan.choice((0.01, 0.5, 5.0, 1000.0))
+                world.loop.world_later(delay_s, trader.hear_of_settings)
+        elif ends:
+            executed(world.states.resume(**values))
+        else:
+            executed(world.states.halt(kind=HALT_KINDS[stop.what], **values))
+
+    def _cancel_one(self) -> None:
+        """Somebody cancels an order in the exchange's own app."""
+        exchange = self.world.exchange
+        exchange.advance()
+        resting = [o for o in exchange.engine.orders.values() if o.state == "wait"]
+        if resting:
+            order = self._plan.choice(resting)
+            self.world.meet("cancelled in the app", order.request.identifier)
+            exchange.engine.cancel(order, exchange.now())
+
+    def _signal(self, market: Market, action: Action) -> None:
+        self.world.say("schedule", f"{action} {market}")
+        for trader in self._traders:
+            trader.signal(market, action)
+
+    def _by_hand(self, market: Market) -> None:
+        price = self.world.exchange.price(market)
+        limit = decimal(rounded(units(price * _RESTING)))
+        volume = (self._plan.choice(_FUNDS) / limit).quantize(Decimal("1E-8"))
+        intent = Intent(
+            market=market,
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            price=limit,
+            volume=volume,
+        )
+        self.world.say("operator", f"buys {volume} of {market} at {limit}")
+        for trader in self._traders:
+            trader.by_hand(intent)
+
+    # --- the run -------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        world = self.world
+        await asyncio.sleep(self._lived_s)
+        world.say("history", "the faults are over")
+        world.is_healing = True
+        world.store_down_until = 0.0
+        self._cancel_resting()
+        ends_at = world.loop.time() + HEALING_S
+        while world.loop.time() < ends_at and not world.violations:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._cancel_resting()
+            if not world.under_way and not unsettled(world):
+                break
+        for sentence in (*broken(world), *unsettled(world)):
+            world.violated(sentence)
+
+    def _cancel_resting(self) -> None:
+        """As an operator in the exchange's app: whatever rests on the book ends now."""
+        exchange = self.world.exchange
+        exchange.advance()
+        for order in [o for o in exchange.engine.orders.values() if o.state == "wait"]:
+            exchange.engine.cancel(order, exchange.now())
+
+
+def run(seed: int, *, tracing: bool = False) -> Outcome:
+    return History(seed, tracing=tracing).run()

@@ -1,0 +1,96 @@
+"""What must be true of every history, whatever happened in it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Final
+
+from service.domain.orders import OPEN, ZERO, Order, OrderStatus, Side
+from service.sandbox.exchange.orders import SandboxOrder
+from tests.simulation.exchange import MARKETS, OPENING
+from tests.simulation.world import World
+
+_S: Final = OrderStatus
+_FINAL: Final = frozenset({_S.EXECUTED, _S.CANCELLED})
+
+
+def unsettled(world: World) -> list[str]:
+    """Return what does not agree yet between the books and the exchange; time may heal it."""
+    return [*_orders(world), *_balances(world)]
+
+
+def broken(world: World) -> list[str]:
+    """Return what no time can heal."""
+    return [*_duplicates(world), *_sent_twice(world)]
+
+
+def _duplicates(world: World) -> Iterator[str]:
+    """Never two orders for one decision."""
+    accepted = world.exchange.accepted
+    counts = Counter(
+        row.decision_id
+        for row in world.orders.rows.values()
+        if row.decision_id is not None and row.identifier in accepted
+    )
+    for decision_id, count in counts.items():
+        if count > 1:
+            yield f"decision {decision_id} has {count} orders at the exchange"
+
+
+def _sent_twice(world: World) -> Iterator[str]:
+    for identifier, count in Counter(sent.identifier for sent in world.leavings).items():
+        if count > 1:
+            yield f"{identifier} was sent {count} times"
+
+
+def _orders(world: World) -> Iterator[str]:
+    rows = {row.identifier: row for row in world.orders.rows.values()}
+    for identifier in world.exchange.accepted:
+        order = world.exchange.engine.find(identifier=identifier)
+        row = rows.pop(identifier, None)
+        if row is None:
+            yield f"{identifier} is at the exchange and has no row"
+        else:
+            yield from _one_order(world, row, order)
+    for row in rows.values():
+        if row.status is not _S.FAILED:
+            yield f"{row.identifier} is {row.status} and the exchange has no such order"
+
+
+def _one_order(world: World, row: Order, order: SandboxOrder) -> Iterator[str]:
+    """The order is in the books, with all of its fills and its fee exactly."""
+    name = row.identifier
+    booked = {fill.trade_uuid: fill for of, fill in world.orders.booked if of == row.id}
+    if {trade.uuid for trade in order.trades} != booked.keys():
+        yield f"{name} has {len(order.trades)} trades and {len(booked)} fills"
+    for trade in order.trades:
+        fill = booked.get(trade.uuid)
+        if fill is None:
+            continue
+        if (fill.price, fill.volume, fill.funds) != (trade.price, trade.volume, trade.funds):
+            yield f"{name}: the fill of {trade.uuid} is not the trade"
+    if sum((fill.fee for fill in booked.values()), ZERO) != order.paid_fee:
+        yield f"{name}: fees {sum((f.fee for f in booked.values()), ZERO)}, paid {order.paid_fee}"
+    if (order.state == "wait") != (row.status in OPEN) or row.status not in OPEN | _FINAL:
+        yield f"{name} is {row.status} and {order.state} at the exchange"
+
+
+def _balances(world: World) -> Iterator[str]:
+    """Every balance is the opening one and our fills, to the last decimal."""
+    expected = _explained(world)
+    for currency in {"KRW", *(market.base for market in MARKETS)}:
+        account = world.exchange.engine.account(currency)
+        held = account.balance + account.locked
+        if held != expected.get(currency, ZERO):
+            yield f"{currency}: the exchange holds {held}, the books {expected.get(currency, ZERO)}"
+
+
+def _explained(world: World) -> Mapping[str, Decimal]:
+    totals: dict[str, Decimal] = {**OPENING}
+    for order_id, fill in world.orders.booked:
+        row = world.orders.rows[order_id]
+        sign = 1 if row.intent.side is Side.BUY else -1
+        quote, base = row.market.quote, row.market.base
+        totals[quote] = totals.get(quote, ZERO) - sign * fill.funds - fill.fee
+        totals[base] = totals.get(base, ZERO) + sign * fill.volume
+    return totals
