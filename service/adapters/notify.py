@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from service.domain.alerts import Severity
 from service.domain.errors import ConfigError
+from service.domain.instants import rfc3339
 from service.ports.alerts import Outgoing
 
 if TYPE_CHECKING:
@@ -90,14 +91,21 @@ class AppriseTarget:
 
 
 def title_of(message: Outgoing, *, mode: str) -> str:
-    word = "recovered" if message.is_recovery else message.severity
+    still = ", still" if message.told_again else ""
+    word = "recovered" if message.is_recovery else f"{message.severity}{still}"
     return f"[{mode}] {word}: {message.title}"
 
 
 def body_of(message: Outgoing) -> str:
+    lines = [message.body] if message.body else []
     if message.occurrences > 1:
-        return f"{message.body}\nSeen {message.occurrences} times."
-    return message.body or message.title  # several services refuse an empty text
+        lines.append(f"Seen {message.occurrences} times.")
+    if message.told_again and message.since is not None:
+        lines.append(
+            f"Told again since {rfc3339(message.since)}, until it is over or acknowledged:"
+            f" trader alert acknowledge {message.id}"
+        )
+    return "\n".join(lines) or message.title  # several services refuse an empty text
 
 
 def open_targets(urls: str, *, mode: str) -> Sequence[AppriseTarget]:

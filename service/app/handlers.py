@@ -25,6 +25,7 @@ def bind(app: web.Application, services: Services) -> None:
     app[keys.DATABASE] = ports.database
     app[keys.JOBS] = services.jobs
     app[keys.AUDIT] = ports.api.audit
+    app[keys.ACKNOWLEDGEMENTS] = ports.api.acknowledgements
     app[keys.GENERATE] = services.pipeline.generate
     app[keys.RECONCILE] = partial(reconcile_now, services.leadership, services.reconciler)
     app[keys.RUN_JOB] = partial(run_job, services.jobs, services.leadership)

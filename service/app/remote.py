@@ -13,6 +13,7 @@ from service.domain.errors import BoundaryError, StartError
 
 TIMEOUT_S: Final = 10.0
 _JOBS: Final = "/api/v1/admin/jobs"
+_ALERTS: Final = "/api/v1/alerts"
 
 
 class NoAnswer(BoundaryError):
@@ -38,6 +39,14 @@ def run_job(config: Config, url: str | None, name: str) -> dict[str, Any]:
     """Have a pass of `name` now. Raises: NoAnswer, StartError."""
     body = _ask("POST", f"{_JOBS}/{quote(name, safe='')}/run", config, url)
     if not isinstance(body, dict) or "running" not in body:
+        raise _not_ours(_address(config, url))
+    return body
+
+
+def acknowledge(config: Config, url: str | None, alert_id: int) -> dict[str, Any]:
+    """Acknowledge the alert; return it. Raises: NoAnswer, StartError."""
+    body = _ask("POST", f"{_ALERTS}/{alert_id}/acknowledge", config, url)
+    if not isinstance(body, dict) or "acknowledged_by" not in body:
         raise _not_ours(_address(config, url))
     return body
 

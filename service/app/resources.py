@@ -167,6 +167,7 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
                     orders=PgOrders(api_pool),
                     lists=PgLists(api_pool),
                     audit=PgAudit(api_pool),
+                    acknowledgements=PgAlerts(api_pool),
                     portfolio=PgPortfolio(api_pool),
                     statistics=PgStatistics(api_pool),
                 ),

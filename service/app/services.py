@@ -28,7 +28,7 @@ from service.ops.health.monitor import HealthMonitor
 from service.ops.metrics.counters import Counters
 from service.ops.metrics.recorder import Recorder
 from service.ports.account import AccountBooks
-from service.ports.alerts import AlertOutbox, Target
+from service.ports.alerts import Acknowledgements, AlertOutbox, Target
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.halt_journal import HaltJournal
@@ -92,6 +92,7 @@ class ApiStore:
     orders: Orders
     lists: Lists
     audit: Audit
+    acknowledgements: Acknowledgements
     portfolio: Portfolio
     statistics: Statistics
 

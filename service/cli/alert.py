@@ -1,11 +1,11 @@
 """Tell people what they have to know."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
-from service.cli.options import AsJson
+from service.cli.options import AsJson, Url
 from service.cli.output import Column, Table, print_json, print_table
 from service.cli.resources import load_config, logging_to
 
@@ -35,4 +35,24 @@ def send_test(*, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-COMMANDS: Final[Mapping[str, Callable[..., None]]] = {"test": send_test}
+def acknowledge(
+    alert_id: Annotated[int, typer.Argument(metavar="ID", min=1)],
+    *,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have the running service not tell an alert again; GET /api/v1/alerts lists the ids."""
+    config = load_config()
+    from service.app.remote import acknowledge as asked
+
+    alert = asked(config, url, alert_id)
+    if as_json:
+        print_json(alert)
+        return
+    print(f"{alert_id}: acknowledged by {alert['acknowledged_by']}; its end is still told")
+
+
+COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
+    "test": send_test,
+    "acknowledge": acknowledge,
+}

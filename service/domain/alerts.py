@@ -12,8 +12,11 @@ LONGEST_TITLE: Final = 200  #: characters
 LONGEST_BODY: Final = 2000
 LONGEST_KEY: Final = 200
 
-#: Real seconds within which a key is sent once; a problem that lasts longer is sent again.
+#: Real seconds within which a notice is sent once.
 SAME_WITHIN_S: Final = 3600.0
+#: Real seconds until a problem that stands is told again: after the first message, after the
+#: second, and after each later one. It ends with the recovery or an acknowledgement.
+TELL_AGAIN_S: Final = (900.0, 3600.0, 21600.0)
 MOST_MESSAGES: Final = 10  #: in LIMITED_S; further alerts are put into one summary
 LIMITED_S: Final = 600.0
 MAX_ATTEMPTS: Final = 64  #: about an hour: an outage may take the network that alerts need
@@ -26,7 +29,7 @@ class Alert:
     """A problem or a notice for the operator. No text holds a secret or a balance.
 
     Attributes:
-        key: the subject; the same key is not sent twice within SAME_WITHIN_S.
+        key: the subject. One problem is one alert; a notice is sent once within SAME_WITHIN_S.
         lasts: True for a problem that is open until its `Recovery`; False for a notice.
     """
 

@@ -1,6 +1,7 @@
 """The outbox of alerts, and the targets they are sent to."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from service.domain.alerts import Notice, Severity
@@ -18,6 +19,8 @@ class Outgoing:
     occurrences: int = 1
     attempts: int = 1  #: this one included
     delivered_to: frozenset[str] = frozenset()  #: names of the targets that have it
+    told_again: int = 0  #: how often it became due again because its problem still stands
+    since: datetime | None = None  #: when it was detected first, the market's instant
 
 
 class AlertOutbox(Protocol):
@@ -35,8 +38,9 @@ class AlertOutbox(Protocol):
     async def claim(self, *, least: Severity) -> tuple[Outgoing, ...]:
         """Return the due messages, oldest first, and mark them as being sent.
 
-        A message that is not settled in time is due again. Messages below `least`, or held in a
-        summary, are settled here without being sent.
+        A problem that stands and is not acknowledged becomes due again by itself. A message that is
+        not settled in time is due again. Messages below `least`, or held in a summary, are settled
+        here without being sent.
         """
 
     async def delivered(self, alert_id: int, *, target: str) -> None:
@@ -47,6 +51,14 @@ class AlertOutbox(Protocol):
 
     async def suppress_all(self) -> tuple[Outgoing, ...]:
         """Mark all due messages as suppressed for want of a target, and return them."""
+
+
+class Acknowledgements(Protocol):
+    async def acknowledge(self, alert_id: int, *, by: str) -> None:
+        """Note that an operator knows of the alert: it is not told again. Once is enough.
+
+        Raises: NotFound; DomainError, for what is over or has no end.
+        """
 
 
 class Target(Protocol):

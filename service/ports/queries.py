@@ -93,6 +93,8 @@ class Lists(Protocol):
         severity: str | None = None,
     ) -> Page: ...
 
+    async def alert(self, alert_id: int) -> bytes | None: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:

@@ -8,6 +8,7 @@ from aiohttp import web
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
+from service.ports.alerts import Acknowledgements
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.health import Database, HealthSource, Jobs, JobState
@@ -41,6 +42,7 @@ SETTINGS = web.AppKey("settings", Settings)
 DATABASE = web.AppKey[Database]("database")
 JOBS = web.AppKey[Jobs]("jobs")
 AUDIT = web.AppKey[Audit]("audit")
+ACKNOWLEDGEMENTS = web.AppKey[Acknowledgements]("acknowledgements")
 GENERATE = web.AppKey[Generate]("generate")
 RECONCILE = web.AppKey[Reconcile]("reconcile")
 STATISTICS = web.AppKey[Statistics]("statistics")

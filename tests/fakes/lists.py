@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from service.domain.errors import NotFound
 from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus
 from service.ports.queries import Page, PageKey
@@ -163,7 +164,21 @@ class FakeLists:
 
     def add_alert(self, *, state: str = "SENT", severity: str = "error", n: int = 1) -> None:
         row = {"id": n, "key": "job:collect", "state": state, "severity": severity}
-        self.alert_rows.append(_row(n, row))
+        self.alert_rows.append(_row(n, row | {"acknowledged_by": None}))
+
+    async def alert(self, alert_id: int) -> bytes | None:
+        self._note("alert", alert_id=alert_id)
+        found = next((row for _, row in self.alert_rows if row["id"] == alert_id), None)
+        return None if found is None else orjson.dumps(found)
+
+    async def acknowledge(self, alert_id: int, *, by: str) -> None:
+        """Satisfies ports.Acknowledgements."""
+        self._note("acknowledge", alert_id=alert_id, by=by)
+        for _, row in self.alert_rows:
+            if row["id"] == alert_id:
+                row["acknowledged_by"] = row["acknowledged_by"] or by
+                return
+        raise NotFound(f"there is no alert {alert_id}")
 
     def _note(self, name: str, **arguments: object) -> None:
         self.asked.append((name, arguments))

@@ -18,6 +18,7 @@ USUAL: Final = 40  #: lines; of a hundred functions ninety-nine are no longer
 #: Functions that hand on JSON or keywords which another program has shaped.
 FOREIGN: Final = {
     "adapters/gemini_errors.py _details",
+    "app/remote.py acknowledge",
     "app/remote.py jobs",
     "app/remote.py run_job",
     "ops/log_report/parse.py _object",

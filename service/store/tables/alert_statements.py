@@ -5,37 +5,27 @@ Comparisons use now(), because PostgreSQL cannot serve clock_timestamp() from an
 
 from typing import Final
 
+# A critical problem that is detected with another text has another cause, e.g. a second halt. It is
+# told at once, and its acknowledgement, which was of the first cause, ends.
 RAISE: Final = """
     INSERT INTO alerts AS open (
-           kind, key, severity, title, body, state, created_at, last_at, next_attempt_at)
+           kind, key, severity, title, body, state, created_at, last_at, next_attempt_at,
+           tell_again_at)
     VALUES ('PROBLEM', %(key)s, %(severity)s, %(title)s, %(body)s, 'PENDING', %(at)s, %(at)s,
-           clock_timestamp())
+           clock_timestamp(),
+           clock_timestamp() + make_interval(secs => (%(tell_again_s)s::float8[])[1]))
         ON CONFLICT (key) WHERE kind = 'PROBLEM' AND recovered_at IS NULL DO UPDATE
        SET occurrences = open.occurrences + 1,
            last_at = greatest(open.last_at, excluded.last_at),
-           body = excluded.body
-    RETURNING occurrences
-"""
-
-# A reminder: the open problem's row becomes due again when it was last queued long enough ago.
-REMIND: Final = """
-    UPDATE alerts
-       SET state = 'PENDING',
-           reason = NULL,
-           summary = NULL,
-           severity = %(severity)s,
-           title = %(title)s,
-           attempts = 0,
-           begun_at = NULL,
-           delivered_to = '{}',
-           last_error = NULL,
-           queued_at = clock_timestamp(),
-           next_attempt_at = clock_timestamp()
-     WHERE key = %(key)s
-       AND kind = 'PROBLEM'
-       AND recovered_at IS NULL
-       AND next_attempt_at IS NULL
-       AND queued_at <= now() - make_interval(secs => %(same_within_s)s)
+           severity = excluded.severity,
+           title = excluded.title,
+           body = excluded.body,
+           tell_again_at = CASE WHEN excluded.severity = 'critical' AND open.body <> excluded.body
+                                THEN clock_timestamp() ELSE open.tell_again_at END,
+           acknowledged_at = CASE WHEN excluded.severity = 'critical' AND open.body <> excluded.body
+                                  THEN NULL ELSE open.acknowledged_at END,
+           acknowledged_by = CASE WHEN excluded.severity = 'critical' AND open.body <> excluded.body
+                                  THEN NULL ELSE open.acknowledged_by END
 """
 
 # A notice has no unique row, so two transactions with one key would both insert. This lock makes
@@ -75,7 +65,7 @@ TOLD: Final = """
 RECOVER: Final = """
     WITH over AS (
         UPDATE alerts
-           SET recovered_at = %(at)s
+           SET recovered_at = %(at)s, tell_again_at = NULL
          WHERE key = %(key)s
            AND kind = 'PROBLEM'
            AND recovered_at IS NULL
@@ -100,18 +90,42 @@ OPEN_KEYS: Final = """
 # --- sending ------------------------------------------------------------------------------------
 
 ANY_DUE: Final = """
-    SELECT 1
-      FROM alerts
-     WHERE next_attempt_at <= now()
-     LIMIT 1
+    SELECT
+     WHERE EXISTS (SELECT FROM alerts WHERE next_attempt_at <= now())
+        OR EXISTS (
+           SELECT FROM alerts WHERE tell_again_at <= now() AND next_attempt_at IS NULL)
 """
 
-# The statements of a claim, from SUPPRESS_MILD to DUE, and SUPPRESS_ALL skip locked rows, so that
+# The statements of a claim, from TELL_AGAIN to DUE, and SUPPRESS_ALL skip locked rows, so that
 # none of them waits. Another transaction is writing such a row, e.g. the booking of a fill with its
 # alert. The next pass reads the row as it is by then.
 
 # Held until the claim is committed. The key is arbitrary; no other lock here uses it.
 LOCK: Final = "SELECT pg_try_advisory_xact_lock(20261122)"
+
+# The row of a problem that stands becomes due again, whatever became of its last message.
+TELL_AGAIN: Final = """
+    UPDATE alerts
+       SET state = 'PENDING',
+           reason = NULL,
+           summary = NULL,
+           attempts = 0,
+           begun_at = NULL,
+           delivered_to = '{}',
+           last_error = NULL,
+           queued_at = clock_timestamp(),
+           next_attempt_at = now(),  -- due for DUE in the same transaction
+           told_again = told_again + 1,
+           tell_again_at = clock_timestamp() + make_interval(
+               secs => (%(tell_again_s)s::float8[])[
+                   least(told_again + 2, cardinality(%(tell_again_s)s::float8[]))])
+     WHERE id IN (
+           SELECT id
+             FROM alerts
+            WHERE tell_again_at <= now()
+              AND next_attempt_at IS NULL
+              FOR UPDATE SKIP LOCKED)
+"""
 
 SUPPRESS_MILD: Final = """
     UPDATE alerts
@@ -126,9 +140,27 @@ SUPPRESS_MILD: Final = """
               FOR UPDATE SKIP LOCKED)
 """
 
-GIVE_UP_LOST: Final = """
+# When a settled row is told again. What no address took is tried again soon, however often it was
+# told before: a problem while it stands, and a critical notice, which has no end. Its attempts may
+# have taken an hour, so the next message is never due right after this one.
+_NEXT_TELLING: Final = """CASE
+               WHEN recovered_at IS NOT NULL OR acknowledged_at IS NOT NULL THEN NULL
+               WHEN delivered_to = '{}'
+                AND (kind = 'PROBLEM' OR kind = 'NOTICE' AND severity = 'critical')
+               THEN clock_timestamp() + make_interval(secs => (%(tell_again_s)s::float8[])[1])
+               WHEN kind = 'PROBLEM'
+               THEN greatest(tell_again_at, clock_timestamp()
+                             + make_interval(secs => (%(tell_again_s)s::float8[])[1]))
+           END
+"""
+
+GIVE_UP_LOST: Final = (
+    """
     UPDATE alerts
-       SET state = 'FAILED', last_error = 'interrupted', next_attempt_at = NULL
+       SET state = 'FAILED', last_error = 'interrupted', next_attempt_at = NULL,
+           tell_again_at = """
+    + _NEXT_TELLING
+    + """
      WHERE id IN (
            SELECT id
              FROM alerts
@@ -137,11 +169,13 @@ GIVE_UP_LOST: Final = """
               AND attempts >= %(max_attempts)s
               FOR UPDATE SKIP LOCKED)
 """
+)
 
-# An alert is needless in two cases: the recovery of a problem that no target received, and the
-# reminder of a problem that is over.
+# An alert is needless when it is acknowledged, a recovery of a problem that no target received, or
+# a reminder of a problem that is over.
 _NEEDLESS: Final = """
-           (one.told_at IS NOT NULL AND one.recovered_at IS NOT NULL
+           (one.acknowledged_at IS NOT NULL
+            OR one.told_at IS NOT NULL AND one.recovered_at IS NOT NULL
             OR EXISTS (
                SELECT
                  FROM alerts AS problem
@@ -156,8 +190,10 @@ _NEEDLESS: Final = """
 FORGET_NEEDLESS: Final = (
     """
     UPDATE alerts AS late
-       SET state = CASE WHEN late.kind = 'RECOVERY' THEN 'SUPPRESSED' ELSE 'SENT' END,
-           reason = CASE WHEN late.kind = 'RECOVERY' THEN 'problem_not_sent' END,
+       SET state = CASE WHEN late.kind = 'RECOVERY' OR late.told_at IS NULL
+                        THEN 'SUPPRESSED' ELSE 'SENT' END,
+           reason = CASE WHEN late.kind = 'RECOVERY' THEN 'problem_not_sent'
+                         WHEN late.told_at IS NULL THEN 'acknowledged' END,
            next_attempt_at = NULL
      WHERE late.id IN (
            SELECT id
@@ -227,7 +263,8 @@ BEGIN_SENDING: Final = """
            begun_at = coalesce(begun_at, clock_timestamp()),
            next_attempt_at = clock_timestamp() + make_interval(secs => %(claimed_s)s)
      WHERE id = ANY(%(ids)s)
-    RETURNING id, kind, severity, title, body, occurrences, attempts, delivered_to
+    RETURNING id, kind, severity, title, body, occurrences, attempts, delivered_to, told_again,
+              created_at
 """
 
 DELIVERED: Final = """
@@ -248,15 +285,36 @@ DELIVERED: Final = """
 
 # The attempt's number guards the write: a sender whose claim ran out must not settle the attempt of
 # the next sender.
-SETTLE: Final = """
+SETTLE: Final = (
+    """
     UPDATE alerts
        SET state = %(state)s,
            last_error = %(error)s,
            sent_at = CASE WHEN %(state)s = 'SENT' THEN clock_timestamp() ELSE sent_at END,
-           next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
+           next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s),
+           tell_again_at = CASE WHEN %(state)s = 'PENDING' THEN tell_again_at ELSE """
+    + _NEXT_TELLING
+    + """ END
      WHERE id = %(id)s
        AND state = 'SENDING'
        AND attempts = %(attempts)s
+"""
+)
+
+# Two requests at once: the second one waits, finds the row acknowledged, and changes nothing.
+ACKNOWLEDGE: Final = """
+    UPDATE alerts
+       SET acknowledged_at = clock_timestamp(), acknowledged_by = %(by)s, tell_again_at = NULL
+     WHERE id = %(id)s
+       AND kind IN ('PROBLEM', 'NOTICE')
+       AND recovered_at IS NULL
+       AND acknowledged_at IS NULL
+"""
+
+ACKNOWLEDGED: Final = """
+    SELECT kind, recovered_at IS NOT NULL
+      FROM alerts
+     WHERE id = %(id)s
 """
 
 SUPPRESS_ALL: Final = """
@@ -267,5 +325,6 @@ SUPPRESS_ALL: Final = """
              FROM alerts
             WHERE next_attempt_at <= now()
               FOR UPDATE SKIP LOCKED)
-    RETURNING id, kind, severity, title, body, occurrences, attempts, delivered_to
+    RETURNING id, kind, severity, title, body, occurrences, attempts, delivered_to, told_again,
+              created_at
 """

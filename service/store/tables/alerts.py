@@ -14,6 +14,7 @@ from service.domain.alerts import (
     LONGEST_TITLE,
     MAX_ATTEMPTS,
     SAME_WITHIN_S,
+    TELL_AGAIN_S,
     Due,
     Notice,
     Recovery,
@@ -24,6 +25,7 @@ from service.domain.alerts import (
     summary_of,
     wait_s,
 )
+from service.domain.errors import DomainError, NotFound
 from service.ports.alerts import Outgoing
 from service.store.database.json_rows import storable
 from service.store.database.pool import Cursor, Pool
@@ -33,6 +35,7 @@ from service.store.tables import alert_statements as sql
 CLAIMED_S: Final = 60.0
 _BATCH: Final = 200
 _SUMMARY_KEY: Final = "alerts:summary"
+_TELL_AGAIN_S: Final = list(TELL_AGAIN_S)
 
 
 async def put(cur: Cursor, notice: Notice, *, told: bool = False) -> None:
@@ -50,16 +53,13 @@ async def put(cur: Cursor, notice: Notice, *, told: bool = False) -> None:
         await cur.execute(sql.ALONE, args)
         await cur.execute(sql.NOTE, args)
     else:
-        await cur.execute(sql.RAISE, args)
-        row = await cur.fetchone()
-        if row and row[0] > 1:
-            await cur.execute(sql.REMIND, args)
+        await cur.execute(sql.RAISE, args | {"tell_again_s": _TELL_AGAIN_S})
     if told:
         await cur.execute(sql.TOLD, args)
 
 
 class PgAlerts:
-    """Satisfies ports.AlertOutbox."""
+    """Satisfies ports.AlertOutbox and ports.Acknowledgements."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -95,6 +95,7 @@ class PgAlerts:
             "state": state,
             "wait_s": None if over else wait_s(message.attempts),
             "error": error and error[:100],
+            "tell_again_s": _TELL_AGAIN_S,
         }
         async with self._pool.cursor() as cur:
             await cur.execute(sql.SETTLE, args)
@@ -102,8 +103,28 @@ class PgAlerts:
 
     async def suppress_all(self) -> tuple[Outgoing, ...]:
         async with self._pool.cursor() as cur:
+            await cur.execute(sql.ANY_DUE)
+            if await cur.fetchone() is None:
+                return ()
+        async with self._pool.transaction() as cur:
+            await cur.execute(sql.TELL_AGAIN, {"tell_again_s": _TELL_AGAIN_S})
             await cur.execute(sql.SUPPRESS_ALL)
             return _messages(await cur.fetchall())
+
+    async def acknowledge(self, alert_id: int, *, by: str) -> None:
+        async with self._pool.transaction() as cur:
+            await cur.execute(sql.ACKNOWLEDGE, {"id": alert_id, "by": bounded(storable(by), 200)})
+            if cur.rowcount:
+                return
+            await cur.execute(sql.ACKNOWLEDGED, {"id": alert_id})
+            row = await cur.fetchone()
+        if row is None:
+            raise NotFound(f"there is no alert {alert_id}")
+        kind, is_over = row
+        if kind not in {"PROBLEM", "NOTICE"}:
+            raise DomainError(f"alert {alert_id} is a {kind}: acknowledge what it is about")
+        if is_over:
+            raise DomainError(f"alert {alert_id} is over already, it is not told again")
 
 
 async def _claimed(cur: Cursor, threshold: Severity) -> tuple[Outgoing, ...]:
@@ -112,8 +133,11 @@ async def _claimed(cur: Cursor, threshold: Severity) -> tuple[Outgoing, ...]:
     if row is None or not row[0]:
         return ()  # another process claims now; the message limit is common to both
     mild = list(least(threshold))
+    await cur.execute(sql.TELL_AGAIN, {"tell_again_s": _TELL_AGAIN_S})
     await cur.execute(sql.SUPPRESS_MILD, {"mild": mild})
-    await cur.execute(sql.GIVE_UP_LOST, {"max_attempts": MAX_ATTEMPTS})
+    await cur.execute(
+        sql.GIVE_UP_LOST, {"max_attempts": MAX_ATTEMPTS, "tell_again_s": _TELL_AGAIN_S}
+    )
     await cur.execute(sql.FORGET_NEEDLESS)
     await cur.execute(sql.DUE, {"batch": _BATCH, "max_attempts": MAX_ATTEMPTS, "mild": mild})
     due = [
@@ -165,7 +189,20 @@ def _messages(rows: Sequence[tuple[Any, ...]]) -> tuple[Outgoing, ...]:
             occurrences=occurrences,
             attempts=attempts,
             delivered_to=frozenset(delivered_to),
+            told_again=told_again,
+            since=since,
         )
-        for row_id, kind, severity, title, body, occurrences, attempts, delivered_to in rows
+        for (
+            row_id,
+            kind,
+            severity,
+            title,
+            body,
+            occurrences,
+            attempts,
+            delivered_to,
+            told_again,
+            since,
+        ) in rows
     )
     return tuple(sorted(messages, key=lambda message: message.id))

@@ -163,6 +163,7 @@ class House:
                 orders=self.orders,
                 lists=self.lists,
                 audit=self.audit,
+                acknowledgements=self.lists,
                 portfolio=self.portfolio,
                 statistics=self.statistics,
             ),

@@ -31,16 +31,17 @@ def _no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Trader:
-    """`trader jobs …`, where errors become sentences."""
+    """`trader jobs …`, or another group, where errors become sentences."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
+        self.group = "jobs"
 
     def __call__(self, *arguments: str, **variables: str) -> tuple[object, str, str]:
         """Return exit code, stdout and stderr."""
         for name, value in variables.items():
             self._monkeypatch.setenv(name, value)
-        self._monkeypatch.setattr("sys.argv", ["trader", "jobs", *arguments])
+        self._monkeypatch.setattr("sys.argv", ["trader", self.group, *arguments])
         with pytest.raises(SystemExit) as ended:
             cli.main()
         out, err = self._capsys.readouterr()
@@ -143,6 +144,28 @@ def test_a_pass_is_asked_for_with_the_admins_token(trader: Trader) -> None:
     assert service.asked == [
         ("POST", "/api/v1/admin/jobs/collect_market_data/run", "Bearer an-admins-token")
     ]
+
+
+def test_an_alert_is_acknowledged_by_its_id(trader: Trader) -> None:
+    alert = {"id": 17, "acknowledged_by": "admin@127.0.0.1"}
+    trader.group = "alert"
+    with answering(alert) as service:
+        said = trader("acknowledge", "17", TRADER_PORT=service.port)
+        _, out, _ = trader("acknowledge", "17", "--json")
+
+    assert said == (0, "17: acknowledged by admin@127.0.0.1; its end is still told\n", "")
+    assert json.loads(out) == alert
+    assert service.asked[0][:2] == ("POST", "/api/v1/alerts/17/acknowledge")
+
+
+@pytest.mark.parametrize("alert_id", ["0", "-1", "seven", "1/../2", ""])
+def test_what_is_no_id_of_an_alert_is_not_sent(trader: Trader, alert_id: str) -> None:
+    trader.group = "alert"
+    with answering({}) as service:
+        code, out, err = trader("acknowledge", "--", alert_id, TRADER_PORT=service.port)
+
+    assert (code, out, service.asked) == (2, "", [])
+    assert err.count("\n") == 1
 
 
 def test_a_viewers_token_is_enough_to_look_and_not_sent_to_change(trader: Trader) -> None:

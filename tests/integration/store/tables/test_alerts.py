@@ -1,14 +1,24 @@
 """The alert outbox, on real PostgreSQL."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 
-from service.domain.alerts import MAX_ATTEMPTS, MOST_MESSAGES, Alert, Notice, Recovery, Severity
-from service.domain.errors import StoreDown
+from service.adapters.notify import body_of, title_of
+from service.domain.alerts import (
+    MAX_ATTEMPTS,
+    MOST_MESSAGES,
+    TELL_AGAIN_S,
+    Alert,
+    Notice,
+    Recovery,
+    Severity,
+)
+from service.domain.errors import DomainError, NotFound, StoreDown
 from service.domain.orders import OrderStatus
 from service.flows.alerts.rules import order_notices, setting_notices
 from service.ports.queries import PageKey
@@ -48,6 +58,7 @@ async def pass_time(pool: Pool, seconds: float) -> None:
         pool,
         "UPDATE alerts SET queued_at = queued_at - make_interval(secs => %(s)s),"
         " begun_at = begun_at - make_interval(secs => %(s)s),"
+        " tell_again_at = tell_again_at - make_interval(secs => %(s)s),"
         " next_attempt_at = next_attempt_at - make_interval(secs => %(s)s)",
         {"s": seconds},
     )
@@ -108,20 +119,252 @@ async def test_of_many_processes_that_see_a_problem_at_once_one_alerts(
     assert await rows(pool, "SELECT count(*), max(occurrences) FROM alerts") == [(1, 8)]
 
 
-async def test_a_problem_that_goes_on_is_told_again_after_an_hour(
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+async def test_a_problem_that_stands_is_told_after_15_minutes_an_hour_and_then_every_6_hours(
+    outbox: Outbox, pool: Pool, severity: Severity
+) -> None:
+    await outbox.fill(an_alert(severity=severity))
+    await outbox.send()
+
+    told = []
+    for wait_s in (900, 3600, 21600, 21600):
+        await pass_time(pool, wait_s - 1)
+        too_soon = await outbox.send()
+        await pass_time(pool, 2)
+        told.append((too_soon, await outbox.send()))
+
+    assert told == [([], ["t1"])] * 4
+    # Always the same row: a problem that stands for a year does not fill the table.
+    assert await rows(pool, "SELECT told_again, delivered_to, attempts FROM alerts") == [
+        (4, [TARGET], 1)
+    ]
+
+
+async def test_a_repeat_says_since_when_and_how_to_end_it(outbox: Outbox, pool: Pool) -> None:
+    await outbox.fill(an_alert())
+    (first,) = await outbox.claim(least="warning")
+    await outbox.delivered(first.id, target=TARGET)
+    await outbox.settle(first, error=None)
+    await pass_time(pool, 901)
+
+    (again,) = await outbox.claim(least="warning")
+
+    assert (first.told_again, again.told_again, again.since) == (0, 1, T0)
+    assert title_of(again, mode="live") == "[live] error, still: t1"
+    assert f"trader alert acknowledge {again.id}" in body_of(again)
+    assert "2026-01-24T09:00:00" in body_of(again)
+    assert "acknowledge" not in body_of(first)
+
+
+async def test_a_problem_that_was_given_up_is_told_again_while_it_stands(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(an_alert(severity="critical"))
+    given_up = []
+    for _ in range(3):  # no address answers for an hour, again and again
+        (message,) = await outbox.claim(least="warning")
+        await execute(pool, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS})
+        await outbox.settle(replace(message, attempts=MAX_ATTEMPTS), error="refused")
+        given_up += await states(pool)
+        await pass_time(pool, 901)
+
+    assert given_up == [("t1", "FAILED", None)] * 3
+    assert await outbox.send() == ["t1"]
+    assert await states(pool) == [("t1", "SENT", None)]
+
+
+async def test_a_sender_that_died_at_the_last_attempt_does_not_end_a_problem_that_stands(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(an_alert())
+    await outbox.claim(least="warning")
+    await execute(pool, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS})
+    await pass_time(pool, 61)
+    at_once = await outbox.send()
+    await pass_time(pool, 901)
+
+    assert at_once == []
+    assert await outbox.send() == ["t1"]
+
+
+async def test_what_took_an_hour_to_be_sent_is_not_told_again_right_after(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(an_alert())
+    (message,) = await outbox.claim(least="warning")
+    await pass_time(pool, 3000)
+    await outbox.delivered(message.id, target=TARGET)
+    await outbox.settle(message, error=None)
+    at_once = await outbox.send()
+    await pass_time(pool, 901)
+
+    assert at_once == []
+    assert await outbox.send() == ["t1"]
+
+
+async def test_a_critical_notice_that_no_address_took_is_tried_until_one_does(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(an_alert(severity="critical", lasts=False))
+    await execute(pool, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS - 1})
+    await outbox.send(error="refused")
+    await pass_time(pool, 901)
+    taken = await outbox.send()
+    await pass_time(pool, 99_999)
+
+    assert taken == ["t1"]
+    assert await outbox.send() == []
+
+
+async def test_a_milder_notice_that_was_given_up_is_not_tried_again(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(an_alert(severity="error", lasts=False))
+    await execute(pool, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS - 1})
+    await outbox.send(error="refused")
+    await pass_time(pool, 99_999)
+
+    assert await outbox.send() == []
+
+
+async def test_a_problem_told_in_a_summary_is_told_again(outbox: Outbox, pool: Pool) -> None:
+    await outbox.fill(*(an_alert(n) for n in range(11)))
+    first = await outbox.send()
+    await pass_time(pool, 901)
+    again = await outbox.send()
+
+    assert first[-1] == again[-1] == "and 2 more alerts"
+
+
+async def test_without_an_address_a_problem_that_stands_is_logged_again(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(an_alert())
+    await outbox.suppress_all()
+    too_soon = await outbox.suppress_all()
+    await pass_time(pool, 901)
+
+    (again,) = await outbox.suppress_all()
+
+    assert too_soon == ()
+    assert (again.title, again.told_again) == ("t1", 1)
+
+
+async def test_the_repeats_end_with_the_recovery(outbox: Outbox, pool: Pool) -> None:
+    await outbox.fill(an_alert())
+    await outbox.send()
+    await outbox.fill(its_end())
+    over = await outbox.send()
+    await pass_time(pool, 99_999)
+
+    assert over == ["t1 is over"]
+    assert await outbox.send() == []
+
+
+async def test_a_critical_problem_with_another_cause_is_told_at_once(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(an_alert(severity="critical", body="first cause"))
+    await outbox.send()
+    await outbox.acknowledge(1, by="admin@127.0.0.1")
+    await outbox.fill(an_alert(severity="critical", body="first cause"))
+    same_cause = await outbox.send()
+    await outbox.fill(an_alert(severity="critical", body="second cause"))
+
+    assert same_cause == []
+    assert await outbox.send() == ["t1"]
+    assert await rows(pool, "SELECT body, acknowledged_by FROM alerts") == [("second cause", None)]
+
+
+# --- acknowledgement -----------------------------------------------------------------------------
+
+
+async def test_an_acknowledged_problem_is_not_told_again_and_its_end_is(
     outbox: Outbox, pool: Pool
 ) -> None:
     await outbox.fill(an_alert())
     await outbox.send()
-    await pass_time(pool, 3599)
-    await outbox.fill(an_alert())
-    too_soon = await outbox.send()
-    await pass_time(pool, 2)
-    await outbox.fill(an_alert(title="still t"))
+    await outbox.acknowledge(1, by="admin@127.0.0.1")
+    await pass_time(pool, 99_999)
+    after = await outbox.send()
+    await outbox.fill(an_alert(), its_end())
 
-    assert too_soon == []
-    assert await outbox.send() == ["still t"]
-    assert await rows(pool, "SELECT delivered_to, attempts FROM alerts") == [([TARGET], 1)]
+    assert after == []
+    assert await outbox.send() == ["t1 is over"]
+
+
+async def test_a_repeat_that_waits_is_not_sent_once_it_is_acknowledged(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(an_alert())
+    await outbox.send()
+    await pass_time(pool, 901)
+    async with pool.transaction() as cur:
+        await cur.execute(alert_statements.TELL_AGAIN, {"tell_again_s": list(TELL_AGAIN_S)})
+    await outbox.acknowledge(1, by="admin@127.0.0.1")
+
+    assert await outbox.send() == []
+    assert await states(pool) == [("t1", "SENT", None)]
+
+
+async def test_a_problem_acknowledged_before_it_was_told_is_suppressed(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(an_alert())
+    await outbox.acknowledge(1, by="admin@127.0.0.1")
+
+    assert await outbox.send() == []
+    assert await states(pool) == [("t1", "SUPPRESSED", "acknowledged")]
+
+
+async def test_an_attempt_that_fails_after_the_acknowledgement_is_not_followed_by_repeats(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(an_alert(severity="critical"))
+    await execute(pool, "UPDATE alerts SET attempts = %(n)s", {"n": MAX_ATTEMPTS - 1})
+    (message,) = await outbox.claim(least="warning")
+    await outbox.acknowledge(message.id, by="admin@127.0.0.1")
+    await outbox.settle(message, error="refused")
+    await pass_time(pool, 99_999)
+
+    assert await outbox.send() == []
+
+
+async def test_the_first_acknowledgement_counts(outbox: Outbox, pool: Pool) -> None:
+    await outbox.fill(an_alert())
+    await asyncio.gather(*(outbox.acknowledge(1, by=f"admin{n}@127.0.0.1") for n in range(4)))
+    ((first,),) = await rows(pool, "SELECT acknowledged_by FROM alerts")
+    await outbox.acknowledge(1, by="late@127.0.0.1")
+
+    assert await rows(pool, "SELECT acknowledged_by FROM alerts") == [(first,)]
+
+
+async def test_what_is_over_or_has_no_repeats_cannot_be_acknowledged(outbox: Outbox) -> None:
+    await outbox.fill(an_alert(), its_end())
+
+    with pytest.raises(DomainError, match="over already"):
+        await outbox.acknowledge(1, by="admin@127.0.0.1")
+    with pytest.raises(DomainError, match="acknowledge what it is about"):
+        await outbox.acknowledge(2, by="admin@127.0.0.1")
+    with pytest.raises(NotFound, match="no alert 3"):
+        await outbox.acknowledge(3, by="admin@127.0.0.1")
+
+
+async def test_an_alert_shows_its_acknowledgement_and_when_it_is_told_again(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(an_alert(1), an_alert(2))
+    await outbox.send()
+    await outbox.acknowledge(1, by="admin@127.0.0.1")
+    lists = PgLists(pool)
+
+    known, standing = [orjson.loads(await lists.alert(n) or b"") for n in (1, 2)]
+
+    assert (known["acknowledged_by"], known["tell_again_at"]) == ("admin@127.0.0.1", None)
+    assert known["acknowledged_at"].endswith("Z")
+    assert (standing["acknowledged_by"], standing["told_again"]) == (None, 0)
+    assert standing["tell_again_at"].endswith("Z")
+    assert await lists.alert(3) is None
 
 
 async def test_a_new_problem_after_a_recovery_is_a_new_alert(outbox: Outbox) -> None:
@@ -211,8 +454,10 @@ async def test_a_recovery_of_a_problem_nobody_was_told_is_not_told(
 async def test_a_reminder_is_not_sent_once_the_problem_is_over(outbox: Outbox, pool: Pool) -> None:
     await outbox.fill(an_alert())
     await outbox.send()
-    await pass_time(pool, 3601)
-    await outbox.fill(an_alert(), its_end())
+    await pass_time(pool, 901)
+    async with pool.transaction() as cur:
+        await cur.execute(alert_statements.TELL_AGAIN, {"tell_again_s": list(TELL_AGAIN_S)})
+    await outbox.fill(its_end())
 
     assert await outbox.send() == ["t1 is over"]
 
@@ -326,7 +571,8 @@ async def test_of_many_senders_at_once_each_message_has_one(outbox: Outbox) -> N
 STEPS = {
     "too mild": "UPDATE alerts SET severity = 'info' WHERE title = 't1'",
     "over before it was told again": (
-        "UPDATE alerts SET told_at = now(), recovered_at = now() WHERE title = 't1'"
+        "UPDATE alerts SET told_at = now(), recovered_at = now(), tell_again_at = NULL"
+        " WHERE title = 't1'"
     ),
     "lost at its last attempt": (
         "UPDATE alerts SET state = 'SENDING', attempts = 99 WHERE title = 't1'"
@@ -354,7 +600,7 @@ async def test_a_sender_does_not_wait_for_who_writes_an_alert(
 ENDS = {step: change for step, change in STEPS.items() if step != "due"} | {
     "the end of what nobody was told": (
         "UPDATE alerts SET state = 'FAILED', next_attempt_at = NULL WHERE title = 't2';"
-        "UPDATE alerts SET kind = 'RECOVERY', about = two.id"
+        "UPDATE alerts SET kind = 'RECOVERY', about = two.id, tell_again_at = NULL"
         "  FROM (SELECT id FROM alerts WHERE title = 't2') AS two WHERE title = 't1'"
     ),
 }
@@ -555,9 +801,7 @@ async def test_looking_for_what_is_due_reads_the_small_index(pool: Pool) -> None
     )
     await execute(pool, "ANALYZE alerts")
 
-    plan = await rows(
-        pool,
-        "EXPLAIN SELECT 1 FROM alerts WHERE next_attempt_at <= now() LIMIT 1",
-    )
+    plan = str(await rows(pool, f"EXPLAIN {alert_statements.ANY_DUE}"))
 
-    assert "alerts_due" in str(plan)
+    assert "alerts_due" in plan
+    assert "alerts_tell_again" in plan
