@@ -30,8 +30,14 @@ from service.domain.errors import StartError
 from service.ops.logs.setup import Log
 from service.ops.metrics.counters import Counters
 from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS, ConcurrencyLimits
-from service.web.overload.connection_limit import LimitedSite, cut_stalled_readers
+from service.web.overload.connection_limit import (
+    LimitedSite,
+    connection_rules,
+    cut_stalled_readers,
+)
+from service.web.overload.held_connections import HELD_CONNECTIONS
 from service.web.overload.overflow import OVERFLOW, OverflowState
+from service.web.protocol.auth import LOCKOUT, is_from_admin
 from service.web.protocol.request_body import MAX_BODY
 from service.web.routes import setup
 
@@ -131,7 +137,7 @@ async def serve(
         )
         try:
             if await _unless(stopping, runner.setup()):
-                site = LimitedSite(runner, listener, backlog=BACKLOG, overflow=app[OVERFLOW])
+                site = _site(runner, listener, config)
                 try:
                     await site.start()
                 except OSError as exc:
@@ -146,6 +152,18 @@ async def serve(
             # Also after a failed start: aiohttp closes nothing by itself then.
             await runner.cleanup()
     logger.bind(event="app").info("stopped")
+
+
+def _site(runner: web.AppRunner, listener: socket.socket, config: Config) -> LimitedSite:
+    app = runner.app
+    return LimitedSite(
+        runner,
+        listener,
+        backlog=BACKLOG,
+        overflow=app[OVERFLOW],
+        held=app[HELD_CONNECTIONS],
+        rules=connection_rules(partial(is_from_admin, config=config, lockout=app[LOCKOUT])),
+    )
 
 
 def _require_access(config: Config) -> None:

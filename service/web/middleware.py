@@ -19,6 +19,7 @@ from service.web.api.health import alive
 from service.web.keys import CONFIG, REAL_CLOCK
 from service.web.overload.backpressure import pause_reading
 from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS
+from service.web.overload.held_connections import HELD_CONNECTIONS
 from service.web.protocol.auth import CALLER, LOCKOUT, PUBLIC, admit
 from service.web.protocol.errors import Overloaded, TooManyTries, WrongToken
 from service.web.protocol.problems import internal_problem, problem_of, problem_of_http
@@ -40,8 +41,7 @@ def front(new_id: Callable[[], str], requests: Requests) -> Middleware:
     """
     probes = itertools.count()
 
-    @web.middleware
-    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
         began, method = requests.began(), request.method
         request_id = id_of(request, new_id)
         # With a single middleware, `handler` is the route's own function.
@@ -73,6 +73,15 @@ def front(new_id: Callable[[], str], requests: Requests) -> Middleware:
                 error=request.get(_ERROR),
             ).log("ERROR" if status == HTTPStatus.INTERNAL_SERVER_ERROR else "INFO", "request")
         return response
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        held = request.app[HELD_CONNECTIONS]
+        held.request_began(request.protocol)
+        try:
+            return await answered(request, handler)
+        finally:
+            held.request_ended(request.protocol)
 
     return answer
 

@@ -21,6 +21,7 @@ from service.web.api import settings as settings_api
 from service.web.keys import BODY_WITHIN_S
 from service.web.middleware import front
 from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS, ConcurrencyLimits
+from service.web.overload.held_connections import HELD_CONNECTIONS, HeldConnections
 from service.web.pages import page_routes
 from service.web.protocol.etag import revalidated
 from service.web.protocol.request_id import counted_ids
@@ -91,6 +92,7 @@ def setup(
         app[BODY_WITHIN_S] = _BODY_WITHIN_S
     if CONCURRENCY_LIMITS not in app:
         app[CONCURRENCY_LIMITS] = ConcurrencyLimits()
+    app[HELD_CONNECTIONS] = HeldConnections()
     app.middlewares.append(front(new_id or counted_ids(), requests))
     app.on_response_prepare.append(secure)
     app.add_routes([*ROUTES, *page_routes()])

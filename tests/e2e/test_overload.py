@@ -9,6 +9,7 @@ from typing import Final
 import aiohttp
 import pytest
 
+from service.web.overload.connection_limit import CONNECTIONS
 from tests.e2e.processes import Service
 
 CLIENTS: Final = 500
@@ -23,6 +24,7 @@ PATHS: Final = (
 )
 OF_THE_POOL: Final = {"StoreBusy", "StoreTimeout", "StoreDown"}
 FAST: Final = {"TRADER_SPEED": "600"}
+OFF_SWITCH: Final = "/api/v1/config/trading_enabled"
 
 
 class Crowd:
@@ -128,3 +130,30 @@ async def test_a_log_that_nobody_reads_stops_neither_answers_nor_trading_nor_the
     assert health == {"status": "ready"}
     assert code == 0
     assert "log lines were lost" in service.stderr()
+
+
+async def test_trading_is_switched_off_while_silent_connections_take_every_place(
+    folder: Path,
+) -> None:
+    """In paper and live mode this was impossible for 75 seconds, and again after these."""
+    token = {"Authorization": "Bearer a-token-of-many-letters"}
+    async with Service(folder, TRADER_ADMIN_TOKEN="a-token-of-many-letters") as service:
+        await service.ready()
+        silent = await asyncio.gather(*(opened(service) for _ in range(CONNECTIONS + 20)))
+        async with (
+            aiohttp.ClientSession(service.address, headers=token) as session,
+            session.patch(OFF_SWITCH, json={"value": False}) as answer,
+        ):
+            status, body = answer.status, await answer.json()
+        for writer in silent:
+            writer.close()
+        code = await service.stop()
+
+    assert (status, body["value"]) == (200, False)
+    assert code == 0
+
+
+async def opened(service: Service) -> asyncio.StreamWriter:
+    host, _, port = service.address.removeprefix("http://").rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    return writer

@@ -7,6 +7,10 @@ from tests.mutants.mutant import Mutant, of
 _ACCESS: Final = "service/web/protocol/auth.py"
 _OF_ACCESS: Final = "tests/unit/web/protocol/test_auth.py"
 _LOCKOUT: Final = "service/web/protocol/lockout.py"
+_LIMIT: Final = "service/web/overload/connection_limit.py"
+_OF_LIMIT: Final = "tests/unit/web/overload/test_connection_limit.py"
+_HELD: Final = "service/web/overload/held_connections.py"
+_OF_HELD: Final = "tests/unit/web/overload/test_held_connections.py"
 _OF_LOCKOUT: Final = "tests/unit/web/protocol/test_lockout.py"
 
 WEB: Final = (
@@ -157,6 +161,106 @@ WEB: Final = (
         tests=of(
             _OF_ACCESS,
             "test_no_token_equals_an_empty_secret_even_where_the_header_is_not_parsed_first",
+        ),
+    ),
+    Mutant(
+        name="one peer may hold every connection",
+        file=_LIMIT,
+        old="        if not peer.is_local and self._held.count(peer) >= self._rules.share:\n",
+        new="        if False:\n",
+        tests=of(_OF_LIMIT, "test_one_peer_cannot_use_up_the_places_of_the_others"),
+    ),
+    Mutant(
+        name="other machines together may hold every connection",
+        file=_LIMIT,
+        old="self.limit if peer.is_local else self.limit - self.limit // RESERVE",
+        new="self.limit",
+        tests=of(_OF_LIMIT, "test_all_other_machines_together_leave_this_one_a_reserve"),
+    ),
+    Mutant(
+        name="silent connections stay although there is no room",
+        file=_LIMIT,
+        old=" or self._held.close_silent(for_s=silent_s)\n",
+        new="\n",
+        tests=of(_OF_LIMIT, "test_with_no_room_left_a_silent_connection_of_the_largest_peer_goes"),
+    ),
+    Mutant(
+        name="a peer that used up its share is kept out for 75 seconds",
+        file=_LIMIT,
+        old="            return self._held.close_silent_of(peer, for_s=silent_s)\n",
+        new="            return False\n",
+        tests=of(_OF_LIMIT, "test_a_peers_own_silent_connection_goes_when_its_share_is_used_up"),
+    ),
+    Mutant(
+        name="admins have no reserve of connections",
+        file=_LIMIT,
+        old="        elif self._rules.is_from_admin(head, peer):\n",
+        new="        elif False:\n",
+        tests=of(
+            "tests/unit/web/overload/test_off_switch.py",
+            "test_a_thousand_silent_connections_do_not_keep_the_off_switch_out",
+        ),
+    ),
+    Mutant(
+        name="the reserve of admins is for everybody",
+        file=_LIMIT,
+        old="        elif self._rules.is_from_admin(head, peer):\n",
+        new="        elif True:\n",
+        tests=of(_OF_LIMIT, "test_a_connection_too_many_is_told_so_and_the_others_are_served"),
+    ),
+    Mutant(
+        name="a viewer has the admins' reserve",
+        file=_ACCESS,
+        old="    return role is Role.ADMIN\n",
+        new="    return role is not None\n",
+        tests=of(_OF_ACCESS, "test_only_the_admins_token_gets_a_place_of_the_admins"),
+    ),
+    Mutant(
+        name="wrong tokens beyond the limit do not count",
+        file=_ACCESS,
+        old="        lockout.wrong_token(asker)\n",
+        new="        pass\n",
+        tests=of(_OF_ACCESS, "test_a_wrong_token_counts_there_too"),
+    ),
+    Mutant(
+        name="a request at work is cut for another one",
+        file=_HELD,
+        old="            self._of[peer][connection] = None\n",
+        new="            pass\n",
+        tests=of(_OF_HELD, "test_a_connection_with_a_request_at_work_stays"),
+    ),
+    Mutant(
+        name="an answer on its way is cut for another connection",
+        file=_HELD,
+        old="            elif since is not None and not transport.get_write_buffer_size():\n",
+        new="            elif since is not None:\n",
+        tests=of(_OF_HELD, "test_a_connection_that_is_still_being_answered_stays"),
+    ),
+    Mutant(
+        name="closed connections stay on record",
+        file=_HELD,
+        old="        if len(self._peer_of) >= self._sweep_at:\n",
+        new="        if False:\n",
+        tests=of(_OF_HELD, "test_closed_connections_do_not_pile_up"),
+    ),
+    Mutant(
+        name="a peer's overflow connections push the admin's out",
+        file="service/web/overload/overflow.py",
+        old="        return own[0] if len(own) >= _SHARE else next(iter(self._peers))\n",
+        new="        return next(iter(self._peers))\n",
+        tests=of(
+            "tests/unit/web/overload/test_overflow.py",
+            "test_a_peer_with_many_connections_loses_its_own_and_not_another_ones",
+        ),
+    ),
+    Mutant(
+        name="the body of an admin's change is lost beyond the limit",
+        file="service/web/overload/overflow.py",
+        old='        more = b"" if is_health_check(self._head) else rest\n',
+        new='        more = b""\n',
+        tests=of(
+            "tests/unit/web/overload/test_overflow.py",
+            "test_an_admins_change_is_handed_on_with_its_body",
         ),
     ),
     Mutant(

@@ -8,20 +8,32 @@ import asyncio
 import resource
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
-from service.web.overload.overflow import ASK_WITHIN_S, OverflowConnection, OverflowState
+from service.web.overload.held_connections import HeldConnections
+from service.web.overload.overflow import (
+    ASK_WITHIN_S,
+    OverflowConnection,
+    OverflowState,
+    is_health_check,
+)
+from service.web.protocol.peers import Peer, peer_of
 
 CONNECTIONS: Final = 1_000
+SHARE: Final = 4  #: one peer of another machine gets at most this part of them
+RESERVE: Final = 8  #: and this part of them is kept for this machine
 DESCRIPTORS: Final = 256  #: reserved for everything else: pool, exchange, files
 STALLED_MS: Final = 30_000  #: for a peer that reads nothing of its answer
 
-#: Extra connections for health checks only; each closes with its answer. Those above SPARE are
-#: reserved for this machine, so that remote peers cannot block its own health check.
+#: Extra connections for single requests; each closes with its answer. Health checks of other
+#: machines get SPARE. Those above are for this machine's, which remote peers cannot block so. The
+#: last ones are for admins: they switch trading off while all else is full.
 SPARE: Final = 40
 SPARE_LOCAL: Final = 50
+SPARE_ADMIN: Final = 66
 
 
 def room(descriptors: int) -> int:
@@ -41,8 +53,43 @@ def cut_stalled_readers(listener: socket.socket, *, after_ms: int = STALLED_MS) 
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, after_ms)
 
 
+def _of_no_admin(_head: bytes, _peer: Peer) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionRules:
+    """Attributes:
+    limit: how many connections are served at once.
+    ask_within_s: a connection that is silent for so long may be closed for another one, when
+        there is no room.
+    peer_of: returns the peer behind an address.
+    is_from_admin: whether a request's head, sent by a peer, has an admin's rights.
+    """
+
+    limit: int
+    ask_within_s: float = ASK_WITHIN_S
+    peer_of: Callable[[str | None], Peer] = peer_of
+    is_from_admin: Callable[[bytes, Peer], bool] = _of_no_admin
+
+    @property
+    def share(self) -> int:
+        """How many of them one peer of another machine may have."""
+        return max(1, self.limit // SHARE)
+
+    def most(self, peer: Peer) -> int:
+        """Return how many there may be, all peers together, for `peer` to get one more."""
+        return self.limit if peer.is_local else self.limit - self.limit // RESERVE
+
+
+def connection_rules(is_from_admin: Callable[[bytes, Peer], bool]) -> ConnectionRules:
+    """Return the rules for this process, by the number of files that it may open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return ConnectionRules(limit=room(soft), is_from_admin=is_from_admin)
+
+
 class LimitedSite(web.SockSite):
-    """A site with a connection limit. Beyond the limit only health checks are served.
+    """A site with a connection limit. Beyond it only health checks and admins are served.
 
     Every other request gets a 503 with Retry-After, and its connection is closed.
     """
@@ -54,14 +101,13 @@ class LimitedSite(web.SockSite):
         *,
         backlog: int,
         overflow: OverflowState,
-        connections: int | None = None,
-        ask_within_s: float = ASK_WITHIN_S,
+        held: HeldConnections,
+        rules: ConnectionRules,
     ) -> None:
         super().__init__(runner, listener, backlog=backlog)
         self._overflow = overflow
-        self._ask_within_s = ask_within_s
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._limit = room(soft) if connections is None else connections
+        self._held = held
+        self._rules = rules
 
     async def start(self) -> None:
         """Listen. Raises OSError."""
@@ -78,16 +124,39 @@ class LimitedSite(web.SockSite):
     def _deferred(self) -> asyncio.BaseProtocol:
         return _DeferredProtocol(self._protocol)
 
-    def _protocol(self) -> asyncio.Protocol:
+    def _protocol(self, transport: asyncio.BaseTransport) -> asyncio.Protocol:
+        name = transport.get_extra_info("peername")
+        peer = self._rules.peer_of(name[0] if name else None)
         server = self._runner.server
-        if server is None or len(server.connections) >= self._limit:
-            return OverflowConnection(self._overflow, self._spare, ask_within_s=self._ask_within_s)
-        return server()
+        if server is None or not self._has_room(peer, open_now=len(server.connections)):
+            within_s = self._rules.ask_within_s
+            return OverflowConnection(self._overflow, self._spare, peer, ask_within_s=within_s)
+        connection = server()
+        self._held.add(connection, peer)
+        return connection
 
-    def _spare(self, is_local: bool) -> asyncio.Protocol | None:  # noqa: FBT001 - see Spare
-        server = self._runner.server
-        most = self._limit + (SPARE_LOCAL if is_local else SPARE)
-        return server() if server is not None and len(server.connections) < most else None
+    def _has_room(self, peer: Peer, *, open_now: int) -> bool:
+        """Return whether one more connection of the peer is served.
+
+        Without room, a silent connection is closed for it: one of the peer's own when its share
+        is used up, else one of the peer that holds most.
+        """
+        silent_s = self._rules.ask_within_s
+        if not peer.is_local and self._held.count(peer) >= self._rules.share:
+            return self._held.close_silent_of(peer, for_s=silent_s)
+        return open_now < self._rules.most(peer) or self._held.close_silent(for_s=silent_s)
+
+    def _spare(self, peer: Peer, head: bytes) -> asyncio.Protocol | None:
+        server, limit = self._runner.server, self._rules.limit
+        if server is None:
+            return None
+        if is_health_check(head):
+            most = limit + (SPARE_LOCAL if peer.is_local else SPARE)
+        elif self._rules.is_from_admin(head, peer):
+            most = limit + SPARE_ADMIN
+        else:
+            return None
+        return server() if len(server.connections) < most else None
 
 
 class _DeferredProtocol(asyncio.Protocol):
@@ -97,10 +166,10 @@ class _DeferredProtocol(asyncio.Protocol):
     open. A hundred connections would all find the same last place free.
     """
 
-    def __init__(self, protocol: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, protocol: Callable[[asyncio.BaseTransport], asyncio.Protocol]) -> None:
         self._protocol = protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        protocol = self._protocol()
+        protocol = self._protocol(transport)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)

@@ -1,4 +1,4 @@
-"""Answers connections beyond the limit: health checks as usual, everything else with a 503."""
+"""Answers connections beyond the limit: health checks and admins as usual, others with a 503."""
 
 import asyncio
 import re
@@ -8,18 +8,20 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from service.config import is_loopback
+from service.web.protocol.peers import Peer
 from service.web.protocol.problems import PROBLEM_TYPE, TYPE_PREFIX
 from service.web.protocol.responses import encoded
 
 ASK_WITHIN_S: Final = 1.0
 #: Overflow connections open at the same time: so many from this machine, as many from elsewhere.
 MOST: Final = 48
+_SHARE: Final = MOST // 4  #: a peer with so many closes its own oldest one
 
 _LINGER_S: Final = 1.0
 _LONGEST_HEAD: Final = 8_192
 _LINE_ENDS: Final = b"\r\n"
 _HEAD_ENDS: Final = b"\r\n\r\n"
+_REQUEST: Final = re.compile(rb"[A-Z]{1,16} /[!-~]* HTTP/1\.[01]\r\n")
 _HEALTH: Final = re.compile(
     rb"(?:GET|HEAD) /health(?:/ready|/detailed)?(?:\?[!-~]*)? HTTP/1\.[01]\r\n"
 )
@@ -39,9 +41,13 @@ _REFUSAL: Final = (
     f"Content-Length: {len(_BODY)}\r\n\r\n"
 ).encode() + _BODY
 
-#: Returns a protocol for one more health check, or None when no spare connection is left. The
-#: argument says whether the peer is on this machine.
-Spare = Callable[[bool], asyncio.Protocol | None]
+#: Returns a protocol for one more request of the peer with this head; None when it is neither a
+#: health check nor an admin's, or no spare connection is left.
+Spare = Callable[[Peer, bytes], asyncio.Protocol | None]
+
+
+def is_health_check(head: bytes) -> bool:
+    return _HEALTH.match(head) is not None
 
 
 @dataclass(slots=True, eq=False)
@@ -67,15 +73,16 @@ OVERFLOW = web.AppKey("overflow", OverflowState)
 
 
 class OverflowConnection(asyncio.Protocol):
-    """Reads one request head for at most a second, then serves a health check or refuses.
+    """Reads one request head for at most a second, then serves it on a spare place or refuses.
 
     A refused connection stays open for a moment. If it closed at once with its request unread,
     the kernel would reset it, and the peer might never see the answer.
     """
 
     def __init__(
-        self, state: OverflowState, spare: Spare, *, ask_within_s: float = ASK_WITHIN_S
+        self, state: OverflowState, spare: Spare, peer: Peer, *, ask_within_s: float = ASK_WITHIN_S
     ) -> None:
+        self.peer = peer
         self._state = state
         self._spare = spare
         self._ask_within_s = ask_within_s
@@ -84,20 +91,25 @@ class OverflowConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self._is_local = bool(peer) and is_loopback(peer[0])
         self._timer = asyncio.get_running_loop().call_later(self._ask_within_s, self._refuse)
-        self._peers = self._state.here if self._is_local else self._state.elsewhere
+        self._peers = self._state.here if self.peer.is_local else self._state.elsewhere
         if len(self._peers) >= MOST:
-            # The oldest connection had the most time to send its request.
-            next(iter(self._peers)).cut()
+            self._oldest().cut()
         self._peers[self] = None
+
+    def _oldest(self) -> "OverflowConnection":
+        """Return the one that had the most time to send its request.
+
+        A peer that holds many loses its own, so that no peer keeps the others out.
+        """
+        own = [one for one in self._peers if one.peer == self.peer]
+        return own[0] if len(own) >= _SHARE else next(iter(self._peers))
 
     def data_received(self, data: bytes) -> None:
         if self._decided:
             return
         self._head += data
-        if _LINE_ENDS in self._head and not _HEALTH.match(self._head):
+        if _LINE_ENDS in self._head and not _REQUEST.match(self._head):
             self._refuse()
         elif _HEAD_ENDS in self._head:
             self._serve()
@@ -115,7 +127,8 @@ class OverflowConnection(asyncio.Protocol):
         self._transport.abort()
 
     def _serve(self) -> None:
-        protocol = self._spare(self._is_local)
+        head, _, rest = self._head.partition(_HEAD_ENDS)
+        protocol = self._spare(self.peer, head + _LINE_ENDS)
         if protocol is None:
             self._refuse()
             return
@@ -123,7 +136,9 @@ class OverflowConnection(asyncio.Protocol):
         self._peers.pop(self, None)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
-        protocol.data_received(_last_request(self._head))
+        # A body may follow an admin's head; nothing may follow a health check.
+        more = b"" if is_health_check(self._head) else rest
+        protocol.data_received(_last_request(head) + more)
 
     def _refuse(self) -> None:
         self._decide()
@@ -138,7 +153,7 @@ class OverflowConnection(asyncio.Protocol):
 
 
 def _last_request(head: bytes) -> bytes:
-    """Return the first request in `head` with `Connection: close`; what follows it is dropped."""
-    line, *fields = head.partition(_HEAD_ENDS)[0].split(_LINE_ENDS)
+    """Return the head with `Connection: close`."""
+    line, *fields = head.split(_LINE_ENDS)
     kept = (one for one in fields if not one.lower().startswith((b"connection:", b"keep-alive:")))
     return _LINE_ENDS.join((line, b"Connection: close", *kept)) + _HEAD_ENDS

@@ -14,7 +14,13 @@ from pydantic import SecretStr
 
 from service.config import Config, Mode, is_loopback
 from service.domain.errors import NotAllowed
-from service.web.protocol.errors import CrossSite, NoCredentials, WrongHost, WrongToken
+from service.web.protocol.errors import (
+    CrossSite,
+    NoCredentials,
+    TooManyTries,
+    WrongHost,
+    WrongToken,
+)
 from service.web.protocol.lockout import Lockout
 from service.web.protocol.peers import LOCAL_PROXY, Peer, peer_of
 
@@ -73,6 +79,32 @@ def admit(request: web.Request, config: Config, lockout: Lockout) -> Caller:
     caller = _caller(request, config, lockout, is_local=is_local)
     _check_role(request, caller, config.mode)
     return caller
+
+
+def is_from_admin(head: bytes, peer: Peer, *, config: Config, lockout: Lockout) -> bool:
+    """Return whether a request's head has an admin's rights; a wrong token in it counts.
+
+    For a request that found no room: it gets a place of the admins' reserve, and is judged there
+    by `admit` as every other.
+    """
+    fields = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+    values = [value for name, _, value in fields if name.strip().lower() == b"authorization"]
+    names = {name.strip().lower().decode("latin-1") for name, _, _ in fields}
+    is_local = peer.is_local and not names & {name.lower() for name in _FORWARDED}
+    if not values:
+        return _bare_role(config, is_local=is_local) is Role.ADMIN
+    match = _BEARER.fullmatch(values[0].decode("latin-1").strip())
+    if match is None or len(values) > 1:
+        return False
+    asker = peer if is_local or not peer.is_local else LOCAL_PROXY
+    try:
+        lockout.check(asker)
+    except TooManyTries:
+        return False
+    role = _role_of(match[1].encode("latin-1"), config)
+    if role is None:
+        lockout.wrong_token(asker)
+    return role is Role.ADMIN
 
 
 def _is_local(request: web.Request) -> bool:

@@ -58,8 +58,9 @@ class Lockout:
         self._peers: OrderedDict[str, _Tries] = OrderedDict()
         self._all = _Tries(now())
 
-    def __len__(self) -> int:
-        """Return how many peers are remembered."""
+    @property
+    def remembered(self) -> int:
+        """How many peers it remembers."""
         return len(self._peers)
 
     def check(self, peer: Peer) -> None:

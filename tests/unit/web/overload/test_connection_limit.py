@@ -3,22 +3,28 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import closing, suppress
+from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
 from aiohttp import web
 
 from service.web.overload.connection_limit import (
     CONNECTIONS,
+    SPARE_ADMIN,
     SPARE_LOCAL,
+    ConnectionRules,
     LimitedSite,
+    connection_rules,
     cut_stalled_readers,
     room,
 )
+from service.web.overload.held_connections import HeldConnections
 from service.web.overload.overflow import OverflowState
+from service.web.protocol.peers import THIS_MACHINE, Peer, peer_of
 
 SAFETY_S = 20
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+TOKEN = b"Authorization: Bearer the-admins-token"
 
 
 GOES_ON = web.AppKey("goes_on", asyncio.Event)
@@ -30,8 +36,10 @@ class Served:
         self.runner = runner
         self.port = port
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.port)
+    async def connect(
+        self, peer: str = "127.0.0.1"
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port, local_addr=(peer, 0))
 
     def held(self) -> int:
         assert self.runner.server is not None
@@ -60,7 +68,7 @@ async def slow(request: web.Request) -> web.Response:
 async def served() -> AsyncIterator[Served]:
     """Two connections at most; a reader that takes nothing for 200 ms is cut."""
     app, overflow = web.Application(), OverflowState()
-    app.add_routes([web.get("/", small), web.get("/large", large)])
+    app.add_routes([web.get("/", small), web.get("/large", large), web.get("/slow", slow)])
     app.add_routes([web.get("/health", small), web.get("/health/detailed", slow)])
     app[GOES_ON] = asyncio.Event()
     runner = web.AppRunner(app, access_log=None, handler_cancellation=False)
@@ -68,12 +76,17 @@ async def served() -> AsyncIterator[Served]:
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         cut_stalled_readers(listener, after_ms=200)
+        rules = ConnectionRules(limit=2, ask_within_s=60, is_from_admin=is_from_admin)
         site = LimitedSite(
-            runner, listener, backlog=128, overflow=overflow, connections=2, ask_within_s=60
+            runner, listener, backlog=128, overflow=overflow, held=HeldConnections(), rules=rules
         )
         await site.start()
         yield Served(overflow, runner, listener.getsockname()[1])
         await runner.cleanup()
+
+
+def is_from_admin(head: bytes, _: Peer) -> bool:
+    return TOKEN in head
 
 
 async def answer(served: Served, path: bytes = b"/", connection: bytes = b"close") -> bytes:
@@ -157,6 +170,167 @@ async def test_the_room_for_health_checks_ends_too(served: Served) -> None:
 
     assert refused.startswith(b"HTTP/1.1 503 ")
     assert {given[:12] for given in answers} == {b"HTTP/1.1 200"}
+
+
+async def test_admins_have_places_of_their_own_beyond_those_of_health_checks(
+    served: Served,
+) -> None:
+    held = [await served.connect() for _ in range(2)]
+    await served.until_held(2)
+    asking = []
+    for number in range(SPARE_LOCAL):
+        asking.append(asyncio.ensure_future(answer(served, b"/health/detailed")))
+        await served.until_held(3 + number)
+    admins = b"close\r\n" + TOKEN
+
+    refused = await answer(served, b"/")
+    admitted = await answer(served, b"/", connection=admins)
+    for number in range(SPARE_ADMIN - SPARE_LOCAL):
+        asking.append(asyncio.ensure_future(answer(served, b"/slow", connection=admins)))
+        await served.until_held(3 + SPARE_LOCAL + number)
+    too_many = await answer(served, b"/", connection=admins)
+    served.runner.app[GOES_ON].set()
+    await asyncio.gather(*asking)
+    for _, writer in held:
+        writer.close()
+
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert admitted.startswith(b"HTTP/1.1 200 ")
+    assert too_many.startswith(b"HTTP/1.1 503 ")
+
+
+# --- shares ---------------------------------------------------------------------------------------
+
+
+def a_peer(name: str, *, is_local: bool = False) -> Peer:
+    return Peer(name, is_local=is_local)
+
+
+ONE, OTHER = a_peer("192.0.2.1"), a_peer("192.0.2.2")
+
+
+@pytest.mark.parametrize(("limit", "share", "for_others"), [(1_000, 250, 875), (16, 4, 14)])
+def test_another_machine_gets_a_share_and_this_one_has_a_reserve(
+    limit: int, share: int, for_others: int
+) -> None:
+    rules = ConnectionRules(limit=limit)
+
+    assert rules.share == share
+    assert (rules.most(ONE), rules.most(THIS_MACHINE)) == (for_others, limit)
+
+
+def test_the_rules_of_a_process_tell_peers_apart_by_their_addresses() -> None:
+    rules = connection_rules(is_from_admin)
+
+    assert 16 <= rules.limit <= CONNECTIONS
+    assert rules.peer_of is peer_of
+    assert rules.is_from_admin is is_from_admin
+
+
+def by_last_number(address: str | None) -> Peer:
+    """Take 127.0.0.1 for this machine and every other address of loopback for another one."""
+    assert address is not None
+    return Peer(address, is_local=address == "127.0.0.1")
+
+
+class Shared(Served):
+    """Sixteen connections, four of them for one peer, two kept for 127.0.0.1."""
+
+    def __init__(self, overflow: OverflowState, runner: web.AppRunner, port: int) -> None:
+        super().__init__(overflow, runner, port)
+        self.silent: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def ask(self, peer: str) -> bytes:
+        """Return the status line of an answer."""
+        reader, writer = await self.connect(peer)
+        writer.write(ASK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        async with asyncio.timeout(SAFETY_S):
+            told = await reader.read()
+        writer.close()
+        return told.partition(b"\r\n")[0]
+
+    async def stay_silent(self, peer: str, *, times: int) -> None:
+        for _ in range(times):
+            self.silent.append(await self.connect(peer))
+
+    async def until_refused(self, number: int) -> None:
+        """Wait for so many overflow connections: they stay silent too."""
+        async with asyncio.timeout(SAFETY_S):
+            while len(self.overflow.elsewhere) < number:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def sharing(*, silent_after_s: float) -> AsyncIterator[Shared]:
+    app, overflow = web.Application(), OverflowState()
+    app.add_routes([web.get("/", small)])
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=False)
+    await runner.setup()
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        rules = ConnectionRules(limit=16, ask_within_s=silent_after_s, peer_of=by_last_number)
+        site = LimitedSite(
+            runner, listener, backlog=128, overflow=overflow, held=HeldConnections(), rules=rules
+        )
+        await site.start()
+        shared = Shared(overflow, runner, listener.getsockname()[1])
+        yield shared
+        for _, writer in shared.silent:
+            writer.close()
+        await runner.cleanup()
+
+
+async def test_one_peer_cannot_use_up_the_places_of_the_others() -> None:
+    async with sharing(silent_after_s=60) as shared:
+        await shared.stay_silent("127.0.0.2", times=40)
+        await shared.until_refused(36)
+
+        told = [await shared.ask(f"127.0.0.{number}") for number in (1, 2, 3)]
+        held = shared.held()
+
+    assert held == 4
+    assert [line[9:12] for line in told] == [b"200", b"503", b"200"]
+
+
+async def test_all_other_machines_together_leave_this_one_a_reserve() -> None:
+    async with sharing(silent_after_s=60) as shared:
+        for number in range(2, 12):
+            await shared.stay_silent(f"127.0.0.{number}", times=4)
+        await shared.until_refused(26)
+
+        told = [await shared.ask(f"127.0.0.{number}") for number in (1, 2, 50)]
+        held = shared.held()
+
+    assert held == 14
+    assert [line[9:12] for line in told] == [b"200", b"503", b"503"]
+
+
+async def test_a_peers_own_silent_connection_goes_when_its_share_is_used_up() -> None:
+    async with sharing(silent_after_s=0) as shared:
+        await shared.stay_silent("127.0.0.2", times=40)
+
+        told = await shared.ask("127.0.0.2")
+        held = shared.held()
+
+    assert told[9:12] == b"200"
+    assert held <= 4
+    assert shared.overflow.refused == 0
+
+
+async def test_with_no_room_left_a_silent_connection_of_the_largest_peer_goes() -> None:
+    async with sharing(silent_after_s=0) as shared:
+        await shared.stay_silent("127.0.0.1", times=13)
+        await shared.stay_silent("127.0.0.2", times=1)
+
+        told = await shared.ask("127.0.0.3")
+        reader, writer = shared.silent[-1]  # the small peer's
+        writer.write(ASK)
+        async with asyncio.timeout(SAFETY_S):
+            kept = await reader.readuntil(b"ok")
+
+    assert told[9:12] == b"200"
+    assert kept.startswith(b"HTTP/1.1 200 ")
+    assert shared.overflow.refused == 0
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")

@@ -4,15 +4,22 @@ import asyncio
 
 import pytest
 
-from service.web.overload.overflow import MOST, OverflowConnection, OverflowState
+from service.web.overload.overflow import (
+    MOST,
+    OverflowConnection,
+    OverflowState,
+    is_health_check,
+)
+from service.web.protocol.peers import THIS_MACHINE, Peer
 
-HERE, ELSEWHERE = "127.0.0.1", "203.0.113.9"
+HERE, ELSEWHERE = THIS_MACHINE, Peer("203.0.113.9", is_local=False)
 HOST = b"Host: localhost\r\n"
+TOKEN = b"Authorization: Bearer the-admins-token\r\n"
 
 
 class FakeTransport(asyncio.Transport):
-    def __init__(self, peer: str) -> None:
-        super().__init__(extra={"peername": (peer, 50_000)})
+    def __init__(self) -> None:
+        super().__init__()
         self.protocol: asyncio.BaseProtocol | None = None
         self.written = b""
         self.ended = self.aborted = False
@@ -45,16 +52,22 @@ class Answering(asyncio.Protocol):
 
 
 class Site:
-    """A site with places for some more health checks; `asked` holds the `is_local` of each call."""
+    """A site with places for some more health checks, and for what has the admin's token.
+
+    Attributes:
+        asked: the peer and the head of each call.
+    """
 
     def __init__(self) -> None:
         self.state = OverflowState()
         self.room = 1
-        self.asked: list[bool] = []
+        self.asked: list[tuple[Peer, bytes]] = []
         self.answering = Answering()
 
-    def spare(self, is_local: bool) -> asyncio.Protocol | None:
-        self.asked.append(is_local)
+    def spare(self, peer: Peer, head: bytes) -> asyncio.Protocol | None:
+        self.asked.append((peer, head))
+        if not is_health_check(head) and TOKEN not in head:
+            return None
         self.room -= 1
         return self.answering if self.room >= 0 else None
 
@@ -63,10 +76,10 @@ class Site:
         return len(self.state.here) + len(self.state.elsewhere)
 
     def comes(
-        self, peer: str = HERE, *, ask_within_s: float = 60
+        self, peer: Peer = HERE, *, ask_within_s: float = 60
     ) -> tuple[OverflowConnection, FakeTransport]:
-        connection = OverflowConnection(self.state, self.spare, ask_within_s=ask_within_s)
-        transport = FakeTransport(peer)
+        connection = OverflowConnection(self.state, self.spare, peer, ask_within_s=ask_within_s)
+        transport = FakeTransport()
         connection.connection_made(transport)
         return connection, transport
 
@@ -122,12 +135,13 @@ async def test_a_request_without_headers_stays_one(site: Site) -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        b"GET / HTTP/1.1\r\n",
-        b"GET /api/v1/signals HTTP/1.1\r\n",
-        b"POST /health HTTP/1.1\r\n",
-        b"GET /healthy HTTP/1.1\r\n",
-        b"GET /health/../metrics HTTP/1.1\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /api/v1/signals HTTP/1.1\r\n\r\n",
+        b"POST /health HTTP/1.1\r\n\r\n",
+        b"GET /healthy HTTP/1.1\r\n\r\n",
+        b"GET /health/../metrics HTTP/1.1\r\n\r\n",
         b"GET /health /api HTTP/1.1\r\n",
+        b"get / HTTP/1.1\r\n",
         b"GET /health\r\n",
         b"\x16\x03\x01\r\n",
         b"GET /health HTTP/1.1\r\nX: " + b"x" * 9_000,
@@ -143,7 +157,7 @@ async def test_anything_else_is_refused_as_soon_as_it_is_clear(site: Site, asked
     assert transport.written.startswith(b"HTTP/1.1 503 ")
     assert transport.written.count(b"HTTP/1.1") == 1
     assert transport.ended
-    assert site.asked == []
+    assert site.answering.heard == b""
     assert site.state.refused == 1
     connection.connection_lost(None)
     assert site.waiting == 0
@@ -196,7 +210,7 @@ async def test_no_number_of_strangers_sends_this_machine_away(site: Site) -> Non
 
 async def test_who_was_refused_is_counted_once_though_cut_before_it_went(site: Site) -> None:
     connection, transport = site.comes()
-    connection.data_received(b"GET / HTTP/1.1\r\n")
+    connection.data_received(b"GET / HTTP/1.1\r\n\r\n")
 
     site.state.clear()
 
@@ -204,15 +218,40 @@ async def test_who_was_refused_is_counted_once_though_cut_before_it_went(site: S
     assert (site.state.refused, site.waiting) == (1, 0)
 
 
-@pytest.mark.parametrize(("peer", "is_local"), [(HERE, True), ("::1", True), (ELSEWHERE, False)])
-async def test_the_room_for_health_checks_is_asked_for_by_where_they_are_from(
-    site: Site, peer: str, *, is_local: bool
+@pytest.mark.parametrize("peer", [HERE, ELSEWHERE])
+async def test_a_place_is_asked_for_with_the_peer_and_the_whole_head(
+    site: Site, peer: Peer
 ) -> None:
     connection, _ = site.comes(peer)
 
-    connection.data_received(b"GET /health HTTP/1.1\r\n\r\n")
+    connection.data_received(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\nmore")
 
-    assert site.asked == [is_local]
+    assert site.asked == [(peer, b"GET /health HTTP/1.1\r\n" + HOST)]
+
+
+@pytest.mark.parametrize("peer", [HERE, ELSEWHERE])
+async def test_an_admins_change_is_handed_on_with_its_body(site: Site, peer: Peer) -> None:
+    connection, transport = site.comes(peer)
+    head = b"PATCH /api/v1/config HTTP/1.1\r\n" + HOST + TOKEN + b"Content-Length: 8\r\n"
+
+    connection.data_received(head[:40])
+    connection.data_received(head[40:] + b'\r\n{"a":')
+
+    line, _, fields = head.partition(b"\r\n")
+    assert transport.protocol is site.answering
+    assert site.answering.heard == line + b"\r\nConnection: close\r\n" + fields + b'\r\n{"a":'
+    assert (site.state.refused, site.waiting) == (0, 0)
+
+
+async def test_a_peer_with_many_connections_loses_its_own_and_not_another_ones(site: Site) -> None:
+    admin, transport = site.comes(Peer("192.0.2.1", is_local=False))
+    for _ in range(5 * MOST):
+        site.comes(ELSEWHERE)
+
+    admin.data_received(b"GET /api/v1/config HTTP/1.1\r\n" + TOKEN + b"\r\n")
+
+    assert not transport.aborted
+    assert transport.protocol is site.answering
 
 
 async def test_who_goes_before_asking_leaves_nothing_behind(site: Site) -> None:

@@ -1,6 +1,7 @@
 """Roles, tokens, Host and Origin."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -14,6 +15,7 @@ from service.web.protocol import auth
 from service.web.protocol.auth import PUBLIC, Caller, Role
 from service.web.protocol.errors import NoCredentials, TooManyTries, WrongHost, WrongToken
 from service.web.protocol.lockout import Lockout
+from service.web.protocol.peers import THIS_MACHINE, Peer
 from tests.builders import a_config
 from tests.fakes.clock import FakeClock
 from tests.unit.web.world import Client, Serve, World
@@ -405,4 +407,78 @@ def test_what_is_no_token_at_all_is_not_counted() -> None:
         with pytest.raises(NoCredentials):
             auth.admit(asked(Authorization=given), a_config(**TOKENS), lockout)
 
-    assert len(lockout) == 0
+    assert lockout.remembered == 0
+
+
+# --- the head of a request that found no room -----------------------------------------------------
+
+
+def from_admin(
+    *fields: str, peer: Peer = THIS_MACHINE, lockout: Lockout | None = None, **config: Any
+) -> bool:
+    head = "\r\n".join(["PATCH /api/v1/config HTTP/1.1", "Host: localhost", *fields, ""]).encode()
+    return auth.is_from_admin(
+        head,
+        peer,
+        config=a_config(**{"mode": "paper", **TOKENS, **config}),
+        lockout=lockout or Lockout(FakeClock().monotonic),
+    )
+
+
+REMOTE = Peer("192.0.2.7", is_local=False)
+OPEN: dict[str, Any] = {"mode": "sandbox", "admin_token": None, "viewer_token": None}
+
+
+@pytest.mark.parametrize("peer", [THIS_MACHINE, REMOTE])
+@pytest.mark.parametrize(
+    ("fields", "is_admins"),
+    [
+        ([f"Authorization: Bearer {ADMIN}"], True),
+        ([f"authorization:bearer {ADMIN} "], True),
+        ([f"AUTHORIZATION: Bearer {ADMIN}", "X-Forwarded-For: 192.0.2.9"], True),
+        ([f"Authorization: Bearer {VIEWER}"], False),
+        (["Authorization: Bearer a-guess"], False),
+        ([f"Authorization: Bearer {ADMIN}x"], False),
+        ([f"Authorization: {ADMIN}"], False),
+        ([f"Authorization: Bearer {ADMIN}", "Authorization: Bearer a-guess"], False),
+        ([f"X-Authorization: Bearer {ADMIN}"], False),
+        ([f"Cookie: x Authorization: Bearer {ADMIN}"], False),
+        (["Authorization: Bearer \xe9"], False),
+        ([], False),
+    ],
+)
+def test_only_the_admins_token_gets_a_place_of_the_admins(
+    peer: Peer, fields: list[str], is_admins: bool
+) -> None:
+    assert from_admin(*fields, peer=peer) is is_admins
+
+
+@pytest.mark.parametrize(
+    ("fields", "peer", "config", "is_admins"),
+    [
+        ([], THIS_MACHINE, OPEN, True),
+        ([], REMOTE, OPEN, False),
+        (["X-Forwarded-For: 192.0.2.9"], THIS_MACHINE, OPEN, False),
+        (["forwarded: for=192.0.2.9"], THIS_MACHINE, OPEN, False),
+        ([], THIS_MACHINE, OPEN | {"viewer_token": VIEWER}, False),
+        (["Authorization: Bearer "], THIS_MACHINE, OPEN, False),
+    ],
+)
+def test_in_a_sandbox_without_a_token_this_machine_is_the_admin_there_too(
+    fields: list[str], peer: Peer, config: dict[str, Any], is_admins: bool
+) -> None:
+    assert from_admin(*fields, peer=peer, **config) is is_admins
+
+
+def test_a_wrong_token_counts_there_too() -> None:
+    lockout = Lockout(FakeClock().monotonic)
+    proxied = [f"Authorization: Bearer {ADMIN}", "X-Real-IP: 192.0.2.9"]
+    for _ in range(5):
+        from_admin("Authorization: Bearer a-guess", peer=REMOTE, lockout=lockout)
+        from_admin("Authorization: Bearer a-guess", "X-Real-IP: 192.0.2.9", lockout=lockout)
+
+    assert not from_admin(f"Authorization: Bearer {ADMIN}", peer=REMOTE, lockout=lockout)
+    assert not from_admin(*proxied, lockout=lockout)
+    assert from_admin(f"Authorization: Bearer {ADMIN}", lockout=lockout)
+    with pytest.raises(TooManyTries):
+        lockout.check(REMOTE)

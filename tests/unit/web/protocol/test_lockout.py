@@ -170,7 +170,7 @@ def test_a_bounded_number_of_peers_is_remembered_the_latest_ones(lockout: Lockou
     before = left_s(lockout, ONE)
     lockout.wrong_token(OTHER)
 
-    assert len(lockout) == PEERS
+    assert lockout.remembered == PEERS
     assert before > 0
     assert left_s(lockout, ONE) == 0.0  # the one tried longest ago
     assert left_s(lockout, OTHER) > 0
