@@ -31,4 +31,5 @@ def bind(app: web.Application, services: Services) -> None:
     app[keys.RUN_JOB] = partial(run_job, services.jobs, services.leadership)
     app[keys.STATISTICS] = ports.api.statistics
     app[keys.PORTFOLIO] = ports.api.portfolio
+    app[keys.ACCOUNT_LISTS], app[keys.DEPOSITS] = ports.api.account, ports.api.deposits
     app[keys.EXPOSITION] = services.metrics_text

@@ -32,6 +32,7 @@ from service.settings.table import TRADING_ENABLED
 from service.store.database.pool import Pool, SubPool, open_pool
 from service.store.embedded.server import EmbeddedPostgres
 from service.store.migrations.migrate import migrate, migrations_folder
+from service.store.queries.account import PgAccountLists
 from service.store.queries.lists import PgLists
 from service.store.queries.metrics import PgStatistics
 from service.store.queries.portfolio import PgPortfolio
@@ -169,6 +170,8 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
                     audit=PgAudit(api_pool),
                     acknowledgements=PgAlerts(api_pool),
                     portfolio=PgPortfolio(api_pool),
+                    account=PgAccountLists(api_pool),
+                    deposits=PgAccountBooks(api_pool),
                     statistics=PgStatistics(api_pool),
                 ),
             )

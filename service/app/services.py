@@ -27,7 +27,7 @@ from service.loops.runner import Runner
 from service.ops.health.monitor import HealthMonitor
 from service.ops.metrics.counters import Counters
 from service.ops.metrics.recorder import Recorder
-from service.ports.account import AccountBooks
+from service.ports.account import AccountBooks, AccountLists, Deposits
 from service.ports.alerts import Acknowledgements, AlertOutbox, Target
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
@@ -94,6 +94,8 @@ class ApiStore:
     audit: Audit
     acknowledgements: Acknowledgements
     portfolio: Portfolio
+    account: AccountLists
+    deposits: Deposits
     statistics: Statistics
 
 

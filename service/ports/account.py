@@ -7,6 +7,7 @@ from typing import Protocol
 
 from service.domain.account import CurrencyBook, NewDeposit
 from service.domain.orders import ListedOrder
+from service.ports.queries import Page, PageKey
 
 
 class AccountBooks(Protocol):
@@ -50,4 +51,16 @@ class AccountBooks(Protocol):
 
 class Deposits(Protocol):
     async def add(self, deposit: NewDeposit) -> int:
-        """Store what an operator tells; return its id."""
+        """Store what an operator tells, once; return its id."""
+
+
+class AccountLists(Protocol):
+    """Ready JSON: money as decimal strings, instants as RFC 3339 UTC."""
+
+    async def deposits(self, *, limit: int, before: PageKey | None = None) -> Page:
+        """Return deposits and withdrawals, the newest first."""
+
+    async def deposit(self, deposit_id: int) -> bytes | None: ...
+
+    async def differences(self) -> bytes:
+        """Return a JSON array: expected and actual amount of each unexplained currency."""

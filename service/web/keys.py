@@ -8,6 +8,7 @@ from aiohttp import web
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
+from service.ports.account import AccountLists, Deposits
 from service.ports.alerts import Acknowledgements
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
@@ -47,6 +48,8 @@ GENERATE = web.AppKey[Generate]("generate")
 RECONCILE = web.AppKey[Reconcile]("reconcile")
 STATISTICS = web.AppKey[Statistics]("statistics")
 PORTFOLIO = web.AppKey[Portfolio]("portfolio")
+ACCOUNT_LISTS = web.AppKey[AccountLists]("account_lists")
+DEPOSITS = web.AppKey[Deposits]("deposits")
 REAL_CLOCK = web.AppKey[RealClock]("real_clock")  #: for requests: they come in real time
 #: Returns the metrics of the process as Prometheus text.
 EXPOSITION = web.AppKey[Callable[[], bytes]]("exposition")

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from service.domain.account import CurrencyBook, NewDeposit
 from service.domain.orders import ZERO, ExchangeOrderState, ListedOrder, Side
+from service.ports.queries import Page, PageKey
 
 
 class FakeAccountBooks:
@@ -106,3 +107,16 @@ class FakeAccountBooks:
             funds = listed.executed_funds or ZERO
             moved[order.market.quote] -= sign * funds + order.paid_fee
         return moved
+
+
+class FakeAccountLists:
+    """Satisfies ports.AccountLists."""
+
+    async def deposits(self, *, limit: int, before: PageKey | None = None) -> Page:
+        return Page(b'[{"id":1}]', None)
+
+    async def deposit(self, deposit_id: int) -> bytes | None:
+        return b'{"id":%d}' % deposit_id
+
+    async def differences(self) -> bytes:
+        return b'[{"currency":"BTC"}]'

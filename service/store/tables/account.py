@@ -74,6 +74,8 @@ ADD_DETECTED = """
 ADD_TOLD = """
     INSERT INTO deposits (currency, amount, at, source, note, actor)
     VALUES (%(currency)s, %(amount)s, %(at)s, 'operator', %(note)s, %(actor)s)
+        ON CONFLICT (currency, amount, at) WHERE source = 'operator' DO UPDATE
+       SET note = deposits.note
     RETURNING id
 """
 

@@ -18,7 +18,7 @@ from service.ports.queries import RecentActivity
 from service.settings.settings import Settings
 from tests.builders import KRW_BTC, a_config
 from tests.fakes.account import FakeAccount
-from tests.fakes.account_books import FakeAccountBooks
+from tests.fakes.account_books import FakeAccountBooks, FakeAccountLists
 from tests.fakes.alerts import FakeOutbox
 from tests.fakes.audit import FakeAudit
 from tests.fakes.database import AwayActivity, FakeDatabase
@@ -107,7 +107,7 @@ class House:
         self.counters = Counters(self.real_clock)
         self.metrics, self.outbox = FakeMetricRows(), FakeOutbox()
         self.setting_rows = FakeSettingRows({"trading_enabled": True})
-        self.books = FakeAccountBooks()
+        self.books, self.account_lists = FakeAccountBooks(), FakeAccountLists()
         self.orders.tables.settings = lambda: self.setting_rows.stored
         self.config = a_config(markets=(KRW_BTC,))
 
@@ -165,6 +165,8 @@ class House:
                 audit=self.audit,
                 acknowledgements=self.lists,
                 portfolio=self.portfolio,
+                account=self.account_lists,
+                deposits=self.books,
                 statistics=self.statistics,
             ),
             halt_journal=self.halt_journal,

@@ -1,0 +1,2 @@
+DROP INDEX deposits_told;
+DROP TABLE order_sweeps;
