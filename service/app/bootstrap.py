@@ -15,12 +15,14 @@ from service.app.health_wiring import health_monitor
 from service.app.observed_model import ObservedModel
 from service.app.pass_record import record_pass
 from service.app.services import Circuits, Ports, Process, Services
+from service.app.verification import verified_at
 from service.bus import Bus, OrderMoved, SignalMade, TickerUpdated
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
 from service.flows.account_book import AccountBook
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
+from service.flows.books_check import BooksCheck
 from service.flows.circuit_breaker import Circuit
 from service.flows.decide import Decider
 from service.flows.equity import PRICE_LASTS, Snapshots
@@ -84,6 +86,7 @@ def build(process: Process, ports: Ports) -> Services:
         reconciler=reconciler,
         holdings_check=HoldingsCheck(orders=store.orders, exchange=ports.exchange),
         account_book=account_book,
+        books_check=BooksCheck(verify=partial(verified_at, ports.dsn)),
         leadership=leadership,
         trading_switch=trading_switch,
         pipeline=_pipeline(

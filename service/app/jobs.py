@@ -40,6 +40,7 @@ REVIVE_AGAIN_S: Final = 10.0
 #: Real seconds that the start waits for the open orders; the lease lasts longer without a renewal.
 SETTLE_FIRST_S: Final = 2 * RENEW_EVERY_S
 Notifications = Literal["lost", "back"]
+VERIFY_S: Final = 900.0  #: real seconds for the fold of all fills, which may be millions
 TURN_S: Final = 120.0  #: for one market's signal and order, at its slowest
 
 
@@ -100,6 +101,13 @@ def jobs(services: Services) -> tuple[Loop, ...]:
             name="snapshot_equity",
             every=every(minutes=1),
             step=partial(_snapshot, services),
+            needs_lease=True,
+        ),
+        Loop(
+            name="verify_books",
+            every=every(hours=24),
+            step=partial(_verify, services),
+            deadline_s=VERIFY_S,
             needs_lease=True,
         ),
         Loop(
@@ -202,6 +210,7 @@ async def compare(services: Services) -> None:
     # found before it lost the lease no longer counts: the next leader finds it again.
     contradicted = leadership.is_leader and services.reconciler.contradicted
     differ = holdings.disagree or account_book.disagree or contradicted
+    differ = differ or services.books_check.disagree
     services.health.note("recent_order", "reconcile_mismatch", holds=differ)
 
 
@@ -289,6 +298,11 @@ async def _settle_first(services: Services) -> None:
 async def _snapshot(services: Services) -> None:
     if services.leadership.may_trade:
         await services.snapshots.step()
+
+
+async def _verify(services: Services) -> None:
+    if services.leadership.may_trade:
+        await services.books_check.step()
 
 
 async def _clean(services: Services) -> None:

@@ -15,6 +15,7 @@ from service.config import Config
 from service.flows.account_book import AccountBook
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
+from service.flows.books_check import BooksCheck
 from service.flows.circuit_breaker import Circuit
 from service.flows.equity import Snapshots
 from service.flows.holdings_check import HoldingsCheck
@@ -178,6 +179,7 @@ class Services:
     reconciler: Reconciler
     holdings_check: HoldingsCheck
     account_book: AccountBook
+    books_check: BooksCheck
     leadership: Leadership
     trading_switch: TradingSwitch
     pipeline: TradingPipeline

@@ -1,4 +1,4 @@
-"""Commands that tell what has been: `stats` from logs, `export` from the database."""
+"""Commands that tell what has been: `stats` from logs, `export` and `verify` from the database."""
 
 import sys
 from enum import StrEnum
@@ -74,6 +74,30 @@ def export(
     with logging_to(config, aside=True):
         rows = asyncio.run(exported(config, what, how, window(since, until), out))
     print(f"{rows} {what} written", file=sys.stderr)
+
+
+def verify(*, as_json: AsJson = False) -> None:
+    """Derive positions, days and equity from the fills again; exit code 1 on a difference."""
+    import asyncio
+    from dataclasses import asdict
+
+    config = load_config()
+    from service.app.verification import verified
+
+    with logging_to(config, aside=True):
+        found = asyncio.run(verified(config))
+    if as_json:
+        print_json({"ok": not found, "differences": [asdict(one) for one in found]})
+    elif not found:
+        print("every stored value adds up to the fills")
+    else:
+        titles = ("table", "row", "column", "stored", "derived from fills")
+        rows = [
+            (one.table, one.row, one.column, one.stored or "-", one.derived or "-") for one in found
+        ]
+        print_table(Table(columns=[Column(title=title) for title in titles], rows=rows))
+    if found:
+        raise typer.Exit(1)
 
 
 def _one_of(text: str, kinds: "type[E]") -> "E":

@@ -78,6 +78,7 @@ def _built() -> typer.Typer:
         diagnosis.healthcheck,
         history.stats,
         history.export,
+        history.verify,
         version,
     ):
         root.command()(command)

@@ -7,6 +7,8 @@ from tests.mutants.mutant import Mutant, of
 _BOOK: Final = "service/flows/account_book.py"
 _LISTS: Final = "service/adapters/upbit/order_lists.py"
 _OF_BOOK: Final = "tests/integration/flows/test_account_book.py"
+_OF_ACCOUNT_LISTS: Final = "tests/integration/store/queries/test_account.py"
+_OF_VERIFY: Final = "tests/integration/store/queries/test_verify.py"
 _OF_LISTS: Final = "tests/integration/adapters/test_upbit_order_lists.py"
 
 ACCOUNT: Final = (
@@ -93,5 +95,40 @@ ACCOUNT: Final = (
         old="        end = min([end, *(at + _SECOND for at in made)])\n",
         new="        return _list_of(found)\n",
         tests=of(_OF_LISTS, "test_the_window_of_closed_orders_is_moved_until_nothing_new_comes"),
+    ),
+    Mutant(
+        name="a deposit that is told twice is two",
+        file="service/store/tables/account.py",
+        old="        ON CONFLICT (currency, amount, at) WHERE source = 'operator' DO UPDATE\n",
+        new="        ON CONFLICT (id) DO UPDATE\n",
+        tests=of(_OF_ACCOUNT_LISTS, "test_a_deposit_that_is_told_twice_is_one"),
+    ),
+    Mutant(
+        name="an older look moves a baseline back",
+        file="service/store/tables/account.py",
+        old="     WHERE stored.at <= excluded.at\n",
+        new="",
+        tests=of(_OF_ACCOUNT_LISTS, "test_an_older_look_moves_no_baseline_back"),
+    ),
+    Mutant(
+        name="a difference between books and fills is not told",
+        file="service/flows/books_check.py",
+        old="        self.disagree = bool(found)\n",
+        new="",
+        tests=of("tests/unit/flows/test_books_check.py"),
+    ),
+    Mutant(
+        name="positions are not folded again",
+        file="service/store/queries/verify.py",
+        old="    yield from derived.compare(stored)\n",
+        new="    yield from ()\n",
+        tests=of(_OF_VERIFY, "test_each_value_that_was_changed_is_found"),
+    ),
+    Mutant(
+        name="verify ends well although books differ",
+        file="service/cli/history.py",
+        old="        raise typer.Exit(1)\n",
+        new="        raise typer.Exit(0)\n",
+        tests=of(_OF_VERIFY, "test_the_command_shows_what_differs_and_says_so_by_its_exit_code"),
     ),
 )

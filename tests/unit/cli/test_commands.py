@@ -23,6 +23,7 @@ COMMANDS: Final = (
     "healthcheck",
     "stats",
     "export",
+    "verify",
     "version",
     "settings",
     "alert",

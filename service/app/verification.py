@@ -1,0 +1,30 @@
+"""The books of a database, derived from its fills again: the command, and the daily job."""
+
+import asyncio
+from collections.abc import Sequence
+
+from service.app.resources import open_server
+from service.config import Config
+from service.domain.errors import StartError, StoreDown
+from service.domain.verification import BookDifference
+from service.store.migrations.migrate import migrate, migrations_folder
+from service.store.queries.verify import verify
+
+
+async def verified(config: Config) -> Sequence[BookDifference]:
+    """Return what differs in the configured database. Raises: StartError, StoreDown."""
+    async with open_server(config) as dsn:
+        await asyncio.to_thread(migrate, dsn, migrations_folder())
+        return await asyncio.to_thread(verify, dsn)
+
+
+async def verified_at(dsn: str) -> Sequence[BookDifference]:
+    """Return what differs, beside a running service. Raises: StoreDown.
+
+    Over a connection of its own in a thread: years of fills take a minute, which would keep one of
+    the pool's connections and the event loop.
+    """
+    try:
+        return await asyncio.to_thread(verify, dsn)
+    except StartError as exc:
+        raise StoreDown(str(exc)) from exc
