@@ -94,11 +94,11 @@ class Lockout:
         begins = tries.add(now, locks_after=1 if is_attack else TRIES)
         # During an attack from many addresses, a line for each would fill the log.
         if begins and not is_attack:
-            logger.bind(event="app", peer=peer.name, locked_s=tries.locked_until - now).warning(
+            logger.bind(event="app", peer=peer.name, lockout_s=tries.locked_until - now).warning(
                 "a peer is locked out after wrong tokens"
             )
         if self._all.add(now, locks_after=TRIES_IN_ALL):
-            logger.bind(event="app", locked_s=self._all.locked_until - now).warning(
+            logger.bind(event="app", lockout_s=self._all.locked_until - now).warning(
                 "many peers send wrong tokens: a single one locks a peer out now"
             )
 

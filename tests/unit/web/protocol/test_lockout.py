@@ -197,7 +197,7 @@ def test_a_lock_is_one_warning_with_the_address_and_the_attack_is_one(
         ("WARNING", "a peer is locked out after wrong tokens", "192.0.2.1"),
         ("WARNING", "many peers send wrong tokens: a single one locks a peer out now", None),
     ]
-    assert [line["locked_s"] for line in lines] == [60.0, 60.0]
+    assert [line["lockout_s"] for line in lines] == [60.0, 60.0]
 
 
 @given(
