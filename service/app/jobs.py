@@ -125,7 +125,7 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
         config=services.process.config,
         account=services.ports.account,
         health_monitor=services.health,
-        timekeeper=ClockGuard(
+        clock_guard=ClockGuard(
             state=services.ports.store.state,
             clock=services.ports.clock,
             real_clock=services.process.real_clock,

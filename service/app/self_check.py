@@ -48,12 +48,12 @@ class SelfCheck:
         config: Config,
         account: AccountCheck,
         health_monitor: HealthMonitor,
-        timekeeper: ClockGuard,
+        clock_guard: ClockGuard,
     ) -> None:
         self._config = config
         self._account = account
         self._prober = health_monitor
-        self._timekeeper = timekeeper
+        self._clock_guard = clock_guard
         # What holds of the machine was told before the start.
         self._told = {finding.item: finding.level for finding in machine(config)}
         self._skewed = 0
@@ -82,7 +82,7 @@ class SelfCheck:
         skews_s = self._account.take_clock_skews_s()
         if skews_s:  # an exchange that is away is told elsewhere
             self._note_skew(min(skews_s, key=abs))
-        await self._timekeeper.look(skews_s)
+        await self._clock_guard.look(skews_s)
 
     def _note_skew(self, skew_s: float) -> None:
         finding = exchange.clock(skew_s)

@@ -48,13 +48,13 @@ def state() -> FakeTradingState:
 
 
 @pytest.fixture
-def timekeeper(clock: FakeClock, state: FakeTradingState) -> ClockGuard:
+def clock_guard(clock: FakeClock, state: FakeTradingState) -> ClockGuard:
     return ClockGuard(state=state, clock=clock, real_clock=clock, leads=lambda: True)
 
 
 @pytest.fixture
 def check(
-    account: FakeAccount, health_monitor: HealthMonitor, timekeeper: ClockGuard, tmp_path: Path
+    account: FakeAccount, health_monitor: HealthMonitor, clock_guard: ClockGuard, tmp_path: Path
 ) -> SelfCheck:
     config = Config(
         mode=Mode.SANDBOX,
@@ -65,7 +65,7 @@ def check(
         gemini_base_url="http://127.0.0.1:1",
     )
     return SelfCheck(
-        config=config, account=account, health_monitor=health_monitor, timekeeper=timekeeper
+        config=config, account=account, health_monitor=health_monitor, clock_guard=clock_guard
     )
 
 
@@ -206,13 +206,13 @@ async def test_a_real_failure_says_more_than_a_noted_one(
 
 
 async def test_our_own_sandbox_is_not_asked(
-    account: FakeAccount, health_monitor: HealthMonitor, timekeeper: ClockGuard, tmp_path: Path
+    account: FakeAccount, health_monitor: HealthMonitor, clock_guard: ClockGuard, tmp_path: Path
 ) -> None:
     check = SelfCheck(
         config=Config(data_dir=tmp_path),
         account=account,
         health_monitor=health_monitor,
-        timekeeper=timekeeper,
+        clock_guard=clock_guard,
     )
 
     await check.key()
