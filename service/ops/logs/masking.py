@@ -22,9 +22,9 @@ class Masker:
     """Masks text and values; keeps what repeats."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._literals = KnownSecrets(secrets)
+        self._known_secrets = KnownSecrets(secrets)
         # A number could be a secret of digits, then each one is looked at.
-        self._shows_numbers = not self._literals.has_digits_only
+        self._shows_numbers = not self._known_secrets.has_digits_only
         self._short = lru_cache(maxsize=4096)(self._masked)
 
     def text(self, text: str) -> str:
@@ -64,12 +64,12 @@ class Masker:
 
     def _walked(self, name: str, value: object) -> JSON:
         try:
-            return Redaction(self.text, self._literals).shown(name, value)
+            return Redaction(self.text, self._known_secrets).shown(name, value)
         except Exception:  # noqa: BLE001 - a foreign mapping or property raises what it likes
             return f"<unprintable {type(value).__name__}>"
 
     def _masked(self, text: str) -> str:
-        text = self._literals.mask(text)
+        text = self._known_secrets.mask(text)
         if not text.isascii():
             # A lone surrogate, from a file name or a broken \ud800 escape, is no UTF-8.
             text = text.encode("utf-8", "backslashreplace").decode()

@@ -28,9 +28,9 @@ _MORE: Final = "…"
 class Redaction:
     """Goes through one value; counts what it has seen, against cycles and floods."""
 
-    def __init__(self, text: Callable[[str], str], literals: KnownSecrets) -> None:
+    def __init__(self, text: Callable[[str], str], known_secrets: KnownSecrets) -> None:
         self._text = text
-        self._literals = literals
+        self._known_secrets = known_secrets
         self._left = _MOST_VALUES
 
     def shown(self, name: str, value: object, depth: int = 0) -> JSON:
@@ -50,7 +50,7 @@ class Redaction:
         return self._nested(value, depth) if depth < _DEEPEST else _MORE
 
     def _number(self, value: "float | Decimal") -> JSON:
-        if self._literals.in_number(value):
+        if self._known_secrets.in_number(value):
             return MASK
         if isinstance(value, Decimal) or (isinstance(value, int) and abs(value) >= _INT64):
             return str(value)

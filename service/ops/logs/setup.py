@@ -38,7 +38,7 @@ class Log:
         self._lines = lines
         self._level = level
         self._dropped = 0
-        self._thread_inside: int | None = None  #: the one that is in the sink
+        self._in_handler = threading.local()  #: loguru's own from the next statement on
         self._nested: deque[Record] = deque()
         self._untold = self._untold_urgent = 0
         self._writer = LineWriter(stream, has_room_again=self._ask_to_tell)
@@ -56,6 +56,9 @@ class Log:
             ],
             patcher=patcher,
         )
+        # loguru has no public name for it (setup.cfg bounds its version).
+        handlers = logger._core.handlers  # type: ignore[attr-defined]  # noqa: SLF001
+        self._in_handler = handlers[self._handler]._lock_acquired  # noqa: SLF001
         self._interception = Interception(level)
         # An uncaught exception ends the process without `close`.
         atexit.register(self.close)
@@ -88,6 +91,7 @@ class Log:
         else:
             logger.configure(patcher=_as_it_is)
         # No line comes any more, so the sink's state is ours without loguru's lock.
+        self._write_nested()
         self._tell_dropped()
         self._writer.stop(within_s=CLOSE_S)
         self._writer.end()
@@ -100,24 +104,25 @@ class Log:
 
     def _sink(self, message: "Message") -> None:
         """Format and queue a masked record; loguru lets one thread in at a time."""
-        self._thread_inside = threading.get_ident()
-        try:
-            self._write(message.record)
-            while self._nested:
-                self._write(self._nested.popleft())
-        finally:
-            self._thread_inside = None
+        self._write(message.record)
+        if self._nested:
+            self._write_nested()
 
     def _may_enter(self, record: "Record") -> bool:
-        """Whether this thread is outside of the sink; if not, the record is written after the line.
+        """Whether this thread is outside of the handler; if not, a later call writes the record.
 
         A destructor may log in the middle of a line. loguru's lock is not reentrant: it would
-        print the record to stderr, with the exception that is being handled, unmasked.
+        print the record to stderr, with the exception that is being handled, unmasked. So the
+        flag is the one that loguru itself reads: it holds before and after our sink as well.
         """
-        if self._thread_inside != threading.get_ident():
+        if not getattr(self._in_handler, "acquired", False):
             return True
         self._nested.append(record)
         return False
+
+    def _write_nested(self) -> None:
+        while self._nested:
+            self._write(self._nested.popleft())
 
     def _write(self, record: "Record") -> None:
         if record["message"] == DROPPED:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
@@ -23,6 +24,7 @@ from loguru import logger
 from pydantic import BaseModel, SecretStr
 
 from service.ops.logs import formatter
+from service.ops.logs.setup import Log
 from service.ops.logs.stdlib import Interception
 from tests.builders import a_balance
 from tests.fakes.logs import Logs
@@ -316,6 +318,30 @@ def test_what_a_destructor_logs_in_mid_line_is_the_next_line_and_not_on_standard
 
     assert logs.messages == ["outer", "x", "x", "next"]
     assert [line["seq"] for line in logs.lines] == [1, 2, 3, 4]
+    assert leaked(logs.raw) == set()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.proves("FR-011")
+@pytest.mark.parametrize("moment", ["call", "return"])
+def test_what_a_destructor_logs_beside_the_sink_is_a_line_and_not_on_standard_error(
+    moment: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """loguru's lock is held for a few steps before the sink begins and after it has ended."""
+
+    def interrupt(frame: FrameType, event: str, _: object) -> None:
+        if frame.f_code is Log._sink.__code__ and event == moment:
+            sys.setprofile(None)
+            logger.info("in mid-line")
+
+    with _captured() as logs:
+        try:
+            _fail()
+        except ValueError:
+            sys.setprofile(interrupt)
+            logger.info("outer")
+
+    assert logs.messages == ["outer", "in mid-line"]
     assert leaked(logs.raw) == set()
     assert capfd.readouterr().err == ""
 
