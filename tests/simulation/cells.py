@@ -11,13 +11,13 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     "418": {
         "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED FAILED",
+        "UNKNOWN": "FAILED",
     },
     "429": {
-        "PENDING": "CANCELLED FAILED",
+        "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "PARTIALLY_FILLED": "CANCELLED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "EXECUTED FAILED",
     },
     "429 after": {
         "PENDING": "CANCELLED EXECUTED",
@@ -29,7 +29,7 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "PENDING": "CANCELLED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "PARTIALLY_FILLED": "CANCELLED",
-        "UNKNOWN": "EXECUTED FAILED",
+        "UNKNOWN": "CANCELLED FAILED",
     },
     "answered twice": {
         "PENDING": "CANCELLED EXECUTED",
@@ -41,7 +41,7 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "UNKNOWN": "CANCELLED",
     },
     "count without trades": {
-        "PENDING": "EXECUTED FAILED",
+        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
@@ -55,7 +55,7 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "PENDING": "CANCELLED EXECUTED",
     },
     "dropped before": {
-        "PENDING": "CANCELLED EXECUTED FAILED",
+        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
@@ -63,14 +63,19 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "PENDING": "CANCELLED EXECUTED",
     },
     "half of the trades": {
-        "PENDING": "EXECUTED FAILED",
+        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "PARTIALLY_FILLED": "CANCELLED EXECUTED",
+        "PARTIALLY_FILLED": "EXECUTED",
         "UNKNOWN": "CANCELLED EXECUTED FAILED",
+    },
+    "halted": {
+        "PENDING": "CANCELLED EXECUTED",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "EXECUTED FAILED",
     },
     "killed after find.answered": {
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "EXECUTED FAILED",
     },
     "killed after find.executed": {
         "SUBMITTED": "CANCELLED EXECUTED",
@@ -78,7 +83,7 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "killed after find.left": {
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "FAILED",
+        "UNKNOWN": "CANCELLED FAILED",
     },
     "killed after lease.acquire.committed": {
         "SUBMITTED": "CANCELLED",
@@ -91,11 +96,11 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "killed after orders.advance.committed": {
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "EXECUTED",
     },
     "killed after orders.advance.left": {
-        "PENDING": "CANCELLED EXECUTED FAILED",
-        "SUBMITTED": "CANCELLED EXECUTED",
+        "PENDING": "CANCELLED EXECUTED",
+        "SUBMITTED": "EXECUTED",
+        "UNKNOWN": "EXECUTED",
     },
     "killed after post.answered": {
         "PENDING": "CANCELLED EXECUTED",
@@ -110,29 +115,34 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "SUBMITTED": "CANCELLED",
     },
     "lags": {
-        "PENDING": "EXECUTED FAILED",
-        "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
-    },
-    "not found for a while": {
         "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
-    "refused connection": {
-        "PENDING": "CANCELLED FAILED",
+    "not found for a while": {
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED FAILED",
+        "PARTIALLY_FILLED": "CANCELLED",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+    },
+    "reducing": {
+        "PENDING": "CANCELLED EXECUTED",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "EXECUTED FAILED",
+    },
+    "refused connection": {
+        "PENDING": "FAILED",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
     "slow": {
         "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "CANCELLED FAILED",
     },
     "stopped": {
         "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "FAILED",
+        "UNKNOWN": "EXECUTED FAILED",
     },
     "store: answer lost": {
         "PENDING": "CANCELLED EXECUTED FAILED",
@@ -147,22 +157,27 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     "store: lost before": {
         "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "EXECUTED FAILED",
     },
     "store: slow answer": {
         "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
+        "PARTIALLY_FILLED": "CANCELLED",
         "UNKNOWN": "CANCELLED FAILED",
     },
     "store: slow statement": {
         "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+    },
+    "switched off": {
+        "PENDING": "CANCELLED EXECUTED FAILED",
+        "SUBMITTED": "CANCELLED EXECUTED",
         "UNKNOWN": "FAILED",
     },
     "trades twice": {
-        "PENDING": "FAILED",
+        "PENDING": "EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "PARTIALLY_FILLED": "CANCELLED",
         "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
 }

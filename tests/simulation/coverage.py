@@ -15,7 +15,7 @@ STATES: Final = (
     _S.FAILED,
 )  # fmt: skip
 #: A cell that met fewer of this many histories is not asked of every run.
-OFTEN: Final = 5
+OFTEN: Final = 4
 
 
 def table(met: Mapping[Cell, int]) -> str:

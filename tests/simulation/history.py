@@ -11,18 +11,20 @@ from service.domain.markets import Market
 from service.domain.orders import Intent, OrderType, Side
 from service.domain.signals import Action
 from service.domain.trading_states import HALT_KINDS
+from service.ports.store import TRADING_STATE
 from service.sandbox.market.ticks import decimal, rounded, units
+from service.settings.table import TRADING_ENABLED
 from tests.simulation.exchange import MARKETS
 from tests.simulation.fates import FATES
 from tests.simulation.invariants import broken, unsettled
 from tests.simulation.machine import Machine
 from tests.simulation.store import STORE_FAULTS, executed
-from tests.simulation.trader import Trader
+from tests.simulation.trader import Trader, drop_tasks
 from tests.simulation.world import NO_ROW, Kill, Stop, World
 
 _LIVED_S: Final = (20.0, 60.0)
 #: After the faults everything has this long to agree; it is looked at so often.
-HEALING_S: Final = 120.0
+HEALING_S: Final = 420.0
 LOOK_EVERY_S: Final = 4.0
 _MARKS: Final = (
     "orders.add.left", "orders.add.committed", "orders.advance.left", "orders.advance.committed",
@@ -73,8 +75,7 @@ class History:
             self._prepare()
             loop.run_until_complete(self._live())
         finally:
-            for trader in self._traders:
-                trader.end()
+            drop_tasks(loop)
             asyncio.set_event_loop(None)
             loop.close()
         statuses = world.statuses()
@@ -183,13 +184,14 @@ class History:
         values |= {"at": world.exchange.now(), "market": stop.market}
         if stop.what == "SWITCHED OFF":
             world.settings["trading_enabled"] = ends
-            for trader in self._traders:  # hears of it soon, late or never
-                delay_s = self._plan.choice((0.01, 0.5, 5.0, 1000.0))
-                world.loop.world_later(delay_s, trader.hear_of_settings)
         elif ends:
             executed(world.states.resume(**values))
         else:
             executed(world.states.halt(kind=HALT_KINDS[stop.what], **values))
+        name = TRADING_ENABLED.name if stop.what == "SWITCHED OFF" else TRADING_STATE
+        for trader in self._traders:  # hears of it soon, late or never
+            delay_s = self._plan.choice((0.01, 0.5, 5.0, 1000.0))
+            world.loop.world_later(delay_s, trader.hear_of, name)
 
     def _cancel_one(self) -> None:
         """Somebody cancels an order in the exchange's own app."""

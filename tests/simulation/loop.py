@@ -53,6 +53,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Let a stopped machine go on, its overdue callbacks first."""
         self._ready.extend(machine.resume())
 
+    def run_in_executor(self, executor: object, func: object, *args: object) -> Any:
+        """A thread would answer in real time, and no seed would decide when."""
+        raise NotImplementedError(f"{func} must not run in a thread of a history")
+
     def _run_once(self) -> None:
         self._collect()
         ready = self._ready

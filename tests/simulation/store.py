@@ -46,6 +46,12 @@ class StoreLink:
         if world.loop.time() < world.store_down_until:
             raise StoreDown("PostgreSQL does not answer")
         fault = world.draw_store_fault() if name in _WRITES or world.chance.random() < 0.2 else None
+        if fault is None and name not in _WRITES:
+            result, error = executed(method(*args, **kwargs))
+            await asyncio.sleep(0)  # other tasks run, as during a query; it takes no time
+            if error is not None:
+                raise error
+            return result
         if fault is not None:
             world.meet(f"store: {fault}", kwargs.get("identifier"))
             world.say("store", f"{label} of {self._machine.name} is: {fault}")
@@ -69,8 +75,12 @@ class StoreLink:
         world.mark(self._machine, f"{statement.label}.committed")
         if fault == "answer lost":
             error = StoreDown("PostgreSQL dropped the connection")
-        wait_s = world.chance.uniform(0.5, 10.0) if fault == "slow answer" else _HOP_S
-        world.loop.world_later(wait_s, _answer, answered, result, error)
+        if fault == "slow answer":
+            world.loop.world_later(
+                world.chance.uniform(0.5, 10.0), _answer, answered, result, error
+            )
+        else:
+            _answer(answered, result, error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ from service.domain.markets import Market
 from service.domain.orders import OPEN, Order, OrderStatus, Side
 from service.ports.store import JSON, ModelCall
 from tests.builders import T0
+from tests.fakes.market_data import FakeMarketData
 from tests.fakes.orders import FakeOrders
 from tests.fakes.signals import FakeSignals
 from tests.fakes.state import FakeTradingState
 from tests.fakes.tables import Tables
+from tests.simulation.account_twin import AccountBooksTwin
 from tests.simulation.exchange import ExchangeSite
 from tests.simulation.fates import FATES, Kind
 from tests.simulation.loop import SimulatedLoop
@@ -121,6 +123,8 @@ class World:
         self.tables = Tables(seconds=self.loop.time, settings=lambda: self.settings)
         self.orders = FakeOrders(tables=self.tables)
         self.states = FakeTradingState(self.tables)
+        self.account_books = AccountBooksTwin(self.orders)
+        self.market_data = FakeMarketData()
         self.signals = FakeSignals()
         self.weather = Weather()
         self.kills: list[Kill] = []

@@ -1,0 +1,150 @@
+"""The production wiring over one machine's links: what `app` binds, the histories run."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, Final, cast
+
+from service.adapters.upbit.rest import UpbitRest
+from service.adapters.upbit.sign import Signer
+from service.app.bootstrap import build
+from service.app.services import Ports, Process, Services, Store
+from service.config import Config
+from service.flows.leadership import LEASE_TTL_S
+from service.ops.metrics.counters import Counters
+from service.ports.settings import SettingRows
+from service.ports.store import JSON
+from service.settings.settings import Settings
+from tests.builders import a_config
+from tests.fakes.alerts import FakeOutbox
+from tests.fakes.audit import FakeAudit
+from tests.fakes.database import AwayActivity, FakeDatabase
+from tests.fakes.equities import FakeEquities
+from tests.fakes.halt_journal import FakeHaltJournal
+from tests.fakes.metric_rows import FakeMetricRows
+from tests.fakes.model import FakeModel
+from tests.fakes.state import LeaseTwin
+from tests.simulation.exchange import MARKETS
+from tests.simulation.machine import Machine
+from tests.simulation.network import Wire
+from tests.simulation.store import StoreLink
+from tests.simulation.world import World
+
+NOWHERE: Final = "postgresql://127.0.0.1:1/nowhere"
+
+
+@cache
+def _config() -> Config:
+    return a_config(markets=MARKETS)
+
+
+class MachineClock:
+    """Both clocks of one machine; its wall clock may be set wrongly."""
+
+    def __init__(self, world: World, *, ahead_s: float = 0.0) -> None:
+        self._world = world
+        self.ahead_s = ahead_s
+
+    def now(self) -> datetime:
+        return self._world.exchange.now() + timedelta(seconds=self.ahead_s)
+
+    utc_now = now
+
+    def monotonic(self) -> float:
+        return self._world.loop.time()
+
+    async def sleep_real(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
+        if wake is None:
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await wake.wait()
+
+    sleep_market = sleep_real
+
+
+class SettingTable:
+    """The stored settings, read in one step."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def load(self, key: str) -> tuple[JSON] | None:
+        stored = self._world.settings
+        return (stored[key],) if key in stored else None
+
+
+def wired(world: World, machine: Machine, clock: MachineClock) -> Services:
+    """Return the services of one process. What trading does not use are idle fakes."""
+    process = Process(config=_config(), real_clock=clock, counters=Counters(clock))
+    return build(process, _ports(world, machine, clock))
+
+
+def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
+    def link(target: object, name: str) -> Any:
+        return StoreLink(world, machine, target, name)
+
+    orders, idle = link(world.orders, "orders"), _Idle()
+    return Ports(
+        clock=clock,
+        speed=1.0,
+        waiting_s=clock.monotonic,
+        dsn=NOWHERE,
+        own_server=None,
+        database=idle.database,
+        activity=idle.activity,
+        store=Store(
+            market_data=world.market_data,
+            collected=world.market_data,
+            signals=link(world.signals, "signals"),
+            orders=orders,
+            state=link(world.states, "states"),
+            equities=idle.equities,
+            account=link(world.account_books, "account"),
+            lease=link(LeaseTwin(world.tables, owner=machine.name, ttl_s=LEASE_TTL_S), "lease"),
+            metrics=idle.metrics,
+            history=idle.history,
+            audit=idle.audit,
+        ),
+        api=cast("Any", None),  # of the web alone
+        halt_journal=FakeHaltJournal(),
+        exchange=_exchange(world, machine, clock),
+        account=cast("Any", None),
+        model=cast("Any", idle.model),
+        settings=Settings(cast("SettingRows", link(SettingTable(world), "settings")), clock),
+        outbox=idle.outbox,
+        targets=(),
+    )
+
+
+def _exchange(world: World, machine: Machine, clock: MachineClock) -> UpbitRest:
+    exchange = UpbitRest(
+        Wire(world, machine),  # type: ignore[arg-type]  # as far as the client uses a session
+        quotation_url="https://exchange",
+        exchange_url="https://exchange",
+        access_key="access",
+        secret_key="s" * 40,
+        real_clock=clock,
+    )
+    # Signing takes a tenth of a history, and nothing here reads a signature.
+    exchange._client._signer = cast("Signer", _Unsigned())
+    return exchange
+
+
+class _Unsigned:
+    def authorization(self, params: Mapping[str, str]) -> str:
+        return "unsigned"
+
+
+class _Idle:
+    """Ports that the order protocol does not use."""
+
+    def __init__(self) -> None:
+        self.database, self.activity = FakeDatabase(), AwayActivity()
+        self.equities, self.metrics = FakeEquities(), FakeMetricRows()
+        self.history, self.audit = cast("Any", None), FakeAudit()
+        self.outbox = FakeOutbox()
+        self.model = FakeModel()
