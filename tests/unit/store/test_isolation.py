@@ -5,8 +5,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 STORE = ROOT / "service" / "store"
-#: Its cursors could; the export has a session of its own that only reads.
-MAY_NAME_THEM = {STORE / "database" / "cursor.py", STORE / "queries" / "export.py"}
+#: Its cursors could; the export and the verification have sessions of their own that only read.
+MAY_NAME_THEM = {
+    STORE / "database" / "cursor.py",
+    STORE / "queries" / "export.py",
+    STORE / "queries" / "verify.py",
+}
 STRICTER = re.compile(r"serializable|repeatable.?read|isolation=(?!isolation)", re.IGNORECASE)
 
 
