@@ -27,7 +27,7 @@ from service.ports.queries import PageKey
 from service.settings.settings import Settings
 from service.store.database.pool import open_pool
 from service.store.queries.lists import PgLists
-from service.store.queries.orders import ORDERS
+from service.store.queries.orders import ORDERS, STUCK_ARGS
 from service.store.queries.page import INSTANT
 from service.store.tables.settings import PgSettingRows
 from service.web.keys import CLOCK, CONFIG, LISTS, REAL_CLOCK, SETTINGS
@@ -78,7 +78,7 @@ async def bare(dsn: str, _log: Log) -> AsyncIterator[web.Application]:
         limit = int(request.query["limit"])
         args = {
             "instant": INSTANT, "market": None, "status": request.query["status"], "limit": limit,
-            "before_at": None, "before_id": None,
+            "before_at": None, "before_id": None, "now": None, **STUCK_ARGS,
         }  # fmt: skip
         async with pool.acquire() as connection, connection.cursor() as cursor:
             await cursor.execute(ORDERS, args)

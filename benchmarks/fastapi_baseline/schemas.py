@@ -50,6 +50,8 @@ class OrderBody(ResponseModel):
     created_at: Instant
     sent_at: Instant
     updated_at: Instant
+    stuck: bool = False  # every order of the comparison is final
+    what_to_do: str | None = None
 
 
 class FillBody(ResponseModel):

@@ -57,7 +57,7 @@ def build(process: Process, ports: Ports) -> Services:
     account_book = _account_book(ports)
     settle_past = partial(_settle_past, reconciler=reconciler, account_book=account_book)
     leadership = Leadership(lease=store.lease, real_clock=real_clock, on_gain=settle_past)
-    trading_switch = _trading_switch(ports)
+    trading_switch = _trading_switch(process, ports)
     recorder = Recorder(
         requests=process.counters.requests, rows=store.metrics, real_clock=real_clock
     )
@@ -153,13 +153,14 @@ async def _settle_past(*, reconciler: Reconciler, account_book: AccountBook) -> 
     await account_book.begin()
 
 
-def _trading_switch(ports: Ports) -> TradingSwitch:
+def _trading_switch(process: Process, ports: Ports) -> TradingSwitch:
     return TradingSwitch(
         states=ports.store.state,
         settings=ports.settings,
         journal=ports.halt_journal,
         audit=ports.store.audit,
         clock=ports.clock,
+        real_clock=process.real_clock,
         new_id=new_id,
     )
 

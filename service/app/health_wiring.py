@@ -1,7 +1,9 @@
 """The health monitor, bound to what it asks."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
+from typing import Final
 
 from service import __version__
 from service.app.services import Circuits, Ports, Process
@@ -9,12 +11,15 @@ from service.config import Config
 from service.domain.instants import rfc3339
 from service.domain.trading_states import TradingStatus
 from service.flows.leadership import Leadership
+from service.flows.trading_switch import UNKNOWN as STATE_UNKNOWN
 from service.flows.trading_switch import TradingSwitch
 from service.loops.runner import Runner
 from service.ops.health.monitor import SCHEDULES, HealthMonitor
 from service.ops.health.probe import ProbeSchedule
-from service.ports.health import JobState, TradingBody
+from service.ports.health import UNREAD, JobState, TradingBody
 from service.settings.table import AI_MODEL
+
+STALE_S: Final = 10.0  #: real seconds; the trading state is read every two
 
 
 class AllJobs:
@@ -76,9 +81,26 @@ def _activity_schedule(config: Config) -> ProbeSchedule:
 
 
 async def trading_body(switch: TradingSwitch, leadership: Leadership) -> TradingBody:
-    """Return the trading state from memory, so that it shows while the database is away too."""
+    """Return the trading state from memory, so that it shows while the database is away too.
+
+    A state that was read long ago is not shown as if it held.
+    """
+    age_s = switch.age_s()
+    age = None if age_s is None else int(age_s)
     if (reason := leadership.standby_reason) is not None:
-        return {"state": TradingStatus.STANDBY.value, "reason": reason, "since": None}
+        return _trading_body(TradingStatus.STANDBY, reason, age)
+    if age_s is not None and age_s > STALE_S:
+        return _trading_body(UNREAD, STATE_UNKNOWN, age)
     summary = switch.summary()
-    since = None if summary.since is None else rfc3339(summary.since)
-    return {"state": summary.status.value, "reason": summary.reason, "since": since}
+    return _trading_body(summary.status, summary.reason, age, since=summary.since)
+
+
+def _trading_body(
+    state: str, reason: str | None, age: int | None, *, since: datetime | None = None
+) -> TradingBody:
+    return {
+        "state": str(state),
+        "reason": reason,
+        "since": None if since is None else rfc3339(since),
+        "age_seconds": age,
+    }

@@ -23,7 +23,7 @@ from service.domain.trading_states import (
     permits,
     strictest,
 )
-from service.ports.clock import MarketClock
+from service.ports.clock import MarketClock, RealClock
 from service.ports.halt_journal import HaltJournal, JournalEntry
 from service.ports.store import JSON, TRADING_STATE, Audit, Halt, TradingState, TradingStates
 from service.settings.settings import Settings
@@ -89,6 +89,7 @@ class TradingSwitch:
         journal: HaltJournal,
         audit: Audit,
         clock: MarketClock,
+        real_clock: RealClock,
         new_id: Callable[[], str],
     ) -> None:
         self._states = states
@@ -96,6 +97,8 @@ class TradingSwitch:
         self._journal = journal
         self._audit = audit
         self._clock = clock
+        self._real_clock = real_clock
+        self._read_at: float | None = None
         self._new_id = new_id
         self._reading: _Reading | None = None
         # Something has changed, and what it is could not be read.
@@ -140,6 +143,10 @@ class TradingSwitch:
             if halt.market is None and halt.kind is status:
                 return TradingSummary(status=status, reason=halt.reason, since=halt.since)
         return TradingSummary(status=status, reason=reading.state.reason, since=reading.state.since)
+
+    def age_s(self) -> float | None:
+        """Return the real seconds since the database was read; None before the first time."""
+        return None if self._read_at is None else self._real_clock.monotonic() - self._read_at
 
     @property
     def is_enabled(self) -> bool | None:
@@ -190,12 +197,13 @@ class TradingSwitch:
         async with self._read_lock:
             # A halt stored after the reading began may be missing from it, and stays pending.
             covered = [pending for pending in self._pending if pending.is_stored]
+            began = self._real_clock.monotonic()
             self._reading = _Reading(
                 state=await self._states.trading_state(),
                 halts=await self._states.standing(),
                 is_enabled=await self._settings.stored(TRADING_ENABLED),
             )
-            self._is_doubtful = False
+            self._is_doubtful, self._read_at = False, began
             self._pending = [pending for pending in self._pending if pending not in covered]
 
     async def heard(self, name: str) -> None:

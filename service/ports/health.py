@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NotRequired, Protocol, TypedDict
+from typing import Final, Literal, NotRequired, Protocol, TypedDict
+
+from service.domain.stuck_orders import OpenOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,15 @@ class JobBody(TypedDict):
     enabled: NotRequired[bool]  #: absent while true
 
 
+class StuckBody(TypedDict):
+    id: int
+    identifier: str
+    market: str
+    status: str
+    age_seconds: int
+    what_to_do: str
+
+
 class ComponentBody(TypedDict):
     status: Literal["healthy", "warning", "unhealthy"]
     reason: str | None
@@ -98,12 +109,20 @@ class ComponentBody(TypedDict):
     last_at: NotRequired[str | None]
     age_seconds: NotRequired[int | None]
     unknown_orders: NotRequired[int]
+    open_orders: NotRequired[dict[str, int]]  #: by status; absent until they were read
+    stuck_orders: NotRequired[int]  #: of them those that have passed their bound
+    stuck: NotRequired[list[StuckBody]]  #: the first of these
+
+
+#: The trading state is not known: what was read of it is too old.
+UNREAD: Final = "UNKNOWN"
 
 
 class TradingBody(TypedDict):
-    state: str  #: of domain.trading_states.TradingStatus
+    state: str  #: of domain.trading_states.TradingStatus, or UNREAD
     reason: str | None
     since: str | None
+    age_seconds: int | None  #: since the database was read for it, real time; None before
 
 
 class HealthBody(TypedDict):
@@ -116,10 +135,26 @@ class HealthBody(TypedDict):
     components: dict[str, ComponentBody]
 
 
+@dataclass(frozen=True, slots=True)
+class StuckOrders:
+    """Attributes:
+    orders: that have passed their bound.
+    is_whole: False where there may be more of them.
+    reading: the number of the reading that found them.
+    """
+
+    orders: Sequence[OpenOrder]
+    is_whole: bool
+    reading: int
+
+
 class HealthSource(Protocol):
     """Reads a snapshot in memory; does no I/O."""
 
     def body(self) -> HealthBody: ...
+
+    def stuck_orders(self) -> StuckOrders | None:
+        """Return the orders beyond their bound; None while the orders cannot be read."""
 
     def is_ready(self) -> bool:
         """Return whether to send traffic: database up, start-up orders reconciled, not draining."""

@@ -1,12 +1,13 @@
 """Read side: the stored history that the web shows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus
+from service.domain.stuck_orders import OpenOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,11 @@ class Lists(Protocol):
         before: PageKey | None = None,
         market: Market | None = None,
         status: OrderStatus | None = None,
-    ) -> Page: ...
+        now: datetime | None = None,
+    ) -> Page:
+        """Args: now: the market's instant, which decides what is stuck; None: nothing is."""
 
-    async def order(self, order_id: int) -> bytes | None:
+    async def order(self, order_id: int, *, now: datetime | None = None) -> bytes | None:
         """Return the order with its fills, its decision's checks and its signal's id."""
 
     async def fills(
@@ -103,8 +106,20 @@ class Activity:
     last_signal_at: datetime | None
     last_order_at: datetime | None
     last_order_status: OrderStatus | None
-    unknown_orders: int
-    oldest_unknown_at: datetime | None
+    #: A status without orders is absent.
+    open_orders: Mapping[OrderStatus, int] = field(default_factory=dict)
+    #: Those with a bound (domain/stuck_orders.py), the first to pass it first; a hundred at most.
+    bounded: Sequence[OpenOrder] = ()
+    bounded_total: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether `bounded` has all of them."""
+        return len(self.bounded) == self.bounded_total
+
+    def stuck(self, now: datetime) -> Sequence[OpenOrder]:
+        """Return the orders that have passed their bound."""
+        return tuple(order for order in self.bounded if order.is_stuck(now))
 
 
 class RecentActivity(Protocol):

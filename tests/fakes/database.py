@@ -28,8 +28,6 @@ class FakeActivity:
             last_signal_at=T0,
             last_order_at=T0,
             last_order_status=OrderStatus.EXECUTED,
-            unknown_orders=0,
-            oldest_unknown_at=None,
         )
 
 

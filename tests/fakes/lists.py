@@ -97,12 +97,13 @@ class FakeLists:
         before: PageKey | None = None,
         market: Market | None = None,
         status: OrderStatus | None = None,
+        now: datetime | None = None,
     ) -> Page:
-        self._note("orders", limit=limit, before=before, market=market, status=status)
+        self._note("orders", limit=limit, before=before, market=market, status=status, now=now)
         return _page(self.order_rows, limit, before, market=market, status=status)
 
-    async def order(self, order_id: int) -> bytes | None:
-        self._note("order", order_id=order_id)
+    async def order(self, order_id: int, *, now: datetime | None = None) -> bytes | None:
+        self._note("order", order_id=order_id, now=now)
         found = self.order_details.get(order_id)
         return None if found is None else orjson.dumps(found)
 

@@ -1,4 +1,4 @@
-"""A problem that stands is told again, until it is over or an operator knows of it."""
+"""A problem that stands is seen, and told again until it is over or an operator knows of it."""
 
 from typing import Final
 
@@ -8,7 +8,82 @@ _STATEMENTS: Final = "service/store/tables/alert_statements.py"
 _PG_ALERTS: Final = "service/store/tables/alerts.py"
 _OF_PG_ALERTS: Final = "tests/integration/store/tables/test_alerts.py"
 
+_STUCK: Final = "service/domain/stuck_orders.py"
+_ACTIVITY: Final = "service/store/tables/activity.py"
+_MONITOR: Final = "service/flows/alerts/monitor.py"
+_OF_RULES: Final = of(
+    "tests/unit/ops/health/test_rules.py",
+    "test_an_order_that_is_not_final_beyond_its_bound_is_seen",
+)
+_OF_ACTIVITY: Final = "tests/integration/store/tables/test_activity.py"
+_OF_MONITOR: Final = "tests/unit/flows/alerts/test_monitor.py"
+
 ALERTS: Final = (
+    Mutant(
+        name="an order that is PENDING for days looks healthy",
+        file=_STUCK,
+        old="UNCERTAIN: Final = frozenset({OrderStatus.PENDING, OrderStatus.UNKNOWN})\n",
+        new="UNCERTAIN: Final = frozenset({OrderStatus.UNKNOWN})\n",
+        tests=_OF_RULES,
+    ),
+    Mutant(
+        name="a market order on the book for days looks healthy",
+        file=_STUCK,
+        old="        return ON_THE_BOOK_S if self.type is OrderType.MARKET else None\n",
+        new="        return None\n",
+        tests=_OF_RULES,
+    ),
+    Mutant(
+        name="health reads UNKNOWN orders only",
+        file=_ACTIVITY,
+        old="       AND (status IN ('PENDING', 'UNKNOWN') OR type = 'MARKET')\n",
+        new="       AND status = 'UNKNOWN'\n",
+        tests=of(_OF_ACTIVITY, "test_an_order_that_is_open_for_two_days_is_found_in_each_status"),
+    ),
+    Mutant(
+        name="limit orders on the book hide stuck ones",
+        file=_ACTIVITY,
+        old="       AND (status IN ('PENDING', 'UNKNOWN') OR type = 'MARKET')\n",
+        new="",
+        tests=of(_OF_ACTIVITY, "test_limit_orders_on_the_book_have_no_bound_and_hide_no_others"),
+    ),
+    Mutant(
+        name="a stuck order is no alert",
+        file=_MONITOR,
+        old="        self._compare_stuck(health.stuck_orders())\n",
+        new="",
+        tests=of(
+            _OF_MONITOR,
+            "test_an_order_beyond_its_bound_is_told_once_with_what_to_do_and_so_is_its_end",
+        ),
+    ),
+    Mutant(
+        name="an order is over when too many are open to read them all",
+        file=_MONITOR,
+        old="        if found.is_whole:\n",
+        new="        if True:\n",
+        tests=of(_OF_MONITOR, "test_while_orders_cannot_be_read_none_is_over"),
+    ),
+    Mutant(
+        name="orders that were read long ago count as stuck or over",
+        file="service/ops/health/monitor.py",
+        old='        if rows is None or self._probes["activity"].finding().status != "healthy":\n',
+        new="        if rows is None:\n",
+        tests=of(
+            "tests/unit/ops/health/test_monitor.py",
+            "test_stuck_orders_are_told_with_the_number_of_their_reading",
+        ),
+    ),
+    Mutant(
+        name="a trading state read long ago is shown as if it held",
+        file="service/app/health_wiring.py",
+        old="    if age_s is not None and age_s > STALE_S:\n",
+        new="    if False:\n",
+        tests=of(
+            "tests/unit/app/test_health_wiring.py",
+            "test_a_trading_state_read_long_ago_is_not_shown_as_if_it_held",
+        ),
+    ),
     Mutant(
         name="a problem that stands is told once",
         file=_PG_ALERTS,

@@ -41,6 +41,9 @@ GAUGES = {
     "trader_pool_waiting": set[str](),
     "trader_component_status": {"component"},
     "trader_trading_active": set[str](),
+    "trader_trading_state": {"state"},
+    "trader_orders_open": {"status"},
+    "trader_orders_stuck": set[str](),
     "trader_event_loop_lag_seconds": set[str](),
 }
 HISTOGRAMS = {

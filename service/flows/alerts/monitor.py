@@ -1,13 +1,16 @@
 """Makes notices of problems that no row records: failed jobs, components, model answers."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
+from loguru import logger
+
 from service.domain.errors import BoundaryError
+from service.domain.stuck_orders import OpenOrder
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.rules import RULES, alert, recovery
 from service.ports.clock import MarketClock
-from service.ports.health import HealthSource
+from service.ports.health import UNREAD, HealthSource, StuckOrders
 
 UNUSABLE_IN_A_ROW: Final = 3
 _HALTS: Final = {"HALTED": "trading_halted", "REDUCING": "trading_reducing"}
@@ -19,6 +22,10 @@ _OVER: Final = {
 }
 
 
+_STUCK: Final = "order_stuck"
+_STUCK_KEY, _STUCK_END = RULES[_STUCK].key.split("{identifier}")
+
+
 class AlertMonitor:
     """Turns results and health into notices. Its methods never wait and never fail."""
 
@@ -28,6 +35,7 @@ class AlertMonitor:
         self._open: set[str] = set()
         self._unusable = 0
         self._trading: str | None = None
+        self._stuck: StuckOrders | None = None
 
     def inherit(self, keys: Iterable[str]) -> None:
         """Take over the open problems of an earlier process, so that their end is noticed here."""
@@ -61,8 +69,11 @@ class AlertMonitor:
             elif part["status"] == "unhealthy" and not self._is_open(event, component=name):
                 self._begin(event, component=name, message=part["message"] or "No reason known.")
         self._compare_trading(body["trading"]["state"], body["trading"]["reason"])
+        self._compare_stuck(health.stuck_orders())
 
     def _compare_trading(self, state: str, reason: str | None) -> None:
+        if state == UNREAD:  # nothing is known to have changed
+            return
         before, self._trading = self._trading, state
         event = _HALTS.get(state)
         if event is not None and not self._is_open(event):
@@ -71,6 +82,49 @@ class AlertMonitor:
             self._end(over)
         if state == "STANDBY" and before not in {"STANDBY", None}:
             self._alert_buffer.add(alert("lease_lost", at=self._clock.now()))
+
+    def _compare_stuck(self, found: StuckOrders | None) -> None:
+        before = self._stuck
+        if found is None or (before is not None and before.reading == found.reading):
+            return
+        self._stuck = found
+        # In a fast market an order passes its bound while its answer is on the way. So an order
+        # counts once two readings in a row find it.
+        earlier = set() if before is None else {order.identifier for order in before.orders}
+        for order in found.orders:
+            if order.identifier in earlier and not self._is_open(
+                _STUCK, identifier=order.identifier
+            ):
+                self._begin_stuck(order)
+        if found.is_whole:
+            self._end_stuck(still={order.identifier for order in found.orders})
+
+    def _begin_stuck(self, order: OpenOrder) -> None:
+        logger.bind(
+            event="order",
+            identifier=order.identifier,
+            market=str(order.market),
+            status=order.status.value,
+            age_s=int(order.age_s(self._clock.now())),
+        ).warning("an order is not final long after it should be")
+        self._begin(
+            _STUCK,
+            identifier=order.identifier,
+            side=order.side.value,
+            market=order.market,
+            status=order.status.value,
+            advice=order.advice,
+        )
+
+    def _end_stuck(self, *, still: Collection[str]) -> None:
+        kept = {RULES[_STUCK].key.format(identifier=identifier) for identifier in still}
+        for key in sorted(self._open - kept):
+            if key.startswith(_STUCK_KEY) and key.endswith(_STUCK_END):
+                identifier = key.removeprefix(_STUCK_KEY).removesuffix(_STUCK_END)
+                logger.bind(event="order", identifier=identifier).info(
+                    "an order that was not final is final"
+                )
+                self._end(_STUCK, identifier=identifier)
 
     def _begin(self, event: str, **values: object) -> None:
         seen = alert(event, at=self._clock.now(), **values)

@@ -54,6 +54,14 @@ RULES: Final[Mapping[str, Rule]] = {
         body="Order {identifier} is being looked up and is never sent again.",
         over="The fate of the {side} order for {market} is known",
     ),
+    "order_stuck": Rule(
+        key="order:{identifier}:stuck",
+        severity="error",
+        title="An order is not final long after it should be",
+        body="Order {identifier} ({side} {market}) is {status}, and its market makes no other"
+        " order. {advice}",
+        over="An order that was not final is final",
+    ),
     "order_failed": Rule(
         key="order:{identifier}:failed",
         severity="warning",

@@ -5,13 +5,17 @@ from datetime import datetime
 from typing import Final
 
 from service.domain.instants import rfc3339
+from service.domain.orders import OPEN, OrderStatus
+from service.domain.stuck_orders import OpenOrder
 from service.ops.health.probe import Probe
 from service.ops.health.rules import HEALTHY, Finding, of_jobs, of_orders, of_signals
-from service.ports.health import ComponentBody, JobBody, JobState, PoolState
+from service.ports.health import ComponentBody, JobBody, JobState, PoolState, StuckBody
 from service.ports.queries import Activity
 
 STARVED: Final = 2  #: checks in a row that find the pool too small; one may be chance
 POOL_WAIT_MS: Final = 100.0
+SHOWN: Final = 5  #: stuck orders in the body, which stays below 8 KiB
+_OPEN: Final = tuple(status for status in OrderStatus if status in OPEN)
 
 
 def probed(probe: Probe, finding: Finding | None = None) -> ComponentBody:
@@ -76,8 +80,24 @@ def recent_order(
     finding = None if rows is None else of_orders(rows, now=now, mismatch=mismatch)
     body = _as_far_as_known(finding, reading).body()
     body["last_at"] = _written(None if rows is None else rows.last_order_at)
-    body["unknown_orders"] = 0 if rows is None else rows.unknown_orders
+    body["unknown_orders"] = 0 if rows is None else rows.open_orders.get(OrderStatus.UNKNOWN, 0)
+    if rows is not None:
+        stuck = rows.stuck(now)
+        body["open_orders"] = {status.value: rows.open_orders.get(status, 0) for status in _OPEN}
+        body["stuck_orders"] = len(stuck)
+        body["stuck"] = [_stuck(order, now) for order in stuck[:SHOWN]]
     return body
+
+
+def _stuck(order: OpenOrder, now: datetime) -> StuckBody:
+    return {
+        "id": order.id,
+        "identifier": order.identifier,
+        "market": str(order.market),
+        "status": order.status.value,
+        "age_seconds": int(order.age_s(now)),
+        "what_to_do": order.advice,
+    }
 
 
 def _as_far_as_known(finding: Finding | None, reading: Finding) -> Finding:

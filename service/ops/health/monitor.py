@@ -18,7 +18,14 @@ from service.ops.health.reasons import DEFINITE, MILD, Reason, reason_of
 from service.ops.health.recent_calls import RecentCalls
 from service.ops.health.rules import HEALTHY, Finding, Status, overall
 from service.ports.clock import MarketClock, RealClock
-from service.ports.health import ComponentBody, Database, HealthBody, Jobs, TradingBody
+from service.ports.health import (
+    ComponentBody,
+    Database,
+    HealthBody,
+    Jobs,
+    StuckOrders,
+    TradingBody,
+)
 from service.ports.queries import Activity, RecentActivity
 
 Watched = Literal["database", "upbit_api", "gemini_api", "activity", "trading"]
@@ -35,7 +42,12 @@ SCHEDULES: Final[Mapping[Watched, ProbeSchedule]] = {
 PATIENCE_S: Final = 1.0  #: a pass waits so long; a slower answer is taken in a later pass
 _LEVELS: Final = {"healthy": "INFO", "warning": "WARNING", "unhealthy": "ERROR"}
 _CIRCUIT_OPEN: Final = Finding("unhealthy", "circuit_open")
-_TRADING_AT_FIRST: Final[TradingBody] = {"state": "STANDBY", "reason": "starting", "since": None}
+_TRADING_AT_FIRST: Final[TradingBody] = {
+    "state": "STANDBY",
+    "reason": "starting",
+    "since": None,
+    "age_seconds": None,
+}
 
 
 class HealthMonitor:
@@ -90,6 +102,7 @@ class HealthMonitor:
             for name, ask in asks.items()
         }
         self._activity: Activity | None = None
+        self._readings = 0
         self._trading: TradingBody = _TRADING_AT_FIRST
         self._noted: dict[Noted, dict[Reason, bool]] = {name: {} for name in get_args(Noted)}
         self._model_calls = RecentCalls(clock)
@@ -154,6 +167,12 @@ class HealthMonitor:
         for probe in self._probes.values():
             probe.cancel()
 
+    def stuck_orders(self) -> StuckOrders | None:
+        rows = self._activity
+        if rows is None or self._probes["activity"].finding().status != "healthy":
+            return None
+        return StuckOrders(rows.stuck(self._clock.now()), rows.is_whole, self._readings)
+
     def is_ready(self) -> bool:
         usable = self._probes["database"].finding().status == "healthy"
         return usable and self._reconciled and not self._draining
@@ -216,6 +235,7 @@ class HealthMonitor:
 
     async def _read_activity(self) -> None:
         self._activity = await self._activity_rows.activity()
+        self._readings += 1
 
     async def _read_trading(self) -> None:
         self._trading = await self._read_trading_state()

@@ -14,8 +14,6 @@ Status = Literal["healthy", "warning", "unhealthy"]
 
 SIGNAL_OLD_S: Final = 3600  #: S5.3
 SIGNAL_DEAD_S: Final = 6 * 3600
-UNKNOWN_OLD_S: Final = 60
-UNKNOWN_DEAD_S: Final = 600
 FAILS_IN_A_ROW: Final = 3
 LAG_S: Final = 5.0  #: delay of the event loop; every request waits as long
 RESTARTS_IN_A_ROW: Final = 3  #: without a finished pass: restarting does not help
@@ -76,10 +74,9 @@ def of_orders(activity: Activity, *, now: datetime, mismatch: bool = False) -> F
     """
     if mismatch:
         return Finding("unhealthy", "reconcile_mismatch")
-    if activity.unknown_orders and activity.oldest_unknown_at is not None:
-        age_s = (now - activity.oldest_unknown_at).total_seconds()
-        if age_s >= UNKNOWN_OLD_S:
-            return Finding("unhealthy" if age_s >= UNKNOWN_DEAD_S else "warning", "unknown_orders")
+    if stuck := activity.stuck(now):
+        is_long = any(order.is_long_stuck(now) for order in stuck)
+        return Finding("unhealthy" if is_long else "warning", "unknown_orders")
     if activity.last_order_status is OrderStatus.FAILED:
         return Finding("warning", "last_order_failed")
     return HEALTHY

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from service.domain.trading_states import TradingStatus
 from service.ops.metrics.counters import JOB_BOUNDS_S, Counters
 from service.ops.metrics.requests import BOUNDS_S
 from service.ports.health import CacheStats, ConcurrencyState, HealthBody, JobState, PoolState
@@ -182,6 +183,22 @@ class Exposition(Collector):
         if self._alerts is not None:
             yield _counter("trader_alerts", "Alerts.", ("severity", "outcome"), self._alerts())
 
+    def _of_open_orders(self, health: HealthBody) -> Iterator[Metric]:
+        part = health["components"]["recent_order"]
+        if "open_orders" in part:
+            yield _gauge(
+                "trader_orders_open", "Orders that are not final.", ("status",),
+                {(status,): number for status, number in part["open_orders"].items()},
+            )  # fmt: skip
+            yield GaugeMetricFamily(
+                "trader_orders_stuck", "Orders that are not final beyond their bound.",
+                part["stuck_orders"],
+            )  # fmt: skip
+        yield _gauge(
+            "trader_trading_state", "1 for the state that holds.", ("state",),
+            {(state.value,): int(health["trading"]["state"] == state) for state in TradingStatus},
+        )  # fmt: skip
+
     def _of_process(self) -> Iterator[Metric]:
         pool, cache, health = self._pool(), self._cache(), self._health()
         yield _gauge(
@@ -212,6 +229,7 @@ class Exposition(Collector):
             "trader_trading_active", "1 when orders may be sent.",
             int(health["trading"]["state"] == "ACTIVE"),
         )  # fmt: skip
+        yield from self._of_open_orders(health)
         if self._lines_dropped is not None:
             yield CounterMetricFamily(
                 "trader_log_lines_dropped", "Log lines that could not be written.",

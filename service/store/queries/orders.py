@@ -1,9 +1,12 @@
 """Orders and fills as the API shows them."""
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus
+from service.domain.stuck_orders import ADVICE, ON_THE_BOOK_S, UNCERTAIN_S
 from service.ports.queries import Page, PageKey
 from service.store.queries.page import JsonReader, code, item_of, page_of
 
@@ -19,6 +22,15 @@ ORDERS: Final = page_of("""
                     OR (created_at, id) < (%(before_at)s, %(before_id)s))
              ORDER BY created_at DESC, id DESC
              LIMIT %(limit)s + 1) AS found
+     CROSS JOIN LATERAL (
+            SELECT CASE
+                       WHEN status IN ('PENDING', 'UNKNOWN')
+                        AND %(now)s::timestamptz - sent_at >= %(uncertain_for)s
+                       THEN %(uncertain)s
+                       WHEN status IN ('SUBMITTED', 'PARTIALLY_FILLED') AND type = 'MARKET'
+                        AND %(now)s::timestamptz - sent_at >= %(on_the_book_for)s
+                       THEN %(on_the_book)s
+                   END AS what_to_do) AS advice
      CROSS JOIN LATERAL (
             SELECT row_id AS id,
                    identifier,
@@ -39,7 +51,9 @@ ORDERS: Final = page_of("""
                    decision_id,
                    to_char(at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
                    to_char(sent_at AT TIME ZONE 'UTC', %(instant)s) AS sent_at,
-                   to_char(updated_at AT TIME ZONE 'UTC', %(instant)s) AS updated_at) AS item
+                   to_char(updated_at AT TIME ZONE 'UTC', %(instant)s) AS updated_at,
+                   what_to_do IS NOT NULL AS stuck,
+                   what_to_do) AS item
 """)
 
 ORDER: Final = item_of("""
@@ -64,6 +78,15 @@ ORDER: Final = item_of("""
                    ) AS fill
              WHERE f.order_id = o.id) AS booked
      CROSS JOIN LATERAL (
+            SELECT CASE
+                       WHEN o.status IN ('PENDING', 'UNKNOWN')
+                        AND %(now)s::timestamptz - o.sent_at >= %(uncertain_for)s
+                       THEN %(uncertain)s
+                       WHEN o.status IN ('SUBMITTED', 'PARTIALLY_FILLED') AND o.type = 'MARKET'
+                        AND %(now)s::timestamptz - o.sent_at >= %(on_the_book_for)s
+                       THEN %(on_the_book)s
+                   END AS what_to_do) AS advice
+     CROSS JOIN LATERAL (
             SELECT o.id,
                    o.identifier,
                    o.exchange_uuid,
@@ -84,6 +107,8 @@ ORDER: Final = item_of("""
                    to_char(o.created_at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
                    to_char(o.sent_at AT TIME ZONE 'UTC', %(instant)s) AS sent_at,
                    to_char(o.updated_at AT TIME ZONE 'UTC', %(instant)s) AS updated_at,
+                   what_to_do IS NOT NULL AS stuck,
+                   what_to_do,
                    decisions.signal_id,
                    coalesce(decisions.checks, '[]') AS checks,
                    booked.fills) AS item
@@ -116,6 +141,15 @@ FILLS: Final = page_of("""
 """)
 
 
+#: With `now`, what both statements say about stuck orders.
+STUCK_ARGS: Final[Mapping[str, object]] = {
+    "uncertain_for": timedelta(seconds=UNCERTAIN_S),
+    "uncertain": ADVICE[OrderStatus.UNKNOWN],
+    "on_the_book_for": timedelta(seconds=ON_THE_BOOK_S),
+    "on_the_book": ADVICE[OrderStatus.SUBMITTED],
+}
+
+
 class OrderLists(JsonReader):
     async def orders(
         self,
@@ -124,13 +158,20 @@ class OrderLists(JsonReader):
         before: PageKey | None = None,
         market: Market | None = None,
         status: OrderStatus | None = None,
+        now: datetime | None = None,
     ) -> Page:
         return await self._page(
-            ORDERS, limit=limit, before=before, market=code(market), status=code(status)
+            ORDERS,
+            limit=limit,
+            before=before,
+            market=code(market),
+            status=code(status),
+            now=now,
+            **STUCK_ARGS,
         )
 
-    async def order(self, order_id: int) -> bytes | None:
-        return await self._one(ORDER, {"order_id": order_id})
+    async def order(self, order_id: int, *, now: datetime | None = None) -> bytes | None:
+        return await self._one(ORDER, {"order_id": order_id, "now": now, **STUCK_ARGS})
 
     async def fills(
         self, *, limit: int, before: PageKey | None = None, market: Market | None = None

@@ -44,7 +44,7 @@ async def summary(request: web.Request) -> web.Response:
     positions = await positions_of(app)
     tickers = await lists.market_latest([position.market for position in positions])
     signals = await lists.signals(limit=_SHOWN)
-    orders = await lists.orders(limit=_SHOWN)
+    orders = await lists.orders(limit=_SHOWN, now=app[CLOCK].now())
     return json_response(
         SummaryBody(
             mode=health["mode"],

@@ -9,7 +9,7 @@ from service.domain.errors import InvalidRequest, NotFound
 from service.domain.markets import Balance
 from service.domain.orders import OrderStatus
 from service.web.api.positions import position_bodies, positions_of
-from service.web.keys import EXCHANGE, LISTS, RECONCILE
+from service.web.keys import CLOCK, EXCHANGE, LISTS, RECONCILE
 from service.web.protocol.audit import audited
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query, row_id
@@ -33,7 +33,11 @@ async def orders(request: web.Request) -> web.Response:
     page, status = window(query), query.choice("status", OrderStatus)
     return page_response(
         await request.app[LISTS].orders(
-            limit=page.limit, before=page.before, market=query.market(), status=status
+            limit=page.limit,
+            before=page.before,
+            market=query.market(),
+            status=status,
+            now=request.app[CLOCK].now(),
         )
     )
 
@@ -41,7 +45,7 @@ async def orders(request: web.Request) -> web.Response:
 async def order(request: web.Request) -> web.Response:
     Query(request)
     order_id = row_id(request, "order")
-    body = await request.app[LISTS].order(order_id)
+    body = await request.app[LISTS].order(order_id, now=request.app[CLOCK].now())
     if body is None:
         raise NotFound(f"there is no order {order_id}")
     return raw_response(body)

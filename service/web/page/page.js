@@ -134,6 +134,7 @@ function orderItem(order) {
       ? el("p", "why quiet number", `filled ${grouped(order.executed_volume)} for ${grouped(order.executed_funds)}, fee ${grouped(order.paid_fee)}`)
       : null,
     order.reason ? el("p", "why quiet", order.reason) : null,
+    order.what_to_do ? el("p", "why", `Stuck. ${order.what_to_do}`) : null,
   );
 }
 

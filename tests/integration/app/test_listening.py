@@ -99,6 +99,7 @@ def a_switch(pool: Pool, settings: Settings) -> TradingSwitch:
         journal=FakeHaltJournal(),
         audit=PgAudit(pool),
         clock=FakeClock(),
+        real_clock=FakeClock(),
         new_id=lambda: "h-1",
     )
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from service.app.health_wiring import health_monitor as monitor_of
+from service.app.health_wiring import trading_body
 from service.app.services import Services
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
 from service.flows.circuit_breaker import Circuit
@@ -127,3 +128,41 @@ async def test_a_late_event_loop_shows_on_the_scheduler(services: Services) -> N
     await services.process.counters.lag.measure(stopping=asyncio.Event())
 
     assert reasons(services.health)["scheduler"] == "event_loop_lag"
+
+
+async def leading(clock: FakeClock) -> Leadership:
+    async def nothing_is_open() -> None:
+        return
+
+    leadership = Leadership(lease=FakeLease(), real_clock=clock, on_gain=nothing_is_open)
+    await leadership.renew()
+    await leadership.settle()
+    return leadership
+
+
+async def test_a_trading_state_read_long_ago_is_not_shown_as_if_it_held(
+    services: Services, clock: FakeClock
+) -> None:
+    switch, leadership = services.trading_switch, await leading(clock)
+    await switch.step()
+    told = []
+    for wait_s in (0, 9, 2):
+        clock.pass_time(wait_s)
+        await leadership.renew()
+        body = await trading_body(switch, leadership)
+        told.append((body["state"], body["reason"], body["age_seconds"]))
+
+    assert told == [("ACTIVE", None, 0), ("ACTIVE", None, 9), ("UNKNOWN", "state_unknown", 11)]
+
+
+async def test_active_ends_with_the_lease_when_the_database_is_away(
+    services: Services, clock: FakeClock
+) -> None:
+    switch, leadership = services.trading_switch, await leading(clock)
+    await switch.step()
+    clock.pass_time(30)
+
+    body = await trading_body(switch, leadership)
+
+    assert (body["state"], body["reason"]) == ("STANDBY", "no_trading_lease")
+    assert body["age_seconds"] == 30

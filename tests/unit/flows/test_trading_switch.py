@@ -46,6 +46,7 @@ class Post:
             journal=self.journal,
             audit=self.audit,
             clock=self.clock,
+            real_clock=self.clock,
             new_id=lambda: f"h-{next(self._ids)}",
         )
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from service.domain.orders import OrderStatus
+from service.domain.orders import OrderStatus, OrderType, Side
+from service.domain.stuck_orders import OpenOrder
 from service.ports.health import JobState
 from service.ports.queries import Activity
-from tests.builders import T0
+from tests.builders import KRW_BTC, T0
 
 
 def some_activity(**overrides: Any) -> Activity:
@@ -13,10 +14,22 @@ def some_activity(**overrides: Any) -> Activity:
         "last_signal_at": T0,
         "last_order_at": T0,
         "last_order_status": OrderStatus.EXECUTED,
-        "unknown_orders": 0,
-        "oldest_unknown_at": None,
     }
-    return Activity(**values | overrides)
+    values |= overrides
+    return Activity(**{"bounded_total": len(values.get("bounded", ())), **values})
+
+
+def an_open_order(**overrides: Any) -> OpenOrder:
+    values: dict[str, Any] = {
+        "id": 1,
+        "identifier": "uat-1",
+        "market": KRW_BTC,
+        "side": Side.BUY,
+        "type": OrderType.MARKET,
+        "status": OrderStatus.UNKNOWN,
+        "since": T0,
+    }
+    return OpenOrder(**values | overrides)
 
 
 def a_job_state(**overrides: Any) -> JobState:

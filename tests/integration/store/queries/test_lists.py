@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from service.domain.markets import Market, Timeframe
-from service.domain.orders import OrderStatus, Side
+from service.domain.orders import OrderStatus, OrderType, Side
 from service.domain.risk import Refused
 from service.domain.signals import Action
+from service.domain.stuck_orders import ADVICE
 from service.ports.queries import Page, PageKey
 from service.store.database.pool import Pool
 from service.store.queries.lists import CONFIG_CHANGES, PgLists
 from service.store.queries.market import CANDLES, HISTORY, SUMMARY
-from service.store.queries.orders import FILLS, ORDERS
+from service.store.queries.orders import FILLS, ORDERS, STUCK_ARGS
 from service.store.queries.page import INSTANT
 from service.store.queries.signals import SIGNALS
 from service.store.tables.market_data import PgMarketData
@@ -328,6 +329,8 @@ async def test_an_order_shows_its_state_fills_and_evidence(pool: Pool) -> None:
             "created_at": "2026-01-24T09:00:00.000000Z",
             "sent_at": "2026-01-24T09:00:00.000000Z",
             "updated_at": "2026-01-24T09:00:00.000000Z",
+            "stuck": False,
+            "what_to_do": None,
         }
     ]
     assert fills[1] == {
@@ -349,6 +352,44 @@ async def test_an_order_shows_its_state_fills_and_evidence(pool: Pool) -> None:
         "checks": [{"rule": c.rule, "passed": c.passed, "detail": c.detail} for c in CHECKS],
         "fills": fills[::-1],
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "age_s", "is_stuck"),
+    [
+        (_S.PENDING, 59, False),
+        (_S.PENDING, 60, True),
+        (_S.UNKNOWN, 60, True),
+        (_S.SUBMITTED, 299, False),
+        (_S.SUBMITTED, 300, True),
+        (_S.PARTIALLY_FILLED, 300, True),
+        (_S.EXECUTED, 99_999, False),
+        (_S.FAILED, 99_999, False),
+    ],
+)
+async def test_a_stuck_order_says_what_an_operator_can_do(
+    pool: Pool, status: OrderStatus, age_s: int, is_stuck: bool
+) -> None:
+    order = await a_stored_order(pool)
+    await execute(pool, "UPDATE orders SET status = %(status)s", {"status": status.value})
+    lists, now = PgLists(pool), T0 + timedelta(seconds=age_s)
+
+    (listed,) = read(await lists.orders(limit=1, now=now))
+    shown = read(await lists.order(order.id, now=now))
+
+    assert listed["stuck"] == shown["stuck"] == is_stuck
+    assert listed["what_to_do"] == shown["what_to_do"] == (ADVICE[status] if is_stuck else None)
+
+
+async def test_a_limit_order_on_the_book_is_not_stuck(pool: Pool) -> None:
+    order = await a_stored_order(
+        pool, type=OrderType.LIMIT, price=Decimal(1), volume=Decimal(1), funds=None
+    )
+    await execute(pool, "UPDATE orders SET status = 'SUBMITTED'")
+
+    shown = read(await PgLists(pool).order(order.id, now=T0 + timedelta(days=2)))
+
+    assert shown["stuck"] is False
 
 
 async def test_a_manual_order_without_fills_shows_empty_lists(pool: Pool) -> None:
@@ -568,7 +609,7 @@ def rows_read(plan: Mapping[str, Any]) -> list[int]:
 NO_KEY = {"before_at": None, "before_id": None}
 KEY = {"before_at": T0 + timedelta(microseconds=1000), "before_id": 4001}
 SIGNAL_FILTERS = {"market": None, "action": None, "market_data_id": None}
-ORDER_FILTERS = {"market": None, "status": None}
+ORDER_FILTERS = {"market": None, "status": None, "now": T0, **STUCK_ARGS}
 
 
 @pytest.mark.proves("S3.1", "S3.2", "S3.3", "FR-002")

@@ -4,13 +4,17 @@ import pytest
 
 from service.domain.alerts import Alert, Notice, Recovery
 from service.domain.errors import ExchangeUnavailable, StoreDown
+from service.domain.orders import OrderStatus
+from service.domain.stuck_orders import ADVICE
 from service.flows.alerts.buffer import MOST, AlertBuffer
 from service.flows.alerts.monitor import UNUSABLE_IN_A_ROW, AlertMonitor
-from service.ports.health import ComponentBody
+from service.ports.health import UNREAD, ComponentBody, StuckOrders
 from tests.builders import T0
 from tests.fakes.alerts import FakeOutbox
 from tests.fakes.clock import FakeClock
 from tests.fakes.health import FakeHealth, a_component
+from tests.fakes.logs import Logs
+from tests.unit.ops.facts import an_open_order
 
 
 class Post:
@@ -35,7 +39,12 @@ class Post:
         self.alert_monitor.look(self.health)
 
     def trade(self, state: str, reason: str | None = None) -> None:
-        self.health.snapshot["trading"] = {"state": state, "reason": reason, "since": None}
+        self.health.snapshot["trading"] = {
+            "state": state,
+            "reason": reason,
+            "since": None,
+            "age_seconds": 0,
+        }
         self.alert_monitor.look(self.health)
 
 
@@ -191,3 +200,72 @@ async def test_a_flood_without_a_database_keeps_what_came_first(post: Post) -> N
         post.alert_buffer.add(a_notice(number))
 
     assert await post.told() == [f"t{number}" for number in range(MOST)]
+
+
+# --- orders that are not final -------------------------------------------------------------------
+
+
+def found(post: Post, *identifiers: str, reading: int, is_whole: bool = True) -> None:
+    """Show the stuck orders of one reading."""
+    orders = tuple(an_open_order(identifier=identifier) for identifier in identifiers)
+    post.health.stuck = StuckOrders(orders, is_whole, reading)
+    post.alert_monitor.look(post.health)
+
+
+async def test_an_order_beyond_its_bound_is_told_once_with_what_to_do_and_so_is_its_end(
+    post: Post, logs: Logs
+) -> None:
+    for reading in (1, 2, 3):
+        found(post, "uat-1", reading=reading)
+    found(post, reading=4)
+    found(post, reading=5)
+
+    assert await post.told() == [
+        "An order is not final long after it should be",
+        "An order that was not final is final",
+    ]
+    first, over = post.outbox.notices
+    assert isinstance(first, Alert)
+    assert first.key == over.key == "order:uat-1:stuck"
+    assert first.body == (
+        "Order uat-1 (BUY KRW-BTC) is UNKNOWN, and its market makes no other order."
+        f" {ADVICE[OrderStatus.UNKNOWN]}"
+    )
+    assert logs.levels == ["WARNING", "INFO"]
+
+
+async def test_one_reading_looked_at_twice_is_one_reading(post: Post) -> None:
+    """In a fast market an order passes its bound while its answer is on the way."""
+    found(post, "uat-1", reading=1)
+    found(post, "uat-1", reading=1)
+    found(post, reading=2)
+
+    assert await post.told() == []
+
+
+async def test_while_orders_cannot_be_read_none_is_over(post: Post) -> None:
+    found(post, "uat-1", reading=1)
+    found(post, "uat-1", reading=2)
+    post.health.stuck = None
+    post.alert_monitor.look(post.health)
+    found(post, reading=3, is_whole=False)
+
+    assert await post.told() == ["An order is not final long after it should be"]
+
+
+async def test_an_order_that_became_final_between_two_processes_is_told(post: Post) -> None:
+    post.alert_monitor.inherit(["order:uat-1:stuck", "order:uat-2:unknown", "job:collect"])
+    found(post, reading=1)
+
+    assert await post.told() == ["An order that was not final is final"]
+    assert post.outbox.notices[0].key == "order:uat-1:stuck"
+
+
+async def test_a_trading_state_that_is_not_known_ends_and_begins_nothing(post: Post) -> None:
+    post.trade("STANDBY")
+    post.trade(UNREAD)
+    post.trade("STANDBY")
+    post.trade("HALTED", "by hand")
+    post.trade(UNREAD)
+
+    assert await post.told() == ["Trading is halted"]

@@ -16,16 +16,17 @@ from service.domain.errors import (
     StoreBusy,
     StoreDown,
 )
-from service.domain.orders import OrderStatus
+from service.domain.orders import OPEN, OrderStatus
+from service.ops.health.components import SHOWN
 from service.ops.health.monitor import SCHEDULES, HealthMonitor
 from service.ops.health.probe import ProbeSchedule
 from service.ops.health.reasons import REASONS, SENTENCES
-from service.ports.health import JobState, PoolState, TradingBody
+from service.ports.health import JobState, PoolState, StuckOrders, TradingBody
 from service.ports.queries import Activity
 from tests.builders import T0
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
-from tests.unit.ops.facts import a_job_state, some_activity
+from tests.unit.ops.facts import a_job_state, an_open_order, some_activity
 
 SECRET_TEXT = "never shown: canary"
 
@@ -44,7 +45,7 @@ class Outside:
     rows: Activity = field(default_factory=some_activity)
     jobs: list[JobState] = field(default_factory=list)
     trade: TradingBody = field(
-        default_factory=lambda: TradingBody(state="ACTIVE", reason=None, since=None)
+        default_factory=lambda: TradingBody(state="ACTIVE", reason=None, since=None, age_seconds=0)
     )
 
     def asking(self, name: str) -> Callable[[], Any]:
@@ -127,7 +128,7 @@ async def test_the_body_has_the_contracts_shape(outside: Outside) -> None:
         "version": "0.1.0",
         "time": "2026-01-24T09:00:02.500Z",
         "uptime_seconds": 2,
-        "trading": {"state": "ACTIVE", "reason": None, "since": None},
+        "trading": {"state": "ACTIVE", "reason": None, "since": None, "age_seconds": 0},
         "components": {
             "database": {
                 "status": "healthy",
@@ -177,6 +178,14 @@ async def test_the_body_has_the_contracts_shape(outside: Outside) -> None:
                 "message": None,
                 "last_at": at,
                 "unknown_orders": 0,
+                "open_orders": {
+                    "PENDING": 0,
+                    "SUBMITTED": 0,
+                    "PARTIALLY_FILLED": 0,
+                    "UNKNOWN": 0,
+                },
+                "stuck_orders": 0,
+                "stuck": [],
             },
         },
     }
@@ -195,7 +204,12 @@ async def test_before_the_first_look_everything_asked_is_starting(outside: Outsi
         "recent_order": "starting",
     }
     assert body["status"] == "degraded"
-    assert body["trading"] == {"state": "STANDBY", "reason": "starting", "since": None}
+    assert body["trading"] == {
+        "state": "STANDBY",
+        "reason": "starting",
+        "since": None,
+        "age_seconds": None,
+    }
 
 
 async def test_answering_asks_nobody(outside: Outside) -> None:
@@ -493,18 +507,61 @@ async def test_the_hour_without_a_signal_counts_from_the_start(outside: Outside)
     assert reason(health_monitor, "recent_signal") == ("warning", "no_signal_yet")
 
 
-async def test_unknown_orders_are_counted(outside: Outside) -> None:
+async def test_stuck_orders_are_counted_and_shown_with_what_to_do(outside: Outside) -> None:
+    long_ago = T0 - timedelta(minutes=10)
     outside.rows = some_activity(
-        last_order_status=OrderStatus.UNKNOWN,
-        unknown_orders=2,
-        oldest_unknown_at=T0 - timedelta(minutes=10),
+        open_orders={OrderStatus.UNKNOWN: 7, OrderStatus.SUBMITTED: 2},
+        bounded=tuple(an_open_order(id=n, since=long_ago) for n in range(7)),
     )
     health_monitor = outside.health_monitor()
     await health_monitor.probe()
 
     part = health_monitor.body()["components"]["recent_order"]
-    assert (part["status"], part["unknown_orders"]) == ("unhealthy", 2)
+    assert (part["status"], part["unknown_orders"]) == ("unhealthy", 7)
+    assert part["open_orders"] == {
+        "PENDING": 0, "SUBMITTED": 2, "PARTIALLY_FILLED": 0, "UNKNOWN": 7,
+    }  # fmt: skip
+    assert (part["stuck_orders"], len(part["stuck"])) == (7, SHOWN)
+    assert part["stuck"][0] == {
+        "id": 0,
+        "identifier": "uat-1",
+        "market": "KRW-BTC",
+        "status": "UNKNOWN",
+        "age_seconds": 600,
+        "what_to_do": "Search the exchange's list of orders for its identifier;"
+        " POST /api/v1/trading/orders/sync looks it up now.",
+    }
     assert health_monitor.body()["status"] == "degraded"
+
+
+async def test_the_longest_body_stays_below_eight_kibibytes(outside: Outside) -> None:
+    stuck = an_open_order(
+        id=2**63 - 1, identifier="uat-" + "x" * 60, since=T0 - timedelta(days=999)
+    )
+    outside.rows = some_activity(
+        open_orders=dict.fromkeys(OPEN, 2**31), bounded=(stuck,) * 100, bounded_total=2**31
+    )
+    health_monitor = outside.health_monitor()
+    await health_monitor.probe()
+
+    part = health_monitor.body()["components"]["recent_order"]
+
+    assert len(json.dumps(part)) < 2500  # the jobs take most of the rest
+
+
+async def test_stuck_orders_are_told_with_the_number_of_their_reading(outside: Outside) -> None:
+    stuck, young = an_open_order(since=T0 - timedelta(minutes=2)), an_open_order(id=2)
+    outside.rows = some_activity(bounded=(stuck, young))
+    health_monitor = outside.health_monitor()
+    before = health_monitor.stuck_orders()
+    await health_monitor.probe()
+    found = health_monitor.stuck_orders()
+    outside.errors["activity"] = StoreDown()
+    await outside.look(health_monitor, times=2)
+
+    assert before is None
+    assert found == StuckOrders((stuck,), is_whole=True, reading=1)
+    assert health_monitor.stuck_orders() is None, "what was read before says nothing of now"
 
 
 async def test_books_that_differ_are_shown_until_they_agree(outside: Outside) -> None:
@@ -571,7 +628,7 @@ async def test_bad_news_that_is_known_is_not_hidden_by_failing_to_read_more(
 
 
 async def test_the_trading_state_stays_as_last_read(outside: Outside) -> None:
-    outside.trade = {"state": "HALTED", "reason": "daily_loss", "since": None}
+    outside.trade = {"state": "HALTED", "reason": "daily_loss", "since": None, "age_seconds": 0}
     health_monitor = outside.health_monitor()
     await health_monitor.probe()
     outside.errors["trading"] = StoreDown()

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from service.domain.orders import OrderStatus
+from service.domain.orders import OrderStatus, OrderType
 from service.ops.health.rules import Finding, Status, of_jobs, of_orders, of_signals, overall
 from tests.builders import T0
-from tests.unit.ops.facts import a_job_state, some_activity
+from tests.unit.ops.facts import a_job_state, an_open_order, some_activity
 
 HOUR = 3600
 
@@ -51,29 +51,49 @@ def test_no_signal_is_a_warning_an_hour_after_the_start(
         ({"last_order_at": None, "last_order_status": None}, "healthy", None),
         ({"last_order_status": OrderStatus.CANCELLED}, "healthy", None),
         ({"last_order_status": OrderStatus.FAILED}, "warning", "last_order_failed"),
-        ({"unknown_orders": 1, "oldest_unknown_at": 59}, "healthy", None),
-        ({"unknown_orders": 1, "oldest_unknown_at": 60}, "warning", "unknown_orders"),
-        ({"unknown_orders": 2, "oldest_unknown_at": 599}, "warning", "unknown_orders"),
-        ({"unknown_orders": 1, "oldest_unknown_at": 600}, "unhealthy", "unknown_orders"),
-        (
-            {
-                "unknown_orders": 1,
-                "oldest_unknown_at": 60,
-                "last_order_status": OrderStatus.FAILED,
-            },
-            "warning",
-            "unknown_orders",
-        ),
     ],
 )
-def test_orders_are_judged_by_the_last_one_and_by_those_unknown(
+def test_without_a_stuck_order_the_last_one_is_judged(
     changes: dict[str, Any], status: Status, reason: Any
 ) -> None:
-    age_s = changes.get("oldest_unknown_at")
-    if age_s is not None:
-        changes = changes | {"oldest_unknown_at": T0 - timedelta(seconds=age_s)}
-
     assert of_orders(some_activity(**changes), now=T0) == Finding(status, reason)
+
+
+@pytest.mark.parametrize("last", [OrderStatus.EXECUTED, OrderStatus.FAILED])
+@pytest.mark.parametrize(
+    ("order", "age_s", "status"),
+    [
+        ({"status": "UNKNOWN"}, 59, None),
+        ({"status": "UNKNOWN"}, 60, "warning"),
+        ({"status": "UNKNOWN"}, 599, "warning"),
+        ({"status": "UNKNOWN"}, 600, "unhealthy"),
+        ({"status": "UNKNOWN", "type": "LIMIT"}, 600, "unhealthy"),
+        ({"status": "PENDING"}, 59, None),
+        ({"status": "PENDING"}, 60, "warning"),
+        ({"status": "PENDING"}, 172_800, "unhealthy"),
+        ({"status": "SUBMITTED"}, 299, None),
+        ({"status": "SUBMITTED"}, 300, "warning"),
+        ({"status": "SUBMITTED"}, 600, "unhealthy"),
+        ({"status": "PARTIALLY_FILLED"}, 300, "warning"),
+        ({"status": "PARTIALLY_FILLED"}, 172_800, "unhealthy"),
+        ({"status": "SUBMITTED", "type": "LIMIT"}, 172_800, None),
+        ({"status": "PARTIALLY_FILLED", "type": "LIMIT"}, 172_800, None),
+        ({"status": "UNKNOWN", "is_aside": True}, 0, "unhealthy"),
+    ],
+)
+def test_an_order_that_is_not_final_beyond_its_bound_is_seen(
+    order: dict[str, Any], age_s: float, status: Status | None, last: OrderStatus
+) -> None:
+    kinds = {"status": OrderStatus(order["status"]), "type": OrderType(order.get("type", "MARKET"))}
+    found = an_open_order(**order | kinds, since=T0 - timedelta(seconds=age_s))
+    activity = some_activity(last_order_status=last, bounded=(an_open_order(), found))
+
+    judged = of_orders(activity, now=T0)
+
+    if status is None:
+        assert judged.reason != "unknown_orders"
+    else:
+        assert judged == Finding(status, "unknown_orders")
 
 
 @pytest.mark.parametrize(

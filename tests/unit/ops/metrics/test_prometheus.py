@@ -34,6 +34,9 @@ CONTRACT = {
     "trader_signals_total": {"action"},
     "trader_decisions_total": {"verdict", "reason"},
     "trader_orders_total": {"status"},
+    "trader_orders_open": {"status"},
+    "trader_orders_stuck": set(),
+    "trader_trading_state": {"state"},
     "trader_pool_connections": {"state"},
     "trader_pool_waiting": set(),
     "trader_pool_waits_total": set(),
@@ -220,6 +223,21 @@ def test_status_and_trading_are_numbers(process: Process) -> None:
     assert process.value("trader_component_status", component="upbit_api") == 2
     assert process.value("trader_component_status", component="database") == 0
     assert process.value("trader_trading_active") == 0
+    assert process.value("trader_trading_state", state="HALTED") == 1
+    assert process.value("trader_trading_state", state="ACTIVE") == 0
+
+
+def test_open_and_stuck_orders_are_numbers_as_soon_as_they_were_read(process: Process) -> None:
+    process.health.snapshot["components"]["recent_order"] = a_component()
+    before = {sample.name for sample in process.samples()}
+    process.health.snapshot["components"]["recent_order"] = a_component(
+        open_orders={"PENDING": 2, "UNKNOWN": 1}, stuck_orders=3
+    )
+
+    assert not {"trader_orders_open", "trader_orders_stuck"} & before
+    assert process.value("trader_orders_open", status="PENDING") == 2
+    assert process.value("trader_orders_open", status="UNKNOWN") == 1
+    assert process.value("trader_orders_stuck") == 3
 
 
 def test_labels_from_outside_cannot_break_the_text() -> None:

@@ -7,7 +7,7 @@ import pytest
 from service.domain.errors import ExchangeUnavailable
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus
-from tests.builders import a_fill, a_trade, an_exchange_order, an_intent, an_order
+from tests.builders import T0, a_fill, a_trade, an_exchange_order, an_intent, an_order
 from tests.fakes.exchange import FakeExchange
 from tests.unit.web.world import Client, Serve, World
 
@@ -168,3 +168,13 @@ async def test_looking_orders_up_takes_no_choice(
 
     assert answer.status == 400
     assert world.audit.rows == []
+
+
+async def test_what_is_stuck_is_judged_by_the_markets_time(client: Client, world: World) -> None:
+    world.lists.add_order(n=4)
+
+    for path in ("trading/orders", "trading/orders/4", "dashboard/summary"):
+        assert (await client.get(f"/api/v1/{path}")).status == 200
+
+    asked = [asked for name, asked in world.lists.asked if name in {"order", "orders"}]
+    assert [one["now"] for one in asked] == [T0] * 3
