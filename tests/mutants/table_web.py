@@ -192,6 +192,13 @@ WEB: Final = (
         tests=of(_OF_LIMIT, "test_a_peers_own_silent_connection_goes_when_its_share_is_used_up"),
     ),
     Mutant(
+        name="each connection without room is a line of the log",
+        file=_LIMIT,
+        old="        if now - self._told_at >= TOLD_EVERY_S:\n",
+        new="        if True:\n",
+        tests=of(_OF_LIMIT, "test_that_there_is_no_room_is_one_warning_with_the_peer"),
+    ),
+    Mutant(
         name="admins have no reserve of connections",
         file=_LIMIT,
         old="        elif self._rules.is_from_admin(head, peer):\n",

@@ -5,6 +5,7 @@ service cannot open a connection to its database or to the exchange.
 """
 
 import asyncio
+import math
 import resource
 import socket
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from loguru import logger
 
 from service.web.overload.held_connections import HeldConnections
 from service.web.overload.overflow import (
@@ -25,6 +27,7 @@ from service.web.protocol.peers import Peer, peer_of
 CONNECTIONS: Final = 1_000
 SHARE: Final = 4  #: one peer of another machine gets at most this part of them
 RESERVE: Final = 8  #: and this part of them is kept for this machine
+TOLD_EVERY_S: Final = 60.0  #: real seconds between two warnings that there is no room
 DESCRIPTORS: Final = 256  #: reserved for everything else: pool, exchange, files
 STALLED_MS: Final = 30_000  #: for a peer that reads nothing of its answer
 
@@ -108,6 +111,7 @@ class LimitedSite(web.SockSite):
         self._overflow = overflow
         self._held = held
         self._rules = rules
+        self._told_at = -math.inf
 
     async def start(self) -> None:
         """Listen. Raises OSError."""
@@ -129,11 +133,20 @@ class LimitedSite(web.SockSite):
         peer = self._rules.peer_of(name[0] if name else None)
         server = self._runner.server
         if server is None or not self._has_room(peer, open_now=len(server.connections)):
+            self._warn(peer)
             within_s = self._rules.ask_within_s
             return OverflowConnection(self._overflow, self._spare, peer, ask_within_s=within_s)
         connection = server()
         self._held.add(connection, peer)
         return connection
+
+    def _warn(self, peer: Peer) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._told_at >= TOLD_EVERY_S:
+            self._told_at = now
+            logger.bind(event="app", peer=peer.name, held=self._held.count(peer)).warning(
+                "a connection finds no room: its peer or all together hold too many"
+            )
 
     def _has_room(self, peer: Peer, *, open_now: int) -> bool:
         """Return whether one more connection of the peer is served.

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -290,6 +291,21 @@ async def test_one_peer_cannot_use_up_the_places_of_the_others() -> None:
 
     assert held == 4
     assert [line[9:12] for line in told] == [b"200", b"503", b"200"]
+
+
+async def test_that_there_is_no_room_is_one_warning_with_the_peer(
+    lines: list[dict[str, Any]],
+) -> None:
+    async with sharing(silent_after_s=60) as shared:
+        await shared.stay_silent("127.0.0.2", times=4)
+        before = list(lines)
+        await shared.stay_silent("127.0.0.2", times=20)
+        await shared.until_refused(20)
+
+    assert before == []
+    assert [(line["level"], line["peer"], line["held"]) for line in lines] == [
+        ("WARNING", "127.0.0.2", 4)
+    ]
 
 
 async def test_all_other_machines_together_leave_this_one_a_reserve() -> None:
