@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from service.domain.account import CurrencyBook, NewDeposit
 from service.domain.orders import ZERO, ExchangeOrderState, ListedOrder, Side
 from service.ports.queries import Page, PageKey
+from tests.fakes.orders import FakeOrders
 
 
 class FakeAccountBooks:
@@ -56,7 +58,9 @@ class FakeAccountBooks:
             )
 
     async def settle(self, book: CurrencyBook, actual: Decimal, *, at: datetime) -> None:
-        self.baselines[book.currency] = (actual, book.booked, book.external, at)
+        stored = self.baselines.get(book.currency)
+        if stored is None or stored[-1] <= at:  # only a newer look moves a baseline
+            self.baselines[book.currency] = (actual, book.booked, book.external, at)
         self.differences.pop(book.currency, None)
 
     async def settle_difference(
@@ -78,15 +82,20 @@ class FakeAccountBooks:
         self.differences[book.currency] = (book.expected, actual)
 
     async def put_external(
-        self, orders: Sequence[ListedOrder], *, ended: Collection[str] = (), at: datetime
+        self, orders: Sequence[ListedOrder], *, ended: Collection[str] = frozenset(), at: datetime
     ) -> None:
         for listed in orders:
             order = listed.order
             is_open = order.state is ExchangeOrderState.WAITING
-            if is_open or order.executed_volume or order.uuid in self.external:
+            known = self.external.get(order.uuid)
+            if known is not None and known.order.executed_volume > order.executed_volume:
+                continue  # an older answer moves nothing back
+            if is_open or order.executed_volume or known is not None:
                 self.external[order.uuid] = listed
-        for uuid in ended:
-            del self.external[uuid]
+        for uuid in set(ended) & self.external.keys():
+            gone = self.external[uuid]
+            order = replace(gone.order, state=ExchangeOrderState.CANCELLED)
+            self.external[uuid] = replace(gone, order=order)
 
     async def open_external(self) -> Mapping[str, datetime]:
         return {
@@ -120,3 +129,30 @@ class FakeAccountLists:
 
     async def differences(self) -> bytes:
         return b'[{"currency":"BTC"}]'
+
+
+class AccountBooksTwin(FakeAccountBooks):
+    """Moved by the fills of the orders' twin, as the view of the database is.
+
+    `tests/integration/store/test_account_contract.py` holds it to PostgreSQL's tests.
+    """
+
+    def __init__(self, orders: FakeOrders) -> None:
+        super().__init__()
+        self._orders = orders
+
+    async def books(self) -> Mapping[str, CurrencyBook] | None:
+        self._add_up()
+        return await super().books()
+
+    async def begin(self, amounts: Mapping[str, Decimal], *, at: datetime) -> None:
+        self._add_up()
+        await super().begin(amounts, at=at)
+
+    def _add_up(self) -> None:
+        self.booked.clear()
+        for of, fill in self._orders.booked:
+            intent = self._orders.rows[of].intent
+            sign = 1 if intent.side is Side.BUY else -1
+            self.booked[intent.market.base] += sign * fill.volume
+            self.booked[intent.market.quote] -= sign * fill.funds + fill.fee

@@ -70,6 +70,16 @@ class ExchangeSite:
     def advance(self) -> None:
         self.engine.advance(self.now())
 
+    def deposit(self, currency: str, amount: Decimal) -> None:
+        """Money or coins come, or go (negative), without a trade."""
+        self.engine._accounts.move(currency, balance=amount)
+        self._see_accounts()
+
+    def trade_by_hand(self, market: Market, *, funds: Decimal) -> None:
+        """The account's owner buys in the exchange's own app: an order without our prefix."""
+        fields = {"market": str(market), "side": "bid", "ord_type": "price", "price": str(funds)}
+        self.engine.place(fields, self.now())
+
     # --- the journal: what changed becomes a view ----------------------------------------------
 
     def append(self, record: Record) -> None:

@@ -22,7 +22,9 @@ from tests.simulation.store import STORE_FAULTS, executed
 from tests.simulation.trader import Trader, drop_tasks
 from tests.simulation.world import NO_ROW, Kill, Stop, World
 
-_LIVED_S: Final = (20.0, 60.0)
+_LIVED_S: Final = (15.0, 50.0)
+_LONG_S: Final = (130.0, 260.0)
+_LONG_SHARE: Final = 0.06
 #: After the faults everything has this long to agree; it is looked at so often.
 HEALING_S: Final = 420.0
 LOOK_EVERY_S: Final = 4.0
@@ -100,7 +102,8 @@ class History:
 
     def _prepare(self) -> None:
         plan, world = self._plan, self.world
-        self._lived_s = plan.uniform(*_LIVED_S)
+        # Long ones reach what is looked at each minute.
+        self._lived_s = plan.uniform(*(_LONG_S if plan.random() < _LONG_SHARE else _LIVED_S))
         fates = [name for name in FATES if name not in KNOWN_HOLES]
         world.weather.fates = tuple(plan.sample(fates, plan.randint(0, 4)))
         world.weather.store = tuple(plan.sample(STORE_FAULTS, plan.choice((0, 0, 1, 2))))
@@ -124,6 +127,8 @@ class History:
                 world.loop.world_later(at, self._by_hand, market)
         for _ in range(plan.choice((0, 1, 3))):
             world.loop.world_later(plan.uniform(0.5, self._lived_s), self._cancel_one)
+        for _ in range(plan.choice((0, 0, 0, 1, 2))):
+            world.loop.world_later(plan.uniform(0.5, self._lived_s), self._owner_acts)
         if HALTS_HOLD and plan.random() < 0.35:
             world.loop.world_later(plan.uniform(0.5, self._lived_s), self._halt)
         if plan.random() < 0.25:
@@ -192,6 +197,24 @@ class History:
         for trader in self._traders:  # hears of it soon, late or never
             delay_s = self._plan.choice((0.01, 0.5, 5.0, 1000.0))
             world.loop.world_later(delay_s, trader.hear_of, name)
+
+    def _owner_acts(self) -> None:
+        """The account's owner deposits, withdraws, or buys without this service."""
+        world, plan = self.world, self._plan
+        if plan.random() < 0.5:
+            market, funds = plan.choice(MARKETS), Decimal(plan.randrange(10_000, 900_000))
+            world.say("owner", f"buys {market} for {funds}")
+            world.meet("owner buys")
+            world.exchange.trade_by_hand(market, funds=funds)
+            return
+        currency = plan.choice(("KRW", *(market.base for market in MARKETS)))
+        # Coins only come: those on the account may be locked by an order.
+        sign = plan.choice((1, -1)) if currency == "KRW" else 1
+        amount = sign * Decimal(plan.randrange(1, 9_000_000)).scaleb(0 if currency == "KRW" else -8)
+        world.say("owner", f"deposits {amount} {currency}")
+        world.meet("deposit")
+        world.deposits.append((currency, amount))
+        world.exchange.deposit(currency, amount)
 
     def _cancel_one(self) -> None:
         """Somebody cancels an order in the exchange's own app."""

@@ -21,7 +21,7 @@ def unsettled(world: World) -> list[str]:
 
 def broken(world: World) -> list[str]:
     """Return what no time can heal."""
-    return [*_duplicates(world), *_sent_twice(world)]
+    return [*_duplicates(world), *_sent_twice(world), *_invented_deposits(world)]
 
 
 def _duplicates(world: World) -> Iterator[str]:
@@ -41,6 +41,13 @@ def _sent_twice(world: World) -> Iterator[str]:
     for identifier, count in Counter(sent.identifier for sent in world.leavings).items():
         if count > 1:
             yield f"{identifier} was sent {count} times"
+
+
+def _invented_deposits(world: World) -> Iterator[str]:
+    """What a trade moved is never taken for a deposit."""
+    for currency, amount in world.account_books.deposits:
+        if (currency, amount) not in world.deposits:
+            yield f"{amount} {currency} was never deposited"
 
 
 def _orders(world: World) -> Iterator[str]:
@@ -87,6 +94,13 @@ def _balances(world: World) -> Iterator[str]:
 
 def _explained(world: World) -> Mapping[str, Decimal]:
     totals: dict[str, Decimal] = {**OPENING}
+    for currency, amount in world.deposits:
+        totals[currency] = totals.get(currency, ZERO) + amount
+    for order in world.exchange.engine.orders.values():
+        if order.request.identifier is None:  # the owner's own
+            base = order.request.market.base
+            totals["KRW"] -= order.executed_funds + order.paid_fee
+            totals[base] = totals.get(base, ZERO) + order.executed_volume
     for order_id, fill in world.orders.booked:
         row = world.orders.rows[order_id]
         sign = 1 if row.intent.side is Side.BUY else -1

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from math import inf
 from typing import Final
 
@@ -11,12 +12,12 @@ from service.domain.markets import Market
 from service.domain.orders import OPEN, Order, OrderStatus, Side
 from service.ports.store import JSON, ModelCall
 from tests.builders import T0
+from tests.fakes.account_books import AccountBooksTwin
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.orders import FakeOrders
 from tests.fakes.signals import FakeSignals
 from tests.fakes.state import FakeTradingState
 from tests.fakes.tables import Tables
-from tests.simulation.account_twin import AccountBooksTwin
 from tests.simulation.exchange import ExchangeSite
 from tests.simulation.fates import FATES, Kind
 from tests.simulation.loop import SimulatedLoop
@@ -108,6 +109,7 @@ class World:
         chance: of everything that is drawn while the history runs.
         under_way: requests that the exchange has yet to execute.
         stops: the operator's halts and switches.
+        deposits: of the account's owner: currency and amount.
         settings: the stored ones.
         violations: broken invariants, one sentence each.
     """
@@ -138,6 +140,7 @@ class World:
         self._banned_until: dict[str, float] = {}
         self.leavings: list[Leaving] = []
         self.stops: list[Stop] = []
+        self.deposits: list[tuple[str, Decimal]] = []
         self.settings: dict[str, JSON] = {"trading_enabled": True}
         self.violations: list[str] = []
         self.met: list[tuple[str, str, str | None]] = []
