@@ -28,6 +28,8 @@ def bind(app: web.Application, services: Services) -> None:
     app[keys.ACKNOWLEDGEMENTS] = ports.api.acknowledgements
     app[keys.GENERATE] = services.pipeline.generate
     app[keys.RECONCILE] = partial(reconcile_now, services.leadership, services.reconciler)
+    app[keys.TRADING_SWITCH] = services.trading_switch
+    app[keys.LEADERSHIP] = services.leadership
     app[keys.RUN_JOB] = partial(run_job, services.jobs, services.leadership)
     app[keys.STATISTICS] = ports.api.statistics
     app[keys.PORTFOLIO] = ports.api.portfolio

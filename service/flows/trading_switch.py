@@ -154,10 +154,11 @@ class TradingSwitch:
         return None if self._reading is None else self._reading.is_enabled
 
     def halts(self) -> Sequence[Halt]:
-        """Return the halts in force here, those that the database does not have yet last."""
-        stored = () if self._reading is None else self._reading.halts
-        known = {_identity(halt) for halt in stored}
-        return (*stored, *(halt for halt in self.unstored() if _identity(halt) not in known))
+        """Return the halts in force here; those of this process, not read yet, come last."""
+        read = () if self._reading is None else self._reading.halts
+        known = {_identity(halt) for halt in read}
+        own = (pending.entry.halt for pending in self._pending)
+        return (*read, *(halt for halt in own if _identity(halt) not in known))
 
     def unstored(self) -> Sequence[Halt]:
         """Return the halts that the database does not have yet."""

@@ -98,6 +98,10 @@ class Lists(Protocol):
 
     async def alert(self, alert_id: int) -> bytes | None: ...
 
+    async def risk_events(
+        self, *, limit: int, before: PageKey | None = None, event: str | None = None
+    ) -> Page: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:

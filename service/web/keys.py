@@ -8,6 +8,8 @@ from aiohttp import web
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
+from service.flows.leadership import Leadership
+from service.flows.trading_switch import TradingSwitch
 from service.ports.account import AccountLists, Deposits
 from service.ports.alerts import Acknowledgements
 from service.ports.clock import MarketClock, RealClock
@@ -53,6 +55,8 @@ DEPOSITS = web.AppKey[Deposits]("deposits")
 REAL_CLOCK = web.AppKey[RealClock]("real_clock")  #: for requests: they come in real time
 #: Returns the metrics of the process as Prometheus text.
 EXPOSITION = web.AppKey[Callable[[], bytes]]("exposition")
+TRADING_SWITCH = web.AppKey("trading_switch", TradingSwitch)
+LEADERSHIP = web.AppKey("leadership", Leadership)
 RUN_JOB = web.AppKey[RunJob]("run_job")
 #: Real seconds a request's body may take to arrive; `setup` sets the default.
 BODY_WITHIN_S = web.AppKey("body_within_s", float)

@@ -15,6 +15,7 @@ from loguru import logger
 
 from service.domain.errors import ServiceError
 from service.ports.requests import REQUEST, Requests
+from service.web.api import risk
 from service.web.api.health import alive
 from service.web.keys import CONFIG, REAL_CLOCK
 from service.web.overload.backpressure import pause_reading
@@ -25,6 +26,8 @@ from service.web.protocol.errors import Overloaded, TooManyTries, WrongToken
 from service.web.protocol.problems import internal_problem, problem_of, problem_of_http
 from service.web.protocol.request_id import HEADER, REQUEST_ID, id_of
 
+#: Only an admin gets here, and an off switch that waits for its turn is none.
+_NEVER_QUEUED: Final = frozenset({risk.halt, risk.resume})
 _ERROR = web.RequestKey("error", str)
 _ALIVE: Final = "/health"
 _PROBES: Final = frozenset({"/health", "/health/ready", "/health/detailed"})
@@ -90,7 +93,7 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
     app = request.app
     try:
         request[CALLER] = admit(request, app[CONFIG], app[LOCKOUT])
-        if request.path in PUBLIC:
+        if request.path in PUBLIC or handler in _NEVER_QUEUED:
             return await handler(request)
         async with app[CONCURRENCY_LIMITS].limit_of(request):
             return await handler(request)

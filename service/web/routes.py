@@ -15,6 +15,7 @@ from service.web.api import (
     market,
     metrics,
     portfolio,
+    risk,
     signals,
     trading,
 )
@@ -59,6 +60,10 @@ ROUTES: Final = (
     web.get(f"{_API}/portfolio/deposits", deposits.deposits),
     web.post(f"{_API}/portfolio/deposits", deposits.add_deposit),
     web.get(f"{_API}/portfolio/differences", deposits.differences),
+    web.get(f"{_API}/risk/status", risk.status),
+    web.get(f"{_API}/risk/events", risk.events),
+    web.post(f"{_API}/risk/halt", risk.halt),
+    web.post(f"{_API}/risk/resume", risk.resume),
     web.get(f"{_API}/config", revalidated(settings_api.settings)),
     web.patch(f"{_API}/config", settings_api.change_many),
     web.post(f"{_API}/config/reset", settings_api.reset),

@@ -19,8 +19,8 @@ class FakeLists:
     """Satisfies ports.Lists. Each list holds (key, row) pairs, in any order.
 
     Attributes:
-        tickers, candles, signal_rows, order_rows, fill_rows, change_rows, alert_rows: the
-            stored rows.
+        tickers, candles, signal_rows, order_rows, fill_rows, change_rows, alert_rows,
+            risk_rows: the stored rows.
         order_details: what `order` returns by id.
         asked: the arguments of every call by its name, newest last.
         fail: raised by every call until it is None again.
@@ -35,6 +35,7 @@ class FakeLists:
         self.fill_rows: list[tuple[PageKey, Row]] = []
         self.change_rows: list[tuple[PageKey, Row]] = []
         self.alert_rows: list[tuple[PageKey, Row]] = []
+        self.risk_rows: list[tuple[PageKey, Row]] = []
         self.asked: list[tuple[str, Mapping[str, object]]] = []
         self.fail: BaseException | None = None
 
@@ -130,6 +131,12 @@ class FakeLists:
         self._note("alerts", limit=limit, before=before, state=state, severity=severity)
         return _page(self.alert_rows, limit, before, state=state, severity=severity)
 
+    async def risk_events(
+        self, *, limit: int, before: PageKey | None = None, event: str | None = None
+    ) -> Page:
+        self._note("risk_events", limit=limit, before=before, event=event)
+        return _page(self.risk_rows, limit, before, event=event)
+
     # --- what a test arranges -------------------------------------------------------------
 
     def add_ticker(self, *, market: str = "KRW-BTC", price: str = "100000000", n: int = 1) -> None:
@@ -180,6 +187,9 @@ class FakeLists:
                 row["acknowledged_by"] = row["acknowledged_by"] or by
                 return
         raise NotFound(f"there is no alert {alert_id}")
+
+    def add_risk_event(self, *, event: str = "HALTED", n: int = 1) -> None:
+        self.risk_rows.append(_row(n, {"id": n, "event": event, "reason": "by hand"}))
 
     def _note(self, name: str, **arguments: object) -> None:
         self.asked.append((name, arguments))

@@ -136,6 +136,13 @@ LIMITS: Final = (
         ),
     ),
     Mutant(
+        name="a halt waits behind other changes",
+        file="service/web/middleware.py",
+        old=" or handler in _NEVER_QUEUED:\n",
+        new=":\n",
+        tests=of("tests/unit/web/api/test_risk.py", "test_a_halt_waits_behind_no_other_change"),
+    ),
+    Mutant(
         name="a suspended market is traded",
         file=_RISK,
         old="    if not now.rules.active:\n",

@@ -7,6 +7,7 @@ from service.store.queries.alerts import AlertLists
 from service.store.queries.market import MarketLists
 from service.store.queries.orders import OrderLists
 from service.store.queries.page import page_of
+from service.store.queries.risk import RiskLists
 from service.store.queries.signals import SignalLists
 
 CONFIG_CHANGES: Final = page_of("""
@@ -30,7 +31,7 @@ CONFIG_CHANGES: Final = page_of("""
 """)
 
 
-class PgLists(MarketLists, SignalLists, OrderLists, AlertLists):
+class PgLists(MarketLists, SignalLists, OrderLists, AlertLists, RiskLists):
     async def config_changes(
         self, *, limit: int, before: PageKey | None = None, key: str | None = None
     ) -> Page:

@@ -101,6 +101,7 @@ async def test_a_halt_is_in_force_stored_audited_and_no_entry_is_left(post: Post
     receipt = await post.halt(request_id="r-1")
 
     assert receipt == HaltReceipt(in_database=True, in_journal=True)
+    assert post.switch.summary().reason == "by hand", "before it was read back"
     assert not post.permits()
     assert not post.permits(Side.SELL)
     assert post.permits(Side.SELL, source=OrderSource.FLATTEN)

@@ -13,17 +13,20 @@ from service.domain.orders import OrderStatus, OrderType, Side
 from service.domain.risk import Refused
 from service.domain.signals import Action
 from service.domain.stuck_orders import ADVICE
+from service.domain.trading_states import TradingStatus
 from service.ports.queries import Page, PageKey
 from service.store.database.pool import Pool
 from service.store.queries.lists import CONFIG_CHANGES, PgLists
 from service.store.queries.market import CANDLES, HISTORY, SUMMARY
 from service.store.queries.orders import FILLS, ORDERS, STUCK_ARGS
 from service.store.queries.page import INSTANT
+from service.store.queries.risk import RISK_EVENTS
 from service.store.queries.signals import SIGNALS
 from service.store.tables.market_data import PgMarketData
 from service.store.tables.orders import PgOrders
 from service.store.tables.settings import PgSettingRows
 from service.store.tables.signals import PgSignals
+from service.store.tables.trading_state import PgTradingState
 from tests.builders import KRW_BTC, T0, a_candle, a_fill, a_proposal, a_ticker
 from tests.integration.store.seeds import (
     CHECKS,
@@ -446,6 +449,28 @@ async def test_changes_of_settings_are_listed_with_both_values(pool: Pool) -> No
     assert len(read(await lists.config_changes(limit=10))) == 4
 
 
+async def test_risk_events_are_listed_with_what_they_are_of(pool: Pool) -> None:
+    state, lists = PgTradingState(pool), PgLists(pool)
+    what: dict[str, Any] = {"reason": "books", "actor": "system:books", "market": KRW_BTC}
+    await state.halt(**what, kind=TradingStatus.REDUCING, at=T0, detail={"coins": 2})
+    await state.resume(**what, at=T0 + MINUTE, detail={})
+
+    newest, oldest = read(await lists.risk_events(limit=10))
+
+    assert oldest == {
+        "id": 1,
+        "event": "HALTED",
+        "state": "REDUCING",
+        "market": "KRW-BTC",
+        "reason": "books",
+        "actor": "system:books",
+        "detail": {"coins": 2},
+        "occurred_at": "2026-01-24T09:00:00.000000Z",
+    }
+    assert newest["event"] == "RESUMED"
+    assert [e["id"] for e in read(await lists.risk_events(limit=10, event="HALTED"))] == [1]
+
+
 # --- pages ----------------------------------------------------------------------------------------
 
 # Several rows share an instant, so that a page may end between them.
@@ -500,6 +525,14 @@ MANY_CHANGES = """
 """
 
 
+MANY_RISK_EVENTS = """
+    INSERT INTO risk_events (event, reason, actor, at)
+    SELECT CASE WHEN n %% 100 = 0 THEN 'RESUMED' ELSE 'REFUSED' END, 'order_rate', 'system:orders',
+           %(at)s + (n / 4) * interval '1 microsecond'
+      FROM generate_series(1, %(count)s) AS n
+"""
+
+
 async def fill_tables(pool: Pool, count: int) -> None:
     for sql in (
         MANY_PRICES,
@@ -509,6 +542,7 @@ async def fill_tables(pool: Pool, count: int) -> None:
         MANY_ORDERS,
         MANY_FILLS,
         MANY_CHANGES,
+        MANY_RISK_EVENTS,
     ):
         await execute(pool, sql, {"at": T0, "count": count})
 
@@ -534,8 +568,11 @@ async def test_paging_meets_every_row_exactly_once(pool: Pool, limit: int) -> No
     async def changes(before: PageKey | None) -> Page:
         return await lists.config_changes(limit=limit, before=before)
 
+    async def risk_events(before: PageKey | None) -> Page:
+        return await lists.risk_events(limit=limit, before=before)
+
     assert await every_id(prices) == [n for n in newest_first if n % 5]
-    for turn in (signals, orders, fills, changes):
+    for turn in (signals, orders, fills, changes, risk_events):
         assert await every_id(turn) == newest_first
 
 
@@ -645,6 +682,8 @@ async def test_every_list_reads_its_index_and_never_the_whole_table(pool: Pool) 
             (SIGNALS, SIGNAL_FILTERS | {"market_data_id": 77}, "trading_signals_market_data_id"),
             (FILLS, {"market": None}, "fills_traded_at"),
             (FILLS, {"market": "KRW-3"}, "fills_market_traded_at"),
+            (RISK_EVENTS, {"event": None}, "risk_events_at"),
+            (RISK_EVENTS, {"event": "RESUMED"}, "risk_events_event_at"),
             (CONFIG_CHANGES, {"key": None}, "config_changes_changed_at"),
             (CONFIG_CHANGES, {"key": "key-3"}, "config_changes_key_changed_at"),
             (HISTORY, {"market": "KRW-BTC"}, "market_data_2026_01_pkey"),

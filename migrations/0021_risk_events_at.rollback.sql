@@ -1,0 +1,2 @@
+DROP INDEX risk_events_event_at;
+DROP INDEX risk_events_at;

@@ -1,0 +1,264 @@
+"""The trading state with its halts and limits; halting and resuming."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, Literal, TypedDict
+
+import orjson
+from aiohttp import web
+from loguru import logger
+
+from service.domain.decimals import decimal_text
+from service.domain.errors import BoundaryError, InvalidRequest, StoreDown
+from service.domain.instants import rfc3339
+from service.domain.markets import Market
+from service.domain.trading_states import HaltKind, TradingStatus
+from service.ports.store import JSON, Halt
+from service.settings.table import MAX_ORDERS_PER_HOUR, MAX_POSITION_PCT
+from service.web.api.positions import PositionBody, position_bodies, positions_of
+from service.web.keys import CLOCK, LEADERSHIP, LISTS, ORDERS, PORTFOLIO, SETTINGS, TRADING_SWITCH
+from service.web.protocol.auth import CALLER
+from service.web.protocol.paging import page_response, window
+from service.web.protocol.query import Query
+from service.web.protocol.request_body import json_object
+from service.web.protocol.request_id import REQUEST_ID
+from service.web.protocol.responses import json_response
+
+LONGEST_REASON: Final = 200
+_HOUR: Final = timedelta(hours=1)
+_SHOWN: Final = Decimal("0.01")
+
+
+class RiskEventKind(StrEnum):
+    HALTED = "HALTED"
+    RESUMED = "RESUMED"
+    REFUSED = "REFUSED"
+
+
+class HaltBody(TypedDict):
+    state: str  #: REDUCING or HALTED
+    market: str | None  #: null for all markets
+    reason: str
+    actor: str
+    since: str
+    ends: str  #: `operator`, or `condition`: the rule that halted resumes too
+
+
+class LimitBody(TypedDict):
+    name: str  #: of the setting
+    market: str | None
+    limit: str
+    used: str | None  #: null where it is not known
+    left: str | None
+
+
+class LeaseBody(TypedDict):
+    may_trade: bool
+    reason: str | None
+
+
+class StateBody(TypedDict):
+    """Of this process; the lease is not part of `state`."""
+
+    state: str
+    reason: str | None
+    since: str | None
+    stored: bool  #: false: the database does not have every halt yet, the local file does
+    halts: list[HaltBody]
+
+
+class ResumedBody(StateBody):
+    ended: list[HaltBody]
+
+
+class RiskStatusBody(StateBody):
+    trading_enabled: bool | None  #: null before it was read
+    lease: LeaseBody
+    limits: list[LimitBody] | None  #: null while the database does not answer
+    positions: list[PositionBody] | None
+
+
+async def status(request: web.Request) -> web.Response:
+    """The state comes from memory, so it is answered while the database is away too."""
+    Query(request)
+    app = request.app
+    standby = app[LEADERSHIP].standby_reason
+    positions: list[PositionBody] | None = None
+    limits: list[LimitBody] | None = None
+    try:
+        positions = await _positions(app)
+        limits = await _limits(app, positions)
+    except BoundaryError as exc:
+        logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
+            "the limits cannot be read, the trading state is shown without them"
+        )
+    return json_response(
+        RiskStatusBody(
+            **_state(app),
+            trading_enabled=app[TRADING_SWITCH].is_enabled,
+            lease=LeaseBody(may_trade=standby is None, reason=standby),
+            limits=limits,
+            positions=positions,
+        )
+    )
+
+
+async def events(request: web.Request) -> web.Response:
+    query = Query(request, "limit", "cursor", "event")
+    page, event = window(query), query.choice("event", RiskEventKind)
+    return page_response(
+        await request.app[LISTS].risk_events(limit=page.limit, before=page.before, event=event)
+    )
+
+
+async def halt(request: web.Request) -> web.Response:
+    """Halt at once; in force here before anything is stored."""
+    Query(request)
+    body = await json_object(request)
+    _check_names(body, "reason", "protection", "market")
+    reason, kind, market = _reason(body), _kind(body), _market(body)
+    receipt = await request.app[TRADING_SWITCH].halt(
+        kind=kind,
+        reason=reason,
+        actor=request[CALLER].name,
+        market=market,
+        request_id=request[REQUEST_ID],
+    )
+    if not (receipt.in_database or receipt.in_journal):
+        raise StoreDown(
+            "the halt is in force in this process and stored nowhere, a restart would forget it:"
+            " ask again"
+        )
+    return json_response(_state(request.app))
+
+
+async def resume(request: web.Request) -> web.Response:
+    """End halts; a condition that still holds is halted again by its rule."""
+    Query(request)
+    body = await json_object(request)
+    _check_names(body, "reasons")
+    ended = await request.app[TRADING_SWITCH].resume(
+        actor=request[CALLER].name, reasons=_reasons(body), request_id=request[REQUEST_ID]
+    )
+    return json_response(ResumedBody(**_state(request.app), ended=[_halt_body(h) for h in ended]))
+
+
+def _state(app: web.Application) -> StateBody:
+    switch = app[TRADING_SWITCH]
+    summary = switch.summary()
+    return StateBody(
+        state=summary.status.value,
+        reason=summary.reason,
+        since=None if summary.since is None else rfc3339(summary.since),
+        stored=not switch.unstored(),
+        halts=[_halt_body(one) for one in switch.halts()],
+    )
+
+
+def _halt_body(one: Halt) -> HaltBody:
+    return HaltBody(
+        state=one.kind.value,
+        market=None if one.market is None else str(one.market),
+        reason=one.reason,
+        actor=one.actor,
+        since=rfc3339(one.since),
+        ends=one.ends,
+    )
+
+
+async def _positions(app: web.Application) -> list[PositionBody]:
+    positions = await positions_of(app)
+    tickers = await app[LISTS].market_latest([position.market for position in positions])
+    return position_bodies(positions, tickers)
+
+
+async def _limits(app: web.Application, positions: Sequence[PositionBody]) -> list[LimitBody]:
+    per_hour = await app[SETTINGS].get(MAX_ORDERS_PER_HOUR)
+    largest_pct = await app[SETTINGS].get(MAX_POSITION_PCT)
+    written = await app[ORDERS].count_since(app[CLOCK].now() - _HOUR)
+    equities = {quote: await _equity(app, quote) for quote in {_quote(p) for p in positions}}
+    return [
+        _limit_body(MAX_ORDERS_PER_HOUR.name, None, Decimal(per_hour), Decimal(written)),
+        *(
+            _limit_body(
+                MAX_POSITION_PCT.name, p["market"], largest_pct, _used(p, equities[_quote(p)])
+            )
+            for p in positions
+        ),
+    ]
+
+
+async def _equity(app: web.Application, quote: str) -> Decimal | None:
+    """Return the newest stored equity of `quote`: a viewer must not cost a call of the exchange."""
+    summary = orjson.loads(
+        await app[PORTFOLIO].summary(quote=quote, now=app[CLOCK].now(), days=(1,))
+    )
+    equity = summary.get("equity")
+    return Decimal(equity) if equity is not None else None
+
+
+def _used(position: PositionBody, equity: Decimal | None) -> Decimal | None:
+    if position["value"] is None or not equity:
+        return None
+    return (Decimal(position["value"]) / equity * 100).quantize(_SHOWN)
+
+
+def _quote(position: PositionBody) -> str:
+    return Market.parse(position["market"]).quote
+
+
+def _limit_body(name: str, market: str | None, limit: Decimal, used: Decimal | None) -> LimitBody:
+    return LimitBody(
+        name=name,
+        market=market,
+        limit=decimal_text(limit),
+        used=None if used is None else decimal_text(used),
+        left=None if used is None else decimal_text(max(limit - used, Decimal(0))),
+    )
+
+
+def _check_names(body: Mapping[str, JSON], *known: str) -> None:
+    for name in body:
+        if name not in known:
+            raise InvalidRequest(f"{name[:40]!r} is not known here; there is {', '.join(known)}")
+
+
+def _reason(body: Mapping[str, JSON]) -> str:
+    reason = body.get("reason")
+    if not isinstance(reason, str) or not 1 <= len(reason.strip()) <= LONGEST_REASON:
+        raise InvalidRequest(f"reason is a text of 1 to {LONGEST_REASON} characters")
+    return reason.strip()
+
+
+def _kind(body: Mapping[str, JSON]) -> HaltKind:
+    protection = body.get("protection", True)
+    if not isinstance(protection, bool):
+        raise InvalidRequest("protection is true (sales go on) or false (nothing goes on)")
+    kinds: dict[bool, Literal[TradingStatus.REDUCING, TradingStatus.HALTED]] = {
+        True: TradingStatus.REDUCING,
+        False: TradingStatus.HALTED,
+    }
+    return kinds[protection]
+
+
+def _market(body: Mapping[str, JSON]) -> Market | None:
+    market = body.get("market")
+    if market is None:
+        return None
+    if not isinstance(market, str):
+        raise InvalidRequest("market is a text like KRW-BTC, or null for all")
+    return Market.parse(market)
+
+
+def _reasons(body: Mapping[str, JSON]) -> Sequence[str] | None:
+    reasons = body.get("reasons")
+    if reasons is None:
+        return None
+    if not isinstance(reasons, list) or not reasons:
+        raise InvalidRequest("reasons is a list of texts, or null for all that an operator ends")
+    texts = [reason for reason in reasons if isinstance(reason, str)]
+    if len(texts) < len(reasons):
+        raise InvalidRequest("reasons are texts")
+    return texts

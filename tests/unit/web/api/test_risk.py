@@ -1,0 +1,218 @@
+"""Halts, their ends and the state over HTTP."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from service.domain.errors import JournalDown, StoreDown
+from service.domain.trading_states import TradingStatus
+from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS, LIMITS, RequestKind
+from tests.builders import a_halt, an_order
+from tests.unit.web.world import Client, Serve, World
+
+URL = "/api/v1/risk"
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.setting_rows.stored["trading_enabled"] = True
+    return world
+
+
+async def posted(client: Client, route: str, body: Any = None) -> tuple[int, dict[str, Any]]:
+    answer = await client.post(f"{URL}/{route}", json=body)
+    return answer.status, await answer.json()
+
+
+async def status_of(client: Client) -> dict[str, Any]:
+    body: dict[str, Any] = await (await client.get(f"{URL}/status")).json()
+    return body
+
+
+@pytest.mark.parametrize(
+    ("protection", "state"),
+    [({}, "REDUCING"), ({"protection": True}, "REDUCING"), ({"protection": False}, "HALTED")],
+)
+async def test_a_halt_is_answered_with_the_new_state(
+    client: Client, world: World, protection: dict[str, bool], state: str
+) -> None:
+    code, body = await posted(client, "halt", {"reason": "maintenance", **protection})
+
+    assert (code, body["state"], body["reason"]) == (200, state, "maintenance")
+    assert body["stored"] is True
+    assert body["halts"] == [
+        {
+            "state": state,
+            "market": None,
+            "reason": "maintenance",
+            "actor": "admin@127.0.0.1",
+            "since": "2026-01-24T09:00:00.000Z",
+            "ends": "operator",
+        }
+    ]
+    assert [(row["action"], row["request_id"]) for row in world.audit.rows] == [
+        ("risk.halt", "r-1")
+    ]
+
+
+async def test_a_halt_of_one_market_leaves_the_state_of_all(client: Client) -> None:
+    _, body = await posted(client, "halt", {"reason": "books", "market": "KRW-ETH"})
+
+    assert body["state"] == "ACTIVE"
+    assert [halt["market"] for halt in body["halts"]] == ["KRW-ETH"]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({}, "reason is a text"),
+        ({"reason": "  "}, "reason is a text"),
+        ({"reason": "x" * 201}, "reason is a text"),
+        ({"reason": 1}, "reason is a text"),
+        ({"reason": "x", "protection": "no"}, "protection is true"),
+        ({"reason": "x", "market": 3}, "market is a text"),
+        ({"reason": "x", "until": "noon"}, "'until' is not known here"),
+    ],
+)
+async def test_a_malformed_halt_is_refused_and_stops_nothing(
+    client: Client, world: World, body: dict[str, Any], detail: str
+) -> None:
+    code, problem = await posted(client, "halt", body)
+
+    assert code == 400
+    assert problem["detail"].startswith(detail)
+    assert world.state.halts == []
+
+
+async def test_with_the_database_away_a_halt_is_answered_and_says_so(
+    client: Client, world: World
+) -> None:
+    world.state.fail = world.audit.fail = StoreDown("PostgreSQL cannot be reached")
+
+    code, body = await posted(client, "halt", {"reason": "fire", "protection": False})
+
+    assert (code, body["state"], body["stored"]) == (200, "HALTED", False)
+    assert len(world.halt_journal.entries) == 1
+
+
+async def test_a_halt_that_is_stored_nowhere_is_in_force_and_answered_as_a_failure(
+    client: Client, world: World
+) -> None:
+    world.state.fail = StoreDown("PostgreSQL cannot be reached")
+    world.halt_journal.fail = JournalDown("the halt journal cannot be read or written")
+
+    code, problem = await posted(client, "halt", {"reason": "fire"})
+
+    assert (code, problem["type"]) == (503, "urn:trader:problem:store-down")
+    assert world.bound.trading_switch.status() is TradingStatus.REDUCING
+
+
+async def test_a_resume_says_what_ended_and_what_still_stands(client: Client, world: World) -> None:
+    skew = a_halt(
+        kind=TradingStatus.REDUCING, reason="clock_skew", actor="system:clock", ends="condition"
+    )
+    world.state.halts.append(skew)
+    await posted(client, "halt", {"reason": "maintenance", "protection": False})
+
+    code, body = await posted(client, "resume")
+
+    assert (code, body["state"], body["reason"]) == (200, "REDUCING", "clock_skew")
+    assert [halt["reason"] for halt in body["ended"]] == ["maintenance"]
+    assert [(halt["reason"], halt["ends"]) for halt in body["halts"]] == [
+        ("clock_skew", "condition")
+    ]
+
+
+async def test_a_condition_ends_by_its_name(client: Client, world: World) -> None:
+    world.state.halts.append(a_halt(kind=TradingStatus.REDUCING, reason="x", ends="condition"))
+
+    _, body = await posted(client, "resume", {"reasons": ["x"]})
+
+    assert body["state"] == "ACTIVE"
+
+
+@pytest.mark.parametrize("reasons", [[], "x", [1], {}])
+async def test_malformed_reasons_end_nothing(client: Client, world: World, reasons: Any) -> None:
+    world.state.halts.append(a_halt())
+
+    code, _ = await posted(client, "resume", {"reasons": reasons})
+
+    assert code == 400
+    assert len(world.state.halts) == 1
+
+
+async def test_nothing_resumes_while_the_database_is_away(client: Client, world: World) -> None:
+    await posted(client, "halt", {"reason": "maintenance", "protection": False})
+    world.state.fail = StoreDown("PostgreSQL cannot be reached")
+
+    code, problem = await posted(client, "resume")
+
+    assert code == 503
+    assert problem["detail"].startswith("trading stays as it is")
+    assert (await status_of(client))["state"] == "HALTED"
+
+
+async def test_the_status_has_each_limit_with_what_is_used(client: Client, world: World) -> None:
+    world.orders.hold(an_order())
+
+    body = await status_of(client)
+
+    assert (body["state"], body["trading_enabled"]) == ("ACTIVE", True)
+    assert body["lease"] == {"may_trade": True, "reason": None}
+    per_hour, *markets = body["limits"]
+    assert per_hour["name"] == "max_orders_per_hour"
+    assert Decimal(per_hour["used"]) + Decimal(per_hour["left"]) == Decimal(per_hour["limit"])
+    assert per_hour["used"] == "1"
+    assert {row["market"] for row in markets} == {"KRW-BTC", "KRW-ETH"}
+    assert [row["market"] for row in body["positions"]] == ["KRW-BTC", "KRW-ETH"]
+
+
+async def test_the_state_is_shown_while_the_database_is_away(client: Client, world: World) -> None:
+    world.lists.fail = world.state.fail = StoreDown("PostgreSQL cannot be reached")
+    await posted(client, "halt", {"reason": "fire", "protection": False})
+
+    body = await status_of(client)
+
+    assert (body["state"], body["limits"], body["positions"]) == ("HALTED", None, None)
+
+
+async def test_a_standby_says_that_it_may_not_trade(serve: Serve) -> None:
+    client = await serve(World(epoch=None))
+
+    body = await status_of(client)
+
+    assert body["lease"] == {"may_trade": False, "reason": "no_trading_lease"}
+
+
+async def test_risk_events_can_be_filtered(client: Client, world: World) -> None:
+    world.lists.add_risk_event(event="HALTED", n=1)
+    world.lists.add_risk_event(event="RESUMED", n=2)
+
+    body = await (await client.get(f"{URL}/events", params={"event": "HALTED"})).json()
+
+    assert [row["id"] for row in body["items"]] == [1]
+
+
+async def test_a_halt_waits_behind_no_other_change(client: Client) -> None:
+    """Every place and every place in the queue is taken, as by changes that hang."""
+    assert client.app is not None
+    limits, release = client.app[CONCURRENCY_LIMITS], asyncio.Event()
+    limit = limits._limits[RequestKind.CHANGE]
+
+    async def hold() -> None:
+        async with limit:
+            await release.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(LIMITS[RequestKind.CHANGE].at_work):
+            group.create_task(hold())
+        await asyncio.sleep(0)
+        busy, _ = await posted(client, "../config/reset", {"keys": ["min_confidence"]})
+        halted, _ = await posted(client, "halt", {"reason": "fire"})
+        resumed, _ = await posted(client, "resume")
+        release.set()
+
+    assert (busy, halted, resumed) == (503, 200, 200)
