@@ -64,19 +64,19 @@ def build(process: Process, ports: Ports) -> Services:
     alert_buffer = AlertBuffer()
     alert_monitor = AlertMonitor(alert_buffer=alert_buffer, clock=clock)
     record = partial(
-        record_pass,
-        counters=process.counters,
-        recorder=recorder,
-        alert_monitor=alert_monitor,
-        leadership=leadership,
-        real_clock=real_clock,
-    )
+        record_pass, counters=process.counters, recorder=recorder, alert_monitor=alert_monitor,
+        leadership=leadership, real_clock=real_clock,
+    )  # fmt: skip
     jobs, maintenance = _runners(real_clock, clock, record)
     health = health_monitor(
         process, ports, leadership=leadership, switch=trading_switch, circuits=circuits,
         runners=(jobs, maintenance), chance=random.random,
     )  # fmt: skip
     alerts_counted: Counter[tuple[str, str]] = Counter()
+    exposition = _exposition(
+        process, ports, jobs=jobs, health=health, alerts_counted=alerts_counted,
+        trading_switch=trading_switch,
+    )  # fmt: skip
     _count_events(bus, process.counters, health)
     return Services(
         process=process,
@@ -117,9 +117,7 @@ def build(process: Process, ports: Ports) -> Services:
         ),
         alerts_counted=alerts_counted,
         recorder=recorder,
-        metrics_text=_exposition(
-            process, ports, jobs=jobs, health=health, alerts_counted=alerts_counted
-        ).text,
+        metrics_text=exposition.text,
     )
 
 
@@ -246,6 +244,7 @@ def _exposition(
     jobs: Runner,
     health: HealthMonitor,
     alerts_counted: Counter[tuple[str, str]],
+    trading_switch: TradingSwitch,
 ) -> Exposition:
     return Exposition(
         meters=process.counters,
@@ -259,6 +258,7 @@ def _exposition(
         lines_dropped=process.lines_dropped,
         limits=process.limits,
         turned_away=process.turned_away,
+        halts=trading_switch.halts,
     )
 
 

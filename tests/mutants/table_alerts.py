@@ -75,6 +75,30 @@ ALERTS: Final = (
         ),
     ),
     Mutant(
+        name="a problem that found no place in the buffer is never told",
+        file=_MONITOR,
+        old="            self._open.discard(lost.key)\n",
+        new="            pass\n",
+        tests=of(_OF_MONITOR, "test_a_problem_that_found_no_place_is_told_as_soon_as_there_is_one"),
+    ),
+    Mutant(
+        name="a grave problem finds no place behind milder ones",
+        file="service/flows/alerts/buffer.py",
+        old="        lost = min(reversed(self._waiting), key=_weight)\n",
+        new="        lost = self._waiting[-1]\n",
+        tests=of(_OF_MONITOR, "test_a_grave_problem_takes_the_place_of_a_milder_one"),
+    ),
+    Mutant(
+        name="what no address took is deleted",
+        file="service/store/tables/partitions.py",
+        old="              AND tell_again_at IS NULL\n",
+        new="",
+        tests=of(
+            "tests/integration/store/tables/test_partitions.py",
+            "test_what_is_told_again_is_kept_and_so_is_a_problem_that_is_acknowledged",
+        ),
+    ),
+    Mutant(
         name="a trading state read long ago is shown as if it held",
         file="service/app/health_wiring.py",
         old="    if age_s is not None and age_s > STALE_S:\n",

@@ -42,6 +42,7 @@ GAUGES = {
     "trader_component_status": {"component"},
     "trader_trading_active": set[str](),
     "trader_trading_state": {"state"},
+    "trader_halts": {"kind", "market"},
     "trader_orders_open": {"status"},
     "trader_orders_stuck": set[str](),
     "trader_event_loop_lag_seconds": set[str](),

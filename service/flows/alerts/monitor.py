@@ -5,6 +5,7 @@ from typing import Final
 
 from loguru import logger
 
+from service.domain.alerts import Notice, Recovery
 from service.domain.errors import BoundaryError
 from service.domain.stuck_orders import OpenOrder
 from service.flows.alerts.buffer import AlertBuffer
@@ -81,7 +82,7 @@ class AlertMonitor:
         for over in _OVER.get(state, ()):
             self._end(over)
         if state == "STANDBY" and before not in {"STANDBY", None}:
-            self._alert_buffer.add(alert("lease_lost", at=self._clock.now()))
+            self._add(alert("lease_lost", at=self._clock.now()))
 
     def _compare_stuck(self, found: StuckOrders | None) -> None:
         before = self._stuck
@@ -129,13 +130,20 @@ class AlertMonitor:
     def _begin(self, event: str, **values: object) -> None:
         seen = alert(event, at=self._clock.now(), **values)
         self._open.add(seen.key)
-        self._alert_buffer.add(seen)
+        self._add(seen)
 
     def _end(self, event: str, **values: object) -> None:
         if self._is_open(event, **values):
             over = recovery(event, at=self._clock.now(), **values)
             self._open.discard(over.key)
-            self._alert_buffer.add(over)
+            self._add(over)
+
+    def _add(self, notice: Notice) -> None:
+        lost = self._alert_buffer.add(notice)
+        if isinstance(lost, Recovery):
+            self._open.add(lost.key)  # it is noticed again
+        elif lost is not None:
+            self._open.discard(lost.key)
 
     def _is_open(self, event: str, **values: object) -> bool:
         return RULES[event].key.format_map(values) in self._open

@@ -3,6 +3,7 @@
 A scrape reads everything from memory; nothing is registered globally.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final, TypeVar
@@ -20,6 +21,7 @@ from service.domain.trading_states import TradingStatus
 from service.ops.metrics.counters import JOB_BOUNDS_S, Counters
 from service.ops.metrics.requests import BOUNDS_S
 from service.ports.health import CacheStats, ConcurrencyState, HealthBody, JobState, PoolState
+from service.ports.store import Halt
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _STATUSES: Final = {"healthy": 0, "warning": 1, "unhealthy": 2}
@@ -41,6 +43,7 @@ class Exposition(Collector):
         lines_dropped: log lines lost so far.
         limits: states of the concurrency limits by class of request.
         turned_away: connections refused so far.
+        halts: the halts that stand.
     """
 
     def __init__(
@@ -57,12 +60,14 @@ class Exposition(Collector):
         lines_dropped: Callable[[], int] | None = None,
         limits: Callable[[], Mapping[str, ConcurrencyState]] | None = None,
         turned_away: Callable[[], int] | None = None,
+        halts: Callable[[], Sequence[Halt]] | None = None,
     ) -> None:
         self._meters = meters
         self._version, self._mode = version, mode
         self._jobs, self._pool, self._cache, self._health = jobs, pool, cache, health
         self._alerts, self._lines_dropped = alerts, lines_dropped
         self._limits, self._turned_away = limits, turned_away
+        self._halts = halts
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)  # memory, CPU, descriptors of this process
@@ -199,6 +204,14 @@ class Exposition(Collector):
             {(state.value,): int(health["trading"]["state"] == state) for state in TradingStatus},
         )  # fmt: skip
 
+    def _of_halts(self) -> Iterator[Metric]:
+        if self._halts is not None:
+            # The reason is no label: an operator's text would make a series of its own.
+            standing = Counter(
+                (halt.kind.value, str(halt.market or "all")) for halt in self._halts()
+            )
+            yield _gauge("trader_halts", "Halts that stand.", ("kind", "market"), standing)
+
     def _of_process(self) -> Iterator[Metric]:
         pool, cache, health = self._pool(), self._cache(), self._health()
         yield _gauge(
@@ -230,6 +243,7 @@ class Exposition(Collector):
             int(health["trading"]["state"] == "ACTIVE"),
         )  # fmt: skip
         yield from self._of_open_orders(health)
+        yield from self._of_halts()
         if self._lines_dropped is not None:
             yield CounterMetricFamily(
                 "trader_log_lines_dropped", "Log lines that could not be written.",

@@ -29,6 +29,7 @@ DROP_ALERTS: Final = """
             WHERE created_at < %(before)s
               AND queued_at < %(queued_before)s
               AND next_attempt_at IS NULL
+              AND tell_again_at IS NULL
               AND (kind <> 'PROBLEM' OR recovered_at < %(before)s)
               AND NOT EXISTS (
                   SELECT

@@ -484,6 +484,20 @@ async def test_a_recovery_that_waits_keeps_its_problem(pool: Pool) -> None:
     assert await drop_alerts(pool) >= 1
 
 
+async def test_what_is_told_again_is_kept_and_so_is_a_problem_that_is_acknowledged(
+    pool: Pool,
+) -> None:
+    await note(pool, "no address took it", at=T0 - OLD)
+    await note(pool, "acknowledged", at=T0 - OLD, lasts=True)
+    await PgAlerts(pool).acknowledge(2, by="admin@127.0.0.1")
+    await PgAlerts(pool).suppress_all()
+    await execute(pool, "UPDATE alerts SET tell_again_at = now() WHERE id = 1")
+    await aged(pool)
+
+    assert await drop_alerts(pool) == 0
+    assert await keys_left(pool) == {"no address took it", "acknowledged"}
+
+
 async def test_batches_are_bounded(pool: Pool) -> None:
     for n in range(7):
         await note(pool, f"told {n}", at=T0 - OLD)

@@ -269,3 +269,41 @@ async def test_a_trading_state_that_is_not_known_ends_and_begins_nothing(post: P
     post.trade(UNREAD)
 
     assert await post.told() == ["Trading is halted"]
+
+
+# --- the database is away for long ---------------------------------------------------------------
+
+
+async def test_a_problem_that_found_no_place_is_told_as_soon_as_there_is_one(post: Post) -> None:
+    for n in range(MOST):
+        post.alert_monitor.job_ended(f"job-{n}", error=StoreDown(), attempts=1)
+    post.show("gemini_api", status="unhealthy", message="late")
+    first = await post.told()
+    post.show("gemini_api", status="unhealthy", message="late")
+
+    assert "gemini_api is unhealthy" not in first
+    assert await post.told() == ["gemini_api is unhealthy"]
+
+
+async def test_a_grave_problem_takes_the_place_of_a_milder_one(post: Post) -> None:
+    for n in range(MOST):
+        post.alert_monitor.job_ended(f"job-{n}", error=StoreDown(), attempts=1)
+    post.trade("HALTED", "by hand")
+
+    told = await post.told()
+    assert "Trading is halted" in told
+    assert f"Job job-{MOST - 1} fails" not in told
+
+
+async def test_a_recovery_that_found_no_place_is_noticed_again(post: Post) -> None:
+    post.trade("HALTED", "by hand")
+    await post.told()
+    for n in range(MOST):
+        post.alert_monitor.inherit([f"job:job-{n}"])
+        post.alert_monitor.job_ended(f"job-{n}", error=None, attempts=1)
+    post.trade("ACTIVE")
+    first = await post.told()
+    post.trade("ACTIVE")
+
+    assert "Trading is no longer halted" not in first
+    assert await post.told() == ["Trading is no longer halted"]

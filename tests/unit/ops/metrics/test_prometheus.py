@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
@@ -10,11 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from service.domain.signals import Usage
+from service.domain.trading_states import TradingStatus
 from service.ops.metrics.counters import Counters
 from service.ops.metrics.prometheus import Exposition
 from service.ports.health import CacheStats, ConcurrencyState, JobState, PoolState
-from service.ports.store import ModelCall
-from tests.builders import T0, an_answer
+from service.ports.store import Halt, ModelCall
+from tests.builders import KRW_BTC, T0, an_answer
 from tests.fakes.clock import FakeClock
 from tests.fakes.health import FakeHealth, a_component
 
@@ -37,6 +39,7 @@ CONTRACT = {
     "trader_orders_open": {"status"},
     "trader_orders_stuck": set(),
     "trader_trading_state": {"state"},
+    "trader_halts": {"kind", "market"},
     "trader_pool_connections": {"state"},
     "trader_pool_waiting": set(),
     "trader_pool_waits_total": set(),
@@ -79,6 +82,17 @@ def a_job(**overrides: object) -> JobState:
     return JobState(**known | overrides)  # type: ignore[arg-type]
 
 
+def a_halt(**overrides: Any) -> Halt:
+    values: dict[str, Any] = {
+        "kind": TradingStatus.REDUCING,
+        "reason": "clock_skew",
+        "actor": "system:clock",
+        "since": T0,
+        "ends": "condition",
+    }
+    return Halt(**values | overrides)
+
+
 class Process:
     """Everything the exposition asks, with something of each kind in it."""
 
@@ -87,6 +101,7 @@ class Process:
         self.health = FakeHealth()
         self.meters = Counters(self.clock)
         self.alerts = {("critical", "sent"): 2}
+        self.halts = [a_halt()]
         self.exposition = Exposition(
             meters=self.meters,
             version="0.1.0",
@@ -107,6 +122,7 @@ class Process:
                 "change": ConcurrencyState(limit=8, at_work=0, waiting=0, refused=0),
             },
             turned_away=lambda: 6,
+            halts=lambda: self.halts,
         )  # fmt: skip
 
     def live(self) -> None:
@@ -225,6 +241,15 @@ def test_status_and_trading_are_numbers(process: Process) -> None:
     assert process.value("trader_trading_active") == 0
     assert process.value("trader_trading_state", state="HALTED") == 1
     assert process.value("trader_trading_state", state="ACTIVE") == 0
+
+
+def test_halts_that_stand_are_counted_by_kind_and_market(process: Process) -> None:
+    process.halts = [
+        a_halt(), a_halt(reason="by hand"), a_halt(market=KRW_BTC, kind=TradingStatus.HALTED),
+    ]  # fmt: skip
+
+    assert process.value("trader_halts", kind="REDUCING", market="all") == 2
+    assert process.value("trader_halts", kind="HALTED", market="KRW-BTC") == 1
 
 
 def test_open_and_stuck_orders_are_numbers_as_soon_as_they_were_read(process: Process) -> None:
