@@ -23,10 +23,12 @@ from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
 from service.flows.books_check import BooksCheck
+from service.flows.cancel_entries import EntryCancels
 from service.flows.circuit_breaker import Circuit
 from service.flows.decide import Decider
 from service.flows.equity import PRICE_LASTS, Snapshots
 from service.flows.execute import Executor
+from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
 from service.flows.propose import Proposer
@@ -58,6 +60,9 @@ def build(process: Process, ports: Ports) -> Services:
     settle_past = partial(_settle_past, reconciler=reconciler, account_book=account_book)
     leadership = Leadership(lease=store.lease, real_clock=real_clock, on_gain=settle_past)
     trading_switch = _trading_switch(process, ports)
+    executor = _executor(
+        process, ports, circuits=circuits, reconciler=reconciler, leadership=leadership
+    )
     recorder = Recorder(
         requests=process.counters.requests, rows=store.metrics, real_clock=real_clock
     )
@@ -89,12 +94,18 @@ def build(process: Process, ports: Ports) -> Services:
         books_check=BooksCheck(verify=partial(verified_at, ports.dsn)),
         leadership=leadership,
         trading_switch=trading_switch,
+        entry_cancels=_entry_cancels(
+            process, ports, trading_switch=trading_switch, leadership=leadership
+        ),
+        flattener=_flattener(
+            ports, trading_switch=trading_switch, executor=executor, leadership=leadership
+        ),
         pipeline=_pipeline(
             process,
             ports,
             bus=bus,
             circuits=circuits,
-            reconciler=reconciler,
+            executor=executor,
             leadership=leadership,
             model=ObservedModel(ports.model, health=health, alert_monitor=alert_monitor),
         ),
@@ -163,13 +174,59 @@ def _trading_switch(process: Process, ports: Ports) -> TradingSwitch:
     )
 
 
+def _executor(
+    process: Process,
+    ports: Ports,
+    *,
+    circuits: Circuits,
+    reconciler: Reconciler,
+    leadership: Leadership,
+) -> Executor:
+    return Executor(
+        orders=ports.store.orders,
+        exchange=ports.exchange,
+        reconciler=reconciler,
+        leadership=leadership,
+        settings=ports.settings,
+        clock=ports.clock,
+        real_clock=process.real_clock,
+        new_id=new_id,
+        circuit=circuits.purchases,
+    )
+
+
+def _entry_cancels(
+    process: Process, ports: Ports, *, trading_switch: TradingSwitch, leadership: Leadership
+) -> EntryCancels:
+    return EntryCancels(
+        exchange=ports.exchange,
+        switch=trading_switch,
+        real_clock=process.real_clock,
+        leads=lambda: leadership.may_trade,
+    )
+
+
+def _flattener(
+    ports: Ports, *, trading_switch: TradingSwitch, executor: Executor, leadership: Leadership
+) -> Flattener:
+    return Flattener(
+        switch=trading_switch,
+        exchange=ports.exchange,
+        orders=ports.store.orders,
+        executor=executor,
+        leadership=leadership,
+        audit=ports.store.audit,
+        clock=ports.clock,
+    )
+
+
 def _pipeline(
     process: Process,
     ports: Ports,
     *,
     bus: Bus,
     circuits: Circuits,
-    reconciler: Reconciler,
+    executor: Executor,
     leadership: Leadership,
     model: ObservedModel,
 ) -> TradingPipeline:
@@ -196,17 +253,7 @@ def _pipeline(
             settings=settings,
             clock=clock,
         ),
-        executor=Executor(
-            orders=store.orders,
-            exchange=exchange,
-            reconciler=reconciler,
-            leadership=leadership,
-            settings=settings,
-            clock=clock,
-            real_clock=process.real_clock,
-            new_id=new_id,
-            circuit=circuits.purchases,
-        ),
+        executor=executor,
         leadership=leadership,
         signals=signals,
         settings=settings,

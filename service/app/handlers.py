@@ -4,7 +4,7 @@ from functools import partial
 
 from aiohttp import web
 
-from service.app.job_control import reconcile_now, run_job
+from service.app.job_control import flatten_now, reconcile_now, run_job
 from service.app.services import Services
 from service.web import keys
 from service.web.protocol.auth import LOCKOUT
@@ -30,6 +30,8 @@ def bind(app: web.Application, services: Services) -> None:
     app[keys.RECONCILE] = partial(reconcile_now, services.leadership, services.reconciler)
     app[keys.TRADING_SWITCH] = services.trading_switch
     app[keys.LEADERSHIP] = services.leadership
+    app[keys.FLATTENER] = services.flattener
+    app[keys.FLATTEN] = partial(flatten_now, services.maintenance, services.flattener)
     app[keys.RUN_JOB] = partial(run_job, services.jobs, services.leadership)
     app[keys.STATISTICS] = ports.api.statistics
     app[keys.PORTFOLIO] = ports.api.portfolio

@@ -1,9 +1,12 @@
 """What an operator does with jobs: switch them off, run one now."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from service.domain.errors import NotFound
+from service.domain.markets import Market
+from service.flows.flatten import Flattener
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from service.loops.loop import Loop
@@ -11,6 +14,8 @@ from service.loops.runner import Runner
 from service.ports.health import JobState
 from service.settings.settings import Settings
 from service.settings.table import DISABLED_JOBS
+
+FLATTEN: Final = "trading.flatten"
 
 
 def switchable(loops: Iterable[Loop], settings: Settings) -> Iterator[Loop]:
@@ -42,3 +47,16 @@ async def run_job(runner: Runner, leadership: Leadership, name: str) -> JobState
     await runner.check_call(name)
     runner.call(name)
     return runner.state(name)
+
+
+async def flatten_now(
+    runner: Runner,
+    flattener: Flattener,
+    markets: Sequence[Market] | None,
+    *,
+    actor: str,
+    request_id: str | None,
+) -> None:
+    """Begin to flatten, and have its first step made now. Raises: see Flattener.begin."""
+    await flattener.begin(markets, actor=actor, request_id=request_id)
+    runner.nudge(FLATTEN)

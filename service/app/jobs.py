@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import aiojobs
 from loguru import logger
 
-from service.app.job_control import switchable
+from service.app.job_control import FLATTEN, switchable
 from service.app.pass_record import SENDER
 from service.app.self_check import SelfCheck
 from service.app.services import OwnServer, Services
@@ -20,8 +20,10 @@ from service.bus import OrderMoved
 from service.domain.errors import BoundaryError, StartError, StoreDown
 from service.domain.orders import OPEN
 from service.flows.all_markets import AllMarkets
+from service.flows.cancel_entries import LOOK_EVERY_S
 from service.flows.clock_guard import ClockGuard
 from service.flows.collect import collect
+from service.flows.flatten import STEP_EVERY_S
 from service.flows.leadership import RENEW_EVERY_S
 from service.flows.markets import traded
 from service.flows.trading_switch import REFRESH_EVERY_S
@@ -149,12 +151,7 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             deadline_s=inf,
             is_job=False,
         ),
-        Loop(
-            name="trading.state",
-            every=every(seconds=REFRESH_EVERY_S),
-            step=services.trading_switch.step,
-            is_job=False,
-        ),
+        *trading_state(services),
         Loop(
             name="orders.compare",
             every=every(minutes=1),
@@ -191,6 +188,30 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             name="metrics.lag",
             every=every(seconds=1),
             step=partial(services.process.counters.lag.measure, stopping=services.stopping),
+            is_job=False,
+        ),
+    )
+
+
+def trading_state(services: Services) -> tuple[Loop, ...]:
+    """Return what keeps the trading state known and carries out what it demands."""
+    return (
+        Loop(
+            name="trading.state",
+            every=every(seconds=REFRESH_EVERY_S),
+            step=services.trading_switch.step,
+            is_job=False,
+        ),
+        Loop(
+            name="trading.cancel_entries",
+            every=every(seconds=LOOK_EVERY_S),
+            step=services.entry_cancels.step,
+            is_job=False,
+        ),
+        Loop(
+            name=FLATTEN,
+            every=every(seconds=STEP_EVERY_S),
+            step=services.flattener.step,
             is_job=False,
         ),
     )

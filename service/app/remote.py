@@ -4,6 +4,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -14,6 +15,7 @@ from service.domain.errors import BoundaryError, StartError
 TIMEOUT_S: Final = 10.0
 _JOBS: Final = "/api/v1/admin/jobs"
 _ALERTS: Final = "/api/v1/alerts"
+_RISK: Final = "/api/v1/risk"
 
 
 class NoAnswer(BoundaryError):
@@ -51,9 +53,30 @@ def acknowledge(config: Config, url: str | None, alert_id: int) -> dict[str, Any
     return body
 
 
-def _ask(method: str, path: str, config: Config, url: str | None) -> Any:  # noqa: ANN401 - JSON
+def change_risk(
+    config: Config, url: str | None, change: str, asked: Mapping[str, object]
+) -> dict[str, Any]:
+    """Make a change, e.g. halt, and return the state after it. Raises: NoAnswer, StartError."""
+    body = _ask("POST", f"{_RISK}/{change}", config, url, asked)
+    if not isinstance(body, dict) or not {"state", "halts", "flatten", "stored"} <= body.keys():
+        raise _not_ours(_address(config, url))
+    return body
+
+
+def _ask(
+    method: str,
+    path: str,
+    config: Config,
+    url: str | None,
+    body: Mapping[str, object] | None = None,
+) -> Any:  # noqa: ANN401 - JSON
     address = _address(config, url)
-    request = urllib.request.Request(address + path, method=method)  # noqa: S310 - checked below
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(  # noqa: S310 - checked below
+        address + path, method=method, data=data
+    )
+    if data is not None:
+        request.add_header("Content-Type", "application/json")
     token = config.admin_token or (config.viewer_token if method == "GET" else None)
     if token is not None:
         request.add_header("Authorization", f"Bearer {token.get_secret_value()}")

@@ -16,8 +16,10 @@ from service.flows.account_book import AccountBook
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
 from service.flows.books_check import BooksCheck
+from service.flows.cancel_entries import EntryCancels
 from service.flows.circuit_breaker import Circuit
 from service.flows.equity import Snapshots
+from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
@@ -182,6 +184,8 @@ class Services:
     books_check: BooksCheck
     leadership: Leadership
     trading_switch: TradingSwitch
+    entry_cancels: EntryCancels
+    flattener: Flattener
     pipeline: TradingPipeline
     retention: Retention
     snapshots: Snapshots

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from service import __version__
-from service.cli import alert, diagnosis, history, jobs, processes, settings
+from service.cli import alert, diagnosis, history, jobs, processes, risk, settings
 from service.cli.options import AsJson
 from service.cli.output import on_terminal, print_json
 from service.domain.errors import ServiceError
@@ -79,6 +79,9 @@ def _built() -> typer.Typer:
         history.stats,
         history.export,
         history.verify,
+        risk.halt,
+        risk.resume,
+        risk.flatten,
         version,
     ):
         root.command()(command)

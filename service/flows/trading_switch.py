@@ -117,20 +117,30 @@ class TradingSwitch:
 
     def status(self, market: Market | None = None) -> TradingStatus:
         """Return the state of `market`, or of all markets together."""
-        reading = self._reading
-        if reading is None or self._is_doubtful:
+        if self._reading is None or self._is_doubtful:
             return TradingStatus.HALTED
-        return strictest(
-            (
-                reading.state.state if market is None else reading.state.of(market),
-                TradingStatus.ACTIVE if reading.is_enabled else TradingStatus.DISABLED,
-                *(
-                    pending.entry.halt.kind
-                    for pending in self._pending
-                    if pending.entry.halt.market in {None, market}
-                ),
-            )
-        )
+        return self.known_status(market)
+
+    def known_status(self, market: Market | None = None) -> TradingStatus:
+        """Return as `status` what is known, however old: no doubt makes it stricter."""
+        own = [
+            pending.entry.halt.kind
+            for pending in self._pending
+            if pending.entry.halt.market in {None, market}
+        ]
+        reading = self._reading
+        if reading is None:
+            return strictest(own)
+        state = reading.state.state if market is None else reading.state.of(market)
+        enabled = TradingStatus.ACTIVE if reading.is_enabled else TradingStatus.DISABLED
+        return strictest((state, enabled, *own))
+
+    def stops(self) -> frozenset[object]:
+        """Return what stops purchases anywhere: the halts that are known, and the switch."""
+        stops: set[object] = {_identity(halt) for halt in self.halts()}
+        if self.is_enabled is False:
+            stops.add(SWITCHED_OFF)
+        return frozenset(stops)
 
     def summary(self) -> TradingSummary:
         """Return the state of all markets together, with its reason."""

@@ -1,6 +1,6 @@
 """One typed key per dependency; app/handlers.py binds them, in tests too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from aiohttp import web
@@ -8,6 +8,7 @@ from aiohttp import web
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.signals import Signal
+from service.flows.flatten import Flattener
 from service.flows.leadership import Leadership
 from service.flows.trading_switch import TradingSwitch
 from service.ports.account import AccountLists, Deposits
@@ -28,6 +29,13 @@ class Generate(Protocol):
 class Reconcile(Protocol):
     async def __call__(self) -> int:
         """Look up every open order at the exchange; return how many moved. Raises: NotLeader."""
+
+
+class Flatten(Protocol):
+    async def __call__(
+        self, markets: Sequence[Market] | None, *, actor: str, request_id: str | None
+    ) -> None:
+        """Halt and begin to sell. Raises: NotLeader; BoundaryError, with the halt in force."""
 
 
 class RunJob(Protocol):
@@ -57,6 +65,8 @@ REAL_CLOCK = web.AppKey[RealClock]("real_clock")  #: for requests: they come in 
 EXPOSITION = web.AppKey[Callable[[], bytes]]("exposition")
 TRADING_SWITCH = web.AppKey("trading_switch", TradingSwitch)
 LEADERSHIP = web.AppKey("leadership", Leadership)
+FLATTENER = web.AppKey("flattener", Flattener)
+FLATTEN = web.AppKey[Flatten]("flatten")
 RUN_JOB = web.AppKey[RunJob]("run_job")
 #: Real seconds a request's body may take to arrive; `setup` sets the default.
 BODY_WITHIN_S = web.AppKey("body_within_s", float)

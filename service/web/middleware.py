@@ -27,7 +27,7 @@ from service.web.protocol.problems import internal_problem, problem_of, problem_
 from service.web.protocol.request_id import HEADER, REQUEST_ID, id_of
 
 #: Only an admin gets here, and an off switch that waits for its turn is none.
-_NEVER_QUEUED: Final = frozenset({risk.halt, risk.resume})
+_NEVER_QUEUED: Final = frozenset({risk.halt, risk.resume, risk.flatten})
 _ERROR = web.RequestKey("error", str)
 _ALIVE: Final = "/health"
 _PROBES: Final = frozenset({"/health", "/health/ready", "/health/detailed"})

@@ -64,6 +64,7 @@ ROUTES: Final = (
     web.get(f"{_API}/risk/events", risk.events),
     web.post(f"{_API}/risk/halt", risk.halt),
     web.post(f"{_API}/risk/resume", risk.resume),
+    web.post(f"{_API}/risk/flatten", risk.flatten),
     web.get(f"{_API}/config", revalidated(settings_api.settings)),
     web.patch(f"{_API}/config", settings_api.change_many),
     web.post(f"{_API}/config/reset", settings_api.reset),

@@ -87,8 +87,8 @@ LIMITS: Final = (
     Mutant(
         name="a halt that the database does not have yet is not in force",
         file=_SWITCH,
-        old="                    if pending.entry.halt.market in {None, market}\n",
-        new="                    if False\n",
+        old="            if pending.entry.halt.market in {None, market}\n",
+        new="            if False\n",
         tests=of(_OF_SWITCH, "test_with_the_database_away_a_halt_is_in_force_and_in_the_file"),
     ),
     Mutant(
@@ -141,6 +141,40 @@ LIMITS: Final = (
         old=" or handler in _NEVER_QUEUED:\n",
         new=":\n",
         tests=of("tests/unit/web/api/test_risk.py", "test_a_halt_waits_behind_no_other_change"),
+    ),
+    Mutant(
+        name="a halt leaves our purchases on the book",
+        file="service/flows/cancel_entries.py",
+        old="if one.order.side is Side.BUY and self._must_go(one.order.market)\n",
+        new="if False\n",
+        tests=of(
+            "tests/unit/flows/test_cancel_entries.py",
+            "test_a_halt_takes_our_purchases_off_the_book_and_leaves_the_rest",
+        ),
+    ),
+    Mutant(
+        name="flatten sells the owner's own coins",
+        file="service/flows/flatten.py",
+        old="        volume = min(position.volume, balance.available if balance else ZERO)\n",
+        new="        volume = balance.available if balance else ZERO\n",
+        tests=of("tests/unit/flows/test_flatten.py", "test_the_operators_own_coins_are_not_sold"),
+    ),
+    Mutant(
+        name="flatten sells while an order of ours is open",
+        file="service/flows/flatten.py",
+        old="        if open_orders:\n",
+        new="        if False:\n",
+        tests=of(
+            "tests/unit/flows/test_flatten.py",
+            "test_an_open_order_is_cancelled_before_the_coins_are_sold",
+        ),
+    ),
+    Mutant(
+        name="flatten needs no confirmation",
+        file="service/web/api/risk.py",
+        old='    if body.get("confirm") != CONFIRM:\n',
+        new="    if False:\n",
+        tests=of("tests/unit/web/api/test_risk.py", "test_flatten_is_not_begun_without_the_word"),
     ),
     Mutant(
         name="a suspended market is traded",

@@ -228,8 +228,8 @@ PROCESS: Final = (
     Mutant(
         name="the model's circuit stands before purchases",
         file=_BOOTSTRAP,
-        old="            circuit=circuits.purchases,\n",
-        new="            circuit=circuits.model,\n",
+        old="        circuit=circuits.purchases,\n",
+        new="        circuit=circuits.model,\n",
         tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(

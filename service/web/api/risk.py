@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Final, Literal, TypedDict
 
 import orjson
@@ -11,14 +12,26 @@ from aiohttp import web
 from loguru import logger
 
 from service.domain.decimals import decimal_text
-from service.domain.errors import BoundaryError, InvalidRequest, StoreDown
+from service.domain.errors import BoundaryError, InvalidRequest, StoreDown, UnknownMarket
 from service.domain.instants import rfc3339
 from service.domain.markets import Market
 from service.domain.trading_states import HaltKind, TradingStatus
+from service.flows.flatten import Flattener
 from service.ports.store import JSON, Halt
 from service.settings.table import MAX_ORDERS_PER_HOUR, MAX_POSITION_PCT
 from service.web.api.positions import PositionBody, position_bodies, positions_of
-from service.web.keys import CLOCK, LEADERSHIP, LISTS, ORDERS, PORTFOLIO, SETTINGS, TRADING_SWITCH
+from service.web.keys import (
+    CLOCK,
+    CONFIG,
+    FLATTEN,
+    FLATTENER,
+    LEADERSHIP,
+    LISTS,
+    ORDERS,
+    PORTFOLIO,
+    SETTINGS,
+    TRADING_SWITCH,
+)
 from service.web.protocol.auth import CALLER
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
@@ -27,6 +40,7 @@ from service.web.protocol.request_id import REQUEST_ID
 from service.web.protocol.responses import json_response
 
 LONGEST_REASON: Final = 200
+CONFIRM: Final = "FLATTEN"
 _HOUR: Final = timedelta(hours=1)
 _SHOWN: Final = Decimal("0.01")
 
@@ -59,12 +73,24 @@ class LeaseBody(TypedDict):
     reason: str | None
 
 
+class FlattenedMarketBody(TypedDict):
+    market: str
+    status: str  #: of flows.flatten.FlattenStatus
+    detail: str | None
+
+
+class FlattenBody(TypedDict):
+    running: bool
+    markets: list[FlattenedMarketBody]  #: of the last one, empty before the first
+
+
 class StateBody(TypedDict):
     """Of this process; the lease is not part of `state`."""
 
     state: str
     reason: str | None
     since: str | None
+    flatten: "FlattenBody"
     stored: bool  #: false: the database does not have every halt yet, the local file does
     halts: list[HaltBody]
 
@@ -145,6 +171,43 @@ async def resume(request: web.Request) -> web.Response:
     return json_response(ResumedBody(**_state(request.app), ended=[_halt_body(h) for h in ended]))
 
 
+async def flatten(request: web.Request) -> web.Response:
+    """Begin to cancel and sell; `risk/status` says how far it is."""
+    Query(request)
+    body = await json_object(request)
+    _check_names(body, "markets", "confirm")
+    if body.get("confirm") != CONFIRM:
+        raise InvalidRequest(f'this sells what is held: confirm it with "confirm": "{CONFIRM}"')
+    await request.app[FLATTEN](
+        _markets(request, body), actor=request[CALLER].name, request_id=request[REQUEST_ID]
+    )
+    return json_response(_state(request.app), status=HTTPStatus.ACCEPTED)
+
+
+def _flatten_body(flattener: Flattener) -> FlattenBody:
+    return FlattenBody(
+        running=flattener.is_running(),
+        markets=[
+            FlattenedMarketBody(market=str(one.market), status=one.status.value, detail=one.detail)
+            for one in flattener.progress()
+        ],
+    )
+
+
+def _markets(request: web.Request, body: Mapping[str, JSON]) -> Sequence[Market] | None:
+    """Return the markets named; None for all. Raises: InvalidRequest, UnknownMarket."""
+    names = body.get("markets", ())
+    if names is None:
+        return None
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise InvalidRequest('markets is a list like ["KRW-BTC"], or null for everything')
+    markets = [Market.parse(str(name)) for name in sorted({str(name) for name in names})]
+    for market in markets:
+        if market not in request.app[CONFIG].markets:
+            raise UnknownMarket(f"{market} is none of TRADER_MARKETS")
+    return markets
+
+
 def _state(app: web.Application) -> StateBody:
     switch = app[TRADING_SWITCH]
     summary = switch.summary()
@@ -152,6 +215,7 @@ def _state(app: web.Application) -> StateBody:
         state=summary.status.value,
         reason=summary.reason,
         since=None if summary.since is None else rfc3339(summary.since),
+        flatten=_flatten_body(app[FLATTENER]),
         stored=not switch.unstored(),
         halts=[_halt_body(one) for one in switch.halts()],
     )

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from service.domain.errors import JournalDown, StoreDown
+from service.domain.markets import Market
 from service.domain.trading_states import TradingStatus
 from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS, LIMITS, RequestKind
-from tests.builders import a_halt, an_order
+from tests.builders import a_halt, an_intent, an_order
 from tests.unit.web.world import Client, Serve, World
 
 URL = "/api/v1/risk"
@@ -216,3 +217,72 @@ async def test_a_halt_waits_behind_no_other_change(client: Client) -> None:
         release.set()
 
     assert (busy, halted, resumed) == (503, 200, 200)
+
+
+async def test_flatten_halts_begins_to_sell_and_says_how_far_it_is(
+    client: Client, world: World
+) -> None:
+    await world.bound.flattener.step()
+    world.orders.hold(an_order(intent=an_intent()))
+
+    code, body = await posted(client, "flatten", {"markets": None, "confirm": "FLATTEN"})
+
+    assert (code, body["state"], body["reason"]) == (202, "HALTED", "flatten")
+    assert body["flatten"] == {
+        "running": True,
+        "markets": [{"market": "KRW-BTC", "status": "WAITING", "detail": None}],
+    }
+    assert [row["action"] for row in world.audit.rows] == ["risk.halt", "risk.flatten"]
+    assert (await status_of(client))["flatten"]["running"] is True
+
+
+async def test_flatten_of_named_markets_halts_them_alone(client: Client, world: World) -> None:
+    body: dict[str, Any] = {"markets": ["KRW-ETH", "KRW-ETH"], "confirm": "FLATTEN"}
+
+    code, answer = await posted(client, "flatten", body)
+
+    assert (code, answer["state"]) == (202, "ACTIVE")
+    assert [(halt.market, halt.kind) for halt in world.state.halts] == [
+        (Market("KRW", "ETH"), TradingStatus.HALTED)
+    ]
+
+
+@pytest.mark.parametrize("confirm", [{}, {"confirm": "flatten"}, {"confirm": True}])
+async def test_flatten_is_not_begun_without_the_word(
+    client: Client, world: World, confirm: dict[str, Any]
+) -> None:
+    code, problem = await posted(client, "flatten", {"markets": None, **confirm})
+
+    assert code == 400
+    assert "FLATTEN" in problem["detail"]
+    assert world.state.halts == []
+
+
+@pytest.mark.parametrize(
+    ("markets", "code"),
+    [
+        ({}, 400),
+        ({"markets": []}, 400),
+        ({"markets": "KRW-BTC"}, 400),
+        ({"markets": [1]}, 400),
+        ({"markets": ["KRW-XRP"]}, 404),
+        ({"markets": ["bitcoin"]}, 404),
+    ],
+)
+async def test_flatten_of_no_market_or_of_an_unknown_one_is_refused(
+    client: Client, world: World, markets: dict[str, Any], code: int
+) -> None:
+    answered, _ = await posted(client, "flatten", {"confirm": "FLATTEN", **markets})
+
+    assert answered == code
+    assert world.state.halts == []
+
+
+async def test_a_standby_flattens_nothing_and_says_why(serve: Serve) -> None:
+    world = World(epoch=None)
+    client = await serve(world)
+
+    code, problem = await posted(client, "flatten", {"markets": None, "confirm": "FLATTEN"})
+
+    assert (code, problem["type"]) == (409, "urn:trader:problem:not-leader")
+    assert world.state.halts == []

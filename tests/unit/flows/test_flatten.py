@@ -1,0 +1,242 @@
+"""Flatten: everything of ours is cancelled and sold, once, and trading stays halted."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from service.domain.errors import ExchangeRefused, ExchangeUnavailable, NotLeader, StoreDown
+from service.domain.markets import Market
+from service.domain.orders import OrderStatus, OrderType, Side
+from service.domain.trading_states import OrderSource, TradingStatus
+from service.flows.flatten import FINISHED, MOST_FAILURES, Flattener, FlattenStatus
+from service.flows.trading_switch import TradingSwitch
+from tests.builders import KRW_BTC, an_intent
+from tests.fakes.audit import FakeAudit
+from tests.fakes.halt_journal import FakeHaltJournal
+from tests.fakes.logs import Logs
+from tests.unit.flows.conftest import House
+
+ADMIN = "admin@127.0.0.1"
+KRW_ETH = Market("KRW", "ETH")
+
+
+@dataclass
+class Post:
+    """A house with a flattener."""
+
+    house: House
+    audit: FakeAudit = field(default_factory=FakeAudit)
+
+    def __post_init__(self) -> None:
+        house = self.house
+        house.exchange.set_price(4_000_000, KRW_ETH)
+        self.switch = TradingSwitch(
+            states=house.state,
+            settings=house.settings,
+            journal=FakeHaltJournal(),
+            audit=self.audit,
+            clock=house.clock,
+            real_clock=house.clock,
+            new_id=lambda: "h-1",
+        )
+        self.flattener = Flattener(
+            switch=self.switch,
+            exchange=house.exchange,
+            orders=house.orders,
+            executor=house.executor,
+            leadership=house.leadership,
+            audit=self.audit,
+            clock=house.clock,
+        )
+
+    async def bought(self, market: Market = KRW_BTC, **intent: Any) -> None:
+        await self.house.executor.execute(
+            an_intent(market=market, **intent), decision_id=None, source=OrderSource.HAND
+        )
+
+    async def begin(self, markets: list[Market] | None = None) -> None:
+        await self.flattener.begin(markets, actor=ADMIN, request_id="r-1")
+
+    async def run(self, steps: int = 10) -> dict[str, FlattenStatus]:
+        for _ in range(steps):
+            await self.flattener.step()
+            await self.house.reconciler.reconcile()
+        return self.statuses()
+
+    def statuses(self) -> dict[str, FlattenStatus]:
+        return {str(one.market): one.status for one in self.flattener.progress()}
+
+    @property
+    def sales(self) -> list[tuple[str, Decimal | None]]:
+        return [
+            (str(intent.market), intent.volume)
+            for intent, _ in self.house.exchange.sent
+            if intent.side is Side.SELL
+        ]
+
+
+@pytest.fixture
+async def post(house: House) -> Post:
+    post = Post(house)
+    await post.switch.load()
+    return post
+
+
+async def test_everything_held_is_sold_and_trading_stays_halted(post: Post) -> None:
+    await post.bought()
+    await post.bought(KRW_ETH)
+
+    await post.begin()
+    ended = await post.run()
+
+    assert ended == {"KRW-BTC": FlattenStatus.FLAT, "KRW-ETH": FlattenStatus.FLAT}
+    assert [market for market, _ in post.sales] == ["KRW-BTC", "KRW-ETH"]
+    assert [one.volume for one in await post.house.orders.positions()] == [0, 0]
+    assert post.switch.status() is TradingStatus.HALTED
+    assert [halt.reason for halt in post.house.state.halts] == ["flatten"]
+    assert "risk.flatten" in [row["action"] for row in post.audit.rows]
+
+
+async def test_it_is_halted_before_anything_is_read_or_sold(post: Post) -> None:
+    await post.bought()
+    post.house.orders.fail = StoreDown("gone")
+
+    with pytest.raises(StoreDown):
+        await post.begin()
+
+    assert post.switch.status() is TradingStatus.HALTED
+    assert post.sales == []
+
+
+async def test_only_the_markets_named_are_sold_and_halted(post: Post) -> None:
+    await post.bought()
+    await post.bought(KRW_ETH)
+
+    await post.begin([KRW_ETH])
+    ended = await post.run()
+
+    assert ended == {"KRW-ETH": FlattenStatus.FLAT}
+    assert [market for market, _ in post.sales] == ["KRW-ETH"]
+    assert post.switch.status(KRW_ETH) is TradingStatus.HALTED
+    assert post.switch.status(KRW_BTC) is TradingStatus.ACTIVE
+
+
+async def test_the_operators_own_coins_are_not_sold(post: Post) -> None:
+    await post.bought()
+    post.house.exchange.available["BTC"] += Decimal(5)
+
+    await post.begin()
+    await post.run()
+
+    assert post.sales == [("KRW-BTC", Decimal("0.001"))]
+
+
+async def test_asked_again_while_it_runs_it_sells_nothing_twice(post: Post) -> None:
+    await post.bought()
+
+    await post.begin()
+    await post.flattener.step()
+    await post.begin()
+    await post.run()
+    await post.begin()
+    again = await post.run()
+
+    assert len(post.sales) == 1
+    assert again == {}, "a later one finds nothing to do"
+
+
+async def test_an_open_order_is_cancelled_before_the_coins_are_sold(post: Post) -> None:
+    await post.bought()
+    limit: dict[str, Any] = {
+        "side": Side.SELL,
+        "type": OrderType.LIMIT,
+        "price": Decimal(200_000_000),
+        "volume": Decimal("0.001"),
+        "funds": None,
+    }
+    await post.bought(**limit)
+    waiting = [o for o in post.house.orders.rows.values() if o.status is OrderStatus.SUBMITTED]
+
+    await post.begin()
+    await post.flattener.step()
+    during = post.statuses()
+    ended = await post.run()
+
+    assert len(waiting) == 1
+    assert during == {"KRW-BTC": FlattenStatus.CANCELLING}
+    assert ended == {"KRW-BTC": FlattenStatus.FLAT}
+    assert post.house.orders.rows[waiting[0].id].status is OrderStatus.CANCELLED
+
+
+async def test_dust_is_said_and_left(post: Post) -> None:
+    await post.bought(funds=Decimal(6_000))
+    post.house.exchange.set_price(Decimal(50_000_000))
+
+    await post.begin()
+    ended = await post.run()
+
+    assert ended == {"KRW-BTC": FlattenStatus.DUST}
+    assert post.sales == []
+
+
+async def test_coins_that_the_account_does_not_have_are_told(post: Post, logs: Logs) -> None:
+    await post.bought()
+    post.house.exchange.available["BTC"] = Decimal(0)
+
+    await post.begin()
+    ended = await post.run()
+
+    assert ended == {"KRW-BTC": FlattenStatus.STUCK}
+    assert "ERROR" in logs.levels
+
+
+async def test_an_exchange_that_is_away_is_asked_again_and_nothing_is_sold_twice(
+    post: Post,
+) -> None:
+    await post.bought()
+    post.house.exchange.fail_next("balances", ExchangeUnavailable("no answer"))
+
+    await post.begin()
+    ended = await post.run()
+
+    assert ended == {"KRW-BTC": FlattenStatus.FLAT}
+    assert len(post.sales) == 1
+
+
+async def test_a_sale_that_is_always_refused_ends_stuck(post: Post) -> None:
+    await post.bought()
+    for _ in range(MOST_FAILURES + 5):
+        post.house.exchange.fail_next("submit", ExchangeRefused("no", code="market_offline"))
+
+    await post.begin()
+    ended = await post.run(MOST_FAILURES + 5)
+
+    assert ended == {"KRW-BTC": FlattenStatus.STUCK}
+    assert post.house.exchange.calls.count("submit") == 1 + MOST_FAILURES
+    (one,) = post.flattener.progress()
+    assert one.detail is not None
+    assert "market_offline" in one.detail
+
+
+async def test_a_standby_is_refused_before_anything_is_halted(post: Post) -> None:
+    post.house.lease.epoch = None
+    await post.house.leadership.renew()
+
+    with pytest.raises(NotLeader):
+        await post.begin()
+
+    assert post.house.state.halts == []
+
+
+async def test_a_process_that_loses_the_lease_sells_nothing_more(post: Post) -> None:
+    await post.bought()
+    await post.begin()
+    post.house.lease.epoch = None
+    await post.house.leadership.renew()
+
+    ended = await post.run()
+
+    assert post.sales == []
+    assert not set(ended.values()) & FINISHED
