@@ -83,6 +83,10 @@ def build(process: Process, ports: Ports) -> Services:
         trading_switch=trading_switch,
     )  # fmt: skip
     _count_events(bus, process.counters, health)
+    alert_sender = _alert_sender(
+        process, ports, alert_buffer=alert_buffer, alert_monitor=alert_monitor, health=health,
+        leadership=leadership, counted=alerts_counted,
+    )  # fmt: skip
     return Services(
         process=process,
         ports=ports,
@@ -94,12 +98,8 @@ def build(process: Process, ports: Ports) -> Services:
         books_check=BooksCheck(verify=partial(verified_at, ports.dsn)),
         leadership=leadership,
         trading_switch=trading_switch,
-        entry_cancels=_entry_cancels(
-            process, ports, trading_switch=trading_switch, leadership=leadership
-        ),
-        flattener=_flattener(
-            ports, trading_switch=trading_switch, executor=executor, leadership=leadership
-        ),
+        entry_cancels=_entry_cancels(process, ports, trading_switch, leadership),
+        flattener=_flattener(ports, trading_switch, executor, leadership),
         pipeline=_pipeline(
             process,
             ports,
@@ -115,17 +115,7 @@ def build(process: Process, ports: Ports) -> Services:
         maintenance=maintenance,
         health=health,
         alert_monitor=alert_monitor,
-        alert_sender=AlertSender(
-            outbox=ports.outbox,
-            targets=ports.targets,
-            alert_buffer=alert_buffer,
-            alert_monitor=alert_monitor,
-            health=health,
-            settings=ports.settings,
-            real_clock=real_clock,
-            alone=lambda: leadership.is_leader,
-            counted=alerts_counted,
-        ),
+        alert_sender=alert_sender,
         alerts_counted=alerts_counted,
         recorder=recorder,
         metrics_text=exposition.text,
@@ -162,6 +152,29 @@ async def _settle_past(*, reconciler: Reconciler, account_book: AccountBook) -> 
     await account_book.begin()
 
 
+def _alert_sender(
+    process: Process,
+    ports: Ports,
+    *,
+    alert_buffer: AlertBuffer,
+    alert_monitor: AlertMonitor,
+    health: HealthMonitor,
+    leadership: Leadership,
+    counted: Counter[tuple[str, str]],
+) -> AlertSender:
+    return AlertSender(
+        outbox=ports.outbox,
+        targets=ports.targets,
+        alert_buffer=alert_buffer,
+        alert_monitor=alert_monitor,
+        health=health,
+        settings=ports.settings,
+        real_clock=process.real_clock,
+        alone=lambda: leadership.is_leader,
+        counted=counted,
+    )
+
+
 def _trading_switch(process: Process, ports: Ports) -> TradingSwitch:
     return TradingSwitch(
         states=ports.store.state,
@@ -196,7 +209,7 @@ def _executor(
 
 
 def _entry_cancels(
-    process: Process, ports: Ports, *, trading_switch: TradingSwitch, leadership: Leadership
+    process: Process, ports: Ports, trading_switch: TradingSwitch, leadership: Leadership
 ) -> EntryCancels:
     return EntryCancels(
         exchange=ports.exchange,
@@ -207,7 +220,7 @@ def _entry_cancels(
 
 
 def _flattener(
-    ports: Ports, *, trading_switch: TradingSwitch, executor: Executor, leadership: Leadership
+    ports: Ports, trading_switch: TradingSwitch, executor: Executor, leadership: Leadership
 ) -> Flattener:
     return Flattener(
         switch=trading_switch,

@@ -212,6 +212,8 @@ def trading_state(services: Services) -> tuple[Loop, ...]:
             name=FLATTEN,
             every=every(seconds=STEP_EVERY_S),
             step=services.flattener.step,
+            # As for signals: one market after the other.
+            deadline_s=TURN_S * len(services.process.config.markets),
             is_job=False,
         ),
     )

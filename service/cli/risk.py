@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli.options import AsJson, Url
-from service.cli.output import print_json
+from service.cli.output import print_json, printable
 from service.cli.resources import load_config
 
 Reason = Annotated[str, typer.Argument(help="why, in a few words")]
@@ -77,4 +77,4 @@ def _line(name: str, one: dict[str, Any]) -> str:
 
 
 def _aside(text: str | None) -> str:
-    return f" ({text})" if text else ""
+    return f" ({printable(text)})" if text else ""

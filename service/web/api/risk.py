@@ -291,9 +291,11 @@ def _check_names(body: Mapping[str, JSON], *known: str) -> None:
 
 def _reason(body: Mapping[str, JSON]) -> str:
     reason = body.get("reason")
-    if not isinstance(reason, str) or not 1 <= len(reason.strip()) <= LONGEST_REASON:
-        raise InvalidRequest(f"reason is a text of 1 to {LONGEST_REASON} characters")
-    return reason.strip()
+    text = reason.strip() if isinstance(reason, str) else ""
+    # It goes into alerts, logs and terminals: nothing in it may steer them.
+    if not 1 <= len(text) <= LONGEST_REASON or not text.isprintable():
+        raise InvalidRequest(f"reason is a line of 1 to {LONGEST_REASON} printable characters")
+    return text
 
 
 def _kind(body: Mapping[str, JSON]) -> HaltKind:

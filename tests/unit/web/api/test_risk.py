@@ -59,6 +59,12 @@ async def test_a_halt_is_answered_with_the_new_state(
     ]
 
 
+async def test_a_reason_may_be_in_any_language(client: Client) -> None:
+    _, body = await posted(client, "halt", {"reason": " 긴급 정지 "})
+
+    assert body["reason"] == "긴급 정지"
+
+
 async def test_a_halt_of_one_market_leaves_the_state_of_all(client: Client) -> None:
     _, body = await posted(client, "halt", {"reason": "books", "market": "KRW-ETH"})
 
@@ -69,10 +75,12 @@ async def test_a_halt_of_one_market_leaves_the_state_of_all(client: Client) -> N
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
-        ({}, "reason is a text"),
-        ({"reason": "  "}, "reason is a text"),
-        ({"reason": "x" * 201}, "reason is a text"),
-        ({"reason": 1}, "reason is a text"),
+        ({}, "reason is a line"),
+        ({"reason": "  "}, "reason is a line"),
+        ({"reason": "x" * 201}, "reason is a line"),
+        ({"reason": 1}, "reason is a line"),
+        ({"reason": "two\nlines"}, "reason is a line"),
+        ({"reason": "\x1b[2J"}, "reason is a line"),
         ({"reason": "x", "protection": "no"}, "protection is true"),
         ({"reason": "x", "market": 3}, "market is a text"),
         ({"reason": "x", "until": "noon"}, "'until' is not known here"),
