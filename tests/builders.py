@@ -225,3 +225,7 @@ def a_halt(**overrides: Any) -> Halt:
 def a_config(**overrides: Any) -> Config:
     values = {"markets": (KRW_BTC, Market("KRW", "ETH"))} | overrides
     return Config(_env_file=None, **values)
+
+
+def at_liberty() -> None:
+    """`before_send` of an order that nothing stops."""

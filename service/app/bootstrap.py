@@ -61,8 +61,9 @@ def build(process: Process, ports: Ports) -> Services:
     leadership = Leadership(lease=store.lease, real_clock=real_clock, on_gain=settle_past)
     trading_switch = _trading_switch(process, ports)
     executor = _executor(
-        process, ports, circuits=circuits, reconciler=reconciler, leadership=leadership
-    )
+        process, ports, circuits=circuits, reconciler=reconciler, leadership=leadership,
+        trading_switch=trading_switch,
+    )  # fmt: skip
     recorder = Recorder(
         requests=process.counters.requests, rows=store.metrics, real_clock=real_clock
     )
@@ -194,12 +195,14 @@ def _executor(
     circuits: Circuits,
     reconciler: Reconciler,
     leadership: Leadership,
+    trading_switch: TradingSwitch,
 ) -> Executor:
     return Executor(
         orders=ports.store.orders,
         exchange=ports.exchange,
         reconciler=reconciler,
         leadership=leadership,
+        trading_switch=trading_switch,
         settings=ports.settings,
         clock=ports.clock,
         real_clock=process.real_clock,

@@ -14,6 +14,7 @@ ServiceError
 │   ├── NotAllowed                 the caller's role may not do this
 │   ├── NotLeader                  this process may not trade now
 │   ├── OrderRefused               a limit or the trading state refuses the order as it is written
+│   ├── SendRefused                the last check before an order's bytes leave forbids it
 │   ├── TradingStopped             the trading state does not permit this order
 │   └── TooSoon                    it was done a moment ago: wait, then ask again
 └── BoundaryError                the exchange, the model or PostgreSQL failed us
@@ -94,6 +95,18 @@ class OrderRefused(DomainError):
     def __init__(self, message: str = "", *, rule: str) -> None:
         super().__init__(message)
         self.rule = rule
+
+
+class SendRefused(DomainError):
+    """The last check before the bytes of a stored order leave forbids it: nothing was sent.
+
+    Attributes:
+        reason: a short stable word for the order's row.
+    """
+
+    def __init__(self, message: str = "", *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class TradingStopped(DomainError):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Final
 
 from loguru import logger
@@ -12,12 +13,15 @@ from service.domain.errors import (
     ExchangeRefused,
     ExchangeUnavailable,
     OutcomeUnknown,
+    SendRefused,
+    TradingStopped,
 )
 from service.domain.orders import IDENTIFIER_PREFIX, Intent, Order, Side
 from service.domain.trading_states import OrderSource
 from service.flows.circuit_breaker import Circuit
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
+from service.flows.trading_switch import TradingSwitch
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.store import Orders
@@ -26,9 +30,11 @@ from service.settings.table import MAX_ORDERS_PER_HOUR
 
 #: Real seconds between look-ups of a new order; the first finds nearly every market order done.
 FOLLOW_UP_S: Final = (0.2, 0.5, 1.0)
-#: Real seconds from the verdict to the request. After a longer standstill of the machine or its
-#: disk, another process may have searched for this order and stored it as never placed.
-SEND_WITHIN_S: Final = 2.0
+#: Real seconds from the start of the insert to the first byte of the request, time asleep included.
+#: A halt that the insert did not see was committed later, so no order leaves later than this after
+#: it. After a longer standstill (a stopped machine, a busy disk) another process may also have
+#: searched for this order and stored it as never placed.
+SEND_WITHIN_S: Final = 1.0
 #: A protective sale and a flattening are as many as positions need.
 _NOT_LIMITED: Final = frozenset({OrderSource.RULE, OrderSource.FLATTEN})
 
@@ -41,6 +47,7 @@ class Executor:
         exchange: Exchange,
         reconciler: Reconciler,
         leadership: Leadership,
+        trading_switch: TradingSwitch,
         settings: Settings,
         clock: MarketClock,
         real_clock: RealClock,
@@ -52,6 +59,7 @@ class Executor:
         self._exchange = exchange
         self._reconciler = reconciler
         self._leadership = leadership
+        self._switch = trading_switch
         self._settings = settings
         self._clock = clock
         self._real_clock = real_clock
@@ -74,7 +82,7 @@ class Executor:
             ExchangeUnavailable while the circuit is open or a wait that the exchange asked for
             lasts, before anything is written; StoreDown and kin, before anything is sent.
         """
-        began, epoch = self._real_clock.monotonic(), self._leadership.epoch()
+        epoch = self._leadership.epoch()
         # A row would end FAILED, and the sale would be lost. Without a row the caller tries again.
         self._exchange.check_orders()
         if intent.side is Side.BUY:
@@ -85,19 +93,19 @@ class Executor:
         self._reconciler.take(identifier)
         try:
             # Stored before it is sent: after a crash every order on the book has a row to look up.
-            order = await self._write(
+            order, written_from = await self._write(
                 intent,
                 identifier=identifier,
                 decision_id=decision_id,
                 epoch=epoch,
                 source=source,
             )
-            # The last check before the request; no await stands between them.
-            in_time = self._real_clock.monotonic() - began <= SEND_WITHIN_S
-            if in_time and self._leadership.holds(epoch):
-                order = await self._send(order)
-            else:
-                order = await self._reconciler.unsent(order, reason="too_late")
+            order = await self._send(
+                order,
+                before_send=partial(
+                    self._check_send, intent, source=source, epoch=epoch, written_from=written_from
+                ),
+            )
             return await self._follow(order)
         finally:
             self._reconciler.let_go(identifier)
@@ -110,12 +118,14 @@ class Executor:
         decision_id: int | None,
         epoch: int,
         source: OrderSource,
-    ) -> Order:
+    ) -> tuple[Order, float]:
+        """Return the stored order, and the real seconds at which its insert began."""
         most_per_hour: int | None = None
         if source not in _NOT_LIMITED:
             most_per_hour = await self._settings.get(MAX_ORDERS_PER_HOUR)
         async with self._writing:
-            return await self._orders.add(
+            began = self._real_clock.monotonic()
+            order = await self._orders.add(
                 intent,
                 identifier=identifier,
                 decision_id=decision_id,
@@ -124,12 +134,30 @@ class Executor:
                 source=source,
                 most_per_hour=most_per_hour,
             )
+        return order, began
 
-    async def _send(self, order: Order) -> Order:
+    def _check_send(
+        self, intent: Intent, *, source: OrderSource, epoch: int, written_from: float
+    ) -> None:
+        """Raises: SendRefused, unless the stored order may leave at this moment."""
+        if self._real_clock.monotonic() - written_from > SEND_WITHIN_S:
+            raise SendRefused("too long after it was written", reason="too_late")
+        if not self._leadership.holds(epoch):
+            raise SendRefused("the trading lease is not ours any more", reason="lease_lost")
+        try:
+            self._switch.check(source=source, side=intent.side, market=intent.market)
+        except TradingStopped as exc:
+            raise SendRefused(str(exc), reason="trading_stopped") from exc
+
+    async def _send(self, order: Order, *, before_send: Callable[[], None]) -> Order:
         """Send once. Without a certain refusal the order is looked up later, never sent again."""
         try:
             with self._circuit.call() if order.intent.side is Side.BUY else nullcontext():
-                seen = await self._exchange.submit(order.intent, identifier=order.identifier)
+                seen = await self._exchange.submit(
+                    order.intent, identifier=order.identifier, before_send=before_send
+                )
+        except SendRefused as exc:
+            return await self._reconciler.unsent(order, reason=exc.reason)
         except ExchangeRefused as exc:
             return await self._reconciler.refused(order, exc)
         except ExchangeUnavailable:

@@ -1,6 +1,6 @@
 """The exchange, in our own terms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -33,8 +33,15 @@ class Exchange(Protocol):
     def check_orders(self) -> None:
         """Raise what `submit` would raise without a request: a wait that the server asked for."""
 
-    async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
-        """Send the order, once. After OutcomeUnknown it may be on the book: use `find`."""
+    async def submit(
+        self, intent: Intent, *, identifier: str, before_send: Callable[[], None]
+    ) -> ExchangeOrder:
+        """Send the order, once. After OutcomeUnknown it may be on the book: use `find`.
+
+        Args:
+            before_send: called in the last step before bytes leave, with nothing to wait for after
+                it. When it raises, nothing was sent, and its error is passed on.
+        """
 
     async def find(self, identifier: str) -> ExchangeOrder | None:
         """Return the order with its trades, or None when the exchange knows no such order."""

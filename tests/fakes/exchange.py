@@ -6,7 +6,7 @@ order uses up its identifier too, and `cancel` of a finished order is refused.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -152,8 +152,15 @@ class FakeExchange:
         if self.held is not None:
             raise self.held
 
-    async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
+    async def submit(
+        self,
+        intent: Intent,
+        *,
+        identifier: str,
+        before_send: Callable[[], None] = lambda: None,
+    ) -> ExchangeOrder:
         self.check_orders()
+        before_send()
         failure = self._failure("submit")
         if failure is not None and not failure[1]:
             raise failure[0]

@@ -16,14 +16,21 @@ _OF_PG_ORDERS: Final = "tests/integration/store/tables/test_orders.py"
 _OF_CONTRACT: Final = "tests/integration/store/test_contract.py"
 _OF_UPBIT_FAULTS: Final = "tests/integration/adapters/test_upbit_faults.py"
 
+_UPBIT_CLIENT: Final = "service/adapters/upbit/client.py"
+_OF_SENDING: Final = of(
+    "tests/integration/adapters/test_upbit_send.py",
+    "test_what_happens_while_it_connects_keeps_an_order_from_leaving",
+    "test_an_order_that_waited_five_seconds_for_its_rate_limit_does_not_leave",
+)
+
 ORDERS: Final = (
     Mutant(
         name="an order is sent before its row is written",
         file=_EXECUTE,
-        old="            order = await self._write(\n",
+        old="            order, written_from = await self._write(\n",
         new=(
             "            await self._exchange.submit(intent, identifier=identifier)\n"
-            "            order = await self._write(\n"
+            "            order, written_from = await self._write(\n"
         ),
         tests=of(_OF_EXECUTE, "test_nothing_is_sent_when_the_row_cannot_be_written"),
     ),
@@ -47,8 +54,8 @@ ORDERS: Final = (
     Mutant(
         name="the lease is not looked at before the request",
         file=_EXECUTE,
-        old="if in_time and self._leadership.holds(epoch):",
-        new="if in_time:",
+        old="        if not self._leadership.holds(epoch):\n",
+        new="        if False:\n",
         tests=of(_OF_STALE, "test_a_process_whose_lease_was_lost_while_it_wrote_sends_nothing"),
     ),
     Mutant(
@@ -64,8 +71,8 @@ ORDERS: Final = (
     Mutant(
         name="an order is sent however long after its verdict",
         file=_EXECUTE,
-        old="if in_time and self._leadership.holds(epoch):",
-        new="if self._leadership.holds(epoch):",
+        old="if self._real_clock.monotonic() - written_from > SEND_WITHIN_S:",
+        new="if False:",
         tests=of(_OF_STALE, "test_a_request_that_would_leave_late_is_not_sent"),
     ),
     Mutant(
@@ -317,5 +324,57 @@ ORDERS: Final = (
             "tests/integration/store/database/test_listen.py",
             "test_a_connection_that_fell_silent_without_a_word_is_given_up",
         ),
+    ),
+    Mutant(
+        name="the trading state is not looked at before the request",
+        file=_EXECUTE,
+        old="self._switch.check(source=source, side=intent.side, market=intent.market)",
+        new="pass",
+        tests=_OF_SENDING,
+    ),
+    Mutant(
+        name="an order's bytes leave without the last check",
+        file="service/adapters/upbit/guarded_body.py",
+        old="            self._before_send()\n",
+        new="            pass\n",
+        tests=_OF_SENDING,
+    ),
+    Mutant(
+        name="the last check is made before the wait for limit and connection",
+        file=_UPBIT_CLIENT,
+        old="        data = GuardedBody(json.dumps(body).encode(), before_send)\n",
+        new=(
+            "        before_send()\n"
+            "        data = GuardedBody(json.dumps(body).encode(), lambda: None)\n"
+        ),
+        tests=_OF_SENDING,
+    ),
+    Mutant(
+        name="an order that the last check stopped counts as perhaps sent",
+        file=_UPBIT_CLIENT,
+        old=(
+            "            if data.refusal is not None:\n"
+            "                raise data.refusal from None\n"
+            "            if not data.has_left:\n"
+        ),
+        new="            if False:\n",
+        tests=_OF_SENDING,
+    ),
+    Mutant(
+        name="an order that ran out of time before it left counts as perhaps sent",
+        file=_UPBIT_CLIENT,
+        old="            if not data.has_left:\n",
+        new="            if False:\n",
+        tests=of(
+            _OF_UPBIT_FAULTS,
+            "test_an_order_that_waited_in_vain_for_a_connection_has_certainly_not_happened",
+        ),
+    ),
+    Mutant(
+        name="an order that may have left counts as certainly unsent",
+        file="service/adapters/upbit/guarded_body.py",
+        old="        self.has_left = True\n",
+        new="",
+        tests=of(_OF_UPBIT_FAULTS, "test_an_order_whose_connection_drops_has_an_unknown_outcome"),
     ),
 )

@@ -5,11 +5,13 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import aiohttp
 import yarl
+from aiohttp.abc import AbstractStreamWriter
 
+from service.adapters.upbit.guarded_body import GuardedBody
 from service.sandbox.errors import RequestRefused
 from tests.simulation.fates import FATES, Body, Fate, Kind
 from tests.simulation.machine import Machine
@@ -78,10 +80,10 @@ class Wire:
         url: yarl.URL,
         *,
         timeout: aiohttp.ClientTimeout,
-        data: bytes | None = None,
+        data: GuardedBody | None = None,
         **_: object,
     ) -> "Call":
-        params = dict(url.query) if data is None else json.loads(data)
+        params = dict(url.query) if data is None else json.loads(data.decode())
         kind = _KINDS.get((method, url.path), Kind.OTHER)
         request = Request(
             machine=self._machine,
@@ -92,15 +94,25 @@ class Wire:
             fate_name=self._world.draw_fate(kind, params.get("identifier")),
             answered=self._world.loop.create_future(),
         )
-        return Call(self._world, request, timeout_s=timeout.total or 6.0)
+        return Call(self._world, request, body=data, timeout_s=timeout.total or 6.0)
+
+
+class Sink:
+    """Takes the bytes at once: between a body's check and its bytes nothing happens."""
+
+    async def write(self, _: bytes) -> None:
+        return
 
 
 class Call:
     """One request under way, as an asynchronous context manager."""
 
-    def __init__(self, world: World, request: Request, *, timeout_s: float) -> None:
+    def __init__(
+        self, world: World, request: Request, *, body: GuardedBody | None, timeout_s: float
+    ) -> None:
         self._world = world
         self._request = request
+        self._body = body
         self._timeout_s = timeout_s
 
     async def __aenter__(self) -> Response:
@@ -114,6 +126,7 @@ class Call:
         connect_s = world.chance.uniform(*fate.connect_s)
         if connect_s:
             await asyncio.sleep(connect_s)
+        await self._write()
         self._leave()
         response = await request.answered
         if response.ban_s:  # heard in this very step
@@ -122,6 +135,15 @@ class Call:
 
     async def __aexit__(self, *_: object) -> None:
         """The answer is read whole before; nothing is left to close."""
+
+    async def _write(self) -> None:
+        """Ask the body to write itself, as aiohttp does, and fail as aiohttp then fails."""
+        if self._body is None:
+            return
+        try:
+            await self._body.write_with_length(cast(AbstractStreamWriter, Sink()), None)
+        except Exception as exc:
+            raise aiohttp.ClientConnectionError("the body was not written") from exc
 
     def _leave(self) -> None:
         world, request, fate = self._world, self._request, self._request.fate

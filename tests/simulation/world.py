@@ -24,7 +24,7 @@ from tests.simulation.loop import SimulatedLoop
 from tests.simulation.machine import Machine
 
 #: Seconds from the commit of an order's row to its request at most.
-SENT_WITHIN_S: Final = 2.0
+SENT_WITHIN_S: Final = 1.0
 #: Seconds from the commit of a halt or of the switch to the last possible request.
 STOPS_WITHIN_S: Final = 1.0
 #: The state of an order that has no row yet.

@@ -4,7 +4,7 @@ Source: Upbit docs, "REST API guide"; traps of aiohttp 3.14 as noted.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -12,7 +12,8 @@ import aiohttp
 import yarl
 
 from service.adapters.answers import retry_after_s
-from service.adapters.upbit.errors import ErrorAnswer, OddAnswer
+from service.adapters.upbit.errors import ErrorAnswer, OddAnswer, Unsent
+from service.adapters.upbit.guarded_body import GuardedBody
 from service.adapters.upbit.limits import Group, Limiter, ban_s
 from service.adapters.upbit.record import error_name, parsed
 from service.adapters.upbit.sign import Params, Signer, wire_query
@@ -74,13 +75,25 @@ class Client:
         url = _url(self._exchange_url + path, params)
         return await self._send("DELETE", url, self._signed(params), Group.DEFAULT)
 
-    async def post(self, path: str, body: Mapping[str, str]) -> object:
-        """Send `body` once. aiohttp never repeats a POST, whatever the connection does."""
+    async def post(
+        self, path: str, body: Mapping[str, str], *, before_send: Callable[[], None]
+    ) -> object:
+        """Send `body` once. aiohttp never repeats a POST, whatever the connection does.
+
+        Raises: also Unsent, and what `before_send` raises: no byte has left.
+        """
         url = _url(self._exchange_url + path, _NOTHING)
         headers = self._signed(body) | {"Content-Type": _JSON}
         # The signature's hash covers the keys in this order and the values as written here.
-        data = json.dumps(body).encode()
-        return await self._send("POST", url, headers, Group.ORDER, data=data)
+        data = GuardedBody(json.dumps(body).encode(), before_send)
+        try:
+            return await self._send("POST", url, headers, Group.ORDER, data=data)
+        except (aiohttp.ClientError, TimeoutError) as exc:
+            if data.refusal is not None:
+                raise data.refusal from None
+            if not data.has_left:
+                raise Unsent(exc) from exc
+            raise
 
     def _signed(self, params: Params) -> dict[str, str]:
         authorization = self._signer.authorization(params)
@@ -93,7 +106,7 @@ class Client:
         headers: Mapping[str, str],
         group: Group,
         *,
-        data: bytes | None = None,
+        data: GuardedBody | None = None,
     ) -> object:
         await self._limiter.acquire(group)
         asked_at = self._skew.asked()

@@ -71,6 +71,14 @@ class ErrorAnswer(Exception):
         self.retry_after_s = retry_after_s
 
 
+class Unsent(Exception):
+    """No byte of the request has left, because of `error`."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("nothing has left")
+        self.error = error
+
+
 class OddAnswer(ValueError):
     """A 2xx that cannot be read. The text names the field, never its value, e.g. a balance."""
 
@@ -90,6 +98,9 @@ def translated(*, writing: bool) -> Iterator[None]:
         raise _meaning(exc, writing=writing) from exc
     except OddAnswer as exc:
         raise lost(f"Upbit's answer cannot be read: {exc}", code="bad_answer") from exc
+    except Unsent as exc:
+        strip_secrets(exc.error)
+        raise ExchangeUnavailable("Upbit cannot be reached", code="unreachable") from exc.error
     except _UNSENT as exc:
         strip_secrets(exc)
         raise ExchangeUnavailable("Upbit cannot be reached", code="unreachable") from exc

@@ -117,15 +117,18 @@ class UpbitRest:
         """Raises: ExchangeUnavailable, not sent, while Upbit has asked us to send no orders."""
         self._client.check(Group.ORDER)
 
-    async def submit(self, intent: Intent, *, identifier: str) -> ExchangeOrder:
+    async def submit(
+        self, intent: Intent, *, identifier: str, before_send: Callable[[], None]
+    ) -> ExchangeOrder:
         """Send the order, once.
 
-        Raises: ExchangeRefused, when it is certainly not on the book; ExchangeUnavailable, when it
-        was certainly not sent; OutcomeUnknown otherwise.
+        Raises: what `before_send` raises, when it does, or ExchangeUnavailable: the order was
+        certainly not sent; ExchangeRefused, when it is certainly not on the book; OutcomeUnknown
+        otherwise.
         """
         body = orders.order_body(intent, _checked(identifier))
         with translated(writing=True):
-            payload = await self._client.post("/v1/orders", body)
+            payload = await self._client.post("/v1/orders", body, before_send=before_send)
             return orders.placed(payload, intent, identifier)
 
     async def find(self, identifier: str) -> ExchangeOrder | None:

@@ -10,7 +10,7 @@ import pytest
 from service.adapters.upbit.rest import UpbitRest
 from service.domain.markets import Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrderState, OrderType, Side
-from tests.builders import KRW_BTC, an_intent
+from tests.builders import KRW_BTC, an_intent, at_liberty
 from tests.fakes.clock import FakeClock
 from tests.integration.adapters import recorded
 from tests.integration.adapters.upbit_stub import UpbitStub, nonce_of
@@ -149,7 +149,9 @@ async def test_balances_hold_every_currency(upbit: UpbitRest, stub: UpbitStub) -
 async def test_a_market_buy_is_sent_as_the_hash_says(upbit: UpbitRest, stub: UpbitStub) -> None:
     stub.answer("POST /v1/orders", recorded.BID_PLACED, status=201)
 
-    order = await upbit.submit(an_intent(funds=Decimal("1E+4")), identifier="uat-1")
+    order = await upbit.submit(
+        an_intent(funds=Decimal("1E+4")), identifier="uat-1", before_send=at_liberty
+    )
 
     assert order.uuid == "cdd92199-2897-4e14-9448-f923320408ad"
     assert (order.state, order.side, order.trades) == (ExchangeOrderState.WAITING, Side.BUY, ())
@@ -177,7 +179,7 @@ async def test_a_limit_sell_is_sent_as_the_hash_says(upbit: UpbitRest, stub: Upb
         volume=Decimal("8E-5"),
     )
 
-    await upbit.submit(intent, identifier="uat-1")
+    await upbit.submit(intent, identifier="uat-1", before_send=at_liberty)
 
     body = json.loads(stub.seen[0].body)
     assert (body["price"], body["volume"]) == ("100000000", "0.00008")
@@ -279,7 +281,7 @@ async def test_an_identifier_that_cannot_be_signed_is_not_sent(
     upbit: UpbitRest, stub: UpbitStub, identifier: str
 ) -> None:
     with pytest.raises(ValueError, match="no order identifier"):
-        await upbit.submit(an_intent(), identifier=identifier)
+        await upbit.submit(an_intent(), identifier=identifier, before_send=at_liberty)
 
     assert stub.seen == []
 

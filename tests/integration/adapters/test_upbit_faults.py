@@ -21,7 +21,7 @@ from service.domain.errors import (
     OutcomeUnknown,
 )
 from service.domain.orders import ExchangeOrder
-from tests.builders import an_intent
+from tests.builders import an_intent, at_liberty
 from tests.fakes.clock import FakeClock
 from tests.integration.adapters import recorded
 from tests.integration.adapters.upbit_stub import (
@@ -89,7 +89,7 @@ REFUSALS = [(status, name) for status, names in NAMES.items() for name in names]
 
 
 async def submit(upbit: UpbitRest) -> ExchangeOrder:
-    return await upbit.submit(an_intent(), identifier="uat-1")
+    return await upbit.submit(an_intent(), identifier="uat-1", before_send=at_liberty)
 
 
 # --- answers that say no ----------------------------------------------------------------------
@@ -350,10 +350,14 @@ async def test_an_order_that_failed_in_the_tls_handshake_has_certainly_not_happe
     assert isinstance(caught.value.__cause__, ssl.SSLError | aiohttp.ClientConnectorError)
 
 
+@pytest.mark.parametrize(
+    "short",
+    [aiohttp.ClientTimeout(total=30, connect=0.01), aiohttp.ClientTimeout(total=0.05)],
+    ids=["the time to connect", "the time of the whole call"],
+)
 async def test_an_order_that_waited_in_vain_for_a_connection_has_certainly_not_happened(
-    stub: UpbitStub, monkeypatch: pytest.MonkeyPatch
+    stub: UpbitStub, monkeypatch: pytest.MonkeyPatch, short: aiohttp.ClientTimeout
 ) -> None:
-    short = aiohttp.ClientTimeout(total=30, connect=0.01)
     monkeypatch.setattr("service.adapters.upbit.client.ORDER_TIMEOUT", short)
     held, release = asyncio.Event(), asyncio.Event()
 
@@ -548,7 +552,7 @@ async def test_a_wait_asked_of_an_order_is_known_before_the_next_order(
     stub.answer("POST /v1/orders", "Too many", status=429, headers={"Retry-After": "30"})
     stub.answer("GET /v1/order", error_body("order_not_found"), status=404)
     with pytest.raises(OutcomeUnknown):
-        await upbit.submit(an_intent(), identifier="uat-1")
+        await upbit.submit(an_intent(), identifier="uat-1", before_send=at_liberty)
 
     with pytest.raises(ExchangeUnavailable) as held:
         upbit.check_orders()

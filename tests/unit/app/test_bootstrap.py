@@ -40,6 +40,7 @@ async def test_a_new_leader_settles_what_the_last_one_left_open_before_it_trades
 async def test_a_signal_goes_all_the_way_to_an_order_and_is_counted() -> None:
     house = House()
     async with house.running(with_loops=False) as services:
+        await services.trading_switch.load()
         await leads(services)
         await services.pipeline.trade(KRW_BTC)
         told = services.metrics_text().decode()

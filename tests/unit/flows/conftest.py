@@ -15,10 +15,13 @@ from service.flows.leadership import Leadership
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
 from service.flows.trade import TradingPipeline
+from service.flows.trading_switch import TradingSwitch
 from service.ports.store import JSON
 from service.settings.settings import Settings
+from tests.fakes.audit import FakeAudit
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
+from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.model import FakeModel
 from tests.fakes.orders import FakeOrders
@@ -49,6 +52,15 @@ class House:
         self.orders.tables.halts = self.state.halts
         self.orders.tables.settings = lambda: self.rows.stored
         ids = itertools.count(1)
+        self.trading_switch = TradingSwitch(
+            states=self.state,
+            settings=self.settings,
+            journal=FakeHaltJournal(),
+            audit=FakeAudit(),
+            clock=self.clock,
+            real_clock=self.clock,
+            new_id=lambda: f"h-{next(ids)}",
+        )
         self.reconciler = Reconciler(
             orders=self.orders,
             exchange=self.exchange,
@@ -70,6 +82,7 @@ class House:
             exchange=self.exchange,
             reconciler=self.reconciler,
             leadership=self.leadership,
+            trading_switch=self.trading_switch,
             settings=self.settings,
             clock=self.clock,
             real_clock=self.clock,
