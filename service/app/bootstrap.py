@@ -94,7 +94,7 @@ def build(process: Process, ports: Ports) -> Services:
         bus=bus,
         circuits=circuits,
         reconciler=reconciler,
-        holdings_check=HoldingsCheck(orders=store.orders, exchange=ports.exchange),
+        holdings_check=HoldingsCheck(orders=store.orders, exchange=ports.watching),
         account_book=account_book,
         books_check=BooksCheck(verify=partial(verified_at, ports.dsn)),
         leadership=leadership,
@@ -290,7 +290,7 @@ def _retention(process: Process, ports: Ports) -> Retention:
 def _snapshots(process: Process, ports: Ports) -> Snapshots:
     return Snapshots(
         markets=process.config.markets,
-        exchange=ports.exchange,
+        exchange=ports.watching,
         market_data=ports.store.collected,
         orders=ports.store.orders,
         equities=ports.store.equities,

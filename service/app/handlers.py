@@ -6,6 +6,7 @@ from aiohttp import web
 
 from service.app.job_control import flatten_now, reconcile_now, run_job
 from service.app.services import Services
+from service.flows.shown_balances import ShownBalances
 from service.web import keys
 from service.web.protocol.auth import LOCKOUT
 from service.web.protocol.lockout import Lockout
@@ -20,7 +21,7 @@ def bind(app: web.Application, services: Services) -> None:
     app[keys.HEALTH] = services.health
     app[keys.LISTS] = ports.api.lists
     app[keys.ORDERS] = ports.api.orders
-    app[keys.EXCHANGE] = ports.exchange
+    app[keys.BALANCES] = ShownBalances(exchange=ports.watching, real_clock=process.real_clock)
     app[keys.SETTINGS] = ports.settings
     app[keys.DATABASE] = ports.database
     app[keys.JOBS] = services.jobs

@@ -48,8 +48,8 @@ def health_monitor(
     async def ask_upbit() -> None:
         # Public prices, balances, which only our key opens, and whether orders may go out, for
         # which Upbit counts by itself.
-        await ports.exchange.tickers(process.config.markets)
-        await ports.exchange.balances()
+        await ports.watching.tickers(process.config.markets)
+        await ports.watching.balances()
         ports.exchange.check_orders()
 
     return HealthMonitor(

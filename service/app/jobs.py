@@ -57,7 +57,7 @@ def jobs(services: Services) -> tuple[Loop, ...]:
         if leadership.is_leader:
             await collect(
                 markets=markets,
-                exchange=ports.exchange,
+                exchange=ports.watching,
                 market_data=store.collected,
                 bus=services.bus,
                 clock=ports.clock,

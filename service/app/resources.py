@@ -107,8 +107,9 @@ async def open_ports(config: Config, *, targets: Sequence[Target]) -> AsyncItera
             store=database.store,
             api=database.api,
             halt_journal=FileHaltJournal(config.data_dir / f"halts-{config.mode}.jsonl"),
-            exchange=upbit,
-            account=upbit,
+            exchange=upbit.trading,
+            watching=upbit.watching,
+            account=upbit.watching,
             model=gemini,
             settings=settings,
             outbox=PgAlerts(database.pool),
@@ -312,12 +313,25 @@ def _revealed(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret is not None else ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedExchange:
+    """One account over two sets of connections: see `Ports`."""
+
+    trading: UpbitRest
+    watching: UpbitRest
+
+
+def _exchange_session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=16, limit_per_host=16, ttl_dns_cache=300),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
 @asynccontextmanager
-async def open_exchange(config: Config, market: OpenedMarket) -> AsyncIterator[UpbitRest]:
+async def open_exchange(config: Config, market: OpenedMarket) -> AsyncIterator[OpenedExchange]:
     upstream = market.upstream
-    connector = aiohttp.TCPConnector(limit=32, limit_per_host=16, ttl_dns_cache=300)
-    jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
+    async with _exchange_session() as session, _exchange_session() as watching:
         upbit = UpbitRest(
             session,
             quotation_url=upstream.quotation_url,
@@ -328,7 +342,7 @@ async def open_exchange(config: Config, market: OpenedMarket) -> AsyncIterator[U
             seconds=market.waiting_s,
         )
         await _check_markets(upbit, config)
-        yield upbit
+        yield OpenedExchange(trading=upbit, watching=upbit.watching(watching))
 
 
 async def _check_markets(upbit: UpbitRest, config: Config) -> None:

@@ -141,6 +141,9 @@ class Ports:
         loop_context: entered around each loop of a job, for as long as it runs.
         dsn: where the listener for changed settings connects.
         own_server: only where the PostgreSQL is ours.
+        exchange: for decisions and orders, over connections of its own.
+        watching: the same one for what only looks: collectors, health, the API. It leaves a part
+            of each rate limit to `exchange`.
         targets: where alerts go.
     """
 
@@ -156,6 +159,7 @@ class Ports:
     api: ApiStore
     halt_journal: HaltJournal
     exchange: Exchange
+    watching: Exchange
     account: Account
     model: PingedModel
     settings: Settings

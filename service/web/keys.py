@@ -10,11 +10,11 @@ from service.domain.markets import Market
 from service.domain.signals import Signal
 from service.flows.flatten import Flattener
 from service.flows.leadership import Leadership
+from service.flows.shown_balances import ShownBalances
 from service.flows.trading_switch import TradingSwitch
 from service.ports.account import AccountLists, Deposits
 from service.ports.alerts import Acknowledgements
 from service.ports.clock import MarketClock, RealClock
-from service.ports.exchange import Exchange
 from service.ports.health import Database, HealthSource, Jobs, JobState
 from service.ports.queries import Lists, Portfolio, Statistics
 from service.ports.store import Audit, Orders
@@ -48,7 +48,7 @@ CLOCK = web.AppKey[MarketClock]("clock")
 HEALTH = web.AppKey[HealthSource]("health")
 LISTS = web.AppKey[Lists]("lists")
 ORDERS = web.AppKey[Orders]("orders")
-EXCHANGE = web.AppKey[Exchange]("exchange")
+BALANCES = web.AppKey("balances", ShownBalances)
 SETTINGS = web.AppKey("settings", Settings)
 DATABASE = web.AppKey[Database]("database")
 JOBS = web.AppKey[Jobs]("jobs")

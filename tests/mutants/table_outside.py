@@ -7,6 +7,10 @@ from tests.mutants.mutant import Mutant, of
 _GEMINI: Final = "service/adapters/gemini.py"
 _OF_GEMINI_FAULTS: Final = "tests/integration/adapters/test_gemini_faults.py"
 _OF_UPBIT_FAULTS: Final = "tests/integration/adapters/test_upbit_faults.py"
+_OF_CALLS: Final = "tests/integration/adapters/test_upbit_calls.py"
+_OF_LIMITS: Final = "tests/unit/adapters/test_upbit_limits.py"
+_LIMITS: Final = "service/adapters/upbit/limits.py"
+_SHOWN: Final = "service/flows/shown_balances.py"
 _PROPOSE: Final = "service/flows/propose.py"
 _OF_PROPOSE: Final = "tests/unit/flows/test_propose.py"
 
@@ -45,8 +49,11 @@ OUTSIDE: Final = (
     Mutant(
         name="Upbit's limits are not kept to",
         file="service/adapters/upbit/limits.py",
-        old="        self._sent[group].append(self._real_clock.monotonic())\n",
-        new="",
+        old=(
+            "            self._check_hold(name)  # a hold may have begun during the pause\n"
+            "        self._sent[name].append(self._real_clock.monotonic())\n"
+        ),
+        new="            self._check_hold(name)\n",
         tests=of(
             "tests/unit/adapters/test_upbit_limits.py", "test_a_group_waits_once_its_second_is_full"
         ),
@@ -131,5 +138,64 @@ OUTSIDE: Final = (
         tests=of(
             "tests/unit/flows/test_trade.py", "test_an_unusable_answer_makes_no_signal_and_says_so"
         ),
+    ),
+    Mutant(
+        name="what only looks may use a whole limit",
+        file=_LIMITS,
+        old='    Share.WATCHING: Decimal("0.5"),\n',
+        new="    Share.WATCHING: Decimal(0),\n",
+        tests=of(_OF_CALLS, "test_what_only_looks_leaves_half_of_a_limit"),
+    ),
+    Mutant(
+        name="a purchase may use what is left for sales",
+        file=_LIMITS,
+        old='    Share.TRADING: Decimal("0.1"),\n',
+        new="    Share.TRADING: Decimal(0),\n",
+        tests=of(_OF_CALLS, "test_a_sale_goes_where_purchases_have_used_up_their_part"),
+    ),
+    Mutant(
+        name="a sale has no more of a limit than a purchase",
+        file="service/adapters/upbit/rest.py",
+        old="share=Share.WHOLE if intent.side is Side.SELL else Share.TRADING,",
+        new="share=Share.TRADING,",
+        tests=of(_OF_CALLS, "test_a_sale_goes_where_purchases_have_used_up_their_part"),
+    ),
+    Mutant(
+        name="a cancel has no more of a limit than a question",
+        file="service/adapters/upbit/client.py",
+        old='"DELETE", url, self._signed(params), Group.DEFAULT, Share.WHOLE)',
+        new='"DELETE", url, self._signed(params), Group.DEFAULT, self._share)',
+        tests=of(_OF_CALLS, "test_a_cancel_goes_where_questions_have_used_up_their_part"),
+    ),
+    Mutant(
+        name="a group's name in an answer is not learnt",
+        file=_LIMITS,
+        old="        self._learnt[endpoint] = name\n",
+        new="",
+        tests=of(_OF_LIMITS, "test_endpoints_that_answers_put_into_one_group_rest_together"),
+    ),
+    Mutant(
+        name="what only looks uses trading's connections",
+        file="service/app/resources.py",
+        old="watching=upbit.watching(watching)",
+        new="watching=upbit.watching(session)",
+        tests=of(
+            "tests/integration/app/test_resources.py",
+            "test_trading_shares_its_limits_but_no_connection_with_what_only_looks",
+        ),
+    ),
+    Mutant(
+        name="each reader of the balance asks the exchange",
+        file=_SHOWN,
+        old="            if self._answer is None or self._age_s(self._answer[1]) >= FRESH_S:\n",
+        new="            if True:\n",
+        tests=of("tests/unit/flows/test_shown_balances.py"),
+    ),
+    Mutant(
+        name="each reader of the balance repeats a question that failed",
+        file=_SHOWN,
+        old="            if self._failure is not None and self._failure[1] >= came_at:\n",
+        new="            if False:\n",
+        tests=of("tests/unit/flows/test_shown_balances.py"),
     ),
 )

@@ -35,13 +35,9 @@ PROCESS: Final = (
     Mutant(
         name="the Upbit session is never closed",
         file=_RESOURCES,
-        old=(
-            "    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar)"
-            " as session:\n"
-        ),
+        old="    async with _exchange_session() as session, _exchange_session() as watching:\n",
         new=(
-            "    session = aiohttp.ClientSession(connector=connector, cookie_jar=jar)\n"
-            "    if session is not None:\n"
+            "    session = _exchange_session()\n    async with _exchange_session() as watching:\n"
         ),
         tests=of(
             _OF_SHUTDOWN, "test_sigterm_during_an_order_waits_for_it_however_often_it_is_repeated"

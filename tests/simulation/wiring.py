@@ -88,6 +88,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
         return StoreLink(world, machine, target, name)
 
     orders, idle = link(world.orders, "orders"), _Idle()
+    exchange = _exchange(world, machine, clock)
     return Ports(
         clock=clock,
         speed=1.0,
@@ -111,7 +112,8 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
         ),
         api=cast("Any", None),  # of the web alone
         halt_journal=FakeHaltJournal(),
-        exchange=_exchange(world, machine, clock),
+        exchange=exchange,
+        watching=exchange,
         account=cast("Any", None),
         model=cast("Any", idle.model),
         settings=Settings(cast("SettingRows", link(SettingTable(world), "settings")), clock),

@@ -14,7 +14,7 @@ import yarl
 from service.adapters.answers import retry_after_s
 from service.adapters.upbit.errors import ErrorAnswer, OddAnswer, Unsent
 from service.adapters.upbit.guarded_body import GuardedBody
-from service.adapters.upbit.limits import Group, Limiter, ban_s
+from service.adapters.upbit.limits import Group, Limiter, Share, ban_s
 from service.adapters.upbit.record import error_name, parsed
 from service.adapters.upbit.sign import Params, Signer, wire_query
 from service.adapters.upbit.skew import SkewMeter
@@ -44,7 +44,10 @@ class Client:
         signer: Signer,
         limiter: Limiter,
         skew: SkewMeter,
+        share: Share = Share.TRADING,
     ) -> None:
+        """Args: share: of each limit, for what is neither a cancel nor a sale."""
+        self._share = share
         self._session = session
         self._quotation_url = quotation_url.rstrip("/")
         self._exchange_url = exchange_url.rstrip("/")
@@ -52,9 +55,21 @@ class Client:
         self._limiter = limiter
         self._skew = skew
 
-    def check(self, group: Group) -> None:
+    def beside(self, session: aiohttp.ClientSession, *, share: Share) -> "Client":
+        """Return a client over connections of its own; waits and bans hold for both."""
+        return Client(
+            session,
+            quotation_url=self._quotation_url,
+            exchange_url=self._exchange_url,
+            signer=self._signer,
+            limiter=self._limiter,
+            skew=self._skew,
+            share=share,
+        )
+
+    def check(self, group: Group, *, endpoint: str) -> None:
         """Raise ExchangeUnavailable while a wait or a ban lasts. Nothing is sent."""
-        self._limiter.check(group)
+        self._limiter.check(group, endpoint=endpoint)
 
     async def get_public(
         self, path: str, params: Mapping[str, str] = _NOTHING, *, group: Group
@@ -62,21 +77,26 @@ class Client:
         """GET public data, unsigned. Upbit counts the group's limit by IP address."""
         url = _url(self._quotation_url + path, params)
         # Upbit compresses quotations only. With an Origin header it allows one call in ten seconds.
-        return await self._send("GET", url, {"Accept-Encoding": "gzip"}, group)
+        return await self._send("GET", url, {"Accept-Encoding": "gzip"}, group, self._share)
 
     async def get_private(self, path: str, params: Params = _NOTHING) -> object:
         """GET data of our account, signed."""
         url = _url(self._exchange_url + path, params)
-        return await self._send("GET", url, self._signed(params), Group.DEFAULT)
+        return await self._send("GET", url, self._signed(params), Group.DEFAULT, self._share)
 
     async def delete(self, path: str, params: Mapping[str, str]) -> object:
         # aiohttp repeats a DELETE (and a GET) by itself when a kept-alive connection drops. That is
         # harmless: a second cancellation of an identifier has no effect.
         url = _url(self._exchange_url + path, params)
-        return await self._send("DELETE", url, self._signed(params), Group.DEFAULT)
+        return await self._send("DELETE", url, self._signed(params), Group.DEFAULT, Share.WHOLE)
 
     async def post(
-        self, path: str, body: Mapping[str, str], *, before_send: Callable[[], None]
+        self,
+        path: str,
+        body: Mapping[str, str],
+        *,
+        share: Share,
+        before_send: Callable[[], None],
     ) -> object:
         """Send `body` once. aiohttp never repeats a POST, whatever the connection does.
 
@@ -87,7 +107,7 @@ class Client:
         # The signature's hash covers the keys in this order and the values as written here.
         data = GuardedBody(json.dumps(body).encode(), before_send)
         try:
-            return await self._send("POST", url, headers, Group.ORDER, data=data)
+            return await self._send("POST", url, headers, Group.ORDER, share, data=data)
         except (aiohttp.ClientError, TimeoutError) as exc:
             if data.refusal is not None:
                 raise data.refusal from None
@@ -105,10 +125,12 @@ class Client:
         url: yarl.URL,
         headers: Mapping[str, str],
         group: Group,
+        share: Share,
         *,
         data: GuardedBody | None = None,
     ) -> object:
-        await self._limiter.acquire(group)
+        endpoint = f"{method} {url.path}"
+        await self._limiter.acquire(group, endpoint=endpoint, share=share)
         asked_at = self._skew.asked()
         async with self._session.request(
             method,
@@ -120,16 +142,19 @@ class Client:
             allow_redirects=False,
             raise_for_status=False,  # aiohttp's error shows the URL and no error name
         ) as response:
-            self._limiter.heard(response.headers.get("Remaining-Req"), group=group)
+            remaining = response.headers.get("Remaining-Req")
+            self._limiter.heard(remaining, group=group, endpoint=endpoint)
             if "Age" not in response.headers:  # a cached answer has an old `Date`
                 self._skew.heard(response.headers.get("Date"), asked_at=asked_at)
             if response.status not in _SUCCESS:
-                raise await self._complaint(response, group)
+                raise await self._complaint(response, group, endpoint)
             raw = await _body(response)
         self._limiter.reset_ban()
         return parsed(raw)
 
-    async def _complaint(self, response: aiohttp.ClientResponse, group: Group) -> ErrorAnswer:
+    async def _complaint(
+        self, response: aiohttp.ClientResponse, group: Group, endpoint: str
+    ) -> ErrorAnswer:
         raw = b""
         # The status suffices when the body is lost: a ban must be kept.
         with suppress(aiohttp.ClientError, TimeoutError, OddAnswer):
@@ -138,7 +163,7 @@ class Client:
         if response.status == _BLOCKED:
             asked = self._limiter.ban(asked or ban_s(raw))
         if response.status == _SLOW_DOWN:
-            self._limiter.close(group, asked_s=asked)
+            self._limiter.close(group, endpoint=endpoint, asked_s=asked)
         return ErrorAnswer(response.status, error_name(raw), retry_after_s=asked)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from typing import Final
 
@@ -11,13 +12,13 @@ from service.adapters.clock import SystemClock
 from service.adapters.upbit import account, order_lists, orders, quotation
 from service.adapters.upbit.client import Client
 from service.adapters.upbit.errors import translated
-from service.adapters.upbit.limits import Group, Limiter
+from service.adapters.upbit.limits import Group, Limiter, Share
 from service.adapters.upbit.sign import Signer
 from service.adapters.upbit.skew import SkewMeter
 from service.adapters.upbit.wire import instant
 from service.domain.errors import ExchangeRefused
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
-from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList
+from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList, Side
 from service.ports.clock import RealClock
 
 MOST_CANDLES: Final = 200
@@ -55,6 +56,17 @@ class UpbitRest:
             limiter=Limiter(real_clock or SystemClock(), paced=paced, seconds=seconds),
             skew=self._skew,
         )
+
+    def watching(self, session: aiohttp.ClientSession) -> "UpbitRest":
+        """Return the same account over another session, for what only looks.
+
+        It gets a smaller share of each rate limit. Waits and bans hold for both.
+        """
+        other = copy(self)
+        other._client = self._client.beside(  # noqa: SLF001 - a copy of this very object
+            session, share=Share.WATCHING
+        )
+        return other
 
     @property
     def clock_skew_s(self) -> float | None:
@@ -115,7 +127,7 @@ class UpbitRest:
 
     def check_orders(self) -> None:
         """Raises: ExchangeUnavailable, not sent, while Upbit has asked us to send no orders."""
-        self._client.check(Group.ORDER)
+        self._client.check(Group.ORDER, endpoint="POST /v1/orders")
 
     async def submit(
         self, intent: Intent, *, identifier: str, before_send: Callable[[], None]
@@ -128,7 +140,13 @@ class UpbitRest:
         """
         body = orders.order_body(intent, _checked(identifier))
         with translated(writing=True):
-            payload = await self._client.post("/v1/orders", body, before_send=before_send)
+            payload = await self._client.post(
+                "/v1/orders",
+                body,
+                # A sale reduces the risk: a purchase leaves it a part of the limit.
+                share=Share.WHOLE if intent.side is Side.SELL else Share.TRADING,
+                before_send=before_send,
+            )
             return orders.placed(payload, intent, identifier)
 
     async def find(self, identifier: str) -> ExchangeOrder | None:

@@ -9,7 +9,7 @@ from service.domain.errors import InvalidRequest, NotFound
 from service.domain.markets import Balance
 from service.domain.orders import OrderStatus
 from service.web.api.positions import position_bodies, positions_of
-from service.web.keys import CLOCK, EXCHANGE, LISTS, RECONCILE
+from service.web.keys import BALANCES, CLOCK, LISTS, RECONCILE
 from service.web.protocol.audit import audited
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query, row_id
@@ -22,6 +22,12 @@ class BalanceBody(TypedDict):
     available: str
     locked: str  #: in open orders
     total: str
+
+
+class BalancesBody(TypedDict):
+    items: list[BalanceBody]
+    next_cursor: None
+    age_seconds: float  #: real seconds since the exchange was asked
 
 
 class SyncBody(TypedDict):
@@ -68,10 +74,19 @@ async def position(request: web.Request) -> web.Response:
 
 
 async def balance(request: web.Request) -> web.Response:
-    """The exchange's balances now; none are stored, so an outage gives a 503, not an old number."""
+    """The exchange's balances, one answer for all who ask within two seconds, with its age.
+
+    None are stored, so an outage gives a 503, not an old number.
+    """
     Query(request)
-    balances = await request.app[EXCHANGE].balances()
-    return list_response([_balance_body(balances[name]) for name in sorted(balances)])
+    shown = await request.app[BALANCES].read()
+    return json_response(
+        BalancesBody(
+            items=[_balance_body(shown.balances[name]) for name in sorted(shown.balances)],
+            next_cursor=None,
+            age_seconds=round(shown.age_s, 3),
+        )
+    )
 
 
 async def sync(request: web.Request) -> web.Response:

@@ -2,14 +2,17 @@
 
 import gzip
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import aiohttp
 import pytest
 
 from service.adapters.upbit.rest import UpbitRest
+from service.domain.errors import OutcomeUnknown
 from service.domain.markets import Candle, Market, MarketRules, Ticker, Timeframe
-from service.domain.orders import ExchangeOrderState, OrderType, Side
+from service.domain.orders import ExchangeOrderState, Intent, OrderType, Side
 from tests.builders import KRW_BTC, an_intent, at_liberty
 from tests.fakes.clock import FakeClock
 from tests.integration.adapters import recorded
@@ -297,5 +300,72 @@ async def test_a_used_up_second_delays_the_next_call_of_the_group(
     await upbit.markets()
     assert limits_clock.waits == []
     await upbit.balances()
+
+    assert limits_clock.waits == [1.0]
+
+
+async def test_a_sale_goes_where_purchases_have_used_up_their_part(
+    upbit: UpbitRest, stub: UpbitStub, limits_clock: FakeClock
+) -> None:
+    stub.answer("POST /v1/orders", recorded.BID_PLACED, status=201)
+    sale = an_intent(side=Side.SELL, volume=Decimal(1), funds=None)
+
+    async def submit(intent: Intent) -> None:
+        with suppress(OutcomeUnknown):  # the recorded answer is another order's
+            await upbit.submit(intent, identifier="uat-11", before_send=at_liberty)
+
+    for _ in range(10):
+        await submit(an_intent())
+    await submit(sale)
+    before = list(limits_clock.waits)
+    await submit(an_intent())
+
+    assert (before, limits_clock.waits) == ([], [1.0])
+
+
+async def test_a_cancel_goes_where_questions_have_used_up_their_part(
+    upbit: UpbitRest, stub: UpbitStub, limits_clock: FakeClock
+) -> None:
+    stub.answer("GET /v1/accounts", recorded.ACCOUNTS)
+    stub.answer("DELETE /v1/order", recorded.BID_PLACED)
+
+    for _ in range(27):
+        await upbit.balances()
+    await upbit.cancel("uat-1")
+    before = list(limits_clock.waits)
+    await upbit.balances()
+
+    assert (before, limits_clock.waits) == ([], [1.0])
+
+
+async def test_what_only_looks_leaves_half_of_a_limit(
+    upbit: UpbitRest,
+    stub: UpbitStub,
+    session: aiohttp.ClientSession,
+    limits_clock: FakeClock,
+) -> None:
+    stub.answer("GET /v1/accounts", recorded.ACCOUNTS)
+    watching = upbit.watching(session)
+
+    for _ in range(15):
+        await watching.balances()
+    await upbit.balances()
+    before = list(limits_clock.waits)
+    await watching.balances()
+
+    assert (before, limits_clock.waits) == ([], [1.0])
+
+
+async def test_an_endpoint_rests_with_the_group_that_its_answers_name(
+    upbit: UpbitRest, stub: UpbitStub, limits_clock: FakeClock
+) -> None:
+    stub.answer(
+        "GET /v1/market/all",
+        recorded.MARKETS,
+        headers={"Remaining-Req": "group=crix-trades; min=600; sec=0"},
+    )
+
+    await upbit.markets()
+    await upbit.markets()
 
     assert limits_clock.waits == [1.0]

@@ -89,12 +89,20 @@ async def test_a_real_market_has_real_time_and_waits_by_a_clock_that_is_never_se
 
 @pytest.mark.proves("FR-005")
 async def test_the_session_to_the_exchange_is_closed_with_what_uses_it() -> None:
-    """FR-005."""
+    """FR-005: both, of trading and of what only looks."""
     async with open_exchange(a_config(), a_market()) as upbit:
-        session = upbit._client._session
-        was_closed = session.closed
+        sessions = [one._client._session for one in (upbit.trading, upbit.watching)]
+        were_closed = [session.closed for session in sessions]
 
-    assert (was_closed, session.closed) == (False, True)
+    assert (were_closed, [session.closed for session in sessions]) == ([False] * 2, [True] * 2)
+
+
+async def test_trading_shares_its_limits_but_no_connection_with_what_only_looks() -> None:
+    async with open_exchange(a_config(), a_market()) as upbit:
+        trading, watching = upbit.trading._client, upbit.watching._client
+
+        assert trading._limiter is watching._limiter
+        assert trading._session.connector is not watching._session.connector
 
 
 @pytest.mark.proves("FR-005")

@@ -7,9 +7,11 @@ import pytest
 from service.adapters.upbit.limits import (
     FIRST_BAN_S,
     LONGEST_HOLD_S,
+    MOST_NAMES,
     PER_SECOND,
     Group,
     Limiter,
+    Share,
     ban_s,
 )
 from service.domain.errors import ExchangeUnavailable
@@ -277,3 +279,126 @@ async def test_no_ban_is_longer_than_a_day() -> None:
 )
 def test_the_length_of_a_block_is_found_in_its_text(text: str, seconds: float | None) -> None:
     assert ban_s(text.encode()) == seconds
+
+
+# --- who gets how much ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("group", "share", "most"),
+    [
+        (Group.DEFAULT, Share.WATCHING, 15),
+        (Group.DEFAULT, Share.TRADING, 27),
+        (Group.DEFAULT, Share.WHOLE, 30),
+        (Group.ORDER, Share.TRADING, 10),
+        (Group.ORDER, Share.WHOLE, 12),
+        (Group.TICKER, Share.WATCHING, 5),
+    ],
+)
+async def test_each_share_has_its_part_of_a_second(group: Group, share: Share, most: int) -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+    for _ in range(most):
+        await limiter.acquire(group, share=share)
+    assert clock.waits == []
+
+    await limiter.acquire(group, share=share)
+
+    assert clock.waits == [1.0]
+
+
+async def test_what_only_looks_leaves_the_rest_of_the_second_to_orders() -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+    for _ in range(15):
+        await limiter.acquire(Group.DEFAULT, share=Share.WATCHING)
+    for _ in range(12):
+        await limiter.acquire(Group.DEFAULT, share=Share.TRADING)
+    for _ in range(3):
+        await limiter.acquire(Group.DEFAULT, share=Share.WHOLE)
+
+    assert clock.waits == []
+
+
+async def test_a_cancel_goes_before_what_waited_longer() -> None:
+    """The second is full; the first place in the next one is not for those who only look."""
+    clock = FakeClock()
+    limiter = Limiter(clock)
+    for _ in range(30):
+        await limiter.acquire(Group.DEFAULT, share=Share.WHOLE)
+        clock.pass_time(0.01)
+    began, done = clock.monotonic(), {}
+
+    async def call(name: str, share: Share) -> None:
+        await limiter.acquire(Group.DEFAULT, share=share)
+        done[name] = round(clock.monotonic() - began, 2)
+
+    await call("cancel", Share.WHOLE)
+    await call("look", Share.WATCHING)
+
+    assert done == {"cancel": 0.7, "look": 0.86}
+
+
+# --- groups by the name in the answer -------------------------------------------------------
+
+MINUTES, DAYS = "GET /v1/candles/minutes/1", "GET /v1/candles/days"
+
+
+async def acquired_after(limiter: Limiter, clock: FakeClock, endpoint: str, group: Group) -> float:
+    began = clock.monotonic()
+    await limiter.acquire(group, endpoint=endpoint)
+    return clock.monotonic() - began
+
+
+@pytest.mark.parametrize("name", ["crix-trades", "candles", "a-group-of-next-year"])
+async def test_endpoints_that_answers_put_into_one_group_rest_together(name: str) -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+    limiter.heard(f"group={name}; min=600; sec=9", group=Group.CANDLE, endpoint=MINUTES)
+    limiter.heard(f"group={name}; min=600; sec=9", group=Group.TICKER, endpoint="GET /v1/trades")
+    limiter.heard(f"group={name}; min=600; sec=0", group=Group.CANDLE, endpoint=MINUTES)
+
+    waited = [
+        await acquired_after(limiter, clock, "GET /v1/trades", Group.TICKER),
+        await acquired_after(limiter, clock, "GET /v1/ticker", Group.TICKER),
+    ]
+
+    assert waited == [1.0, 0.0]
+
+
+async def test_an_unknown_name_stops_the_endpoint_it_came_with() -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+
+    limiter.heard("group=never-heard-of; min=1; sec=0", group=Group.CANDLE, endpoint=MINUTES)
+
+    assert await acquired_after(limiter, clock, MINUTES, Group.CANDLE) == 1.0
+
+
+async def test_a_wire_name_of_a_documented_group_is_that_group() -> None:
+    """Live answers say `candles`; an endpoint that has not answered yet is in the same group."""
+    clock = FakeClock()
+    limiter = Limiter(clock)
+
+    limiter.heard("group=candles; min=600; sec=0", group=Group.CANDLE, endpoint=MINUTES)
+
+    assert await acquired_after(limiter, clock, DAYS, Group.CANDLE) == 1.0
+
+
+async def test_a_learnt_group_keeps_the_limit_of_its_endpoint() -> None:
+    clock = FakeClock()
+    limiter = Limiter(clock)
+    limiter.heard("group=new; min=1; sec=9", group=Group.CANDLE, endpoint=MINUTES)
+    for _ in range(9):
+        await limiter.acquire(Group.CANDLE, endpoint=MINUTES)
+
+    assert await acquired_after(limiter, clock, MINUTES, Group.CANDLE) == 1.0
+
+
+async def test_answers_that_name_ever_new_groups_fill_no_memory() -> None:
+    limiter = Limiter(FakeClock())
+
+    for n in range(10 * MOST_NAMES):
+        limiter.heard(f"group=g{n}; min=1; sec=9", group=Group.CANDLE, endpoint=MINUTES)
+
+    assert len(limiter._sent) == MOST_NAMES

@@ -14,6 +14,7 @@ from service.domain.errors import StoreDown
 from service.domain.markets import Ticker
 from service.ops.metrics.counters import Counters
 from service.ports.clock import MarketClock, RealClock
+from service.ports.exchange import Exchange
 from service.ports.queries import RecentActivity
 from service.settings.settings import Settings
 from tests.builders import KRW_BTC, a_config
@@ -94,6 +95,8 @@ class House:
         self.loop_context: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self.account = FakeAccount()
         self.exchange = FakeExchange()
+        self.trading: Exchange | None = None  #: instead of the fake
+        self.watching: Exchange | None = None
         self.model = AskedModel()
         self.database = FakeDatabase()
         self.activity: RecentActivity = AwayActivity()
@@ -170,7 +173,8 @@ class House:
                 statistics=self.statistics,
             ),
             halt_journal=self.halt_journal,
-            exchange=self.exchange,
+            exchange=self.trading or self.exchange,
+            watching=self.watching or self.exchange,
             account=cast("Any", self.account),
             model=self.model,
             settings=Settings(self.setting_rows, self.clock),

@@ -119,6 +119,7 @@ async def test_balances_are_decimal_text_by_currency(world: World, serve: Serve)
         {"currency": "BTC", "available": "0.00000001", "locked": "0", "total": "0.00000001"},
         {"currency": "KRW", "available": "10000000", "locked": "0.1", "total": "10000000.1"},
     ]
+    assert body["age_seconds"] == 0.0
 
 
 async def test_without_the_exchange_there_is_no_balance_but_a_time_to_try_again(
