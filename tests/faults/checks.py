@@ -195,6 +195,22 @@ async def nothing_is_sent_without_a_database(stack: Stack, _: int) -> None:
     assert await orders() == before, "an order was sent that no row speaks for"
 
 
+async def a_switch_turned_behind_our_back_holds(stack: Stack, _: int) -> None:
+    """Another process switches trading off; no notification says so here."""
+    off = "UPDATE system_configs SET value = 'false' WHERE key = 'trading_enabled'"
+    await stack.sql(off)
+    mark = stack.service.log.mark
+    ordered = await stack.count("orders")
+
+    def refused(lines: Sequence[Mapping[str, Any]]) -> bool:
+        reasons = [line.get("reason") for line in lines if line.get("verdict") == "REFUSED"]
+        return reasons.count("trading_enabled") >= 3
+
+    await stack.until_lines(mark, refused, "signals are refused by the switch in the table")
+    assert await stack.count("orders") == ordered, "an order followed the switch"
+    await stack.sql(off.replace("false", "true"))
+
+
 async def new_sessions_work(stack: Stack, mark: int) -> None:
     def ten_passes(lines: Sequence[Mapping[str, Any]]) -> bool:
         passes = [line for line in lines if line.get("job") == "collect_market_data"]

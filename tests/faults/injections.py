@@ -25,6 +25,14 @@ _SESSIONS: Final = """
      WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 
+_LISTENING: Final = """
+    SELECT pg_terminate_backend(pid)
+      FROM pg_stat_activity
+     WHERE datname = current_database()
+       AND (query LIKE '%LISTEN %' OR query LIKE '%pg_listening_channels%')
+       AND pid <> pg_backend_pid()
+"""
+
 
 def refusal(status: int, name: str, **more: Any) -> dict[str, Any]:
     """Return a fault that answers as Upbit refuses."""
@@ -190,6 +198,14 @@ def cut(word: str, when: Literal["before", "after"], times: int = 1) -> Injectio
             stack.proxy.cut = None
 
     return injected
+
+
+@asynccontextmanager
+async def notifications_cut(stack: Stack) -> AsyncIterator[None]:
+    """End the session that listens, and break every attempt to listen again."""
+    async with cut("LISTEN", "before", times=10_000)(stack):
+        await stack.sql(_LISTENING)
+        yield
 
 
 def writes_fail(sqlstate: str, *tables: str) -> Injection:

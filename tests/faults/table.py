@@ -21,6 +21,7 @@ from tests.faults.injections import (
     network_refuses,
     network_swallows,
     no_connection_left,
+    notifications_cut,
     planned,
     postgres_down,
     postgres_killed,
@@ -388,6 +389,14 @@ POSTGRES = (
         check=checks.new_sessions_work,
         api=STORE_AWAY,
         quick=True,
+    ),
+    Fault(
+        name="F39",
+        what="notifications are cut, all else works",
+        lane="postgres",
+        inject=together(model("reckless"), notifications_cut),
+        sees={"database": ("warning", "notifications_lost")},
+        check=checks.a_switch_turned_behind_our_back_holds,
     ),
     Fault(
         name="F40",
