@@ -1,10 +1,13 @@
 """The one wiring: every flow bound to what it needs, the same in production and in tests."""
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 from uuid_utils.compat import uuid7
 
@@ -18,6 +21,7 @@ from service.app.services import Circuits, Ports, Process, Services
 from service.app.verification import verified_at
 from service.bus import Bus, OrderMoved, SignalMade, TickerUpdated
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
+from service.domain.orders import OrderList
 from service.flows.account_book import AccountBook
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.monitor import AlertMonitor
@@ -31,9 +35,12 @@ from service.flows.execute import Executor
 from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
+from service.flows.manual_orders import ManualOrders
+from service.flows.order_cancels import OrderCancels
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
+from service.flows.shared_answer import SharedAnswer
 from service.flows.trade import TradingPipeline
 from service.flows.trading_switch import TradingSwitch
 from service.loops.runner import Runner
@@ -42,6 +49,18 @@ from service.ops.metrics.counters import Counters
 from service.ops.metrics.prometheus import Exposition
 from service.ops.metrics.recorder import Recorder
 from service.ports.clock import MarketClock, RealClock
+
+#: Real seconds that one answer of the exchange is shown to every reader of the API.
+SHOWN_FOR_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPath:
+    """What every order passes, from a signal or by hand: one verdict at a time."""
+
+    decider: Decider
+    executor: Executor
+    deciding: asyncio.Lock
 
 
 def new_id() -> str:
@@ -78,6 +97,11 @@ def build(process: Process, ports: Ports) -> Services:
         process, ports, leadership=leadership, switch=trading_switch, circuits=circuits,
         runners=(jobs, maintenance), chance=random.random,
     )  # fmt: skip
+    path = _order_path(process, ports, executor)
+    pipeline = _pipeline(
+        process, ports, bus=bus, circuits=circuits, path=path, leadership=leadership,
+        model=ObservedModel(ports.model, health=health, alert_monitor=alert_monitor),
+    )  # fmt: skip
     alerts_counted: Counter[tuple[str, str]] = Counter()
     exposition = _exposition(
         process, ports, jobs=jobs, health=health, alerts_counted=alerts_counted,
@@ -101,15 +125,10 @@ def build(process: Process, ports: Ports) -> Services:
         trading_switch=trading_switch,
         entry_cancels=_entry_cancels(process, ports, trading_switch, leadership),
         flattener=_flattener(ports, trading_switch, executor, leadership),
-        pipeline=_pipeline(
-            process,
-            ports,
-            bus=bus,
-            circuits=circuits,
-            executor=executor,
-            leadership=leadership,
-            model=ObservedModel(ports.model, health=health, alert_monitor=alert_monitor),
-        ),
+        pipeline=pipeline,
+        manual_orders=_manual_orders(process, ports, path, leadership),
+        order_cancels=_order_cancels(ports, reconciler, leadership),
+        open_orders=_open_orders(process, ports),
         retention=_retention(process, ports),
         snapshots=_snapshots(process, ports),
         jobs=jobs,
@@ -242,7 +261,7 @@ def _pipeline(
     *,
     bus: Bus,
     circuits: Circuits,
-    executor: Executor,
+    path: OrderPath,
     leadership: Leadership,
     model: ObservedModel,
 ) -> TradingPipeline:
@@ -261,19 +280,61 @@ def _pipeline(
             real_clock=process.real_clock,
             circuit=circuits.model,
         ),
+        decider=path.decider,
+        executor=path.executor,
+        leadership=leadership,
+        signals=signals,
+        settings=settings,
+        clock=clock,
+        deciding=path.deciding,
+    )
+
+
+def _order_path(process: Process, ports: Ports, executor: Executor) -> OrderPath:
+    store, clock, settings, exchange = ports.store, ports.clock, ports.settings, ports.exchange
+    return OrderPath(
         decider=Decider(
             exchange=exchange,
             orders=store.orders,
-            signals=signals,
+            signals=CountedSignals(store.signals, process.counters),
             state=store.state,
             settings=settings,
             clock=clock,
         ),
         executor=executor,
+        deciding=asyncio.Lock(),
+    )
+
+
+def _manual_orders(
+    process: Process, ports: Ports, path: OrderPath, leadership: Leadership
+) -> ManualOrders:
+    return ManualOrders(
+        decider=path.decider,
+        executor=path.executor,
+        requests=ports.store.order_requests,
         leadership=leadership,
-        signals=signals,
-        settings=settings,
-        clock=clock,
+        settings=ports.settings,
+        collected=process.config.markets,
+        deciding=path.deciding,
+    )
+
+
+def _open_orders(process: Process, ports: Ports) -> SharedAnswer[OrderList]:
+    return SharedAnswer(
+        ports.watching.open_orders, max_age_s=SHOWN_FOR_S, seconds=process.real_clock.monotonic
+    )
+
+
+def _order_cancels(ports: Ports, reconciler: Reconciler, leadership: Leadership) -> OrderCancels:
+    return OrderCancels(
+        orders=ports.store.orders,
+        requests=ports.store.order_requests,
+        exchange=ports.exchange,
+        reconciler=reconciler,
+        leadership=leadership,
+        settings=ports.settings,
+        clock=ports.clock,
     )
 
 

@@ -28,6 +28,9 @@ def bind(app: web.Application, services: Services) -> None:
     app[keys.AUDIT] = ports.api.audit
     app[keys.ACKNOWLEDGEMENTS] = ports.api.acknowledgements
     app[keys.GENERATE] = services.pipeline.generate
+    app[keys.PLACE_ORDER] = services.manual_orders.place
+    app[keys.CANCEL_ORDER] = services.order_cancels.request
+    app[keys.EXTERNAL_ORDERS] = services.open_orders.get
     app[keys.RECONCILE] = partial(reconcile_now, services.leadership, services.reconciler)
     app[keys.TRADING_SWITCH] = services.trading_switch
     app[keys.LEADERSHIP] = services.leadership

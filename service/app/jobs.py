@@ -26,6 +26,7 @@ from service.flows.collect import collect
 from service.flows.flatten import STEP_EVERY_S
 from service.flows.leadership import RENEW_EVERY_S
 from service.flows.markets import traded
+from service.flows.order_cancels import CANCEL_EVERY_S
 from service.flows.trading_switch import REFRESH_EVERY_S
 from service.loops.loop import Loop, every
 from service.loops.supervisor import Supervisor
@@ -152,12 +153,7 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             is_job=False,
         ),
         *trading_state(services),
-        Loop(
-            name="orders.compare",
-            every=every(minutes=1),
-            step=partial(compare, services),
-            is_job=False,
-        ),
+        *_about_orders(services),
         Loop(
             name="health.probe",
             every=every(seconds=1),
@@ -214,6 +210,23 @@ def trading_state(services: Services) -> tuple[Loop, ...]:
             step=services.flattener.step,
             # As for signals: one market after the other.
             deadline_s=TURN_S * len(services.process.config.markets),
+            is_job=False,
+        ),
+    )
+
+
+def _about_orders(services: Services) -> tuple[Loop, ...]:
+    return (
+        Loop(
+            name="orders.cancel",
+            every=every(seconds=CANCEL_EVERY_S),
+            step=services.order_cancels.step,
+            is_job=False,
+        ),
+        Loop(
+            name="orders.compare",
+            every=every(minutes=1),
+            step=partial(compare, services),
             is_job=False,
         ),
     )

@@ -44,6 +44,7 @@ from service.store.tables.equity import PgEquities
 from service.store.tables.lease import PgLease
 from service.store.tables.market_data import PgMarketData
 from service.store.tables.metrics import PgMetricRows
+from service.store.tables.order_requests import PgOrderRequests
 from service.store.tables.orders import PgOrders
 from service.store.tables.partitions import PgHistory
 from service.store.tables.settings import PgSettingRows
@@ -157,6 +158,7 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
                     collected=PgMarketData(jobs_pool),
                     signals=PgSignals(pool),
                     orders=PgOrders(pool, notices=order_notices),
+                    order_requests=PgOrderRequests(pool),
                     state=state,
                     equities=PgEquities(jobs_pool),
                     account=PgAccountBooks(pool),

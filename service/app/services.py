@@ -12,6 +12,7 @@ from service.app.checks.exchange import AccountCheck
 from service.app.shutdown_deadline import ShutdownDeadline
 from service.bus import Bus
 from service.config import Config
+from service.domain.orders import OrderList
 from service.flows.account_book import AccountBook
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
@@ -22,8 +23,11 @@ from service.flows.equity import Snapshots
 from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
+from service.flows.manual_orders import ManualOrders
+from service.flows.order_cancels import OrderCancels
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
+from service.flows.shared_answer import SharedAnswer
 from service.flows.trade import TradingPipeline
 from service.flows.trading_switch import TradingSwitch
 from service.loops.runner import Runner
@@ -37,6 +41,7 @@ from service.ports.exchange import Exchange
 from service.ports.halt_journal import HaltJournal
 from service.ports.health import ConcurrencyState, Database
 from service.ports.model import Model
+from service.ports.order_requests import OrderRequests
 from service.ports.queries import Lists, Portfolio, RecentActivity, Statistics
 from service.ports.store import (
     Audit,
@@ -79,6 +84,7 @@ class Store:
     collected: MarketData  #: the same rows, for those jobs
     signals: Signals
     orders: Orders
+    order_requests: OrderRequests
     state: TradingStates
     equities: Equities
     account: AccountBooks
@@ -191,6 +197,9 @@ class Services:
     entry_cancels: EntryCancels
     flattener: Flattener
     pipeline: TradingPipeline
+    manual_orders: ManualOrders
+    order_cancels: OrderCancels
+    open_orders: SharedAnswer[OrderList]
     retention: Retention
     snapshots: Snapshots
     jobs: Runner

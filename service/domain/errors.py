@@ -7,7 +7,9 @@ ServiceError
 │   ├── DuplicateOrder             this decision has an order already
 │   ├── InvalidTransition
 │   ├── InvalidRequest             the request itself is malformed
+│   ├── InvalidOrder               the market takes no such price or volume
 │   ├── InvalidSetting             the value is of the wrong type or out of bounds
+│   ├── KeyReused                  the idempotency key is another order's
 │   ├── NotFound                   no such order, signal, route …
 │   ├── UnknownMarket
 │   ├── UnknownSetting
@@ -59,6 +61,14 @@ class InvalidTransition(DomainError):
 
 class InvalidRequest(DomainError):
     """The request is malformed: body, query or cursor."""
+
+
+class InvalidOrder(DomainError):
+    """An order's price or volume is none that the market takes; nothing is rounded."""
+
+
+class KeyReused(DomainError):
+    """The idempotency key belongs to an order of another body."""
 
 
 class InvalidSetting(DomainError):

@@ -1,6 +1,7 @@
 """Markets, prices and the exchange's trading rules, in our own terms."""
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
@@ -105,6 +106,17 @@ class MarketRules:
     max_funds: Decimal  #: largest order, quote money
     tick_size: Decimal  #: prices are multiples of it
     active: bool = True
+    #: Where the tick depends on the price: (least price, tick), ascending. `tick_size` is the
+    #: exchange's own word, for the market's present price.
+    ticks: tuple[tuple[Decimal, Decimal], ...] = ()
+
+    def tick_at(self, price: Decimal, *, now: Decimal) -> Decimal:
+        """Return the tick of a limit order at `price`. Args: now: the market's present price."""
+        step = self._step(price)
+        return self.tick_size if step == self._step(now) else self.ticks[step][1]
+
+    def _step(self, price: Decimal) -> int:
+        return bisect_right([least for least, _ in self.ticks], price) - 1
 
     def is_on_tick(self, price: Decimal) -> bool:
         return price > 0 and price % self.tick_size == 0

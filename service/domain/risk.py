@@ -96,6 +96,8 @@ class _Draft:
 
 _Finding = tuple[_Draft, Check]
 _Rule = Callable[[_Draft, Proposal, Situation, Limits], _Finding]
+#: A rule that asks nothing of the proposal.
+_CommonRule = Callable[[_Draft, object, Situation, Limits], _Finding]
 
 
 def _passes(draft: _Draft, rule: str, detail: str) -> _Finding:
@@ -106,7 +108,7 @@ def _refuses(draft: _Draft, rule: str, detail: str) -> _Finding:
     return draft, Check(rule=rule, passed=False, detail=detail)
 
 
-def _enabled(draft: _Draft, _p: Proposal, now: Situation, limits: Limits) -> _Finding:
+def _enabled(draft: _Draft, _p: object, now: Situation, limits: Limits) -> _Finding:
     act = OrderAct.of(draft.side)
     if not limits.trading_enabled and not permits(TradingStatus.DISABLED, now.source, act):
         return _refuses(draft, "trading_enabled", "trading is switched off (trading_enabled)")
@@ -132,14 +134,14 @@ def _age(draft: _Draft, _p: Proposal, now: Situation, limits: Limits) -> _Findin
     return _passes(draft, "signal_age", "the signal is fresh")
 
 
-def _rate(draft: _Draft, _p: Proposal, now: Situation, limits: Limits) -> _Finding:
+def _rate(draft: _Draft, _p: object, now: Situation, limits: Limits) -> _Finding:
     if now.orders_last_hour >= limits.max_orders_per_hour:
         sentence = f"{now.orders_last_hour} orders in the last hour, the most allowed"
         return _refuses(draft, "order_rate", sentence)
     return _passes(draft, "order_rate", f"{now.orders_last_hour} orders in the last hour")
 
 
-def _in_flight(draft: _Draft, _p: Proposal, now: Situation, _l: Limits) -> _Finding:
+def _in_flight(draft: _Draft, _p: object, now: Situation, _l: Limits) -> _Finding:
     if now.open_orders:
         return _refuses(
             draft, "open_order", f"{now.open_orders} earlier order(s) here are not settled yet"
@@ -168,7 +170,7 @@ def _size(draft: _Draft, proposal: Proposal, now: Situation, limits: Limits) -> 
     return _passes(sized, "position_size", f"{ratio * _HUNDRED:.2f} % of capital")
 
 
-def _max_position(draft: _Draft, _p: Proposal, now: Situation, limits: Limits) -> _Finding:
+def _max_position(draft: _Draft, _p: object, now: Situation, limits: Limits) -> _Finding:
     if draft.side is Side.SELL:
         return _passes(draft, "max_position", "a sale makes the position smaller")
     # All coins of the account count, also those that this service did not buy: the risk is equal.
@@ -180,7 +182,7 @@ def _max_position(draft: _Draft, _p: Proposal, now: Situation, limits: Limits) -
     return _passes(cut, "max_position", f"below {limits.max_position_pct} % of capital")
 
 
-def _balance(draft: _Draft, _p: Proposal, now: Situation, _l: Limits) -> _Finding:
+def _balance(draft: _Draft, _p: object, now: Situation, _l: Limits) -> _Finding:
     if draft.side is Side.SELL:
         have = min(draft.amount, whole_steps(now.base.available))
         what = "coins"
@@ -192,7 +194,7 @@ def _balance(draft: _Draft, _p: Proposal, now: Situation, _l: Limits) -> _Findin
     return _passes(replace(draft, amount=have), "balance", f"{what} available")
 
 
-def _order_size(draft: _Draft, _p: Proposal, now: Situation, _l: Limits) -> _Finding:
+def _order_size(draft: _Draft, _p: object, now: Situation, _l: Limits) -> _Finding:
     funds = draft.amount * (now.price if draft.side is Side.SELL else 1)
     if funds < now.rules.min_funds:
         sentence = f"the order is below the exchange's minimum of {now.rules.min_funds:f}"
@@ -238,6 +240,60 @@ def decide(proposal: Proposal, now: Situation, limits: Limits) -> Verdict:
     else:
         intent = Intent(market=market, side=Side.SELL, type=OrderType.MARKET, volume=draft.amount)
     return Allowed(intent=intent, checks=tuple(checks))
+
+
+def _held(draft: _Draft, _p: object, now: Situation, _l: Limits) -> _Finding:
+    if draft.side is Side.SELL and draft.amount > now.position.volume:
+        return _refuses(draft, "position_size", "this service holds less than that")
+    return _passes(draft, "position_size", "as asked for")
+
+
+#: Without those of a signal: its age, its confidence, the size that follows from it.
+_RULES_BY_HAND: Final[tuple[_CommonRule, ...]] = (
+    _enabled,
+    _in_flight,
+    _rate,
+    _held,
+    _max_position,
+    _balance,
+    _order_size,
+)
+
+
+def decide_by_hand(intent: Intent, now: Situation, limits: Limits) -> Allowed | Refused:
+    """Return the verdict on an order that an operator asks for.
+
+    A rule that would make it smaller refuses it: what is sent is what was asked for.
+    """
+    # A limit order is worth its own price, whatever the market's is.
+    at_price = now if intent.price is None else replace(now, price=intent.price)
+    amount = intent.volume if intent.side is Side.SELL else _funds(intent)
+    draft = _Draft(intent.side, amount or ZERO)
+    checks: list[Check] = []
+    for rule in _RULES_BY_HAND:
+        of_size = rule is _order_size
+        kept, check = rule(draft, None, at_price if of_size else now, limits)
+        if check.passed and kept.amount < draft.amount:
+            check = Check(rule=check.rule, passed=False, detail=f"too much: {_MOST[check.rule]}")
+        checks.append(check)
+        if not check.passed:
+            return Refused(reason=check.rule, detail=check.detail, checks=tuple(checks))
+    return Allowed(intent=intent, checks=tuple(checks))
+
+
+#: What a rule that cuts allows at most, without amounts: the sentence is shown and logged.
+_MOST: Final = {
+    "max_position": "the position would exceed max_position_pct",
+    "balance": "the account has less available, the fee included",
+    "min_order": "the exchange takes no order of that size",
+}
+
+
+def _funds(intent: Intent) -> Decimal:
+    """Return what a purchase costs at most, without the fee."""
+    if intent.price is None or intent.volume is None:
+        return intent.funds or ZERO
+    return intent.price * intent.volume
 
 
 def _whole(funds: Decimal) -> Decimal:

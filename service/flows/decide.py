@@ -1,15 +1,26 @@
 """Gather what the risk rules need, apply them to a signal, and store their verdict."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from loguru import logger
 
-from service.domain.markets import Balance
-from service.domain.orders import ZERO
-from service.domain.risk import Allowed, Limits, Refused, Situation, Verdict, decide
+from service.domain.errors import InvalidOrder
+from service.domain.markets import Balance, Market, MarketRules
+from service.domain.orders import ZERO, Intent
+from service.domain.risk import (
+    Allowed,
+    Limits,
+    Refused,
+    Situation,
+    Verdict,
+    decide,
+    decide_by_hand,
+)
 from service.domain.signals import Signal
+from service.domain.trading_states import OrderSource
 from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.store import Orders, Signals, TradingStates
@@ -89,11 +100,36 @@ class Decider:
             ).warning("an allowed order is not sent, the rules refuse it by now")
         return verdict
 
-    async def _verdict(self, signal: Signal) -> Verdict:
-        return decide(signal.proposal, await self._situation(signal), await self._limits())
+    async def decide_by_hand(self, intent: Intent) -> Allowed | Refused:
+        """Return the verdict on an operator's own order; nothing is stored.
 
-    async def _situation(self, signal: Signal) -> Situation:
-        market = signal.market
+        Raises: InvalidOrder, for a price that is not on the tick; BoundaryError, as `decide`.
+        """
+        now = await self._situation(intent.market, source=OrderSource.HAND)
+        _check_tick(intent, now.rules, price_now=now.price)
+        verdict = decide_by_hand(intent, now, await self._limits())
+        if isinstance(verdict, Refused):
+            logger.bind(
+                event="risk",
+                market=str(intent.market),
+                side=intent.side.value,
+                reason=verdict.reason,
+                detail=verdict.detail,
+            ).info("an order by hand is refused")
+        return verdict
+
+    async def _verdict(self, signal: Signal) -> Verdict:
+        now = await self._situation(signal.market, made_at=signal.created_at)
+        return decide(signal.proposal, now, await self._limits())
+
+    async def _situation(
+        self,
+        market: Market,
+        *,
+        source: OrderSource = OrderSource.SIGNAL,
+        made_at: datetime | None = None,
+    ) -> Situation:
+        """Args: made_at: of the signal."""
         rules = await self._exchange.rules(market)
         balances = await self._exchange.balances()
         (ticker,) = await self._exchange.tickers([market])
@@ -109,7 +145,8 @@ class Decider:
             rules=rules,
             open_orders=len(open_orders),
             orders_last_hour=await self._orders.count_since(now - _HOUR),
-            signal_age_s=(now - signal.created_at).total_seconds(),
+            signal_age_s=0.0 if made_at is None else (now - made_at).total_seconds(),
+            source=source,
             status=state.of(market),
             halted=state.why(market),
         )
@@ -124,6 +161,16 @@ class Decider:
             max_position_pct=await get(MAX_POSITION_PCT),
             max_orders_per_hour=await get(MAX_ORDERS_PER_HOUR),
             signal_max_age_s=await get(SIGNAL_MAX_AGE_SECONDS),
+        )
+
+
+def _check_tick(intent: Intent, rules: MarketRules, *, price_now: Decimal) -> None:
+    if intent.price is None:
+        return
+    tick = rules.tick_at(intent.price, now=price_now)
+    if intent.price % tick:
+        raise InvalidOrder(
+            f"{intent.market}: at {intent.price:f} a price is a multiple of {tick:f}, the tick"
         )
 
 

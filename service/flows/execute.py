@@ -75,9 +75,11 @@ class Executor:
         *,
         decision_id: int | None,
         source: OrderSource = OrderSource.SIGNAL,
+        idempotency_key: str | None = None,
     ) -> Order:
         """Send the order, look it up a few times, and return it as it is then.
 
+        Args: idempotency_key: of the caller that asked for it; stored with the order.
         Raises: OrderRefused, when the rules refuse it as it is written; NotLeader, or
             ExchangeUnavailable while the circuit is open or a wait that the exchange asked for
             lasts, before anything is written; StoreDown and kin, before anything is sent.
@@ -99,6 +101,7 @@ class Executor:
                 decision_id=decision_id,
                 epoch=epoch,
                 source=source,
+                idempotency_key=idempotency_key,
             )
             order = await self._send(
                 order,
@@ -118,6 +121,7 @@ class Executor:
         decision_id: int | None,
         epoch: int,
         source: OrderSource,
+        idempotency_key: str | None,
     ) -> tuple[Order, float]:
         """Return the stored order, and the real seconds at which its insert began."""
         most_per_hour: int | None = None
@@ -133,6 +137,7 @@ class Executor:
                 epoch=epoch,
                 source=source,
                 most_per_hour=most_per_hour,
+                idempotency_key=idempotency_key,
             )
         return order, began
 

@@ -51,7 +51,9 @@ class TradingPipeline:
         signals: Signals,
         settings: Settings,
         clock: MarketClock,
+        deciding: asyncio.Lock,
     ) -> None:
+        """Args: deciding: the lock of all verdicts, those on orders by hand included."""
         self._proposer = proposer
         self._decider = decider
         self._executor = executor
@@ -62,7 +64,7 @@ class TradingPipeline:
         self._locks: defaultdict[Market, asyncio.Lock] = defaultdict(asyncio.Lock)
         # One lock for all markets: the rules count orders and money over all of them. Two verdicts
         # on the same count would both pass where only one more order is allowed.
-        self._deciding = asyncio.Lock()
+        self._deciding = deciding
         self._unfinished: dict[Market, _Progress] = {}
 
     async def trade(self, market: Market, *, trigger: Trigger = "schedule") -> Signal | None:

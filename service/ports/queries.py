@@ -87,6 +87,11 @@ class Lists(Protocol):
         self, *, limit: int, before: PageKey | None = None, key: str | None = None
     ) -> Page: ...
 
+    async def audit(
+        self, *, limit: int, before: PageKey | None = None, action: str | None = None
+    ) -> Page:
+        """Return what callers asked for, e.g. by `order.place`."""
+
     async def alerts(
         self,
         *,

@@ -106,6 +106,7 @@ class Orders(Protocol):
         epoch: int,
         source: OrderSource,
         most_per_hour: int | None,
+        idempotency_key: str | None = None,
     ) -> Order:
         """Write the order as PENDING with `sent_at` set, committed before the request leaves.
 
@@ -116,9 +117,11 @@ class Orders(Protocol):
         Args:
             most_per_hour: orders allowed within an hour before `at`, in all markets; a lower stored
                 setting counts. None: no limit.
+            idempotency_key: of an order by hand; it is one order's for ever.
 
         Raises: NotLeader, when `epoch` is no longer the trading lease's; OrderRefused, with the
-            refusal stored, when the rules refuse the order by now.
+            refusal stored, when the rules refuse the order by now; DuplicateOrder, when identifier
+            or key were used before.
         """
 
     async def advance(

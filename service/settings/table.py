@@ -144,6 +144,13 @@ MAX_ORDERS_PER_HOUR: Final[Key[int]] = Key(
     unit="orders",
     sentence="How many orders may be sent within an hour, over all markets.",
 )
+LIMIT_ORDER_MAX_AGE_MINUTES: Final[Key[int]] = Key(
+    "limit_order_max_age_minutes",
+    default=60,
+    kind=Whole(1, 10_080),
+    unit="minutes",
+    sentence="The age at which an open limit order is cancelled.",
+)
 AI_MODEL: Final[Key[str]] = Key(
     "ai_model",
     default="gemini-3.8-flash",
@@ -214,6 +221,7 @@ _ROWS: Final[tuple[Key[Any], ...]] = (  # Any: each row has a type of its own
     SIGNAL_MAX_AGE_SECONDS,
     SIGNAL_COOLDOWN_MINUTES,
     MAX_ORDERS_PER_HOUR,
+    LIMIT_ORDER_MAX_AGE_MINUTES,
     AI_MODEL,
     AI_FALLBACK_MODELS,
     AI_DAILY_BUDGET_USD,

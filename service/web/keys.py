@@ -7,9 +7,11 @@ from aiohttp import web
 
 from service.config import Config
 from service.domain.markets import Market
+from service.domain.orders import Intent, OrderList
 from service.domain.signals import Signal
 from service.flows.flatten import Flattener
 from service.flows.leadership import Leadership
+from service.flows.manual_orders import PlacedOrder
 from service.flows.shown_balances import ShownBalances
 from service.flows.trading_switch import TradingSwitch
 from service.ports.account import AccountLists, Deposits
@@ -38,6 +40,21 @@ class Flatten(Protocol):
         """Halt and begin to sell. Raises: NotLeader; BoundaryError, with the halt in force."""
 
 
+class PlaceOrder(Protocol):
+    async def __call__(self, intent: Intent, /, *, idempotency_key: str) -> PlacedOrder:
+        """Place an order by hand. Raises: what `ManualOrders.place` does."""
+
+
+class CancelOrder(Protocol):
+    async def __call__(self, order_id: int, /, *, by: str) -> None:
+        """Have an order end. Raises: what `OrderCancels.request` does."""
+
+
+class ExternalOrders(Protocol):
+    async def __call__(self) -> tuple[OrderList, float]:
+        """Return the account's open orders, and the answer's age in seconds."""
+
+
 class RunJob(Protocol):
     async def __call__(self, name: str, /) -> JobState:
         """Start a pass now; return the job's state. Raises: NotFound, NotLeader, TooSoon."""
@@ -55,6 +72,9 @@ JOBS = web.AppKey[Jobs]("jobs")
 AUDIT = web.AppKey[Audit]("audit")
 ACKNOWLEDGEMENTS = web.AppKey[Acknowledgements]("acknowledgements")
 GENERATE = web.AppKey[Generate]("generate")
+PLACE_ORDER = web.AppKey[PlaceOrder]("place_order")
+CANCEL_ORDER = web.AppKey[CancelOrder]("cancel_order")
+EXTERNAL_ORDERS = web.AppKey[ExternalOrders]("external_orders")
 RECONCILE = web.AppKey[Reconcile]("reconcile")
 STATISTICS = web.AppKey[Statistics]("statistics")
 PORTFOLIO = web.AppKey[Portfolio]("portfolio")

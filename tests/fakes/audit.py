@@ -12,6 +12,7 @@ class FakeAudit:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
+        self.details: list[Mapping[str, JSON]] = []
         self.fail: BaseException | None = None
 
     async def add(
@@ -29,3 +30,4 @@ class FakeAudit:
         self.rows.append(
             {"actor": actor, "action": action, "subject": subject, "request_id": request_id}
         )
+        self.details.append(detail)

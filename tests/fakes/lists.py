@@ -36,6 +36,8 @@ class FakeLists:
         self.change_rows: list[tuple[PageKey, Row]] = []
         self.alert_rows: list[tuple[PageKey, Row]] = []
         self.risk_rows: list[tuple[PageKey, Row]] = []
+
+        self.audit_rows: list[tuple[PageKey, Row]] = []
         self.asked: list[tuple[str, Mapping[str, object]]] = []
         self.fail: BaseException | None = None
 
@@ -136,6 +138,12 @@ class FakeLists:
     ) -> Page:
         self._note("risk_events", limit=limit, before=before, event=event)
         return _page(self.risk_rows, limit, before, event=event)
+
+    async def audit(
+        self, *, limit: int, before: PageKey | None = None, action: str | None = None
+    ) -> Page:
+        self._note("audit", limit=limit, before=before, action=action)
+        return _page(self.audit_rows, limit, before, action=action)
 
     # --- what a test arranges -------------------------------------------------------------
 

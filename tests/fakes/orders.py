@@ -29,6 +29,7 @@ class FakeOrders:
         tables: the rows it shares with the fakes of the lease and of the trading state.
         rows: the orders by id; a test may change them directly.
         booked: every fill with its order's id, oldest first.
+        keys: the order of each idempotency key.
         history: (order id, status), every state ever stored, oldest first.
         fail: raised by the next call instead of doing anything.
         lose: raised by the next write after it was stored, as a lost answer would be.
@@ -41,6 +42,7 @@ class FakeOrders:
         self.rows: dict[int, Order] = {}
         self.booked: list[tuple[int, Fill]] = []
         self.history: list[tuple[int, OrderStatus]] = []
+        self.keys: dict[str, int] = {}
         self.fail: BaseException | None = None
         self.lose: BaseException | None = None
 
@@ -63,12 +65,15 @@ class FakeOrders:
         epoch: int,
         source: OrderSource,
         most_per_hour: int | None,
+        idempotency_key: str | None = None,
     ) -> Order:
         self._raise_failure()
         if not self.tables.holds(epoch):
             raise NotLeader("the trading lease is not ours any more; nothing was written or sent")
         self._check_rules(intent, source, most_per_hour, at)
         self._check_unique(identifier, decision_id)
+        if idempotency_key in self.keys:
+            raise DuplicateOrder("this idempotency key has an order already")
         order = Order(
             id=len(self.rows) + 1,
             identifier=identifier,
@@ -79,6 +84,8 @@ class FakeOrders:
             sent_at=at,
         )
         self._store(order)
+        if idempotency_key is not None:
+            self.keys[idempotency_key] = order.id
         self._raise_loss()
         return order
 

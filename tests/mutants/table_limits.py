@@ -200,8 +200,8 @@ LIMITS: Final = (
     Mutant(
         name="a signal's age is not taken",
         file=_DECIDE,
-        old="            signal_age_s=(now - signal.created_at).total_seconds(),\n",
-        new="            signal_age_s=0.0,\n",
+        old="signal_age_s=0.0 if made_at is None else (now - made_at).total_seconds(),\n",
+        new="signal_age_s=0.0,\n",
         tests=of(
             "tests/unit/flows/test_stale_decisions.py",
             "test_a_signal_that_grows_old_while_the_rules_look_around_is_refused",

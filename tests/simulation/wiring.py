@@ -25,6 +25,7 @@ from tests.fakes.equities import FakeEquities
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.model import FakeModel
+from tests.fakes.order_requests import FakeOrderRequests
 from tests.fakes.state import LeaseTwin
 from tests.simulation.exchange import MARKETS
 from tests.simulation.machine import Machine
@@ -102,6 +103,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
             collected=world.market_data,
             signals=link(world.signals, "signals"),
             orders=orders,
+            order_requests=link(FakeOrderRequests(world.orders), "order_requests"),
             state=link(world.states, "states"),
             equities=idle.equities,
             account=link(world.account_books, "account"),

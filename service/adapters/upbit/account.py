@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from service.adapters.upbit.errors import OddAnswer
 from service.adapters.upbit.record import Record, records
+from service.adapters.upbit.tick_table import KRW_TICKS
 from service.adapters.upbit.wire import market_in
 from service.domain.markets import Balance, Market, MarketRules
 
@@ -21,6 +22,7 @@ def rules(chance: object, instruments: object, market: Market) -> MarketRules:
         min_funds=max(listing.record(side).amount("min_total") for side in ("bid", "ask")),
         max_funds=listing.positive("max_total"),
         tick_size=_tick_size(instruments, market),
+        ticks=KRW_TICKS if market.quote == "KRW" else (),
         active=(listing.text_or_none("state") or "active") == "active",
     )
 

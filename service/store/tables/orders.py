@@ -88,10 +88,10 @@ ADD = """
     ), added AS (
         INSERT INTO orders (
                identifier, decision_id, market, side, type, price, volume, funds,
-               status, leader_epoch, created_at, sent_at, updated_at)
+               status, leader_epoch, created_at, sent_at, updated_at, idempotency_key)
         SELECT %(identifier)s, %(decision_id)s::bigint, %(market)s, %(side)s, %(type)s,
                %(price)s::numeric, %(volume)s::numeric, %(funds)s::numeric,
-               'PENDING', epoch, %(at)s, %(at)s, %(at)s
+               'PENDING', epoch, %(at)s, %(at)s, %(at)s, %(idempotency_key)s
           FROM verdict
          WHERE refusal IS NULL
         RETURNING id, identifier, exchange_uuid, decision_id, market, side, type, price, volume,
@@ -167,6 +167,7 @@ POSITIONS = """
 
 _DUPLICATES: Final = {
     "orders_identifier_key": "identifier {identifier} was used before: an attempt needs its own",
+    "orders_idempotency_key": "this idempotency key has an order already",
     "orders_one_per_decision": "decision {decision_id} has an order already",
 }
 
@@ -195,12 +196,13 @@ class PgOrders:
         epoch: int,
         source: OrderSource,
         most_per_hour: int | None,
+        idempotency_key: str | None = None,
     ) -> Order:
         """Write the order as PENDING, about to be sent; committed when this returns.
 
         Raises: NotLeader, when `epoch` is no longer the trading lease's; OrderRefused, when switch,
-            trading state or hourly limit refuse it by now; DuplicateOrder, when the identifier was
-            used before or the decision has an order that did not fail.
+            trading state or hourly limit refuse it by now; DuplicateOrder, when the identifier or
+            the key was used before or the decision has an order that did not fail.
         """
         act = OrderAct.of(intent.side)
         args = {
@@ -218,6 +220,7 @@ class PgOrders:
             "source": source.value,
             "permitting": [one.value for one in TradingStatus if permits(one, source, act)],
             "most_per_hour": most_per_hour,
+            "idempotency_key": idempotency_key,
         }
         try:
             async with self._pool.cursor() as cur:

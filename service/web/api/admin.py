@@ -1,4 +1,4 @@
-"""The repeated jobs: their states, and a pass by hand."""
+"""The repeated jobs: their states, and a pass by hand; and what callers have asked for."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,8 +10,9 @@ from aiohttp import web
 from service.domain.errors import InvalidRequest, NotFound
 from service.domain.instants import rfc3339
 from service.ports.health import JobState
-from service.web.keys import JOBS, RUN_JOB
+from service.web.keys import JOBS, LISTS, RUN_JOB
 from service.web.protocol.audit import audited
+from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
 from service.web.protocol.request_body import json_object
 from service.web.protocol.responses import json_response, list_response
@@ -37,6 +38,17 @@ class AdminJobBody(TypedDict):
 async def jobs(request: web.Request) -> web.Response:
     Query(request)
     return list_response([_job_body(state) for state in request.app[JOBS].states()])
+
+
+async def audit(request: web.Request) -> web.Response:
+    """Every request for a change, the newest first, whether it was done or refused."""
+    query = Query(request, "limit", "cursor", "action")
+    page = window(query)
+    return page_response(
+        await request.app[LISTS].audit(
+            limit=page.limit, before=page.before, action=query.text("action")
+        )
+    )
 
 
 async def run_job(request: web.Request) -> web.Response:

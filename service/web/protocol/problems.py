@@ -11,13 +11,16 @@ from service.domain.errors import (
     BoundaryError,
     DomainError,
     ExchangeRefused,
+    InvalidOrder,
     InvalidRequest,
     InvalidSetting,
+    KeyReused,
     ModelQuotaUsedUp,
     ModelRefused,
     NotAllowed,
     NotFound,
     NotLeader,
+    OrderRefused,
     OutcomeUnknown,
     ServiceError,
     StoreBusy,
@@ -60,6 +63,9 @@ KINDS: Final[Mapping[type[ServiceError], ProblemKind]] = {
     BodyTooLarge: ProblemKind(413, "body-too-large", "The body is too large"),
     BodyTooSlow: ProblemKind(408, "body-too-slow", "The body did not arrive in time"),
     InvalidSetting: ProblemKind(422, "invalid-setting", "The setting's value is not acceptable"),
+    InvalidOrder: ProblemKind(422, "invalid-order", "The market takes no such order"),
+    KeyReused: ProblemKind(422, "key-reused", "The key is another order's"),
+    OrderRefused: ProblemKind(409, "order-refused", "The rules refuse the order"),
     NotFound: ProblemKind(404, "not-found", "There is no such thing"),
     UnknownMarket: ProblemKind(404, "unknown-market", "There is no such market"),
     UnknownSetting: ProblemKind(404, "unknown-setting", "There is no such setting"),
@@ -95,6 +101,7 @@ class ProblemBody(TypedDict):
     status: int
     detail: NotRequired[str]
     request_id: str
+    rule: NotRequired[str]  #: that refused an order
 
 
 def problem_of(error: ServiceError, request_id: str) -> web.Response | None:
@@ -102,7 +109,11 @@ def problem_of(error: ServiceError, request_id: str) -> web.Response | None:
     for kind in type(error).__mro__:
         if kind in KINDS:
             return _problem(
-                KINDS[kind], request_id, detail=str(error), headers=_headers(error, KINDS[kind])
+                KINDS[kind],
+                request_id,
+                detail=str(error),
+                headers=_headers(error, KINDS[kind]),
+                rule=error.rule if isinstance(error, OrderRefused) else None,
             )
     return None
 
@@ -129,12 +140,15 @@ def _problem(
     *,
     detail: str = "",
     headers: Mapping[str, str] | None = None,
+    rule: str | None = None,
 ) -> web.Response:
     body = ProblemBody(
         type=TYPE_PREFIX + kind.slug, title=kind.title, status=kind.status, request_id=request_id
     )
     if detail:
         body["detail"] = detail
+    if rule is not None:
+        body["rule"] = rule
     return web.Response(
         body=encoded(body), status=kind.status, headers=headers, content_type=PROBLEM_TYPE
     )

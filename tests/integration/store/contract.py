@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from service.ports.order_requests import OrderRequests
 from service.ports.store import JSON, Lease, Orders, TradingStates
 from service.store.database.json_rows import json_text
 from service.store.database.pool import Pool
 from service.store.tables.lease import PgLease
+from service.store.tables.order_requests import PgOrderRequests
 from service.store.tables.orders import PgOrders
 from service.store.tables.trading_state import PgTradingState
+from tests.fakes.order_requests import FakeOrderRequests
 from tests.fakes.orders import FakeOrders
 from tests.fakes.state import FakeTradingState, LeaseTwin
 from tests.fakes.tables import Tables
@@ -32,6 +35,7 @@ class StoreUnderTest(Protocol):
     """The ports that the order protocol uses, and what a test must bring about."""
 
     orders: Orders
+    order_requests: OrderRequests
     states: TradingStates
 
     def lease(self, owner: str) -> Lease: ...
@@ -51,6 +55,7 @@ class PgStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self.orders: Orders = PgOrders(pool)
+        self.order_requests: OrderRequests = PgOrderRequests(pool)
         self.states: TradingStates = PgTradingState(pool)
 
     def lease(self, owner: str) -> Lease:
@@ -76,7 +81,9 @@ class TwinStore:
         self._settings: dict[str, JSON] = {}
         tables = Tables(seconds=lambda: self._now, settings=lambda: self._settings)
         self._tables = tables
-        self.orders: Orders = FakeOrders(tables=tables)
+        orders = FakeOrders(tables=tables)
+        self.orders: Orders = orders
+        self.order_requests: OrderRequests = FakeOrderRequests(orders)
         self.states: TradingStates = FakeTradingState(tables)
 
     def lease(self, owner: str) -> Lease:

@@ -52,6 +52,7 @@ async def added(
     source: OrderSource = OrderSource.SIGNAL,
     most_per_hour: int | None = None,
     is_on: bool = True,
+    idempotency_key: str | None = None,
 ) -> Order:
     await store.store_setting("trading_enabled", is_on)
     return await store.orders.add(
@@ -62,6 +63,7 @@ async def added(
         epoch=await the_epoch(store) if epoch is None else epoch,
         source=source,
         most_per_hour=most_per_hour,
+        idempotency_key=idempotency_key,
     )
 
 
@@ -446,3 +448,53 @@ async def test_halts_stand_beside_each_other_and_each_ends_alone(store: StoreUnd
         frozenset(),
     )
     assert (await states.trading_state()).since == T0 + timedelta(hours=1)
+
+
+# --- orders by hand ------------------------------------------------------------------------------
+
+
+async def test_a_key_is_one_orders_for_ever_and_finds_it(store: StoreUnderTest) -> None:
+    limit = an_intent(
+        type=OrderType.LIMIT, price=Decimal(100_000_000), volume=Decimal("0.00100000"), funds=None
+    )
+    order = await added(store, "uat-1", intent=limit, idempotency_key="k-1")
+
+    with pytest.raises(DuplicateOrder, match="key"):
+        await added(store, "uat-2", idempotency_key="k-1")
+
+    found = await store.order_requests.by_key("k-1")
+    assert found is not None
+    assert (found.id, found.intent) == (order.id, replace(limit, volume=Decimal("0.001")))
+    assert await store.order_requests.by_key("k-2") is None
+    assert [row.identifier for row in await store.orders.open()] == ["uat-1"]
+
+
+async def test_the_key_of_a_failed_order_is_not_free_again(store: StoreUnderTest) -> None:
+    order = await added(store, "uat-1", idempotency_key="k-1")
+    failed = order.moved_to(_S.FAILED, reason="not_sent")
+    await store.orders.advance(failed, seen=_S.PENDING, at=T0)
+
+    with pytest.raises(DuplicateOrder):
+        await added(store, "uat-2", idempotency_key="k-1")
+
+
+async def test_a_refused_order_uses_no_key_up(store: StoreUnderTest) -> None:
+    with pytest.raises(OrderRefused):
+        await added(store, "uat-1", idempotency_key="k-1", is_on=False)
+
+    assert await store.order_requests.by_key("k-1") is None
+    assert await added(store, "uat-2", idempotency_key="k-1")
+
+
+async def test_a_requested_cancel_stands_until_the_order_is_final(store: StoreUnderTest) -> None:
+    requests = store.order_requests
+    order, other = await added(store, "uat-1"), await added(store, "uat-2")
+
+    status = await requests.request_cancel(order.id, by="admin", at=T0)
+    pending = await requests.to_cancel()
+    await store.orders.advance(order.moved_to(_S.CANCELLED), seen=_S.PENDING, at=T0)
+
+    assert (status, list(pending)) == (_S.PENDING, [order.id])
+    assert list(await requests.to_cancel()) == []
+    assert await requests.request_cancel(order.id, by="admin", at=T0) is _S.CANCELLED
+    assert await requests.request_cancel(other.id + 1, by="admin", at=T0) is None

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from service.adapters.upbit import account, orders, quotation, wire
 from service.adapters.upbit.errors import OddAnswer
 from service.adapters.upbit.record import Record, error_name, parsed
+from service.adapters.upbit.tick_table import KRW_TICKS
 from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderType, Side
-from tests.builders import KRW_BTC, an_intent
+from service.sandbox.market.ticks import tick_size
+from tests.builders import KRW_BTC, an_intent, some_rules
 
 ORDER: dict[str, Any] = {
     "uuid": "cdd92199-2897-4e14-9448-f923320408ad",
@@ -371,3 +373,13 @@ def test_rules_of_another_market_are_odd(listed: str, instruments: object, fault
 
     with pytest.raises(OddAnswer, match=fault):
         account.rules(chance, instruments, KRW_BTC)
+
+
+@pytest.mark.parametrize("digits", range(-8, 6))
+def test_a_limit_prices_tick_is_that_of_the_sandboxs_own_table(digits: int) -> None:
+    for lead in ("0.999", "1", "2", "4.999", "5"):
+        price = Decimal(lead).scaleb(digits)
+        rules = some_rules(ticks=KRW_TICKS, tick_size=Decimal(123))
+
+        assert rules.tick_at(price, now=Decimal(10**9)) == tick_size(price)
+        assert rules.tick_at(price, now=price) == 123  # the exchange's own word comes first

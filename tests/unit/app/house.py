@@ -30,6 +30,7 @@ from tests.fakes.lists import FakeLists
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.model import FakeModel
+from tests.fakes.order_requests import FakeOrderRequests
 from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
 from tests.fakes.signals import FakeSignals
@@ -101,6 +102,7 @@ class House:
         self.database = FakeDatabase()
         self.activity: RecentActivity = AwayActivity()
         self.orders, self.signals = FakeOrders(), FakeSignals()
+        self.order_requests = FakeOrderRequests(self.orders)
         self.market_data = HeldMarketData(self.told)
         self.lease = ToldLease(self.told, epoch=epoch)
         self.history: FakeHistory = FakeHistory()
@@ -154,6 +156,7 @@ class House:
                 collected=self.market_data,
                 signals=self.signals,
                 orders=self.orders,
+                order_requests=self.order_requests,
                 state=self.state,
                 equities=FakeEquities(),
                 account=self.books,

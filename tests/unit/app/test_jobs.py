@@ -39,6 +39,7 @@ MAINTENANCE = {
     "health.probe": timedelta(seconds=1),
     "settings.listen": timedelta(seconds=1),
     "metrics.flush": timedelta(seconds=10),
+    "orders.cancel": timedelta(seconds=5),
     "metrics.lag": timedelta(seconds=1),
     "check.clock": timedelta(seconds=5),
     "check.machine": timedelta(hours=1),

@@ -6,8 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain.markets import whole_steps
-from service.domain.orders import OrderType, Side
-from service.domain.risk import Allowed, Held, Limits, Refused, Situation, decide, size_ratio
+from service.domain.orders import Intent, OrderType, Side
+from service.domain.risk import (
+    Allowed,
+    Held,
+    Limits,
+    Refused,
+    Situation,
+    decide,
+    decide_by_hand,
+    size_ratio,
+)
 from service.domain.signals import Action
 from service.domain.trading_states import OrderSource, TradingStatus
 from tests.builders import (
@@ -15,6 +24,7 @@ from tests.builders import (
     a_position,
     a_proposal,
     a_situation,
+    an_intent,
     some_limits,
     some_rules,
 )
@@ -256,3 +266,113 @@ def test_more_confidence_never_buys_less(a: Decimal, b: Decimal) -> None:
 
     assert size_ratio(small, limits) <= size_ratio(large, limits)
     assert Decimal("0.01") <= size_ratio(a, limits) <= Decimal("0.03")
+
+
+# --- orders by hand ------------------------------------------------------------------------------
+
+HAND = {"source": OrderSource.HAND}
+
+
+def a_sale_by_hand(volume: str, price: str | None = None) -> Intent:
+    return an_intent(
+        side=Side.SELL,
+        type=OrderType.MARKET if price is None else OrderType.LIMIT,
+        price=None if price is None else Decimal(price),
+        volume=Decimal(volume),
+        funds=None,
+    )
+
+
+def a_limit_purchase(price: str, volume: str) -> Intent:
+    return an_intent(type=OrderType.LIMIT, price=Decimal(price), volume=Decimal(volume), funds=None)
+
+
+def test_an_order_by_hand_is_sent_as_asked_for_without_confidence_and_age() -> None:
+    now = a_situation(signal_age_s=1e9, **HAND)
+    intent = an_intent(funds=Decimal("123456.5"))
+
+    verdict = decide_by_hand(intent, now, some_limits(min_confidence=Decimal(1)))
+
+    assert isinstance(verdict, Allowed)
+    assert verdict.intent is intent
+    assert [check.rule for check in verdict.checks] == [
+        "trading_enabled",
+        "open_order",
+        "order_rate",
+        "position_size",
+        "max_position",
+        "balance",
+        "min_order",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("intent", "now", "limits", "rule"),
+    [
+        (an_intent(), {}, {"trading_enabled": False}, "trading_enabled"),
+        (an_intent(), {"status": TradingStatus.REDUCING}, {}, "trading_enabled"),
+        (a_sale_by_hand("0.05"), A_SALE | {"status": TradingStatus.HALTED}, {}, "trading_enabled"),
+        (an_intent(), {"rules": some_rules(active=False)}, {}, "trading_enabled"),
+        (an_intent(), {"open_orders": 1}, {}, "open_order"),
+        (an_intent(), {"orders_last_hour": 12}, {"max_orders_per_hour": 12}, "order_rate"),
+        (a_sale_by_hand("0.06"), A_SALE | {"base": a_balance("BTC", "1")}, {}, "position_size"),
+        (an_intent(funds=Decimal(2_000_001)), {}, {}, "max_position"),
+        (a_limit_purchase("100000000", "0.0200001"), {}, {}, "max_position"),
+        (
+            an_intent(funds=Decimal(1_999_999)),
+            {"quote": a_balance("KRW", "2000000")},
+            {"max_position_pct": Decimal(100)},
+            "balance",
+        ),
+        (a_sale_by_hand("0.05"), A_SALE | {"base": a_balance("BTC", "0.04")}, {}, "balance"),
+        (an_intent(funds=Decimal(4_999)), {}, {}, "min_order"),
+        (a_limit_purchase("1000", "4.999"), {}, {}, "min_order"),
+        (a_sale_by_hand("0.00004"), A_SALE, {}, "min_order"),
+        (a_sale_by_hand("0.05", price="99999"), A_SALE, {}, "min_order"),
+        (an_intent(funds=Decimal(50_001)), {"rules": some_rules(max_funds=Decimal(50_000))}, {},
+         "min_order"),
+        (a_sale_by_hand("0.05"), A_SALE | {"rules": some_rules(max_funds=Decimal(50_000))}, {},
+         "min_order"),
+    ],
+)  # fmt: skip
+def test_each_rule_refuses_an_order_by_hand_in_its_own_name(
+    intent: Intent, now: dict[str, Any], limits: dict[str, Any], rule: str
+) -> None:
+    verdict = decide_by_hand(intent, a_situation(**HAND | now), some_limits(**limits))
+
+    assert isinstance(verdict, Refused)
+    assert verdict.reason == rule
+
+
+@pytest.mark.parametrize("status", [TradingStatus.REDUCING, TradingStatus.ACTIVE])
+@pytest.mark.parametrize("trading_enabled", [True, False])
+def test_a_sale_by_hand_is_allowed_while_purchases_are_not(
+    status: TradingStatus, trading_enabled: bool
+) -> None:
+    now = a_situation(**HAND | A_SALE | {"status": status})
+
+    verdict = decide_by_hand(
+        a_sale_by_hand("0.05"), now, some_limits(trading_enabled=trading_enabled)
+    )
+
+    assert isinstance(verdict, Allowed)
+
+
+@given(
+    funds=st.decimals("0.01", "3000000", places=2),
+    money=st.integers(0, 3_000_000),
+    most_pct=st.integers(1, 100),
+)
+def test_a_purchase_by_hand_is_whole_or_not_at_all(
+    funds: Decimal, money: int, most_pct: int
+) -> None:
+    now = a_situation(quote=a_balance("KRW", str(money)), **HAND)
+
+    verdict = decide_by_hand(
+        an_intent(funds=funds), now, some_limits(max_position_pct=Decimal(most_pct))
+    )
+
+    if isinstance(verdict, Allowed):
+        assert verdict.intent.funds == funds
+        assert funds * (1 + now.rules.fee_ratio) <= money
+        assert funds <= now.capital * most_pct / 100

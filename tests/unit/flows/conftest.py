@@ -1,5 +1,6 @@
 """The whole story on fakes."""
 
+import asyncio
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,26 +9,33 @@ import pytest
 
 from service.bus import Bus, Event, OrderFilled, OrderMoved, SignalMade, TickerUpdated
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
+from service.domain.markets import Market
 from service.flows.circuit_breaker import Circuit
 from service.flows.decide import Decider
 from service.flows.execute import Executor
 from service.flows.leadership import Leadership
+from service.flows.manual_orders import ManualOrders
+from service.flows.order_cancels import OrderCancels
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
 from service.flows.trade import TradingPipeline
 from service.flows.trading_switch import TradingSwitch
 from service.ports.store import JSON
 from service.settings.settings import Settings
+from tests.builders import KRW_BTC
 from tests.fakes.audit import FakeAudit
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.model import FakeModel
+from tests.fakes.order_requests import FakeOrderRequests
 from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
 from tests.fakes.signals import FakeSignals
 from tests.fakes.state import FakeLease, FakeTradingState
+
+KRW_ETH = Market("KRW", "ETH")
 
 
 @dataclass
@@ -51,6 +59,7 @@ class House:
         # One database: what halts trading and what switches it off is seen by an order's insert.
         self.orders.tables.halts = self.state.halts
         self.orders.tables.settings = lambda: self.rows.stored
+        self.order_requests, deciding = FakeOrderRequests(self.orders), asyncio.Lock()
         ids = itertools.count(1)
         self.trading_switch = TradingSwitch(
             states=self.state,
@@ -115,6 +124,25 @@ class House:
             executor=self.executor,
             leadership=self.leadership,
             signals=self.signals,
+            settings=self.settings,
+            clock=self.clock,
+            deciding=deciding,
+        )
+        self.manual_orders = ManualOrders(
+            decider=self.decider,
+            executor=self.executor,
+            requests=self.order_requests,
+            leadership=self.leadership,
+            settings=self.settings,
+            collected=(KRW_BTC, KRW_ETH),
+            deciding=deciding,
+        )
+        self.order_cancels = OrderCancels(
+            orders=self.orders,
+            requests=self.order_requests,
+            exchange=self.exchange,
+            reconciler=self.reconciler,
+            leadership=self.leadership,
             settings=self.settings,
             clock=self.clock,
         )

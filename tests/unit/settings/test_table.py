@@ -45,6 +45,7 @@ CONTRACT = {
     "signal_max_age_seconds": 300,
     "signal_cooldown_minutes": 5,
     "max_orders_per_hour": 12,
+    "limit_order_max_age_minutes": 60,
     "ai_model": "gemini-3.8-flash",
     "ai_fallback_models": [],
     "ai_daily_budget_usd": "2",

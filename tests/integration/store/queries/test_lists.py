@@ -22,6 +22,7 @@ from service.store.queries.orders import FILLS, ORDERS, STUCK_ARGS
 from service.store.queries.page import INSTANT
 from service.store.queries.risk import RISK_EVENTS
 from service.store.queries.signals import SIGNALS
+from service.store.tables.audit import PgAudit
 from service.store.tables.market_data import PgMarketData
 from service.store.tables.orders import PgOrders
 from service.store.tables.settings import PgSettingRows
@@ -748,3 +749,35 @@ async def test_a_summary_reads_its_rows_once(pool: Pool) -> None:
 
     # One row each for the first and the last price, all of the market's for the rest.
     assert sorted(rows_read(plan)) == [1, 1, 4_000]
+
+
+# --- the audit log --------------------------------------------------------------------------------
+
+
+async def test_the_audit_log_pages_newest_first_and_by_action(pool: Pool) -> None:
+    audit = PgAudit(pool)
+    for n, action in enumerate(("order.place", "job.run", "order.place")):
+        await audit.add(
+            actor="admin@127.0.0.1",
+            action=action,
+            subject="KRW-BTC",
+            detail={"volume": "0.1"},
+            request_id="r-1",
+            at=T0 + n // 2 * MINUTE,
+        )
+    lists = PgLists(pool)
+
+    every = await every_id(lambda before: lists.audit(limit=2, before=before))
+    placed = read(await lists.audit(limit=10, action="order.place"))
+
+    assert every == [3, 2, 1]
+    assert [row["id"] for row in placed] == [3, 1]
+    assert placed[1] == {
+        "id": 1,
+        "occurred_at": "2026-01-24T09:00:00.000000Z",
+        "actor": "admin@127.0.0.1",
+        "action": "order.place",
+        "subject": "KRW-BTC",
+        "detail": {"volume": "0.1"},
+        "request_id": "r-1",
+    }

@@ -1,0 +1,31 @@
+"""What an operator asked of orders: by which key, and that they end."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from service.domain.orders import Intent, OrderStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedOrder:
+    """The order of an idempotency key, and what was asked for with it."""
+
+    id: int
+    intent: Intent
+
+
+class OrderRequests(Protocol):
+    """Raises StoreBusy, StoreDown or StoreTimeout."""
+
+    async def by_key(self, idempotency_key: str) -> KeyedOrder | None: ...
+
+    async def request_cancel(self, order_id: int, *, by: str, at: datetime) -> OrderStatus | None:
+        """Store that the order shall end, unless it has; return its status, None without one.
+
+        The first request's author and instant stay.
+        """
+
+    async def to_cancel(self) -> Collection[int]:
+        """Return the ids of the open orders that shall end."""

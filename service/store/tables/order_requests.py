@@ -1,0 +1,70 @@
+"""What an operator asked of orders. `PgOrders` writes the rows; here are keys and cancellations."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from service.domain.markets import Market
+from service.domain.orders import Intent, OrderStatus, OrderType, Side
+from service.ports.order_requests import KeyedOrder
+from service.store.database.pool import Pool
+
+BY_KEY = """
+    SELECT id, market, side, type, price, volume, funds
+      FROM orders
+     WHERE idempotency_key = %(idempotency_key)s
+"""
+
+# The order's status is read as before the update, which does not change it.
+REQUEST_CANCEL = """
+    WITH requested AS (
+        UPDATE orders
+           SET cancel_requested_at = %(at)s,
+               cancel_requested_by = %(by)s
+         WHERE id = %(order_id)s
+           AND cancel_requested_at IS NULL
+           AND status IN ('PENDING', 'SUBMITTED', 'PARTIALLY_FILLED', 'UNKNOWN')
+    )
+    SELECT status
+      FROM orders
+     WHERE id = %(order_id)s
+"""
+
+TO_CANCEL = """
+    SELECT id
+      FROM orders
+     WHERE status IN ('PENDING', 'SUBMITTED', 'PARTIALLY_FILLED', 'UNKNOWN')
+       AND cancel_requested_at IS NOT NULL
+"""
+
+
+class PgOrderRequests:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def by_key(self, idempotency_key: str) -> KeyedOrder | None:
+        async with self._pool.cursor() as cur:
+            await cur.execute(BY_KEY, {"idempotency_key": idempotency_key})
+            row = await cur.fetchone()
+        if row is None:
+            return None
+        order_id, market, side, kind, price, volume, funds = row
+        intent = Intent(
+            market=Market.parse(market),
+            side=Side(side),
+            type=OrderType(kind),
+            price=price,
+            volume=volume,
+            funds=funds,
+        )
+        return KeyedOrder(id=order_id, intent=intent)
+
+    async def request_cancel(self, order_id: int, *, by: str, at: datetime) -> OrderStatus | None:
+        async with self._pool.cursor() as cur:
+            await cur.execute(REQUEST_CANCEL, {"order_id": order_id, "by": by, "at": at})
+            row = await cur.fetchone()
+        return None if row is None else OrderStatus(row[0])
+
+    async def to_cancel(self) -> Collection[int]:
+        async with self._pool.cursor() as cur:
+            await cur.execute(TO_CANCEL)
+            return [order_id for (order_id,) in await cur.fetchall()]
