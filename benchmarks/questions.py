@@ -9,6 +9,7 @@ from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus
 from service.ports.queries import PageKey
 from service.store.database.pool import Pool
+from service.store.queries.account import PgAccountLists
 from service.store.queries.lists import PgLists
 from service.store.queries.metrics import PgStatistics
 from service.store.queries.portfolio import PgPortfolio
@@ -114,11 +115,14 @@ def questions(pool: Pool, rows: int) -> Mapping[str, Question]:
         "a year's equity": lambda: portfolio.equity(
             quote="KRW", since=UNTIL - year, until=UNTIL, points=500
         ),
-        "days": lambda: portfolio.daily(limit=PAGE),
-        "days, one market": lambda: portfolio.daily(limit=PAGE, market=market),
-        "days, from half a year ago on": lambda: portfolio.daily(limit=PAGE, before=half_year),
-        "days, one market, from half a year ago on": lambda: portfolio.daily(
-            limit=PAGE, market=market, before=half_year
+        "days": lambda: portfolio.days(quote="KRW", now=UNTIL, limit=PAGE),
+        "days, from half a year ago on": lambda: portfolio.days(
+            quote="KRW", now=UNTIL, limit=PAGE, before=half_year
         ),
+        "days, one market": lambda: portfolio.market_days(market=market, limit=PAGE),
+        "days, one market, from half a year ago on": lambda: portfolio.market_days(
+            market=market, limit=PAGE, before=half_year
+        ),
+        "deposits": lambda: PgAccountLists(pool).deposits(limit=PAGE),
         "activity, as health reads it": PgActivity(pool).activity,
     }

@@ -126,20 +126,3 @@ DAYS: Final = """
            n %% 7, n %% 5
       FROM generate_series(%(first)s, %(last)s) AS n
 """
-EQUITIES: Final = """
-    INSERT INTO equity_snapshots (
-           quote, at, cash, coins, equity, realised_pnl, unrealised_pnl, fees_paid)
-    SELECT 'KRW', %(until)s - (%(last)s - n + 1) * interval '1 minute', 9000000.12345678,
-           1000000 + n %% 9973, 10000000.12345678 + n %% 9973, n %% 977, n %% 9973 - 5000, n
-      FROM generate_series(%(first)s, %(last)s) AS n
-"""
-HOURS: Final = """
-    INSERT INTO equity_hours (
-           quote, hour, first_at, first_equity, first_pnl, low, high, drawdown_ratio, newest_at,
-           cash, coins, equity, realised_pnl, unrealised_pnl, fees_paid)
-    SELECT 'KRW', hour, hour, 10000000.12345678, 0, 9900000.12345678 - n %% 97,
-           10100000.12345678 + n %% 89, 0.0123, hour + interval '59 minutes',
-           9000000.12345678, 1000000, 10000000.12345678, n %% 977, n %% 991, n
-      FROM generate_series(%(first)s, %(last)s) AS n
-     CROSS JOIN LATERAL (SELECT %(until)s - (%(last)s - n + 1) * interval '1 hour' AS hour) AS moved
-"""

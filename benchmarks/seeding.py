@@ -9,6 +9,7 @@ from typing import Final
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names it so
 
+from benchmarks import seed_account_sql as account_sql
 from benchmarks import seed_sql as sql
 
 UNTIL: Final = datetime(2026, 12, 1, tzinfo=UTC)
@@ -32,7 +33,7 @@ _SERIES: Final = {
 _ROWS: Final = (
     sql.PRICES, sql.CANDLES, sql.CALLS, sql.SIGNALS, sql.DECISIONS, sql.ORDERS, sql.FILLS,
     sql.PASSES, sql.HOURS_OF_PASSES, sql.OLDER_HOURS_OF_PASSES, sql.CHANGES, sql.POSITIONS,
-    sql.DAYS, sql.EQUITIES, sql.HOURS,
+    sql.DAYS, account_sql.EQUITIES, account_sql.HOURS, account_sql.DEPOSITS, account_sql.HALTS,
 )  # fmt: skip
 
 

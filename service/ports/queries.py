@@ -163,7 +163,15 @@ class Portfolio(Protocol):
         Args: until: exclusive.
         """
 
-    async def daily(
-        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
+    async def days(
+        self, *, quote: str, now: datetime, limit: int, before: PageKey | None = None
     ) -> Page:
-        """Return the statistics of Korean days, the newest first."""
+        """Return the account's Korean days without a gap, today first.
+
+        The first one is that of the first snapshot or fill.
+        """
+
+    async def market_days(
+        self, *, market: Market, limit: int, before: PageKey | None = None
+    ) -> Page:
+        """Return the statistics of the Korean days on which `market` traded, the newest first."""

@@ -32,7 +32,7 @@ class FakePortfolio:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Mapping[str, object]]] = []
-        self.days = b'[{"day":"2026-01-24","market":"KRW-BTC"}]'
+        self.listed = b'[{"day":"2026-01-24"}]'
         self.last: PageKey | None = None
 
     async def summary(self, *, quote: str, now: datetime, days: Sequence[int]) -> bytes:
@@ -44,8 +44,15 @@ class FakePortfolio:
         self.asked.append(("equity", asked))
         return b'{"items":[]}'
 
-    async def daily(
-        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
+    async def days(
+        self, *, quote: str, now: datetime, limit: int, before: PageKey | None = None
     ) -> Page:
-        self.asked.append(("daily", {"limit": limit, "before": before, "market": market}))
-        return Page(self.days, self.last)
+        asked = {"quote": quote, "now": now, "limit": limit, "before": before}
+        self.asked.append(("days", asked))
+        return Page(self.listed, self.last)
+
+    async def market_days(
+        self, *, market: Market, limit: int, before: PageKey | None = None
+    ) -> Page:
+        self.asked.append(("market_days", {"market": market, "limit": limit, "before": before}))
+        return Page(self.listed, self.last)

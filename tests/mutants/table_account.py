@@ -9,6 +9,10 @@ _LISTS: Final = "service/adapters/upbit/order_lists.py"
 _OF_BOOK: Final = "tests/integration/flows/test_account_book.py"
 _OF_ACCOUNT_LISTS: Final = "tests/integration/store/queries/test_account.py"
 _OF_VERIFY: Final = "tests/integration/store/queries/test_verify.py"
+_DEPOSITS: Final = "service/store/queries/deposits.py"
+_PORTFOLIO: Final = "service/store/queries/portfolio.py"
+_DAYS: Final = "service/store/queries/days.py"
+_OF_DAYS: Final = "tests/integration/store/queries/test_account_days.py"
 _OF_LISTS: Final = "tests/integration/adapters/test_upbit_order_lists.py"
 
 ACCOUNT: Final = (
@@ -130,5 +134,40 @@ ACCOUNT: Final = (
         old="        raise typer.Exit(1)\n",
         new="        raise typer.Exit(0)\n",
         tests=of(_OF_VERIFY, "test_the_command_shows_what_differs_and_says_so_by_its_exit_code"),
+    ),
+    Mutant(
+        name="a withdrawal counts as a loss in the drawdown",
+        file=_DEPOSITS,
+        old="THEN ln(before.equity / (before.equity + value))",
+        new="THEN ln(1.0)",
+        tests=of(_OF_DAYS, "test_a_withdrawal_is_no_loss_and_a_deposit_hides_none"),
+    ),
+    Mutant(
+        name="a withdrawal is a loss until it is detected",
+        file=_DEPOSITS,
+        old="- interval '5 minutes' AS begins",
+        new="AS begins",
+        tests=of(_OF_DAYS, "test_a_withdrawal_that_is_detected_two_minutes_later_is_no_loss"),
+    ),
+    Mutant(
+        name="a withdrawal of everything is a total loss",
+        file=_DEPOSITS,
+        old="count(*) FILTER (WHERE scale IS NULL) OVER (ORDER BY begins)",
+        new="0",
+        tests=of(_OF_DAYS, "test_after_everything_was_withdrawn_a_new_curve_begins"),
+    ),
+    Mutant(
+        name="deposits count as profit",
+        file=_PORTFOLIO,
+        old="WHERE ends > first_at), 0) AS total",
+        new="WHERE false), 0) AS total",
+        tests=of(_OF_DAYS, "test_a_withdrawal_is_no_loss_and_a_deposit_hides_none"),
+    ),
+    Mutant(
+        name="a halt belongs to the day on which it began alone",
+        file=_DAYS,
+        old="                       AND ended_at >= found.begins\n",
+        new="                       AND since >= found.begins\n",
+        tests=of(_OF_DAYS, "test_a_halt_belongs_to_every_day_on_which_it_stood"),
     ),
 )

@@ -4,27 +4,58 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from service.domain.days import korean_day, korean_midnight
 from service.domain.markets import Market
 from service.ports.queries import Page, PageKey
-from service.store.queries.page import JsonReader, code, page_of
+from service.store.queries.days import DAYS
+from service.store.queries.deposits import PIECES
+from service.store.queries.page import JsonReader, page_of
 
 #: Longer windows are read by the hour.
 MINUTES_UPTO: Final = timedelta(days=7)
 _HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
 
 # Korean days begin with an hour of UTC, so hours alone tell what a period began with. It is the
 # newest hour before the period, or else the oldest minute of all. What the longest period needs
 # is read once, for all of them.
-SUMMARY = """
-    WITH hours AS MATERIALIZED (
-        SELECT hour, low, high, drawdown_ratio
-          FROM equity_hours
-         WHERE quote = %(quote)s
-           AND hour >= date_trunc('day', %(now)s, 'Asia/Seoul')
-                       - (%(longest)s - 1) * interval '24 hours'
+#
+# Whole hours of a piece of the curve are read by the hour; a piece that begins or ends within an
+# hour is read by the minute there.
+SUMMARY: Final = (
+    "WITH"
+    + PIECES
+    + """
+  , moments AS MATERIALIZED (
+        SELECT hour AS at, curve, low * factor AS low, high * factor AS high, drawdown_ratio
+          FROM pieces
+          JOIN equity_hours
+            ON quote = %(quote)s
+           AND hour >= date_trunc('hour', begins + interval '1 hour' - interval '1 microsecond',
+                                  'UTC')
+           AND hour < date_trunc('hour', ends, 'UTC')
+         UNION ALL
+        SELECT at, curve, equity * factor, equity * factor, 0
+          FROM pieces
+         CROSS JOIN LATERAL (
+                SELECT date_trunc('hour', begins + interval '1 hour' - interval '1 microsecond',
+                                  'UTC') AS first_hour,
+                       date_trunc('hour', ends, 'UTC') AS last_hour) AS whole
+         CROSS JOIN LATERAL (
+                SELECT at, equity
+                  FROM equity_snapshots
+                 WHERE quote = %(quote)s
+                   AND at >= begins
+                   AND at < least(first_hour, ends)
+                 UNION ALL
+                SELECT at, equity
+                  FROM equity_snapshots
+                 WHERE quote = %(quote)s
+                   AND at >= greatest(first_hour, last_hour)
+                   AND at < ends) AS minutes
     ), traded_days AS MATERIALIZED (
         SELECT day, sum(fills) AS fills, sum(fees) AS fees, sum(realised_pnl) AS realised_pnl,
-               sum(wins) AS wins, sum(losses) AS losses
+               sum(sold_funds) AS sold_funds, sum(wins) AS wins, sum(losses) AS losses
           FROM daily_stats
          WHERE day >= (%(now)s AT TIME ZONE 'Asia/Seoul')::date - (%(longest)s - 1)
            AND split_part(market, '-', 1) = %(quote)s
@@ -38,6 +69,14 @@ SUMMARY = """
              WHERE quote = %(quote)s
              ORDER BY hour DESC
              LIMIT 1) AS newest ON true
+      LEFT JOIN LATERAL (
+            SELECT first_equity + coalesce((SELECT sum(value)
+                                              FROM deposit_values
+                                             WHERE ends > first_at), 0) AS total
+              FROM equity_hours
+             WHERE quote = %(quote)s
+             ORDER BY hour
+             LIMIT 1) AS deposited ON true
      CROSS JOIN LATERAL (
             SELECT json_agg(period ORDER BY asked.days) AS periods
               FROM unnest(%(days)s::integer[]) AS asked (days)
@@ -66,14 +105,20 @@ SUMMARY = """
                     SELECT max(greatest(drawdown_ratio, round(1 - low / nullif(peak, 0), 8)))
                                AS deepest
                       FROM (SELECT low, drawdown_ratio,
-                                   max(high) OVER (ORDER BY hour ROWS BETWEEN UNBOUNDED PRECEDING
-                                                                  AND 1 PRECEDING) AS peak
-                              FROM hours
-                             WHERE hour >= begins.since) AS followed) AS fall
+                                   max(high) OVER (PARTITION BY curve ORDER BY at
+                                                    ROWS BETWEEN UNBOUNDED PRECEDING
+                                                             AND 1 PRECEDING) AS peak
+                              FROM moments
+                             WHERE at >= begins.since) AS followed) AS fall
+             CROSS JOIN LATERAL (
+                    SELECT coalesce(sum(value), 0) AS deposits
+                      FROM deposit_values
+                     WHERE at >= begins.since) AS moved
              CROSS JOIN LATERAL (
                     SELECT coalesce(sum(fills), 0) AS fills,
                            coalesce(sum(fees), 0) AS fees,
                            coalesce(sum(realised_pnl), 0) AS realised_pnl,
+                           coalesce(sum(sold_funds - fees - realised_pnl), 0) AS cost_sold,
                            coalesce(sum(wins), 0) AS wins,
                            coalesce(sum(losses), 0) AS losses
                       FROM traded_days
@@ -83,11 +128,15 @@ SUMMARY = """
                            begins.day AS first_day,
                            to_char(base.at AT TIME ZONE 'UTC', %(instant)s) AS since,
                            trim_scale(base.equity)::text AS start_equity,
+                           trim_scale(moved.deposits)::text AS deposits,
                            trim_scale(newest.realised_pnl + newest.unrealised_pnl - base.pnl)::text
                                AS pnl,
                            trim_scale(traded.realised_pnl)::text AS realised_pnl,
                            trim_scale(round(traded.realised_pnl / nullif(base.equity, 0), 8))::text
                                AS return_ratio,
+                           trim_scale(traded.cost_sold)::text AS cost_sold,
+                           trim_scale(round(traded.realised_pnl / nullif(traded.cost_sold, 0),
+                                            8))::text AS average_return_ratio,
                            trim_scale(traded.fees)::text AS fees,
                            traded.fills,
                            traded.wins,
@@ -105,8 +154,14 @@ SUMMARY = """
                    trim_scale(newest.realised_pnl)::text AS realised_pnl,
                    trim_scale(newest.unrealised_pnl)::text AS unrealised_pnl,
                    trim_scale(newest.fees_paid)::text AS fees_paid,
+                   trim_scale(deposited.total)::text AS total_deposits,
+                   CASE WHEN deposited.total > 0
+                        THEN trim_scale(round((newest.equity - deposited.total)
+                                              / deposited.total, 8))::text
+                   END AS cumulative_return_ratio,
                    past.periods) AS item
 """
+)
 
 # Whole hours where the window is long, and the minutes before and after them. An hour's drawdown
 # is the deeper of two: its own, and the fall from the highest equity before it to its low.
@@ -160,13 +215,13 @@ CURVE = """
 """
 
 # A cursor holds an instant: that of the day's beginning, in UTC.
-DAILY: Final = page_of("""
+MARKET_DAYS: Final = page_of("""
       FROM (SELECT id AS row_id, day::timestamp AT TIME ZONE 'UTC' AS at, day, market, fills,
                    bought_volume, bought_funds, sold_volume, sold_funds, fees, realised_pnl, wins,
                    losses,
                    row_number() OVER (ORDER BY day DESC, id DESC) AS n
               FROM daily_stats
-             WHERE (%(market)s::text IS NULL OR market = %(market)s)
+             WHERE market = %(market)s
                AND (%(before_at)s::timestamptz IS NULL
                     OR (day, id) < ((%(before_at)s::timestamptz AT TIME ZONE 'UTC')::date,
                                     %(before_id)s))
@@ -191,7 +246,14 @@ class PgPortfolio(JsonReader):
     """Satisfies ports.Portfolio."""
 
     async def summary(self, *, quote: str, now: datetime, days: Sequence[int]) -> bytes:
-        args = {"quote": quote, "now": now, "days": list(days), "longest": max(days)}
+        longest = max(days)
+        args = {
+            "quote": quote,
+            "now": now,
+            "days": list(days),
+            "longest": longest,
+            "since": korean_midnight(korean_day(now) - (longest - 1) * _DAY),
+        }
         return await self._all(SUMMARY, args)
 
     async def equity(self, *, quote: str, since: datetime, until: datetime, points: int) -> bytes:
@@ -206,10 +268,15 @@ class PgPortfolio(JsonReader):
         }
         return await self._all(CURVE, args)
 
-    async def daily(
-        self, *, limit: int, before: PageKey | None = None, market: Market | None = None
+    async def days(
+        self, *, quote: str, now: datetime, limit: int, before: PageKey | None = None
     ) -> Page:
-        return await self._page(DAILY, limit=limit, before=before, market=code(market))
+        return await self._page(DAYS, limit=limit, before=before, quote=quote, now=now)
+
+    async def market_days(
+        self, *, market: Market, limit: int, before: PageKey | None = None
+    ) -> Page:
+        return await self._page(MARKET_DAYS, limit=limit, before=before, market=str(market))
 
 
 def _whole_hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:

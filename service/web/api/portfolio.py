@@ -43,11 +43,18 @@ async def equity(request: web.Request) -> web.Response:
 
 
 async def daily(request: web.Request) -> web.Response:
-    query = Query(request, "limit", "cursor", "market")
+    """The account's days, or those on which one market traded."""
+    query = Query(request, "limit", "cursor", "market", "quote")
     page, market = window(query), query.market()
-    return page_response(
-        await request.app[PORTFOLIO].daily(limit=page.limit, before=page.before, market=market)
-    )
+    portfolio = request.app[PORTFOLIO]
+    if market is None:
+        quote, now = _quote(request, query), request.app[CLOCK].now()
+        found = await portfolio.days(quote=quote, now=now, limit=page.limit, before=page.before)
+    elif query.text("quote") is not None:
+        raise InvalidRequest("market has a quote: give one of the two")
+    else:
+        found = await portfolio.market_days(market=market, limit=page.limit, before=page.before)
+    return page_response(found)
 
 
 def _quote(request: web.Request, query: Query) -> str:

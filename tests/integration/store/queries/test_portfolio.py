@@ -362,7 +362,7 @@ SOME_DAYS = """
     INSERT INTO daily_stats (
            market, day, fills, bought_volume, bought_funds, sold_volume, sold_funds, fees,
            realised_pnl, wins, losses)
-    SELECT CASE n % 2 WHEN 0 THEN 'KRW-BTC' ELSE 'KRW-ETH' END, date '2026-01-01' + n / 2,
+    SELECT 'KRW-BTC', date '2026-01-01' + n,
            n, 1.50, 2, 3, 4, 0.0005, -0.10, 1, 0
       FROM generate_series(0, 9) AS n
 """
@@ -374,14 +374,14 @@ async def test_days_come_newest_first_without_a_gap_or_a_repetition(pool: Pool) 
 
     seen, last = [], None
     while True:
-        page = await portfolio.daily(limit=3, before=last)
+        page = await portfolio.market_days(market=KRW_BTC, limit=3, before=last)
         seen += json.loads(page.items)
         if (last := page.last) is None:
             break
 
     assert [day["fills"] for day in seen] == list(range(9, -1, -1))
     assert seen[0] == {
-        "day": "2026-01-05", "market": "KRW-ETH", "fills": 9, "bought_volume": "1.5",
+        "day": "2026-01-10", "market": "KRW-BTC", "fills": 9, "bought_volume": "1.5",
         "bought_funds": "2", "sold_volume": "3", "sold_funds": "4", "fees": "0.0005",
         "realised_pnl": "-0.1", "wins": 1, "losses": 0,
     }  # fmt: skip
@@ -389,9 +389,11 @@ async def test_days_come_newest_first_without_a_gap_or_a_repetition(pool: Pool) 
 
 async def test_one_markets_days_are_its_own(pool: Pool) -> None:
     await execute(pool, SOME_DAYS)
+    await execute(pool, "UPDATE daily_stats SET market = 'KRW-ETH' WHERE fills % 2 = 1")
 
-    page = await PgPortfolio(pool).daily(limit=3, market=KRW_BTC)
-    rest = await PgPortfolio(pool).daily(limit=3, before=page.last, market=KRW_BTC)
+    portfolio = PgPortfolio(pool)
+    page = await portfolio.market_days(market=KRW_BTC, limit=3)
+    rest = await portfolio.market_days(market=KRW_BTC, limit=3, before=page.last)
 
     assert [day["fills"] for day in json.loads(page.items)] == [8, 6, 4]
     assert [day["fills"] for day in json.loads(rest.items)] == [2, 0]

@@ -69,6 +69,8 @@ async def test_the_curve_is_the_last_days_unless_asked_otherwise(
         "daily?limit=501",
         "daily?cursor=x",
         "daily?days=3",
+        "daily?quote=USD",
+        "daily?quote=KRW&market=KRW-BTC",
     ],
 )
 async def test_what_cannot_be_asked_is_refused_before_anything_is_asked(
@@ -93,16 +95,16 @@ async def test_days_are_a_list_with_a_cursor(client: Client, world: World) -> No
     world.portfolio.last = last = PageKey(T0, 7)
 
     first = await (await client.get(f"{API}/daily", params={"limit": "1"})).json()
-    await client.get(f"{API}/daily", params={"cursor": first["next_cursor"], "market": "KRW-BTC"})
+    cursor = {"cursor": first["next_cursor"]}
+    await client.get(f"{API}/daily", params=cursor)
+    await client.get(f"{API}/daily", params=cursor | {"market": "KRW-BTC"})
 
-    assert first == {
-        "items": [{"day": "2026-01-24", "market": "KRW-BTC"}],
-        "next_cursor": encode(last),
-    }
-    assert world.portfolio.asked[1] == (
-        "daily",
-        {"limit": 50, "before": last, "market": KRW_BTC},
-    )
+    assert first == {"items": [{"day": "2026-01-24"}], "next_cursor": encode(last)}
+    assert world.portfolio.asked == [
+        ("days", {"quote": "KRW", "now": T0, "limit": 1, "before": None}),
+        ("days", {"quote": "KRW", "now": T0, "limit": 50, "before": last}),
+        ("market_days", {"market": KRW_BTC, "limit": 50, "before": last}),
+    ]
 
 
 async def test_any_quote_of_the_collected_markets_may_be_asked_for(
