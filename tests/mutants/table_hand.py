@@ -31,7 +31,7 @@ HAND: Final = (
         file=_MANUAL,
         old="        async with self._deciding:\n",
         new="        if True:\n",
-        tests=of(_OF_MANUAL, "test_two_requests_at_once_with_one_key_make_one_order"),
+        tests=of(_OF_MANUAL, "test_two_verdicts_at_once_count_each_others_orders"),
     ),
     Mutant(
         name="a key answers an order of another body",

@@ -13,6 +13,7 @@ from service.domain.errors import (
     OutcomeUnknown,
     StoreDown,
 )
+from service.domain.markets import Market, MarketRules
 from service.domain.orders import Intent, OrderStatus, OrderType, Side
 from service.domain.trading_states import TradingStatus
 from service.flows.manual_orders import PlacedOrder
@@ -58,6 +59,28 @@ async def test_two_requests_at_once_with_one_key_make_one_order(house: House) ->
 
     assert (first.id, second.id) == (1, 1)
     assert [first.is_new, second.is_new] == [True, False]
+    assert len(house.exchange.sent) == 1
+
+
+async def test_two_verdicts_at_once_count_each_others_orders(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = house.exchange.rules
+
+    async def slow(market: Market) -> MarketRules:
+        await asyncio.sleep(0)
+        return await known(market)
+
+    monkeypatch.setattr(house.exchange, "rules", slow)
+    first, second = await asyncio.gather(
+        house.manual_orders.place(a_limit_order(), idempotency_key="k-1"),
+        house.manual_orders.place(a_limit_order(), idempotency_key="k-2"),
+        return_exceptions=True,
+    )
+
+    assert first == PlacedOrder(id=1, is_new=True)
+    assert isinstance(second, OrderRefused)
+    assert second.rule == "open_order"
     assert len(house.exchange.sent) == 1
 
 
