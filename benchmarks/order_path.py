@@ -119,8 +119,8 @@ async def _wired(pool: Pool) -> AsyncIterator[tuple[Executor, TimedExchange, Lea
             await switch.load()
         orders = PgOrders(pool)
         reconciler = Reconciler(
-            orders=orders, exchange=exchange, bus=Bus(), clock=clock, real_clock=real_clock
-        )
+            orders=orders, exchange=exchange, states=PgTradingState(pool), bus=Bus(), clock=clock,
+            real_clock=real_clock)  # fmt: skip
         leadership = Leadership(
             lease=PgLease(pool, owner="benchmark", ttl_s=3600), real_clock=real_clock,
             on_gain=reconciler.reconcile,

@@ -72,10 +72,8 @@ def build(process: Process, ports: Ports) -> Services:
     bus, clock, store = Bus(), ports.clock, ports.store
     circuits = _circuits(ports)
     real_clock = process.real_clock
-    reconciler = Reconciler(
-        orders=store.orders, exchange=ports.exchange, bus=bus, clock=clock, real_clock=real_clock
-    )
     account_book = _account_book(ports)
+    reconciler = _reconciler(process, ports, bus, account_book)
     settle_past = partial(_settle_past, reconciler=reconciler, account_book=account_book)
     leadership = Leadership(lease=store.lease, real_clock=real_clock, on_gain=settle_past)
     trading_switch = _trading_switch(process, ports)
@@ -252,6 +250,19 @@ def _flattener(
         leadership=leadership,
         audit=ports.store.audit,
         clock=ports.clock,
+    )
+
+
+def _reconciler(process: Process, ports: Ports, bus: Bus, account_book: AccountBook) -> Reconciler:
+    return Reconciler(
+        orders=ports.store.orders,
+        exchange=ports.exchange,
+        states=ports.store.state,
+        bus=bus,
+        clock=ports.clock,
+        real_clock=process.real_clock,
+        prices=ports.store.market_data,
+        explains_absence=account_book.explains_absence,
     )
 
 

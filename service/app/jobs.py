@@ -27,17 +27,21 @@ from service.flows.flatten import STEP_EVERY_S
 from service.flows.leadership import RENEW_EVERY_S
 from service.flows.markets import traded
 from service.flows.order_cancels import CANCEL_EVERY_S
+from service.flows.reconcile import SELDOM_S
 from service.flows.trading_switch import REFRESH_EVERY_S
 from service.loops.loop import Loop, every
 from service.loops.supervisor import Supervisor
+from service.ports.store import Orders
 from service.settings.settings import Settings
 from service.settings.table import SIGNAL_INTERVAL_MINUTES
 from service.store.database.listen import Listener
 from service.store.tables.settings import CHANNEL
 
 IN_FLIGHT: Final = timedelta(seconds=2)  #: between two looks while an order is not settled
+PUT_ASIDE: Final = timedelta(seconds=SELDOM_S)  #: while only orders in quarantine are open
 AT_REST: Final = timedelta(minutes=5)
 SYNC: Final = "sync_pending_orders"
+SYNC_WITHIN_S: Final = 45.0  #: real; a pass may take 60 s, and the next one goes on with the rest
 #: Until the next try, where our PostgreSQL cannot start: each one reads the journal again.
 REVIVE_AGAIN_S: Final = 10.0
 #: Real seconds that the start waits for the open orders; the lease lasts longer without a renewal.
@@ -77,10 +81,7 @@ def jobs(services: Services) -> tuple[Loop, ...]:
 
     async def syncing() -> None:
         if leadership.may_trade:
-            await services.reconciler.reconcile()
-
-    async def sync_interval() -> timedelta:
-        return IN_FLIGHT if await store.orders.open() else AT_REST
+            await services.reconciler.reconcile(within_s=SYNC_WITHIN_S)
 
     return (
         Loop(
@@ -99,7 +100,7 @@ def jobs(services: Services) -> tuple[Loop, ...]:
             deadline_s=TURN_S * len(markets),
             needs_lease=True,
         ),
-        Loop(name=SYNC, every=sync_interval, step=syncing, needs_lease=True),
+        Loop(name=SYNC, every=partial(sync_interval, store.orders), step=syncing, needs_lease=True),
         Loop(
             name="snapshot_equity",
             every=every(minutes=1),
@@ -120,6 +121,14 @@ def jobs(services: Services) -> tuple[Loop, ...]:
             needs_lease=True,
         ),
     )
+
+
+async def sync_interval(orders: Orders) -> timedelta:
+    """Return how soon the open orders are looked up again: seldom, where all are put aside."""
+    found = await orders.open()
+    if any(order.quarantine is None for order in found):
+        return IN_FLIGHT
+    return PUT_ASIDE if found else AT_REST
 
 
 def maintenance(services: Services) -> tuple[Loop, ...]:

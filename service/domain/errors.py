@@ -169,7 +169,24 @@ class ExchangeUnavailable(BoundaryError):
 
 
 class ExchangeRefused(BoundaryError):
-    """The exchange understood and said no; `code` is its own error name."""
+    """The exchange understood and said no; `code` is its own error name.
+
+    Attributes:
+        of_account: whether key, address or rights were refused, or everybody's requests are: then
+            no other request would be answered either.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        of_account: bool = False,
+        retry_after_s: float | None = None,
+        code: str | None = None,
+        sent: bool = True,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, code=code, sent=sent)
+        self.of_account = of_account
 
 
 class OutcomeUnknown(BoundaryError):

@@ -1,6 +1,6 @@
 """Orders and fills, as we sent them and as the exchange executed them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -31,7 +31,13 @@ class OrderStatus(StrEnum):
     EXECUTED = "EXECUTED"
     CANCELLED = "CANCELLED"  #: may have fills nevertheless
     FAILED = "FAILED"  #: certainly never on the book
-    UNKNOWN = "UNKNOWN"  #: the request may have reached the exchange
+    #: The request may have reached the exchange, or the order is put aside (`Order.quarantine`).
+    UNKNOWN = "UNKNOWN"
+
+
+class OrderOrigin(StrEnum):
+    SERVICE = "SERVICE"  #: written here before it was sent
+    RECOVERED = "RECOVERED"  #: found at the exchange, without a row or with one that said FAILED
 
 
 _S: Final = OrderStatus
@@ -45,9 +51,13 @@ TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
     _S.PARTIALLY_FILLED: frozenset({_S.PARTIALLY_FILLED, _S.EXECUTED, _S.CANCELLED}),
     # A fill may happen while our cancel request is on its way; then the fill counts.
     _S.CANCELLED: frozenset({_S.CANCELLED, _S.EXECUTED}),
-    _S.EXECUTED: frozenset(),
+    # A fee, or a fill, that the exchange tells later.
+    _S.EXECUTED: frozenset({_S.EXECUTED}),
+    # An order that turns up at the exchange after all: `Order.recovered`, never `moved_to`.
     _S.FAILED: frozenset(),
 }
+#: The reason of an order that turned up after it had counted as failed.
+RECOVERED: Final = "recovered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +189,8 @@ class Order:
     executed_funds: Decimal = ZERO
     paid_fee: Decimal = ZERO
     reason: str | None = None
+    origin: OrderOrigin = OrderOrigin.SERVICE
+    quarantine: "Quarantine | None" = None
 
     @property
     def market(self) -> Market:
@@ -193,7 +205,33 @@ class Order:
         """Return the order in `status`, or raise InvalidTransition."""
         if status not in TRANSITIONS[self.status]:
             raise InvalidTransition(f"order {self.identifier}: {self.status} -> {status}")
-        return replace(self, status=status, reason=reason or self.reason)
+        return replace(self, status=status, reason=reason or self.reason, quarantine=None)
+
+    def recovered(self, status: OrderStatus) -> "Order":
+        """Return the failed order as it is on the book after all, or raise InvalidTransition."""
+        if self.status is not _S.FAILED or status not in _ON_THE_BOOK:
+            raise InvalidTransition(f"order {self.identifier}: {self.status} -> {status}")
+        origin = OrderOrigin.RECOVERED
+        return replace(self, status=status, reason=RECOVERED, origin=origin, quarantine=None)
+
+    def put_aside(self, quarantine: "Quarantine") -> "Order":
+        """Return the order as unknown, whatever its status: an answer about it cannot be true."""
+        origin = OrderOrigin.RECOVERED if self.status is _S.FAILED else self.origin
+        return replace(self, status=_S.UNKNOWN, origin=origin, quarantine=quarantine)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    """Why an order is put aside until its answer makes sense.
+
+    Attributes:
+        reason: a word of a closed list.
+        detail: numbers for the operator's view; never for a log.
+    """
+
+    at: datetime
+    reason: str
+    detail: Mapping[str, str]
 
 
 def status_on_exchange(seen: ExchangeOrder, intent: Intent) -> OrderStatus:

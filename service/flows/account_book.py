@@ -141,6 +141,10 @@ class AccountBook:
             return Absence.UNCLEAR
         return _moved_by(order, look)
 
+    async def explains_absence(self, order: Order) -> bool:
+        """Whether it is certain that `order` does not exist. Raises: BoundaryError."""
+        return await self.explain(order) is Absence.EXPLAINED
+
     async def take_external(self, since: datetime) -> OrderList:
         """Store the orders of other programs; return all orders of the lists since `since`.
 

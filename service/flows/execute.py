@@ -172,7 +172,7 @@ class Executor:
                 "the order may be on the book, it will be looked up and never sent again"
             )
             return await self._reconciler.unknown(order)
-        return await self._reconciler.absorb(order, seen)
+        return await self._reconciler.accepted(order, seen)
 
     async def _follow(self, order: Order) -> Order:
         for wait_s in FOLLOW_UP_S:

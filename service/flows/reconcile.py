@@ -1,44 +1,88 @@
 """Brings our stored orders in line with the exchange's, one by one."""
 
-from dataclasses import dataclass, replace
-from typing import Final
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from math import inf
+from typing import Final, Protocol
 
 from loguru import logger
 
-from service.bus import Bus, OrderFilled, OrderMoved
-from service.domain.errors import BoundaryError, DomainError, ExchangeRefused, ServiceError
+from service.bus import Bus
+from service.domain.errors import BoundaryError, DomainError, ExchangeRefused
+from service.domain.markets import Market
+from service.domain.order_checks import (
+    Oddity,
+    PriceRange,
+    Reading,
+    contradiction,
+    reading,
+)
 from service.domain.orders import (
     ZERO,
     ExchangeOrder,
     Fill,
+    ListedOrder,
     Order,
     OrderStatus,
+    OrderType,
+    Quarantine,
     fills_from,
-    status_on_exchange,
 )
+from service.domain.trading_states import TradingStatus
+from service.flows.looks import ABSENT, DOUBT, FEE, NOTHING_LEFT, PERSISTS, Bound, Looks
+from service.flows.order_events import line, tell
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
-from service.ports.store import Orders
+from service.ports.store import Orders, TradingStates
 
-#: An order unknown to the exchange may still be on its way to the book. It counts as never
-#: placed after so many searches over at least so many real seconds.
-ABSENT_AFTER_SEARCHES: Final = 3
-ABSENT_AFTER_S: Final = 30.0
+ACTOR: Final = "system:reconcile"
+#: Reasons for which a market may only be reduced until an operator has looked at it.
+CONTRADICTED: Final = "order_contradicted"
+RECOVERED: Final = "order_recovered"
+#: Reasons of a quarantine besides the checks and oddities of domain/order_checks.py.
+GONE: Final = "order_gone"  #: the exchange no longer knows an order that it had accepted
+UNREADABLE: Final = "lookup_unreadable"
+REFUSED: Final = "lookup_refused"
+AGAINST_BOOKS: Final = "against_our_rows"  #: the tables rule out what the exchange says
+FAULT: Final = "fault_of_ours"
 
+#: Real seconds between two looks at an order that is put aside, and between two questions whether
+#: the exchange's lists explain an absence.
+SELDOM_S: Final = 30.0
+_BELIEVED: Final[Mapping[Oddity, Bound]] = {
+    Oddity.NOTHING_LEFT: NOTHING_LEFT,
+    Oddity.FEE_TRAILS: FEE,
+}
 _FINAL: Final = frozenset({OrderStatus.EXECUTED, OrderStatus.CANCELLED})
+_NOT_ACKNOWLEDGED: Final = frozenset({OrderStatus.PENDING, OrderStatus.UNKNOWN})
+_STORE_TRIES: Final = 3
+_AROUND: Final = timedelta(minutes=30)  #: of a trade, whose price is compared
+
+#: Whether the exchange's open and closed lists, by our prefix, and the account's balances explain
+#: that this order does not exist. Raises: BoundaryError.
+ExplainsAbsence = Callable[[Order], Awaitable[bool]]
 
 
-@dataclass(slots=True)
-class _Search:
-    since: float  #: `RealClock.monotonic()` of the first search that found nothing
-    count: int = 0
+class Prices(Protocol):
+    """Satisfied by ports.MarketData."""
+
+    async def price_range(
+        self, market: Market, *, since: datetime, until: datetime
+    ) -> PriceRange | None: ...
 
 
 class Reconciler:
     """Looks up our open orders by identifier and stores what the exchange says of them.
 
+    An order is final when the exchange says so in an answer that adds up. Whatever goes wrong about
+    one order concerns that order: it is put aside (`Order.quarantine`), its market may only be
+    reduced, and the others are settled.
+
     Attributes:
-        contradicted: whether the last complete pass found an answer that our records rule out.
+        contradicted: whether an open order is put aside, or one could not even be put aside.
     """
 
     def __init__(
@@ -46,17 +90,30 @@ class Reconciler:
         *,
         orders: Orders,
         exchange: Exchange,
+        states: TradingStates,
         bus: Bus,
         clock: MarketClock,
         real_clock: RealClock,
+        prices: Prices | None = None,
+        explains_absence: ExplainsAbsence | None = None,
     ) -> None:
+        """Args:
+        prices: None: the prices of market orders are not compared.
+        explains_absence: None: an order is never given up because it is not found.
+        """
         self._orders = orders
         self._exchange = exchange
+        self._states = states
         self._bus = bus
         self._clock = clock
         self._real_clock = real_clock
+        self._prices = prices
+        self._explains_absence = explains_absence
         self.contradicted = False
-        self._searches: dict[str, _Search] = {}
+        self._looks = Looks()
+        self._stuck: set[str] = set()  #: could not even be put aside in this pass
+        self._not_before: dict[str, float] = {}  #: of seldom looks, `RealClock.monotonic()`
+        self._looked_at: dict[str, float] = {}
         self._in_hand: set[str] = set()
 
     def take(self, identifier: str) -> None:
@@ -66,74 +123,280 @@ class Reconciler:
     def let_go(self, identifier: str) -> None:
         self._in_hand.discard(identifier)
 
-    async def reconcile(self) -> int:
+    # --- what is looked up ----------------------------------------------------------------
+
+    async def reconcile(self, *, within_s: float = inf) -> int:
         """Look up every open order; return how many reached another status.
 
-        Raises: BoundaryError, when exchange or database did not answer; after all orders, the
-            first error that concerns one order only.
+        Args:
+            within_s: real seconds after which the rest is left to the next pass, which begins with
+                it.
+        Raises: BoundaryError, when exchange or database did not answer.
         """
-        moved = 0
-        odd: list[ServiceError] = []
-        for order in await self._orders.open():
+        moved, contradicted = 0, False
+        self._stuck.clear()
+        until = self._real_clock.monotonic() + within_s
+        for order in self._longest_unseen(await self._orders.open()):
             if order.identifier in self._in_hand:
                 continue
-            try:
-                moved += (await self.settle(order)).status is not order.status
-            except (BoundaryError, DomainError) as exc:
-                if not _is_of_one_order(exc):
-                    raise
-                logger.bind(
-                    event="order",
-                    identifier=order.identifier,
-                    error=type(exc).__name__,
-                    cause=str(exc),
-                ).warning("the order cannot be settled")
-                odd.append(exc)
-        self.contradicted = any(isinstance(exc, DomainError) for exc in odd)
-        if odd:
-            raise odd[0]
+            if self._real_clock.monotonic() > until:
+                break
+            self._looked_at[order.identifier] = self._real_clock.monotonic()
+            if order.quarantine is not None and not self._is_due(order.identifier):
+                contradicted = True
+                continue
+            settled = await self.settle(order)
+            moved += settled.status is not order.status
+            contradicted = contradicted or settled.quarantine is not None
+        self.contradicted = contradicted or bool(self._stuck)
         return moved
 
+    def _longest_unseen(self, found: Sequence[Order]) -> Sequence[Order]:
+        """Return the orders in the order of their last look; those of equal age as they are."""
+        identifiers = {order.identifier for order in found}
+        self._looked_at = {name: at for name, at in self._looked_at.items() if name in identifiers}
+        return sorted(found, key=lambda order: self._looked_at.get(order.identifier, -inf))
+
     async def settle(self, order: Order) -> Order:
-        """Look `order` up at the exchange; return it as stored afterwards."""
-        seen = await self._exchange.find(order.identifier)
-        if seen is None:
-            return await self._absent(order)
-        self._searches.pop(order.identifier, None)
-        return await self.absorb(order, seen)
+        """Look `order` up at the exchange; return it as stored afterwards.
+
+        Raises: BoundaryError, for an outage; anything else about this order puts it aside.
+        """
+        if order.quarantine is not None:
+            self._look_seldom(order.identifier)
+        try:
+            seen = await self._exchange.find(order.identifier)
+            if seen is None:
+                return await self._absent(order)
+            return await self.absorb(order, seen)
+        except BoundaryError as exc:
+            if not _is_of_one_order(exc):
+                raise
+            word = REFUSED if isinstance(exc, ExchangeRefused) else UNREADABLE
+            return await self._look_again(order, word, cause=str(exc))
+        except Exception as exc:  # noqa: BLE001 - a bug about one order must not stop the others
+            return await self._failed_about(order, exc)
+
+    async def take_in(self, listed: ListedOrder) -> Order | None:
+        """Bring our rows in line with an order of ours in the exchange's lists, and return it.
+
+        One without a row gets one, and one that counts as failed is on the book again: both are
+        RECOVERED, alert, and let their market only be reduced. A final one that disagrees gets the
+        fills and the fee that it lacks. None: it is being sent right now, or is of a kind that this
+        service never sends.
+
+        Raises: BoundaryError.
+        """
+        identifier = listed.order.identifier
+        if identifier is None or identifier in self._in_hand:
+            return None
+        order = await self._orders.find(identifier)
+        if order is None and listed.intent is None:
+            logger.bind(
+                event="order", identifier=identifier, market=str(listed.order.market)
+            ).error("the exchange has an order under our prefix that this service cannot have sent")
+            return None
+        if order is None and listed.intent is not None:
+            await self._reduce(
+                listed.order.market, RECOVERED, {"identifier": identifier, "row": "none"}
+            )
+            order = await self._orders.adopt(
+                listed.intent,
+                identifier=identifier,
+                exchange_uuid=listed.order.uuid,
+                made_at=listed.order.created_at,
+                at=self._clock.now(),
+            )
+            line(order).error("the exchange has an order of ours that had no row")
+        return None if order is None else await self.settle(order)
+
+    # --- what the exchange answered -------------------------------------------------------
+
+    async def accepted(self, order: Order, seen: ExchangeOrder) -> Order:
+        """Store the answer to the request: the order is on the book, and that is all it proves.
+
+        The real exchange answers `wait` before it matches, so nothing else is believed of it: a
+        final state here would never be looked up again.
+        """
+        after = order.moved_to(OrderStatus.SUBMITTED)
+        return await self._store(order, replace(after, exchange_uuid=seen.uuid))
 
     async def absorb(self, order: Order, seen: ExchangeOrder) -> Order:
-        """Store the exchange's answer on `order`: new fills once, status, position."""
+        """Store the exchange's answer to a look-up: new fills once, fee, status, position."""
+        for _ in range(_STORE_TRIES):
+            settled = await self._absorbed(order, seen)
+            if settled is not None:
+                return settled
+            # Another pass moved it meanwhile, and its fills may not be those of this answer.
+            order = await self._orders.find(order.identifier) or order
+        line(order).warning("an order moves each time it is looked up; the next pass tries again")
+        return order
+
+    async def _absorbed(self, order: Order, seen: ExchangeOrder) -> Order | None:
+        """Return None, with nothing stored, when the order's row is not as `order` any more."""
         known = await self._orders.fills(order.id)
-        fills = fills_from(seen.trades, paid_fee=seen.paid_fee, known=known)
-        status = status_on_exchange(seen, order.intent)
-        booked = sum((fill.volume for fill in (*known, *fills)), ZERO)
-        if status in _FINAL and booked != seen.executed_volume:
-            # The trades trail the order: it is final once they add up to the executed volume.
-            logger.bind(event="order", identifier=order.identifier).warning(
-                "the exchange's trades do not explain the executed volume yet"
-            )
-            status = OrderStatus.PARTIALLY_FILLED if booked else OrderStatus.SUBMITTED
+        prices = await self._prices_at(order, seen)
+        found = contradiction(order, seen, known, prices=prices)
+        if found is not None:
+            return await self._put_aside(order, found.check.value, found.numbers)
+        what = reading(order, seen, known)
+        if what.oddity is None:
+            self._looks.forget(order.identifier)
+            return await self._write(order, seen, what, what.status, known)
+        self._count(order, what.oddity.value, of=seen)
+        bound = _BELIEVED.get(what.oddity)
+        if bound is not None and self._reached(order, bound):
+            return await self._write(order, seen, what, what.status, known)
+        if order.status in _FINAL or order.quarantine is not None:
+            return order  # stays as it is until an answer adds up
+        if self._reached(order, PERSISTS):
+            return await self._put_aside(order, what.oddity.value, {})
+        return await self._write(order, seen, what, what.cautious_status, known)
+
+    async def _write(
+        self,
+        order: Order,
+        seen: ExchangeOrder,
+        what: Reading,
+        status: OrderStatus,
+        known: Sequence[Fill],
+    ) -> Order | None:
+        fills: tuple[Fill, ...] = ()
+        paid_fee: Decimal | None = None
+        if what.adds_up:
+            fills = fills_from(seen.trades, paid_fee=seen.paid_fee, known=known)
+            paid_fee = seen.paid_fee if known or fills else None
         if order.status is OrderStatus.PARTIALLY_FILLED and status is OrderStatus.SUBMITTED:
             status = order.status  # an answer may be older than the last one: no step back
-        if status is order.status and not fills and order.exchange_uuid == seen.uuid:
+        is_booked = not fills and paid_fee in {None, sum((fill.fee for fill in known), ZERO)}
+        if status is order.status and is_booked and order.exchange_uuid == seen.uuid:
             return order
-        moved = replace(order.moved_to(status), exchange_uuid=seen.uuid)
-        return await self._store(order, moved, fills)
+        if order.status is OrderStatus.FAILED:
+            await self._reduce(order.market, RECOVERED, _numbers_of(order, seen))
+            after = order.recovered(status)
+        else:
+            after = order.moved_to(status)
+        after = replace(after, exchange_uuid=seen.uuid)
+        if not await self._advance(order, after, fills=fills, paid_fee=paid_fee):
+            return None
+        await tell(self._bus, order, after, fills)
+        return after
+
+    async def _prices_at(self, order: Order, seen: ExchangeOrder) -> PriceRange | None:
+        if self._prices is None or order.intent.type is OrderType.LIMIT or not seen.trades:
+            return None
+        first, last = seen.trades[0].traded_at, seen.trades[-1].traded_at
+        return await self._prices.price_range(
+            order.market, since=first - _AROUND, until=last + _AROUND
+        )
+
+    # --- what cannot be believed ----------------------------------------------------------
+
+    async def _look_again(self, order: Order, word: str, *, cause: str | None = None) -> Order:
+        """Count a look without an answer; the order is put aside when that goes on."""
+        self._count(order, word, cause=cause)
+        if order.is_open and order.quarantine is None and self._reached(order, PERSISTS):
+            return await self._put_aside(order, word, {})
+        return order
+
+    def _count(
+        self, order: Order, word: str, *, of: ExchangeOrder | None = None, cause: str | None = None
+    ) -> None:
+        """Count a look that settled nothing; the first of a run is a warning."""
+        looks = self._looks.count(
+            order.identifier, _finding(word, of), at=self._real_clock.monotonic()
+        )
+        if looks == 1:
+            line(order).bind(oddity=word, cause=cause).warning(
+                "what the exchange says of an order cannot be final, it is looked up again"
+            )
+
+    def _reached(self, order: Order, bound: Bound) -> bool:
+        return self._looks.reached(order.identifier, bound, at=self._real_clock.monotonic())
+
+    async def _failed_about(self, order: Order, error: Exception) -> Order:
+        """Put the order aside whose settling failed. No text of a foreign error is logged."""
+        known = isinstance(error, DomainError)
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        line(order).bind(
+            error=type(error).__name__,
+            cause=str(error) if known else f"{frame.name}:{frame.lineno}",
+        ).error("an order cannot be settled, it is put aside")
+        try:
+            return await self._put_aside(order, AGAINST_BOOKS if known else FAULT, {})
+        except BoundaryError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - see settle
+            line(order).bind(error=type(exc).__name__).critical(
+                "an order can be neither settled nor put aside, it stays open"
+            )
+            self._stuck.add(order.identifier)
+            return order
+
+    async def _put_aside(self, order: Order, reason: str, detail: Mapping[str, str]) -> Order:
+        self._look_seldom(order.identifier)
+        if order.quarantine is not None and order.quarantine.reason == reason:
+            return order
+        # First the market: a crash between the two repeats both.
+        whole = {"identifier": order.identifier, "reason": reason, **detail}
+        await self._reduce(order.market, CONTRADICTED, whole)
+        at = self._clock.now()
+        after = order.put_aside(Quarantine(at=at, reason=reason, detail=detail))
+        if not await self._orders.advance(after, seen=order.status, at=at):
+            return await self._orders.find(order.identifier) or order
+        await tell(self._bus, order, after)
+        return after
+
+    async def _reduce(self, market: Market, reason: str, detail: Mapping[str, str]) -> None:
+        """Let `market` only be reduced until an operator has looked; a repeat changes nothing."""
+        await self._states.halt(
+            kind=TradingStatus.REDUCING,
+            reason=reason,
+            actor=ACTOR,
+            at=self._clock.now(),
+            detail=detail,
+            market=market,
+        )
+
+    def _is_due(self, what: str) -> bool:
+        return self._real_clock.monotonic() >= self._not_before.get(what, 0.0)
+
+    def _look_seldom(self, what: str) -> None:
+        self._not_before[what] = self._real_clock.monotonic() + SELDOM_S
+
+    # --- what the exchange does not know --------------------------------------------------
 
     async def _absent(self, order: Order) -> Order:
-        now = self._real_clock.monotonic()
-        search = self._searches.setdefault(order.identifier, _Search(since=now))
-        search.count += 1
-        if order.status not in {OrderStatus.PENDING, OrderStatus.UNKNOWN}:
-            logger.bind(event="order", identifier=order.identifier).error(
-                "the exchange no longer knows an order it had accepted"
-            )
+        if order.status is OrderStatus.FAILED:
             return order
-        if search.count < ABSENT_AFTER_SEARCHES or now - search.since < ABSENT_AFTER_S:
+        is_acknowledged = order.exchange_uuid is not None or order.executed_volume > 0
+        if order.status not in _NOT_ACKNOWLEDGED or is_acknowledged:
+            return await self._look_again(order, GONE)
+        self._looks.count(order.identifier, GONE, at=self._real_clock.monotonic())
+        if order.status is OrderStatus.PENDING and self._reached(order, DOUBT):
+            order = await self.unknown(order)  # so that health and alerts tell of it
+        if not self._reached(order, ABSENT):
             return order
-        del self._searches[order.identifier]
+        if not await self._is_explained(order):
+            return order
+        self._looks.forget(order.identifier)
         return await self._store(order, order.moved_to(OrderStatus.FAILED, reason="not_placed"))
+
+    async def _is_explained(self, order: Order) -> bool:
+        """Ask for a proof that the order does not exist: look-ups alone are none."""
+        question = f"absence of {order.identifier}"
+        if self._explains_absence is None or not self._is_due(question):
+            return False
+        self._look_seldom(question)
+        try:
+            return await self._explains_absence(order)
+        except BoundaryError as exc:
+            line(order).bind(error=type(exc).__name__, cause=str(exc)).warning(
+                "the exchange's lists cannot be read, the order stays unknown"
+            )
+            return False
+
+    # --- what the executor knows ----------------------------------------------------------
 
     async def refused(self, order: Order, error: ExchangeRefused) -> Order:
         """Store that the exchange refused: the order was certainly never on the book."""
@@ -148,57 +411,41 @@ class Reconciler:
         """Store that it is not known yet whether the order is on the book."""
         return await self._store(order, order.moved_to(OrderStatus.UNKNOWN))
 
-    async def _store(self, before: Order, after: Order, fills: tuple[Fill, ...] = ()) -> Order:
-        stored = await self._orders.advance(
-            after, seen=before.status, fills=fills, at=self._clock.now()
-        )
-        if not stored:
-            return before  # another pass moved it first; its answer is as true as ours
-        await self._tell(before, after, fills)
+    async def _store(self, before: Order, after: Order) -> Order:
+        if not await self._advance(before, after):
+            # Another pass moved it first; its answer is as true as ours.
+            return await self._orders.find(before.identifier) or before
+        await tell(self._bus, before, after)
         return after
 
-    async def _tell(self, before: Order, after: Order, fills: tuple[Fill, ...]) -> None:
-        intent = after.intent
-        line = logger.bind(
-            event="order",
-            market=str(intent.market),
-            order_id=after.id,
-            identifier=after.identifier,
-            side=intent.side.value,
-            type=intent.type.value,
-            status=after.status.value,
-            reason=after.reason,
-            fills=len(fills),
+    async def _advance(
+        self,
+        before: Order,
+        after: Order,
+        *,
+        fills: Sequence[Fill] = (),
+        paid_fee: Decimal | None = None,
+    ) -> bool:
+        return await self._orders.advance(
+            after, seen=before.status, fills=fills, paid_fee=paid_fee, at=self._clock.now()
         )
-        bad = after.status in {OrderStatus.FAILED, OrderStatus.UNKNOWN}
-        line.log("WARNING" if bad else "INFO", "order")
-        if fills:
-            await self._bus.publish(
-                OrderFilled(
-                    order_id=after.id,
-                    identifier=after.identifier,
-                    market=intent.market,
-                    side=intent.side,
-                    volume=sum((fill.volume for fill in fills), ZERO),
-                    funds=sum((fill.funds for fill in fills), ZERO),
-                    fills=fills,
-                )
-            )
-        if after.status is not before.status:
-            await self._bus.publish(
-                OrderMoved(
-                    order_id=after.id,
-                    identifier=after.identifier,
-                    market=intent.market,
-                    side=intent.side,
-                    status=after.status,
-                    reason=after.reason,
-                )
-            )
 
 
-def _is_of_one_order(error: ServiceError) -> bool:
+def _finding(word: str, seen: ExchangeOrder | None) -> object:
+    """Return what has to be the same in each look; a moving order is not odd for long."""
+    return word, None if seen is None else (seen.executed_volume, seen.paid_fee, len(seen.trades))
+
+
+def _numbers_of(order: Order, seen: ExchangeOrder) -> Mapping[str, str]:
+    return {
+        "identifier": order.identifier,
+        "failed_for": order.reason or "",
+        "executed_volume": f"{seen.executed_volume:f}",
+    }
+
+
+def _is_of_one_order(error: BoundaryError) -> bool:
     """Whether `error` concerns one order only: anything but an outage."""
-    if isinstance(error, BoundaryError):
-        return isinstance(error, ExchangeRefused) or error.code == "bad_answer"
-    return True
+    if isinstance(error, ExchangeRefused):
+        return not error.of_account
+    return error.code == "bad_answer"

@@ -8,6 +8,7 @@ from typing import Final, Literal, Protocol
 
 from service.domain.latency import Sketch
 from service.domain.markets import Candle, Market, Ticker, Timeframe
+from service.domain.order_checks import PriceRange
 from service.domain.orders import Fill, Intent, Order, OrderStatus
 from service.domain.portfolio import Equity
 from service.domain.positions import Position
@@ -38,6 +39,11 @@ class MarketData(Protocol):
         self, markets: Sequence[Market], *, since: datetime
     ) -> Mapping[Market, Decimal]:
         """Return the newest price of each market that has one not older than `since`."""
+
+    async def price_range(
+        self, market: Market, *, since: datetime, until: datetime
+    ) -> PriceRange | None:
+        """Return the lowest and the highest price collected meanwhile, None without any."""
 
     async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
         """Return when the newest stored candle opened."""
@@ -124,14 +130,47 @@ class Orders(Protocol):
             or key were used before.
         """
 
+    async def adopt(
+        self,
+        intent: Intent,
+        *,
+        identifier: str,
+        exchange_uuid: str,
+        made_at: datetime,
+        at: datetime,
+    ) -> Order:
+        """Write the row of an order that the exchange has and we do not, as UNKNOWN and RECOVERED.
+
+        Raises: DuplicateOrder, when the identifier or the exchange's uuid has a row.
+        """
+
     async def advance(
-        self, order: Order, *, seen: OrderStatus, fills: Sequence[Fill] = (), at: datetime
+        self,
+        order: Order,
+        *,
+        seen: OrderStatus,
+        fills: Sequence[Fill] = (),
+        paid_fee: Decimal | None = None,
+        at: datetime,
     ) -> bool:
         """Store the order's new state and its new fills, and move the position, all or nothing.
 
         False, and nothing stored, when the order is no longer in status `seen` or one of the fills
         is stored already. Then its fee was split on a stale view: read the order again.
+
+        Stored are status, reason, origin and quarantine as they are; an exchange uuid that is
+        known is never cleared; the sums are those of the fills.
+
+        Args:
+            paid_fee: what the fees of all its fills add up to afterwards, if it has any. The last
+                fill takes the difference, and so do position and day.
+        Raises: DomainError, when a trade or the exchange's uuid belongs to another order, when a
+            trade is given twice, when the fee is smaller than what the fills carry, or when a
+            table cannot hold a value.
         """
+
+    async def find(self, identifier: str) -> Order | None:
+        """Return the order's row, whatever its status."""
 
     async def open(self, market: Market | None = None) -> tuple[Order, ...]:
         """Return the orders that are not settled, oldest first."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from service.domain.markets import Candle, Market, Ticker, Timeframe
+from service.domain.order_checks import PriceRange
 
 
 class FakeMarketData:
@@ -30,6 +31,12 @@ class FakeMarketData:
         self, markets: Sequence[Market], *, since: datetime
     ) -> Mapping[Market, Decimal]:
         return {t.market: t.price for at, t in self.tickers if t.market in markets and at >= since}
+
+    async def price_range(
+        self, market: Market, *, since: datetime, until: datetime
+    ) -> PriceRange | None:
+        found = [t.price for at, t in self.tickers if t.market == market and since <= at <= until]
+        return PriceRange(low=min(found), high=max(found)) if found else None
 
     async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
         opened = [at for of, frame, at in self.candles if (of, frame) == (market, timeframe)]

@@ -6,11 +6,22 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from math import inf
 
 from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
-from service.domain.orders import OPEN, ZERO, Fill, Intent, Order, OrderStatus, Side
+from service.domain.orders import (
+    OPEN,
+    RECOVERED,
+    ZERO,
+    Fill,
+    Intent,
+    Order,
+    OrderOrigin,
+    OrderStatus,
+    Side,
+)
 from service.domain.positions import Position
 from service.domain.trading_states import (
     OrderAct,
@@ -33,6 +44,7 @@ class FakeOrders:
         history: (order id, status), every state ever stored, oldest first.
         fail: raised by the next call instead of doing anything.
         lose: raised by the next write after it was stored, as a lost answer would be.
+        poison: raised by every change of the order with this id, as a constraint would be.
     """
 
     def __init__(self, *, epoch: int = 1, tables: Tables | None = None) -> None:
@@ -45,6 +57,7 @@ class FakeOrders:
         self.keys: dict[str, int] = {}
         self.fail: BaseException | None = None
         self.lose: BaseException | None = None
+        self.poison: dict[int, Exception] = {}
 
     @property
     def epoch(self) -> int:
@@ -89,23 +102,63 @@ class FakeOrders:
         self._raise_loss()
         return order
 
+    async def adopt(
+        self,
+        intent: Intent,
+        *,
+        identifier: str,
+        exchange_uuid: str,
+        made_at: datetime,
+        at: datetime,
+    ) -> Order:
+        self._raise_failure()
+        self._check_unique(identifier, None)
+        if any(row.exchange_uuid == exchange_uuid for row in self.rows.values()):
+            raise DuplicateOrder(f"order {identifier} has a row already")
+        order = Order(
+            id=len(self.rows) + 1,
+            identifier=identifier,
+            intent=intent,
+            status=OrderStatus.UNKNOWN,
+            decision_id=None,
+            created_at=made_at,
+            sent_at=made_at,
+            exchange_uuid=exchange_uuid,
+            reason=RECOVERED,
+            origin=OrderOrigin.RECOVERED,
+        )
+        self._store(order)
+        self._raise_loss()
+        return order
+
     async def advance(
-        self, order: Order, *, seen: OrderStatus, fills: Sequence[Fill] = (), at: datetime
+        self,
+        order: Order,
+        *,
+        seen: OrderStatus,
+        fills: Sequence[Fill] = (),
+        paid_fee: Decimal | None = None,
+        at: datetime,
     ) -> bool:
         self._raise_failure()
+        if order.id in self.poison:
+            raise self.poison[order.id]
         row = self.rows.get(order.id)
         if row is None or row.status is not seen:
             return False
         if self._is_stored(order.id, fills):
             return False
         self._check_uuid(order)
-        self.booked.extend((order.id, fill) for fill in fills)
+        booked = self._charged(order.id, [*self.booked, *((order.id, f) for f in fills)], paid_fee)
+        self.booked[:] = booked
         mine = await self.fills(order.id)
         self._store(
             replace(
                 row,
                 status=order.status,
                 reason=order.reason,
+                origin=order.origin,
+                quarantine=order.quarantine,
                 exchange_uuid=order.exchange_uuid or row.exchange_uuid,
                 executed_volume=sum((fill.volume for fill in mine), ZERO),
                 executed_funds=sum((fill.funds for fill in mine), ZERO),
@@ -114,6 +167,11 @@ class FakeOrders:
         )
         self._raise_loss()
         return True
+
+    async def find(self, identifier: str) -> Order | None:
+        self._raise_failure()
+        found = (row for row in self.rows.values() if row.identifier == identifier)
+        return next(found, None)
 
     async def open(self, market: Market | None = None) -> tuple[Order, ...]:
         self._raise_failure()
@@ -177,8 +235,8 @@ class FakeOrders:
         for row in self.rows.values():
             if row.identifier == identifier:
                 raise DuplicateOrder(f"the identifier {identifier} was used before")
-            failed = row.status is OrderStatus.FAILED
-            if decision_id is not None and row.decision_id == decision_id and not failed:
+            counts = row.status is not OrderStatus.FAILED and row.origin is OrderOrigin.SERVICE
+            if decision_id is not None and row.decision_id == decision_id and counts:
                 raise DuplicateOrder(f"decision {decision_id} has its order already")
 
     def _is_stored(self, order_id: int, fills: Sequence[Fill]) -> bool:
@@ -189,6 +247,20 @@ class FakeOrders:
         if owners - {order_id}:
             raise DomainError(f"order {order_id}: a trade belongs to another order")
         return bool(owners)
+
+    def _charged(
+        self, order_id: int, booked: list[tuple[int, Fill]], paid_fee: Decimal | None
+    ) -> list[tuple[int, Fill]]:
+        """Return the fills with the order's last one charged what its fee lacks."""
+        mine = [n for n, (of, _) in enumerate(booked) if of == order_id]
+        if paid_fee is None or not mine:
+            return booked
+        missing = paid_fee - sum((booked[n][1].fee for n in mine), ZERO)
+        if missing < 0:
+            raise DomainError(f"order {order_id}: its fee became smaller than what was booked")
+        last = booked[mine[-1]][1]
+        booked[mine[-1]] = (order_id, replace(last, fee=last.fee + missing))
+        return booked
 
     def _check_uuid(self, order: Order) -> None:
         uuid = order.exchange_uuid

@@ -6,6 +6,7 @@ from typing import Final
 from tests.mutants.mutant import Mutant
 from tests.mutants.table_account import ACCOUNT
 from tests.mutants.table_alerts import ALERTS
+from tests.mutants.table_answers import ANSWERS
 from tests.mutants.table_hand import HAND
 from tests.mutants.table_limits import LIMITS
 from tests.mutants.table_logs import LOGS
@@ -15,5 +16,5 @@ from tests.mutants.table_process import PROCESS
 from tests.mutants.table_web import WEB
 
 MUTANTS: Final[tuple[Mutant, ...]] = tuple(
-    chain(ORDERS, HAND, ALERTS, ACCOUNT, LIMITS, OUTSIDE, PROCESS, LOGS, WEB)
+    chain(ORDERS, ANSWERS, HAND, ALERTS, ACCOUNT, LIMITS, OUTSIDE, PROCESS, LOGS, WEB)
 )

@@ -85,30 +85,13 @@ ORDERS: Final = (
         ),
     ),
     Mutant(
-        name="an order that is not found counts as never placed at once",
-        file=_RECONCILE,
-        old="if search.count < ABSENT_AFTER_SEARCHES or now - search.since < ABSENT_AFTER_S:",
-        new="if search.count < ABSENT_AFTER_SEARCHES and now - search.since < ABSENT_AFTER_S:",
-        tests=of(
-            _OF_EXECUTE,
-            "test_an_order_the_exchange_never_saw_fails_after_three_searches_and_thirty_seconds",
-        ),
-    ),
-    Mutant(
-        name="an order is final before its trades are known",
-        file=_RECONCILE,
-        old="if status in _FINAL and booked != seen.executed_volume:",
-        new="if False:",
-        tests=of("tests/unit/flows/test_reconcile.py"),
-    ),
-    Mutant(
         name="a new leader trades before the past is settled",
         file=_LEADERSHIP,
         old="self._epoch, self._settled = epoch, False",
         new="self._epoch, self._settled = epoch, True",
         tests=of(
-            "tests/unit/flows/test_reconcile.py",
-            "test_books_that_contradict_the_exchange_stop_trading_and_not_the_process",
+            "tests/unit/flows/test_leadership.py",
+            "test_the_lease_is_kept_while_thousands_of_orders_are_looked_up",
         ),
     ),
     Mutant(

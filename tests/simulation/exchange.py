@@ -152,7 +152,8 @@ class ExchangeSite:
         ]
 
     def _accounts(self, _: Params, lag_s: float) -> Body:
-        return _newest(self._account_views, self._seconds() - lag_s) or []
+        # The account is older than the history: the first view holds for all of its past.
+        return _newest(self._account_views, max(0.0, self._seconds() - lag_s))
 
     def _chance(self, params: Params, _: float) -> Body:
         market, engine = read_market(params.get("market"), self.prints.keys()), self.engine

@@ -34,9 +34,7 @@ _MARKS: Final = (
     "post.left", "post.executed", "post.answered", "find.left", "find.executed", "find.answered",
 )  # fmt: skip
 #: Fates that the order protocol does not survive yet.
-KNOWN_HOLES: Final = frozenset(
-    {"done with nothing", "cancel with nothing", "fee trails", "executed very late", "slow connect"}
-)
+KNOWN_HOLES: Final = frozenset({"slow connect"})
 #: Whether a halt keeps back what was allowed before it.
 HALTS_HOLD: Final = True
 #: KRW of limit orders: small ones are met at once, large ones bit by bit.

@@ -29,6 +29,7 @@ from service.domain.orders import (
 )
 from service.flows import execute, reconcile
 from service.flows.leadership import Leadership
+from service.flows.looks import Bound
 from service.flows.reconcile import Reconciler
 from tests.fakes.orders import FakeOrders
 from tests.fakes.tables import Tables
@@ -161,10 +162,7 @@ def _state_unread_in_the_insert() -> Sequence[Replaced]:
 
 def _not_placed_at_once() -> Sequence[Replaced]:
     """One look-up that finds nothing makes an order one that was never placed."""
-    return (
-        (reconcile, "ABSENT_AFTER_SEARCHES", 1),
-        (reconcile, "ABSENT_AFTER_S", 0.0),
-    )
+    return ((reconcile, "ABSENT", Bound(1, 0.0)),)
 
 
 def _trades_need_not_add_up() -> Sequence[Replaced]:
@@ -177,7 +175,8 @@ def _trades_need_not_add_up() -> Sequence[Replaced]:
         if status not in {OrderStatus.EXECUTED, OrderStatus.CANCELLED} and not fills:
             return order
         moved = replace(order.moved_to(status), exchange_uuid=seen.uuid)
-        return await self._store(order, moved, fills)
+        await self._advance(order, moved, fills=fills)
+        return moved
 
     return ((Reconciler, "absorb", absorb),)
 

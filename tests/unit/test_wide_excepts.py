@@ -15,6 +15,8 @@ SERVICE: Final = Path(__file__).parents[2] / "service"
 
 EVERY_EXCEPTION: Final = {
     "bus.py publish": "the other subscribers still get the event",
+    "flows/reconcile.py settle": "a bug about one order is that order's: the others are settled",
+    "flows/reconcile.py _failed_about": "an order that cannot even be put aside stops no other",
     "loops/runner.py _attempt": "a loop outlives a bug in its step",
     "loops/runner.py _read_switch": "a loop outlives a setting that cannot be read",
     "loops/runner.py _period": "a loop outlives a setting that cannot be read",

@@ -21,6 +21,7 @@ from service.domain.errors import (
 # After one of these errors the request was not sent, so no order can have arrived. With redirects
 # off and no proxy, aiohttp raises them only before it writes.
 _UNSENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_OF_ACCOUNT: Final = frozenset({401, 403})  #: not about what was asked: no call is answered
 _DEFINITE: Final = frozenset({400, 401, 403, 404})
 _SLOW_DOWN: Final = 429
 _BLOCKED: Final = 418
@@ -130,7 +131,9 @@ def _meaning(answer: ErrorAnswer, *, writing: bool) -> BoundaryError:
     if _is_refusal(answer, writing=writing):
         remedy = _REMEDIES.get(code)
         return ExchangeRefused(
-            f"Upbit refused: {code}" + (f"; {remedy}" if remedy else ""), code=code
+            f"Upbit refused: {code}" + (f"; {remedy}" if remedy else ""),
+            of_account=answer.status in _OF_ACCOUNT,
+            code=code,
         )
     return lost(f"Upbit answered {answer.status}", code=code)
 

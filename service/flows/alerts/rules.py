@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from service.domain.alerts import Alert, Notice, Recovery, Severity
-from service.domain.orders import Order, OrderStatus
+from service.domain.orders import Order, OrderOrigin, OrderStatus
 from service.ports.settings import SettingChange
 from service.ports.store import RiskEvent
 from service.settings.table import TRADING_ENABLED
@@ -67,6 +67,22 @@ RULES: Final[Mapping[str, Rule]] = {
         severity="warning",
         title="A {side} order for {market} failed",
         body="Order {identifier} was never on the book: {reason}.",
+        over=None,
+    ),
+    "order_quarantined": Rule(
+        key="order:{identifier}:quarantined",
+        severity="critical",
+        title="A {side} order for {market} is put aside",
+        body="What the exchange says of order {identifier} cannot be booked: {reason}. Its market"
+        " makes no purchase. GET /api/v1/trading/orders/{order_id} shows the numbers.",
+        over="The {side} order for {market} is settled after all",
+    ),
+    "order_recovered": Rule(
+        key="order:{identifier}:recovered",
+        severity="critical",
+        title="A {side} order for {market} turned up at the exchange",
+        body="Order {identifier} counted as failed or had no row. It is booked now. Its market"
+        " makes no purchase until an operator resumes it.",
         over=None,
     ),
     "model_unusable": Rule(
@@ -153,18 +169,25 @@ def recovery(event: str, *, at: datetime, **values: object) -> Recovery:
 
 def order_notices(order: Order, seen: OrderStatus, at: datetime) -> Sequence[Notice]:
     """Return the notices of `order`, which was in status `seen` until now."""
-    if order.status is seen:
-        return ()
+    aside = order.quarantine
     notices: list[Notice] = []
     values = {
         "identifier": order.identifier,
+        "order_id": order.id,
         "market": order.intent.market,
         "side": order.intent.side.value,
-        "reason": order.reason or "no reason given",
+        "reason": (aside.reason if aside else order.reason) or "no reason given",
     }
+    if seen is OrderStatus.FAILED and order.origin is OrderOrigin.RECOVERED:
+        notices.append(alert("order_recovered", at=at, **values))
+    if aside is not None and aside.at == at:
+        notices.append(alert("order_quarantined", at=at, **values))
+    if order.status is seen:
+        return notices
     if seen is OrderStatus.UNKNOWN:
         notices.append(recovery("order_unknown", at=at, **values))
-    if order.status is OrderStatus.UNKNOWN:
+        notices.append(recovery("order_quarantined", at=at, **values))
+    if order.status is OrderStatus.UNKNOWN and aside is None:
         notices.append(alert("order_unknown", at=at, **values))
     if order.status is OrderStatus.FAILED:
         notices.append(alert("order_failed", at=at, **values))

@@ -13,7 +13,7 @@ from service.store.queries.page import JsonReader, code, item_of, page_of
 ORDERS: Final = page_of("""
       FROM (SELECT id AS row_id, created_at AS at, identifier, exchange_uuid, market, side, type,
                    price, volume, funds, status, reason, executed_volume, executed_funds, paid_fee,
-                   decision_id, sent_at, updated_at,
+                   decision_id, sent_at, updated_at, origin, quarantined_at, quarantine_reason,
                    row_number() OVER (ORDER BY created_at DESC, id DESC) AS n
               FROM orders
              WHERE (%(market)s::text IS NULL OR market = %(market)s)
@@ -53,7 +53,10 @@ ORDERS: Final = page_of("""
                    to_char(sent_at AT TIME ZONE 'UTC', %(instant)s) AS sent_at,
                    to_char(updated_at AT TIME ZONE 'UTC', %(instant)s) AS updated_at,
                    what_to_do IS NOT NULL AS stuck,
-                   what_to_do) AS item
+                   what_to_do,
+                   origin,
+                   to_char(quarantined_at AT TIME ZONE 'UTC', %(instant)s) AS quarantined_at,
+                   quarantine_reason) AS item
 """)
 
 ORDER: Final = item_of("""
@@ -109,6 +112,10 @@ ORDER: Final = item_of("""
                    to_char(o.updated_at AT TIME ZONE 'UTC', %(instant)s) AS updated_at,
                    what_to_do IS NOT NULL AS stuck,
                    what_to_do,
+                   o.origin,
+                   to_char(o.quarantined_at AT TIME ZONE 'UTC', %(instant)s) AS quarantined_at,
+                   o.quarantine_reason,
+                   o.quarantine_detail,
                    decisions.signal_id,
                    coalesce(decisions.checks, '[]') AS checks,
                    booked.fills) AS item

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from loguru import logger
@@ -94,6 +95,76 @@ COUNT_DAYS = """
            wins = daily.wins + excluded.wins,
            losses = daily.losses + excluded.losses
 """
+
+
+# The order's row is locked: no other transaction adds fills to it. Of an order without fills, or
+# one whose fees add up, no row comes back.
+CORRECT_FEE = """
+    WITH booked AS (
+        SELECT sum(fee) AS fee, max(id) AS last_id, sum(realised_pnl) AS earned,
+               (array_agg(traded_at ORDER BY id))[1] AS first_at
+          FROM fills
+         WHERE order_id = %(order_id)s
+    )
+    UPDATE fills
+       SET fee = fills.fee + %(paid_fee)s - booked.fee,
+           realised_pnl = fills.realised_pnl - (%(paid_fee)s - booked.fee)
+      FROM booked
+     WHERE fills.id = booked.last_id
+       AND booked.fee <> %(paid_fee)s
+    RETURNING %(paid_fee)s - booked.fee AS missing,
+              (fills.traded_at AT TIME ZONE 'Asia/Seoul')::date AS day,
+              (booked.first_at AT TIME ZONE 'Asia/Seoul')::date AS first_day,
+              booked.earned
+"""
+
+CHARGE_POSITION = """
+    UPDATE positions
+       SET fees_paid = fees_paid + %(missing)s,
+           realised_pnl = realised_pnl - %(missing)s,
+           updated_at = %(at)s
+     WHERE market = %(market)s
+"""
+
+CHARGE_DAY = """
+    UPDATE daily_stats
+       SET fees = fees + %(missing)s,
+           realised_pnl = realised_pnl - %(missing)s
+     WHERE market = %(market)s
+       AND day = %(day)s
+"""
+
+# A sale that earned less than its fee was no win.
+RECOUNT_SALE = """
+    UPDATE daily_stats
+       SET wins = wins + (%(after)s::numeric > 0)::integer - (%(before)s::numeric > 0)::integer,
+           losses = losses + (%(after)s::numeric < 0)::integer - (%(before)s::numeric < 0)::integer
+     WHERE market = %(market)s
+       AND day = %(day)s
+"""
+
+
+async def correct_fee(
+    cur: Cursor, order_id: int, *, market: Market, side: Side, paid_fee: Decimal, at: datetime
+) -> None:
+    """Have the order's fills carry `paid_fee` in sum: the last one takes what is missing.
+
+    The exchange tells one fee for the order, and may tell it after the trades.
+    Raises: DomainError, when the fills carry more than that.
+    """
+    await cur.execute(CORRECT_FEE, {"order_id": order_id, "paid_fee": paid_fee})
+    row = await cur.fetchone()
+    if row is None:
+        return
+    missing, day, first_day, earned = row
+    if missing < 0:
+        raise DomainError(f"order {order_id}: its fee became smaller than what was booked")
+    charged = {"market": str(market), "missing": missing, "day": day, "at": at}
+    await cur.execute(CHARGE_POSITION, charged)
+    await cur.execute(CHARGE_DAY, charged)
+    if side is Side.SELL:
+        sale = {"market": str(market), "day": first_day, "before": earned}
+        await cur.execute(RECOUNT_SALE, sale | {"after": earned - missing})
 
 
 async def is_stored(cur: Cursor, order_id: int, fills: Sequence[Fill]) -> bool:

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from service.domain.markets import Candle, Market, Ticker, Timeframe
+from service.domain.order_checks import PriceRange
 from service.store.database.json_rows import recordset
 from service.store.database.pool import Pool
 from service.store.tables.partitions import insert
@@ -36,6 +37,13 @@ NEWEST_PRICES = """
                AND collected_at >= %(since)s
              ORDER BY collected_at DESC, id DESC
              LIMIT 1) AS newest
+"""
+
+PRICE_RANGE = """
+    SELECT min(price), max(price)
+      FROM market_data
+     WHERE market = %(market)s
+       AND collected_at BETWEEN %(since)s AND %(until)s
 """
 
 NEWEST_CANDLE_AT = """
@@ -87,6 +95,14 @@ class PgMarketData:
         async with self._pool.cursor() as cur:
             await cur.execute(NEWEST_PRICES, args)
             return {Market.parse(market): price for market, price in await cur.fetchall()}
+
+    async def price_range(
+        self, market: Market, *, since: datetime, until: datetime
+    ) -> PriceRange | None:
+        async with self._pool.cursor() as cur:
+            await cur.execute(PRICE_RANGE, {"market": str(market), "since": since, "until": until})
+            row = await cur.fetchone()
+        return None if row is None or row[0] is None else PriceRange(low=row[0], high=row[1])
 
     async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
         args = {"market": str(market), "timeframe": timeframe.value}

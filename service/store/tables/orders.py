@@ -3,8 +3,10 @@
 Locks are taken in one order: the lease, the order, its market's position, its market's days.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import psycopg2.errors
@@ -12,7 +14,17 @@ import psycopg2.errors
 from service.domain.alerts import Notice
 from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
-from service.domain.orders import Fill, Intent, Order, OrderStatus, OrderType, Side
+from service.domain.orders import (
+    RECOVERED,
+    Fill,
+    Intent,
+    Order,
+    OrderOrigin,
+    OrderStatus,
+    OrderType,
+    Quarantine,
+    Side,
+)
 from service.domain.positions import Position
 from service.domain.trading_states import (
     OrderAct,
@@ -21,9 +33,10 @@ from service.domain.trading_states import (
     permits,
     refusal_text,
 )
+from service.store.database.json_rows import json_text
 from service.store.database.pool import Pool
 from service.store.tables.alerts import put
-from service.store.tables.fills import add_fills, fill_from, is_stored, position_from
+from service.store.tables.fills import add_fills, correct_fee, fill_from, is_stored, position_from
 from service.store.tables.lease import TRADING
 
 # One statement, so that nothing can change between the check and the row.
@@ -116,6 +129,10 @@ ADVANCE = """
     UPDATE orders
        SET status = %(status)s,
            reason = %(reason)s,
+           origin = %(origin)s,
+           quarantined_at = %(quarantined_at)s,
+           quarantine_reason = %(quarantine_reason)s,
+           quarantine_detail = %(quarantine_detail)s::jsonb,
            exchange_uuid = coalesce(%(exchange_uuid)s, exchange_uuid),
            executed_volume = booked.volume,
            executed_funds = booked.funds,
@@ -129,14 +146,37 @@ ADVANCE = """
      WHERE id = %(order_id)s
 """
 
+# An order of the exchange that has no row: it was sent, so its epoch is known no more.
+ADOPT = """
+    INSERT INTO orders (
+           identifier, exchange_uuid, market, side, type, price, volume, funds, status, reason,
+           origin, leader_epoch, created_at, sent_at, updated_at)
+    SELECT %(identifier)s, %(exchange_uuid)s, %(market)s, %(side)s, %(type)s, %(price)s::numeric,
+           %(volume)s::numeric, %(funds)s::numeric, 'UNKNOWN', %(reason)s, 'RECOVERED',
+           coalesce((SELECT epoch FROM leader WHERE name = %(lease)s), 0),
+           %(created_at)s, %(created_at)s, %(at)s
+    RETURNING id, identifier, exchange_uuid, decision_id, market, side, type, price, volume, funds,
+              status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at,
+              origin, quarantined_at, quarantine_reason, quarantine_detail
+"""
+
 # A parameter that is None makes its line constant, and the planner drops it.
 OPEN = """
     SELECT id, identifier, exchange_uuid, decision_id, market, side, type, price, volume, funds,
-           status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at
+           status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at,
+           origin, quarantined_at, quarantine_reason, quarantine_detail
       FROM orders
      WHERE status IN ('PENDING', 'SUBMITTED', 'PARTIALLY_FILLED', 'UNKNOWN')
        AND (%(market)s::text IS NULL OR market = %(market)s)
      ORDER BY created_at, id
+"""
+
+FIND = """
+    SELECT id, identifier, exchange_uuid, decision_id, market, side, type, price, volume, funds,
+           status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at,
+           origin, quarantined_at, quarantine_reason, quarantine_detail
+      FROM orders
+     WHERE identifier = %(identifier)s
 """
 
 COUNT_SINCE = """
@@ -238,36 +278,96 @@ class PgOrders:
             raise OrderRefused(refusal_text(refusal, TradingStatus(status)), rule=refusal)
         return _order(stored)
 
+    async def adopt(
+        self,
+        intent: Intent,
+        *,
+        identifier: str,
+        exchange_uuid: str,
+        made_at: datetime,
+        at: datetime,
+    ) -> Order:
+        """Write the row of an order that the exchange has and we do not, as UNKNOWN and RECOVERED.
+
+        Raises: DuplicateOrder, when the identifier or the exchange's uuid has a row.
+        """
+        args = {
+            "lease": TRADING,
+            "identifier": identifier,
+            "exchange_uuid": exchange_uuid,
+            "market": str(intent.market),
+            "side": intent.side.value,
+            "type": intent.type.value,
+            "price": intent.price,
+            "volume": intent.volume,
+            "funds": intent.funds,
+            "reason": RECOVERED,
+            "created_at": made_at,
+            "at": at,
+        }
+        try:
+            with _refusals_of(identifier):
+                async with self._pool.transaction() as cur:
+                    await cur.execute(ADOPT, args)
+                    row = await cur.fetchone()
+                    assert row is not None  # noqa: S101 - INSERT ... RETURNING
+                    order = _order(row)
+                    for notice in self._notices(order, OrderStatus.FAILED, at):
+                        await put(cur, notice)
+                    return order
+        except psycopg2.errors.UniqueViolation as exc:
+            raise DuplicateOrder(f"order {identifier} has a row already") from exc
+
     async def advance(
-        self, order: Order, *, seen: OrderStatus, fills: Sequence[Fill] = (), at: datetime
+        self,
+        order: Order,
+        *,
+        seen: OrderStatus,
+        fills: Sequence[Fill] = (),
+        paid_fee: Decimal | None = None,
+        at: datetime,
     ) -> bool:
         """Store the order's new state and its new `fills`, oldest first; move the position.
 
         False, and nothing stored, when the order is no longer in status `seen`, or when one of
         the fills is stored already. Then the order's fee was split without it.
-        Raises: DomainError, when a trade or the exchange's uuid belongs to another order.
+        Args: paid_fee: what the fees of all its fills add up to afterwards; the last fill takes
+            the difference.
+        Raises: DomainError, when a trade or the exchange's uuid belongs to another order, when
+            the fee became smaller, or when a table cannot hold a value.
         """
         try:
-            async with self._pool.transaction() as cur:
-                await cur.execute(LOCK, {"order_id": order.id, "seen": seen.value})
-                row = await cur.fetchone()
-                if row is None:
-                    return False
-                if fills:
-                    if await is_stored(cur, order.id, fills):
+            with _refusals_of(order.identifier):
+                async with self._pool.transaction() as cur:
+                    await cur.execute(LOCK, {"order_id": order.id, "seen": seen.value})
+                    row = await cur.fetchone()
+                    if row is None:
                         return False
                     market, side = Market.parse(row[0]), Side(row[1])
-                    await add_fills(cur, order.id, market=market, side=side, fills=fills, at=at)
-                await cur.execute(ADVANCE, _state_args(order, at))
-                for notice in self._notices(order, seen, at):
-                    await put(cur, notice)
-                return True
+                    if fills:
+                        if await is_stored(cur, order.id, fills):
+                            return False
+                        await add_fills(cur, order.id, market=market, side=side, fills=fills, at=at)
+                    if paid_fee is not None:
+                        await correct_fee(
+                            cur, order.id, market=market, side=side, paid_fee=paid_fee, at=at
+                        )
+                    await cur.execute(ADVANCE, _state_args(order, at))
+                    for notice in self._notices(order, seen, at):
+                        await put(cur, notice)
+                    return True
         except psycopg2.errors.UniqueViolation as exc:
             # Another order's transaction stored the trade after our check.
             raise DomainError(
                 f"order {order.id}: its exchange uuid or one of its trades is on record for"
                 " another order; nothing was stored"
             ) from exc
+
+    async def find(self, identifier: str) -> Order | None:
+        async with self._pool.cursor() as cur:
+            await cur.execute(FIND, {"identifier": identifier})
+            row = await cur.fetchone()
+            return None if row is None else _order(row)
 
     async def open(self, market: Market | None = None) -> tuple[Order, ...]:
         async with self._pool.cursor() as cur:
@@ -299,20 +399,49 @@ class PgOrders:
 
 
 def _state_args(order: Order, at: datetime) -> dict[str, object]:
+    aside = order.quarantine
     return {
         "order_id": order.id,
         "status": order.status.value,
         "reason": order.reason,
         "exchange_uuid": order.exchange_uuid,
+        "origin": order.origin.value,
+        "quarantined_at": aside.at if aside else None,
+        "quarantine_reason": aside.reason if aside else None,
+        "quarantine_detail": json_text(aside.detail) if aside else None,
         "at": at,
     }
 
 
+@contextmanager
+def _refusals_of(identifier: str) -> Iterator[None]:
+    """Translate the refusal of a value into a DomainError about one order.
+
+    Without its cause: PostgreSQL's text shows the whole row, amounts included. psycopg2 itself
+    refuses a NUL with ValueError.
+    """
+    try:
+        yield
+    except psycopg2.errors.UniqueViolation:
+        raise
+    except (psycopg2.DataError, psycopg2.IntegrityError, ValueError) as exc:
+        if isinstance(exc, DomainError):
+            raise
+        diag = getattr(exc, "diag", None)
+        constraint = getattr(diag, "constraint_name", None) or type(exc).__name__
+        raise DomainError(
+            f"order {identifier}: a table cannot hold what the exchange says ({constraint});"
+            " nothing was stored"
+        ) from None
+
+
 def _order(row: Sequence[Any]) -> Order:
+    """Args: row: of a new order without the columns that it cannot have yet."""
     (
         order_id, identifier, exchange_uuid, decision_id, market, side, kind, price, volume, funds,
-        status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at,
+        status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at, *later,
     ) = row  # fmt: skip
+    origin, aside_at, why, detail = later or (OrderOrigin.SERVICE, None, "", None)
     return Order(
         id=order_id,
         identifier=identifier,
@@ -333,4 +462,8 @@ def _order(row: Sequence[Any]) -> Order:
         executed_funds=executed_funds,
         paid_fee=paid_fee,
         reason=reason,
+        origin=OrderOrigin(origin),
+        quarantine=(
+            None if aside_at is None else Quarantine(at=aside_at, reason=why, detail=detail or {})
+        ),
     )

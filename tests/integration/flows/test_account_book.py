@@ -14,6 +14,7 @@ from service.flows.reconcile import Reconciler
 from service.store.database.pool import Pool
 from service.store.tables.account import PgAccountBooks
 from service.store.tables.orders import PgOrders
+from service.store.tables.trading_state import PgTradingState
 from tests.builders import KRW_BTC, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
@@ -36,6 +37,7 @@ class Account:
         self.reconciler = Reconciler(
             orders=self.orders,
             exchange=self.exchange,
+            states=PgTradingState(pool),
             bus=Bus(),
             clock=self.clock,
             real_clock=self.clock,

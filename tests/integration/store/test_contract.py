@@ -10,7 +10,16 @@ import pytest
 
 from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
-from service.domain.orders import OPEN, Intent, Order, OrderStatus, OrderType, Side
+from service.domain.orders import (
+    OPEN,
+    Intent,
+    Order,
+    OrderOrigin,
+    OrderStatus,
+    OrderType,
+    Quarantine,
+    Side,
+)
 from service.domain.trading_states import (
     HaltKind,
     OrderAct,
@@ -356,6 +365,127 @@ async def test_two_orders_are_never_one_order_of_the_exchange(store: StoreUnderT
 
     assert await read(store, two.id) == two
     assert await store.orders.positions() == ()
+
+
+async def test_a_fee_that_comes_after_its_trades_is_charged_to_the_last_fill(
+    store: StoreUnderTest,
+) -> None:
+    order = await added(store)
+    partly = order.moved_to(_S.PARTIALLY_FILLED)
+    fills = (a_fill(fee=Decimal(0)), a_fill(trade_uuid="t-2", fee=Decimal(0)))
+    await store.orders.advance(partly, seen=_S.PENDING, fills=fills, paid_fee=Decimal(0), at=T0)
+
+    assert await store.orders.advance(
+        partly.moved_to(_S.EXECUTED), seen=_S.PARTIALLY_FILLED, paid_fee=Decimal("100.1"), at=T0
+    )
+
+    booked = await store.orders.fills(order.id)
+    assert [fill.fee for fill in booked] == [Decimal(0), Decimal("100.1")]
+    position = await store.orders.position(KRW_BTC)
+    assert (position.fees_paid, position.realised_pnl) == (Decimal("100.1"), Decimal("-100.1"))
+    found = await store.orders.find("uat-1")
+    assert found is not None
+    assert found.paid_fee == Decimal("100.1")
+
+
+async def test_a_fee_below_what_the_fills_carry_is_an_error_and_nothing_is_stored(
+    store: StoreUnderTest,
+) -> None:
+    order = await added(store)
+    partly = order.moved_to(_S.PARTIALLY_FILLED)
+    await store.orders.advance(partly, seen=_S.PENDING, fills=[a_fill()], at=T0)
+
+    with pytest.raises(DomainError):
+        await store.orders.advance(
+            partly.moved_to(_S.EXECUTED),
+            seen=_S.PARTIALLY_FILLED,
+            fills=[a_fill(trade_uuid="t-2", fee=Decimal(10))],
+            paid_fee=Decimal(59),
+            at=T0,
+        )
+
+    assert await store.orders.fills(order.id) == (a_fill(),)
+    assert (await store.orders.open())[0].status is _S.PARTIALLY_FILLED
+
+
+async def test_an_order_without_fills_takes_no_fee(store: StoreUnderTest) -> None:
+    order = await added(store)
+
+    assert await store.orders.advance(
+        order.moved_to(_S.CANCELLED), seen=_S.PENDING, paid_fee=Decimal(0), at=T0
+    )
+
+    assert await store.orders.fills(order.id) == ()
+
+
+async def test_a_quarantine_is_stored_with_its_numbers_and_ends(store: StoreUnderTest) -> None:
+    order = await added(store)
+    aside = order.put_aside(Quarantine(at=T0, reason="over_fill", detail={"seen": "5"}))
+
+    await store.orders.advance(aside, seen=_S.PENDING, at=T0)
+    stored = await store.orders.open()
+    await store.orders.advance(aside.moved_to(_S.EXECUTED), seen=_S.UNKNOWN, at=T0)
+
+    assert stored == (aside,)
+    found = await store.orders.find("uat-1")
+    assert found is not None
+    assert found.quarantine is None
+
+
+async def test_a_failed_order_is_recovered_beside_the_next_one_of_its_decision(
+    store: StoreUnderTest,
+) -> None:
+    """The index that keeps decisions from having two orders must not keep a fact out."""
+    decision_id, epoch = await store.new_decision(), await the_epoch(store)
+    first = await added(store, "uat-1", decision_id=decision_id, epoch=epoch)
+    failed = first.moved_to(_S.FAILED, reason="not_placed")
+    await store.orders.advance(failed, seen=_S.PENDING, at=T0)
+    second = await added(store, "uat-2", decision_id=decision_id, epoch=epoch)
+
+    found = failed.recovered(_S.EXECUTED)
+    assert await store.orders.advance(
+        replace(found, exchange_uuid="e-1"), seen=_S.FAILED, fills=[a_fill()], at=T0
+    )
+
+    assert await store.orders.open() == (second,)
+    row = await store.orders.find("uat-1")
+    assert row is not None
+    assert (row.status, row.origin, row.reason) == (
+        _S.EXECUTED,
+        OrderOrigin.RECOVERED,
+        "recovered",
+    )
+    assert (await store.orders.position(KRW_BTC)).volume == Decimal("0.001")
+
+
+async def test_an_order_without_a_row_is_adopted_once(store: StoreUnderTest) -> None:
+    made_at = T0 - timedelta(days=1)
+
+    async def adopt(identifier: str, uuid: str) -> Order:
+        return await store.orders.adopt(
+            an_intent(), identifier=identifier, exchange_uuid=uuid, made_at=made_at, at=T0
+        )
+
+    order = await adopt("uat-9", "e-9")
+
+    assert (order.status, order.origin) == (_S.UNKNOWN, OrderOrigin.RECOVERED)
+    assert (order.created_at, order.sent_at, order.decision_id) == (made_at, made_at, None)
+    assert await store.orders.find("uat-9") == order
+    assert await store.orders.open() == (order,)
+    for again in (("uat-9", "e-8"), ("uat-8", "e-9")):
+        with pytest.raises(DuplicateOrder):
+            await adopt(*again)
+
+
+async def test_a_row_is_found_by_its_identifier_whatever_its_status(store: StoreUnderTest) -> None:
+    order = await added(store)
+    await store.orders.advance(order.moved_to(_S.FAILED, reason="no"), seen=_S.PENDING, at=T0)
+
+    found = await store.orders.find("uat-1")
+
+    assert found is not None
+    assert (found.id, found.status, found.reason) == (order.id, _S.FAILED, "no")
+    assert await store.orders.find("uat-2") is None
 
 
 async def test_a_sale_beyond_the_position_is_booked_whole_and_ends_it(

@@ -201,3 +201,35 @@ async def test_bookings_at_once_lose_nothing_and_nobody_waits_for_ever(pool: Poo
     found = await stored(pool)
     assert {sums[0] for sums in found.values()} == {10}
     assert found == await folded_again(pool)
+
+
+@pytest.mark.parametrize("late", ["0.000000001", "11000", "1E+7"])
+async def test_a_fee_that_comes_late_is_counted_in_its_day_and_may_turn_a_win_into_a_loss(
+    pool: Pool, late: str
+) -> None:
+    bought = a_fill(trade_uuid="t-b", fee=Decimal(0))
+    await filled(pool, await a_stored_order(pool, "uat-b"), bought)
+    sale = await a_stored_order(pool, "uat-s", side=Side.SELL, volume=Decimal("0.001"), funds=None)
+    days = (timedelta(), timedelta(days=1))
+    sold = [
+        a_fill(
+            trade_uuid=f"t-{n}",
+            volume=Decimal("0.0005"),
+            funds=Decimal(55_000),
+            fee=Decimal(0),
+            traded_at=T0 + day,
+        )
+        for n, day in enumerate(days)
+    ]
+    orders, partly = PgOrders(pool), sale.moved_to(_S.PARTIALLY_FILLED)
+    await orders.advance(partly, seen=_S.PENDING, fills=sold, paid_fee=Decimal(0), at=T0)
+    before = await stored(pool)
+
+    await orders.advance(
+        partly.moved_to(_S.EXECUTED), seen=_S.PARTIALLY_FILLED, paid_fee=Decimal(late), at=T0
+    )
+
+    after = await stored(pool)
+    assert before != after
+    assert after == await folded_again(pool)
+    assert sum(day[5] for day in after.values()) == Decimal(late)

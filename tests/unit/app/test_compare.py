@@ -14,7 +14,7 @@ from tests.builders import an_order
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.orders import FakeOrders
-from tests.fakes.state import FakeLease
+from tests.fakes.state import FakeLease, FakeTradingState
 from tests.unit.app.house import House
 
 
@@ -32,7 +32,12 @@ async def test_what_the_exchange_contradicts_shows_until_another_process_leads()
     orders.hold(an_order(status=OrderStatus.SUBMITTED))
     exchange.fail_next("find", DomainError("a trade belongs to another order"))
     reconciler = Reconciler(
-        orders=orders, exchange=exchange, bus=Bus(), clock=clock, real_clock=clock
+        orders=orders,
+        exchange=exchange,
+        states=FakeTradingState(),
+        bus=Bus(),
+        clock=clock,
+        real_clock=clock,
     )
     leadership = Leadership(lease=lease, real_clock=clock, on_gain=reconciler.reconcile)
     services = replace(

@@ -10,19 +10,45 @@ from service.domain.orders import (
     TRANSITIONS,
     ExchangeOrderState,
     Intent,
+    OrderOrigin,
     OrderStatus,
     OrderType,
+    Quarantine,
     Side,
     fills_from,
     status_on_exchange,
 )
-from tests.builders import KRW_BTC, a_trade, an_exchange_order, an_intent, an_order
+from tests.builders import KRW_BTC, T0, a_trade, an_exchange_order, an_intent, an_order
 
 amounts = st.decimals(min_value=Decimal("0.00000001"), max_value=10**9, places=8)
 
 
 def test_every_status_says_where_it_may_go() -> None:
     assert set(TRANSITIONS) == set(OrderStatus)
+
+
+def test_only_a_failed_order_is_recovered_and_only_to_the_book() -> None:
+    failed = an_order(status=OrderStatus.FAILED, reason="not_placed")
+
+    found = failed.recovered(OrderStatus.EXECUTED)
+
+    assert (found.status, found.reason) == (OrderStatus.EXECUTED, "recovered")
+    assert found.origin is OrderOrigin.RECOVERED
+    with pytest.raises(InvalidTransition):
+        failed.recovered(OrderStatus.PENDING)
+    with pytest.raises(InvalidTransition):
+        an_order(status=OrderStatus.CANCELLED).recovered(OrderStatus.EXECUTED)
+
+
+@pytest.mark.parametrize("status", OrderStatus)
+def test_an_order_of_any_status_can_be_put_aside_and_leaves_by_moving(status: OrderStatus) -> None:
+    aside = an_order(status=status).put_aside(Quarantine(at=T0, reason="over_fill", detail={}))
+
+    assert aside.status is OrderStatus.UNKNOWN
+    assert aside.is_open
+    assert aside.moved_to(OrderStatus.EXECUTED).quarantine is None
+    is_found = aside.origin is OrderOrigin.RECOVERED
+    assert is_found is (status is OrderStatus.FAILED)
 
 
 def test_a_settled_order_stays_what_it_is_but_for_a_cancel_that_crossed_a_fill() -> None:

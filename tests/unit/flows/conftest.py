@@ -10,6 +10,7 @@ import pytest
 from service.bus import Bus, Event, OrderFilled, OrderMoved, SignalMade, TickerUpdated
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
 from service.domain.markets import Market
+from service.domain.orders import Order
 from service.flows.circuit_breaker import Circuit
 from service.flows.decide import Decider
 from service.flows.execute import Executor
@@ -52,6 +53,8 @@ class House:
     lease: FakeLease = field(default_factory=FakeLease)
     bus: Bus = field(default_factory=Bus)
     heard: list[Event] = field(default_factory=list)
+    absence_explained: bool = True
+    asked_absence: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.exchange = FakeExchange(clock=self.clock)
@@ -73,9 +76,12 @@ class House:
         self.reconciler = Reconciler(
             orders=self.orders,
             exchange=self.exchange,
+            states=self.state,
             bus=self.bus,
             clock=self.clock,
             real_clock=self.clock,
+            prices=self.market_data,
+            explains_absence=self.explain,
         )
         self.leadership = Leadership(
             lease=self.lease, real_clock=self.clock, on_gain=self.reconciler.reconcile
@@ -154,6 +160,11 @@ class House:
         self.bus.subscribe(SignalMade, hear)
         self.bus.subscribe(OrderMoved, hear)
         self.bus.subscribe(OrderFilled, hear)
+
+    async def explain(self, order: Order) -> bool:
+        """Say yes where the test says that lists and balances explain an absence."""
+        self.asked_absence.append(order.identifier)
+        return self.absence_explained
 
     async def allow(self, **values: JSON) -> None:
         await self.settings.change(values, by="test")

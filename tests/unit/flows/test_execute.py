@@ -96,7 +96,7 @@ async def test_an_unknown_outcome_is_looked_up_and_never_sent_again(
     assert order.status is (S.EXECUTED if took_effect else S.UNKNOWN)
 
 
-async def test_an_order_the_exchange_never_saw_fails_after_three_searches_and_thirty_seconds(
+async def test_an_order_the_exchange_never_saw_fails_after_two_minutes_and_a_proof(
     house: House,
 ) -> None:
     house.exchange.fail_next("submit", OutcomeUnknown("no answer"))
@@ -104,12 +104,13 @@ async def test_an_order_the_exchange_never_saw_fails_after_three_searches_and_th
 
     statuses = []
     for _ in range(4):
-        house.clock.pass_time(10)
+        house.clock.pass_time(40)
         await house.reconciler.reconcile()
         statuses.append(house.orders.rows[1].status)
 
     assert statuses == [S.UNKNOWN, S.UNKNOWN, S.FAILED, S.FAILED]
     assert house.orders.rows[1].reason == "not_placed"
+    assert house.asked_absence == ["uat-1"]
 
 
 async def test_an_order_that_shows_up_late_is_found_before_it_is_given_up(house: House) -> None:

@@ -63,6 +63,9 @@ class Post:
         for _ in range(steps):
             await self.flattener.step()
             await self.house.reconciler.reconcile()
+            # A cancelled order is looked at twice, two seconds apart, before it counts as that.
+            self.house.clock.pass_time(2)
+            await self.house.leadership.renew()
         return self.statuses()
 
     def statuses(self) -> dict[str, FlattenStatus]:

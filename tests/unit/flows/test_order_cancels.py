@@ -27,10 +27,18 @@ async def on_the_book(house: House) -> str:
     return house.orders.rows[placed.id].identifier
 
 
+async def followed(house: House) -> None:
+    """Look once more, two seconds later: an empty cancel is not believed at once."""
+    house.clock.pass_time(2)
+    await lead_again(house)
+    await house.order_cancels.step()
+
+
 async def test_a_cancelled_order_is_followed_until_it_is_final(house: House) -> None:
     await on_the_book(house)
 
     await house.order_cancels.request(1, by="admin")
+    await followed(house)
 
     assert house.orders.rows[1].status is S.CANCELLED
     assert [by for by, _ in house.order_requests.cancelled.values()] == ["admin"]
@@ -51,6 +59,7 @@ async def test_a_cancel_that_got_lost_is_asked_for_again(house: House, error: Ex
     await house.order_cancels.request(1, by="admin")
     before = house.orders.rows[1].status
     await house.order_cancels.step()
+    await followed(house)
 
     assert (before, house.orders.rows[1].status) == (S.SUBMITTED, S.CANCELLED)
 
@@ -79,6 +88,7 @@ async def test_an_order_that_has_ended_otherwise_cannot_be_cancelled(house: Hous
 async def test_a_second_request_for_a_cancelled_order_changes_nothing(house: House) -> None:
     await on_the_book(house)
     await house.order_cancels.request(1, by="admin")
+    await followed(house)
     asked = house.exchange.calls.count("cancel")
 
     await house.order_cancels.request(1, by="admin")
@@ -97,6 +107,7 @@ async def test_a_limit_order_is_cancelled_at_its_age_and_not_before(house: House
     house.clock.pass_time(10)
     await lead_again(house)
     await house.order_cancels.step()
+    await followed(house)
 
     assert (before, house.orders.rows[1].status) == (S.SUBMITTED, S.CANCELLED)
     assert house.order_requests.cancelled[1][0] == BY_AGE
@@ -111,6 +122,7 @@ async def test_one_orders_trouble_leaves_the_others_their_turn(house: House) -> 
 
     await house.order_cancels.step()
     await house.order_cancels.step()
+    await followed(house)
 
     assert first.status is S.SUBMITTED
     assert house.orders.rows[1].status is S.CANCELLED

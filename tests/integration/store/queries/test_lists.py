@@ -335,6 +335,9 @@ async def test_an_order_shows_its_state_fills_and_evidence(pool: Pool) -> None:
             "updated_at": "2026-01-24T09:00:00.000000Z",
             "stuck": False,
             "what_to_do": None,
+            "origin": "SERVICE",
+            "quarantined_at": None,
+            "quarantine_reason": None,
         }
     ]
     assert fills[1] == {
@@ -352,6 +355,7 @@ async def test_an_order_shows_its_state_fills_and_evidence(pool: Pool) -> None:
         "recorded_at": "2026-01-24T09:00:00.000000Z",
     }
     assert read(await lists.order(order.id)) == listed[0] | {
+        "quarantine_detail": None,
         "signal_id": signal.id,
         "checks": [{"rule": c.rule, "passed": c.passed, "detail": c.detail} for c in CHECKS],
         "fills": fills[::-1],

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -466,6 +467,32 @@ async def test_two_orders_cannot_be_one_order_of_the_exchange(pool: Pool) -> Non
         )
 
     assert (await stored_order(pool, second.id))[0] == "PENDING"
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"fee": Decimal(-1)},
+        {"price": Decimal(0)},
+        {"volume": Decimal(10) ** 21},
+        {"trade_uuid": "t\x00"},
+        {"trade_uuid": "t\ud800"},
+    ],
+)
+async def test_a_value_that_no_table_holds_is_an_error_of_its_order_without_its_amounts(
+    pool: Pool, poison: dict[str, object]
+) -> None:
+    """Regression: the error showed the whole row in a traceback and ended the start."""
+    orders, order = PgOrders(pool), await a_stored_order(pool)
+    fill = replace(a_fill(funds=Decimal("98765.4321")), **poison)  # type: ignore[arg-type]
+
+    with pytest.raises(DomainError, match="a table cannot hold") as caught:
+        await orders.advance(order.moved_to(_S.EXECUTED), seen=_S.PENDING, fills=[fill], at=T0)
+
+    told = "".join(traceback.format_exception(caught.value))
+    assert "98765" not in told
+    assert await orders.open() == (order,)
+    assert await orders.fills(order.id) == ()
 
 
 # --- a sale of more than the books hold -----------------------------------------------------------

@@ -1,13 +1,14 @@
 """Which events alert: the table, the page that says the same, and the words."""
 
 import re
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from service.domain.alerts import Alert, Recovery
-from service.domain.orders import OrderStatus
+from service.domain.orders import OrderStatus, Quarantine
 from service.flows.alerts.rules import RULES, alert, order_notices, recovery, setting_notices
 from service.ports.settings import SettingChange
 from tests.builders import T0, an_intent, an_order
@@ -37,11 +38,35 @@ def test_an_unknown_order_is_told_and_so_is_its_end() -> None:
     executed = an_order(status=OrderStatus.EXECUTED)
 
     (begun,) = order_notices(unknown, OrderStatus.PENDING, T0)
-    (over,) = order_notices(executed, OrderStatus.UNKNOWN, T0)
+    over = order_notices(executed, OrderStatus.UNKNOWN, T0)
 
     assert isinstance(begun, Alert)
-    assert isinstance(over, Recovery)
-    assert begun.key == over.key == "order:uat-1:unknown"
+    assert all(isinstance(notice, Recovery) for notice in over)
+    # Whether it was put aside is not known here: the end of what did not begin changes nothing.
+    assert [notice.key for notice in over] == ["order:uat-1:unknown", "order:uat-1:quarantined"]
+    assert begun.key == "order:uat-1:unknown"
+
+
+def test_an_order_that_is_put_aside_is_told_once_as_that() -> None:
+    aside = an_order(status=OrderStatus.SUBMITTED).put_aside(
+        Quarantine(at=T0, reason="over_fill", detail={"seen": "5000"})
+    )
+
+    (told,) = order_notices(aside, OrderStatus.SUBMITTED, T0)
+
+    assert isinstance(told, Alert)
+    assert (told.key, told.severity) == ("order:uat-1:quarantined", "critical")
+    assert "over_fill" in told.body
+    assert "5000" not in told.body
+    assert order_notices(aside, OrderStatus.UNKNOWN, T0 + timedelta(seconds=1)) == []
+
+
+def test_an_order_that_turned_up_is_told() -> None:
+    found = an_order(status=OrderStatus.FAILED).recovered(OrderStatus.EXECUTED)
+
+    (told,) = order_notices(found, OrderStatus.FAILED, T0)
+
+    assert told.key == "order:uat-1:recovered"
 
 
 def test_an_order_that_was_never_placed_ends_the_doubt_and_is_told_as_failed() -> None:
@@ -49,8 +74,8 @@ def test_an_order_that_was_never_placed_ends_the_doubt_and_is_told_as_failed() -
 
     notices = order_notices(failed, OrderStatus.UNKNOWN, T0)
 
-    assert [type(notice) for notice in notices] == [Recovery, Alert]
-    assert notices[1].key == "order:uat-1:failed"
+    assert [type(notice) for notice in notices] == [Recovery, Recovery, Alert]
+    assert notices[2].key == "order:uat-1:failed"
 
 
 @pytest.mark.parametrize("status", [OrderStatus.SUBMITTED, OrderStatus.EXECUTED])

@@ -1,0 +1,217 @@
+"""What the exchange says of an order is held against the order, and no order is given up."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, of
+
+_RECONCILE: Final = "service/flows/reconcile.py"
+_LOOKS: Final = "service/flows/looks.py"
+_CHECKS: Final = "service/domain/order_checks.py"
+_FILLS: Final = "service/store/tables/fills.py"
+_PG_ORDERS: Final = "service/store/tables/orders.py"
+_OF_RECONCILE: Final = "tests/unit/flows/test_reconcile.py"
+_OF_CHECKS: Final = "tests/unit/domain/test_order_checks.py"
+_OF_CONTRACT: Final = "tests/integration/store/test_contract.py"
+_OF_PG_ORDERS: Final = "tests/integration/store/tables/test_orders.py"
+_CANNOT_BE: Final = "test_an_answer_that_cannot_be_true_is_named_with_its_numbers"
+
+ANSWERS: Final = (
+    Mutant(
+        name="the answer to the request is believed",
+        file=_RECONCILE,
+        old="        after = order.moved_to(OrderStatus.SUBMITTED)\n",
+        new=(
+            "        if seen:\n            return await self.absorb(order, seen)\n"
+            "        after = order.moved_to(OrderStatus.SUBMITTED)\n"
+        ),
+        tests=of(_OF_RECONCILE, "test_the_answer_to_the_request_is_never_final"),
+    ),
+    Mutant(
+        name="an answer that cannot be true is booked",
+        file=_RECONCILE,
+        old="        if found is not None:\n",
+        new="        if found is not None and not seen:\n",
+        tests=of(
+            _OF_RECONCILE,
+            "test_fills_that_cannot_be_true_are_not_booked_and_stop_purchases_of_their_market",
+        ),
+    ),
+    Mutant(
+        name="an order is final in an answer that does not add up",
+        file=_RECONCILE,
+        old="        if what.oddity is None:\n",
+        new="        if what.oddity is None or seen:\n",
+        tests=of(_OF_RECONCILE, "test_an_answer_that_does_not_add_up_once_loses_nothing"),
+    ),
+    Mutant(
+        name="a cancel with nothing executed is believed at once",
+        file=_LOOKS,
+        old="NOTHING_LEFT: Final = Bound(2, 2.0)",
+        new="NOTHING_LEFT: Final = Bound(1, 0.0)",
+        tests=of(_OF_RECONCILE),
+    ),
+    Mutant(
+        name="an answer that stays odd is never told",
+        file=_RECONCILE,
+        old="        if self._reached(order, PERSISTS):\n",
+        new="        if False:\n",
+        tests=of(_OF_RECONCILE, "test_an_answer_that_stays_odd_is_warned_of_once_and_put_aside"),
+    ),
+    Mutant(
+        name="a fee that comes later is not booked",
+        file=_RECONCILE,
+        old="            paid_fee = seen.paid_fee if known or fills else None\n",
+        new="            paid_fee = None\n",
+        tests=of(_OF_RECONCILE, "test_a_fee_that_trails_its_trades_is_booked_when_it_comes"),
+    ),
+    Mutant(
+        name="a bug about one order stops all others",
+        file=_RECONCILE,
+        old="        except Exception as exc:  # noqa: BLE001 - a bug about one order",
+        new="        except DomainError as exc:  # - a bug about one order",
+        tests=of(_OF_RECONCILE, "test_one_odd_order_does_not_keep_the_next_from_being_settled"),
+    ),
+    Mutant(
+        name="a key that was refused puts every order aside",
+        file=_RECONCILE,
+        old="        return not error.of_account\n",
+        new="        return True\n",
+        tests=of(_OF_RECONCILE, "test_an_outage_is_not_asked_about_order_by_order"),
+    ),
+    Mutant(
+        name="the market of a contradicted order goes on buying",
+        file=_RECONCILE,
+        old="        await self._reduce(order.market, CONTRADICTED, whole)\n",
+        new="",
+        tests=of(
+            _OF_RECONCILE,
+            "test_fills_that_cannot_be_true_are_not_booked_and_stop_purchases_of_their_market",
+        ),
+    ),
+    Mutant(
+        name="an order is given up without a proof",
+        file=_RECONCILE,
+        old="        if not await self._is_explained(order):\n",
+        new="        if False:\n",
+        tests=of(
+            _OF_RECONCILE,
+            "test_an_order_is_not_given_up_before_two_minutes_nor_without_a_proof",
+        ),
+    ),
+    Mutant(
+        name="an order is given up while its request may still be on its way",
+        file=_LOOKS,
+        old="ABSENT: Final = Bound(3, 120.0)",
+        new="ABSENT: Final = Bound(3, 30.0)",
+        tests=of(
+            _OF_RECONCILE,
+            "test_an_order_is_not_given_up_before_two_minutes_nor_without_a_proof",
+        ),
+    ),
+    Mutant(
+        name="an order that was accepted is given up",
+        file=_RECONCILE,
+        old="        if order.status not in _NOT_ACKNOWLEDGED or is_acknowledged:\n",
+        new="        if order.status not in _NOT_ACKNOWLEDGED:\n",
+        tests=of(
+            _OF_RECONCILE,
+            "test_an_order_put_aside_after_it_was_accepted_is_never_given_up",
+        ),
+    ),
+    Mutant(
+        name="a fill that meets a failed row is dropped",
+        file=_RECONCILE,
+        old="        for _ in range(_STORE_TRIES):\n",
+        new="        for _ in range(1):\n",
+        tests=of(
+            _OF_RECONCILE, "test_a_fill_that_meets_a_row_which_failed_meanwhile_is_not_dropped"
+        ),
+    ),
+    Mutant(
+        name="an order that turned up stops no purchase",
+        file=_RECONCILE,
+        old="            await self._reduce(order.market, RECOVERED, _numbers_of(order, seen))\n",
+        new="",
+        tests=of(
+            _OF_RECONCILE, "test_an_order_that_turns_up_after_it_counted_as_failed_is_taken_in"
+        ),
+    ),
+    Mutant(
+        name="a pass with too many orders begins with the same ones each time",
+        file=_RECONCILE,
+        old="        return sorted(found, key=",
+        new="        return found or sorted(found, key=",
+        tests=of(_OF_RECONCILE, "test_a_pass_that_ends_early_leaves_the_rest_to_the_next_one"),
+    ),
+    Mutant(
+        name="more money than was asked for may be spent",
+        file=_CHECKS,
+        old="intent.funds is not None and funds > intent.funds:",
+        new="intent.funds is not None and funds > 10 * intent.funds:",
+        tests=of(_OF_CHECKS, _CANNOT_BE),
+    ),
+    Mutant(
+        name="more coins than were asked for may be filled",
+        file=_CHECKS,
+        old="if intent.volume is not None and volume > intent.volume:",
+        new="if False:",
+        tests=of(_OF_CHECKS, _CANNOT_BE),
+    ),
+    Mutant(
+        name="a trade's funds need not be its price times its volume",
+        file=_CHECKS,
+        old="        if abs(product - trade.funds) > product * _ROUNDING_RATIO + _ROUNDING:\n",
+        new="        if False:\n",
+        tests=of(_OF_CHECKS, _CANNOT_BE),
+    ),
+    Mutant(
+        name="a market order may fill at any price",
+        file=_CHECKS,
+        old="not prices.low / PRICE_BAND <= trade.price <= prices.high * PRICE_BAND",
+        new="trade.price < 0",
+        tests=of(_OF_CHECKS, _CANNOT_BE),
+    ),
+    Mutant(
+        name="a fee may be of any size",
+        file=_CHECKS,
+        old="        if seen.paid_fee > funds * FEE_RATIO_MOST:\n",
+        new="        if False:\n",
+        tests=of(_OF_CHECKS, _CANNOT_BE),
+    ),
+    Mutant(
+        name="a later fee is not charged to the position",
+        file=_FILLS,
+        old="    await cur.execute(CHARGE_POSITION, charged)\n",
+        new="",
+        tests=of(
+            _OF_CONTRACT, "test_a_fee_that_comes_after_its_trades_is_charged_to_the_last_fill"
+        ),
+    ),
+    Mutant(
+        name="a later fee is not charged to the day",
+        file=_FILLS,
+        old="    await cur.execute(CHARGE_DAY, charged)\n",
+        new="",
+        tests=of("tests/integration/store/test_daily_stats.py"),
+    ),
+    Mutant(
+        name="a fee may shrink",
+        file=_FILLS,
+        old="    if missing < 0:\n",
+        new="    if False:\n",
+        tests=of(
+            _OF_CONTRACT,
+            "test_a_fee_below_what_the_fills_carry_is_an_error_and_nothing_is_stored",
+        ),
+    ),
+    Mutant(
+        name="a constraint's error shows the row",
+        file=_PG_ORDERS,
+        old="    except (psycopg2.DataError, psycopg2.IntegrityError, ValueError) as exc:\n",
+        new="    except ZeroDivisionError as exc:\n",
+        tests=of(
+            _OF_PG_ORDERS,
+            "test_a_value_that_no_table_holds_is_an_error_of_its_order_without_its_amounts",
+        ),
+    ),
+)
