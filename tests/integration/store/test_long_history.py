@@ -25,6 +25,7 @@ MOST_PAGES: Final = 600
 #: Rows; PostgreSQL reads such a table whole, and may. A month of hours of three jobs is one.
 SMALL: Final = 3_000
 SMALL_TABLES = "SELECT relname FROM pg_class WHERE reltuples BETWEEN 0 AND %(most)s"
+ELSEWHERE = ("alerts_", "audit_log_", "deposits_", "external_", "risk_events_")
 UNUSED = """
     SELECT indexrelid::regclass::text
       FROM pg_index
@@ -84,7 +85,7 @@ async def test_every_question_reads_a_handful_of_pages_of_a_million_rows(long: P
 async def test_each_index_that_is_no_key_is_there_for_a_question(pool: Pool) -> None:
     found = {name for (name,) in await rows(pool, UNUSED)}
 
-    # Alerts: read by a job that has tests of its own plans. Deposits and orders of other programs:
-    # the owner's own acts, a handful of rows.
-    elsewhere = {name for name in found if name.startswith(("alerts_", "deposits_", "external_"))}
+    # Alerts, risk events and the audit log have tests of their own plans. Deposits and orders of
+    # other programs are the owner's own acts, a handful of rows.
+    elsewhere = {name for name in found if name.startswith(ELSEWHERE)}
     assert found - elsewhere == set(INDEXES)

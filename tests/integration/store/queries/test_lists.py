@@ -16,7 +16,7 @@ from service.domain.stuck_orders import ADVICE
 from service.domain.trading_states import TradingStatus
 from service.ports.queries import Page, PageKey
 from service.store.database.pool import Pool
-from service.store.queries.lists import CONFIG_CHANGES, PgLists
+from service.store.queries.lists import AUDIT, CONFIG_CHANGES, PgLists
 from service.store.queries.market import CANDLES, HISTORY, SUMMARY
 from service.store.queries.orders import FILLS, ORDERS, STUCK_ARGS
 from service.store.queries.page import INSTANT
@@ -536,6 +536,11 @@ MANY_RISK_EVENTS = """
            %(at)s + (n / 4) * interval '1 microsecond'
       FROM generate_series(1, %(count)s) AS n
 """
+MANY_ACTS = """
+    INSERT INTO audit_log (at, actor, action, subject)
+    SELECT %(at)s + (n / 4) * interval '1 microsecond', 'cli', 'order.sync', 'orders'
+      FROM generate_series(1, %(count)s) AS n
+"""
 
 
 async def fill_tables(pool: Pool, count: int) -> None:
@@ -548,6 +553,7 @@ async def fill_tables(pool: Pool, count: int) -> None:
         MANY_FILLS,
         MANY_CHANGES,
         MANY_RISK_EVENTS,
+        MANY_ACTS,
     ):
         await execute(pool, sql, {"at": T0, "count": count})
 
@@ -689,6 +695,7 @@ async def test_every_list_reads_its_index_and_never_the_whole_table(pool: Pool) 
             (FILLS, {"market": "KRW-3"}, "fills_market_traded_at"),
             (RISK_EVENTS, {"event": None}, "risk_events_at"),
             (RISK_EVENTS, {"event": "RESUMED"}, "risk_events_event_at"),
+            (AUDIT, {"action": None}, "audit_log_at"),
             (CONFIG_CHANGES, {"key": None}, "config_changes_changed_at"),
             (CONFIG_CHANGES, {"key": "key-3"}, "config_changes_key_changed_at"),
             (HISTORY, {"market": "KRW-BTC"}, "market_data_2026_01_pkey"),
