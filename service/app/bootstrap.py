@@ -37,6 +37,7 @@ from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
 from service.flows.manual_orders import ManualOrders
 from service.flows.order_cancels import OrderCancels
+from service.flows.order_sweep import OrderSweep
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
@@ -74,7 +75,8 @@ def build(process: Process, ports: Ports) -> Services:
     real_clock = process.real_clock
     account_book = _account_book(ports)
     reconciler = _reconciler(process, ports, bus, account_book)
-    settle_past = partial(_settle_past, reconciler=reconciler, account_book=account_book)
+    order_sweep = _order_sweep(ports, account_book, reconciler)
+    settle_past = partial(_settle_past, reconciler, order_sweep, account_book)
     leadership = Leadership(lease=store.lease, real_clock=real_clock, on_gain=settle_past)
     trading_switch = _trading_switch(process, ports)
     executor = _executor(
@@ -118,6 +120,7 @@ def build(process: Process, ports: Ports) -> Services:
         reconciler=reconciler,
         holdings_check=HoldingsCheck(orders=store.orders, exchange=ports.watching),
         account_book=account_book,
+        order_sweep=order_sweep,
         books_check=BooksCheck(verify=partial(verified_at, ports.dsn)),
         leadership=leadership,
         trading_switch=trading_switch,
@@ -164,9 +167,21 @@ def _account_book(ports: Ports) -> AccountBook:
     )
 
 
-async def _settle_past(*, reconciler: Reconciler, account_book: AccountBook) -> None:
+def _order_sweep(ports: Ports, account_book: AccountBook, reconciler: Reconciler) -> OrderSweep:
+    return OrderSweep(
+        account_book=account_book,
+        rows=ports.store.swept,
+        take_in=reconciler.take_in,
+        clock=ports.clock,
+    )
+
+
+async def _settle_past(
+    reconciler: Reconciler, order_sweep: OrderSweep, account_book: AccountBook
+) -> None:
     """Do what a new owner of the lease does before it trades. Raises: BoundaryError."""
     await reconciler.reconcile()
+    await order_sweep.begin()
     await account_book.begin()
 
 

@@ -107,6 +107,27 @@ def jobs(services: Services) -> tuple[Loop, ...]:
             step=partial(_snapshot, services),
             needs_lease=True,
         ),
+        *_upkeep(services),
+    )
+
+
+async def sync_interval(orders: Orders) -> timedelta:
+    """Return how soon the open orders are looked up again: seldom, where all are put aside."""
+    found = await orders.open()
+    if any(order.quarantine is None for order in found):
+        return IN_FLIGHT
+    return PUT_ASIDE if found else AT_REST
+
+
+def _upkeep(services: Services) -> tuple[Loop, ...]:
+    """Return what keeps the books right, and the tables small."""
+    return (
+        Loop(
+            name="sweep_orders",
+            every=every(minutes=5),
+            step=partial(_sweep, services),
+            needs_lease=True,
+        ),
         Loop(
             name="verify_books",
             every=every(hours=24),
@@ -121,14 +142,6 @@ def jobs(services: Services) -> tuple[Loop, ...]:
             needs_lease=True,
         ),
     )
-
-
-async def sync_interval(orders: Orders) -> timedelta:
-    """Return how soon the open orders are looked up again: seldom, where all are put aside."""
-    found = await orders.open()
-    if any(order.quarantine is None for order in found):
-        return IN_FLIGHT
-    return PUT_ASIDE if found else AT_REST
 
 
 def maintenance(services: Services) -> tuple[Loop, ...]:
@@ -343,6 +356,11 @@ async def _settle_first(services: Services) -> None:
 async def _snapshot(services: Services) -> None:
     if services.leadership.may_trade:
         await services.snapshots.step()
+
+
+async def _sweep(services: Services) -> None:
+    if services.leadership.may_trade:
+        await services.order_sweep.step()
 
 
 async def _verify(services: Services) -> None:

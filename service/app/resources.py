@@ -45,6 +45,7 @@ from service.store.tables.lease import PgLease
 from service.store.tables.market_data import PgMarketData
 from service.store.tables.metrics import PgMetricRows
 from service.store.tables.order_requests import PgOrderRequests
+from service.store.tables.order_sweep import PgSweptOrders
 from service.store.tables.orders import PgOrders
 from service.store.tables.partitions import PgHistory
 from service.store.tables.settings import PgSettingRows
@@ -162,6 +163,7 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
                     state=state,
                     equities=PgEquities(jobs_pool),
                     account=PgAccountBooks(pool),
+                    swept=PgSweptOrders(pool),
                     lease=PgLease(pool, owner=str(uuid4()), ttl_s=LEASE_TTL_S),
                     metrics=PgMetricRows(jobs_pool),
                     history=PgHistory(jobs_pool),

@@ -25,6 +25,7 @@ from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
 from service.flows.manual_orders import ManualOrders
 from service.flows.order_cancels import OrderCancels
+from service.flows.order_sweep import OrderSweep
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
 from service.flows.shared_answer import SharedAnswer
@@ -42,6 +43,7 @@ from service.ports.halt_journal import HaltJournal
 from service.ports.health import ConcurrencyState, Database
 from service.ports.model import Model
 from service.ports.order_requests import OrderRequests
+from service.ports.order_sweep import SweptOrders
 from service.ports.queries import Lists, Portfolio, RecentActivity, Statistics
 from service.ports.store import (
     Audit,
@@ -88,6 +90,7 @@ class Store:
     state: TradingStates
     equities: Equities
     account: AccountBooks
+    swept: SweptOrders
     lease: Lease
     metrics: MetricRows
     history: History
@@ -191,6 +194,7 @@ class Services:
     reconciler: Reconciler
     holdings_check: HoldingsCheck
     account_book: AccountBook
+    order_sweep: OrderSweep
     books_check: BooksCheck
     leadership: Leadership
     trading_switch: TradingSwitch

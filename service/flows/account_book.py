@@ -103,13 +103,14 @@ class AccountBook:
         Before the first order: what an order moves can then be told from what was there. With an
         open order it waits: the account may hold what a fill moved, and the books not yet.
         """
-        if await self._books.books() is not None or await self._orders.open():
+        if await self._books.books() is not None:
             return
         at = self._clock.now()
         # Orders of other programs that are known now explain nothing that comes later.
         await self.take_external(at - _WINDOW)
+        before = await self._orders.open()
         amounts = {name: b.total for name, b in (await self._exchange.balances()).items()}
-        if not await self._orders.open():
+        if not (before or await self._orders.open()):
             await self._books.begin(amounts, at=at)
 
     async def look(self) -> None:

@@ -6,6 +6,8 @@ from tests.mutants.mutant import Mutant, of
 
 _BOOK: Final = "service/flows/account_book.py"
 _LISTS: Final = "service/adapters/upbit/order_lists.py"
+_SWEEP: Final = "service/flows/order_sweep.py"
+_OF_SWEEP: Final = "tests/integration/flows/test_order_sweep.py"
 _OF_BOOK: Final = "tests/integration/flows/test_account_book.py"
 _OF_ACCOUNT_LISTS: Final = "tests/integration/store/queries/test_account.py"
 _OF_VERIFY: Final = "tests/integration/store/queries/test_verify.py"
@@ -35,7 +37,7 @@ ACCOUNT: Final = (
         file=_BOOK,
         old="        for currency in (self.after.keys() | self.balances.keys()) - self.moving:\n",
         new="        for currency in self.after.keys() | self.balances.keys():\n",
-        tests=of(_OF_BOOK, "test_an_order_that_is_in_no_list_but_moved_the_account_is_not_absent"),
+        tests=of(_OF_BOOK, "test_a_currency_that_an_order_may_move_is_not_judged"),
     ),
     Mutant(
         name="a trade that is in no list counts as two deposits",
@@ -61,8 +63,8 @@ ACCOUNT: Final = (
     Mutant(
         name="the books begin while an order may move them",
         file=_BOOK,
-        old="is not None or await self._orders.open():\n",
-        new="is not None:\n",
+        old="        if not (before or await self._orders.open()):\n",
+        new="        if True:\n",
         tests=of(_OF_BOOK, "test_the_books_do_not_begin_while_an_order_may_move_them"),
     ),
     Mutant(
@@ -70,7 +72,7 @@ ACCOUNT: Final = (
         file=_BOOK,
         old="if any(listed.order.identifier == order.identifier for listed in lists.ours):\n",
         new="if False:\n",
-        tests=of(_OF_BOOK, "test_an_order_in_a_list_is_not_absent"),
+        tests=of(_OF_BOOK, "test_an_order_that_waits_in_a_list_is_not_absent"),
     ),
     Mutant(
         name="an order that moved the account counts as absent",
@@ -169,5 +171,50 @@ ACCOUNT: Final = (
         old="                       AND ended_at >= found.begins\n",
         new="                       AND since >= found.begins\n",
         tests=of(_OF_DAYS, "test_a_halt_belongs_to_every_day_on_which_it_stood"),
+    ),
+    Mutant(
+        name="orders without a row are not taken in",
+        file=_SWEEP,
+        old="    if row is None or row.status is OrderStatus.FAILED:\n",
+        new="    if row is None:\n        return True\n    if row.status is OrderStatus.FAILED:\n",
+        tests=of(_OF_SWEEP, "test_orders_that_a_restored_database_does_not_know_are_taken_in"),
+    ),
+    Mutant(
+        name="a failed order that arrived late is not looked at",
+        file=_SWEEP,
+        old="    if row is None or row.status is OrderStatus.FAILED:\n",
+        new="    if row is None:\n",
+        tests=of(_OF_SWEEP, "test_a_failed_order_that_waits_on_the_book_is_on_it_again"),
+    ),
+    Mutant(
+        name="a final order that disagrees is not looked at",
+        file=_SWEEP,
+        old="        row.executed_volume == order.executed_volume\n",
+        new="        True or row.executed_volume == order.executed_volume\n",
+        tests=of(_OF_SWEEP, "test_a_final_order_without_its_fills_gets_them"),
+    ),
+    Mutant(
+        name="the sweep does not reach back to a restored backup",
+        file=_SWEEP,
+        old="        if swept_until is not None:\n",
+        new="        if False:\n",
+        tests=of(_OF_SWEEP, "test_a_database_of_a_month_ago_is_swept_from_then_on"),
+    ),
+    Mutant(
+        name="a sale may be taken in before the purchase of its coins",
+        file=_SWEEP,
+        old="key=lambda listed: listed.order.created_at)",
+        new="key=lambda listed: listed.order.created_at, reverse=True)",
+        tests=of(_OF_SWEEP, "test_a_sale_is_taken_in_after_the_purchase_of_its_coins"),
+    ),
+    Mutant(
+        name="the exchange's orders are not swept before the first trade",
+        file="service/app/bootstrap.py",
+        old="    await order_sweep.begin()\n",
+        new="",
+        tests=of(
+            "tests/unit/app/test_bootstrap.py",
+            "test_an_order_without_a_row_is_taken_in_before_the_first_trade",
+        ),
     ),
 )

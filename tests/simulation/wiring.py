@@ -107,6 +107,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
             state=link(world.states, "states"),
             equities=idle.equities,
             account=link(world.account_books, "account"),
+            swept=link(world.swept, "swept"),
             lease=link(LeaseTwin(world.tables, owner=machine.name, ttl_s=LEASE_TTL_S), "lease"),
             metrics=idle.metrics,
             history=idle.history,

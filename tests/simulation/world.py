@@ -14,6 +14,7 @@ from service.ports.store import JSON, ModelCall
 from tests.builders import T0
 from tests.fakes.account_books import AccountBooksTwin
 from tests.fakes.market_data import FakeMarketData
+from tests.fakes.order_sweep import FakeSweptOrders
 from tests.fakes.orders import FakeOrders
 from tests.fakes.signals import FakeSignals
 from tests.fakes.state import FakeTradingState
@@ -126,6 +127,7 @@ class World:
         self.orders = FakeOrders(tables=self.tables)
         self.states = FakeTradingState(self.tables)
         self.account_books = AccountBooksTwin(self.orders)
+        self.swept = FakeSweptOrders(self.orders)
         self.market_data = FakeMarketData()
         self.signals = FakeSignals()
         self.weather = Weather()

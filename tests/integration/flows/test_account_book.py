@@ -19,7 +19,7 @@ from tests.builders import KRW_BTC, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.logs import Logs
-from tests.integration.store.seeds import BY_SIGNAL, rows, the_epoch
+from tests.integration.store.seeds import BY_SIGNAL, a_stored_order, rows, the_epoch
 
 DEPOSITS = "SELECT currency, amount, source FROM deposits ORDER BY id"
 DIFFERENCES = "SELECT currency, expected, actual FROM account_differences ORDER BY currency"
@@ -135,6 +135,19 @@ async def test_a_difference_that_changes_is_looked_at_again(account: Account) ->
 
     assert early == []
     assert await account.deposits() == [("KRW", 2_000, "detected")]
+
+
+async def test_a_currency_that_an_order_may_move_is_not_judged(account: Account) -> None:
+    order = await account.written()
+    account.move("KRW", 500)
+    await account.look(3)
+    early = await account.deposits()
+    failed = order.moved_to(OrderStatus.FAILED, reason="not_sent")
+    await account.orders.advance(failed, seen=order.status, at=account.clock.now())
+    await account.look(2)
+
+    assert early == []
+    assert await account.deposits() == [("KRW", 500, "detected")]
 
 
 async def test_an_order_of_another_program_explains_what_it_moves(account: Account) -> None:
@@ -305,6 +318,17 @@ async def test_an_order_that_never_arrived_is_explained(account: Account) -> Non
     order = await account.written()
 
     assert await account.book.explain(order) is Absence.EXPLAINED
+
+
+async def test_an_order_that_waits_in_a_list_is_not_absent(account: Account) -> None:
+    """It has moved nothing yet: the balances alone would explain that it does not exist."""
+    limit: dict[str, Any] = {"type": OrderType.LIMIT, "funds": None, "price": Decimal(90_000_000)}
+    order = await a_stored_order(
+        account.pool, at=account.clock.now(), volume=Decimal("0.01"), **limit
+    )
+    await account.exchange.submit(order.intent, identifier=order.identifier)
+
+    assert await account.book.explain(order) is Absence.CONTRADICTED
 
 
 async def test_an_order_in_a_list_is_not_absent(account: Account) -> None:

@@ -31,6 +31,7 @@ from tests.fakes.market_data import FakeMarketData
 from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.model import FakeModel
 from tests.fakes.order_requests import FakeOrderRequests
+from tests.fakes.order_sweep import FakeSweptOrders
 from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
 from tests.fakes.signals import FakeSignals
@@ -113,6 +114,7 @@ class House:
         self.metrics, self.outbox = FakeMetricRows(), FakeOutbox()
         self.setting_rows = FakeSettingRows({"trading_enabled": True})
         self.books, self.account_lists = FakeAccountBooks(), FakeAccountLists()
+        self.swept = FakeSweptOrders(self.orders)
         self.orders.tables.settings = lambda: self.setting_rows.stored
         self.config = a_config(markets=(KRW_BTC,))
 
@@ -160,6 +162,7 @@ class House:
                 state=self.state,
                 equities=FakeEquities(),
                 account=self.books,
+                swept=self.swept,
                 lease=self.lease,
                 metrics=self.metrics,
                 history=self.history,

@@ -37,6 +37,18 @@ async def test_a_new_leader_settles_what_the_last_one_left_open_before_it_trades
     assert house.orders.rows[1].status is OrderStatus.EXECUTED
 
 
+async def test_an_order_without_a_row_is_taken_in_before_the_first_trade() -> None:
+    house = House()
+    house.clock = FakeClock()  # the exchange's time: the order is of today
+    await house.exchange.submit(an_intent(), identifier="uat-lost")
+    async with house.running(with_loops=False) as services:
+        await leads(services)
+
+    taken = await house.orders.find("uat-lost")
+    assert taken is not None
+    assert taken.status is OrderStatus.EXECUTED
+
+
 async def test_a_signal_goes_all_the_way_to_an_order_and_is_counted() -> None:
     house = House()
     async with house.running(with_loops=False) as services:

@@ -24,6 +24,7 @@ PERIODS = {
     "generate_trading_signal": timedelta(minutes=30),
     "sync_pending_orders": timedelta(minutes=5),
     "snapshot_equity": timedelta(minutes=1),
+    "sweep_orders": timedelta(minutes=5),
     "verify_books": timedelta(hours=24),
     "cleanup_old_data": timedelta(hours=24),
     "send_alerts": timedelta(seconds=2),
