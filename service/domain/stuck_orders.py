@@ -58,7 +58,7 @@ class OpenOrder:
     def is_stuck(self, now: datetime) -> bool:
         """Return whether it is open for longer than it may be."""
         bound_s = self._bound_s()
-        return bound_s is not None and self.age_s(now) >= bound_s
+        return self.is_aside or (bound_s is not None and self.age_s(now) >= bound_s)
 
     def is_long_stuck(self, now: datetime) -> bool:
         return self.is_stuck(now) and (self.is_aside or self.age_s(now) >= UNHEALTHY_S)
@@ -69,8 +69,6 @@ class OpenOrder:
         return ADVICE_ASIDE if self.is_aside else ADVICE[self.status]
 
     def _bound_s(self) -> float | None:
-        if self.is_aside:
-            return 0.0
         if self.status in UNCERTAIN:
             return UNCERTAIN_S
         return ON_THE_BOOK_S if self.type is OrderType.MARKET else None

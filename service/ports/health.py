@@ -110,6 +110,7 @@ class ComponentBody(TypedDict):
     age_seconds: NotRequired[int | None]
     unknown_orders: NotRequired[int]
     open_orders: NotRequired[dict[str, int]]  #: by status; absent until they were read
+    orders_aside: NotRequired[int]  #: of the stuck ones those that are put aside
     stuck_orders: NotRequired[int]  #: of them those that have passed their bound
     stuck: NotRequired[list[StuckBody]]  #: the first of these
 

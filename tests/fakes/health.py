@@ -41,7 +41,11 @@ class FakeHealth:
                 state="ACTIVE", reason=None, since="2026-01-24T08:00:00.000Z", age_seconds=0
             ),
             components={name: a_component() for name in COMPONENTS}
-            | {"recent_order": a_component(open_orders={"UNKNOWN": 0}, stuck_orders=0)},
+            | {
+                "recent_order": a_component(
+                    open_orders={"UNKNOWN": 0}, stuck_orders=0, orders_aside=0
+                )
+            },
         )
 
     def body(self) -> HealthBody:

@@ -48,6 +48,13 @@ ALERTS: Final = (
         tests=of(_OF_ACTIVITY, "test_limit_orders_on_the_book_have_no_bound_and_hide_no_others"),
     ),
     Mutant(
+        name="health does not see an order that is put aside",
+        file=_ACTIVITY,
+        old="        is_aside=is_aside,\n",
+        new="",
+        tests=of(_OF_ACTIVITY, "test_orders_that_are_put_aside_are_read_first"),
+    ),
+    Mutant(
         name="a stuck order is no alert",
         file=_MONITOR,
         old="        self._compare_stuck(health.stuck_orders())\n",

@@ -45,6 +45,7 @@ GAUGES = {
     "trader_halts": {"kind", "market"},
     "trader_orders_open": {"status"},
     "trader_orders_stuck": set[str](),
+    "trader_orders_aside": set[str](),
     "trader_event_loop_lag_seconds": set[str](),
 }
 HISTOGRAMS = {

@@ -93,9 +93,9 @@ class AlertMonitor:
         # counts once two readings in a row find it.
         earlier = set() if before is None else {order.identifier for order in before.orders}
         for order in found.orders:
-            if order.identifier in earlier and not self._is_open(
-                _STUCK, identifier=order.identifier
-            ):
+            # An order that is put aside has an alert of its own, in its transaction.
+            is_new = order.identifier in earlier and not order.is_aside
+            if is_new and not self._is_open(_STUCK, identifier=order.identifier):
                 self._begin_stuck(order)
         if found.is_whole:
             self._end_stuck(still={order.identifier for order in found.orders})

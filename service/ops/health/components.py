@@ -85,6 +85,7 @@ def recent_order(
         stuck = rows.stuck(now)
         body["open_orders"] = {status.value: rows.open_orders.get(status, 0) for status in _OPEN}
         body["stuck_orders"] = len(stuck)
+        body["orders_aside"] = sum(order.is_aside for order in stuck)
         body["stuck"] = [_stuck(order, now) for order in stuck[:SHOWN]]
     return body
 

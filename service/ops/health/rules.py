@@ -74,7 +74,10 @@ def of_orders(activity: Activity, *, now: datetime, mismatch: bool = False) -> F
     """
     if mismatch:
         return Finding("unhealthy", "reconcile_mismatch")
-    if stuck := activity.stuck(now):
+    stuck = activity.stuck(now)
+    if any(order.is_aside for order in stuck):
+        return Finding("unhealthy", "reconcile_mismatch")
+    if stuck:
         is_long = any(order.is_long_stuck(now) for order in stuck)
         return Finding("unhealthy" if is_long else "warning", "unknown_orders")
     if activity.last_order_status is OrderStatus.FAILED:

@@ -199,6 +199,9 @@ class Exposition(Collector):
                 "trader_orders_stuck", "Orders that are not final beyond their bound.",
                 part["stuck_orders"],
             )  # fmt: skip
+            yield GaugeMetricFamily(
+                "trader_orders_aside", "Orders that are put aside.", part["orders_aside"]
+            )
         yield _gauge(
             "trader_trading_state", "1 for the state that holds.", ("state",),
             {(state.value,): int(health["trading"]["state"] == state) for state in TradingStatus},

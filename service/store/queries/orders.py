@@ -6,7 +6,7 @@ from typing import Final
 
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus
-from service.domain.stuck_orders import ADVICE, ON_THE_BOOK_S, UNCERTAIN_S
+from service.domain.stuck_orders import ADVICE, ADVICE_ASIDE, ON_THE_BOOK_S, UNCERTAIN_S
 from service.ports.queries import Page, PageKey
 from service.store.queries.page import JsonReader, code, item_of, page_of
 
@@ -24,6 +24,8 @@ ORDERS: Final = page_of("""
              LIMIT %(limit)s + 1) AS found
      CROSS JOIN LATERAL (
             SELECT CASE
+                       WHEN quarantined_at IS NOT NULL AND %(now)s::timestamptz IS NOT NULL
+                       THEN %(aside)s
                        WHEN status IN ('PENDING', 'UNKNOWN')
                         AND %(now)s::timestamptz - sent_at >= %(uncertain_for)s
                        THEN %(uncertain)s
@@ -82,6 +84,8 @@ ORDER: Final = item_of("""
              WHERE f.order_id = o.id) AS booked
      CROSS JOIN LATERAL (
             SELECT CASE
+                       WHEN o.quarantined_at IS NOT NULL AND %(now)s::timestamptz IS NOT NULL
+                       THEN %(aside)s
                        WHEN o.status IN ('PENDING', 'UNKNOWN')
                         AND %(now)s::timestamptz - o.sent_at >= %(uncertain_for)s
                        THEN %(uncertain)s
@@ -150,6 +154,7 @@ FILLS: Final = page_of("""
 
 #: With `now`, what both statements say about stuck orders.
 STUCK_ARGS: Final[Mapping[str, object]] = {
+    "aside": ADVICE_ASIDE,
     "uncertain_for": timedelta(seconds=UNCERTAIN_S),
     "uncertain": ADVICE[OrderStatus.UNKNOWN],
     "on_the_book_for": timedelta(seconds=ON_THE_BOOK_S),

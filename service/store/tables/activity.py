@@ -26,12 +26,13 @@ ACTIVITY: Final = """
 
 # Those that have passed their bound stand first, and those that pass it next.
 BOUNDED: Final = """
-    SELECT id, identifier, market, side, type, status, sent_at,
+    SELECT id, identifier, market, side, type, status, sent_at, quarantined_at IS NOT NULL,
            count(*) OVER () AS number
       FROM orders
      WHERE status IN ('PENDING', 'SUBMITTED', 'PARTIALLY_FILLED', 'UNKNOWN')
        AND (status IN ('PENDING', 'UNKNOWN') OR type = 'MARKET')
-     ORDER BY sent_at + make_interval(secs => CASE WHEN status IN ('PENDING', 'UNKNOWN')
+     ORDER BY quarantined_at IS NULL,
+              sent_at + make_interval(secs => CASE WHEN status IN ('PENDING', 'UNKNOWN')
                                                    THEN %(uncertain_s)s
                                                    ELSE %(on_the_book_s)s END),
               id
@@ -65,7 +66,7 @@ class PgActivity:
 
 
 def _open_order(row: tuple[Any, ...]) -> OpenOrder:
-    order_id, identifier, market, side, kind, status, sent_at, _ = row
+    order_id, identifier, market, side, kind, status, sent_at, is_aside, _ = row
     return OpenOrder(
         id=order_id,
         identifier=identifier,
@@ -74,4 +75,5 @@ def _open_order(row: tuple[Any, ...]) -> OpenOrder:
         type=OrderType(kind),
         status=OrderStatus(status),
         since=sent_at,
+        is_aside=is_aside,
     )

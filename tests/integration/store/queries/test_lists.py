@@ -12,7 +12,7 @@ from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus, OrderType, Side
 from service.domain.risk import Refused
 from service.domain.signals import Action
-from service.domain.stuck_orders import ADVICE
+from service.domain.stuck_orders import ADVICE, ADVICE_ASIDE
 from service.domain.trading_states import TradingStatus
 from service.ports.queries import Page, PageKey
 from service.store.database.pool import Pool
@@ -387,6 +387,21 @@ async def test_a_stuck_order_says_what_an_operator_can_do(
 
     assert listed["stuck"] == shown["stuck"] == is_stuck
     assert listed["what_to_do"] == shown["what_to_do"] == (ADVICE[status] if is_stuck else None)
+
+
+async def test_an_order_that_is_put_aside_is_stuck_at_once(pool: Pool) -> None:
+    order = await a_stored_order(pool)
+    await execute(
+        pool,
+        "UPDATE orders SET status = 'UNKNOWN', quarantined_at = sent_at,"
+        " quarantine_reason = 'over_fill'",
+    )
+    lists = PgLists(pool)
+
+    (listed,) = read(await lists.orders(limit=1, now=T0))
+    shown = read(await lists.order(order.id, now=T0))
+
+    assert listed["what_to_do"] == shown["what_to_do"] == ADVICE_ASIDE
 
 
 async def test_a_limit_order_on_the_book_is_not_stuck(pool: Pool) -> None:

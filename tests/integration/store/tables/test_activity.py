@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from service.domain.orders import OrderStatus, OrderType
+from service.domain.stuck_orders import ADVICE_ASIDE
 from service.ports.queries import Activity
 from service.store.database.pool import Pool
 from service.store.tables.activity import MOST, PgActivity
@@ -97,3 +98,23 @@ async def test_of_too_many_open_orders_the_first_to_pass_their_bound_are_read(po
     assert activity.bounded[0].type is OrderType.MARKET
     assert (len(activity.bounded), activity.bounded_total) == (MOST, 301)
     assert not activity.is_whole
+
+
+async def test_orders_that_are_put_aside_are_read_first(pool: Pool) -> None:
+    for n in (1, 2):
+        await a_stored_order(pool, f"uat-{n}", at=T0 + timedelta(minutes=n))
+    await set_status(pool, "uat-2", _S.UNKNOWN)
+    await execute(
+        pool,
+        "UPDATE orders SET quarantined_at = sent_at, quarantine_reason = 'over_fill'"
+        " WHERE identifier = 'uat-2'",
+    )
+
+    activity = await PgActivity(pool).activity()
+
+    assert [(order.identifier, order.is_aside) for order in activity.bounded] == [
+        ("uat-2", True),
+        ("uat-1", False),
+    ]
+    (stuck,) = activity.stuck(T0 + timedelta(minutes=1))
+    assert stuck.advice == ADVICE_ASIDE

@@ -234,6 +234,15 @@ async def test_an_order_beyond_its_bound_is_told_once_with_what_to_do_and_so_is_
     assert logs.levels == ["WARNING", "INFO"]
 
 
+async def test_an_order_that_is_put_aside_has_its_own_alert_and_no_second_one(post: Post) -> None:
+    for reading in (1, 2):
+        aside = (an_open_order(is_aside=True),)
+        post.health.stuck = StuckOrders(aside, is_whole=True, reading=reading)
+        post.alert_monitor.look(post.health)
+
+    assert await post.told() == []
+
+
 async def test_one_reading_looked_at_twice_is_one_reading(post: Post) -> None:
     """In a fast market an order passes its bound while its answer is on the way."""
     found(post, "uat-1", reading=1)

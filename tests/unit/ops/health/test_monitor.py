@@ -185,6 +185,7 @@ async def test_the_body_has_the_contracts_shape(outside: Outside) -> None:
                     "UNKNOWN": 0,
                 },
                 "stuck_orders": 0,
+                "orders_aside": 0,
                 "stuck": [],
             },
         },

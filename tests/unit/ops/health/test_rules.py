@@ -59,6 +59,14 @@ def test_without_a_stuck_order_the_last_one_is_judged(
     assert of_orders(some_activity(**changes), now=T0) == Finding(status, reason)
 
 
+def test_an_order_that_is_put_aside_is_a_mismatch_at_once() -> None:
+    aside = an_open_order(since=T0, is_aside=True)
+
+    judged = of_orders(some_activity(bounded=(aside, an_open_order())), now=T0)
+
+    assert judged == Finding("unhealthy", "reconcile_mismatch")
+
+
 @pytest.mark.parametrize("last", [OrderStatus.EXECUTED, OrderStatus.FAILED])
 @pytest.mark.parametrize(
     ("order", "age_s", "status"),
@@ -78,7 +86,6 @@ def test_without_a_stuck_order_the_last_one_is_judged(
         ({"status": "PARTIALLY_FILLED"}, 172_800, "unhealthy"),
         ({"status": "SUBMITTED", "type": "LIMIT"}, 172_800, None),
         ({"status": "PARTIALLY_FILLED", "type": "LIMIT"}, 172_800, None),
-        ({"status": "UNKNOWN", "is_aside": True}, 0, "unhealthy"),
     ],
 )
 def test_an_order_that_is_not_final_beyond_its_bound_is_seen(

@@ -38,6 +38,7 @@ CONTRACT = {
     "trader_orders_total": {"status"},
     "trader_orders_open": {"status"},
     "trader_orders_stuck": set(),
+    "trader_orders_aside": set(),
     "trader_trading_state": {"state"},
     "trader_halts": {"kind", "market"},
     "trader_pool_connections": {"state"},
@@ -256,13 +257,14 @@ def test_open_and_stuck_orders_are_numbers_as_soon_as_they_were_read(process: Pr
     process.health.snapshot["components"]["recent_order"] = a_component()
     before = {sample.name for sample in process.samples()}
     process.health.snapshot["components"]["recent_order"] = a_component(
-        open_orders={"PENDING": 2, "UNKNOWN": 1}, stuck_orders=3
+        open_orders={"PENDING": 2, "UNKNOWN": 1}, stuck_orders=3, orders_aside=1
     )
 
     assert not {"trader_orders_open", "trader_orders_stuck"} & before
     assert process.value("trader_orders_open", status="PENDING") == 2
     assert process.value("trader_orders_open", status="UNKNOWN") == 1
     assert process.value("trader_orders_stuck") == 3
+    assert process.value("trader_orders_aside") == 1
 
 
 def test_labels_from_outside_cannot_break_the_text() -> None:
