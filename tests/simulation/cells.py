@@ -9,15 +9,14 @@ from typing import Final
 
 CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     "418": {
-        "PENDING": "FAILED",
-        "SUBMITTED": "CANCELLED EXECUTED",
+        "PENDING": "FAILED UNKNOWN",
+        "SUBMITTED": "CANCELLED",
         "UNKNOWN": "FAILED",
     },
     "429": {
-        "PENDING": "CANCELLED EXECUTED FAILED",
+        "PENDING": "CANCELLED FAILED UNKNOWN",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "PARTIALLY_FILLED": "CANCELLED",
-        "UNKNOWN": "EXECUTED FAILED",
+        "UNKNOWN": "FAILED UNKNOWN",
     },
     "429 after": {
         "PENDING": "CANCELLED EXECUTED",
@@ -26,19 +25,35 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "PENDING": "CANCELLED EXECUTED",
     },
     "503 before": {
-        "PENDING": "CANCELLED FAILED",
+        "PENDING": "FAILED UNKNOWN",
         "SUBMITTED": "CANCELLED EXECUTED",
         "PARTIALLY_FILLED": "CANCELLED",
-        "UNKNOWN": "CANCELLED FAILED",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED UNKNOWN",
+    },
+    "absurd fee": {
+        "PENDING": "FAILED",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "CANCELLED EXECUTED",
+    },
+    "absurd volume": {
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "CANCELLED EXECUTED UNKNOWN",
     },
     "answered twice": {
         "PENDING": "CANCELLED EXECUTED",
+    },
+    "backup restored": {
+        "SUBMITTED": "CANCELLED EXECUTED",
+    },
+    "cancel with nothing": {
+        "PENDING": "CANCELLED EXECUTED",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "EXECUTED",
     },
     "cancelled in the app": {
         "PENDING": "CANCELLED",
         "SUBMITTED": "CANCELLED",
         "PARTIALLY_FILLED": "CANCELLED",
-        "UNKNOWN": "CANCELLED",
     },
     "count without trades": {
         "PENDING": "FAILED",
@@ -46,32 +61,51 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
     "cut answer": {
+        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "CANCELLED EXECUTED",
+    },
+    "deposit": {
+        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "CANCELLED UNKNOWN",
+    },
+    "done with nothing": {
         "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "PARTIALLY_FILLED": "CANCELLED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "CANCELLED EXECUTED",
     },
     "dropped after": {
         "PENDING": "CANCELLED EXECUTED",
     },
     "dropped before": {
-        "PENDING": "FAILED",
+        "PENDING": "FAILED UNKNOWN",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "FAILED UNKNOWN",
     },
     "executed late": {
-        "PENDING": "CANCELLED EXECUTED",
+        "PENDING": "CANCELLED EXECUTED FAILED",
+        "SUBMITTED": "CANCELLED",
+    },
+    "executed very late": {
+        "PENDING": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "CANCELLED",
+    },
+    "fee trails": {
+        "PENDING": "FAILED UNKNOWN",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "PARTIALLY_FILLED": "EXECUTED",
+        "UNKNOWN": "EXECUTED FAILED",
     },
     "half of the trades": {
         "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "PARTIALLY_FILLED": "EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "CANCELLED EXECUTED UNKNOWN",
     },
     "halted": {
-        "PENDING": "CANCELLED EXECUTED",
+        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "EXECUTED FAILED",
+        "UNKNOWN": "EXECUTED",
     },
     "killed after find.answered": {
         "SUBMITTED": "CANCELLED EXECUTED",
@@ -79,17 +113,14 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "killed after find.executed": {
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "EXECUTED FAILED",
+        "UNKNOWN": "EXECUTED",
     },
     "killed after find.left": {
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED FAILED",
-    },
-    "killed after lease.acquire.committed": {
-        "SUBMITTED": "CANCELLED",
+        "UNKNOWN": "EXECUTED",
     },
     "killed after orders.add.committed": {
-        "PENDING": "CANCELLED EXECUTED FAILED",
+        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
     },
     "killed after orders.add.left": {
         "SUBMITTED": "CANCELLED",
@@ -99,8 +130,7 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "killed after orders.advance.left": {
         "PENDING": "CANCELLED EXECUTED",
-        "SUBMITTED": "EXECUTED",
-        "UNKNOWN": "EXECUTED",
+        "SUBMITTED": "CANCELLED EXECUTED",
     },
     "killed after post.answered": {
         "PENDING": "CANCELLED EXECUTED",
@@ -115,69 +145,81 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "SUBMITTED": "CANCELLED",
     },
     "lags": {
-        "PENDING": "FAILED",
+        "PENDING": "FAILED UNKNOWN",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED UNKNOWN",
     },
     "not found for a while": {
+        "PENDING": "FAILED UNKNOWN",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "PARTIALLY_FILLED": "CANCELLED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED UNKNOWN",
+    },
+    "owner buys": {
+        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "CANCELLED EXECUTED UNKNOWN",
     },
     "reducing": {
-        "PENDING": "CANCELLED EXECUTED",
+        "PENDING": "EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "EXECUTED FAILED",
+        "UNKNOWN": "EXECUTED",
     },
     "refused connection": {
-        "PENDING": "FAILED",
-        "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
-    },
-    "slow": {
-        "PENDING": "CANCELLED EXECUTED FAILED",
-        "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED FAILED",
-    },
-    "stopped": {
-        "PENDING": "CANCELLED EXECUTED FAILED",
+        "PENDING": "EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "UNKNOWN": "EXECUTED FAILED",
     },
-    "store: answer lost": {
-        "PENDING": "CANCELLED EXECUTED FAILED",
+    "slow": {
+        "PENDING": "CANCELLED EXECUTED UNKNOWN",
         "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "CANCELLED UNKNOWN",
+    },
+    "slow connect": {
+        "PENDING": "EXECUTED FAILED UNKNOWN",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "PARTIALLY_FILLED": "CANCELLED",
+        "UNKNOWN": "FAILED",
+    },
+    "stopped": {
+        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED UNKNOWN",
+    },
+    "store: answer lost": {
+        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "PARTIALLY_FILLED": "CANCELLED",
         "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
     "store: down": {
-        "PENDING": "CANCELLED EXECUTED FAILED",
+        "PENDING": "EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "EXECUTED FAILED",
+        "UNKNOWN": "EXECUTED",
     },
     "store: lost before": {
-        "PENDING": "CANCELLED EXECUTED FAILED",
+        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "EXECUTED FAILED",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
     "store: slow answer": {
-        "PENDING": "CANCELLED EXECUTED FAILED",
+        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
         "SUBMITTED": "CANCELLED EXECUTED",
         "PARTIALLY_FILLED": "CANCELLED",
-        "UNKNOWN": "CANCELLED FAILED",
+        "UNKNOWN": "CANCELLED FAILED UNKNOWN",
     },
     "store: slow statement": {
         "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "UNKNOWN",
     },
     "switched off": {
-        "PENDING": "CANCELLED EXECUTED FAILED",
-        "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "FAILED",
-    },
-    "trades twice": {
         "PENDING": "EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+        "UNKNOWN": "EXECUTED FAILED",
+    },
+    "trades twice": {
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "PARTIALLY_FILLED": "EXECUTED",
+        "UNKNOWN": "CANCELLED EXECUTED",
     },
 }

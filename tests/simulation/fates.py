@@ -83,6 +83,15 @@ def _each_trade_twice(body: Body) -> Body:
     return body | {"trades": [*body.get("trades", []), *reversed(body.get("trades", []))]}
 
 
+def _absurd_volume(body: Body) -> Body:
+    trades = [trade | {"volume": "900000", "funds": "1"} for trade in body.get("trades", [])]
+    return body | {"executed_volume": str(900_000 * len(trades)), "trades": trades}
+
+
+def _absurd_fee(body: Body) -> Body:
+    return body | {"paid_fee": "99999999"}
+
+
 _K = Kind
 _READS: Final = _all(_K.FIND, _K.LISTS, _K.BALANCES, _K.OTHER)
 _ANY: Final = frozenset(Kind)
@@ -111,6 +120,8 @@ FATES: Final[Mapping[str, Fate]] = {
     "half of the trades": Fate(kinds=_all(_K.FIND), odd=_half_of_the_trades, young_s=20.0),
     "trades twice": Fate(kinds=_all(_K.FIND), odd=_each_trade_twice),
     "fee trails": Fate(kinds=_all(_K.FIND), odd=_fee_trails, young_s=20.0),
+    "absurd volume": Fate(kinds=_all(_K.FIND), odd=_absurd_volume),
+    "absurd fee": Fate(kinds=_all(_K.FIND), odd=_absurd_fee),
     "lags": Fate(kinds=_all(_K.FIND, _K.LISTS, _K.BALANCES), lag_s=(0.5, 20.0)),
     "not found for a while": Fate(kinds=_all(_K.FIND, _K.LISTS), lag_s=(1e6, 1e6), young_s=12.0),
 }

@@ -14,6 +14,7 @@ from service.domain.trading_states import HALT_KINDS
 from service.ports.store import TRADING_STATE
 from service.sandbox.market.ticks import decimal, rounded, units
 from service.settings.table import TRADING_ENABLED
+from tests.simulation.backup import Backup
 from tests.simulation.exchange import MARKETS
 from tests.simulation.fates import FATES
 from tests.simulation.invariants import broken, unsettled
@@ -25,6 +26,7 @@ from tests.simulation.world import NO_ROW, Kill, Stop, World
 _LIVED_S: Final = (15.0, 50.0)
 _LONG_S: Final = (130.0, 260.0)
 _LONG_SHARE: Final = 0.06
+_RESTORED_SHARE: Final = 0.06  #: of the histories in which a backup is restored
 #: After the faults everything has this long to agree; it is looked at so often.
 HEALING_S: Final = 420.0
 LOOK_EVERY_S: Final = 4.0
@@ -34,9 +36,7 @@ _MARKS: Final = (
     "post.left", "post.executed", "post.answered", "find.left", "find.executed", "find.answered",
 )  # fmt: skip
 #: Fates that the order protocol does not survive yet.
-KNOWN_HOLES: Final = frozenset({"slow connect"})
-#: Whether a halt keeps back what was allowed before it.
-HALTS_HOLD: Final = True
+KNOWN_HOLES: Final[frozenset[str]] = frozenset()
 #: KRW of limit orders: small ones are met at once, large ones bit by bit.
 _FUNDS: Final = (Decimal(200_000), Decimal(20_000_000), Decimal(40_000_000))
 _RESTING: Final = Decimal("0.9995")  #: of the price, where a purchase may rest and be met later
@@ -99,20 +99,42 @@ class History:
     # --- the plan ------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        plan, world = self._plan, self.world
+        plan, loop = self._plan, self.world.loop
         # Long ones reach what is looked at each minute.
         self._lived_s = plan.uniform(*(_LONG_S if plan.random() < _LONG_SHARE else _LIVED_S))
+        self._plan_faults()
+        for _ in range(plan.choice((1, 1, 2))):
+            loop.world_later(plan.uniform(0, 0.01), self._start)
+        times = self._plan_decisions()
+        for _ in range(plan.choice((0, 1, 3))):
+            loop.world_later(plan.uniform(0.5, self._lived_s), self._cancel_one)
+        for _ in range(plan.choice((0, 0, 0, 1, 2))):
+            loop.world_later(plan.uniform(0.5, self._lived_s), self._owner_acts)
+        if plan.random() < 0.4:
+            # Often just when an order is on its way.
+            at = plan.choice((plan.choice(times) + plan.uniform(-0.1, 0.3), plan.uniform(1, 40)))
+            loop.world_later(max(at, 0.1), self._halt)
+        if plan.random() < _RESTORED_SHARE:
+            at = plan.uniform(1, self._lived_s)
+            loop.world_later(at * plan.random(), self._back_up)
+            loop.world_later(at, self._restore)
+
+    def _plan_faults(self) -> None:
+        plan, world = self._plan, self.world
         fates = [name for name in FATES if name not in KNOWN_HOLES]
         world.weather.fates = tuple(plan.sample(fates, plan.randint(0, 4)))
         world.weather.store = tuple(plan.sample(STORE_FAULTS, plan.choice((0, 0, 1, 2))))
         world.weather.often = plan.choice((0.1, 0.3, 0.6))
         for _ in range(plan.choice((0, 0, 1, 1, 2))):
             mark, nth, steps = plan.choice(_MARKS), plan.randint(1, 4), plan.randrange(4)
-            world.kills.append(
-                Kill(mark=mark, nth=nth, steps=steps, restart_s=plan.uniform(0.1, 15))
-            )
-        for _ in range(plan.choice((1, 1, 2))):
-            world.loop.world_later(plan.uniform(0, 0.01), self._start)
+            world.kills.append(Kill(mark=mark, nth=nth, steps=steps))
+        for _ in range(plan.choice((0, 0, 0, 1, 2))):
+            at, long_s = plan.uniform(0.5, self._lived_s), plan.uniform(0.2, 30)
+            world.loop.world_later(at, self._stop, long_s)
+
+    def _plan_decisions(self) -> list[float]:
+        """Return when something is decided."""
+        plan, loop = self._plan, self.world.loop
         bought: set[Market] = set()
         times = sorted(plan.uniform(0.5, self._lived_s) for _ in range(plan.randint(2, 6)))
         for at in times:
@@ -120,19 +142,10 @@ class History:
             if plan.random() < 0.75:
                 action = Action.SELL if market in bought and plan.random() < 0.6 else Action.BUY
                 bought.add(market)
-                world.loop.world_later(at, self._signal, market, action)
+                loop.world_later(at, self._signal, market, action)
             else:
-                world.loop.world_later(at, self._by_hand, market)
-        for _ in range(plan.choice((0, 1, 3))):
-            world.loop.world_later(plan.uniform(0.5, self._lived_s), self._cancel_one)
-        for _ in range(plan.choice((0, 0, 0, 1, 2))):
-            world.loop.world_later(plan.uniform(0.5, self._lived_s), self._owner_acts)
-        if HALTS_HOLD and plan.random() < 0.35:
-            world.loop.world_later(plan.uniform(0.5, self._lived_s), self._halt)
-        if plan.random() < 0.25:
-            for _ in range(plan.randint(1, 2)):
-                at, long_s = plan.uniform(0.5, self._lived_s), plan.uniform(0.2, 30)
-                world.loop.world_later(at, self._stop, long_s)
+                loop.world_later(at, self._by_hand, market)
+        return times
 
     # --- events --------------------------------------------------------------------------------
 
@@ -213,6 +226,21 @@ class History:
         world.meet("deposit")
         world.deposits.append((currency, amount))
         world.exchange.deposit(currency, amount)
+
+    def _back_up(self) -> None:
+        self._backup = Backup.of(self.world)
+
+    def _restore(self) -> None:
+        """The database is set back to its backup while nothing runs."""
+        world = self.world
+        for trader in self._traders:
+            trader.machine.kill()
+        world.say("operator", "restores the backup")
+        world.meet("backup restored")
+        world.restores += 1
+        self._backup.restore(world)
+        for stop in world.stops:
+            stop.until = min(stop.until, world.loop.time())
 
     def _cancel_one(self) -> None:
         """Somebody cancels an order in the exchange's own app."""

@@ -117,6 +117,8 @@ class Call:
 
     async def __aenter__(self) -> Response:
         world, request, fate = self._world, self._request, self._request.fate
+        # Not after connecting: a block that begins meanwhile comes too late for this request.
+        world.check_ban(request.machine)
         if not fate.connects:
             await asyncio.sleep(world.chance.uniform(0, 0.1))
             raise aiohttp.ClientConnectorError(
@@ -189,6 +191,8 @@ class Call:
         if fate.odd is not None:
             body = fate.odd(body)
         world.say("exchange", f"{request.kind} {request.identifier or ''} {_shown(body)}")
+        if request.kind is Kind.POST:
+            world.arrived(request.params["identifier"])
         return Response(201 if request.kind is Kind.POST else 200, _encoded(body))
 
     def _hits(self) -> bool:

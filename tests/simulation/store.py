@@ -16,6 +16,9 @@ _HOP_S: Final = 0.001
 _DOWN_S: Final = (1.0, 12.0)
 #: A writing call's name; what it stores can be lost with its answer.
 _WRITES: Final = frozenset({"add", "advance", "acquire", "release", "add_decision", "add_signal"})
+#: How many statements may have a fault; where much hangs on the answer, more.
+_SHARES: Final = dict.fromkeys(_WRITES, 0.25) | {"add": 0.7}
+_RARE: Final = 0.05
 
 
 class StoreLink:
@@ -45,7 +48,8 @@ class StoreLink:
         world, label = self._world, f"{self._name}.{name}"
         if world.loop.time() < world.store_down_until:
             raise StoreDown("PostgreSQL does not answer")
-        fault = world.draw_store_fault() if name in _WRITES or world.chance.random() < 0.2 else None
+        share = _SHARES.get(name, _RARE)
+        fault = world.draw_store_fault() if world.chance.random() < share else None
         if fault is None and name not in _WRITES:
             result, error = executed(method(*args, **kwargs))
             await asyncio.sleep(0)  # other tasks run, as during a query; it takes no time
@@ -61,7 +65,7 @@ class StoreLink:
         if fault in ("down", "lost before"):
             await asyncio.sleep(world.chance.uniform(0, 1))
             raise StoreDown("PostgreSQL dropped the connection")
-        statement = Statement(label, fault, method, args, kwargs, answered)
+        statement = Statement(label, fault, method, args, kwargs, answered, world.restores)
         wait_s = world.chance.uniform(0.5, 10.0) if fault == "slow statement" else _HOP_S
         world.loop.world_later(wait_s, self._execute, statement)
         world.mark(self._machine, f"{label}.left")
@@ -69,6 +73,8 @@ class StoreLink:
 
     def _execute(self, statement: "Statement") -> None:
         world, fault, answered = self._world, statement.fault, statement.answered
+        if statement.restores != world.restores:
+            return
         result, error = executed(statement.method(*statement.args, **statement.kwargs))
         if isinstance(result, Order):
             world.written_at[result.identifier] = world.loop.time()
@@ -91,6 +97,7 @@ class Statement:
     args: tuple[object, ...]
     kwargs: Mapping[str, Any]
     answered: "asyncio.Future[object]"
+    restores: int  #: a database that was set back meanwhile has no such session any more
 
 
 def executed(call: Coroutine[Any, Any, object]) -> tuple[object, BaseException | None]:

@@ -7,6 +7,7 @@ history breaks is either not needed or not tried.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from itertools import count
 from math import inf
 from typing import Any, Final
@@ -30,6 +31,7 @@ from service.domain.orders import (
 from service.flows import execute, reconcile
 from service.flows.leadership import Leadership
 from service.flows.looks import Bound
+from service.flows.order_sweep import OrderSweep
 from service.flows.reconcile import Reconciler
 from tests.fakes.orders import FakeOrders
 from tests.fakes.tables import Tables
@@ -149,7 +151,7 @@ def _unknown_read_as_refusal() -> Sequence[Replaced]:
 def _past_not_settled() -> Sequence[Replaced]:
     """A new owner trades at once, and looks up nothing that the last one left open."""
 
-    async def nothing(_: Reconciler) -> int:
+    async def nothing(*_: object, **__: object) -> int:
         return 0
 
     return ((Reconciler, "reconcile", nothing),)
@@ -181,6 +183,32 @@ def _trades_need_not_add_up() -> Sequence[Replaced]:
     return ((Reconciler, "absorb", absorb),)
 
 
+def _locked_of_a_final_order_believed() -> Sequence[Replaced]:
+    """What a finished order still shows as locked counts as still on the book."""
+    read = wire_orders.order
+
+    def waiting(payload: Any, identifier: str) -> ExchangeOrder:
+        order = read(payload, identifier)
+        locked = Decimal(payload.get("locked", "0"))
+        return replace(order, state=ExchangeOrderState.WAITING) if locked else order
+
+    return ((wire_orders, "order", waiting),)
+
+
+def _list_sweep_off() -> Sequence[Replaced]:
+    """Only orders that have a row are looked for."""
+
+    async def nothing(_: OrderSweep) -> int:
+        return 0
+
+    return ((OrderSweep, "begin", nothing), (OrderSweep, "step", nothing))
+
+
+def _quarantine_off() -> Sequence[Replaced]:
+    """An answer that cannot be true is believed like any other."""
+    return ((reconcile, "contradiction", lambda *_, **__: None),)
+
+
 SWITCHES: Final[Mapping[str, Callable[[], Sequence[Replaced]]]] = {
     "identifier reused": _identifier_reused,
     "resent after the first 404": _resent_after_the_first_404,
@@ -194,6 +222,9 @@ SWITCHES: Final[Mapping[str, Callable[[], Sequence[Replaced]]]] = {
     "lost answer read as a refusal": _unknown_read_as_refusal,
     "state unread in the INSERT": _state_unread_in_the_insert,
     "open orders not looked up": _past_not_settled,
+    "locked of a final order believed": _locked_of_a_final_order_believed,
+    "list sweep off": _list_sweep_off,
+    "quarantine off": _quarantine_off,
     "not placed at once": _not_placed_at_once,
     "trades need not add up": _trades_need_not_add_up,
 }

@@ -100,7 +100,6 @@ class Kill:
     mark: str
     nth: int
     steps: int
-    restart_s: float
 
 
 class World:
@@ -111,6 +110,7 @@ class World:
         under_way: requests that the exchange has yet to execute.
         stops: the operator's halts and switches.
         deposits: of the account's owner: currency and amount.
+        restores: how often the database was set back to a backup.
         settings: the stored ones.
         violations: broken invariants, one sentence each.
     """
@@ -143,14 +143,31 @@ class World:
         self.leavings: list[Leaving] = []
         self.stops: list[Stop] = []
         self.deposits: list[tuple[str, Decimal]] = []
+        self.restores = 0
         self.settings: dict[str, JSON] = {"trading_enabled": True}
         self.violations: list[str] = []
         self.met: list[tuple[str, str, str | None]] = []
         self.trace: list[str] | None = [] if tracing else None
 
+    @property
+    def has_odd_baselines(self) -> bool:
+        """Whether the owner bought while the lists lagged.
+
+        Where the first balances have a purchase that the first lists do not show, it counts twice.
+        """
+        orders = self.exchange.engine.orders.values()
+        is_lagging = not {"lags", "not found for a while"}.isdisjoint(self.weather.fates)
+        return is_lagging and any(order.request.identifier is None for order in orders)
+
     def new_identifier(self) -> str:
         self._identifiers += 1
         return str(self._identifiers)
+
+    @property
+    def owner_acted(self) -> bool:
+        """Whether the account's owner deposited or traded without this service."""
+        orders = self.exchange.engine.orders.values()
+        return bool(self.deposits) or any(o.request.identifier is None for o in orders)
 
     def say(self, who: str, text: str) -> None:
         if self.trace is not None:
@@ -177,7 +194,7 @@ class World:
 
     def draw_store_fault(self) -> str | None:
         weather = self.weather
-        if self.is_healing or not weather.store or self.chance.random() >= weather.often / 4:
+        if self.is_healing or not weather.store or self.chance.random() >= weather.often:
             return None
         return self.chance.choice(weather.store)
 
@@ -208,7 +225,6 @@ class World:
     def leaves(self, machine: Machine, kind: Kind, params: Mapping[str, str]) -> None:
         """Take note of a request that leaves its machine now."""
         self.mark(machine, f"{kind}.left")
-        self._check_ban(machine)
         if kind is not Kind.POST:
             return
         self.say(machine.name, f"sends {params}")
@@ -241,12 +257,18 @@ class World:
         if age_s > SENT_WITHIN_S:
             self.violated(f"{identifier} was sent {age_s:.1f} s after its row was committed")
 
+    def arrived(self, identifier: str) -> None:
+        """The exchange has accepted an order: no rule may have declared it failed before."""
+        row = self._row(identifier)
+        if row is not None and row.status is OrderStatus.FAILED:
+            self.violated(f"{identifier} counted as {row.reason} and arrived after all")
+
     def banned(self, machine: Machine, seconds: float) -> None:
         """The machine has heard that the exchange blocks it for so long."""
         until = self.loop.time() + seconds
         self._banned_until[machine.name] = max(until, self._banned_until.get(machine.name, 0.0))
 
-    def _check_ban(self, machine: Machine) -> None:
+    def check_ban(self, machine: Machine) -> None:
         left_s = self._banned_until.get(machine.name, 0.0) - self.loop.time()
         if left_s > 0:
             self.violated(f"{machine.name} sends although it is blocked for {left_s:.1f} s more")
