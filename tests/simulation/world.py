@@ -163,12 +163,6 @@ class World:
         self._identifiers += 1
         return str(self._identifiers)
 
-    @property
-    def owner_acted(self) -> bool:
-        """Whether the account's owner deposited or traded without this service."""
-        orders = self.exchange.engine.orders.values()
-        return bool(self.deposits) or any(o.request.identifier is None for o in orders)
-
     def say(self, who: str, text: str) -> None:
         if self.trace is not None:
             self.trace.append(f"{self.loop.time():9.3f}  {who:<9} {text}")
