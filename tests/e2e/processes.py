@@ -171,14 +171,21 @@ class Service(Program):
                 return items
             query["cursor"] = page["next_cursor"]
 
-    async def until(self, path: str, true: Callable[[Any], object], **query: str) -> Any:
+    async def until(
+        self,
+        path: str,
+        true: Callable[[Any], object],
+        *,
+        patience_s: float = PATIENCE_S,
+        **query: str,
+    ) -> Any:
         """Return the body of `path` once it is as wished."""
 
         async def look() -> tuple[Any] | None:
             body = await self.get(path, **query)
             return (body,) if true(body) else None
 
-        (body,) = await until(look, what=path)
+        (body,) = await until(look, what=path, patience_s=patience_s)
         return body
 
 

@@ -81,7 +81,7 @@ def test_it_runs_every_step_where_serving_is_hard_and_leaves_nothing(run_ci: Run
     if os.geteuid() != 0:
         assert where.endswith("/my clone é")
     assert [line.split()[0] for line in seen.splitlines() if " in " in line] == [
-        "test", "slow", "conformance", "chaos", "bench-short",
+        "test", "slow", "conformance", "simulation", "chaos", "bench-short",
     ]  # fmt: skip
     assert list(run_ci.places.iterdir()) == []
 

@@ -123,7 +123,8 @@ async def test_sigkill_during_an_order_loses_nothing_and_sends_nothing_twice(fol
     assert [f for f in fills if f["order_id"] == first["id"]]
 
 
-@pytest.mark.slow  # a killed owner's lease, and the half minute an order is searched for
+@pytest.mark.slow  # a killed owner's lease, and the two minutes an order is searched for
+@pytest.mark.timeout(600)
 async def test_sigkill_before_an_order_arrives_fails_it_and_trading_goes_on(folder: Path) -> None:
     async with SandboxProgram(folder / "x", TRADER_SPEED="600") as sandbox:
         await sandbox.ready()
@@ -146,6 +147,7 @@ async def test_sigkill_before_an_order_arrives_fails_it_and_trading_goes_on(fold
             await service.until(
                 "/api/v1/trading/orders",
                 lambda page: page["items"] and page["items"][0]["status"] == "EXECUTED",
+                patience_s=400,
             )
             after = await service.all("/api/v1/trading/orders")
             there = await orders_at(sandbox)

@@ -83,6 +83,7 @@ class FakeOrders:
         self._raise_failure()
         if not self.tables.holds(epoch):
             raise NotLeader("the trading lease is not ours any more; nothing was written or sent")
+        self._check_not_recovered(decision_id)
         self._check_rules(intent, source, most_per_hour, at)
         self._check_unique(identifier, decision_id)
         if idempotency_key in self.keys:
@@ -230,6 +231,12 @@ class FakeOrders:
         raise OrderRefused(refusal_text(rule, status), rule=rule)
 
     # --- the constraints ------------------------------------------------------------------
+
+    def _check_not_recovered(self, decision_id: int | None) -> None:
+        for row in self.rows.values():
+            counts = row.status is not OrderStatus.FAILED and row.origin is OrderOrigin.RECOVERED
+            if decision_id is not None and row.decision_id == decision_id and counts:
+                raise DuplicateOrder(f"decision {decision_id} has its order already")
 
     def _check_unique(self, identifier: str, decision_id: int | None) -> None:
         for row in self.rows.values():

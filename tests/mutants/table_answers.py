@@ -17,6 +17,13 @@ _CANNOT_BE: Final = "test_an_answer_that_cannot_be_true_is_named_with_its_number
 
 ANSWERS: Final = (
     Mutant(
+        name="a decision whose order was recovered gets a second one",
+        file=_PG_ORDERS,
+        old="                            AND origin = 'RECOVERED')\n",
+        new="                            AND origin = 'NONE')\n",
+        tests=of(_OF_CONTRACT, "test_a_decision_whose_order_was_recovered_gets_no_second_one"),
+    ),
+    Mutant(
         name="the answer to the request is believed",
         file=_RECONCILE,
         old="        after = order.moved_to(OrderStatus.SUBMITTED)\n",

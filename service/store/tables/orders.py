@@ -82,7 +82,14 @@ ADD = """
           LEFT JOIN settings AS switch ON switch.key = 'trading_enabled'
     ), verdict AS (
         SELECT epoch, status,
-               CASE WHEN status <> ALL (%(permitting)s::text[]) THEN 'trading_enabled'
+               -- The unique index leaves recovered orders out, because they are facts.
+               CASE WHEN EXISTS (
+                         SELECT FROM orders
+                          WHERE decision_id = %(decision_id)s::bigint
+                            AND status <> 'FAILED'
+                            AND origin = 'RECOVERED')
+                    THEN 'duplicate_order'
+                    WHEN status <> ALL (%(permitting)s::text[]) THEN 'trading_enabled'
                     WHEN %(most_per_hour)s::numeric IS NOT NULL
                      AND most_per_hour <= (
                          SELECT count(*)
@@ -97,7 +104,7 @@ ADD = """
                jsonb_build_object('status', status, 'source', %(source)s::text,
                                   'side', %(side)s::text, 'decision_id', %(decision_id)s::bigint)
           FROM verdict
-         WHERE refusal IS NOT NULL
+         WHERE refusal <> 'duplicate_order'
     ), added AS (
         INSERT INTO orders (
                identifier, decision_id, market, side, type, price, volume, funds,
@@ -205,6 +212,7 @@ POSITIONS = """
      ORDER BY market
 """
 
+_DUPLICATE: Final = "duplicate_order"  #: as in ADD
 _DUPLICATES: Final = {
     "orders_identifier_key": "identifier {identifier} was used before: an attempt needs its own",
     "orders_idempotency_key": "this idempotency key has an order already",
@@ -274,6 +282,8 @@ class PgOrders:
         if row is None:
             raise NotLeader("the trading lease is not ours any more; nothing was written or sent")
         refusal, status, *stored = row
+        if refusal == _DUPLICATE:
+            raise DuplicateOrder(_DUPLICATES["orders_one_per_decision"].format_map(args))
         if refusal is not None:
             raise OrderRefused(refusal_text(refusal, TradingStatus(status)), rule=refusal)
         return _order(stored)

@@ -3,6 +3,7 @@
 import gzip
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -111,7 +112,7 @@ async def test_rules_come_from_chance_and_instruments(upbit: UpbitRest, stub: Up
 
     rules = await upbit.rules(KRW_BTC)
 
-    assert rules == MarketRules(
+    assert replace(rules, ticks=()) == MarketRules(
         market=KRW_BTC,
         fee_ratio=Decimal("0.0005"),
         min_funds=Decimal(5000),

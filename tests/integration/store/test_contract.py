@@ -458,6 +458,22 @@ async def test_a_failed_order_is_recovered_beside_the_next_one_of_its_decision(
     assert (await store.orders.position(KRW_BTC)).volume == Decimal("0.001")
 
 
+async def test_a_decision_whose_order_was_recovered_gets_no_second_one(
+    store: StoreUnderTest,
+) -> None:
+    decision_id, epoch = await store.new_decision(), await the_epoch(store)
+    order = await added(store, "uat-1", decision_id=decision_id, epoch=epoch)
+    failed = order.moved_to(_S.FAILED, reason="not_placed")
+    await store.orders.advance(failed, seen=_S.PENDING, at=T0)
+    found = replace(failed.recovered(_S.EXECUTED), exchange_uuid="e-1")
+    assert await store.orders.advance(found, seen=_S.FAILED, fills=[a_fill()], at=T0)
+
+    with pytest.raises(DuplicateOrder):
+        await added(store, "uat-2", decision_id=decision_id, epoch=epoch)
+
+    assert await store.orders.open() == ()
+
+
 async def test_an_order_without_a_row_is_adopted_once(store: StoreUnderTest) -> None:
     made_at = T0 - timedelta(days=1)
 

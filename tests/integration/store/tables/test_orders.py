@@ -116,7 +116,7 @@ def order_args(epoch: int) -> dict[str, object]:
         "lease": "trading", "epoch": epoch, "identifier": "uat-1", "decision_id": None,
         "market": "KRW-BTC", "side": "BUY", "type": "MARKET", "price": None, "volume": None,
         "funds": Decimal(100_000), "at": T0, "source": "SIGNAL", "permitting": ["ACTIVE"],
-        "most_per_hour": None,
+        "most_per_hour": None, "idempotency_key": None,
     }  # fmt: skip
 
 

@@ -168,6 +168,9 @@ async def test_a_cancel_is_accepted_and_the_order_ends(client: Client, world: Wo
     answer = await client.post(f"{URL}/1/cancel")
 
     assert answer.status == 202
+    assert world.orders.rows[1].status == "SUBMITTED"  # an empty cancel needs a second look
+    world.real_clock.pass_time(5)
+    await world.bound.reconciler.reconcile()
     assert world.orders.rows[1].status == "CANCELLED"
 
 
