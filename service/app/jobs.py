@@ -333,8 +333,12 @@ async def _lead(services: Services) -> None:
 
 
 async def _settle(services: Services) -> None:
+    traded_before = services.leadership.may_trade
     await services.leadership.settle()
     _mark_settled(services)
+    if services.leadership.may_trade and not traded_before:
+        # A standby's next look at orders may be five minutes away; some may still be open.
+        services.jobs.nudge(SYNC)
 
 
 def _mark_settled(services: Services) -> None:

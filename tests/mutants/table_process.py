@@ -287,6 +287,13 @@ PROCESS: Final = (
         tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(
+        name="a standby that takes over waits for its next look at orders",
+        file=_JOBS,
+        old="        services.jobs.nudge(SYNC)\n\n\n",
+        new="        pass\n\n\n",
+        tests=of(_OF_JOBS, "test_a_standby_that_takes_over_looks_at_open_orders_at_once"),
+    ),
+    Mutant(
         name="an order that was sent is not followed at once",
         file=_JOBS,
         old="            services.jobs.nudge(SYNC)\n",

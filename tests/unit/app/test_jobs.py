@@ -137,6 +137,18 @@ async def test_an_order_that_is_sent_brings_the_next_look_at_orders_forward() ->
     assert house.exchange.sent == [], "nothing else brought it forward"
 
 
+async def test_a_standby_that_takes_over_looks_at_open_orders_at_once() -> None:
+    house = House(epoch=None)
+    house.model.default = an_answer(proposal=a_proposal(action=Action.HOLD))
+    async with house.running() as services:
+        await until(lambda: looks(services.jobs) == 1)
+        steps = {loop.name: loop.step for loop in maintenance(services)}
+        house.lease.epoch = 1
+        await steps["leader.renew"]()
+        await steps["leader.settle"]()
+        await until(lambda: looks(services.jobs) == 2)
+
+
 def looks(runner: Runner) -> int:
     """Return how often orders were looked at; the loop may not have begun yet."""
     return sum(state.runs for state in runner.states() if state.name == SYNC)
