@@ -11,7 +11,6 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     "418": {
         "PENDING": "FAILED UNKNOWN",
         "SUBMITTED": "CANCELLED",
-        "UNKNOWN": "FAILED",
     },
     "429": {
         "PENDING": "CANCELLED FAILED UNKNOWN",
@@ -31,7 +30,6 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "UNKNOWN": "CANCELLED EXECUTED FAILED UNKNOWN",
     },
     "absurd fee": {
-        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "UNKNOWN": "CANCELLED EXECUTED",
     },
@@ -56,7 +54,6 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "PARTIALLY_FILLED": "CANCELLED",
     },
     "count without trades": {
-        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
@@ -92,10 +89,10 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "UNKNOWN": "CANCELLED",
     },
     "fee trails": {
-        "PENDING": "FAILED UNKNOWN",
+        "PENDING": "UNKNOWN",
         "SUBMITTED": "CANCELLED EXECUTED",
         "PARTIALLY_FILLED": "EXECUTED",
-        "UNKNOWN": "EXECUTED FAILED",
+        "UNKNOWN": "EXECUTED",
     },
     "half of the trades": {
         "PENDING": "FAILED",
@@ -109,7 +106,7 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "killed after find.answered": {
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "EXECUTED FAILED",
+        "UNKNOWN": "EXECUTED",
     },
     "killed after find.executed": {
         "SUBMITTED": "CANCELLED EXECUTED",
@@ -215,7 +212,7 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     "switched off": {
         "PENDING": "EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "EXECUTED FAILED",
+        "UNKNOWN": "EXECUTED",
     },
     "trades twice": {
         "SUBMITTED": "CANCELLED EXECUTED",
