@@ -9,6 +9,7 @@ from typing import Any, Final
 from tests.faults.stack import Stack
 from tests.faults.table import Fault, Line
 from tests.faults.told import Telling, unhealthy
+from tests.faults.waits import until
 
 #: Log lines of a bug of ours, during any fault.
 BUGS: Final = frozenset(
@@ -26,6 +27,7 @@ VITAL: Final = frozenset({"database", "scheduler"})
 async def tried(stack: Stack, fault: Fault) -> float:
     """Try the fault; return the seconds from its end until all was healthy again."""
     await stack.until_healthy()
+    await _recovery_is_logged(stack)
     telling, alarming = await Telling.so_far(stack), unhealthy(fault.sees)
     pid, mark, met = stack.service.pid, stack.service.log.mark, len(stack.answers.odd)
     async with fault.inject(stack):
@@ -60,6 +62,22 @@ async def tried(stack: Stack, fault: Fault) -> float:
     ]
     assert not odd, odd[:5]
     return recovered_s
+
+
+async def _recovery_is_logged(stack: Stack) -> None:
+    """Wait for the log too: it notes a component's status once a second, health at once.
+
+    Otherwise the next fault could follow so fast that both are one outage in the log.
+    """
+
+    async def look() -> bool:
+        lines = [
+            line for line in stack.service.log.read() if "component" in line and "before" in line
+        ]
+        newest = {line["component"]: line["status"] for line in lines}
+        return set(newest.values()) <= {"healthy"}
+
+    await until(look, what="the log says that every component is healthy")
 
 
 async def _seen(stack: Stack, component: str, status: str, reasons: str) -> None:
