@@ -45,6 +45,8 @@ from service.web.routes import setup
 DRAIN_S: Final = 2.0
 KEEP_ALIVE_S: Final = 75.0
 BACKLOG: Final = 128
+CANCELS_AT_MOST: Final = 4
+CANCEL_AGAIN_S: Final = 0.25
 
 
 #: Where `serve` and tests find the flows; handlers have keys of their own (web/keys.py).
@@ -171,6 +173,23 @@ def _require_access(config: Config) -> None:
     finding = access(config)
     if finding.level is CheckLevel.FAIL:
         raise StartError(finding.words)
+
+
+async def end_tasks(*, again_s: float = CANCEL_AGAIN_S) -> None:
+    """Cancel what still runs, again until it ends; the end of the event loop cancels only once.
+
+    Python 3.11's `wait_for`, which aiopg uses, may lose a cancellation. Its task would wait for a
+    dead connection, and the process for the task.
+    """
+    for _ in range(CANCELS_AT_MOST):
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        if not tasks:
+            return
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=again_s)
+    names = ", ".join(sorted(task.get_name() for task in tasks if not task.done()))
+    logger.bind(event="app", tasks=names).warning("tasks did not end although they were cancelled")
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -25,16 +25,16 @@ def run(
     config = load_config(
         mode=mode, port=port, data_dir=data_dir, candles=candles, speed=speed, seed=seed
     )
-    from service.app.serve import serve
+    from service.app.serve import end_tasks, serve
+
+    async def served() -> None:
+        try:
+            await serve(config, ready=lambda address: _banner(config.mode, address), log=log)
+        finally:
+            await end_tasks()
 
     with logging_to(config) as log:
-        asyncio.run(
-            serve(
-                config,
-                ready=lambda address: _banner(config.mode, address),
-                log=log,
-            )
-        )
+        asyncio.run(served())
 
 
 def migrate(*, as_json: AsJson = False) -> None:
