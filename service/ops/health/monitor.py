@@ -103,6 +103,7 @@ class HealthMonitor:
         }
         self._activity: Activity | None = None
         self._readings = 0
+        self._activity_at = self._clock.now()
         self._trading: TradingBody = _TRADING_AT_FIRST
         self._noted: dict[Noted, dict[Reason, bool]] = {name: {} for name in get_args(Noted)}
         self._model_calls = RecentCalls(clock)
@@ -171,7 +172,7 @@ class HealthMonitor:
         rows = self._activity
         if rows is None or self._probes["activity"].finding().status != "healthy":
             return None
-        return StuckOrders(rows.stuck(self._clock.now()), rows.is_whole, self._readings)
+        return StuckOrders(rows.stuck(self._activity_at), rows.is_whole, self._readings)
 
     def is_ready(self) -> bool:
         usable = self._probes["database"].finding().status == "healthy"
@@ -208,7 +209,11 @@ class HealthMonitor:
                 rows, reading, now=now, started_at=self._started_at
             ),
             "recent_order": components.recent_order(
-                rows, reading, now=now, mismatch=any(self._noted["recent_order"].values())
+                # An order may be final since the reading: a fast market's time has jumped on.
+                rows,
+                reading,
+                now=self._activity_at,
+                mismatch=any(self._noted["recent_order"].values()),
             ),
         }
 
@@ -234,7 +239,9 @@ class HealthMonitor:
         return _CIRCUIT_OPEN if is_open and finding.reason not in DEFINITE else finding
 
     async def _read_activity(self) -> None:
+        asked_at = self._clock.now()
         self._activity = await self._activity_rows.activity()
+        self._activity_at = asked_at
         self._readings += 1
 
     async def _read_trading(self) -> None:
