@@ -51,6 +51,7 @@ LOOKS = (
 LAPSED = frozenset(
     {
         "an allowed order is not sent, the rules refuse it by now",
+        "an allowed order was refused as it was written",
         "the allowed order is not written",
     }
 )
