@@ -325,7 +325,7 @@ ORDERS: Final = (
     Mutant(
         name="the last check is made before the wait for limit and connection",
         file=_UPBIT_CLIENT,
-        old="        data = GuardedBody(json.dumps(body).encode(), before_send)\n",
+        old="        data = GuardedBody(json.dumps(body).encode(), check)\n",
         new=(
             "        before_send()\n"
             "        data = GuardedBody(json.dumps(body).encode(), lambda: None)\n"
@@ -335,13 +335,29 @@ ORDERS: Final = (
     Mutant(
         name="an order that the last check stopped counts as perhaps sent",
         file=_UPBIT_CLIENT,
-        old=(
-            "            if data.refusal is not None:\n"
-            "                raise data.refusal from None\n"
-            "            if not data.has_left:\n"
-        ),
+        old="            if body.refusal is not None and not body.has_left:\n",
         new="            if False:\n",
         tests=_OF_SENDING,
+    ),
+    Mutant(
+        name="an order leaves although a ban began while it connected",
+        file=_UPBIT_CLIENT,
+        old='            self.check(Group.ORDER, endpoint=f"POST {url.path}")\n',
+        new="",
+        tests=of(
+            "tests/integration/adapters/test_upbit_send.py",
+            "test_what_still_connects_when_the_exchange_blocks_us_leaves_no_byte",
+        ),
+    ),
+    Mutant(
+        name="a look-up leaves although a ban began while it connected",
+        file=_UPBIT_CLIENT,
+        old="            middlewares=() if data is not None else (guard,),\n",
+        new="",
+        tests=of(
+            "tests/integration/adapters/test_upbit_send.py",
+            "test_what_still_connects_when_the_exchange_blocks_us_leaves_no_byte",
+        ),
     ),
     Mutant(
         name="an order that ran out of time before it left counts as perhaps sent",

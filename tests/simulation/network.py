@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Final, Self, cast
@@ -11,7 +11,7 @@ import aiohttp
 import yarl
 from aiohttp.abc import AbstractStreamWriter
 
-from service.adapters.upbit.guarded_body import GuardedBody
+from service.adapters.upbit.guarded_body import GuardedBody, GuardedHeaders
 from service.sandbox.errors import RequestRefused
 from tests.simulation.fates import FATES, Body, Fate, Kind
 from tests.simulation.machine import Machine
@@ -81,6 +81,7 @@ class Wire:
         *,
         timeout: aiohttp.ClientTimeout,
         data: GuardedBody | None = None,
+        middlewares: Sequence[GuardedHeaders] = (),
         **_: object,
     ) -> "Call":
         params = dict(url.query) if data is None else json.loads(data.decode())
@@ -94,7 +95,8 @@ class Wire:
             fate_name=self._world.draw_fate(kind, params.get("identifier")),
             answered=self._world.loop.create_future(),
         )
-        return Call(self._world, request, body=data, timeout_s=timeout.total or 6.0)
+        body = middlewares[0].body if data is None else data
+        return Call(self._world, request, body=body, timeout_s=timeout.total or 6.0)
 
 
 class Sink:
@@ -108,7 +110,7 @@ class Call:
     """One request under way, as an asynchronous context manager."""
 
     def __init__(
-        self, world: World, request: Request, *, body: GuardedBody | None, timeout_s: float
+        self, world: World, request: Request, *, body: GuardedBody, timeout_s: float
     ) -> None:
         self._world = world
         self._request = request
@@ -117,8 +119,6 @@ class Call:
 
     async def __aenter__(self) -> Response:
         world, request, fate = self._world, self._request, self._request.fate
-        # Not after connecting: a block that begins meanwhile comes too late for this request.
-        world.check_ban(request.machine)
         if not fate.connects:
             await asyncio.sleep(world.chance.uniform(0, 0.1))
             raise aiohttp.ClientConnectorError(
@@ -140,8 +140,6 @@ class Call:
 
     async def _write(self) -> None:
         """Ask the body to write itself, as aiohttp does, and fail as aiohttp then fails."""
-        if self._body is None:
-            return
         try:
             await self._body.write_with_length(cast(AbstractStreamWriter, Sink()), None)
         except Exception as exc:
@@ -149,6 +147,7 @@ class Call:
 
     def _leave(self) -> None:
         world, request, fate = self._world, self._request, self._request.fate
+        world.check_ban(request.machine)
         world.leaves(request.machine, request.kind, request.params)
         if fate.arrives:
             answering = world.chance.randrange(fate.copies)

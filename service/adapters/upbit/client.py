@@ -6,6 +6,7 @@ Source: Upbit docs, "REST API guide"; traps of aiohttp 3.14 as noted.
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final, Literal
 
 import aiohttp
@@ -13,7 +14,7 @@ import yarl
 
 from service.adapters.answers import retry_after_s
 from service.adapters.upbit.errors import ErrorAnswer, OddAnswer, Unsent
-from service.adapters.upbit.guarded_body import GuardedBody
+from service.adapters.upbit.guarded_body import GuardedBody, GuardedHeaders
 from service.adapters.upbit.limits import Group, Limiter, Share, ban_s
 from service.adapters.upbit.record import error_name, parsed
 from service.adapters.upbit.sign import Params, Signer, wire_query
@@ -32,7 +33,8 @@ _NOTHING: Final[Mapping[str, str]] = {}
 class Client:
     """Raises ErrorAnswer, OddAnswer, aiohttp's errors and TimeoutError: `translated` reads them.
 
-    During a ban or hold it raises ExchangeUnavailable before anything is sent.
+    During a ban or hold it raises ExchangeUnavailable, and no byte leaves. That is judged when a
+    request begins, and again in the step that writes it to a standing connection.
     """
 
     def __init__(
@@ -104,13 +106,16 @@ class Client:
         """
         url = _url(self._exchange_url + path, _NOTHING)
         headers = self._signed(body) | {"Content-Type": _JSON}
+
+        def check() -> None:
+            self.check(Group.ORDER, endpoint=f"POST {url.path}")
+            before_send()
+
         # The signature's hash covers the keys in this order and the values as written here.
-        data = GuardedBody(json.dumps(body).encode(), before_send)
+        data = GuardedBody(json.dumps(body).encode(), check)
         try:
             return await self._send("POST", url, headers, Group.ORDER, share, data=data)
         except (aiohttp.ClientError, TimeoutError) as exc:
-            if data.refusal is not None:
-                raise data.refusal from None
             if not data.has_left:
                 raise Unsent(exc) from exc
             raise
@@ -131,11 +136,34 @@ class Client:
     ) -> object:
         endpoint = f"{method} {url.path}"
         await self._limiter.acquire(group, endpoint=endpoint, share=share)
+        # Asked where the bytes leave: the ban may begin while the request waits for a connection.
+        guard = GuardedHeaders(partial(self.check, group, endpoint=endpoint))
+        try:
+            return await self._exchanged(method, url, headers, group, data=data, guard=guard)
+        except (aiohttp.ClientError, TimeoutError):
+            body = data or guard.body
+            # aiohttp repeats a GET or DELETE: then a first copy has left, and the error tells that.
+            if body.refusal is not None and not body.has_left:
+                raise body.refusal from None
+            raise
+
+    async def _exchanged(
+        self,
+        method: Literal["GET", "POST", "DELETE"],
+        url: yarl.URL,
+        headers: Mapping[str, str],
+        group: Group,
+        *,
+        data: GuardedBody | None,
+        guard: GuardedHeaders,
+    ) -> object:
+        endpoint = f"{method} {url.path}"
         asked_at = self._skew.asked()
         async with self._session.request(
             method,
             url,
             data=data,
+            middlewares=() if data is not None else (guard,),
             headers=headers,
             timeout=READ_TIMEOUT if method == "GET" else ORDER_TIMEOUT,
             # A redirect would carry the signed order to another host, and turn a POST into a GET.

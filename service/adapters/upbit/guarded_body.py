@@ -1,4 +1,4 @@
-"""The body of an order, with a last check before it leaves."""
+"""The body of a request, with a last check before its bytes leave."""
 
 from collections.abc import Callable
 
@@ -35,3 +35,23 @@ class GuardedBody(aiohttp.BytesPayload):
             raise
         self.has_left = True
         await super().write_with_length(writer, content_length)
+
+
+class GuardedHeaders:
+    """A client middleware for requests without a body: the same last check, the same bytes.
+
+    aiohttp asks only a body to write itself. So the request gets an empty one, without the headers
+    that announce it. aiohttp runs a middleware again when it repeats a request.
+    """
+
+    def __init__(self, before_send: Callable[[], None]) -> None:
+        self.body = GuardedBody(b"", before_send)
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        headers = request.headers.copy()
+        await request.update_body(self.body)
+        request.headers.clear()
+        request.headers.extend(headers)
+        return await handler(request)

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from service.adapters.upbit.limits import Group
 from service.adapters.upbit.rest import UpbitRest
-from service.domain.errors import SendRefused
+from service.domain.errors import ExchangeUnavailable, SendRefused
 from service.domain.orders import Order, OrderStatus
 from service.domain.trading_states import TradingStatus
 from service.flows.execute import Executor
@@ -23,17 +23,25 @@ from tests.integration.adapters import recorded
 from tests.integration.adapters.upbit_stub import ACCESS_KEY, SECRET_KEY
 from tests.unit.flows.conftest import House
 
+BLOCKED = (
+    b"HTTP/1.1 418 teapot\r\nContent-Type: application/json\r\nContent-Length: 58\r\n\r\n"
+    b'{"error":{"name":418,"message":"blocked for 90 seconds."}}'
+)
 ANSWER = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
 
 
 @dataclass
 class Wire:
-    """A server that keeps every byte that arrives, one entry a connection."""
+    """A server that keeps every byte that arrives, one entry a connection.
+
+    With `blocks` it answers 418, as soon as that is set.
+    """
 
     received: list[bytearray] = field(default_factory=list)
     ended: list[asyncio.Event] = field(default_factory=list)
     port: int = 0
     answers: bool = True
+    blocks: asyncio.Event | None = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         kept, ended = bytearray(), asyncio.Event()
@@ -41,7 +49,10 @@ class Wire:
         self.ended.append(ended)
         while chunk := await reader.read(65536):
             kept += chunk
-            if self.answers:
+            if self.blocks is not None:
+                await self.blocks.wait()
+                writer.write(BLOCKED)
+            elif self.answers:
                 body = recorded.BID_PLACED.encode() if b"POST" in chunk else b"[]"
                 writer.write(ANSWER % (len(body), body))
         ended.set()
@@ -83,7 +94,7 @@ async def wired(
     wire = Wire()
     server = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
     wire.port = server.sockets[0].getsockname()[1]
-    connector = aiohttp.TCPConnector(resolver=EventfulResolver(connecting))
+    connector = aiohttp.TCPConnector(resolver=EventfulResolver(connecting), use_dns_cache=False)
     address = f"http://exchange.test:{wire.port}"
     try:
         async with aiohttp.ClientSession(connector=connector) as session:
@@ -140,6 +151,69 @@ async def test_on_a_connection_in_use_nothing_leaves_either() -> None:
     received = await wire.bytes_until_the_end()
     assert b"POST" not in b"".join(received)
     assert b"".join(received).count(b"GET ") == 2
+
+
+CALLS: dict[str, Callable[[UpbitRest], Awaitable[object]]] = {
+    "an order": lambda upbit: upbit.submit(
+        an_intent(), identifier="uat-1", before_send=lambda: None
+    ),
+    "a cancel": lambda upbit: upbit.cancel("uat-1"),
+    "a look-up": lambda upbit: upbit.find("uat-1"),
+    "a quotation": lambda upbit: upbit.tickers([an_intent().market]),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+async def test_what_still_connects_when_the_exchange_blocks_us_leaves_no_byte(
+    call: Callable[[UpbitRest], Awaitable[object]],
+) -> None:
+    """One request is answered 418 while another one waits for its connection."""
+    heard, connections = asyncio.Event(), 0
+
+    async def connecting() -> None:
+        nonlocal connections
+        connections += 1
+        if connections > 1:
+            await heard.wait()
+
+    async with wired(FakeClock(), connecting) as (upbit, wire), asyncio.TaskGroup() as tasks:
+        wire.blocks = asyncio.Event()
+        first = asyncio.ensure_future(upbit.balances())
+        while not wire.received or not wire.received[0]:
+            await asyncio.sleep(0)
+        second = tasks.create_task(_error_of(call(upbit)))
+        while connections < 2:
+            await asyncio.sleep(0)
+        wire.blocks.set()
+        first_error = await _error_of(first)
+        heard.set()
+        errors = (first_error, await second)
+
+    assert [error.code for error in errors] == ["banned", "banned"]
+    assert not errors[1].sent
+    received = await wire.bytes_until_the_end()
+    assert received[0].startswith(b"GET /v1/accounts")
+    assert received[1:] == [b""], "the connection stood"
+
+
+async def _error_of(call: Awaitable[object]) -> ExchangeUnavailable:
+    with pytest.raises(ExchangeUnavailable) as caught:
+        await call
+    return caught.value
+
+
+async def test_a_request_without_a_body_announces_none() -> None:
+    async with wired(FakeClock()) as (upbit, wire):
+        await upbit.balances()
+        await upbit.cancel("uat-1")
+
+    (received,) = await wire.bytes_until_the_end()
+    get, cancel = bytes(received).split(b"DELETE ")
+    for header in (b"content-type", b"transfer-encoding", b"expect"):
+        assert header not in bytes(received).lower()
+    assert b"content-length" not in get.lower()
+    assert b"content-length: 0\r\n" in cancel.lower()
+    assert received.endswith(b"\r\n\r\n")
 
 
 @dataclass
