@@ -42,6 +42,7 @@ class Wire:
     port: int = 0
     answers: bool = True
     blocks: asyncio.Event | None = None
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         kept, ended = bytearray(), asyncio.Event()
@@ -49,6 +50,7 @@ class Wire:
         self.ended.append(ended)
         while chunk := await reader.read(65536):
             kept += chunk
+            self.heard.set()
             if self.blocks is not None:
                 await self.blocks.wait()
                 writer.write(BLOCKED)
@@ -168,22 +170,20 @@ async def test_what_still_connects_when_the_exchange_blocks_us_leaves_no_byte(
     call: Callable[[UpbitRest], Awaitable[object]],
 ) -> None:
     """One request is answered 418 while another one waits for its connection."""
-    heard, connections = asyncio.Event(), 0
+    heard, second_connects = asyncio.Event(), asyncio.Event()
+    connections = iter(range(9))
 
     async def connecting() -> None:
-        nonlocal connections
-        connections += 1
-        if connections > 1:
+        if next(connections) == 1:
+            second_connects.set()
             await heard.wait()
 
     async with wired(FakeClock(), connecting) as (upbit, wire), asyncio.TaskGroup() as tasks:
         wire.blocks = asyncio.Event()
         first = asyncio.ensure_future(upbit.balances())
-        while not wire.received or not wire.received[0]:
-            await asyncio.sleep(0)
+        await wire.heard.wait()
         second = tasks.create_task(_error_of(call(upbit)))
-        while connections < 2:
-            await asyncio.sleep(0)
+        await second_connects.wait()
         wire.blocks.set()
         first_error = await _error_of(first)
         heard.set()
