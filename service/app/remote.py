@@ -7,19 +7,39 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from service.config import Config, is_loopback
-from service.domain.errors import BoundaryError, StartError
+from service.domain.errors import BoundaryError, OrderRefused, OutcomeUnknown, StartError
 
 TIMEOUT_S: Final = 10.0
 _JOBS: Final = "/api/v1/admin/jobs"
 _ALERTS: Final = "/api/v1/alerts"
 _RISK: Final = "/api/v1/risk"
+_ORDERS: Final = "/api/v1/trading/orders"
 
 
 class NoAnswer(BoundaryError):
-    """The service could not be asked, or said no; the sentence has the remedy."""
+    """The service could not be asked, or said no; the sentence has the remedy.
+
+    Attributes:
+        status: of the refusal; None without an answer of the service.
+        rule: that refused an order.
+        detail: the service's own sentence.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        rule: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.rule = rule
+        self.detail = detail
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -63,17 +83,74 @@ def change_risk(
     return body
 
 
+def orders(config: Config, url: str | None, asked: Mapping[str, object]) -> dict[str, Any]:
+    """Return a page of orders, newest first. Raises: NoAnswer, StartError.
+
+    Args: asked: the query, e.g. status; what is None is left out.
+    """
+    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    return _page(_ask("GET", f"{_ORDERS}?{query}", config, url), config, url)
+
+
+def external_orders(config: Config, url: str | None) -> dict[str, Any]:
+    """Return the account's open orders that the service did not send. Raises: as `orders`."""
+    return _page(_ask("GET", f"{_ORDERS}/external", config, url), config, url)
+
+
+def order(config: Config, url: str | None, order_id: int) -> dict[str, Any]:
+    """Return one order with its fills. Raises: NoAnswer, StartError."""
+    return _order(_ask("GET", f"{_ORDERS}/{order_id}", config, url), config, url)
+
+
+def place_order(
+    config: Config, url: str | None, asked: Mapping[str, object], *, key: str
+) -> dict[str, Any]:
+    """Place an order, once for each `key`; return its row.
+
+    Raises: OrderRefused, with the rule; NoAnswer, when the service made no order; OutcomeUnknown,
+        when it may have made one; StartError.
+    """
+    try:
+        body = _ask("POST", _ORDERS, config, url, asked, headers={"Idempotency-Key": key})
+        return _order(body, config, url)
+    except NoAnswer as exc:
+        if exc.rule is not None:
+            raise OrderRefused(exc.detail or str(exc), rule=exc.rule) from exc
+        if exc.status is not None and exc.status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        raise OutcomeUnknown(str(exc)) from exc
+
+
+def cancel_order(config: Config, url: str | None, order_id: int) -> dict[str, Any]:
+    """Have an open order end; return its row. Raises: NoAnswer, StartError."""
+    return _order(_ask("POST", f"{_ORDERS}/{order_id}/cancel", config, url), config, url)
+
+
+def _page(body: object, config: Config, url: str | None) -> dict[str, Any]:
+    if not isinstance(body, dict) or not isinstance(body.get("items"), list):
+        raise _not_ours(_address(config, url))
+    return body
+
+
+def _order(body: object, config: Config, url: str | None) -> dict[str, Any]:
+    if not isinstance(body, dict) or not {"id", "status", "market", "side"} <= body.keys():
+        raise _not_ours(_address(config, url))
+    return body
+
+
 def _ask(
     method: str,
     path: str,
     config: Config,
     url: str | None,
     body: Mapping[str, object] | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
 ) -> Any:  # noqa: ANN401 - JSON
     address = _address(config, url)
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(  # noqa: S310 - checked below
-        address + path, method=method, data=data
+        address + path, method=method, data=data, headers=dict(headers or {})
     )
     if data is not None:
         request.add_header("Content-Type", "application/json")
@@ -87,7 +164,7 @@ def _ask(
             return json.load(answer)
     except urllib.error.HTTPError as exc:
         with closing(exc):
-            raise NoAnswer(_refusal(exc, address)) from None
+            raise _refusal(exc, address) from None
     except (OSError, http.client.HTTPException) as exc:
         reason = getattr(exc, "reason", exc)
         raise NoAnswer(
@@ -119,14 +196,21 @@ def _address(config: Config, url: str | None) -> str:
     return address
 
 
-def _refusal(exc: urllib.error.HTTPError, address: str) -> str:
+def _refusal(exc: urllib.error.HTTPError, address: str) -> NoAnswer:
+    status = exc.code
     try:
-        detail = str(json.load(exc)["detail"])
-    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
-        return f"{address} answers {exc.code}: is that the trader service? Name it with --url"
-    if exc.code == http.HTTPStatus.UNAUTHORIZED:
-        return f"{address} wants a token ({detail}): set TRADER_ADMIN_TOKEN here as well"
-    return f"{address} says no ({exc.code}): {detail}"
+        problem = json.load(exc)
+        detail, rule = str(problem["detail"]), problem.get("rule")
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, AttributeError):
+        sentence = f"{address} answers {status}: is that the trader service? Name it with --url"
+        return NoAnswer(sentence, status=status)
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        sentence = f"{address} wants a token ({detail}): set TRADER_ADMIN_TOKEN here as well"
+    else:
+        sentence = f"{address} says no ({status}): {detail}"
+    return NoAnswer(
+        sentence, status=status, rule=None if rule is None else str(rule), detail=detail
+    )
 
 
 def _not_ours(address: str) -> NoAnswer:

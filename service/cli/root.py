@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from service import __version__
-from service.cli import alert, diagnosis, history, jobs, processes, risk, settings
+from service.cli import alert, diagnosis, history, jobs, order, processes, risk, settings
 from service.cli.options import AsJson
 from service.cli.output import on_terminal, print_json
 from service.domain.errors import ServiceError
@@ -85,7 +85,7 @@ def _built() -> typer.Typer:
         version,
     ):
         root.command()(command)
-    for group in (settings, alert, jobs):
+    for group in (settings, order, alert, jobs):
         part = typer.Typer(help=group.__doc__, no_args_is_help=True)
         for name, command in group.COMMANDS.items():
             part.command(name)(command)

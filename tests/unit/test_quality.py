@@ -18,9 +18,16 @@ USUAL: Final = 40  #: lines; of a hundred functions ninety-nine are no longer
 #: Functions that hand on JSON or keywords which another program has shaped.
 FOREIGN: Final = {
     "adapters/gemini_errors.py _details",
+    "app/remote.py _order",
+    "app/remote.py _page",
     "app/remote.py acknowledge",
+    "app/remote.py cancel_order",
     "app/remote.py change_risk",
+    "app/remote.py external_orders",
     "app/remote.py jobs",
+    "app/remote.py order",
+    "app/remote.py orders",
+    "app/remote.py place_order",
     "app/remote.py run_job",
     "ops/log_report/parse.py _object",
     "ops/log_report/parse.py _ours",

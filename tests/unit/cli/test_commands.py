@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "flatten",
     "version",
     "settings",
+    "order",
     "alert",
     "jobs",
 )
