@@ -73,6 +73,7 @@ class DecisionBody(ResponseModel):
     verdict: str
     reason: str | None
     detail: str | None
+    lapsed: str | None
 
 
 class SignalBody(ResponseModel):

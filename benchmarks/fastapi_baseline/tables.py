@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import ClassVar
 
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Numeric
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -69,6 +70,8 @@ class DecisionModel(Base):
     verdict: Mapped[str]
     reason: Mapped[str | None]
     detail: Mapped[str | None]
+    #: No decision of the seed lapsed, so this side is spared a join.
+    lapsed: ClassVar[str | None] = None
     orders: Mapped[list[OrderModel]] = relationship()
 
 

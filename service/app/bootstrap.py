@@ -34,6 +34,7 @@ from service.flows.equity import PRICE_LASTS, Snapshots
 from service.flows.execute import Executor
 from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
+from service.flows.lapsed_decisions import close_lapsed
 from service.flows.leadership import Leadership
 from service.flows.manual_orders import ManualOrders
 from service.flows.order_cancels import OrderCancels
@@ -76,8 +77,7 @@ def build(process: Process, ports: Ports) -> Services:
     account_book = _account_book(ports)
     reconciler = _reconciler(process, ports, bus, account_book)
     order_sweep = _order_sweep(ports, account_book, reconciler)
-    settle_past = partial(_settle_past, reconciler, order_sweep, account_book)
-    leadership = Leadership(lease=store.lease, real_clock=real_clock, on_gain=settle_past)
+    leadership = _leadership(process, ports, reconciler, order_sweep, account_book)
     trading_switch = _trading_switch(process, ports)
     executor = _executor(
         process, ports, circuits=circuits, reconciler=reconciler, leadership=leadership,
@@ -176,13 +176,21 @@ def _order_sweep(ports: Ports, account_book: AccountBook, reconciler: Reconciler
     )
 
 
-async def _settle_past(
-    reconciler: Reconciler, order_sweep: OrderSweep, account_book: AccountBook
-) -> None:
-    """Do what a new owner of the lease does before it trades. Raises: BoundaryError."""
-    await reconciler.reconcile()
-    await order_sweep.begin()
-    await account_book.begin()
+def _leadership(
+    process: Process,
+    ports: Ports,
+    reconciler: Reconciler,
+    order_sweep: OrderSweep,
+    account_book: AccountBook,
+) -> Leadership:
+    async def settle_past() -> None:
+        """Do what a new owner of the lease does before it trades. Raises: BoundaryError."""
+        await reconciler.reconcile()
+        await order_sweep.begin()
+        await account_book.begin()
+        await close_lapsed(ports.store.signals, ports.clock)
+
+    return Leadership(lease=ports.store.lease, real_clock=process.real_clock, on_gain=settle_past)
 
 
 def _alert_sender(

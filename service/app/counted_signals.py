@@ -32,6 +32,16 @@ class CountedSignals:
     async def undecided(self, market: Market, *, before: datetime) -> Sequence[int]:
         return await self._inner.undecided(market, before=before)
 
+    async def lapse(
+        self, decision_id: int, *, market: Market, reason: str, detail: str, at: datetime
+    ) -> bool:
+        return await self._inner.lapse(
+            decision_id, market=market, reason=reason, detail=detail, at=at
+        )
+
+    async def lapse_unordered(self, *, reason: str, detail: str, at: datetime) -> Sequence[int]:
+        return await self._inner.lapse_unordered(reason=reason, detail=detail, at=at)
+
     async def last_signal_at(self, market: Market) -> datetime | None:
         return await self._inner.last_signal_at(market)
 

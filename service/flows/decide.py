@@ -86,10 +86,17 @@ class Decider:
     async def review(self, signal: Signal, decision: Decision) -> Verdict:
         """Return the present verdict for an allowed order that was not sent yet.
 
-        The decision's row is not changed; a log line says when the present verdict differs.
+        The decision's row is not changed; when the present verdict differs, it lapses.
         """
         verdict = await self._verdict(signal)
         if isinstance(verdict, Refused):
+            await self._signals.lapse(
+                decision.id,
+                market=signal.market,
+                reason=verdict.reason,
+                detail=verdict.detail,
+                at=self._clock.now(),
+            )
             logger.bind(
                 event="risk",
                 market=str(signal.market),

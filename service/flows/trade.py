@@ -22,6 +22,7 @@ from service.domain.risk import Allowed, Check, Refused, Verdict
 from service.domain.signals import Signal, Trigger
 from service.flows.decide import Decider, Decision
 from service.flows.execute import Executor
+from service.flows.lapsed_decisions import LEASE_LOST
 from service.flows.leadership import Leadership
 from service.flows.propose import Proposer
 from service.ports.clock import MarketClock
@@ -157,21 +158,34 @@ class TradingPipeline:
     async def _execute(self, progress: _Progress, verdict: Verdict) -> None:
         if progress.decision is None or not isinstance(verdict, Allowed):
             return
+        signal, decision_id = progress.signal, progress.decision.id
         try:
-            await self._executor.execute(verdict.intent, decision_id=progress.decision.id)
-        except (DuplicateOrder, NotLeader) as exc:
-            # DuplicateOrder: an earlier attempt stored the order, and the reconciler follows it.
-            # NotLeader: the lease is lost, so this process must not act on the signal.
-            logger.bind(event="order", signal_id=progress.signal.id, cause=str(exc)).warning(
+            await self._executor.execute(verdict.intent, decision_id=decision_id)
+        except DuplicateOrder as exc:
+            # An earlier attempt stored the order, and the reconciler follows it. Or the decision
+            # lapsed, when the lease was lost and gained again.
+            logger.bind(event="order", signal_id=signal.id, cause=str(exc)).warning(
+                "the allowed order is not written"
+            )
+        except NotLeader as exc:
+            # This process must not act on the signal any more.
+            await self._signals.lapse(
+                decision_id,
+                market=signal.market,
+                reason=LEASE_LOST,
+                detail=str(exc),
+                at=self._clock.now(),
+            )
+            logger.bind(event="order", signal_id=signal.id, cause=str(exc)).warning(
                 "the allowed order is not written"
             )
         except OrderRefused as exc:
             # Stored by the insert that refused. The signal is over: what stopped it is newer.
             logger.bind(
                 event="risk",
-                market=str(progress.signal.market),
-                signal_id=progress.signal.id,
-                decision_id=progress.decision.id,
+                market=str(signal.market),
+                signal_id=signal.id,
+                decision_id=decision_id,
                 reason=exc.rule,
                 detail=str(exc),
             ).warning("an allowed order was refused as it was written")

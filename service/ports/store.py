@@ -98,6 +98,17 @@ class Signals(Protocol):
     async def undecided(self, market: Market, *, before: datetime) -> Sequence[int]:
         """Return the ids of signals before `before` without a decision, oldest first."""
 
+    async def lapse(
+        self, decision_id: int, *, market: Market, reason: str, detail: str, at: datetime
+    ) -> bool:
+        """Record that an allowed decision gets no order; `Orders.add` refuses one from then on.
+
+        False, and nothing stored, when the decision has an order or lapsed before.
+        """
+
+    async def lapse_unordered(self, *, reason: str, detail: str, at: datetime) -> Sequence[int]:
+        """Record as lapsed every allowed decision without an order; return their ids."""
+
     async def last_signal_at(self, market: Market) -> datetime | None: ...
 
 
@@ -127,7 +138,7 @@ class Orders(Protocol):
 
         Raises: NotLeader, when `epoch` is no longer the trading lease's; OrderRefused, with the
             refusal stored, when the rules refuse the order by now; DuplicateOrder, when identifier
-            or key were used before.
+            or key were used before, or when the decision has an order or lapsed.
         """
 
     async def adopt(

@@ -84,7 +84,13 @@ class FakeOrders:
         if not self.tables.holds(epoch):
             raise NotLeader("the trading lease is not ours any more; nothing was written or sent")
         self._check_not_recovered(decision_id)
-        self._check_rules(intent, source, most_per_hour, at)
+        self._check_not_lapsed(decision_id)
+        try:
+            self._check_rules(intent, source, most_per_hour, at)
+        except OrderRefused as exc:
+            if decision_id is not None:
+                self.tables.lapsed[decision_id] = exc.rule
+            raise
         self._check_unique(identifier, decision_id)
         if idempotency_key in self.keys:
             raise DuplicateOrder("this idempotency key has an order already")
@@ -238,6 +244,10 @@ class FakeOrders:
             if decision_id is not None and row.decision_id == decision_id and counts:
                 raise DuplicateOrder(f"decision {decision_id} has its order already")
 
+    def _check_not_lapsed(self, decision_id: int | None) -> None:
+        if decision_id in self.tables.lapsed:
+            raise DuplicateOrder(f"decision {decision_id} lapsed before, it gets no order")
+
     def _check_unique(self, identifier: str, decision_id: int | None) -> None:
         for row in self.rows.values():
             if row.identifier == identifier:
@@ -277,6 +287,8 @@ class FakeOrders:
 
     def _store(self, order: Order) -> None:
         self.rows[order.id] = order
+        if order.decision_id is not None:
+            self.tables.ordered.add(order.decision_id)
         self.history.append((order.id, order.status))
 
     def _raise_failure(self) -> None:

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from service.domain.errors import DomainError
 from service.domain.markets import Market
-from service.domain.risk import Verdict
+from service.domain.risk import Allowed, Verdict
 from service.domain.signals import Signal
 from service.ports.store import ModelCall, NewSignal
+from tests.fakes.tables import Tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class FakeSignals:
 
     Attributes:
         calls, signals, decisions: the rows in the order they were written.
+        tables: the rows it shares with the fake of the orders.
         kept: what each signal was made from, by its id.
         fail: raised by the next call instead of doing anything.
         lose_signal: raised by the next signal after it was stored, as a lost answer would be.
@@ -31,7 +33,8 @@ class FakeSignals:
         after_decision: called after each decision, to simulate concurrent events.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tables: Tables | None = None) -> None:
+        self.tables = tables or Tables()
         self.calls: list[ModelCall] = []
         self.signals: list[Signal] = []
         self.decisions: list[Decided] = []
@@ -91,6 +94,26 @@ class FakeSignals:
             for signal in self.signals
             if signal.market == market and signal.created_at < before and signal.id not in decided
         ]
+
+    async def lapse(
+        self, decision_id: int, *, market: Market, reason: str, detail: str, at: datetime
+    ) -> bool:
+        self._raise_failure()
+        if decision_id in self.tables.ordered or decision_id in self.tables.lapsed:
+            return False
+        self.tables.lapsed[decision_id] = reason
+        return True
+
+    async def lapse_unordered(self, *, reason: str, detail: str, at: datetime) -> Sequence[int]:
+        self._raise_failure()
+        over = self.tables.ordered | self.tables.lapsed.keys()
+        lapsed = [
+            number
+            for number, row in enumerate(self.decisions, 1)
+            if isinstance(row.verdict, Allowed) and number not in over
+        ]
+        self.tables.lapsed |= dict.fromkeys(lapsed, reason)
+        return lapsed
 
     async def last_signal_at(self, market: Market) -> datetime | None:
         self._raise_failure()

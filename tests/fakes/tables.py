@@ -27,6 +27,8 @@ class Tables:
         active_since: when the last halt of all markets ended.
         settings: the stored ones, by key.
         refusals: (rule, status) of each order that was refused as it was written.
+        ordered: the decisions that have an order.
+        lapsed: why each decision that will get none has none.
     """
 
     seconds: Callable[[], float] = lambda: 0.0
@@ -35,6 +37,8 @@ class Tables:
     active_since: datetime = T0
     settings: Callable[[], Mapping[str, JSON]] = lambda: {"trading_enabled": True}
     refusals: list[tuple[str, str]] = field(default_factory=list)
+    ordered: set[int] = field(default_factory=set)
+    lapsed: dict[int, str] = field(default_factory=dict)
 
     def holds(self, epoch: int) -> bool:
         """Whether the lease of `epoch` is in force."""

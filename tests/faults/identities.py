@@ -23,7 +23,7 @@ class StoredTables:
     positions: Sequence[Row]
     signals: int
     decisions: Mapping[str, int]  #: by verdict
-    allowed_with_order: int
+    allowed_unanswered: Sequence[int]  #: allowed decisions with neither order nor lapse
 
 
 READ = {
@@ -37,11 +37,13 @@ READ = {
     "positions": "SELECT market, volume FROM positions",
     "signals": "SELECT count(*) AS n FROM trading_signals",
     "decisions": "SELECT verdict, count(*) AS n FROM decisions GROUP BY verdict",
-    "allowed": """
-        SELECT count(DISTINCT o.decision_id) AS n
+    "unanswered": """
+        SELECT id
           FROM decisions AS d
-          JOIN orders AS o ON o.decision_id = d.id
          WHERE d.verdict = 'ALLOWED'
+           AND NOT EXISTS (SELECT FROM orders WHERE decision_id = d.id)
+           AND NOT EXISTS (SELECT FROM risk_events WHERE decision_id = d.id)
+         ORDER BY id
     """,
 }
 
@@ -54,20 +56,17 @@ def stored_tables(tables: Mapping[str, Sequence[Row]]) -> StoredTables:
         positions=tables["positions"],
         signals=tables["signals"][0]["n"],
         decisions={row["verdict"]: row["n"] for row in tables["decisions"]},
-        allowed_with_order=tables["allowed"][0]["n"],
+        allowed_unanswered=[row["id"] for row in tables["unanswered"]],
     )
 
 
-def breaches(tables: StoredTables, ledger: Mapping[str, Any], *, lapsed: int = 0) -> list[str]:
-    """Return every identity that does not hold, with the figures.
-
-    Args: lapsed: allowed orders that were given up after an outage and logged as such.
-    """
+def breaches(tables: StoredTables, ledger: Mapping[str, Any]) -> list[str]:
+    """Return every identity that does not hold, with the figures."""
     return [
         *_one_to_one(tables, ledger),
         *_sums(tables, ledger),
         *_money(tables, ledger),
-        *_signals(tables, lapsed),
+        *_signals(tables),
     ]
 
 
@@ -138,11 +137,10 @@ def _money(tables: StoredTables, ledger: Mapping[str, Any]) -> Iterator[str]:
             yield f"I6: the position in {position['market']} is not the sum of its fills"
 
 
-def _signals(tables: StoredTables, lapsed: int) -> Iterator[str]:
-    """I7: every signal has its one decision, every allowed one its order or its log line."""
+def _signals(tables: StoredTables) -> Iterator[str]:
+    """I7: every signal has its one decision, every allowed one its order or why it has none."""
     decided = sum(tables.decisions.values())
     if tables.signals != decided:
         yield f"I7: {tables.signals} signals, {decided} decisions"
-    allowed = tables.decisions.get("ALLOWED", 0)
-    if not tables.allowed_with_order <= allowed <= tables.allowed_with_order + lapsed:
-        yield f"I7: {allowed} signals allowed, {tables.allowed_with_order} with an order"
+    if tables.allowed_unanswered:
+        yield f"I7: the allowed decisions {tables.allowed_unanswered} have no order and no lapse"

@@ -47,14 +47,6 @@ LOOKS = (
     "/api/v1/market/candles?limit=50",
     "/api/v1/alerts?limit=20",
 )
-#: Log messages of decisions that were allowed but, after an outage, not executed.
-LAPSED = frozenset(
-    {
-        "an allowed order is not sent, the rules refuse it by now",
-        "an allowed order was refused as it was written",
-        "the allowed order is not written",
-    }
-)
 
 
 def canary(name: str) -> str:
@@ -417,8 +409,7 @@ class Stack:
                 return tables
 
         ledger = await self.sandbox.ask("GET", "/__sandbox__/ledger")
-        lapsed = sum(line["message"] in LAPSED for line in self.service.log.read())
-        return breaches(stored_tables(await asyncio.to_thread(read)), ledger, lapsed=lapsed)
+        return breaches(stored_tables(await asyncio.to_thread(read)), ledger)
 
     async def count(self, table: str) -> int:
         (row,) = await self.sql(f"SELECT count(*) AS n FROM {table}")

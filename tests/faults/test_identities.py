@@ -41,7 +41,7 @@ def a_purchase() -> tuple[Tables, Ledger]:
         "positions": [{"market": "KRW-BTC", "volume": Decimal("0.00005")}],
         "signals": [{"n": 2}],
         "decisions": [{"verdict": "ALLOWED", "n": 1}, {"verdict": "HELD", "n": 1}],
-        "allowed": [{"n": 1}],
+        "unanswered": [],
     }
     ledger: Ledger = {
         "opening": {"KRW": "10000"},
@@ -98,7 +98,7 @@ def a_signal_forgotten(tables: Tables, ledger: Ledger) -> None:
 
 
 def an_order_forgotten(tables: Tables, ledger: Ledger) -> None:
-    tables["allowed"] = [{"n": 0}]
+    tables["unanswered"] = [{"id": 1}]
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ ACCOUNT: Final = (
     Mutant(
         name="the exchange's orders are not swept before the first trade",
         file="service/app/bootstrap.py",
-        old="    await order_sweep.begin()\n",
+        old="        await order_sweep.begin()\n",
         new="",
         tests=of(
             "tests/unit/app/test_bootstrap.py",

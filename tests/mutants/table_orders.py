@@ -149,6 +149,49 @@ ORDERS: Final = (
         tests=of(_OF_STALE, "test_an_allowed_order_is_not_sent_once_trading_was_switched_off"),
     ),
     Mutant(
+        name="an allowed order that the rules refuse by now leaves no lapse",
+        file="service/flows/decide.py",
+        old="                decision.id,\n                market=signal.market,\n",
+        new="                0,\n                market=signal.market,\n",
+        tests=of(_OF_STALE, "test_an_allowed_order_is_not_sent_once_trading_was_switched_off"),
+    ),
+    Mutant(
+        name="an allowed order of a lost lease leaves no lapse",
+        file=_TRADE,
+        old="                reason=LEASE_LOST,\n",
+        new="                reason='',\n",
+        tests=of(
+            _OF_STALE, "test_a_lease_lost_after_the_decision_ends_the_signal_without_an_order"
+        ),
+    ),
+    Mutant(
+        name="a decision that lapsed gets an order",
+        file=_PG_ORDERS,
+        old="                    THEN 'lapsed'\n",
+        new="                    THEN NULL\n",
+        tests=of(_OF_CONTRACT, "test_a_decision_that_lapsed_gets_no_order"),
+    ),
+    Mutant(
+        name="a decision with an order lapses",
+        file="service/store/tables/signals.py",
+        old=(
+            "     WHERE NOT EXISTS"
+            " (SELECT FROM orders WHERE decision_id = %(decision_id)s::bigint)\n"
+        ),
+        new="",
+        tests=of(_OF_CONTRACT, "test_a_decision_with_an_order_does_not_lapse"),
+    ),
+    Mutant(
+        name="a new owner of the lease does not close what was allowed and not ordered",
+        file="service/app/bootstrap.py",
+        old="        await close_lapsed(ports.store.signals, ports.clock)\n",
+        new="",
+        tests=of(
+            "tests/unit/app/test_bootstrap.py",
+            "test_a_new_owner_closes_what_was_allowed_and_not_ordered",
+        ),
+    ),
+    Mutant(
         name="two markets are judged at the same time",
         file=_TRADE,
         old="            async with self._deciding:\n",

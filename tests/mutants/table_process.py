@@ -217,8 +217,8 @@ PROCESS: Final = (
     Mutant(
         name="a new leader settles nothing",
         file=_BOOTSTRAP,
-        old="on_gain=settle_past)",
-        new="on_gain=store.orders.open)",
+        old="on_gain=settle_past",
+        new="on_gain=ports.store.orders.open",
         tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(

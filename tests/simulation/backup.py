@@ -20,6 +20,8 @@ class Backup:
                 "booked": list(world.orders.booked),
                 "signals": list(world.signals.signals),
                 "decisions": list(world.signals.decisions),
+                "ordered": set(world.tables.ordered),
+                "lapsed": dict(world.tables.lapsed),
                 "halts": list(world.tables.halts),
                 "settings": dict(world.settings),
                 "baselines": dict(books.baselines),
@@ -35,6 +37,7 @@ class Backup:
         kept, books = deepcopy(self.kept), world.account_books
         world.orders.rows, world.orders.booked = kept["rows"], kept["booked"]
         world.signals.signals, world.signals.decisions = kept["signals"], kept["decisions"]
+        world.tables.ordered, world.tables.lapsed = kept["ordered"], kept["lapsed"]
         world.tables.halts, world.settings = kept["halts"], kept["settings"]
         books.baselines, books.external = kept["baselines"], kept["external"]
         books.deposits, books.differences = kept["deposits"], kept["differences"]

@@ -129,7 +129,7 @@ class World:
         self.account_books = AccountBooksTwin(self.orders)
         self.swept = FakeSweptOrders(self.orders)
         self.market_data = FakeMarketData()
-        self.signals = FakeSignals()
+        self.signals = FakeSignals(tables=self.tables)
         self.weather = Weather()
         self.kills: list[Kill] = []
         self.marks: Counter[str] = Counter()

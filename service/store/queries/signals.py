@@ -1,4 +1,4 @@
-"""Signals as the API shows them, with what became of each."""
+"""Signals as the API shows them, with what became of each: an order, or why it has none."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -27,6 +27,11 @@ SIGNALS: Final = page_of("""
              WHERE decision_id = decisions.id
              ORDER BY status = 'FAILED', id DESC
              LIMIT 1) AS placed ON true
+      LEFT JOIN LATERAL (
+            SELECT reason AS lapsed
+              FROM risk_events
+             WHERE decision_id = decisions.id) AS lapse
+             ON placed.id IS NULL AND verdict = 'ALLOWED'
      CROSS JOIN LATERAL (
             SELECT row_id AS id,
                    market,
@@ -39,7 +44,8 @@ SIGNALS: Final = page_of("""
                    trigger,
                    to_char(at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
                    CASE WHEN verdict IS NOT NULL THEN json_build_object(
-                        'verdict', verdict, 'reason', reason, 'detail', detail)
+                        'verdict', verdict, 'reason', reason, 'detail', detail,
+                        'lapsed', lapsed)
                    END AS decision,
                    placed.id AS order_id) AS item
 """)
@@ -53,6 +59,11 @@ SIGNAL: Final = item_of("""
              WHERE decision_id = decisions.id
              ORDER BY status = 'FAILED', id DESC
              LIMIT 1) AS placed ON true
+      LEFT JOIN LATERAL (
+            SELECT reason AS lapsed
+              FROM risk_events
+             WHERE decision_id = decisions.id) AS lapse
+             ON placed.id IS NULL AND verdict = 'ALLOWED'
      CROSS JOIN LATERAL (
             SELECT signal.id,
                    market,
@@ -65,7 +76,8 @@ SIGNAL: Final = item_of("""
                    trigger,
                    to_char(signal.created_at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
                    CASE WHEN verdict IS NOT NULL THEN json_build_object(
-                        'verdict', verdict, 'reason', reason, 'detail', detail)
+                        'verdict', verdict, 'reason', reason, 'detail', detail,
+                        'lapsed', lapsed)
                    END AS decision,
                    placed.id AS order_id,
                    facts,
@@ -89,6 +101,11 @@ LATEST: Final = items_of("""
              WHERE decision_id = decisions.id
              ORDER BY status = 'FAILED', id DESC
              LIMIT 1) AS placed ON true
+      LEFT JOIN LATERAL (
+            SELECT reason AS lapsed
+              FROM risk_events
+             WHERE decision_id = decisions.id) AS lapse
+             ON placed.id IS NULL AND verdict = 'ALLOWED'
      CROSS JOIN LATERAL (
             SELECT row_id AS id,
                    market,
@@ -101,7 +118,8 @@ LATEST: Final = items_of("""
                    trigger,
                    to_char(at AT TIME ZONE 'UTC', %(instant)s) AS created_at,
                    CASE WHEN verdict IS NOT NULL THEN json_build_object(
-                        'verdict', verdict, 'reason', reason, 'detail', detail)
+                        'verdict', verdict, 'reason', reason, 'detail', detail,
+                        'lapsed', lapsed)
                    END AS decision,
                    placed.id AS order_id) AS item
 """)

@@ -89,6 +89,9 @@ ADD = """
                             AND status <> 'FAILED'
                             AND origin = 'RECOVERED')
                     THEN 'duplicate_order'
+                    WHEN EXISTS (
+                         SELECT FROM risk_events WHERE decision_id = %(decision_id)s::bigint)
+                    THEN 'lapsed'
                     WHEN status <> ALL (%(permitting)s::text[]) THEN 'trading_enabled'
                     WHEN %(most_per_hour)s::numeric IS NOT NULL
                      AND most_per_hour <= (
@@ -99,12 +102,14 @@ ADD = """
                END AS refusal
           FROM now
     ), refused AS (
-        INSERT INTO risk_events (at, event, market, reason, actor, detail)
+        INSERT INTO risk_events (at, event, market, reason, actor, detail, decision_id)
         SELECT %(at)s, 'REFUSED', %(market)s, refusal, 'system:orders',
                jsonb_build_object('status', status, 'source', %(source)s::text,
-                                  'side', %(side)s::text, 'decision_id', %(decision_id)s::bigint)
+                                  'side', %(side)s::text, 'decision_id', %(decision_id)s::bigint),
+               %(decision_id)s::bigint
           FROM verdict
-         WHERE refusal <> 'duplicate_order'
+         WHERE refusal NOT IN ('duplicate_order', 'lapsed')
+            ON CONFLICT (decision_id) WHERE decision_id IS NOT NULL DO NOTHING
     ), added AS (
         INSERT INTO orders (
                identifier, decision_id, market, side, type, price, volume, funds,
@@ -213,6 +218,7 @@ POSITIONS = """
 """
 
 _DUPLICATE: Final = "duplicate_order"  #: as in ADD
+_LAPSED: Final = "lapsed"  #: as in ADD
 _DUPLICATES: Final = {
     "orders_identifier_key": "identifier {identifier} was used before: an attempt needs its own",
     "orders_idempotency_key": "this idempotency key has an order already",
@@ -250,7 +256,7 @@ class PgOrders:
 
         Raises: NotLeader, when `epoch` is no longer the trading lease's; OrderRefused, when switch,
             trading state or hourly limit refuse it by now; DuplicateOrder, when the identifier or
-            the key was used before or the decision has an order that did not fail.
+            the key was used before, when the decision has an order that did not fail, or lapsed.
         """
         act = OrderAct.of(intent.side)
         args = {
@@ -284,6 +290,8 @@ class PgOrders:
         refusal, status, *stored = row
         if refusal == _DUPLICATE:
             raise DuplicateOrder(_DUPLICATES["orders_one_per_decision"].format_map(args))
+        if refusal == _LAPSED:
+            raise DuplicateOrder(f"decision {decision_id} lapsed before, it gets no order")
         if refusal is not None:
             raise OrderRefused(refusal_text(refusal, TradingStatus(status)), rule=refusal)
         return _order(stored)

@@ -56,6 +56,30 @@ UNDECIDED = """
      ORDER BY signals.id
 """
 
+LAPSE = """
+    INSERT INTO risk_events (at, event, market, reason, actor, detail, decision_id)
+    SELECT %(at)s, 'LAPSED', %(market)s, %(reason)s, 'system:orders',
+           jsonb_build_object('detail', %(detail)s::text), %(decision_id)s::bigint
+     WHERE NOT EXISTS (SELECT FROM orders WHERE decision_id = %(decision_id)s::bigint)
+        ON CONFLICT (decision_id) WHERE decision_id IS NOT NULL DO NOTHING
+    RETURNING id
+"""
+
+# Reads every decision that was ever allowed. Once after each takeover, when no pass is under way.
+LAPSE_UNORDERED = """
+    INSERT INTO risk_events (at, event, market, reason, actor, detail, decision_id)
+    SELECT %(at)s, 'LAPSED', signal.market, %(reason)s, 'system:orders',
+           jsonb_build_object('detail', %(detail)s::text), decision.id
+      FROM decisions AS decision
+      JOIN trading_signals AS signal ON signal.id = decision.signal_id
+     WHERE decision.verdict = 'ALLOWED'
+       AND NOT EXISTS (SELECT FROM orders WHERE orders.decision_id = decision.id)
+       AND NOT EXISTS (SELECT FROM risk_events WHERE risk_events.decision_id = decision.id)
+     ORDER BY decision.id
+        ON CONFLICT (decision_id) WHERE decision_id IS NOT NULL DO NOTHING
+    RETURNING decision_id
+"""
+
 LAST_SIGNAL_AT = """
     SELECT max(created_at)
       FROM trading_signals
@@ -137,6 +161,25 @@ class PgSignals:
     async def undecided(self, market: Market, *, before: datetime) -> Sequence[int]:
         async with self._pool.cursor() as cur:
             await cur.execute(UNDECIDED, {"market": str(market), "before": before})
+            return tuple(row[0] for row in await cur.fetchall())
+
+    async def lapse(
+        self, decision_id: int, *, market: Market, reason: str, detail: str, at: datetime
+    ) -> bool:
+        args = {
+            "decision_id": decision_id,
+            "market": str(market),
+            "reason": reason,
+            "detail": detail,
+            "at": at,
+        }
+        async with self._pool.cursor() as cur:
+            await cur.execute(LAPSE, args)
+            return await cur.fetchone() is not None
+
+    async def lapse_unordered(self, *, reason: str, detail: str, at: datetime) -> Sequence[int]:
+        async with self._pool.cursor() as cur:
+            await cur.execute(LAPSE_UNORDERED, {"reason": reason, "detail": detail, "at": at})
             return tuple(row[0] for row in await cur.fetchall())
 
     async def last_signal_at(self, market: Market) -> datetime | None:

@@ -49,6 +49,7 @@ class RiskEventKind(StrEnum):
     HALTED = "HALTED"
     RESUMED = "RESUMED"
     REFUSED = "REFUSED"
+    LAPSED = "LAPSED"
 
 
 class HaltBody(TypedDict):

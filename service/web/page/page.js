@@ -118,7 +118,7 @@ function signalItem(signal) {
 function verdictLine(signal) {
   const decision = signal.decision;
   if (!decision) return null;
-  const why = decision.detail ?? decision.reason;
+  const why = decision.lapsed ? `then not ordered, ${decision.lapsed}` : decision.detail ?? decision.reason;
   return el("p", "why quiet", decision.verdict.toLowerCase() + (why ? `: ${why}` : ""));
 }
 

@@ -278,6 +278,67 @@ async def test_a_decision_has_one_order_that_did_not_fail(store: StoreUnderTest)
 # --- advance ------------------------------------------------------------------------------------
 
 
+async def lapse(store: StoreUnderTest, decision_id: int) -> bool:
+    return await store.signals.lapse(
+        decision_id, market=KRW_BTC, reason="lease_lost", detail="lost", at=T0
+    )
+
+
+async def lapse_unordered(store: StoreUnderTest) -> list[int]:
+    return list(await store.signals.lapse_unordered(reason="process_ended", detail="gone", at=T0))
+
+
+async def test_a_decision_that_lapsed_gets_no_order(store: StoreUnderTest) -> None:
+    decision_id = await store.new_decision()
+
+    assert [await lapse(store, decision_id), await lapse(store, decision_id)] == [True, False]
+    with pytest.raises(DuplicateOrder, match="lapsed"):
+        await added(store, decision_id=decision_id)
+
+    assert await store.lapsed() == {decision_id: "lease_lost"}
+    assert await store.orders.open() == ()
+
+
+async def test_a_decision_with_an_order_does_not_lapse(store: StoreUnderTest) -> None:
+    decision_id = await store.new_decision()
+    order = await added(store, decision_id=decision_id)
+
+    assert await lapse(store, decision_id) is False
+    await store.orders.advance(order.moved_to(_S.FAILED, reason="not_sent"), seen=_S.PENDING, at=T0)
+    assert await lapse(store, decision_id) is False
+
+    assert await lapse_unordered(store) == []
+    assert await store.lapsed() == {}
+
+
+async def test_a_decision_whose_order_is_refused_as_it_is_written_lapses(
+    store: StoreUnderTest,
+) -> None:
+    decision_id = await store.new_decision()
+
+    with pytest.raises(OrderRefused):
+        await added(store, decision_id=decision_id, is_on=False)
+    with pytest.raises(DuplicateOrder, match="lapsed"):
+        await added(store, decision_id=decision_id)
+
+    assert await store.lapsed() == {decision_id: "trading_enabled"}
+    assert await store.refusals() == [("trading_enabled", "DISABLED")]
+
+
+async def test_a_takeover_lapses_every_allowed_decision_without_an_order_once(
+    store: StoreUnderTest,
+) -> None:
+    ordered, refused, forgotten = [await store.new_decision() for _ in range(3)]
+    await added(store, decision_id=ordered)
+    with pytest.raises(OrderRefused):
+        await added(store, "uat-2", decision_id=refused, is_on=False)
+
+    assert await lapse_unordered(store) == [forgotten]
+    assert await lapse_unordered(store) == []
+
+    assert await store.lapsed() == {refused: "trading_enabled", forgotten: "process_ended"}
+
+
 async def test_state_fills_sums_and_position_are_stored_together(store: StoreUnderTest) -> None:
     order = await added(store)
     partly = replace(order.moved_to(_S.PARTIALLY_FILLED), exchange_uuid="e-1")

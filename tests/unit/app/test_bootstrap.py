@@ -9,9 +9,10 @@ from service.domain.risk import Allowed
 from service.domain.trading_states import TradingStatus
 from service.flows.circuit_breaker import Circuit
 from service.ports.halt_journal import JournalEntry
-from tests.builders import KRW_BTC, a_halt, an_answer, an_intent, an_order
+from tests.builders import KRW_BTC, T0, a_halt, an_answer, an_intent, an_order
 from tests.fakes.clock import FakeClock
 from tests.fakes.halt_journal import FakeHaltJournal
+from tests.fakes.signals import Decided
 from tests.fakes.state import FakeLease
 from tests.unit.app.house import House
 
@@ -47,6 +48,18 @@ async def test_an_order_without_a_row_is_taken_in_before_the_first_trade() -> No
     taken = await house.orders.find("uat-lost")
     assert taken is not None
     assert taken.status is OrderStatus.EXECUTED
+
+
+async def test_a_new_owner_closes_what_was_allowed_and_not_ordered() -> None:
+    """The process that allowed it was killed before it wrote the order."""
+    house = House()
+    house.signals.decisions.append(
+        Decided(signal_id=1, verdict=Allowed(intent=an_intent(), checks=()), at=T0)
+    )
+    async with house.running(with_loops=False) as services:
+        await leads(services)
+
+    assert house.orders.tables.lapsed == {1: "process_ended"}
 
 
 async def test_a_signal_goes_all_the_way_to_an_order_and_is_counted() -> None:

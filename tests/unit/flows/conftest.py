@@ -57,6 +57,7 @@ class House:
     asked_absence: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.signals.tables = self.orders.tables
         self.exchange = FakeExchange(clock=self.clock)
         self.settings = Settings(self.rows, self.clock)
         # One database: what halts trading and what switches it off is seen by an order's insert.

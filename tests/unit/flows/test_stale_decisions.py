@@ -11,6 +11,7 @@ from service.domain.markets import Balance, Market
 from service.domain.orders import Intent, Order, OrderStatus, Side
 from service.domain.risk import Allowed, Refused
 from service.domain.trading_states import OrderSource
+from service.flows.lapsed_decisions import close_lapsed
 from tests.builders import KRW_BTC, a_halt, an_intent, some_rules
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
@@ -62,6 +63,7 @@ async def test_an_allowed_order_is_not_sent_once_trading_was_switched_off(house:
     await house.pipeline.trade(KRW_BTC)
 
     assert (house.orders.rows, house.exchange.sent) == ({}, [])
+    assert house.orders.tables.lapsed == {1: "trading_enabled"}
 
 
 async def test_a_switch_that_was_set_off_unheard_stops_the_next_decision(house: House) -> None:
@@ -113,7 +115,46 @@ async def test_a_lease_lost_after_the_decision_ends_the_signal_without_an_order(
 
     assert signal is not None
     assert {order.decision_id for order in house.orders.rows.values()} == {2}
+    assert house.orders.tables.lapsed == {1: "lease_lost"}
     assert "WARNING" in logs.levels
+
+
+async def test_a_lapse_that_cannot_be_written_is_written_by_the_next_pass(house: House) -> None:
+    await cut_short_before_the_order(house)
+    await house.allow(trading_enabled=False)
+    house.signals.fail = StoreDown("gone")
+
+    with pytest.raises(StoreDown):
+        await house.pipeline.trade(KRW_BTC)
+    assert house.orders.tables.lapsed == {}
+    await house.pipeline.trade(KRW_BTC)
+
+    assert house.orders.tables.lapsed == {1: "trading_enabled"}
+
+
+async def test_a_decision_whose_written_order_is_open_does_not_lapse(house: House) -> None:
+    """The answer of the insert was lost; the rules then refuse a second order beside it."""
+    house.orders.lose = StoreDown("the commit's answer was lost")
+    with pytest.raises(StoreDown):
+        await house.pipeline.trade(KRW_BTC)
+
+    await house.pipeline.trade(KRW_BTC)
+
+    assert (len(house.orders.rows), house.orders.tables.lapsed) == (1, {})
+
+
+async def test_a_takeover_closes_what_was_allowed_and_not_ordered(house: House, logs: Logs) -> None:
+    """The process that decided was killed; its successor says so and never orders it."""
+    await cut_short_before_the_order(house)
+
+    await close_lapsed(house.signals, house.clock)
+    await close_lapsed(house.signals, house.clock)
+    await house.pipeline.trade(KRW_BTC)  # the process was not killed, it lost the lease for a while
+
+    assert house.orders.tables.lapsed == {1: "process_ended"}
+    assert {order.decision_id for order in house.orders.rows.values()} <= {2}
+    (line,) = [line for line in logs.of("risk") if "took over" in line["message"]]
+    assert line["decision_ids"] == [1]
 
 
 async def test_a_bug_in_one_decision_does_not_block_its_market_for_ever(house: House) -> None:

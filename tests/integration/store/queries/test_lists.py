@@ -232,7 +232,7 @@ async def test_a_signal_shows_what_became_of_it(pool: Pool) -> None:
             "market_data_id": 42,
             "trigger": "schedule",
             "created_at": "2026-01-24T09:00:00.000000Z",
-            "decision": {"verdict": "ALLOWED", "reason": None, "detail": None},
+            "decision": {"verdict": "ALLOWED", "reason": None, "detail": None, "lapsed": None},
             "order_id": order.id,
         }
     ]
@@ -263,7 +263,9 @@ async def test_a_signal_without_decision_or_order_says_null(pool: Pool) -> None:
 
     newest, oldest = read(await lists.signals(limit=10))
 
-    assert newest["decision"] == {"verdict": "REFUSED", "reason": "balance", "detail": "none"}
+    assert newest["decision"] == {
+        "verdict": "REFUSED", "reason": "balance", "detail": "none", "lapsed": None,
+    }  # fmt: skip
     assert (newest["order_id"], oldest["decision"], oldest["order_id"]) == (None, None, None)
     assert read(await lists.signal(undecided.id))["checks"] == []
     assert read(await lists.signals_latest([KRW_BTC, KRW_ETH])) == [newest]
@@ -293,6 +295,25 @@ async def test_signals_are_filtered_by_market_action_and_price_row(pool: Pool) -
 
 
 # --- orders and fills -----------------------------------------------------------------------------
+
+
+async def test_an_allowed_signal_without_an_order_says_why_it_has_none(pool: Pool) -> None:
+    signal, signals, lists = await a_stored_signal(pool), PgSignals(pool), PgLists(pool)
+    decision_id = await signals.add_decision(signal_id=signal.id, verdict=an_allowed(), at=T0)
+    await signals.lapse(
+        decision_id, market=KRW_BTC, reason="signal_age", detail="older than 300 s", at=T0
+    )
+
+    (listed,) = read(await lists.signals(limit=10))
+    (latest,) = read(await lists.signals_latest([KRW_BTC]))
+    (event,) = read(await lists.risk_events(limit=10))
+
+    shown = {"verdict": "ALLOWED", "reason": None, "detail": None, "lapsed": "signal_age"}
+    assert listed["decision"] == latest["decision"] == shown
+    assert read(await lists.signal(signal.id))["decision"] == shown
+    assert (event["event"], event["reason"], event["detail"]) == (
+        "LAPSED", "signal_age", {"detail": "older than 300 s"},
+    )  # fmt: skip
 
 
 async def test_an_order_shows_its_state_fills_and_evidence(pool: Pool) -> None:
