@@ -37,6 +37,7 @@ from service.flows.holdings_check import HoldingsCheck
 from service.flows.lapsed_decisions import close_lapsed
 from service.flows.leadership import Leadership
 from service.flows.manual_orders import ManualOrders
+from service.flows.not_placed import NotPlacedOrders
 from service.flows.order_cancels import OrderCancels
 from service.flows.order_sweep import OrderSweep
 from service.flows.propose import Proposer
@@ -129,6 +130,7 @@ def build(process: Process, ports: Ports) -> Services:
         pipeline=pipeline,
         manual_orders=_manual_orders(process, ports, path, leadership),
         order_cancels=_order_cancels(ports, reconciler, leadership),
+        not_placed_orders=_not_placed_orders(ports, account_book, reconciler, leadership),
         open_orders=_open_orders(process, ports),
         retention=_retention(process, ports),
         snapshots=_snapshots(process, ports),
@@ -368,6 +370,19 @@ def _order_cancels(ports: Ports, reconciler: Reconciler, leadership: Leadership)
         reconciler=reconciler,
         leadership=leadership,
         settings=ports.settings,
+        clock=ports.clock,
+    )
+
+
+def _not_placed_orders(
+    ports: Ports, account_book: AccountBook, reconciler: Reconciler, leadership: Leadership
+) -> NotPlacedOrders:
+    return NotPlacedOrders(
+        orders=ports.store.orders,
+        exchange=ports.exchange,
+        account_book=account_book,
+        reconciler=reconciler,
+        leadership=leadership,
         clock=ports.clock,
     )
 

@@ -30,6 +30,7 @@ def bind(app: web.Application, services: Services) -> None:
     app[keys.GENERATE] = services.pipeline.generate
     app[keys.PLACE_ORDER] = services.manual_orders.place
     app[keys.CANCEL_ORDER] = services.order_cancels.request
+    app[keys.DECLARE_NOT_PLACED] = services.not_placed_orders.declare
     app[keys.EXTERNAL_ORDERS] = services.open_orders.get
     app[keys.RECONCILE] = partial(reconcile_now, services.leadership, services.reconciler)
     app[keys.TRADING_SWITCH] = services.trading_switch

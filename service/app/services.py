@@ -24,6 +24,7 @@ from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
 from service.flows.manual_orders import ManualOrders
+from service.flows.not_placed import NotPlacedOrders
 from service.flows.order_cancels import OrderCancels
 from service.flows.order_sweep import OrderSweep
 from service.flows.reconcile import Reconciler
@@ -203,6 +204,7 @@ class Services:
     pipeline: TradingPipeline
     manual_orders: ManualOrders
     order_cancels: OrderCancels
+    not_placed_orders: NotPlacedOrders
     open_orders: SharedAnswer[OrderList]
     retention: Retention
     snapshots: Snapshots

@@ -16,6 +16,7 @@ ServiceError
 │   ├── NotAllowed                 the caller's role may not do this
 │   ├── NotLeader                  this process may not trade now
 │   ├── OrderRefused               a limit or the trading state refuses the order as it is written
+│   │   └── AbsenceRefused           an order may be at the exchange: it is not declared absent
 │   ├── SendRefused                the last check before an order's bytes leave forbids it
 │   ├── TradingStopped             the trading state does not permit this order
 │   └── TooSoon                    it was done a moment ago: wait, then ask again
@@ -105,6 +106,10 @@ class OrderRefused(DomainError):
     def __init__(self, message: str = "", *, rule: str) -> None:
         super().__init__(message)
         self.rule = rule
+
+
+class AbsenceRefused(OrderRefused):
+    """An operator says that an order was never placed, and a rule does not let that count."""
 
 
 class SendRefused(DomainError):

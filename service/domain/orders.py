@@ -201,6 +201,11 @@ class Order:
         """Return whether its state on the exchange may still change."""
         return self.status in OPEN
 
+    @property
+    def is_acknowledged(self) -> bool:
+        """Return whether the exchange has said once that it has the order."""
+        return self.exchange_uuid is not None or self.executed_volume > 0
+
     def moved_to(self, status: OrderStatus, *, reason: str | None = None) -> "Order":
         """Return the order in `status`, or raise InvalidTransition."""
         if status not in TRANSITIONS[self.status]:

@@ -19,10 +19,14 @@ UNCERTAIN: Final = frozenset({OrderStatus.PENDING, OrderStatus.UNKNOWN})
 ON_THE_BOOK: Final = frozenset({OrderStatus.SUBMITTED, OrderStatus.PARTIALLY_FILLED})
 
 _LOOK: Final = "POST /api/v1/trading/orders/sync looks it up now."
+#: For one that no proof settles: the market stays blocked until an operator says so.
+_END: Final = (
+    "If it is not there after ten minutes, POST /api/v1/trading/orders/ID/not-placed ends it."
+)
 ADVICE: Final[Mapping[OrderStatus, str]] = {
     **dict.fromkeys(
         UNCERTAIN,
-        f"Search the exchange's list of orders for its identifier; {_LOOK}",
+        f"Search the exchange's list of orders for its identifier; {_LOOK} {_END}",
     ),
     **dict.fromkeys(
         ON_THE_BOOK,

@@ -142,6 +142,14 @@ class AccountBook:
             return Absence.UNCLEAR
         return _moved_by(order, look)
 
+    async def is_listed(self, order: Order) -> bool:
+        """Whether a list of the exchange has `order`. Raises: BoundaryError.
+
+        Listed orders that cannot be read are left out: they would block the answer for days.
+        """
+        found = await self.take_external(order.created_at - _CLOCKS_DIFFER)
+        return any(listed.order.identifier == order.identifier for listed in found.ours)
+
     async def explains_absence(self, order: Order) -> bool:
         """Whether it is certain that `order` does not exist. Raises: BoundaryError."""
         return await self.explain(order) is Absence.EXPLAINED

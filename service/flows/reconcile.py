@@ -369,8 +369,7 @@ class Reconciler:
     async def _absent(self, order: Order) -> Order:
         if order.status is OrderStatus.FAILED:
             return order
-        is_acknowledged = order.exchange_uuid is not None or order.executed_volume > 0
-        if order.status not in _NOT_ACKNOWLEDGED or is_acknowledged:
+        if order.status not in _NOT_ACKNOWLEDGED or order.is_acknowledged:
             return await self._look_again(order, GONE)
         self._looks.count(order.identifier, GONE, at=self._real_clock.monotonic())
         if order.status is OrderStatus.PENDING and self._reached(order, DOUBT):
@@ -379,8 +378,7 @@ class Reconciler:
             return order
         if not await self._is_explained(order):
             return order
-        self._looks.forget(order.identifier)
-        return await self._store(order, order.moved_to(OrderStatus.FAILED, reason="not_placed"))
+        return await self.not_placed(order, reason="not_placed")
 
     async def _is_explained(self, order: Order) -> bool:
         """Ask for a proof that the order does not exist: look-ups alone are none."""
@@ -395,6 +393,11 @@ class Reconciler:
                 "the exchange's lists cannot be read, the order stays unknown"
             )
             return False
+
+    async def not_placed(self, order: Order, *, reason: str) -> Order:
+        """Store that the order never reached the exchange; return it as stored afterwards."""
+        self._looks.forget(order.identifier)
+        return await self._store(order, order.moved_to(OrderStatus.FAILED, reason=reason))
 
     # --- what the executor knows ----------------------------------------------------------
 

@@ -183,6 +183,9 @@ class Orders(Protocol):
     async def find(self, identifier: str) -> Order | None:
         """Return the order's row, whatever its status."""
 
+    async def by_id(self, order_id: int) -> Order | None:
+        """Return the order's row, whatever its status."""
+
     async def open(self, market: Market | None = None) -> tuple[Order, ...]:
         """Return the orders that are not settled, oldest first."""
 

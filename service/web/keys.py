@@ -50,6 +50,11 @@ class CancelOrder(Protocol):
         """Have an order end. Raises: what `OrderCancels.request` does."""
 
 
+class DeclareNotPlaced(Protocol):
+    async def __call__(self, order_id: int, /, *, by: str) -> None:
+        """End an order that never arrived. Raises: what `NotPlacedOrders.declare` does."""
+
+
 class ExternalOrders(Protocol):
     async def __call__(self) -> tuple[OrderList, float]:
         """Return the account's open orders, and the answer's age in seconds."""
@@ -74,6 +79,7 @@ ACKNOWLEDGEMENTS = web.AppKey[Acknowledgements]("acknowledgements")
 GENERATE = web.AppKey[Generate]("generate")
 PLACE_ORDER = web.AppKey[PlaceOrder]("place_order")
 CANCEL_ORDER = web.AppKey[CancelOrder]("cancel_order")
+DECLARE_NOT_PLACED = web.AppKey[DeclareNotPlaced]("declare_not_placed")
 EXTERNAL_ORDERS = web.AppKey[ExternalOrders]("external_orders")
 RECONCILE = web.AppKey[Reconcile]("reconcile")
 STATISTICS = web.AppKey[Statistics]("statistics")

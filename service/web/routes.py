@@ -55,6 +55,7 @@ ROUTES: Final = (
     web.get(f"{_API}/trading/orders/{{id}}", trading.order),
     web.post(f"{_API}/trading/orders/sync", trading.sync),
     web.post(f"{_API}/trading/orders/{{id}}/cancel", manual_orders.cancel),
+    web.post(f"{_API}/trading/orders/{{id}}/not-placed", manual_orders.not_placed),
     web.get(f"{_API}/trading/fills", trading.fills),
     web.get(f"{_API}/trading/position", trading.position),
     web.get(f"{_API}/trading/balance", trading.balance),

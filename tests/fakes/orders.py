@@ -180,6 +180,10 @@ class FakeOrders:
         found = (row for row in self.rows.values() if row.identifier == identifier)
         return next(found, None)
 
+    async def by_id(self, order_id: int) -> Order | None:
+        self._raise_failure()
+        return self.rows.get(order_id)
+
     async def open(self, market: Market | None = None) -> tuple[Order, ...]:
         self._raise_failure()
         found = [

@@ -118,7 +118,7 @@ ANSWERS: Final = (
     Mutant(
         name="an order that was accepted is given up",
         file=_RECONCILE,
-        old="        if order.status not in _NOT_ACKNOWLEDGED or is_acknowledged:\n",
+        old="        if order.status not in _NOT_ACKNOWLEDGED or order.is_acknowledged:\n",
         new="        if order.status not in _NOT_ACKNOWLEDGED:\n",
         tests=of(
             _OF_RECONCILE,

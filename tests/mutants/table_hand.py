@@ -12,6 +12,8 @@ _PG_ORDERS: Final = "service/store/tables/orders.py"
 _PG_REQUESTS: Final = "service/store/tables/order_requests.py"
 _HANDLERS: Final = "service/web/api/manual_orders.py"
 _SHARED: Final = "service/flows/shared_answer.py"
+_NOT_PLACED: Final = "service/flows/not_placed.py"
+_OF_NOT_PLACED: Final = "tests/unit/flows/test_not_placed.py"
 _OF_MANUAL: Final = "tests/unit/flows/test_manual_orders.py"
 _OF_CANCELS: Final = "tests/unit/flows/test_order_cancels.py"
 _OF_RISK: Final = "tests/unit/domain/test_risk.py"
@@ -119,5 +121,50 @@ HAND: Final = (
         old="            if answer is None or not self._is_fresh(answer):\n",
         new="            if True:\n",
         tests=of("tests/unit/flows/test_shared_answer.py"),
+    ),
+    Mutant(
+        name="an operator's word counts without a look-up",
+        file=_NOT_PLACED,
+        old="is_known or await self._exchange.find(order.identifier) is not None\n",
+        new="is_known\n",
+        tests=of(_OF_NOT_PLACED, "test_an_order_of_which_only_the_look_up_knows_is_settled"),
+    ),
+    Mutant(
+        name="an operator's word counts against the exchange's lists",
+        file=_NOT_PLACED,
+        old="is_known = await self._account_book.is_listed(order)\n",
+        new="is_known = False\n",
+        tests=of(_OF_NOT_PLACED, "test_an_order_that_only_a_list_shows_is_not_ended"),
+    ),
+    Mutant(
+        name="an operator's word ends an order that is still on its way",
+        file=_NOT_PLACED,
+        old="self._clock.now() - order.created_at < YOUNGEST:\n",
+        new="self._clock.now() < order.created_at:\n",
+        tests=of(_OF_NOT_PLACED, "test_an_order_younger_than_two_minutes_may_still_arrive"),
+    ),
+    Mutant(
+        name="an operator's word ends an order that the exchange has accepted",
+        file=_NOT_PLACED,
+        old="        if order.is_acknowledged:\n",
+        new="        if False:\n",
+        tests=of(_OF_NOT_PLACED, "test_an_order_that_the_exchange_accepted_once_is_not_ended"),
+    ),
+    Mutant(
+        name="a standby ends orders by an operator's word",
+        file=_NOT_PLACED,
+        old="        self._leadership.check()\n        order = await",
+        new="        order = await",
+        tests=of(_OF_NOT_PLACED, "test_a_process_that_does_not_trade_asks_and_ends_nothing"),
+    ),
+    Mutant(
+        name="an operator's word counts under a lease that was lost meanwhile",
+        file=_NOT_PLACED,
+        old="        # The lease may have been lost while the exchange was asked.\n"
+        "        self._leadership.check()\n",
+        new="",
+        tests=of(
+            _OF_NOT_PLACED, "test_a_lease_that_is_lost_while_the_exchange_answers_ends_nothing"
+        ),
     ),
 )

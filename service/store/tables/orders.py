@@ -191,6 +191,14 @@ FIND = """
      WHERE identifier = %(identifier)s
 """
 
+BY_ID = """
+    SELECT id, identifier, exchange_uuid, decision_id, market, side, type, price, volume, funds,
+           status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at,
+           origin, quarantined_at, quarantine_reason, quarantine_detail
+      FROM orders
+     WHERE id = %(order_id)s
+"""
+
 COUNT_SINCE = """
     SELECT count(*)
       FROM orders
@@ -384,6 +392,12 @@ class PgOrders:
     async def find(self, identifier: str) -> Order | None:
         async with self._pool.cursor() as cur:
             await cur.execute(FIND, {"identifier": identifier})
+            row = await cur.fetchone()
+            return None if row is None else _order(row)
+
+    async def by_id(self, order_id: int) -> Order | None:
+        async with self._pool.cursor() as cur:
+            await cur.execute(BY_ID, {"order_id": order_id})
             row = await cur.fetchone()
             return None if row is None else _order(row)
 

@@ -14,7 +14,14 @@ from service.domain.instants import rfc3339
 from service.domain.markets import VOLUME_STEP
 from service.domain.orders import Intent, ListedOrder, OrderType, Side
 from service.ports.store import JSON
-from service.web.keys import CANCEL_ORDER, CONFIG, EXTERNAL_ORDERS, LISTS, PLACE_ORDER
+from service.web.keys import (
+    CANCEL_ORDER,
+    CONFIG,
+    DECLARE_NOT_PLACED,
+    EXTERNAL_ORDERS,
+    LISTS,
+    PLACE_ORDER,
+)
 from service.web.protocol.audit import audited
 from service.web.protocol.auth import CALLER
 from service.web.protocol.query import Query, known_market, row_id
@@ -81,6 +88,17 @@ async def cancel(request: web.Request) -> web.Response:
     await audited(request, action="order.cancel", subject=str(order_id))
     await request.app[CANCEL_ORDER](order_id, by=request[CALLER].name)
     return raw_response(await _stored(request, order_id), status=HTTPStatus.ACCEPTED)
+
+
+async def not_placed(request: web.Request) -> web.Response:
+    """End an order of unknown outcome that never arrived, by the operator's word."""
+    Query(request)
+    order_id = row_id(request, "order")
+    if await json_object(request):
+        raise InvalidRequest("the body is empty: the address names the order")
+    await audited(request, action="order.not_placed", subject=str(order_id))
+    await request.app[DECLARE_NOT_PLACED](order_id, by=request[CALLER].name)
+    return raw_response(await _stored(request, order_id))
 
 
 async def external(request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, NotRequired, TypedDict
 from aiohttp import hdrs, web
 
 from service.domain.errors import (
+    AbsenceRefused,
     BoundaryError,
     DomainError,
     ExchangeRefused,
@@ -66,6 +67,7 @@ KINDS: Final[Mapping[type[ServiceError], ProblemKind]] = {
     InvalidOrder: ProblemKind(422, "invalid-order", "The market takes no such order"),
     KeyReused: ProblemKind(422, "key-reused", "The key is another order's"),
     OrderRefused: ProblemKind(409, "order-refused", "The rules refuse the order"),
+    AbsenceRefused: ProblemKind(409, "absence-refused", "The order may be at the exchange"),
     NotFound: ProblemKind(404, "not-found", "There is no such thing"),
     UnknownMarket: ProblemKind(404, "unknown-market", "There is no such market"),
     UnknownSetting: ProblemKind(404, "unknown-setting", "There is no such setting"),

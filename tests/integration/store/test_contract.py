@@ -685,6 +685,16 @@ async def test_the_key_of_a_failed_order_is_not_free_again(store: StoreUnderTest
         await added(store, "uat-2", idempotency_key="k-1")
 
 
+async def test_an_order_is_found_by_its_id_whatever_its_status(store: StoreUnderTest) -> None:
+    order, other = await added(store, "uat-1"), await added(store, "uat-2")
+    failed = order.moved_to(_S.FAILED, reason="not_sent")
+    await store.orders.advance(failed, seen=_S.PENDING, at=T0)
+
+    assert await store.orders.by_id(order.id) == await store.orders.find("uat-1")
+    assert await store.orders.by_id(other.id) == await store.orders.find("uat-2")
+    assert await store.orders.by_id(other.id + 1) is None
+
+
 async def test_a_refused_order_uses_no_key_up(store: StoreUnderTest) -> None:
     with pytest.raises(OrderRefused):
         await added(store, "uat-1", idempotency_key="k-1", is_on=False)

@@ -8,9 +8,9 @@ import pytest
 from aiohttp import ClientResponse
 
 from service.domain.errors import ExchangeUnavailable
-from service.domain.orders import ExchangeOrderState, Intent, OrderType, Side
+from service.domain.orders import ExchangeOrderState, Intent, OrderStatus, OrderType, Side
 from tests.builders import KRW_BTC, an_exchange_order, an_intent, an_order
-from tests.unit.web.world import Client, World
+from tests.unit.web.world import Client, Serve, World
 
 URL = "/api/v1/trading/orders"
 LIMIT = {
@@ -202,6 +202,73 @@ async def test_orders_of_other_programs_are_shown_and_never_touched(
     assert (body["unreadable"], body["age_seconds"] >= 0) == (0, True)
     assert world.exchange.calls.count("open_orders") == asked + 1
     assert "cancel" not in world.exchange.calls
+
+
+@pytest.fixture
+async def unknown(client: Client, world: World) -> str:
+    """Hold an order of unknown outcome, two minutes old; return the address of the word."""
+    world.orders.hold(an_order(status=OrderStatus.UNKNOWN))
+    world.clock.pass_time(120)
+    await world.lead()
+    return f"{URL}/1/not-placed"
+
+
+async def test_an_order_that_never_arrived_ends_by_the_operators_word(
+    client: Client, world: World, unknown: str
+) -> None:
+    first, again = await client.post(unknown), await client.post(unknown)
+
+    assert (first.status, again.status) == (200, 200)
+    assert await first.json() == await again.json()
+    order = world.orders.rows[1]
+    assert (order.status, order.reason) == (OrderStatus.FAILED, "not_placed_by_operator")
+    assert [(row["action"], row["subject"]) for row in world.audit.rows] == [
+        ("order.not_placed", "1"),
+        ("order.not_placed", "1"),
+    ]
+    assert world.audit.rows[0]["actor"].startswith("admin")
+
+
+async def test_an_order_of_the_exchange_is_not_ended_by_a_word(
+    client: Client, world: World, unknown: str
+) -> None:
+    await world.exchange.submit(an_intent(), identifier="uat-1")
+
+    answer = await client.post(unknown)
+
+    body = await answer.json()
+    assert (answer.status, body["rule"]) == (409, "on_the_exchange")
+    assert body["type"].endswith(":absence-refused")
+    assert world.orders.rows[1].status is OrderStatus.EXECUTED
+
+
+async def test_without_its_audit_row_no_order_is_ended(
+    client: Client, world: World, unknown: str
+) -> None:
+    world.audit.fail = ExchangeUnavailable("gone")
+
+    assert (await client.post(unknown)).status == 503
+    assert world.orders.rows[1].status is OrderStatus.UNKNOWN
+
+
+async def test_a_standby_ends_no_order_by_a_word(serve: Serve) -> None:
+    world = World(epoch=None)
+    client = await serve(world)
+    world.orders.hold(an_order(status=OrderStatus.UNKNOWN))
+    world.clock.pass_time(120)
+
+    answer = await client.post(f"{URL}/1/not-placed")
+
+    assert answer.status == 409
+    assert (await answer.json())["type"].endswith(":not-leader")
+    assert world.orders.rows[1].status is OrderStatus.UNKNOWN
+
+
+async def test_a_word_about_an_order_takes_no_body_and_an_order_that_exists(
+    client: Client, unknown: str
+) -> None:
+    assert (await client.post(unknown, json={"force": True})).status == 400
+    assert (await client.post(f"{URL}/99/not-placed")).status == 404
 
 
 async def test_the_audit_log_is_listed_by_action(client: Client, world: World) -> None:
