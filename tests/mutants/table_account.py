@@ -166,6 +166,31 @@ ACCOUNT: Final = (
         tests=of(_OF_DAYS, "test_a_withdrawal_is_no_loss_and_a_deposit_hides_none"),
     ),
     Mutant(
+        name="a deposit is a gain in the equity curve",
+        file=_PORTFOLIO,
+        old="               round(equity * factor\n",
+        new="               round(equity\n",
+        tests=of(
+            _OF_DAYS, "test_a_deposit_and_a_withdrawal_leave_return_and_drawdown_of_the_curve_alone"
+        ),
+    ),
+    Mutant(
+        name="a deposit hides a fall of the equity curve",
+        file=_PORTFOLIO,
+        old="round(1 - equity * factor / nullif(max(high * factor) OVER upto, 0), 8)\n",
+        new="round(1 - equity / nullif(max(high) OVER upto, 0), 8)\n",
+        tests=of(_OF_DAYS, "test_the_drawdown_of_each_point_is_without_deposits"),
+    ),
+    Mutant(
+        name="the equity curve tells of no deposit before it is detected",
+        file=_PORTFOLIO,
+        old="CASE WHEN value > 0 THEN begins ELSE ends END",
+        new="ends",
+        tests=of(
+            _OF_DAYS, "test_a_deposit_and_a_withdrawal_leave_return_and_drawdown_of_the_curve_alone"
+        ),
+    ),
+    Mutant(
         name="a halt belongs to the day on which it began alone",
         file=_DAYS,
         old="                       AND ended_at >= found.begins\n",

@@ -163,38 +163,82 @@ SUMMARY: Final = (
 """
 )
 
-# Whole hours where the window is long, and the minutes before and after them. An hour's drawdown
-# is the deeper of two: its own, and the fall from the highest equity before it to its low.
-CURVE = """
-    WITH stretch AS (
-        SELECT newest_at AS at, equity, low, high, drawdown_ratio
-          FROM equity_hours
-         WHERE quote = %(quote)s AND hour >= %(first_hour)s AND hour < %(last_hour)s
+# Whole hours of a piece where the window is long, and minutes elsewhere. An hour's drawdown is the
+# deeper of two: its own, and the fall from the highest equity before it to its low. In the minutes
+# in which a deposit came there is no piece: return and drawdown stand still.
+#
+# A deposit counts from the first instant at which the account may show it, a withdrawal from the
+# last one. So equity less deposits never shows either as a gain.
+CURVE: Final = (
+    "WITH"
+    + PIECES
+    + """
+  , bounds AS (
+        SELECT begins, least(ends, %(until)s) AS ends, curve, factor, first_hour,
+               greatest(first_hour,
+                        least(date_trunc('hour', ends, 'UTC'), %(last_hour)s)) AS last_hour
+          FROM pieces
+         CROSS JOIN LATERAL (
+                SELECT greatest(date_trunc('hour',
+                                           begins + interval '1 hour' - interval '1 microsecond',
+                                           'UTC'),
+                                %(first_hour)s) AS first_hour) AS whole
+    ), stretch AS (
+        SELECT newest_at AS at, first_equity, equity, low, high, drawdown_ratio, curve, factor
+          FROM bounds
+          JOIN equity_hours
+            ON quote = %(quote)s
+           AND hour >= first_hour
+           AND hour < last_hour
+           AND hour >= %(first_hour)s
+           AND hour < %(last_hour)s
          UNION ALL
-        SELECT at, equity, equity, equity, 0
-          FROM equity_snapshots
-         WHERE quote = %(quote)s AND at >= %(since)s AND at < %(first_hour)s
-         UNION ALL
-        SELECT at, equity, equity, equity, 0
-          FROM equity_snapshots
-         WHERE quote = %(quote)s AND at >= %(last_hour)s AND at < %(until)s
+        SELECT at, equity, equity, equity, equity, 0, curve, factor
+          FROM (SELECT begins, least(ends, first_hour) AS ends, curve, factor
+                  FROM bounds
+                 UNION ALL
+                SELECT last_hour, ends, curve, factor
+                  FROM bounds
+                 UNION ALL
+                SELECT begins, ends, NULL, NULL
+                  FROM scaled) AS apart
+         CROSS JOIN LATERAL (
+                SELECT at, equity
+                  FROM equity_snapshots
+                 WHERE quote = %(quote)s
+                   AND at >= apart.begins
+                   AND at < apart.ends
+                   AND at >= %(since)s
+                   AND at < %(until)s) AS minutes
     ), followed AS (
         SELECT at, equity, low, high,
-               coalesce(round(1 - equity / nullif(max(high) OVER upto, 0), 8), 0)
-                   AS drawdown_ratio,
-               greatest(drawdown_ratio, round(1 - low / nullif(max(high) OVER earlier, 0), 8))
+               round(1 - equity * factor / nullif(max(high * factor) OVER upto, 0), 8)
+                   AS fallen,
+               greatest(drawdown_ratio,
+                        round(1 - low * factor / nullif(max(high * factor) OVER earlier, 0), 8))
                    AS deepest,
+               round(equity * factor
+                     / nullif(first_value(first_equity * factor) OVER upto, 0) - 1, 8)
+                   AS returned,
+               count(factor) OVER (ORDER BY at) AS measured,
                floor(extract(epoch FROM at - %(since)s) * %(points)s
                      / extract(epoch FROM %(until)s - %(since)s)) AS bucket
           FROM stretch
-        WINDOW upto AS (ORDER BY at),
-               earlier AS (ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        WINDOW upto AS (PARTITION BY curve ORDER BY at),
+               earlier AS (PARTITION BY curve ORDER BY at
+                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    ), carried AS (
+        SELECT at, equity, low, high, bucket,
+               coalesce(first_value(fallen) OVER newest, 0) AS drawdown_ratio,
+               coalesce(first_value(returned) OVER newest, 0) AS return_ratio
+          FROM followed
+        WINDOW newest AS (PARTITION BY measured ORDER BY at)
     ), shown AS (
         SELECT DISTINCT ON (bucket)
-               at, equity, drawdown_ratio,
+               at, equity, drawdown_ratio, return_ratio,
                min(low) OVER whole AS low,
                max(high) OVER whole AS high
-          FROM followed
+          FROM carried
         WINDOW whole AS (PARTITION BY bucket)
          ORDER BY bucket, at DESC
     )
@@ -207,12 +251,20 @@ CURVE = """
                'items', coalesce(json_agg(item ORDER BY shown.at), '[]'))::text
       FROM shown
      CROSS JOIN LATERAL (
+            SELECT coalesce(sum(value), 0) AS deposits
+              FROM deposit_values
+             WHERE ends > %(since)s
+               AND CASE WHEN value > 0 THEN begins ELSE ends END <= shown.at) AS moved
+     CROSS JOIN LATERAL (
             SELECT to_char(shown.at AT TIME ZONE 'UTC', %(instant)s) AS at,
                    trim_scale(shown.equity)::text AS equity,
                    trim_scale(shown.low)::text AS low,
                    trim_scale(shown.high)::text AS high,
+                   trim_scale(moved.deposits)::text AS deposits,
+                   trim_scale(shown.return_ratio)::text AS return_ratio,
                    trim_scale(shown.drawdown_ratio)::text AS drawdown_ratio) AS item
 """
+)
 
 # A cursor holds an instant: that of the day's beginning, in UTC.
 MARKET_DAYS: Final = page_of("""

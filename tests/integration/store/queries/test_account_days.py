@@ -35,6 +35,11 @@ async def summary(pool: Pool, now: datetime, *days: int, quote: str = "KRW") -> 
     return json.loads(await PgPortfolio(pool).summary(quote=quote, now=now, days=days))
 
 
+async def curve(pool: Pool, since: datetime, until: datetime, points: int = 500) -> Any:
+    asked = {"since": since, "until": until, "points": points}
+    return json.loads(await PgPortfolio(pool).equity(quote="KRW", **asked))  # type: ignore[arg-type]
+
+
 async def days_of(pool: Pool, now: datetime, *, limit: int = 500, quote: str = "KRW") -> list[Any]:
     page = await PgPortfolio(pool).days(quote=quote, now=now, limit=limit)
     return json.loads(page.items)  # type: ignore[no-any-return]
@@ -88,10 +93,12 @@ class Account:
         within = self.between(begins, begins + DAY)
         return within[-1][1] if within else None
 
-    def drawdown(self, since: datetime) -> Decimal:
-        """Follow units of a fund: a deposit buys units at their value, and changes no value."""
-        deepest = peak = ZERO
-        units, value_before = Decimal(1), ZERO
+    def units(self) -> dict[datetime, Decimal]:
+        """Return a unit of a fund by minute: a deposit buys units at their value, unchanged.
+
+        Of the minutes in which a deposit came only the end counts.
+        """
+        found, units, value_before = {}, Decimal(1), ZERO
         waiting = sorted(self.deposits)
         with localcontext(prec=60):
             for at, value in self.minutes:
@@ -99,12 +106,17 @@ class Account:
                     units *= (value_before + waiting[0][1]) / value_before
                     value_before += waiting.pop(0)[1]
                 if any(flow - 5 * MINUTE <= at < flow for flow, _ in self.deposits):
-                    continue  # only its end counts
+                    continue
                 value_before = value
-                unit = value / units
-                if at >= since:
-                    peak = max(peak, unit)
-                    deepest = max(deepest, 1 - unit / peak)
+                found[at] = value / units
+        return found
+
+    def drawdown(self, since: datetime) -> Decimal:
+        deepest = peak = ZERO
+        for at, unit in self.units().items():
+            if at >= since:
+                peak = max(peak, unit)
+                deepest = max(deepest, 1 - unit / peak)
         return deepest
 
 
@@ -238,6 +250,85 @@ def check_period(period: Any, account: Account, today: date) -> None:
     assert optional(period["win_rate"]) == ratio(
         Decimal(sums.wins), Decimal(sums.wins + sums.losses)
     )
+
+
+@pytest.mark.proves("FR-006")
+async def test_no_point_of_the_curve_shows_a_deposit_as_a_gain(
+    pool: Pool, account: Account
+) -> None:
+    """Windows by the minute and by the hour, each as units of a fund followed it."""
+    first, last = account.minutes[0][0], account.minutes[-1][0] + MINUTE
+    for since, until in (
+        (first, last),
+        (first + 31 * HOUR, last - 5 * HOUR),
+        (first - 8 * DAY, last),
+        (first + 50 * HOUR + 20 * MINUTE, last + 8 * DAY),
+    ):
+        await check_curve(pool, account, since, until)
+
+
+async def check_curve(pool: Pool, account: Account, since: datetime, until: datetime) -> None:
+    units = account.units()
+    inside = [value for at, value in units.items() if since <= at < until]
+
+    body = await curve(pool, since, until)
+
+    deepest = max(1 - value / max(inside[: n + 1]) for n, value in enumerate(inside))
+    assert abs(Decimal(body["max_drawdown_ratio"]) - deepest) <= MARGIN
+    assert len(body["items"]) > 5
+    for point in body["items"]:
+        at = datetime.fromisoformat(point["at"])
+        seen = [value for when, value in units.items() if since <= when <= at] or [Decimal(1)]
+        assert abs(Decimal(point["return_ratio"]) - (seen[-1] / seen[0] - 1)) <= MARGIN
+        assert Decimal(point["deposits"]) == sum(
+            (
+                amount
+                for flow, amount in account.deposits
+                if flow > since and (flow - 5 * MINUTE if amount > 0 else flow) <= at
+            ),
+            ZERO,
+        )
+
+
+async def test_a_deposit_and_a_withdrawal_leave_return_and_drawdown_of_the_curve_alone(
+    pool: Pool,
+) -> None:
+    """Each detected two minutes after the account showed it."""
+    values = {0: 1_000, 8: 3_000, 9: 3_000, 10: 3_000, 15: 3_300, 28: 300, 30: 300, 31: 270}
+    for minute, value in values.items():
+        await snapshot(pool, T0 + minute * MINUTE, value)
+    await execute(pool, A_DETECTED, {"amount": 2_000, "at": T0 + 10 * MINUTE})
+    await execute(pool, A_DETECTED, {"amount": -3_000, "at": T0 + 30 * MINUTE})
+
+    by_minute = await curve(pool, T0, T0 + HOUR)
+    by_hour = await curve(pool, T0 - 8 * DAY, T0 + HOUR)
+
+    points = by_minute["items"]
+    returns = [point["return_ratio"] for point in points]
+    assert returns == ["0", "0", "0", "0", "0.1", "0.1", "0.1", "-0.01"]
+    amounts = [(point["equity"], point["deposits"]) for point in points]
+    assert amounts[:2] == [("1000", "0"), ("3000", "2000")]
+    assert amounts[-1] == ("270", "-1000")
+    for body in (by_minute, by_hour):
+        assert body["max_drawdown_ratio"] == "0.1"
+        assert body["items"][-1]["return_ratio"] == "-0.01"
+
+
+async def test_the_drawdown_of_each_point_is_without_deposits(pool: Pool) -> None:
+    for n, value in enumerate((1_000, 900)):
+        await snapshot(pool, T0 + 10 * n * MINUTE, value)
+    await deposit(pool, 900, T0 + 20 * MINUTE)
+    await snapshot(pool, T0 + 20 * MINUTE, 1_800)
+
+    points = (await curve(pool, T0, T0 + HOUR))["items"]
+
+    assert [point["drawdown_ratio"] for point in points] == ["0", "0.1", "0.1"]
+
+
+A_DETECTED = """
+    INSERT INTO deposits (currency, amount, at, source, actor, seen_at)
+    VALUES ('KRW', %(amount)s, %(at)s, 'detected', 'system:account', %(at)s)
+"""
 
 
 def ratio(part: Decimal, whole: Decimal) -> Decimal | None:
