@@ -17,6 +17,7 @@ from dotenv.parser import Binding, parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from service.crashpoints import planned_crash
 from service.domain.errors import ConfigError, UnknownMarket
 from service.domain.markets import Market
 
@@ -82,6 +83,7 @@ class Config(BaseSettings):
     speed: Decimal = Field(default=Decimal(1), ge=0, le=100_000)  #: 0 = as fast as possible
     seed: int = 7
     max_waiting: int = Field(default=64, ge=0, le=10_000)  #: requests queued for a connection
+    crashpoint: str | None = None  #: for tests in the sandbox: where the process kills itself
 
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     upbit_access_key: SecretStr | None = Field(default=None, validation_alias="UPBIT_ACCESS_KEY")
@@ -170,6 +172,13 @@ class Config(BaseSettings):
             raise ValueError("write it like postgresql://user:password@127.0.0.1:5432/name")
         return value
 
+    @field_validator("crashpoint")
+    @classmethod
+    def _crashpoint(cls, value: str | None) -> str | None:
+        if value is not None:
+            planned_crash(value)
+        return value
+
     @field_validator("speed")
     @classmethod
     def _speed(cls, value: Decimal) -> Decimal:
@@ -198,6 +207,11 @@ class Config(BaseSettings):
             raise ValueError(f"TRADER_CANDLES is for the sandbox, not for {self.mode}")
         if self.mode is not Mode.SANDBOX and self.speed != 1:
             raise ValueError(f"TRADER_SPEED is for the sandbox; {self.mode} runs in real time")
+        if self.mode is not Mode.SANDBOX and self.crashpoint is not None:
+            raise ValueError(
+                f"TRADER_CRASHPOINT kills the process, for tests in the sandbox; unset it for"
+                f" {self.mode}"
+            )
         return self
 
     @model_validator(mode="after")

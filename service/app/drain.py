@@ -7,6 +7,8 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from service.crashpoints import crashpoint
+
 #: Real seconds that kept-alive connections get to be told that theirs was the last answer.
 LINGER_S: Final = 1.0
 _POLL_S: Final = 0.01
@@ -38,6 +40,7 @@ async def drain(runner: web.AppRunner, site: web.BaseSite, listener: socket.sock
     runner.app[_DRAINING].set()
     taken = _accepted(listener)
     await site.stop()
+    crashpoint("shutdown.draining")
     loop, server = asyncio.get_running_loop(), runner.server
     assert server is not None  # noqa: S101 - it has been set up
     for connection in taken:

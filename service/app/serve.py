@@ -26,6 +26,7 @@ from service.app.self_check import tell
 from service.app.services import Process, Services
 from service.app.shutdown_deadline import ALERTS_BY_S, MEASURES_BY_S
 from service.config import Config
+from service.crashpoints import RECORD, arm, crashpoint, planned_crash
 from service.domain.errors import StartError
 from service.ops.logs.setup import Log
 from service.ops.metrics.counters import Counters
@@ -92,6 +93,7 @@ async def working(services: Services) -> AsyncIterator[None]:
         async with repeating(services):
             yield
     finally:
+        crashpoint("shutdown.before_flush")
         await flush(services.alert_sender, within_s=deadline.left_s(ALERTS_BY_S))
         await _write_last(services)
 
@@ -127,6 +129,7 @@ async def serve(
     """
     stopping = stop or stop_on_signals()
     _require_access(config)
+    _arm(config)
     tell(machine(config))
     with closing(bound(config)) as listener:
         app = build_app(config, log)
@@ -173,6 +176,22 @@ def _require_access(config: Config) -> None:
     finding = access(config)
     if finding.level is CheckLevel.FAIL:
         raise StartError(finding.words)
+
+
+def _arm(config: Config) -> None:
+    """Raises: StartError, when the armed point could not be recorded."""
+    if config.crashpoint is None:
+        return
+    try:
+        arm(planned_crash(config.crashpoint), record=config.data_dir / RECORD)
+    except OSError as exc:
+        raise StartError(
+            f"TRADER_CRASHPOINT: {config.data_dir / RECORD} cannot be written ({exc.strerror}):"
+            " unset the variable, or allow it"
+        ) from exc
+    logger.bind(event="app", crashpoint=config.crashpoint).warning(
+        "this process kills itself at a crash point: TRADER_CRASHPOINT is set"
+    )
 
 
 async def end_tasks(*, again_s: float = CANCEL_AGAIN_S) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from loguru import logger
 
+from service.crashpoints import crashpoint
 from service.domain.errors import InvalidOrder
 from service.domain.markets import Balance, Market, MarketRules
 from service.domain.orders import ZERO, Intent
@@ -68,9 +69,11 @@ class Decider:
         Raises: BoundaryError, when a fact that the rules need is not available: no rule is skipped.
         """
         verdict = await self._verdict(signal)
+        crashpoint("intent.before_commit")
         decision_id = await self._signals.add_decision(
             signal_id=signal.id, verdict=verdict, at=self._clock.now()
         )
+        crashpoint("intent.after_commit")
         refused = verdict if isinstance(verdict, Refused) else None
         logger.bind(
             event="risk",

@@ -5,6 +5,7 @@ from typing import Final
 
 from loguru import logger
 
+from service.crashpoints import crashpoint
 from service.domain.errors import NotLeader, ServiceError
 from service.ports.clock import RealClock
 from service.ports.store import Lease
@@ -89,6 +90,7 @@ class Leadership:
         if epoch != self._epoch:
             logger.bind(event="app", epoch=epoch).info("this process holds the trading lease")
             self._epoch, self._settled = epoch, False
+            crashpoint("leader.epoch_bumped")
 
     async def settle(self) -> None:
         """Reconcile the open orders of the last owner, once after each gain of the lease."""

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from loguru import logger
 
 from service.bus import Bus
+from service.crashpoints import crashpoint
 from service.domain.errors import BoundaryError, DomainError, ExchangeRefused
 from service.domain.markets import Market
 from service.domain.order_checks import (
@@ -146,6 +147,7 @@ class Reconciler:
                 contradicted = True
                 continue
             settled = await self.settle(order)
+            crashpoint("reconcile.mid")
             moved += settled.status is not order.status
             contradicted = contradicted or settled.quarantine is not None
         self.contradicted = contradicted or bool(self._stuck)
@@ -207,6 +209,7 @@ class Reconciler:
                 made_at=listed.order.created_at,
                 at=self._clock.now(),
             )
+            crashpoint("reconcile.adopted")
             line(order).error("the exchange has an order of ours that had no row")
         return None if order is None else await self.settle(order)
 
@@ -279,6 +282,7 @@ class Reconciler:
         after = replace(after, exchange_uuid=seen.uuid)
         if not await self._advance(order, after, fills=fills, paid_fee=paid_fee):
             return None
+        crashpoint("fill.after_commit")
         await tell(self._bus, order, after, fills)
         return after
 
@@ -418,6 +422,7 @@ class Reconciler:
         if not await self._advance(before, after):
             # Another pass moved it first; its answer is as true as ours.
             return await self._orders.find(before.identifier) or before
+        crashpoint("outcome.after_commit")
         await tell(self._bus, before, after)
         return after
 

@@ -107,11 +107,8 @@ ORDERS: Final = (
     Mutant(
         name="the lease is not renewed while the past is settled",
         file=_LEADERSHIP,
-        old="            self._epoch, self._settled = epoch, False\n\n    async def settle",
-        new=(
-            "            self._epoch, self._settled = epoch, False\n"
-            "        await self.settle()\n\n    async def settle"
-        ),
+        old='            crashpoint("leader.epoch_bumped")\n',
+        new='            crashpoint("leader.epoch_bumped")\n        await self.settle()\n',
         tests=of("tests/unit/flows/test_leadership.py"),
     ),
     Mutant(
@@ -368,10 +365,10 @@ ORDERS: Final = (
     Mutant(
         name="the last check is made before the wait for limit and connection",
         file=_UPBIT_CLIENT,
-        old="        data = GuardedBody(json.dumps(body).encode(), check)\n",
+        old="        data = GuardedBody(json.dumps(body).encode(), check, ",
         new=(
             "        before_send()\n"
-            "        data = GuardedBody(json.dumps(body).encode(), lambda: None)\n"
+            "        data = GuardedBody(json.dumps(body).encode(), lambda: None, "
         ),
         tests=_OF_SENDING,
     ),

@@ -163,8 +163,8 @@ OUTSIDE: Final = (
     Mutant(
         name="a cancel has no more of a limit than a question",
         file="service/adapters/upbit/client.py",
-        old='"DELETE", url, self._signed(params), Group.DEFAULT, Share.WHOLE)',
-        new='"DELETE", url, self._signed(params), Group.DEFAULT, self._share)',
+        old="            Group.DEFAULT,\n            Share.WHOLE,\n",
+        new="            Group.DEFAULT,\n            self._share,\n",
         tests=of(_OF_CALLS, "test_a_cancel_goes_where_questions_have_used_up_their_part"),
     ),
     Mutant(

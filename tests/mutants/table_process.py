@@ -17,11 +17,26 @@ _OF_POOL: Final = "tests/integration/store/database/test_pool.py"
 _OF_SETTINGS: Final = "tests/integration/settings/test_settings.py"
 _OF_BOOTSTRAP: Final = "tests/unit/app/test_bootstrap.py"
 _OF_SHUTDOWN: Final = "tests/e2e/test_shutdown.py"
+_OF_CRASHES: Final = "tests/unit/test_crashpoints.py"
 _ALERTS: Final = of(
     _OF_RESOURCES, "test_what_becomes_of_an_order_a_halt_and_the_trading_switch_are_alerts"
 )
 
 PROCESS: Final = (
+    Mutant(
+        name="real money's process kills itself at a crash point",
+        file="service/config.py",
+        old="if self.mode is not Mode.SANDBOX and self.crashpoint is not None:",
+        new="if self.mode is Mode.PAPER and self.crashpoint is not None:",
+        tests=of(_OF_CRASHES, "test_only_the_sandbox_arms_a_point"),
+    ),
+    Mutant(
+        name="a crash point that does not exist is armed, and never comes",
+        file="service/config.py",
+        old="            planned_crash(value)\n        return value\n",
+        new="            pass\n        return value\n",
+        tests=of(_OF_CRASHES, "test_the_configuration_refuses_an_unknown_point"),
+    ),
     Mutant(
         name="health does not see that no orders go out",
         file="service/app/health_wiring.py",

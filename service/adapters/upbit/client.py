@@ -14,11 +14,12 @@ import yarl
 
 from service.adapters.answers import retry_after_s
 from service.adapters.upbit.errors import ErrorAnswer, OddAnswer, Unsent
-from service.adapters.upbit.guarded_body import GuardedBody, GuardedHeaders
+from service.adapters.upbit.guarded_body import GuardedBody, GuardedHeaders, nothing
 from service.adapters.upbit.limits import Group, Limiter, Share, ban_s
 from service.adapters.upbit.record import error_name, parsed
 from service.adapters.upbit.sign import Params, Signer, wire_query
 from service.adapters.upbit.skew import SkewMeter
+from service.crashpoints import crashpoint
 
 READ_TIMEOUT: Final = aiohttp.ClientTimeout(total=6, connect=3)
 ORDER_TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=3)
@@ -90,7 +91,14 @@ class Client:
         # aiohttp repeats a DELETE (and a GET) by itself when a kept-alive connection drops. That is
         # harmless: a second cancellation of an identifier has no effect.
         url = _url(self._exchange_url + path, params)
-        return await self._send("DELETE", url, self._signed(params), Group.DEFAULT, Share.WHOLE)
+        return await self._send(
+            "DELETE",
+            url,
+            self._signed(params),
+            Group.DEFAULT,
+            Share.WHOLE,
+            after_send=partial(crashpoint, "cancel.after_send"),
+        )
 
     async def post(
         self,
@@ -110,9 +118,10 @@ class Client:
         def check() -> None:
             self.check(Group.ORDER, endpoint=f"POST {url.path}")
             before_send()
+            crashpoint("post.before_send")
 
         # The signature's hash covers the keys in this order and the values as written here.
-        data = GuardedBody(json.dumps(body).encode(), check)
+        data = GuardedBody(json.dumps(body).encode(), check, partial(crashpoint, "post.after_send"))
         try:
             return await self._send("POST", url, headers, Group.ORDER, share, data=data)
         except (aiohttp.ClientError, TimeoutError) as exc:
@@ -133,11 +142,12 @@ class Client:
         share: Share,
         *,
         data: GuardedBody | None = None,
+        after_send: Callable[[], None] = nothing,
     ) -> object:
         endpoint = f"{method} {url.path}"
         await self._limiter.acquire(group, endpoint=endpoint, share=share)
         # Asked where the bytes leave: the ban may begin while the request waits for a connection.
-        guard = GuardedHeaders(partial(self.check, group, endpoint=endpoint))
+        guard = GuardedHeaders(partial(self.check, group, endpoint=endpoint), after_send)
         try:
             return await self._exchanged(method, url, headers, group, data=data, guard=guard)
         except (aiohttp.ClientError, TimeoutError):

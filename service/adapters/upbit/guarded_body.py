@@ -6,6 +6,10 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
 
+def nothing() -> None:
+    pass
+
+
 class GuardedBody(aiohttp.BytesPayload):
     """Asks for permission at the moment of the write.
 
@@ -19,9 +23,15 @@ class GuardedBody(aiohttp.BytesPayload):
         has_left: whether bytes may have left. It never goes back to False.
     """
 
-    def __init__(self, value: bytes, before_send: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        value: bytes,
+        before_send: Callable[[], None],
+        after_send: Callable[[], None] = nothing,
+    ) -> None:
+        """Args: after_send: called when the bytes are the socket's, long before the answer."""
         super().__init__(value)
-        self._before_send = before_send
+        self._before_send, self._after_send = before_send, after_send
         self.refusal: Exception | None = None
         self.has_left = False
 
@@ -35,6 +45,7 @@ class GuardedBody(aiohttp.BytesPayload):
             raise
         self.has_left = True
         await super().write_with_length(writer, content_length)
+        self._after_send()
 
 
 class GuardedHeaders:
@@ -44,8 +55,10 @@ class GuardedHeaders:
     that announce it. aiohttp runs a middleware again when it repeats a request.
     """
 
-    def __init__(self, before_send: Callable[[], None]) -> None:
-        self.body = GuardedBody(b"", before_send)
+    def __init__(
+        self, before_send: Callable[[], None], after_send: Callable[[], None] = nothing
+    ) -> None:
+        self.body = GuardedBody(b"", before_send, after_send)
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

@@ -16,6 +16,7 @@ from service.adapters.upbit.limits import Group, Limiter, Share
 from service.adapters.upbit.sign import Signer
 from service.adapters.upbit.skew import SkewMeter
 from service.adapters.upbit.wire import instant
+from service.crashpoints import crashpoint
 from service.domain.errors import ExchangeRefused
 from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList, Side
@@ -147,6 +148,7 @@ class UpbitRest:
                 share=Share.WHOLE if intent.side is Side.SELL else Share.TRADING,
                 before_send=before_send,
             )
+            crashpoint("post.after_response")
             return orders.placed(payload, intent, identifier)
 
     async def find(self, identifier: str) -> ExchangeOrder | None:
@@ -179,6 +181,7 @@ class UpbitRest:
         """
         with translated(writing=True):
             await self._client.delete("/v1/order", _named(identifier))
+            crashpoint("cancel.after_response")
 
 
 def _named(identifier: str) -> dict[str, str]:

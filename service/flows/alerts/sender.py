@@ -7,6 +7,7 @@ from typing import Final
 
 from loguru import logger
 
+from service.crashpoints import crashpoint
 from service.domain.alerts import Severity, rank, wait_s
 from service.domain.errors import BoundaryError
 from service.flows.alerts.buffer import AlertBuffer
@@ -131,6 +132,7 @@ class AlertSender:
             if error is None and self._real_clock.monotonic() - began > TARGET_S:
                 error = "timeout"
             error = error or await target.send(message)
+            crashpoint("outbox.after_send")
             if error is None:
                 await self._outbox.delivered(message.id, target=target.name)
             else:
@@ -138,6 +140,7 @@ class AlertSender:
         return failed
 
     async def _settle(self, message: Outgoing, errors: Sequence[str]) -> None:
+        crashpoint("outbox.before_mark")
         is_retried = await self._outbox.settle(message, error="; ".join(errors) or None)
         line = logger.bind(
             event="alert",

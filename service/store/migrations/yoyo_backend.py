@@ -11,6 +11,7 @@ from yoyo.backends.core.postgresql import PostgresqlBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import Migration, default_migration_table
 
+from service.crashpoints import crashpoint
 from service.store.database.dsn import session_options
 
 #: A long index build is allowed. A long wait for a lock is not: all statements queue behind it.
@@ -80,6 +81,7 @@ class Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
             return
         with self.transaction():
             migration.process_steps(self, "apply" if up else "rollback")
+            crashpoint("migrate.mid")
             self._record(migration, up=up)
 
     def _record(self, migration: Migration, *, up: bool) -> None:

@@ -7,6 +7,7 @@ the transaction and stands still while a statement waits for the row.
 
 from typing import Final
 
+from service.crashpoints import crashpoint
 from service.store.database.pool import Pool
 
 TRADING: Final = "trading"
@@ -49,7 +50,10 @@ class PgLease:
         async with self._pool.cursor() as cur:
             await cur.execute(ACQUIRE, args)
             row = await cur.fetchone()
-            return None if row is None else int(row[0])
+        if row is None:
+            return None
+        crashpoint("leader.after_lock")
+        return int(row[0])
 
     async def release(self) -> None:
         async with self._pool.cursor() as cur:

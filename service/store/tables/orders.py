@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import psycopg2.errors
 
+from service.crashpoints import crashpoint
 from service.domain.alerts import Notice
 from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
@@ -302,6 +303,7 @@ class PgOrders:
             raise DuplicateOrder(f"decision {decision_id} lapsed before, it gets no order")
         if refusal is not None:
             raise OrderRefused(refusal_text(refusal, TradingStatus(status)), rule=refusal)
+        crashpoint("attempt.after_commit")
         return _order(stored)
 
     async def adopt(
@@ -374,6 +376,7 @@ class PgOrders:
                         if await is_stored(cur, order.id, fills):
                             return False
                         await add_fills(cur, order.id, market=market, side=side, fills=fills, at=at)
+                        crashpoint("fill.before_commit")
                     if paid_fee is not None:
                         await correct_fee(
                             cur, order.id, market=market, side=side, paid_fee=paid_fee, at=at
@@ -381,6 +384,7 @@ class PgOrders:
                     await cur.execute(ADVANCE, _state_args(order, at))
                     for notice in self._notices(order, seen, at):
                         await put(cur, notice)
+                    crashpoint("outcome.before_commit")
                     return True
         except psycopg2.errors.UniqueViolation as exc:
             # Another order's transaction stored the trade after our check.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from service.crashpoints import crashpoint
 from service.domain.alerts import Notice
 from service.domain.markets import Market
 from service.domain.trading_states import HALT_KINDS, Ends, HaltKind, TradingStatus
@@ -174,6 +175,8 @@ class PgTradingState:
             if not cur.rowcount:
                 return False
             await self._record(cur, event)
+            crashpoint("halt.before_commit")
+        crashpoint("halt.after_commit")
         return True
 
     async def resume(
