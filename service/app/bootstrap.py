@@ -352,6 +352,7 @@ def _manual_orders(
         leadership=leadership,
         settings=ports.settings,
         collected=process.config.markets,
+        clock=ports.clock,
         deciding=path.deciding,
     )
 

@@ -3,11 +3,12 @@
 Every rule reads the same `Situation`. It may refuse the order or make it smaller, never larger.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
+from service.domain.decimals import decimal_text
 from service.domain.markets import Balance, MarketRules, whole_steps
 from service.domain.orders import ZERO, Intent, OrderType, Side
 from service.domain.positions import Position
@@ -71,9 +72,13 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
+    """Attributes: limit, actual: of an order by hand, what the rule allows and what it found."""
+
     reason: str  #: name of the rule that refused
     detail: str
     checks: tuple[Check, ...]
+    limit: str | None = None
+    actual: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +178,7 @@ def _size(draft: _Draft, proposal: Proposal, now: Situation, limits: Limits) -> 
 def _max_position(draft: _Draft, _p: object, now: Situation, limits: Limits) -> _Finding:
     if draft.side is Side.SELL:
         return _passes(draft, "max_position", "a sale makes the position smaller")
-    # All coins of the account count, also those that this service did not buy: the risk is equal.
-    room = now.capital * limits.max_position_pct / _HUNDRED - now.base.total * now.price
+    room = _room(now, limits)
     if room < now.rules.min_funds:
         sentence = f"the position has reached {limits.max_position_pct} % of capital"
         return _refuses(draft, "max_position", sentence)
@@ -182,16 +186,25 @@ def _max_position(draft: _Draft, _p: object, now: Situation, limits: Limits) -> 
     return _passes(cut, "max_position", f"below {limits.max_position_pct} % of capital")
 
 
+def _room(now: Situation, limits: Limits) -> Decimal:
+    """Return the money for which more may be bought."""
+    # All coins of the account count, also those that this service did not buy: the risk is equal.
+    return now.capital * limits.max_position_pct / _HUNDRED - now.base.total * now.price
+
+
 def _balance(draft: _Draft, _p: object, now: Situation, _l: Limits) -> _Finding:
-    if draft.side is Side.SELL:
-        have = min(draft.amount, whole_steps(now.base.available))
-        what = "coins"
-    else:
-        have = min(draft.amount, _whole(now.quote.available / (1 + now.rules.fee_ratio)))
-        what = "money"
+    have = min(draft.amount, _available(draft, now))
+    what = "coins" if draft.side is Side.SELL else "money"
     if have <= 0:
         return _refuses(draft, "balance", f"no {what} available for this order")
     return _passes(replace(draft, amount=have), "balance", f"{what} available")
+
+
+def _available(draft: _Draft, now: Situation) -> Decimal:
+    """Return the coins that may be sold, or the money that may be spent before the fee."""
+    if draft.side is Side.SELL:
+        return whole_steps(now.base.available)
+    return _whole(now.quote.available / (1 + now.rules.fee_ratio))
 
 
 def _order_size(draft: _Draft, _p: object, now: Situation, _l: Limits) -> _Finding:
@@ -271,13 +284,20 @@ def decide_by_hand(intent: Intent, now: Situation, limits: Limits) -> Allowed | 
     draft = _Draft(intent.side, amount or ZERO)
     checks: list[Check] = []
     for rule in _RULES_BY_HAND:
-        of_size = rule is _order_size
-        kept, check = rule(draft, None, at_price if of_size else now, limits)
+        seen = at_price if rule is _order_size else now
+        kept, check = rule(draft, None, seen, limits)
         if check.passed and kept.amount < draft.amount:
             check = Check(rule=check.rule, passed=False, detail=f"too much: {_MOST[check.rule]}")
         checks.append(check)
         if not check.passed:
-            return Refused(reason=check.rule, detail=check.detail, checks=tuple(checks))
+            limit, actual = _BOUNDS[check.rule](draft, seen, limits)
+            return Refused(
+                reason=check.rule,
+                detail=check.detail,
+                checks=tuple(checks),
+                limit=limit,
+                actual=actual,
+            )
     return Allowed(intent=intent, checks=tuple(checks))
 
 
@@ -286,6 +306,50 @@ _MOST: Final = {
     "max_position": "the position would exceed max_position_pct",
     "balance": "the account has less available, the fee included",
     "min_order": "the exchange takes no order of that size",
+}
+
+
+_Bound = Callable[[_Draft, Situation, Limits], tuple[str, str]]
+
+
+def _state_bound(draft: _Draft, now: Situation, limits: Limits) -> tuple[str, str]:
+    """Return trading states, or that the exchange has suspended the market."""
+    act = OrderAct.of(draft.side)
+    if not (limits.trading_enabled or permits(TradingStatus.DISABLED, now.source, act)):
+        return TradingStatus.ACTIVE.value, TradingStatus.DISABLED.value
+    is_permitted = permits(now.status, now.source, act)
+    return TradingStatus.ACTIVE.value, "SUSPENDED" if is_permitted else now.status.value
+
+
+def _size_bound(draft: _Draft, now: Situation, _l: Limits) -> tuple[str, str]:
+    """Return money, of a sale too."""
+    funds = draft.amount * (now.price if draft.side is Side.SELL else 1)
+    is_small = funds < now.rules.min_funds
+    limit = now.rules.min_funds if is_small else now.rules.max_funds
+    return decimal_text(limit), decimal_text(funds)
+
+
+#: What each rule allows, and what it found. For the risk event, which only signed-in callers see.
+_BOUNDS: Final[Mapping[str, _Bound]] = {
+    "trading_enabled": _state_bound,
+    "open_order": lambda _d, now, _l: ("0", str(now.open_orders)),
+    "order_rate": lambda _d, now, limits: (
+        str(limits.max_orders_per_hour),
+        str(now.orders_last_hour),
+    ),
+    "position_size": lambda draft, now, _l: (
+        decimal_text(now.position.volume),
+        decimal_text(draft.amount),
+    ),
+    "max_position": lambda draft, now, limits: (
+        decimal_text(max(_whole(_room(now, limits)), ZERO)),
+        decimal_text(draft.amount),
+    ),
+    "balance": lambda draft, now, _l: (
+        decimal_text(max(_available(draft, now), ZERO)),
+        decimal_text(draft.amount),
+    ),
+    "min_order": _size_bound,
 }
 
 

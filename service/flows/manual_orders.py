@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from service.domain.errors import DuplicateOrder, KeyReused, OrderRefused
 from service.domain.markets import Market
 from service.domain.orders import Intent, Side
-from service.domain.risk import Refused
+from service.domain.risk import Allowed, Refused
 from service.domain.trading_states import OrderSource
 from service.flows.decide import Decider
 from service.flows.execute import Executor
 from service.flows.leadership import Leadership
 from service.flows.markets import traded
+from service.ports.clock import MarketClock
 from service.ports.order_requests import OrderRequests
 from service.settings.settings import Settings
 
@@ -35,6 +36,7 @@ class ManualOrders:
         leadership: Leadership,
         settings: Settings,
         collected: Sequence[Market],
+        clock: MarketClock,
         deciding: asyncio.Lock,
     ) -> None:
         """Args: deciding: the lock of all verdicts, a signal's ones included."""
@@ -44,12 +46,14 @@ class ManualOrders:
         self._leadership = leadership
         self._settings = settings
         self._collected = collected
+        self._clock = clock
         self._deciding = deciding
 
-    async def place(self, intent: Intent, *, idempotency_key: str) -> PlacedOrder:
+    async def place(self, intent: Intent, *, idempotency_key: str, actor: str) -> PlacedOrder:
         """Place the order, or return the one that an earlier request with the key made.
 
-        A refused request makes no order, so the same key may be tried again.
+        A refused request makes no order, so the same key may be tried again. The refusal is a risk
+        event: those of the insert are written by the insert.
 
         Raises: KeyReused, when the key's order is another one; InvalidOrder, for a price that is
             not on the tick; OrderRefused, with the rule; NotLeader; BoundaryError. After an error
@@ -62,9 +66,11 @@ class ManualOrders:
             if earlier is not None:
                 return earlier
             self._leadership.check()
-            await self._check_market(intent)
-            verdict = await self._decider.decide_by_hand(intent)
+            verdict = await self._verdict(intent)
             if isinstance(verdict, Refused):
+                await self._requests.add_refusal(
+                    intent, refused=verdict, actor=actor, at=self._clock.now()
+                )
                 raise OrderRefused(verdict.detail, rule=verdict.reason)
             try:
                 order = await self._executor.execute(
@@ -89,11 +95,16 @@ class ManualOrders:
             raise KeyReused(f"this Idempotency-Key made order {found.id}, which is another one")
         return PlacedOrder(id=found.id, is_new=False)
 
-    async def _check_market(self, intent: Intent) -> None:
-        """Raises: OrderRefused. What is held may be sold in any market."""
-        if intent.side is Side.SELL:
-            return
-        if intent.market not in await traded(self._settings, collected=self._collected):
-            raise OrderRefused(
-                f"{intent.market} is not traded: the setting markets leaves it out", rule="markets"
-            )
+    async def _verdict(self, intent: Intent) -> Allowed | Refused:
+        # What is held may be sold in any market.
+        if intent.side is Side.BUY:
+            markets = await traded(self._settings, collected=self._collected)
+            if intent.market not in markets:
+                return Refused(
+                    reason="markets",
+                    detail=f"{intent.market} is not traded: the setting markets leaves it out",
+                    checks=(),
+                    limit=",".join(map(str, markets)),
+                    actual=str(intent.market),
+                )
+        return await self._decider.decide_by_hand(intent)

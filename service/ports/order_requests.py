@@ -1,4 +1,4 @@
-"""What an operator asked of orders: by which key, and that they end."""
+"""What an operator asked of orders: by which key, that they end, and what was refused."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from service.domain.orders import Intent, OrderStatus
+from service.domain.risk import Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +30,8 @@ class OrderRequests(Protocol):
 
     async def to_cancel(self) -> Collection[int]:
         """Return the ids of the open orders that shall end."""
+
+    async def add_refusal(
+        self, intent: Intent, *, refused: Refused, actor: str, at: datetime
+    ) -> None:
+        """Store a risk event: the rules refused an order by hand before its insert."""

@@ -41,7 +41,7 @@ class Flatten(Protocol):
 
 
 class PlaceOrder(Protocol):
-    async def __call__(self, intent: Intent, /, *, idempotency_key: str) -> PlacedOrder:
+    async def __call__(self, intent: Intent, /, *, idempotency_key: str, actor: str) -> PlacedOrder:
         """Place an order by hand. Raises: what `ManualOrders.place` does."""
 
 

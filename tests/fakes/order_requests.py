@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from service.domain.orders import OrderStatus
+from service.domain.orders import Intent, OrderStatus
+from service.domain.risk import Refused
 from service.ports.order_requests import KeyedOrder
 from tests.fakes.orders import FakeOrders
 
@@ -11,12 +12,15 @@ from tests.fakes.orders import FakeOrders
 class FakeOrderRequests:
     """Satisfies ports.OrderRequests.
 
-    Attributes: cancelled: by whom and when each order was asked to end.
+    Attributes:
+        cancelled: by whom and when each order was asked to end.
+        refused: (actor, intent, verdict) of each refusal by hand, oldest first.
     """
 
     def __init__(self, orders: FakeOrders) -> None:
         self._orders = orders
         self.cancelled: dict[int, tuple[str, datetime]] = {}
+        self.refused: list[tuple[str, Intent, Refused]] = []
 
     async def by_key(self, idempotency_key: str) -> KeyedOrder | None:
         order_id = self._orders.keys.get(idempotency_key)
@@ -34,3 +38,9 @@ class FakeOrderRequests:
 
     async def to_cancel(self) -> Collection[int]:
         return [n for n in self.cancelled if self._orders.rows[n].is_open]
+
+    async def add_refusal(
+        self, intent: Intent, *, refused: Refused, actor: str, at: datetime
+    ) -> None:
+        del at
+        self.refused.append((actor, intent, refused))

@@ -43,6 +43,18 @@ HAND: Final = (
         tests=of(_OF_MANUAL, "test_the_same_key_with_another_body_is_refused"),
     ),
     Mutant(
+        name="a refusal by hand leaves no risk event",
+        file=_MANUAL,
+        old="""                await self._requests.add_refusal(
+                    intent, refused=verdict, actor=actor, at=self._clock.now()
+                )
+""",
+        new="",
+        tests=of(
+            _OF_MANUAL, "test_each_refusal_before_the_insert_is_one_risk_event_with_its_caller"
+        ),
+    ),
+    Mutant(
         name="the key is not stored with its order",
         file=_PG_ORDERS,
         old='            "idempotency_key": idempotency_key,\n',

@@ -1,11 +1,19 @@
-"""What an operator asked of orders. `PgOrders` writes the rows; here are keys and cancellations."""
+"""What an operator asked of orders. The rows are written by `PgOrders`.
 
-from collections.abc import Collection
+Here are keys, cancellations and refusals.
+"""
+
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
+from service.domain.decimals import decimal_text
 from service.domain.markets import Market
 from service.domain.orders import Intent, OrderStatus, OrderType, Side
+from service.domain.risk import Refused
+from service.domain.trading_states import OrderSource
 from service.ports.order_requests import KeyedOrder
+from service.ports.store import JSON
+from service.store.database.json_rows import json_text
 from service.store.database.pool import Pool
 
 BY_KEY = """
@@ -34,6 +42,13 @@ TO_CANCEL = """
       FROM orders
      WHERE status IN ('PENDING', 'SUBMITTED', 'PARTIALLY_FILLED', 'UNKNOWN')
        AND cancel_requested_at IS NOT NULL
+"""
+
+
+# As the insert of an order writes it for its own refusals.
+ADD_REFUSAL = """
+    INSERT INTO risk_events (at, event, market, reason, actor, detail)
+    VALUES (%(at)s, 'REFUSED', %(market)s, %(rule)s, %(actor)s, %(detail)s::jsonb)
 """
 
 
@@ -68,3 +83,29 @@ class PgOrderRequests:
         async with self._pool.cursor() as cur:
             await cur.execute(TO_CANCEL)
             return [order_id for (order_id,) in await cur.fetchall()]
+
+    async def add_refusal(
+        self, intent: Intent, *, refused: Refused, actor: str, at: datetime
+    ) -> None:
+        args = {
+            "at": at,
+            "market": str(intent.market),
+            "rule": refused.reason,
+            "actor": actor,
+            "detail": json_text(_detail(intent, refused)),
+        }
+        async with self._pool.cursor() as cur:
+            await cur.execute(ADD_REFUSAL, args)
+
+
+def _detail(intent: Intent, refused: Refused) -> Mapping[str, JSON]:
+    amounts = {"price": intent.price, "volume": intent.volume, "funds": intent.funds}
+    return {
+        "source": OrderSource.HAND.value,
+        "side": intent.side.value,
+        "type": intent.type.value,
+        **{name: decimal_text(given) for name, given in amounts.items() if given is not None},
+        "sentence": refused.detail,
+        "limit": refused.limit,
+        "actual": refused.actual,
+    }

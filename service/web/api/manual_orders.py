@@ -71,7 +71,7 @@ async def place(request: web.Request) -> web.Response:
     detail: dict[str, JSON] = {name: body[name] for name in sorted(_FIELDS & body.keys())}
     detail["idempotency_key"] = key
     await audited(request, action="order.place", subject=str(intent.market), detail=detail)
-    placed = await request.app[PLACE_ORDER](intent, idempotency_key=key)
+    placed = await request.app[PLACE_ORDER](intent, idempotency_key=key, actor=request[CALLER].name)
     return raw_response(
         await _stored(request, placed.id),
         status=HTTPStatus.CREATED if placed.is_new else HTTPStatus.OK,

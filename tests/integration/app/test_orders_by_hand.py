@@ -145,3 +145,19 @@ async def test_a_halted_purchase_is_409_and_a_sale_of_what_is_held_goes_through(
 
     assert (status, refused, problem["rule"]) == (201, 409, "trading_enabled")
     assert (sold, sale_order["side"]) == (201, "SELL")
+
+
+async def test_the_risk_events_say_why_an_order_by_hand_was_refused(service: Composed) -> None:
+    """Once for each refusal, whether a rule refused it before the insert or the insert itself."""
+    bought = {"market": "KRW-BTC", "side": "BUY", "type": "MARKET", "funds": "9000000"}
+    status, problem = await place(service, bought, "k-1")
+    (event,) = (await service.get("/api/v1/risk/events?event=REFUSED"))["items"]
+
+    assert (status, problem["rule"]) == (409, "max_position")
+    assert (event["market"], event["reason"]) == ("KRW-BTC", "max_position")
+    assert event["actor"].startswith("admin")
+    assert event["detail"].items() >= {
+        "source": "HAND", "side": "BUY", "type": "MARKET", "funds": "9000000",
+        "sentence": problem["detail"], "actual": "9000000",
+    }.items()  # fmt: skip
+    assert 0 < Decimal(event["detail"]["limit"]) < 9_000_000

@@ -307,41 +307,59 @@ def test_an_order_by_hand_is_sent_as_asked_for_without_confidence_and_age() -> N
 
 
 @pytest.mark.parametrize(
-    ("intent", "now", "limits", "rule"),
+    ("intent", "now", "limits", "rule", "bound"),
     [
-        (an_intent(), {}, {"trading_enabled": False}, "trading_enabled"),
-        (an_intent(), {"status": TradingStatus.REDUCING}, {}, "trading_enabled"),
-        (a_sale_by_hand("0.05"), A_SALE | {"status": TradingStatus.HALTED}, {}, "trading_enabled"),
-        (an_intent(), {"rules": some_rules(active=False)}, {}, "trading_enabled"),
-        (an_intent(), {"open_orders": 1}, {}, "open_order"),
-        (an_intent(), {"orders_last_hour": 12}, {"max_orders_per_hour": 12}, "order_rate"),
-        (a_sale_by_hand("0.06"), A_SALE | {"base": a_balance("BTC", "1")}, {}, "position_size"),
-        (an_intent(funds=Decimal(2_000_001)), {}, {}, "max_position"),
-        (a_limit_purchase("100000000", "0.0200001"), {}, {}, "max_position"),
+        (an_intent(), {}, {"trading_enabled": False}, "trading_enabled", ("ACTIVE", "DISABLED")),
+        (an_intent(), {"status": TradingStatus.REDUCING}, {}, "trading_enabled",
+         ("ACTIVE", "REDUCING")),
+        (a_sale_by_hand("0.05"), A_SALE | {"status": TradingStatus.HALTED}, {}, "trading_enabled",
+         ("ACTIVE", "HALTED")),
+        (an_intent(), {"rules": some_rules(active=False)}, {}, "trading_enabled",
+         ("ACTIVE", "SUSPENDED")),
+        (an_intent(), {"open_orders": 1}, {}, "open_order", ("0", "1")),
+        (an_intent(), {"orders_last_hour": 13}, {"max_orders_per_hour": 12}, "order_rate",
+         ("12", "13")),
+        (a_sale_by_hand("0.06"), A_SALE | {"base": a_balance("BTC", "1")}, {}, "position_size",
+         ("0.05", "0.06")),
+        (an_intent(funds=Decimal(2_000_001)), {}, {}, "max_position", ("2000000", "2000001")),
+        (a_limit_purchase("100000000", "0.0200001"), {}, {}, "max_position",
+         ("2000000", "2000010")),
         (
             an_intent(funds=Decimal(1_999_999)),
             {"quote": a_balance("KRW", "2000000")},
             {"max_position_pct": Decimal(100)},
             "balance",
+            ("1999000", "1999999"),
         ),
-        (a_sale_by_hand("0.05"), A_SALE | {"base": a_balance("BTC", "0.04")}, {}, "balance"),
-        (an_intent(funds=Decimal(4_999)), {}, {}, "min_order"),
-        (a_limit_purchase("1000", "4.999"), {}, {}, "min_order"),
-        (a_sale_by_hand("0.00004"), A_SALE, {}, "min_order"),
-        (a_sale_by_hand("0.05", price="99999"), A_SALE, {}, "min_order"),
+        (an_intent(), {"quote": a_balance("KRW", "0"), "base": a_balance("BTC", "1")},
+         {"max_position_pct": Decimal(200)}, "balance", ("0", "100000")),
+        (a_sale_by_hand("0.05"), A_SALE | {"base": a_balance("BTC", "0.04")}, {}, "balance",
+         ("0.04", "0.05")),
+        (an_intent(funds=Decimal(4_999)), {}, {}, "min_order", ("5000", "4999")),
+        (a_limit_purchase("1000", "4.999"), {}, {}, "min_order", ("5000", "4999")),
+        (a_sale_by_hand("0.00004"), A_SALE, {}, "min_order", ("5000", "4000")),
+        (a_sale_by_hand("0.05", price="99999"), A_SALE, {}, "min_order", ("5000", "4999.95")),
         (an_intent(funds=Decimal(50_001)), {"rules": some_rules(max_funds=Decimal(50_000))}, {},
-         "min_order"),
+         "min_order", ("50000", "50001")),
         (a_sale_by_hand("0.05"), A_SALE | {"rules": some_rules(max_funds=Decimal(50_000))}, {},
-         "min_order"),
+         "min_order", ("50000", "5000000")),
     ],
 )  # fmt: skip
 def test_each_rule_refuses_an_order_by_hand_in_its_own_name(
-    intent: Intent, now: dict[str, Any], limits: dict[str, Any], rule: str
+    intent: Intent,
+    now: dict[str, Any],
+    limits: dict[str, Any],
+    rule: str,
+    bound: tuple[str, str],
 ) -> None:
     verdict = decide_by_hand(intent, a_situation(**HAND | now), some_limits(**limits))
 
     assert isinstance(verdict, Refused)
     assert verdict.reason == rule
+    assert (verdict.limit, verdict.actual) == bound
+    assert not any(character.isdigit() for character in verdict.detail) or rule in {
+        "open_order", "order_rate", "min_order", "max_position",
+    }, "a sentence is shown and logged: no balance stands in it"  # fmt: skip
 
 
 @pytest.mark.parametrize("status", [TradingStatus.REDUCING, TradingStatus.ACTIVE])

@@ -142,6 +142,7 @@ class House:
             leadership=self.leadership,
             settings=self.settings,
             collected=(KRW_BTC, KRW_ETH),
+            clock=self.clock,
             deciding=deciding,
         )
         self.order_cancels = OrderCancels(

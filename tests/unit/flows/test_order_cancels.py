@@ -23,7 +23,7 @@ S = OrderStatus
 
 async def on_the_book(house: House) -> str:
     """Place a limit order; return its identifier."""
-    placed = await house.manual_orders.place(a_limit_order(), idempotency_key="k-1")
+    placed = await house.manual_orders.place(a_limit_order(), idempotency_key="k-1", actor="ann")
     return house.orders.rows[placed.id].identifier
 
 
@@ -75,7 +75,9 @@ async def test_a_fill_that_crosses_the_cancel_is_booked(house: House) -> None:
 
 
 async def test_an_order_that_has_ended_otherwise_cannot_be_cancelled(house: House) -> None:
-    await house.manual_orders.place(an_intent(funds=Decimal(10_000)), idempotency_key="k-1")
+    await house.manual_orders.place(
+        an_intent(funds=Decimal(10_000)), idempotency_key="k-1", actor="ann"
+    )
 
     with pytest.raises(DomainError, match="order 1 is EXECUTED already"):
         await house.order_cancels.request(1, by="admin")
