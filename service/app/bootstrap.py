@@ -287,7 +287,7 @@ def _reconciler(process: Process, ports: Ports, bus: Bus, account_book: AccountB
         clock=ports.clock,
         real_clock=process.real_clock,
         prices=ports.store.market_data,
-        explains_absence=account_book.explains_absence,
+        explains_absence=account_book.explain,
     )
 
 

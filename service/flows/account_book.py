@@ -12,9 +12,9 @@ from typing import Final
 
 from loguru import logger
 
-from service.domain.account import Absence, CurrencyBook
+from service.domain.account import Absence, CurrencyBook, absence_of
 from service.domain.markets import Balance
-from service.domain.orders import ZERO, ListedOrder, Order, OrderList, Side
+from service.domain.orders import ZERO, ListedOrder, Order, OrderList
 from service.ports.account import AccountBooks
 from service.ports.clock import MarketClock
 from service.ports.exchange import LONGEST_WINDOW, Exchange
@@ -150,10 +150,6 @@ class AccountBook:
         found = await self.take_external(order.created_at - _CLOCKS_DIFFER)
         return any(listed.order.identifier == order.identifier for listed in found.ours)
 
-    async def explains_absence(self, order: Order) -> bool:
-        """Whether it is certain that `order` does not exist. Raises: BoundaryError."""
-        return await self.explain(order) is Absence.EXPLAINED
-
     async def take_external(self, since: datetime) -> OrderList:
         """Store the orders of other programs; return all orders of the lists since `since`.
 
@@ -263,14 +259,9 @@ def _moved_by(order: Order, look: AccountLook) -> Absence:
         # A baseline from after the order may hold what the order moved.
         if book is None or book.at > order.created_at:
             return Absence.UNCLEAR
-        odd.append(book.difference(look.total(book.currency)))
+        odd.append(look.total(book.currency) - book.expected)
     money, coins = odd
-    if not money and not coins:
-        return Absence.EXPLAINED
-    bought = money < 0 < coins
-    sold = coins < 0 < money
-    as_ordered = bought if order.intent.side is Side.BUY else sold
-    return Absence.CONTRADICTED if as_ordered else Absence.UNCLEAR
+    return absence_of(order.intent, money=money, coins=coins)
 
 
 def _tells_funds(listed: ListedOrder) -> bool:

@@ -54,3 +54,5 @@ PERSISTS: Final = Bound(5, 60.0)
 DOUBT: Final = Bound(3, 30.0)
 #: A request may be held on its way for nearly a minute, and execute after that.
 ABSENT: Final = Bound(3, 120.0)
+#: After so long no list and no look-up lags: then one currency that has not moved is a proof.
+LONG_ABSENT: Final = Bound(10, 600.0)

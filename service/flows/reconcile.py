@@ -12,6 +12,7 @@ from loguru import logger
 
 from service.bus import Bus
 from service.crashpoints import crashpoint
+from service.domain.account import Absence
 from service.domain.errors import BoundaryError, DomainError, ExchangeRefused
 from service.domain.markets import Market
 from service.domain.order_checks import (
@@ -33,7 +34,16 @@ from service.domain.orders import (
     fills_from,
 )
 from service.domain.trading_states import TradingStatus
-from service.flows.looks import ABSENT, DOUBT, FEE, NOTHING_LEFT, PERSISTS, Bound, Looks
+from service.flows.looks import (
+    ABSENT,
+    DOUBT,
+    FEE,
+    LONG_ABSENT,
+    NOTHING_LEFT,
+    PERSISTS,
+    Bound,
+    Looks,
+)
 from service.flows.order_events import line, tell
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
@@ -64,7 +74,7 @@ _AROUND: Final = timedelta(minutes=30)  #: of a trade, whose price is compared
 
 #: Whether the exchange's open and closed lists, by our prefix, and the account's balances explain
 #: that this order does not exist. Raises: BoundaryError.
-ExplainsAbsence = Callable[[Order], Awaitable[bool]]
+ExplainsAbsence = Callable[[Order], Awaitable[Absence]]
 
 
 class Prices(Protocol):
@@ -380,23 +390,27 @@ class Reconciler:
             order = await self.unknown(order)  # so that health and alerts tell of it
         if not self._reached(order, ABSENT):
             return order
-        if not await self._is_explained(order):
+        if not await self._is_proved(order):
             return order
         return await self.not_placed(order, reason="not_placed")
 
-    async def _is_explained(self, order: Order) -> bool:
+    async def _is_proved(self, order: Order) -> bool:
         """Ask for a proof that the order does not exist: look-ups alone are none."""
         question = f"absence of {order.identifier}"
         if self._explains_absence is None or not self._is_due(question):
             return False
         self._look_seldom(question)
         try:
-            return await self._explains_absence(order)
+            absence = await self._explains_absence(order)
         except BoundaryError as exc:
             line(order).bind(error=type(exc).__name__, cause=str(exc)).warning(
                 "the exchange's lists cannot be read, the order stays unknown"
             )
             return False
+        if absence is Absence.ONE_SIDED:
+            # What was answered about the order once, true or not, is more than a lag.
+            return order.quarantine is None and self._reached(order, LONG_ABSENT)
+        return absence is Absence.EXPLAINED
 
     async def not_placed(self, order: Order, *, reason: str) -> Order:
         """Store that the order never reached the exchange; return it as stored afterwards."""

@@ -4,6 +4,8 @@ from typing import Final
 
 from tests.mutants.mutant import Mutant, of
 
+_ACCOUNT: Final = "service/domain/account.py"
+_OF_ACCOUNT: Final = "tests/unit/domain/test_account.py"
 _BOOK: Final = "service/flows/account_book.py"
 _LISTS: Final = "service/adapters/upbit/order_lists.py"
 _SWEEP: Final = "service/flows/order_sweep.py"
@@ -76,10 +78,24 @@ ACCOUNT: Final = (
     ),
     Mutant(
         name="an order that moved the account counts as absent",
-        file=_BOOK,
-        old="    if not money and not coins:\n",
+        file=_ACCOUNT,
+        old="    if not money_moved and not coins_moved:\n",
         new="    if True:\n",
         tests=of(_OF_BOOK, "test_an_order_that_is_in_no_list_but_moved_the_account_is_not_absent"),
+    ),
+    Mutant(
+        name="an order whose two currencies moved counts as absent",
+        file=_ACCOUNT,
+        old="    if money_moved and coins_moved:\n",
+        new="    if False:\n",
+        tests=of(_OF_ACCOUNT, "test_an_executed_order_is_never_called_absent"),
+    ),
+    Mutant(
+        name="a first fill smaller than the rounding counts as no fill",
+        file=_ACCOUNT,
+        old=" or not coins\n",
+        new=" or True\n",
+        tests=of(_OF_ACCOUNT, "test_an_executed_order_is_never_called_absent"),
     ),
     Mutant(
         name="a baseline from after an order proves that it was not executed",

@@ -98,12 +98,35 @@ ANSWERS: Final = (
     Mutant(
         name="an order is given up without a proof",
         file=_RECONCILE,
-        old="        if not await self._is_explained(order):\n",
+        old="        if not await self._is_proved(order):\n",
         new="        if False:\n",
         tests=of(
             _OF_RECONCILE,
             "test_an_order_is_not_given_up_before_two_minutes_nor_without_a_proof",
         ),
+    ),
+    Mutant(
+        name="one currency that has not moved proves an absence at once",
+        file=_LOOKS,
+        old="LONG_ABSENT: Final = Bound(10, 600.0)",
+        new="LONG_ABSENT: Final = Bound(10, 120.0)",
+        tests=of(
+            _OF_RECONCILE, "test_one_currency_that_has_not_moved_is_a_proof_after_ten_minutes"
+        ),
+    ),
+    Mutant(
+        name="a long standstill counts as many looks",
+        file=_LOOKS,
+        old="LONG_ABSENT: Final = Bound(10, 600.0)",
+        new="LONG_ABSENT: Final = Bound(3, 600.0)",
+        tests=of(_OF_RECONCILE, "test_ten_minutes_without_a_look_are_no_ten_minutes"),
+    ),
+    Mutant(
+        name="an order that was answered about is given up by one currency",
+        file=_RECONCILE,
+        old="return order.quarantine is None and self._reached(order, LONG_ABSENT)\n",
+        new="return self._reached(order, LONG_ABSENT)\n",
+        tests=of(_OF_RECONCILE, "test_an_order_that_was_answered_about_needs_both_currencies"),
     ),
     Mutant(
         name="an order is given up while its request may still be on its way",

@@ -351,12 +351,23 @@ async def test_an_order_that_is_in_no_list_but_moved_the_account_is_not_absent(
     assert await account.deposits() == []
 
 
-@pytest.mark.parametrize(("currency", "amount"), [("KRW", 1), ("KRW", -1), ("BTC", "0.00000001")])
-async def test_a_change_that_may_be_something_else_proves_nothing(
+@pytest.mark.parametrize(("currency", "amount"), [("KRW", 1), ("KRW", -1), ("BTC", "0.0001")])
+async def test_one_currency_that_moved_is_something_else(
     account: Account, currency: str, amount: int | str
 ) -> None:
     order = await account.written()
-    account.move(currency, "0.0001" if currency == "BTC" else amount)
+    account.move(currency, amount)
+
+    assert await account.book.explain(order) is Absence.ONE_SIDED
+
+
+@pytest.mark.parametrize(("won", "coins"), [(1, "0.0001"), (-1, "-0.0001"), (1, "-0.0001")])
+async def test_two_currencies_that_moved_prove_nothing(
+    account: Account, won: int, coins: str
+) -> None:
+    order = await account.written()
+    account.move("KRW", won)
+    account.move("BTC", coins)
 
     assert await account.book.explain(order) is Absence.UNCLEAR
 

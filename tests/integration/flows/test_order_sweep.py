@@ -77,7 +77,7 @@ class Trading:
             bus=Bus(),
             clock=self.clock,
             real_clock=self.real_clock,
-            explains_absence=self.book.explains_absence,
+            explains_absence=self.book.explain,
         )
         self.taken: list[str | None] = []
         self.sweep = OrderSweep(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from service.bus import Bus, Event, OrderFilled, OrderMoved, SignalMade, TickerUpdated
+from service.domain.account import Absence
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
 from service.domain.markets import Market
 from service.domain.orders import Order
@@ -53,7 +54,7 @@ class House:
     lease: FakeLease = field(default_factory=FakeLease)
     bus: Bus = field(default_factory=Bus)
     heard: list[Event] = field(default_factory=list)
-    absence_explained: bool = True
+    absence: Absence = Absence.EXPLAINED
     asked_absence: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -163,10 +164,10 @@ class House:
         self.bus.subscribe(OrderMoved, hear)
         self.bus.subscribe(OrderFilled, hear)
 
-    async def explain(self, order: Order) -> bool:
-        """Say yes where the test says that lists and balances explain an absence."""
+    async def explain(self, order: Order) -> Absence:
+        """Say what the test says that lists and balances tell of an absence."""
         self.asked_absence.append(order.identifier)
-        return self.absence_explained
+        return self.absence
 
     async def allow(self, **values: JSON) -> None:
         await self.settings.change(values, by="test")

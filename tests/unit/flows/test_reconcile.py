@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.domain.account import Absence
 from service.domain.errors import BoundaryError, DomainError, ExchangeRefused, ExchangeUnavailable
 from service.domain.orders import (
     ZERO,
@@ -16,6 +17,7 @@ from service.domain.orders import (
     Order,
     OrderOrigin,
     OrderStatus,
+    Quarantine,
     Side,
 )
 from service.domain.trading_states import TradingStatus
@@ -414,14 +416,14 @@ async def test_an_order_is_not_given_up_before_two_minutes_nor_without_a_proof(
     house: House,
 ) -> None:
     """Regression: a POST held 45 s executed after its row had become FAILED."""
-    house.absence_explained = False
+    house.absence = Absence.UNCLEAR
     asked(house, status=S.UNKNOWN, exchange_uuid=None)
 
     early = [(await looked(house, None)).status for _ in range(60)]
     asked_early = list(house.asked_absence)
     late = [(await looked(house, None)).status for _ in range(100)]
     asked_late = len(house.asked_absence)
-    house.absence_explained = True
+    house.absence = Absence.EXPLAINED
     for _ in range(16):
         given_up = await looked(house, None)
 
@@ -429,6 +431,52 @@ async def test_an_order_is_not_given_up_before_two_minutes_nor_without_a_proof(
     assert asked_early == []
     assert 5 <= asked_late <= 8  # seldom: lists are costly
     assert (given_up.status, given_up.reason) == (S.FAILED, "not_placed")
+
+
+async def test_one_currency_that_has_not_moved_is_a_proof_after_ten_minutes(house: House) -> None:
+    """A deposit beside a lost order left it UNKNOWN for ever, and its market blocked."""
+    house.absence = Absence.ONE_SIDED
+    asked(house, status=S.UNKNOWN, exchange_uuid=None)
+
+    early = [(await looked(house, None)).status for _ in range(300)]  # the last at 598 s
+    late = [(await looked(house, None)).status for _ in range(20)]
+
+    assert {*early} == {S.UNKNOWN}
+    assert late[-1] is S.FAILED
+    assert house.orders.rows[1].reason == "not_placed"
+
+
+async def test_ten_minutes_without_a_look_are_no_ten_minutes(house: House) -> None:
+    """A process that starts again, or stood still, has looked once."""
+    house.absence = Absence.ONE_SIDED
+    asked(house, status=S.UNKNOWN, exchange_uuid=None)
+
+    statuses = [(await looked(house, None, seconds=600)).status for _ in range(9)]
+
+    assert {*statuses} == {S.UNKNOWN}
+    assert (await looked(house, None)).status is S.FAILED
+
+
+@pytest.mark.parametrize("absence", [Absence.UNCLEAR, Absence.CONTRADICTED])
+async def test_no_time_makes_a_proof_of_what_is_unclear(house: House, absence: Absence) -> None:
+    house.absence = absence
+    asked(house, status=S.UNKNOWN, exchange_uuid=None)
+
+    for _ in range(200):
+        order = await looked(house, None, seconds=60)
+
+    assert order.status is S.UNKNOWN
+
+
+async def test_an_order_that_was_answered_about_needs_both_currencies(house: House) -> None:
+    house.absence = Absence.ONE_SIDED
+    aside = Quarantine(at=T0, reason="over_fill", detail={})
+    asked(house, status=S.UNKNOWN, exchange_uuid=None, quarantine=aside)
+
+    for _ in range(30):
+        order = await looked(house, None, seconds=60)
+
+    assert order.status is S.UNKNOWN
 
 
 async def test_without_lists_an_order_is_never_given_up(house: House) -> None:
@@ -443,7 +491,7 @@ async def test_without_lists_an_order_is_never_given_up(house: House) -> None:
 
 async def test_a_row_about_to_be_sent_becomes_unknown_when_nothing_is_found(house: House) -> None:
     """Health and alerts see UNKNOWN; PENDING for two days was healthy."""
-    house.absence_explained = False
+    house.absence = Absence.UNCLEAR
     asked(house, status=S.PENDING, exchange_uuid=None)
 
     statuses = [(await looked(house, None)).status for _ in range(17)]
