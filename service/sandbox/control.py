@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from aiohttp import web
 from service.domain.decimals import decimal_text
 from service.domain.errors import InvalidRequest
 from service.sandbox.clock import DiscreteMarketClock, SandboxClock
+from service.sandbox.errors import RequestRefused
 from service.sandbox.reply import Body, reply
 from service.sandbox.upbit_api.bodies import account_body, order_body, trade_body
 from service.sandbox.upbit_api.context import CONTEXT
@@ -66,6 +68,29 @@ async def add_faults(request: web.Request) -> web.Response:
 async def clear_faults(request: web.Request) -> web.Response:
     request.app[CONTEXT].faults.clear()
     return web.Response(status=204)
+
+
+@routes.get("/__sandbox__/arrivals")
+async def arrivals(request: web.Request) -> web.Response:
+    """Answer when each order and each cancel arrived, by the machine's monotonic seconds."""
+    return reply(request.app[CONTEXT].arrivals.seen())
+
+
+@routes.post("/__sandbox__/fills")
+async def fill(request: web.Request) -> web.Response:
+    """Fill a part of an order on the book at its own price: `{"identifier", "volume"}`."""
+    context = request.app[CONTEXT]
+    try:
+        wanted = json.loads(await request.read())
+        identifier, volume = str(wanted["identifier"]), Decimal(wanted["volume"])
+    except (ValueError, TypeError, KeyError, InvalidOperation) as exc:
+        raise _bad_request('send {"identifier": "…", "volume": "0.001"}') from exc
+    try:
+        order = context.engine.find(identifier=identifier)
+        context.engine.fill(order, volume, context.now())
+    except (RequestRefused, ValueError) as exc:
+        raise _bad_request(str(exc)) from exc
+    return reply(order_body(order, trades=True))
 
 
 @routes.get("/__sandbox__/ledger")

@@ -7,13 +7,15 @@ One plan serves the exchange and the model. Tests use the object, an operator
 import base64
 import binascii
 import random
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from service.domain.errors import InvalidRequest
+from service.sandbox.answer_edits import TradesEdit
 from service.sandbox.rate_limits import LIMITS, group_of
 
 ModelFault = Literal[
@@ -56,10 +58,14 @@ class Fault(BaseModel):
     truncate: bool = False  #: executed, and half the answer arrives
     drip_s: Annotated[float, Field(ge=0, le=3600)] = 0.0  #: executed; real seconds between bytes
     echo: bool = False  #: with `status`: the answer repeats the request, headers and all
+    executes: bool = False  #: with `status`: the request is executed all the same
+    merge: Mapping[str, Any] = {}  #: put into each object of the real answer, nested ones too
+    trades: TradesEdit | None = None  #: what happens to the trades of the real answer
     model: ModelFault | None = None  #: the kind of the model's answer
     every_nth: Annotated[int, Field(ge=1)] = 1
     chance: Annotated[float, Field(gt=0, le=1)] = 1.0  #: of a fault, for each due request
     times: Annotated[int, Field(ge=1)] | None = None  #: afterwards the route works again
+    for_s: Annotated[float, Field(gt=0, le=3600)] | None = None  #: real, from the first one on
 
     @field_validator("group")
     @classmethod
@@ -100,12 +106,13 @@ class Faults:
     Args: seed: of the random numbers for `chance`.
     """
 
-    def __init__(self, seed: int = 7) -> None:
+    def __init__(self, seed: int = 7, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._plan: list[_Counted] = []
         self._rng = random.Random(seed)  # noqa: S311 - a test must be repeatable
+        self._monotonic = monotonic
 
     def add(self, *faults: Fault) -> None:
-        self._plan.extend(_Counted(fault, self._rng) for fault in faults)
+        self._plan.extend(_Counted(fault, self._rng, self._monotonic) for fault in faults)
 
     def clear(self) -> None:
         self._plan.clear()
@@ -133,14 +140,16 @@ class Faults:
 
 
 class _Counted:
-    def __init__(self, fault: Fault, rng: random.Random) -> None:
+    def __init__(self, fault: Fault, rng: random.Random, monotonic: Callable[[], float]) -> None:
         self.fault = fault
         self._rng = rng
+        self._monotonic = monotonic
+        self._over_at: float | None = None  #: known from the first hit on, with `for_s`
         self.seen = 0  #: matching requests
         self.hit = 0  #: requests with the fault
 
     def due(self, method: str, path: str) -> Fault | None:
-        if not self.fault.concerns(method, path) or self.hit == self.fault.times:
+        if not self.fault.concerns(method, path) or self._is_over():
             return None
         self.seen += 1
         if self.seen % self.fault.every_nth:
@@ -148,7 +157,13 @@ class _Counted:
         if self.fault.chance < 1 and self._rng.random() >= self.fault.chance:
             return None
         self.hit += 1
+        if self._over_at is None and self.fault.for_s is not None:
+            self._over_at = self._monotonic() + self.fault.for_s
         return self.fault
+
+    def _is_over(self) -> bool:
+        is_late = self._over_at is not None and self._monotonic() >= self._over_at
+        return is_late or self.hit == self.fault.times
 
 
 def _first(faults: Iterable[Fault | None]) -> Fault | None:

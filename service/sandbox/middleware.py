@@ -4,6 +4,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from service.sandbox import control
+from service.sandbox.answer_edits import edited
 from service.sandbox.clock import real_pause
 from service.sandbox.errors import RequestRefused, quotation_error
 from service.sandbox.faults import Fault
@@ -28,6 +29,7 @@ async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     context = request.app[CONTEXT]
     if request.path.startswith(control.PREFIX):
         return await handler(request)
+    await context.arrivals.note(request)
     fault = context.faults.due(request.method, request.path)
     if fault is None:
         return await handler(request)
@@ -37,11 +39,7 @@ async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _dropped(request)
     if fault.model is not None:
         request[model.FAULT] = fault.model
-    if fault.status is None:
-        response = await handler(request)
-        response.headers.update(fault.headers)
-    else:
-        response = await _echo(request, fault) if fault.echo else _scripted(fault)
+    response = await _answered(request, handler, fault)
     if fault.phase == "after":
         await _delayed(context, fault)
     if fault.drop_after:
@@ -49,6 +47,18 @@ async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     if fault.drip_s:
         return await _dripped(request, response, context, fault.drip_s)
     return await _half(request, response) if fault.truncate else response
+
+
+async def _answered(request: web.Request, handler: Handler, fault: Fault) -> web.StreamResponse:
+    if fault.status is not None:
+        if fault.executes:
+            await handler(request)
+        return await _echo(request, fault) if fault.echo else _scripted(fault)
+    response = await handler(request)
+    response.headers.update(fault.headers)
+    if isinstance(response, web.Response) and (fault.merge or fault.trades):
+        response.body = edited(_body_of(response), merge=fault.merge, trades=fault.trades)
+    return response
 
 
 @web.middleware
@@ -74,7 +84,7 @@ async def upbit_wire(request: web.Request, handler: Handler) -> web.StreamRespon
 async def add_remaining(request: web.Request, response: web.StreamResponse) -> None:
     """Add the `Remaining-Req` header to every answer; pyupbit fails without it."""
     if (remaining := request.get(_REMAINING)) is not None:
-        response.headers["Remaining-Req"] = remaining
+        response.headers.setdefault("Remaining-Req", remaining)  # a fault may have set it
         if "min=600;" in remaining:
             response.headers["Limit-By-Ip"] = "Yes"
 

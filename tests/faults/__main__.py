@@ -20,8 +20,10 @@ LANES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "outage": ("tests/faults", "-k", "lane_outage or f48"),
     "postgres": ("tests/faults/test_faults.py", "-k", "lane_postgres"),
+    "orders": ("tests/faults/test_faults.py", "-k", "lane_orders"),
     "exchange": ("tests/faults/test_faults.py", "-k", "lane_exchange or reason"),
     "model": ("tests/faults", "-k", "lane_model or f34 or f64"),
+    "restarts": ("tests/faults/test_restarts.py",),
     "day": ("tests/faults/test_day.py",),
 }
 AT_ONCE: Final = 4  #: lanes mostly wait; the day keeps one core busy

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from service.domain.orders import IDENTIFIER_PREFIX
+
 ZERO = Decimal(0)
 Row = Mapping[str, Any]
 #: Attempts that the exchange accepted; FAILED ones it never saw.
@@ -72,7 +74,7 @@ def breaches(tables: StoredTables, ledger: Mapping[str, Any]) -> list[str]:
 
 def _one_to_one(tables: StoredTables, ledger: Mapping[str, Any]) -> Iterator[str]:
     """I1, I2: accepted attempts and the exchange's orders are the same; no decision has two."""
-    theirs = {order["identifier"]: order["uuid"] for order in ledger["orders"]}
+    theirs = {order["identifier"]: order["uuid"] for order in ledger["orders"] if _is_ours(order)}
     ours = {
         order["identifier"]: order["exchange_uuid"]
         for order in tables.orders
@@ -84,9 +86,24 @@ def _one_to_one(tables: StoredTables, ledger: Mapping[str, Any]) -> Iterator[str
     unsettled = [order["identifier"] for order in tables.orders if order["status"] in UNSETTLED]
     if unsettled:
         yield f"I1: not settled yet: {unsettled}"
-    decided = [o["decision_id"] for o in tables.orders if o["status"] in ACCEPTED]
+    # An order by hand, or one that was found at the exchange, comes from no decision.
+    decided = [
+        o["decision_id"]
+        for o in tables.orders
+        if o["status"] in ACCEPTED and o["decision_id"] is not None
+    ]
     if len(decided) != len(set(decided)):
         yield "I2: a decision has two accepted orders"
+
+
+def _is_ours(order: Row) -> bool:
+    return str(order.get("identifier") or "").startswith(IDENTIFIER_PREFIX)
+
+
+def _foreign_trades(ledger: Mapping[str, Any]) -> Sequence[Row]:
+    """Return the trades of orders that other programs, or the owner by hand, have made."""
+    foreign = {order["uuid"] for order in ledger["orders"] if not _is_ours(order)}
+    return [trade for trade in ledger["trades"] if trade.get("order") in foreign]
 
 
 UNSETTLED = frozenset({"PENDING", "UNKNOWN"})
@@ -108,6 +125,7 @@ def _sums(tables: StoredTables, ledger: Mapping[str, Any]) -> Iterator[str]:
         if not ours == said == stored:
             yield f"I3: order {order['id']}: fills {ours}, exchange {said}, stored {stored}"
     trades = {trade["uuid"] for trade in ledger["trades"]}
+    trades -= {trade["uuid"] for trade in _foreign_trades(ledger)}
     if trades != {fill["trade_uuid"] for fill in tables.fills}:
         yield "I3: the exchange's trades and our fills are not the same"
 
@@ -122,6 +140,12 @@ def _money(tables: StoredTables, ledger: Mapping[str, Any]) -> Iterator[str]:
         expected[quote] = expected.get(quote, ZERO) - sign * fill["funds"] - fill["fee"]
         expected[base] = expected.get(base, ZERO) + sign * fill["volume"]
         held[fill["market"]] = held.get(fill["market"], ZERO) + sign * fill["volume"]
+    for trade in _foreign_trades(ledger):
+        quote, base = trade["market"].split("-")
+        sign = 1 if trade["side"] == "bid" else -1
+        paid = sign * Decimal(trade["funds"]) + Decimal(trade["fee"])
+        expected[quote] = expected.get(quote, ZERO) - paid
+        expected[base] = expected.get(base, ZERO) + sign * Decimal(trade["volume"])
     actual = {
         account["currency"]: Decimal(account["balance"]) + Decimal(account["locked"])
         for account in ledger["accounts"]

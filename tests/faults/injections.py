@@ -303,6 +303,12 @@ def changed(**values: Any) -> Injection:
     return injected
 
 
+@asynccontextmanager
+async def nothing(_: Stack) -> AsyncIterator[None]:
+    """Inject nothing: the check does it all."""
+    yield
+
+
 def together(*injections: Injection) -> Injection:
     @asynccontextmanager
     async def injected(stack: Stack) -> AsyncIterator[None]:

@@ -29,7 +29,9 @@ QUIET_S: Final = 3.0
 #: Growth in an hour that is not called a leak yet. Memory: short runs are dominated by
 #: caches that fill up, so the bound is far above the goal of 1 MB, which takes an hour to see.
 MOST_AN_HOUR: Final = {"rss_mb": 60.0, "descriptors": 60.0, "threads": 30.0, "sessions": 60.0}
-SLOW: Final = frozenset({"F08", "F09", "F11", "F31", "F40", "F49"})
+SLOW: Final = frozenset(
+    {"F02", "F05", "F08", "F09", "F11", "F19", "F31", "F40", "F49", "F59"},
+)
 #: Shorter than a minute of faults says nothing about slopes.
 LEAST_SAMPLES: Final = 16
 

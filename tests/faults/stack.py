@@ -137,11 +137,13 @@ class FaultService(Service):
         *,
         body: Any = None,
         query: Mapping[str, str] | None = None,
+        key: str | None = None,
     ) -> tuple[int, Any]:
+        """Args: key: the `Idempotency-Key` of an order by hand."""
         headers = {
             "Authorization": f"Bearer {self.canaries.secrets['admin']}",
             "X-Request-ID": self.canaries.marker,
-        }
+        } | ({} if key is None else {"Idempotency-Key": key})
         timeout = aiohttp.ClientTimeout(total=30)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -199,6 +201,7 @@ class Stack:
         self.proxy = PgProxy("")
         self.sandbox = SandboxProgram(folder / "x", TRADER_SPEED=str(speed))
         self.answers = Answers()
+        self.halted_at = 0.0  #: when a halt was answered, by the machine's monotonic seconds
         self.told: tuple[int, Any] = (0, None)  #: what a health check heard during a standstill
         self.variables = {"TRADER_SPEED": str(speed)} | variables
         self.service = kind(folder / "s", self.canaries)
@@ -236,12 +239,16 @@ class Stack:
         await self.start_service()
         self._loading = asyncio.create_task(self._load())
 
-    async def start_service(self) -> None:
+    def new_service(self, name: str) -> FaultService:
+        """Return a service on this exchange and database, not started yet."""
         password = self.canaries.secrets["database"]
         dsn = f"postgresql://trader:{password}@127.0.0.1:{self.proxy.port}/{DATABASE}"
         variables = {"DATABASE_URL": dsn, "TRADER_ALERT_URLS": self.hook.address}
         variables = self.sandbox.for_service() | variables | self.variables
-        self.service = self._kind(self.folder / "s", self.canaries, **variables)
+        return self._kind(self.folder / name, self.canaries, **variables)
+
+    async def start_service(self) -> None:
+        self.service = self.new_service("s")
         self.service.start()
         await self.service.ready()
         # A signal a second rather than each half hour; the rest of the rules stay as they are.
@@ -342,6 +349,11 @@ class Stack:
         found: list[dict[str, Any]] = await self.sandbox.ask("GET", "/__sandbox__/faults")
         return found
 
+    async def posted(self) -> list[dict[str, Any]]:
+        """Return each request for an order as it reached the exchange, oldest first."""
+        seen = await self.sandbox.ask("GET", "/__sandbox__/arrivals")
+        return [one for one in seen if (one["method"], one["path"]) == ("POST", "/v1/orders")]
+
     # --- the database, from behind --------------------------------------------------------------
 
     @contextmanager
@@ -409,6 +421,9 @@ class Stack:
                 return tables
 
         ledger = await self.sandbox.ask("GET", "/__sandbox__/ledger")
+        sent = Counter(one["identifier"] for one in await self.posted())
+        if twice := [name for name, times in sent.items() if name and times > 1]:
+            return [f"I2: sent more than once: {twice}"]
         return breaches(stored_tables(await asyncio.to_thread(read)), ledger)
 
     async def count(self, table: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tests.faults import checks
+from tests.faults import checks, order_checks
 from tests.faults.checks import STORE_AWAY
 from tests.faults.injections import (
     Injection,
@@ -21,6 +21,7 @@ from tests.faults.injections import (
     network_refuses,
     network_swallows,
     no_connection_left,
+    nothing,
     notifications_cut,
     planned,
     postgres_down,
@@ -35,9 +36,10 @@ from tests.faults.injections import (
     upbit,
     writes_fail,
 )
+from tests.faults.order_checks import halted_during
 from tests.faults.stack import Stack
 
-FaultLane = Literal["exchange", "outage", "model", "postgres", "process"]
+FaultLane = Literal["exchange", "orders", "outage", "model", "postgres", "process"]
 Line = Mapping[str, Any]  #: fields that one log line has
 Check = Callable[[Stack, int], Awaitable[None]]  #: with the log's mark before the fault
 
@@ -210,6 +212,286 @@ EXCHANGE = (
         ),
         sees={"recent_order": ("unhealthy", "unknown_orders")},
         logs=({"event": "order", "status": "UNKNOWN", "level": "WARNING"},),
+    ),
+)
+
+_POST = {"method": "POST", "path": "/v1/orders"}
+_LOOK = {"method": "GET", "path": "/v1/order"}
+_CANCEL = {"method": "DELETE", "path": "/v1/order"}
+#: An hour of the market is twelve seconds here.
+_LONG_ORDERS = changed(limit_order_max_age_minutes=10_080)
+_IN_DOUBT = {"event": "order", "status": "UNKNOWN", "level": "WARNING"}
+_UNKNOWN = {"recent_order": ("unhealthy", "unknown_orders")}
+
+
+def _odd(oddity: str) -> Line:
+    return {"event": "order", "oddity": oddity, "level": "WARNING"}
+
+
+ORDERS = (
+    Fault(
+        name="F02",
+        what="an order is dropped before executing",
+        lane="orders",
+        inject=planned(_POST | {"drop_before": True, "times": 1}),
+        sees=_UNKNOWN,
+        logs=(_IN_DOUBT,),
+        check=order_checks.it_is_given_up_as_never_placed,
+    ),
+    Fault(
+        name="F03",
+        what="502 after executing an order",
+        lane="orders",
+        inject=planned(_POST | {"status": 502, "executes": True, "times": 1}),
+        logs=(_IN_DOUBT,),
+        check=order_checks.it_is_followed_to_its_end,
+    ),
+    Fault(
+        name="F04",
+        what="half of each answer about an order",
+        lane="orders",
+        inject=planned(
+            _POST | {"truncate": True, "times": 1}, _LOOK | {"truncate": True, "times": 5}
+        ),
+        logs=(_IN_DOUBT,),
+        check=order_checks.it_is_followed_to_its_end,
+    ),
+    Fault(
+        name="F05",
+        what="an order is executed twenty seconds late",
+        lane="orders",
+        inject=planned(_POST | {"delay_s": 20, "times": 1}),
+        sees=_UNKNOWN,
+        logs=(_IN_DOUBT,),
+        check=order_checks.it_is_followed_to_its_end,
+    ),
+    Fault(
+        name="F06",
+        what="an accepted order is not found for ten seconds",
+        lane="orders",
+        inject=planned(refusal(404, "order_not_found", for_s=10, **_LOOK)),
+        logs=(_odd("order_gone"),),
+        check=order_checks.it_is_followed_to_its_end,
+    ),
+    Fault(
+        name="F06",
+        what="the answer is lost and the order is not found for ten seconds",
+        lane="orders",
+        inject=planned(
+            _POST | {"drop_after": True, "times": 1},
+            refusal(404, "order_not_found", for_s=10, **_LOOK),
+        ),
+        sees=_UNKNOWN,
+        logs=(_IN_DOUBT,),
+        check=order_checks.it_is_followed_to_its_end,
+    ),
+    Fault(
+        name="F07",
+        what="400 to each order",
+        lane="orders",
+        inject=planned(refusal(400, "under_min_total_bid", **_POST)),
+        sees={"recent_order": ("warning", "last_order_failed")},
+        logs=({"event": "order", "status": "FAILED", "reason": "under_min_total_bid"},),
+    ),
+    Fault(
+        name="F07",
+        what="400 to each look at an order",
+        lane="orders",
+        inject=planned(
+            _POST | {"drop_after": True, "times": 1}, refusal(400, "validation_error", **_LOOK)
+        ),
+        sees=_UNKNOWN,
+        logs=(_IN_DOUBT, _odd("lookup_refused")),
+    ),
+    Fault(
+        name="F16",
+        what="the count of requests left is nonsense",
+        lane="orders",
+        inject=planned(
+            {
+                "method": "GET",
+                "path": "/v1/order*",
+                "headers": {"Remaining-Req": "group=nonsense; min=0; sec=0"},
+                "every_nth": 2,
+            },
+            {
+                "path": "/v1/*",
+                "headers": {"Remaining-Req": "group=\xff; min=; sec=-1e9; sec=999999999999"},
+            },
+        ),
+        logs=({"event": "order", "status": "EXECUTED"},),
+    ),
+    Fault(
+        name="F18",
+        what="fills are told twice, backwards, and in part",
+        lane="orders",
+        inject=together(
+            _LONG_ORDERS,
+            planned(
+                _LOOK | {"trades": "half", "every_nth": 3},
+                _LOOK | {"trades": "backwards", "every_nth": 2},
+                _LOOK | {"trades": "twice"},
+            ),
+        ),
+        check=order_checks.twenty_parts_then_a_cancel,
+    ),
+    Fault(
+        name="F18",
+        what="fills are missing",
+        lane="orders",
+        inject=planned(_LOOK | {"trades": "missing", "for_s": 5}),
+        logs=(_odd("trades_missing"),),
+        check=order_checks.it_is_followed_to_its_end,
+    ),
+    Fault(
+        name="F21",
+        what="new fields and new words",
+        lane="orders",
+        inject=planned(
+            {
+                "path": "/v1/[!m]*",
+                "merge": {"brand_new": {"a": [1, None, "\u0000"]}, "smp_type": "brand_new"},
+            }
+        ),
+        logs=({"event": "order", "status": "EXECUTED"},),
+    ),
+    Fault(
+        name="F21",
+        what="numbers, nulls and states that cannot be, of orders",
+        lane="orders",
+        inject=planned(
+            *(
+                _LOOK | {"merge": odd, "times": 3}
+                for odd in (
+                    {"state": "frozen"},
+                    {"state": None},
+                    {"executed_volume": None},
+                    {"executed_volume": "NaN"},
+                    {"paid_fee": "-0.0001"},
+                    {"paid_fee": "1e400"},
+                    {"trades_count": 1.5},
+                    {"trades": [None]},
+                    {"uuid": "a\u0000b"},
+                    {"created_at": "yesterday"},
+                )
+            )
+        ),
+        logs=(_odd("lookup_unreadable"),),
+        check=order_checks.it_is_followed_to_its_end,
+    ),
+    Fault(
+        name="F21",
+        what="a price of null",
+        lane="orders",
+        inject=planned({"path": "/v1/ticker", "merge": {"trade_price": None}}),
+        sees={"upbit_api": ("unhealthy", "bad_response")},
+        logs=(_job(COLLECT, "ExchangeUnavailable", code="bad_answer"),),
+    ),
+    Fault(
+        name="F21",
+        what="a balance that is no number",
+        lane="orders",
+        inject=planned({"path": "/v1/accounts", "merge": {"balance": "1,000,000"}}),
+        sees={"upbit_api": ("unhealthy", "bad_response")},
+        logs=(_job(SIGNAL, "ExchangeUnavailable", code="bad_answer"),),
+    ),
+    Fault(
+        name="F23",
+        what="the market is suspended",
+        lane="orders",
+        inject=planned({"path": "/v1/orders/chance", "merge": {"market": {"state": "suspended"}}}),
+        logs=(
+            {
+                "event": "risk",
+                "reason": "trading_enabled",
+                "detail": "the exchange has suspended this market",
+            },
+        ),
+    ),
+    Fault(
+        name="F23",
+        what="the market goes offline between verdict and order",
+        lane="orders",
+        inject=planned(refusal(400, "market_offline", **_POST)),
+        sees={"recent_order": ("warning", "last_order_failed")},
+        logs=({"event": "order", "status": "FAILED", "reason": "market_offline"},),
+    ),
+    Fault(
+        name="F23",
+        what="the tick is another one",
+        lane="orders",
+        inject=planned(
+            {"path": "/v1/orderbook/instruments", "merge": {"tick_size": "7000"}},
+        ),
+        check=order_checks.a_price_off_the_new_tick_is_refused_here,
+    ),
+    Fault(
+        name="F23",
+        what="the tick is another one and we do not know it",
+        lane="orders",
+        inject=planned(refusal(400, "invalid_price_bid", **_POST)),
+        check=order_checks.an_order_by_hand_is_refused_there,
+    ),
+    Fault(
+        name="F17",
+        what="twenty parts are filled, then the rest is cancelled",
+        lane="exchange",
+        inject=_LONG_ORDERS,
+        check=order_checks.twenty_parts_then_a_cancel,
+    ),
+    Fault(
+        name="F20",
+        what="a fill overtakes the cancel",
+        lane="exchange",
+        inject=together(_LONG_ORDERS, planned(_CANCEL | {"delay_s": 4, "times": 1})),
+        check=order_checks.a_fill_overtakes_the_cancel,
+    ),
+    Fault(
+        name="F20",
+        what="a part is filled before the cancel",
+        lane="exchange",
+        inject=together(_LONG_ORDERS, planned(_CANCEL | {"delay_s": 4, "times": 1})),
+        check=order_checks.a_part_is_filled_before_the_cancel,
+    ),
+    Fault(
+        name="F19",
+        what="the owner trades by hand",
+        lane="exchange",
+        inject=nothing,
+        check=order_checks.the_owners_orders_are_shown_and_never_touched,
+    ),
+    Fault(
+        name="F59",
+        what="a halt in a storm of orders",
+        lane="model",
+        inject=halted_during(nothing),
+        check=order_checks.a_halt_is_answered,
+    ),
+    Fault(
+        name="F59",
+        what="a halt while answers about orders are lost",
+        lane="model",
+        inject=halted_during(planned(_POST | {"drop_after": True}, _LOOK | {"status": 503})),
+        sees=_UNKNOWN,
+        check=order_checks.a_halt_is_answered,
+    ),
+    Fault(
+        name="F59",
+        what="a halt while every answer is 503",
+        lane="model",
+        inject=halted_during(upbit(status=503)),
+        sees={"upbit_api": ("unhealthy", "bad_response")},
+        check=order_checks.a_halt_is_answered,
+        api=frozenset({503}),
+    ),
+    Fault(
+        name="F59",
+        what="a halt while PostgreSQL is down",
+        lane="model",
+        inject=halted_during(postgres_down),
+        sees={"database": ("unhealthy", "connection_refused")},
+        check=order_checks.a_halt_is_answered,
+        api=STORE_AWAY,
     ),
 )
 
@@ -566,4 +848,4 @@ PROCESS = (
     ),
 )
 
-TABLE = (*EXCHANGE, *MODEL, *POSTGRES, *PROCESS)
+TABLE = (*EXCHANGE, *ORDERS, *MODEL, *POSTGRES, *PROCESS)

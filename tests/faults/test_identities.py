@@ -123,6 +123,46 @@ def test_each_identity_is_missed_when_it_does_not_hold(
     assert any(found.startswith(identity) for found in breaches(stored_tables(tables), ledger))
 
 
+def an_order_of_hand(tables: Tables, ledger: Ledger) -> None:
+    """The owner has bought 0.0001 coins for 1,000 won, without us."""
+    ledger["orders"].append({"uuid": "u-2"})
+    ledger["trades"].append(
+        {
+            "uuid": "t-2",
+            "order": "u-2",
+            "market": "KRW-BTC",
+            "side": "bid",
+            "volume": "0.0001",
+            "funds": "1000",
+            "fee": "0.5",
+        }
+    )
+    ledger["accounts"][0]["balance"] = "3997"
+    ledger["accounts"][1]["balance"] = "0.00015"
+
+
+def orders_without_decision(tables: Tables, ledger: Ledger) -> None:
+    """Two orders by hand."""
+    for row in (*tables["orders"], *tables["orders"]):
+        row["decision_id"] = None
+    tables["decisions"] = [{"verdict": "HELD", "n": 2}]
+    tables["orders"].append(tables["orders"][0] | {"id": 2, "identifier": "uat-2"})
+    tables["orders"][1] |= {"exchange_uuid": "u-2", "executed_volume": Decimal(0)}
+    tables["orders"][1] |= {"executed_funds": Decimal(0), "paid_fee": Decimal(0)}
+    nothing = {"executed_volume": "0", "executed_funds": "0", "paid_fee": "0"}
+    ledger["orders"].append({"identifier": "uat-2", "uuid": "u-2"} | nothing)
+
+
+@pytest.mark.parametrize("happens", [an_order_of_hand, orders_without_decision])
+def test_what_no_decision_made_breaks_no_identity(
+    happens: Callable[[Tables, Ledger], None],
+) -> None:
+    tables, ledger = a_purchase()
+    happens(tables, ledger)
+
+    assert breaches(stored_tables(tables), ledger) == []
+
+
 def samples(*, mb_a_minute: float) -> list[Sample]:
     return [
         Sample(60.0 * n, rss_mb=120 + mb_a_minute * n, descriptors=40, threads=4, sessions=11)

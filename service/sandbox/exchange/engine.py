@@ -12,7 +12,7 @@ from service.sandbox.errors import refused
 from service.sandbox.exchange.accounts import Accounts
 from service.sandbox.exchange.available_depth import Depth
 from service.sandbox.exchange.journal import OrderJournal
-from service.sandbox.exchange.matching import exact, hits, take
+from service.sandbox.exchange.matching import STEP, Match, exact, hits, take
 from service.sandbox.exchange.order_register import OrderRegister
 from service.sandbox.exchange.order_request import (
     Fields,
@@ -136,6 +136,21 @@ class Engine:
         self._settlement.finish(order, "cancel")
         self._commit(now)
         return asked
+
+    @exact
+    def fill(self, order: SandboxOrder, volume: Decimal, now: datetime) -> None:
+        """Fill a part of a limit order on the book at its own price, whatever the market does.
+
+        Raises: ValueError, for an order or a part that cannot be filled so.
+        """
+        self.advance(now)
+        rest = order.remaining_volume or Decimal(0)
+        if order.state != "wait" or order.limit is None:
+            raise ValueError("only a limit order on the book can be filled by hand")
+        if not 0 < volume <= rest or volume % STEP:
+            raise ValueError(f"a part of {rest} in whole steps can be filled")
+        self._settlement.fill(order, Match(order.limit, volume), at=now)
+        self._commit(now)
 
     def _order(self, request: OrderRequest, now: datetime) -> SandboxOrder:
         best = self._depth.best_for(request.side, request.market, now)

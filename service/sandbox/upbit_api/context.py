@@ -8,6 +8,7 @@ from datetime import datetime
 from aiohttp import web
 
 from service.domain.markets import Market
+from service.sandbox.arrivals import Arrivals
 from service.sandbox.clock import SandboxClock
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.faults import Faults
@@ -24,6 +25,7 @@ class RequestContext:
     guard: Guard
     limiter: RequestCounter
     faults: Faults = field(default_factory=Faults)
+    arrivals: Arrivals = field(default_factory=Arrivals)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def now(self) -> datetime:

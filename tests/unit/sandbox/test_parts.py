@@ -256,3 +256,16 @@ def test_instants_are_promised_ahead_and_not_at_every_look() -> None:
 
     promised = [(T0 + timedelta(seconds=s)).isoformat() for s in (10, 20)]
     assert lines == [{"until": instant} for instant in promised]
+
+
+def test_a_fault_with_a_duration_ends_so_long_after_it_first_struck() -> None:
+    now = [100.0]
+    faults = Faults(monotonic=lambda: now[0])
+    faults.add(Fault(path="/v1/order", status=404, for_s=10))
+
+    struck = []
+    for at in (150.0, 159.9, 160.0, 170.0):
+        now[0] = at
+        struck.append(faults.due("GET", "/v1/order") is not None)
+
+    assert struck == [True, True, False, False]
