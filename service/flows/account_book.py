@@ -12,15 +12,22 @@ from typing import Final
 
 from loguru import logger
 
-from service.domain.account import Absence, CurrencyBook, absence_of
+from service.domain.account import ROUNDING, Absence, CurrencyBook, absence_of
 from service.domain.markets import Balance
-from service.domain.orders import ZERO, ListedOrder, Order, OrderList
+from service.domain.orders import ZERO, ListedOrder, Order, OrderList, Side
 from service.ports.account import AccountBooks
 from service.ports.clock import MarketClock
 from service.ports.exchange import LONGEST_WINDOW, Exchange
 from service.ports.store import Orders
 
 LOOKS_IN_A_ROW: Final = 2
+#: While an order of ours moves one currency, only one side of a trade by hand is judged. The lists
+#: have ten minutes to show such a trade.
+LOOKS_WHILE_MOVING: Final = 10
+#: So long after the books began the lists may show what the first balances had already.
+_LISTS_LAG: Final = timedelta(minutes=10)
+#: How long after an order by hand the balances may not show it yet: the books begin later.
+_BALANCES_LAG: Final = timedelta(minutes=1)
 #: How far the exchange's clock may be behind ours, in the window of a list.
 _CLOCKS_DIFFER: Final = timedelta(minutes=10)
 #: Bounds are rounded to seconds: windows of a whole week would leave some out.
@@ -86,6 +93,8 @@ class AccountBook:
         self._clock = clock
         self._seen: dict[str, tuple[Decimal, int]] = {}  #: difference, and looks in a row
         self._unexplained: set[str] = set()
+        self._began_at: datetime | None = None  #: the books, if this process began them
+        self._known_at_begin: frozenset[str] = frozenset()  #: uuids of orders by hand
 
     @property
     def disagree(self) -> bool:
@@ -96,22 +105,28 @@ class AccountBook:
         """Drop all findings: another process holds the trading lease now."""
         self._seen.clear()
         self._unexplained.clear()
+        self._began_at = None
 
     async def begin(self) -> None:
         """Store the first baselines, once in a database's life. Raises: BoundaryError.
 
         Before the first order: what an order moves can then be told from what was there. With an
-        open order it waits: the account may hold what a fill moved, and the books not yet.
+        open order, or just after one by hand, it waits: the account may hold what a fill moved and
+        the books not yet, or the lists show what the balances do not yet.
         """
         if await self._books.books() is not None:
             return
         at = self._clock.now()
         # Orders of other programs that are known now explain nothing that comes later.
-        await self.take_external(at - _WINDOW)
+        lists = await self.take_external(at - _WINDOW)
+        if any(listed.order.created_at > at - _BALANCES_LAG for listed in lists.external):
+            return
         before = await self._orders.open()
         amounts = {name: b.total for name, b in (await self._exchange.balances()).items()}
         if not (before or await self._orders.open()):
             await self._books.begin(amounts, at=at)
+            self._began_at = at
+            self._known_at_begin = frozenset(listed.order.uuid for listed in lists.external)
 
     async def look(self) -> None:
         """Compare every currency with its book. Raises: BoundaryError."""
@@ -119,13 +134,14 @@ class AccountBook:
         if look is None:
             await self.begin()
             return
-        if look.differences():
+        lists = OrderList()
+        if look.differences() or self._began_lately(look.at):
             # Only now: most looks need no list. The orders of other programs explain the rest.
             lists = await self.take_external(look.at - _WINDOW)
             if lists.unreadable:
                 return  # an order that cannot be read may explain it
             look = await self._look() or look
-        await self._judge(look)
+        await self._judge(look, late=self._late(lists))
 
     async def explain(self, order: Order) -> Absence:
         """Say whether lists and balances explain that the exchange does not find `order`.
@@ -199,7 +215,29 @@ class AccountBook:
             currency for order in orders for currency in (order.market.base, order.market.quote)
         )
 
-    async def _judge(self, look: AccountLook) -> None:
+    def _began_lately(self, at: datetime) -> bool:
+        return self._began_at is not None and at - self._began_at <= _LISTS_LAG
+
+    def _late(self, lists: OrderList) -> Mapping[str, Decimal]:
+        """Return what orders by hand moved that the lists showed only after the books began."""
+        moved: dict[str, Decimal] = {}
+        for listed in lists.external:
+            order = listed.order
+            if self._began_at is None or order.created_at > self._began_at:
+                continue
+            if order.uuid in self._known_at_begin:
+                continue
+            sign = 1 if order.side is Side.BUY else -1
+            funds = -sign * (listed.executed_funds or ZERO) - order.paid_fee
+            for currency, amount in (
+                (order.market.base, sign * order.executed_volume),
+                (order.market.quote, funds),
+            ):
+                moved[currency] = moved.get(currency, ZERO) + amount
+        return moved
+
+    async def _judge(self, look: AccountLook, *, late: Mapping[str, Decimal]) -> None:
+        """Args: late: by currency, what the first balances may have shown before the lists."""
         odd = look.differences()
         for currency in (look.after.keys() | look.balances.keys()) - look.moving - odd.keys():
             await self._agrees(look, currency)
@@ -211,8 +249,12 @@ class AccountBook:
         sure = {
             name: odd[name] for name, (_, looks) in self._seen.items() if looks >= LOOKS_IN_A_ROW
         }
-        for currency in sure:
-            await self._explain_difference(look, currency, sure)
+        for currency, difference in sure.items():
+            if currency in late and abs(difference + late[currency]) <= ROUNDING:
+                # The first balances had it already: the order explains nothing since.
+                await self._agrees(look, currency)
+            else:
+                await self._explain_difference(look, currency, odd)
 
     async def _agrees(self, look: AccountLook, currency: str) -> None:
         book, actual = look.book(currency), look.total(currency)
@@ -226,12 +268,15 @@ class AccountBook:
         await self._books.settle(book, actual, at=look.at)
 
     async def _explain_difference(
-        self, look: AccountLook, currency: str, sure: Mapping[str, Decimal]
+        self, look: AccountLook, currency: str, odd: Mapping[str, Decimal]
     ) -> None:
         book, actual = look.book(currency), look.total(currency)
         if book is None:
             return
-        as_deposit = not _is_traded(currency, sure) and look.held.get(currency, ZERO) <= actual
+        as_deposit = not _is_traded(currency, odd) and look.held.get(currency, ZERO) <= actual
+        _, looks = self._seen[currency]
+        if as_deposit and look.moving and looks < LOOKS_WHILE_MOVING:
+            return
         # Without amounts: what is on the account never appears in a log.
         line = logger.bind(event="order", currency=currency)
         if await self._books.settle_difference(book, actual, at=look.at, as_deposit=as_deposit):

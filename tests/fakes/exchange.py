@@ -63,6 +63,7 @@ class FakeExchange:
         history: candles by market and timeframe, oldest first; set it freely.
         market_rules: by market; set it freely.
         unreadable: how many orders of each list cannot be read; set it freely.
+        unlisted: identifiers that no list shows yet; set it freely.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class FakeExchange:
         self.intents: dict[str, Intent] = {}
         self.used: set[str] = set()
         self.unreadable = 0
+        self.unlisted: set[str] = set()
         self.sent: list[tuple[Intent, str]] = []
         self.calls: list[Method] = []
         self.held: BoundaryError | None = None
@@ -209,6 +211,7 @@ class FakeExchange:
                 self._in_list(name)
                 for name, order in self.orders.items()
                 if (order.state is ExchangeOrderState.WAITING) is is_open
+                and name not in self.unlisted
                 and since <= order.created_at
                 and (until is None or order.created_at <= until)
             ),

@@ -70,6 +70,40 @@ ACCOUNT: Final = (
         tests=of(_OF_BOOK, "test_the_books_do_not_begin_while_an_order_may_move_them"),
     ),
     Mutant(
+        name="the books begin although a trade by hand was a moment ago",
+        file=_BOOK,
+        old="if any(listed.order.created_at > at - _BALANCES_LAG for listed in lists.external):\n",
+        new="if False:\n",
+        tests=of(
+            _OF_BOOK,
+            "test_a_purchase_by_hand_that_the_lists_show_before_the_first_balances_counts_once",
+        ),
+    ),
+    Mutant(
+        name="a trade by hand counts twice when the lists show it after the first balances",
+        file=_BOOK,
+        old="            if currency in late and abs(difference + late[currency]) <= ROUNDING:\n",
+        new="            if False:\n",
+        tests=of(
+            _OF_BOOK,
+            "test_a_purchase_by_hand_that_the_first_balances_show_before_the_lists_counts_once",
+        ),
+    ),
+    Mutant(
+        name="one side of a trade by hand counts as a deposit while the other moves",
+        file=_BOOK,
+        old="        if as_deposit and look.moving and looks < LOOKS_WHILE_MOVING:\n",
+        new="        if False:\n",
+        tests=of(_OF_BOOK, "test_one_side_of_a_trade_by_hand_is_no_deposit_while_the_other_moves"),
+    ),
+    Mutant(
+        name="one look at the other side of a trade is forgotten",
+        file=_BOOK,
+        old="await self._explain_difference(look, currency, odd)",
+        new="await self._explain_difference(look, currency, sure)",
+        tests=of(_OF_BOOK, "test_one_look_at_the_other_side_suffices_to_see_a_trade"),
+    ),
+    Mutant(
         name="an order in the exchange's lists counts as absent",
         file=_BOOK,
         old="if any(listed.order.identifier == order.identifier for listed in lists.ours):\n",

@@ -47,8 +47,6 @@ def _sent_twice(world: World) -> Iterator[str]:
 
 def _invented_deposits(world: World) -> Iterator[str]:
     """What a trade moved is never taken for a deposit."""
-    if world.has_odd_baselines:
-        return
     real: defaultdict[str, set[Decimal]] = defaultdict(lambda: {ZERO})
     for currency, amount in world.deposits:  # several may come between two looks
         real[currency] |= {one + amount for one in real[currency]}

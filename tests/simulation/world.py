@@ -149,16 +149,6 @@ class World:
         self.met: list[tuple[str, str, str | None]] = []
         self.trace: list[str] | None = [] if tracing else None
 
-    @property
-    def has_odd_baselines(self) -> bool:
-        """Whether the owner bought while the lists lagged.
-
-        Where the first balances have a purchase that the first lists do not show, it counts twice.
-        """
-        orders = self.exchange.engine.orders.values()
-        is_lagging = not {"lags", "not found for a while"}.isdisjoint(self.weather.fates)
-        return is_lagging and any(order.request.identifier is None for order in orders)
-
     def new_identifier(self) -> str:
         self._identifiers += 1
         return str(self._identifiers)

@@ -8,8 +8,9 @@ import pytest
 
 from service.bus import Bus
 from service.domain.account import Absence, NewDeposit
+from service.domain.markets import Market
 from service.domain.orders import IDENTIFIER_PREFIX, Order, OrderStatus, OrderType, Side
-from service.flows.account_book import AccountBook
+from service.flows.account_book import LOOKS_WHILE_MOVING, AccountBook
 from service.flows.reconcile import Reconciler
 from service.store.database.pool import Pool
 from service.store.tables.account import PgAccountBooks
@@ -183,6 +184,7 @@ async def test_an_order_by_hand_that_waits_and_is_filled_later_explains_its_fill
 async def test_what_was_traded_before_the_books_began_explains_nothing_later(pool: Pool) -> None:
     account = Account(pool)
     await account.bought_by_hand("before")
+    account.clock.pass_time(60)
     await account.book.begin()
 
     account.move("KRW", 5)
@@ -309,6 +311,86 @@ async def test_the_books_do_not_begin_while_an_order_may_move_them(pool: Pool) -
     assert early is None
     assert await account.deposits() == []
     assert not account.book.disagree
+
+
+async def test_a_purchase_by_hand_that_the_first_balances_show_before_the_lists_counts_once(
+    pool: Pool,
+) -> None:
+    account = Account(pool)
+    account.exchange.unlisted.add("theirs")
+    await account.bought_by_hand()
+    await account.book.begin()
+    await account.look()
+
+    account.exchange.unlisted.clear()
+    await account.look(3)
+    account.move("KRW", 5)
+    await account.look(2)
+
+    assert await account.deposits() == [("KRW", 5, "detected")]
+    assert await rows(pool, DIFFERENCES) == []
+    assert not account.book.disagree
+
+
+async def test_a_purchase_by_hand_that_the_lists_show_before_the_first_balances_counts_once(
+    pool: Pool,
+) -> None:
+    account = Account(pool)
+    before = dict(account.exchange.available)
+    await account.bought_by_hand()
+    after = dict(account.exchange.available)
+    account.exchange.available.update(before | {"BTC": Decimal(0)})
+    await account.book.begin()
+    early = await account.books.books()
+
+    account.exchange.available.update(after)
+    await account.look(3)
+
+    assert early is None
+    assert await account.deposits() == []
+    assert await rows(pool, DIFFERENCES) == []
+    assert not account.book.disagree
+
+
+async def test_one_side_of_a_trade_by_hand_is_no_deposit_while_the_other_moves(
+    account: Account,
+) -> None:
+    """An order of ours in another market moves the money; the lists are minutes behind."""
+    await a_stored_order(account.pool, at=account.clock.now(), market=Market("KRW", "ETH"))
+    account.exchange.unlisted.add("theirs")
+    await account.bought_by_hand()
+    await account.look(LOOKS_WHILE_MOVING - 1)
+
+    account.exchange.unlisted.clear()
+    await account.look(3)
+
+    assert await account.deposits() == []
+    assert await rows(account.pool, DIFFERENCES) == []
+
+
+async def test_coins_that_come_while_money_moves_are_a_deposit_after_ten_looks(
+    account: Account,
+) -> None:
+    await a_stored_order(account.pool, at=account.clock.now(), market=Market("KRW", "ETH"))
+    account.move("XRP", 7)
+
+    await account.look(LOOKS_WHILE_MOVING - 1)
+    early = await account.deposits()
+    await account.look()
+
+    assert early == []
+    assert await account.deposits() == [("XRP", 7, "detected")]
+
+
+async def test_one_look_at_the_other_side_suffices_to_see_a_trade(account: Account) -> None:
+    account.move("KRW", -100_050)
+    account.move("BTC", "0.0009")
+    await account.look()
+    account.move("BTC", "0.0001")
+    await account.look()
+
+    assert await account.deposits() == []
+    assert account.book.disagree
 
 
 # --- does the account explain that an order does not exist? -----------------------------------
