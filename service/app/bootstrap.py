@@ -99,6 +99,7 @@ def build(process: Process, ports: Ports) -> Services:
         runners=(jobs, maintenance), chance=random.random,
     )  # fmt: skip
     path = _order_path(process, ports, executor)
+    cancels = _order_cancels(ports, reconciler, leadership)
     pipeline = _pipeline(
         process, ports, bus=bus, circuits=circuits, path=path, leadership=leadership,
         model=ObservedModel(ports.model, health=health, alert_monitor=alert_monitor),
@@ -125,11 +126,11 @@ def build(process: Process, ports: Ports) -> Services:
         books_check=BooksCheck(verify=partial(verified_at, ports.dsn)),
         leadership=leadership,
         trading_switch=trading_switch,
-        entry_cancels=_entry_cancels(process, ports, trading_switch, leadership),
-        flattener=_flattener(ports, trading_switch, executor, leadership),
+        entry_cancels=_entry_cancels(process, ports, cancels, trading_switch, leadership),
+        flattener=_flattener(ports, cancels, trading_switch, executor, leadership),
         pipeline=pipeline,
         manual_orders=_manual_orders(process, ports, path, leadership),
-        order_cancels=_order_cancels(ports, reconciler, leadership),
+        order_cancels=cancels,
         not_placed_orders=_not_placed_orders(ports, account_book, reconciler, leadership),
         open_orders=_open_orders(process, ports),
         retention=_retention(process, ports),
@@ -254,10 +255,15 @@ def _executor(
 
 
 def _entry_cancels(
-    process: Process, ports: Ports, trading_switch: TradingSwitch, leadership: Leadership
+    process: Process,
+    ports: Ports,
+    cancels: OrderCancels,
+    trading_switch: TradingSwitch,
+    leadership: Leadership,
 ) -> EntryCancels:
     return EntryCancels(
         exchange=ports.exchange,
+        cancels=cancels,
         switch=trading_switch,
         real_clock=process.real_clock,
         leads=lambda: leadership.may_trade,
@@ -265,13 +271,19 @@ def _entry_cancels(
 
 
 def _flattener(
-    ports: Ports, trading_switch: TradingSwitch, executor: Executor, leadership: Leadership
+    ports: Ports,
+    cancels: OrderCancels,
+    trading_switch: TradingSwitch,
+    executor: Executor,
+    leadership: Leadership,
 ) -> Flattener:
     return Flattener(
         switch=trading_switch,
         exchange=ports.exchange,
         orders=ports.store.orders,
+        rows=ports.store.flattenings,
         executor=executor,
+        cancels=cancels,
         leadership=leadership,
         audit=ports.store.audit,
         clock=ports.clock,

@@ -41,6 +41,7 @@ from service.store.tables.activity import PgActivity
 from service.store.tables.alerts import PgAlerts
 from service.store.tables.audit import PgAudit
 from service.store.tables.equity import PgEquities
+from service.store.tables.flattenings import PgFlattenings
 from service.store.tables.lease import PgLease
 from service.store.tables.market_data import PgMarketData
 from service.store.tables.metrics import PgMetricRows
@@ -160,6 +161,7 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
                     signals=PgSignals(pool),
                     orders=PgOrders(pool, notices=order_notices),
                     order_requests=PgOrderRequests(pool),
+                    flattenings=PgFlattenings(pool),
                     state=state,
                     equities=PgEquities(jobs_pool),
                     account=PgAccountBooks(pool),

@@ -40,6 +40,7 @@ from service.ports.account import AccountBooks, AccountLists, Deposits
 from service.ports.alerts import Acknowledgements, AlertOutbox, Target
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
+from service.ports.flattenings import Flattenings
 from service.ports.halt_journal import HaltJournal
 from service.ports.health import ConcurrencyState, Database
 from service.ports.model import Model
@@ -88,6 +89,7 @@ class Store:
     signals: Signals
     orders: Orders
     order_requests: OrderRequests
+    flattenings: Flattenings
     state: TradingStates
     equities: Equities
     account: AccountBooks

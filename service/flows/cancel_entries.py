@@ -5,15 +5,16 @@ from typing import Final
 
 from loguru import logger
 
-from service.domain.errors import BoundaryError
 from service.domain.markets import Market
 from service.domain.orders import Side
 from service.domain.trading_states import OrderAct, OrderSource, permits
+from service.flows.order_cancels import OrderCancels
 from service.flows.trading_switch import TradingSwitch
 from service.ports.clock import RealClock
 from service.ports.exchange import Exchange
 
 LOOK_EVERY_S: Final = 1.0
+BY_HALT: Final = "system:halt"
 #: Real seconds until the next look, once the book holds no purchase that must go.
 LOOK_AGAIN_S: Final = 30.0
 
@@ -21,8 +22,8 @@ LOOK_AGAIN_S: Final = 30.0
 class EntryCancels:
     """Asks for cancellation until the exchange's own list shows no such purchase.
 
-    It reads that list and not our rows, so it works while the database is away. The reconciler
-    stores what became of the orders: an accepted request is no end yet.
+    It reads that list and not our rows, so it works while the database is away. An accepted request
+    is no end yet: `OrderCancels` and the reconciler follow the orders too.
 
     Args:
         leads: whether this process trades.
@@ -32,11 +33,13 @@ class EntryCancels:
         self,
         *,
         exchange: Exchange,
+        cancels: OrderCancels,
         switch: TradingSwitch,
         real_clock: RealClock,
         leads: Callable[[], bool],
     ) -> None:
         self._exchange = exchange
+        self._cancels = cancels
         self._switch = switch
         self._real_clock = real_clock
         self._leads = leads
@@ -54,24 +57,16 @@ class EntryCancels:
             return
         listed = await self._exchange.open_orders()
         entries = [
-            (one.order.market, one.order.identifier)
+            (one.order.market, one.order.identifier or "")
             for one in listed.ours
             if one.order.side is Side.BUY and self._must_go(one.order.market)
         ]
         for market, identifier in entries:
-            await self._cancel(market, identifier or "")
+            logger.bind(event="order", market=str(market), identifier=identifier).warning(
+                "a purchase on the book is being cancelled: purchases are halted"
+            )
+        await self._cancels.take_off([identifier for _, identifier in entries], by=BY_HALT)
         self._clear = None if entries else (stopped, now)
 
     def _must_go(self, market: Market) -> bool:
         return not permits(self._switch.known_status(market), OrderSource.HAND, OrderAct.BUY)
-
-    async def _cancel(self, market: Market, identifier: str) -> None:
-        log = logger.bind(event="order", market=str(market), identifier=identifier)
-        try:
-            await self._exchange.cancel(identifier)
-        except BoundaryError as exc:
-            log.bind(error=type(exc).__name__, code=exc.code).warning(
-                "a purchase on the book could not be cancelled, it is asked for again"
-            )
-        else:
-            log.warning("a purchase on the book is being cancelled: purchases are halted")

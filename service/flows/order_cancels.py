@@ -1,11 +1,12 @@
-"""Cancels our open orders: on request, and limit orders by their age. Each until it is final."""
+"""Cancels our open orders: on request, by their age, where purchases stop. Until each is final."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from loguru import logger
 
-from service.domain.errors import DomainError, NotFound, ServiceError
+from service.domain.errors import BoundaryError, DomainError, NotFound, ServiceError
 from service.domain.orders import OPEN, Order, OrderStatus, OrderType
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
@@ -21,7 +22,7 @@ BY_AGE: Final = "system:order_age"
 
 
 class OrderCancels:
-    """Knows only orders with a row of ours: no other program's order is ever cancelled."""
+    """The only place that asks the exchange to cancel. No other program's order is ever named."""
 
     def __init__(
         self,
@@ -63,6 +64,25 @@ class OrderCancels:
             if order.id == order_id:
                 await self._cancel(order)
 
+    async def take_off(self, identifiers: Sequence[str], *, by: str) -> None:
+        """Ask for the end of orders of ours that the exchange's own list shows as open.
+
+        It needs neither the database nor the lease. Where the database answers, the wish is stored
+        too, and `step` follows the order. The caller looks at the list again until they are off it.
+        """
+        # Asked first, all of them: a database that hangs must not hold one of them up.
+        for identifier in identifiers:
+            await self._ask(identifier)
+        try:
+            for identifier in identifiers:
+                order = await self._orders.find(identifier)
+                if order is not None and order.is_open:
+                    await self._requests.request_cancel(order.id, by=by, at=self._clock.now())
+        except BoundaryError as exc:
+            logger.bind(event="order", error=type(exc).__name__, cause=str(exc)).warning(
+                "a cancel is asked for and cannot be stored right now"
+            )
+
     async def step(self) -> None:
         """Ask for the end of every order that shall end. Raises: StoreDown and kin."""
         if not self._leadership.may_trade:
@@ -86,18 +106,25 @@ class OrderCancels:
 
     async def _cancel(self, order: Order) -> None:
         """Ask once, then look. One order's trouble leaves the others' turn."""
-        line = logger.bind(event="order", order_id=order.id, identifier=order.identifier)
+        await self._ask(order.identifier, order_id=order.id)
         try:
-            await self._exchange.cancel(order.identifier)
+            await self._reconciler.settle(order)
+        except ServiceError as exc:
+            logger.bind(
+                event="order",
+                order_id=order.id,
+                identifier=order.identifier,
+                error=type(exc).__name__,
+                cause=str(exc),
+            ).warning("the order cannot be looked up right now")
+
+    async def _ask(self, identifier: str, *, order_id: int | None = None) -> None:
+        line = logger.bind(event="order", order_id=order_id, identifier=identifier)
+        try:
+            await self._exchange.cancel(identifier)
             line.info("cancel accepted, the order is followed until it is final")
         except ServiceError as exc:
             # A refusal proves nothing: it may have ended, or not have reached the book yet.
             line.bind(error=type(exc).__name__, cause=str(exc)).warning(
                 "the order is not cancelled yet, it is looked up and asked for again"
-            )
-        try:
-            await self._reconciler.settle(order)
-        except ServiceError as exc:
-            line.bind(error=type(exc).__name__, cause=str(exc)).warning(
-                "the order cannot be looked up right now"
             )

@@ -100,3 +100,33 @@ async def test_flatten_sells_what_is_held_and_leaves_the_service_halted(folder: 
     assert ended["state"] == "HALTED"
     assert all(float(row["value"] or 0) < 5_000 for row in position["items"])
     assert code == 0
+
+
+@pytest.mark.timeout(180)
+async def test_a_flatten_that_was_accepted_outlives_a_kill(folder: Path) -> None:
+    """It ended with the process: the halt stood, and what was held stayed unsold."""
+    async with Service(folder, TRADER_SPEED="600") as service:
+        await service.ready()
+        await service.until(
+            "/api/v1/trading/position",
+            lambda page: any(float(row["volume"]) > 0 for row in page["items"]),
+        )
+        status, _ = await service.ask(
+            "POST", f"{RISK}/flatten", body={"markets": None, "confirm": "FLATTEN"}
+        )
+        service.tell(signal.SIGKILL)
+        await service.ended()
+
+    async with Service(folder, TRADER_SPEED="600") as service:
+        await service.ready()
+        ended = await service.until(
+            f"{RISK}/status",
+            lambda body: body["flatten"]["markets"] and not body["flatten"]["running"],
+        )
+        position = await service.get("/api/v1/trading/position")
+        await service.stop()
+
+    assert status == 202
+    assert {row["status"] for row in ended["flatten"]["markets"]} <= {"FLAT", "DUST"}
+    assert ended["state"] == "HALTED"
+    assert all(float(row["value"] or 0) < 5_000 for row in position["items"])

@@ -170,6 +170,52 @@ LIMITS: Final = (
         ),
     ),
     Mutant(
+        name="a flatten that was accepted ends with its process",
+        file="service/flows/flatten.py",
+        old="        await self._switch.refresh()\n        await self._read()\n",
+        new="        await self._switch.refresh()\n",
+        tests=of(
+            "tests/unit/flows/test_flatten.py",
+            "test_the_next_process_carries_on_what_was_accepted",
+        ),
+    ),
+    Mutant(
+        name="a flatten goes on although an operator resumed",
+        file="service/flows/flatten.py",
+        old="        if not self._is_halted(one.market):\n",
+        new="        if False:\n",
+        tests=of("tests/unit/flows/test_flatten.py", "test_a_resume_while_it_runs_ends_it"),
+    ),
+    Mutant(
+        name="a flatten is accepted whose halt the database lacks",
+        file="service/flows/flatten.py",
+        old="            if not receipt.in_database:\n",
+        new="            if False:\n",
+        tests=of(
+            "tests/unit/flows/test_flatten.py",
+            "test_a_halt_that_the_database_lacks_begins_nothing",
+        ),
+    ),
+    Mutant(
+        name="a database that is away holds up a cancel",
+        file="service/flows/order_cancels.py",
+        old="""        for identifier in identifiers:
+            await self._ask(identifier)
+        try:
+            for identifier in identifiers:
+                order = await self._orders.find(identifier)
+""",
+        new="""        try:
+            for identifier in identifiers:
+                order = await self._orders.find(identifier)
+                await self._ask(identifier)
+""",
+        tests=of(
+            "tests/unit/flows/test_cancel_entries.py",
+            "test_an_order_table_that_is_away_holds_no_cancel_up",
+        ),
+    ),
+    Mutant(
         name="flatten needs no confirmation",
         file="service/web/api/risk.py",
         old='    if body.get("confirm") != CONFIRM:\n',

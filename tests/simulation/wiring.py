@@ -22,6 +22,7 @@ from tests.fakes.alerts import FakeOutbox
 from tests.fakes.audit import FakeAudit
 from tests.fakes.database import AwayActivity, FakeDatabase
 from tests.fakes.equities import FakeEquities
+from tests.fakes.flattenings import FakeFlattenings
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.model import FakeModel
@@ -104,6 +105,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
             signals=link(world.signals, "signals"),
             orders=orders,
             order_requests=link(FakeOrderRequests(world.orders), "order_requests"),
+            flattenings=idle.flattenings,
             state=link(world.states, "states"),
             equities=idle.equities,
             account=link(world.account_books, "account"),
@@ -153,3 +155,4 @@ class _Idle:
         self.history, self.audit = cast("Any", None), FakeAudit()
         self.outbox = FakeOutbox()
         self.model = FakeModel()
+        self.flattenings = FakeFlattenings()

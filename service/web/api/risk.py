@@ -76,7 +76,7 @@ class LeaseBody(TypedDict):
 
 class FlattenedMarketBody(TypedDict):
     market: str
-    status: str  #: of flows.flatten.FlattenStatus
+    status: str  #: of domain.flattening.FlattenStatus
     detail: str | None
 
 

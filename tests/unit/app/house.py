@@ -25,6 +25,7 @@ from tests.fakes.audit import FakeAudit
 from tests.fakes.database import AwayActivity, FakeDatabase
 from tests.fakes.equities import FakeEquities
 from tests.fakes.exchange import FakeExchange
+from tests.fakes.flattenings import FakeFlattenings
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.lists import FakeLists
 from tests.fakes.market_data import FakeMarketData
@@ -160,6 +161,7 @@ class House:
                 signals=self.signals,
                 orders=self.orders,
                 order_requests=self.order_requests,
+                flattenings=FakeFlattenings(),
                 state=self.state,
                 equities=FakeEquities(),
                 account=self.books,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -10,9 +10,14 @@ from service.domain.errors import ExchangeUnavailable, StoreDown
 from service.domain.markets import Market
 from service.domain.orders import ExchangeOrderState, Intent, OrderType, Side
 from service.domain.trading_states import TradingStatus
-from service.flows.cancel_entries import LOOK_AGAIN_S, EntryCancels
-from tests.builders import KRW_BTC, a_halt, an_intent
+from service.flows.cancel_entries import BY_HALT, LOOK_AGAIN_S, EntryCancels
+from service.flows.leadership import Leadership
+from service.flows.order_cancels import OrderCancels
+from service.flows.reconcile import Reconciler
+from tests.builders import KRW_BTC, a_halt, an_intent, an_order
 from tests.fakes.exchange import FakeExchange
+from tests.fakes.order_requests import FakeOrderRequests
+from tests.fakes.orders import FakeOrders
 from tests.unit.flows.test_trading_switch import Post
 
 KRW_ETH = Market("KRW", "ETH")
@@ -28,8 +33,19 @@ class Book(Post):
         self.exchange.set_price(4_000_000, KRW_ETH)
         self.exchange.available["BTC"] = Decimal(1)
         self.leads = True
+        self.orders = FakeOrders()
+        self.requests = FakeOrderRequests(self.orders)
         self.cancels = EntryCancels(
             exchange=self.exchange,
+            cancels=OrderCancels(
+                orders=self.orders,
+                requests=self.requests,
+                exchange=self.exchange,
+                reconciler=cast("Reconciler", None),
+                leadership=cast("Leadership", None),
+                settings=self.settings,
+                clock=self.clock,
+            ),
             switch=self.switch,
             real_clock=self.clock,
             leads=lambda: self.leads,
@@ -186,3 +202,26 @@ async def test_an_exchange_that_does_not_answer_is_asked_again(book: Book) -> No
 
     assert book.states() == {ours: CANCELLED}
     assert not isinstance(book.state.fail, StoreDown)
+
+
+async def test_the_wish_is_stored_with_the_order_so_that_its_cancel_is_followed(
+    book: Book,
+) -> None:
+    ours = await book.place()
+    book.orders.hold(an_order(identifier=ours))
+    await book.halt()
+    book.exchange.fail_next("cancel", ExchangeUnavailable("no answer"))
+
+    await book.cancels.step()
+
+    assert [by for by, _ in book.requests.cancelled.values()] == [BY_HALT]
+
+
+async def test_an_order_table_that_is_away_holds_no_cancel_up(book: Book) -> None:
+    first, second = await book.place(), await book.place()
+    book.orders.fail = StoreDown("gone")
+    await book.halt()
+
+    await book.cancels.step()
+
+    assert book.states() == {first: CANCELLED, second: CANCELLED}

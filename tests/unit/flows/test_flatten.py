@@ -6,14 +6,22 @@ from typing import Any
 
 import pytest
 
-from service.domain.errors import ExchangeRefused, ExchangeUnavailable, NotLeader, StoreDown
+from service.domain.errors import (
+    ExchangeRefused,
+    ExchangeUnavailable,
+    NotLeader,
+    OutcomeUnknown,
+    StoreDown,
+)
+from service.domain.flattening import FINISHED, FlattenStatus
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus, OrderType, Side
 from service.domain.trading_states import OrderSource, TradingStatus
-from service.flows.flatten import FINISHED, MOST_FAILURES, Flattener, FlattenStatus
+from service.flows.flatten import MOST_FAILURES, Flattener
 from service.flows.trading_switch import TradingSwitch
-from tests.builders import KRW_BTC, an_intent
+from tests.builders import KRW_BTC, T0, an_intent
 from tests.fakes.audit import FakeAudit
+from tests.fakes.flattenings import FakeFlattenings
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.logs import Logs
 from tests.unit.flows.conftest import House
@@ -24,14 +32,22 @@ KRW_ETH = Market("KRW", "ETH")
 
 @dataclass
 class Post:
-    """A house with a flattener."""
+    """A house with a flattener; `restart` gives it the next process over the same rows."""
 
     house: House
     audit: FakeAudit = field(default_factory=FakeAudit)
+    rows: FakeFlattenings = field(default_factory=FakeFlattenings)
 
     def __post_init__(self) -> None:
+        self.house.exchange.set_price(4_000_000, KRW_ETH)
+        self._start()
+
+    async def restart(self) -> None:
+        self._start()
+        await self.switch.load()
+
+    def _start(self) -> None:
         house = self.house
-        house.exchange.set_price(4_000_000, KRW_ETH)
         self.switch = TradingSwitch(
             states=house.state,
             settings=house.settings,
@@ -45,7 +61,9 @@ class Post:
             switch=self.switch,
             exchange=house.exchange,
             orders=house.orders,
+            rows=self.rows,
             executor=house.executor,
+            cancels=house.order_cancels,
             leadership=house.leadership,
             audit=self.audit,
             clock=house.clock,
@@ -243,3 +261,149 @@ async def test_a_process_that_loses_the_lease_sells_nothing_more(post: Post) -> 
 
     assert post.sales == []
     assert not set(ended.values()) & FINISHED
+
+
+# --- after a restart ------------------------------------------------------------------------------
+
+
+async def test_the_next_process_carries_on_what_was_accepted(post: Post, logs: Logs) -> None:
+    """It ended with the process: the halt stood, and the coins stayed unsold."""
+    await post.bought()
+    await post.bought(KRW_ETH)
+    await post.begin()
+
+    await post.restart()
+    ended = await post.run()
+
+    assert ended == {"KRW-BTC": FlattenStatus.FLAT, "KRW-ETH": FlattenStatus.FLAT}
+    assert [market for market, _ in post.sales] == ["KRW-BTC", "KRW-ETH"]
+    assert post.switch.status() is TradingStatus.HALTED
+    assert "a flattening that was accepted earlier is carried on" in logs.messages
+
+
+async def test_a_process_that_dies_with_its_sale_under_way_sells_nothing_twice(post: Post) -> None:
+    await post.bought()
+    await post.begin()
+    post.house.exchange.fail_next("submit", OutcomeUnknown("no answer"), after=True)
+    await post.flattener.step()
+
+    await post.restart()
+    ended = await post.run()
+
+    assert ended == {"KRW-BTC": FlattenStatus.FLAT}
+    assert len(post.sales) == 1
+
+
+async def test_a_standby_shows_it_and_carries_it_on_once_it_trades(post: Post) -> None:
+    await post.bought()
+    await post.begin()
+    await post.restart()
+    lease, post.house.lease.epoch = post.house.lease.epoch, None
+    await post.house.leadership.renew()
+
+    await post.flattener.step()
+    shown, sold_before = post.statuses(), list(post.sales)
+    post.house.lease.epoch = lease
+    await post.house.leadership.renew()
+    await post.house.leadership.settle()
+    ended = await post.run()
+
+    assert (shown, sold_before) == ({"KRW-BTC": FlattenStatus.WAITING}, [])
+    assert ended == {"KRW-BTC": FlattenStatus.FLAT}
+
+
+async def test_how_it_ended_is_known_after_a_restart(post: Post) -> None:
+    await post.bought(funds=Decimal(6_000))
+    post.house.exchange.set_price(Decimal(50_000_000))
+    await post.begin()
+    before = await post.run()
+
+    await post.restart()
+    after = await post.run(1)
+
+    assert before == after == {"KRW-BTC": FlattenStatus.DUST}
+    assert post.flattener.progress()[0].detail is not None
+
+
+async def test_a_resume_ends_it_also_when_it_came_while_no_process_ran(post: Post) -> None:
+    """Otherwise the next process would sell what an operator has decided to keep."""
+    await post.bought()
+    await post.begin()
+    await post.house.state.release(actor="admin", at=T0)
+
+    await post.restart()
+    ended = await post.run()
+
+    assert ended == {"KRW-BTC": FlattenStatus.STOPPED}
+    assert post.sales == []
+
+
+async def test_a_resume_while_it_runs_ends_it(post: Post) -> None:
+    await post.bought()
+    await post.begin()
+    await post.switch.resume(actor="admin")
+
+    ended = await post.run()
+
+    assert ended == {"KRW-BTC": FlattenStatus.STOPPED}
+    assert post.sales == []
+
+
+async def test_an_end_that_could_not_be_stored_is_stored_later(post: Post) -> None:
+    await post.bought()
+    await post.begin()
+    await post.flattener.step()
+    post.rows.fail = StoreDown("gone")
+    with pytest.raises(StoreDown):
+        await post.run()
+    post.rows.fail = None
+
+    await post.flattener.step()
+
+    assert [one.status for one in await post.rows.last()] == [FlattenStatus.FLAT]
+
+
+async def test_what_is_not_stored_is_not_accepted(post: Post) -> None:
+    await post.bought()
+    post.rows.fail = StoreDown("gone")
+
+    with pytest.raises(StoreDown):
+        await post.begin()
+
+    assert post.switch.status() is TradingStatus.HALTED
+    assert not post.flattener.is_running()
+
+
+async def test_a_halt_that_the_database_lacks_begins_nothing(post: Post) -> None:
+    """Another process would find the rows without their halt, and take that for a resume."""
+    await post.bought()
+    post.house.state.fail = StoreDown("gone")
+
+    with pytest.raises(StoreDown, match="ask again"):
+        await post.begin()
+
+    assert post.switch.status() is TradingStatus.HALTED
+    assert post.rows.rows == {}
+
+
+async def test_an_open_order_is_asked_to_end_once_in_its_operators_name(post: Post) -> None:
+    await post.bought()
+    await post.bought(
+        side=Side.SELL,
+        type=OrderType.LIMIT,
+        price=Decimal(200_000_000),
+        volume=Decimal("0.001"),
+        funds=None,
+    )
+    post.house.exchange.fail_next("cancel", ExchangeUnavailable("no answer"))
+
+    await post.begin()
+    await post.flattener.step()
+    await post.flattener.step()
+    asked = post.house.exchange.calls.count("cancel")
+    await post.house.order_cancels.step()
+    ended = await post.run()
+
+    assert asked == 1, "the request is stored, and the cancels' own loop asks again"
+    assert [by for by, _ in post.house.order_requests.cancelled.values()] == [ADMIN]
+    assert ended == {"KRW-BTC": FlattenStatus.FLAT}

@@ -1,6 +1,7 @@
 """A cancel is accepted, not done: it is asked for until the order is final."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from service.domain.errors import (
     OutcomeUnknown,
 )
 from service.domain.orders import OrderStatus
+from service.flows import order_cancels
 from service.flows.order_cancels import BY_AGE
 from tests.builders import T0, an_intent
 from tests.unit.flows.conftest import House
@@ -146,3 +148,14 @@ async def test_a_standby_cancels_nothing(house: House) -> None:
 async def lead_again(house: House) -> None:
     await house.leadership.renew()
     await house.leadership.settle()
+
+
+def test_one_module_asks_the_exchange_to_cancel() -> None:
+    """There were three; each followed, stored and told in its own way."""
+    asking = {
+        path.name
+        for path in Path(order_cancels.__file__).parents[1].rglob("*.py")
+        if "exchange.cancel(" in path.read_text(encoding="utf-8")
+    }
+
+    assert asking == {"order_cancels.py"}
