@@ -23,7 +23,7 @@ LANES: Final[Mapping[str, tuple[str, ...]]] = {
     "orders": ("tests/faults/test_faults.py", "-k", "lane_orders"),
     "exchange": ("tests/faults/test_faults.py", "-k", "lane_exchange or reason"),
     "model": ("tests/faults", "-k", "lane_model or f34 or f64"),
-    "restarts": ("tests/faults/test_restarts.py",),
+    "restarts": ("tests/faults/test_restarts.py", "tests/faults/test_names.py"),
     "day": ("tests/faults/test_day.py",),
 }
 AT_ONCE: Final = 4  #: lanes mostly wait; the day keeps one core busy
