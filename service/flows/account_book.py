@@ -14,7 +14,7 @@ from loguru import logger
 
 from service.domain.account import ROUNDING, Absence, CurrencyBook, absence_of
 from service.domain.markets import Balance
-from service.domain.orders import ZERO, ListedOrder, Order, OrderList, Side
+from service.domain.orders import ZERO, ListedOrder, Order, OrderList, OrderOrigin, Side
 from service.ports.account import AccountBooks
 from service.ports.clock import MarketClock
 from service.ports.exchange import LONGEST_WINDOW, Exchange
@@ -301,12 +301,21 @@ def _moved_by(order: Order, look: AccountLook) -> Absence:
     books = [look.book(name) for name in (order.market.quote, order.market.base)]
     odd = []
     for book in books:
-        # A baseline from after the order may hold what the order moved.
-        if book is None or book.at > order.created_at:
+        if book is None or (book.at > order.created_at and not _blocks_baselines(order)):
             return Absence.UNCLEAR
         odd.append(look.total(book.currency) - book.expected)
     money, coins = odd
     return absence_of(order.intent, money=money, coins=coins)
+
+
+def _blocks_baselines(order: Order) -> bool:
+    """Whether `order` has been open since its row was committed.
+
+    Then no baseline of its currencies was stored from a look that came after the commit, whatever
+    the clocks of two processes say: none holds what the order moved. An order that had no row, or
+    was FAILED, for a while blocked none.
+    """
+    return order.origin is OrderOrigin.SERVICE and order.is_open
 
 
 def _tells_funds(listed: ListedOrder) -> bool:

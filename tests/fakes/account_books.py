@@ -20,6 +20,7 @@ class FakeAccountBooks:
         deposits: detected ones: currency and amount.
         told: what operators told, with whether the account has shown it.
         differences: by currency, expected and actual.
+        began_at: the instant of the first baselines.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,7 @@ class FakeAccountBooks:
         self.deposits: list[tuple[str, Decimal]] = []
         self.told: list[tuple[NewDeposit, bool]] = []
         self.differences: dict[str, tuple[Decimal, Decimal]] = {}
+        self.began_at: datetime | None = None
 
     async def books(self) -> Mapping[str, CurrencyBook] | None:
         if not self.baselines:
@@ -51,6 +53,7 @@ class FakeAccountBooks:
 
     async def begin(self, amounts: Mapping[str, Decimal], *, at: datetime) -> None:
         external = self._external()
+        self.began_at = self.began_at or at
         for currency in amounts.keys() | self.booked.keys() | external.keys():
             self.baselines.setdefault(
                 currency,

@@ -134,9 +134,23 @@ ACCOUNT: Final = (
     Mutant(
         name="a baseline from after an order proves that it was not executed",
         file=_BOOK,
-        old="if book is None or book.at > order.created_at:\n",
-        new="if book is None:\n",
-        tests=of(_OF_BOOK, "test_books_that_began_after_the_order_prove_nothing"),
+        old="(book.at > order.created_at and not _blocks_baselines(order))",
+        new="False",
+        tests=of(_OF_BOOK, "test_books_that_began_while_an_order_was_failed_prove_nothing"),
+    ),
+    Mutant(
+        name="a wrong clock makes a baseline one from after an order",
+        file=_BOOK,
+        old="(book.at > order.created_at and not _blocks_baselines(order))",
+        new="book.at > order.created_at",
+        tests=of(_OF_BOOK, "test_a_baseline_of_a_process_whose_clock_is_ahead_is_a_proof"),
+    ),
+    Mutant(
+        name="an order that is written during a look does not block its baselines",
+        file=_BOOK,
+        old="            moving=moving | moving_before,\n",
+        new="            moving=moving_before,\n",
+        tests=of(_OF_BOOK, "test_an_order_that_is_written_during_a_look_blocks_its_baselines"),
     ),
     Mutant(
         name="the second page of open orders is not asked for",

@@ -153,7 +153,7 @@ HAND: Final = (
         file=_NOT_PLACED,
         old="self._clock.now() - order.created_at < YOUNGEST:\n",
         new="self._clock.now() < order.created_at:\n",
-        tests=of(_OF_NOT_PLACED, "test_an_order_younger_than_two_minutes_may_still_arrive"),
+        tests=of(_OF_NOT_PLACED, "test_an_order_younger_than_five_minutes_may_still_arrive"),
     ),
     Mutant(
         name="an operator's word ends an order that the exchange has accepted",

@@ -1,6 +1,6 @@
 """An order that never arrived ends by the operator's word, on PostgreSQL and the sandbox.
 
-The market runs a minute a second: an order is two minutes old after two seconds.
+The market runs a minute a second: an order is five minutes old after five seconds.
 """
 
 import asyncio

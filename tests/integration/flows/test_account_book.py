@@ -1,5 +1,6 @@
 """Every change of the account is explained or told, with the books in PostgreSQL."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,8 +9,15 @@ import pytest
 
 from service.bus import Bus
 from service.domain.account import Absence, NewDeposit
-from service.domain.markets import Market
-from service.domain.orders import IDENTIFIER_PREFIX, Order, OrderStatus, OrderType, Side
+from service.domain.markets import Balance, Market
+from service.domain.orders import (
+    IDENTIFIER_PREFIX,
+    Order,
+    OrderStatus,
+    OrderType,
+    Quarantine,
+    Side,
+)
 from service.flows.account_book import LOOKS_WHILE_MOVING, AccountBook
 from service.flows.reconcile import Reconciler
 from service.store.database.pool import Pool
@@ -454,15 +462,56 @@ async def test_two_currencies_that_moved_prove_nothing(
     assert await account.book.explain(order) is Absence.UNCLEAR
 
 
-async def test_books_that_began_after_the_order_prove_nothing(pool: Pool) -> None:
+async def test_books_that_began_while_an_order_was_failed_prove_nothing(pool: Pool) -> None:
+    """It counted as failed, moved the account, and is open again: RECOVERED."""
     account = Account(pool)
     order = await account.written()
     account.clock.pass_time(60)
     failed = order.moved_to(OrderStatus.FAILED, reason="not_placed")
     await account.orders.advance(failed, seen=order.status, at=account.clock.now())
     await account.book.begin()
+    aside = failed.put_aside(Quarantine(at=account.clock.now(), reason="over_fill", detail={}))
+    await account.orders.advance(aside, seen=failed.status, at=account.clock.now())
 
-    assert await account.book.explain(order) is Absence.UNCLEAR
+    [again] = await account.orders.open()
+    assert await account.book.explain(again) is Absence.UNCLEAR
+
+
+async def test_a_baseline_of_a_process_whose_clock_is_ahead_is_a_proof(account: Account) -> None:
+    """Its order stayed UNKNOWN for ever: the baseline seemed to come after it."""
+    ahead = FakeClock()
+    ahead.pass_time(100)
+    book = AccountBook(
+        books=account.books, orders=account.orders, exchange=account.exchange, clock=ahead
+    )
+    account.move("KRW", 500)
+    for _ in range(3):
+        ahead.pass_time(1)
+        await book.look()
+    order = await account.written()
+
+    assert len(await account.deposits()) == 1  # at an instant from after the order
+    assert await account.book.explain(order) is Absence.EXPLAINED
+
+
+async def test_an_order_that_is_written_during_a_look_blocks_its_baselines(
+    account: Account,
+) -> None:
+    """The balances have its fill: no proof may ever begin with them."""
+
+    class Busy(FakeExchange):
+        async def balances(self) -> Mapping[str, Balance]:
+            order = await account.written()
+            await account.exchange.submit(order.intent, identifier=order.identifier)
+            return await account.exchange.balances()
+
+    busy = Busy(clock=account.clock)
+    await AccountBook(
+        books=account.books, orders=account.orders, exchange=busy, clock=account.clock
+    ).look()
+
+    [(amount,)] = await rows(account.pool, BASELINE)
+    assert amount == 10_000_000
 
 
 async def test_a_list_that_cannot_be_read_proves_nothing(account: Account) -> None:

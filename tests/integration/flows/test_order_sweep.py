@@ -362,7 +362,10 @@ async def test_an_order_that_nothing_explains_stays_unknown(trading: Trading) ->
     failed = order.moved_to(OrderStatus.FAILED, reason="not_sent")
     await trading.orders.advance(failed, seen=order.status, at=trading.clock.now())
     await trading.book.begin()
-    await execute(trading.pool, "UPDATE orders SET status = 'PENDING', reason = NULL")
+    await execute(
+        trading.pool,
+        "UPDATE orders SET status = 'UNKNOWN', reason = NULL, origin = 'RECOVERED'",
+    )
 
     settled = await trading.looked_up(order, 8)
 

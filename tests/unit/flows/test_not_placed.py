@@ -36,7 +36,7 @@ class ForgetfulExchange(FakeExchange):
 
 
 class Desk:
-    """A house with an order of unknown outcome, sent two minutes ago."""
+    """A house with an order of unknown outcome, sent five minutes ago."""
 
     def __init__(self, house: House, exchange: FakeExchange | None = None) -> None:
         self.house = house
@@ -56,7 +56,7 @@ class Desk:
             clock=house.clock,
         )
         self.hold()
-        house.clock.pass_time(120)
+        house.clock.pass_time(300)
 
     def hold(self, **overrides: Any) -> None:
         self.house.orders.hold(an_order(**{"status": S.UNKNOWN} | overrides))
@@ -138,7 +138,7 @@ async def test_a_listed_order_is_not_ended_though_the_look_up_fails(desk: Desk) 
     assert await desk.refused() == "on_the_exchange"
 
 
-async def test_an_order_younger_than_two_minutes_may_still_arrive(desk: Desk) -> None:
+async def test_an_order_younger_than_five_minutes_may_still_arrive(desk: Desk) -> None:
     desk.hold(created_at=T0 + timedelta(seconds=1))
 
     assert await desk.refused() == "too_young"

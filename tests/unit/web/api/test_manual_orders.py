@@ -206,9 +206,9 @@ async def test_orders_of_other_programs_are_shown_and_never_touched(
 
 @pytest.fixture
 async def unknown(client: Client, world: World) -> str:
-    """Hold an order of unknown outcome, two minutes old; return the address of the word."""
+    """Hold an order of unknown outcome, five minutes old; return the address of the word."""
     world.orders.hold(an_order(status=OrderStatus.UNKNOWN))
-    world.clock.pass_time(120)
+    world.clock.pass_time(300)
     await world.lead()
     return f"{URL}/1/not-placed"
 
@@ -255,7 +255,7 @@ async def test_a_standby_ends_no_order_by_a_word(serve: Serve) -> None:
     world = World(epoch=None)
     client = await serve(world)
     world.orders.hold(an_order(status=OrderStatus.UNKNOWN))
-    world.clock.pass_time(120)
+    world.clock.pass_time(300)
 
     answer = await client.post(f"{URL}/1/not-placed")
 
