@@ -78,10 +78,15 @@ class CurrencyBook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDeposit:
-    """Money or coins that came, or went (negative), without a trade; told by an operator."""
+    """Money or coins that came, or went (negative), without a trade; told by an operator.
+
+    Attributes:
+        is_another: it is not the one of this amount that the account has shown already.
+    """
 
     currency: str
     amount: Decimal
     at: datetime
     note: str
     actor: str
+    is_another: bool = False

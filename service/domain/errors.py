@@ -4,6 +4,7 @@ ServiceError
 ├── StartError                   the process cannot start: one sentence, with the remedy
 │   └── ConfigError                a value given from outside is wrong
 ├── DomainError                  the request makes no sense here
+│   ├── DepositDetected            the account has shown a deposit of this amount already
 │   ├── DuplicateOrder             this decision has an order already
 │   ├── InvalidTransition
 │   ├── InvalidRequest             the request itself is malformed
@@ -50,6 +51,10 @@ class ConfigError(StartError):
 
 class DomainError(ServiceError):
     """The request makes no sense here."""
+
+
+class DepositDetected(DomainError):
+    """The account has shown a deposit of this amount already: told again it would count twice."""
 
 
 class DuplicateOrder(DomainError):

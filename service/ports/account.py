@@ -51,7 +51,11 @@ class AccountBooks(Protocol):
 
 class Deposits(Protocol):
     async def add(self, deposit: NewDeposit) -> int:
-        """Store what an operator tells, once; return its id."""
+        """Store what an operator tells, once; return its id.
+
+        Raises: DepositDetected, when one of this amount was detected within a week of it, unless
+            the deposit says that it is another one.
+        """
 
 
 class AccountLists(Protocol):

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from service.domain.account import CurrencyBook, NewDeposit
+from service.domain.errors import DepositDetected
 from service.domain.orders import ZERO, ExchangeOrderState, ListedOrder, Side
 from service.ports.queries import Page, PageKey
 from tests.fakes.orders import FakeOrders
@@ -108,6 +109,10 @@ class FakeAccountBooks:
         }
 
     async def add(self, deposit: NewDeposit) -> int:
+        """Without instants: any detected deposit of the amount is the same one."""
+        detected = (deposit.currency, deposit.amount) in self.deposits
+        if detected and not deposit.is_another:
+            raise DepositDetected("deposit 1 has this amount")
         self.told.append((deposit, False))
         return len(self.told)
 

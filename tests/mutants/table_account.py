@@ -174,6 +174,13 @@ ACCOUNT: Final = (
         tests=of(_OF_ACCOUNT_LISTS, "test_a_deposit_that_is_told_twice_is_one"),
     ),
     Mutant(
+        name="a deposit told after it was detected counts twice",
+        file="service/store/tables/account.py",
+        old="            if not deposit.is_another:\n",
+        new="            if False:\n",
+        tests=of(_OF_ACCOUNT_LISTS, "test_a_deposit_that_was_detected_is_not_told_a_second_time"),
+    ),
+    Mutant(
         name="an older look moves a baseline back",
         file="service/store/tables/account.py",
         old="     WHERE stored.at <= excluded.at\n",

@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from service.domain.account import CurrencyBook, NewDeposit
+from service.domain.errors import DepositDetected
+from service.domain.instants import rfc3339
 from service.domain.orders import ExchangeOrderState, ListedOrder
 from service.store.database.json_rows import recordset, storable
 from service.store.database.pool import Pool
@@ -50,6 +52,28 @@ PUT_BASELINES = """
            external = excluded.external,
            at = excluded.at
      WHERE stored.at <= excluded.at
+"""
+
+# A deposit may be detected in the moment in which an operator tells of it. Reading is not blocked.
+LOCK_DEPOSITS = "LOCK TABLE deposits IN SHARE ROW EXCLUSIVE MODE"
+
+# The same one told again is stored once, whatever was detected.
+DETECTED = """
+    SELECT id, at
+      FROM deposits
+     WHERE source = 'detected'
+       AND currency = %(currency)s
+       AND amount = %(amount)s
+       AND at >= %(at)s - interval '7 days'
+       AND at <= %(at)s + interval '7 days'
+       AND NOT EXISTS (SELECT
+                         FROM deposits
+                        WHERE source = 'operator'
+                          AND currency = %(currency)s
+                          AND amount = %(amount)s
+                          AND at = %(at)s)
+     ORDER BY at DESC
+     LIMIT 1
 """
 
 CLAIM_DEPOSIT = """
@@ -169,6 +193,7 @@ class PgAccountBooks:
     ) -> bool:
         args = {"currency": book.currency, "amount": book.difference(actual), "at": at}
         async with self._pool.transaction() as cur:
+            await cur.execute(LOCK_DEPOSITS)
             await cur.execute(CLAIM_DEPOSIT, args)
             if not cur.rowcount:
                 if not as_deposit:
@@ -212,11 +237,25 @@ class PgAccountBooks:
             "note": storable(deposit.note),
             "actor": deposit.actor,
         }
-        async with self._pool.cursor() as cur:
+        async with self._pool.transaction() as cur:
+            await cur.execute(LOCK_DEPOSITS)
+            if not deposit.is_another:
+                await cur.execute(DETECTED, args)
+                if (found := await cur.fetchone()) is not None:
+                    raise _counted_already(deposit, found)
             await cur.execute(ADD_TOLD, args)
             row = await cur.fetchone()
         assert row is not None  # noqa: S101 - INSERT ... RETURNING
         return int(row[0])
+
+
+def _counted_already(deposit: NewDeposit, found: tuple[int, datetime]) -> DepositDetected:
+    number, at = found
+    return DepositDetected(
+        f"deposit {number} has this amount of {deposit.currency}, was detected at"
+        f' {rfc3339(at)} and counts already. Add "another": true if this is another one; tell the'
+        " opposite amount to take it back"
+    )
 
 
 def _baseline(book: CurrencyBook, actual: Decimal, at: datetime) -> dict[str, object]:

@@ -19,7 +19,7 @@ from service.web.protocol.query import Query
 from service.web.protocol.request_body import json_object
 from service.web.protocol.responses import list_response, raw_response
 
-_FIELDS: Final = frozenset({"currency", "amount", "at", "note"})
+_FIELDS: Final = frozenset({"currency", "amount", "at", "note", "another"})
 _CURRENCY: Final = re.compile(r"[A-Z0-9]{1,15}")
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,18})?")
 _LONGEST_NOTE: Final = 500
@@ -36,7 +36,8 @@ async def deposits(request: web.Request) -> web.Response:
 async def add_deposit(request: web.Request) -> web.Response:
     """Store what the operator knows: a deposit to come, or the correction of a detected one.
 
-    The same currency, amount and instant told again is the same deposit.
+    The same currency, amount and instant told again is the same deposit. One of the same amount
+    that was detected within a week of it is refused, unless the body says that it is another.
     """
     Query(request)
     body = await json_object(request)
@@ -63,6 +64,9 @@ def _deposit(body: Mapping[str, JSON], *, now: datetime, actor: str) -> NewDepos
         raise InvalidRequest("currency is a name like KRW or BTC")
     if not _AMOUNT.fullmatch(amount) or not Decimal(amount):
         raise InvalidRequest('amount is decimal text like "500000" or "-0.25", and not 0')
+    is_another = body.get("another", False)
+    if not isinstance(is_another, bool):
+        raise InvalidRequest("another is true or false")
     if len(note) > _LONGEST_NOTE or not note.isprintable():
         raise InvalidRequest(f"note is one line of at most {_LONGEST_NOTE} characters")
     return NewDeposit(
@@ -71,6 +75,7 @@ def _deposit(body: Mapping[str, JSON], *, now: datetime, actor: str) -> NewDepos
         at=_instant(_text(body, "at"), now=now) if "at" in body else now,
         note=note,
         actor=actor,
+        is_another=is_another,
     )
 
 

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from service.domain.errors import (
     AbsenceRefused,
     BoundaryError,
+    DepositDetected,
     DomainError,
     ExchangeRefused,
     InvalidOrder,
@@ -65,6 +66,7 @@ KINDS: Final[Mapping[type[ServiceError], ProblemKind]] = {
     BodyTooSlow: ProblemKind(408, "body-too-slow", "The body did not arrive in time"),
     InvalidSetting: ProblemKind(422, "invalid-setting", "The setting's value is not acceptable"),
     InvalidOrder: ProblemKind(422, "invalid-order", "The market takes no such order"),
+    DepositDetected: ProblemKind(409, "deposit-detected", "The account has shown it already"),
     KeyReused: ProblemKind(422, "key-reused", "The key is another order's"),
     OrderRefused: ProblemKind(409, "order-refused", "The rules refuse the order"),
     AbsenceRefused: ProblemKind(409, "absence-refused", "The order may be at the exchange"),

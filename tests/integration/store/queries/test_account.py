@@ -1,15 +1,20 @@
 """Deposits and differences as the API reads them."""
 
+import asyncio
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from service.domain.account import CurrencyBook, NewDeposit
+from service.domain.errors import DepositDetected
 from service.store.database.pool import Pool
 from service.store.queries.account import PgAccountLists
 from service.store.tables.account import PgAccountBooks
 from tests.builders import T0
+from tests.integration.store.seeds import rows
 
 HOUR = timedelta(hours=1)
 
@@ -47,6 +52,48 @@ async def test_a_deposit_that_is_told_twice_is_one(pool: Pool) -> None:
     assert first == again != other
     page = await PgAccountLists(pool).deposits(limit=10)
     assert len(json.loads(page.items)) == 2
+
+
+async def detected(books: PgAccountBooks, *, at: datetime = T0) -> None:
+    """Let the account show 500,000.25 won less than the book explains."""
+    book = a_book(currency="KRW", amount=Decimal(900_000), moved=Decimal(0), booked=Decimal(0))
+    await books.settle_difference(book, Decimal("399999.75"), at=at, as_deposit=True)
+
+
+async def test_a_deposit_that_was_detected_is_not_told_a_second_time(pool: Pool) -> None:
+    """Told after it was detected, with the bank's instant or a day later."""
+    books, lists = PgAccountBooks(pool), PgAccountLists(pool)
+    await detected(books)
+    [known] = json.loads((await lists.deposits(limit=10)).items)
+
+    for at in (T0 - HOUR, T0, T0 + 24 * HOUR):
+        with pytest.raises(DepositDetected, match=rf"deposit {known['id']} .*2026-01-24T09:00"):
+            await books.add(told(at=at))
+
+    assert json.loads((await lists.deposits(limit=10)).items) == [known]
+
+
+async def test_another_deposit_of_a_detected_amount_may_be_told(pool: Pool) -> None:
+    books = PgAccountBooks(pool)
+    await detected(books)
+
+    first = await books.add(told(is_another=True))
+    again = await books.add(told())  # the same told twice is one, also after that
+    await books.add(told(amount=Decimal("500000.25")))  # takes the detected one back
+    await books.add(told(at=T0 + 8 * 24 * HOUR))
+
+    [count] = await rows(pool, "SELECT count(*) FROM deposits WHERE source = 'operator'")
+    assert (again, count) == (first, (3,))
+
+
+async def test_a_deposit_that_is_told_and_detected_at_once_counts_once(pool: Pool) -> None:
+    """Whichever comes first, the other one sees it."""
+    for n in range(10):
+        books, at = PgAccountBooks(pool), T0 + n * 30 * 24 * HOUR
+        await asyncio.gather(detected(books, at=at), books.add(told(at=at)), return_exceptions=True)
+
+    [count] = await rows(pool, "SELECT count(*) FROM deposits")
+    assert count == (10,)
 
 
 async def test_deposits_come_in_pages_the_newest_first(pool: Pool) -> None:

@@ -46,6 +46,7 @@ async def test_a_deposit_that_an_operator_tells_of_is_stored_under_his_name(
         {"currency": "KRW", "amount": "1", "note": "two\nlines"},
         {"currency": "KRW", "amount": "1", "note": "x" * 501},
         {"currency": "KRW", "amount": "1", "id": "7"},
+        {"currency": "KRW", "amount": "1", "another": "yes"},
     ],
 )
 async def test_a_deposit_that_makes_no_sense_is_refused(
@@ -55,6 +56,21 @@ async def test_a_deposit_that_makes_no_sense_is_refused(
 
     assert answer.status in {422, 400}
     assert world.books.told == []
+
+
+async def test_a_deposit_that_was_detected_is_refused_unless_it_is_another_one(
+    client: Client, world: World
+) -> None:
+    world.books.deposits.append(("KRW", Decimal(700)))
+    body: dict[str, Any] = {"currency": "KRW", "amount": "700"}
+
+    refused = await client.post(f"{API}/deposits", json=body)
+    problem = await refused.json()
+    taken = await client.post(f"{API}/deposits", json=body | {"another": True})
+
+    assert (refused.status, problem["type"]) == (409, "urn:trader:problem:deposit-detected")
+    assert problem["detail"]
+    assert (taken.status, len(world.books.told)) == (201, 1)
 
 
 async def test_deposits_and_differences_are_lists(client: Client) -> None:
