@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Final
 
 from uuid_utils.compat import uuid7
 
@@ -43,7 +42,7 @@ from service.flows.order_sweep import OrderSweep
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
-from service.flows.shared_answer import SharedAnswer
+from service.flows.shared_answer import SHOWN_FOR_S, SharedAnswer
 from service.flows.trade import TradingPipeline
 from service.flows.trading_switch import TradingSwitch
 from service.loops.runner import Runner
@@ -52,9 +51,6 @@ from service.ops.metrics.counters import Counters
 from service.ops.metrics.prometheus import Exposition
 from service.ops.metrics.recorder import Recorder
 from service.ports.clock import MarketClock, RealClock
-
-#: Real seconds that one answer of the exchange is shown to every reader of the API.
-SHOWN_FOR_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

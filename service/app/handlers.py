@@ -1,12 +1,13 @@
 """What the handlers find in the application; they know the keys of web/keys.py and nothing else."""
 
+import asyncio
 from functools import partial
 
 from aiohttp import web
 
 from service.app.job_control import flatten_now, reconcile_now, run_job
 from service.app.services import Services
-from service.flows.shown_balances import ShownBalances
+from service.flows.shared_answer import SHOWN_FOR_S, SharedAnswer
 from service.web import keys
 from service.web.protocol.auth import LOCKOUT
 from service.web.protocol.lockout import Lockout
@@ -21,7 +22,9 @@ def bind(app: web.Application, services: Services) -> None:
     app[keys.HEALTH] = services.health
     app[keys.LISTS] = ports.api.lists
     app[keys.ORDERS] = ports.api.orders
-    app[keys.BALANCES] = ShownBalances(exchange=ports.watching, real_clock=process.real_clock)
+    app[keys.BALANCES] = SharedAnswer(
+        ports.watching.balances, max_age_s=SHOWN_FOR_S, seconds=process.real_clock.monotonic
+    ).get
     app[keys.SETTINGS] = ports.settings
     app[keys.DATABASE] = ports.database
     app[keys.JOBS] = services.jobs
@@ -32,7 +35,9 @@ def bind(app: web.Application, services: Services) -> None:
     app[keys.CANCEL_ORDER] = services.order_cancels.request
     app[keys.DECLARE_NOT_PLACED] = services.not_placed_orders.declare
     app[keys.EXTERNAL_ORDERS] = services.open_orders.get
-    app[keys.RECONCILE] = partial(reconcile_now, services.leadership, services.reconciler)
+    app[keys.RECONCILE] = partial(
+        reconcile_now, services.leadership, services.reconciler, asyncio.Lock()
+    )
     app[keys.TRADING_SWITCH] = services.trading_switch
     app[keys.LEADERSHIP] = services.leadership
     app[keys.FLATTENER] = services.flattener

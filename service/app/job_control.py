@@ -1,10 +1,11 @@
 """What an operator does with jobs: switch them off, run one now."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from service.domain.errors import NotFound
+from service.domain.errors import NotFound, TooSoon
 from service.domain.markets import Market
 from service.flows.flatten import Flattener
 from service.flows.leadership import Leadership
@@ -28,10 +29,23 @@ def switchable(loops: Iterable[Loop], settings: Settings) -> Iterator[Loop]:
         yield replace(loop, enabled=is_on)
 
 
-async def reconcile_now(leadership: Leadership, reconciler: Reconciler) -> int:
-    """Look every open order up at the exchange; return how many moved. Raises: NotLeader."""
+async def reconcile_now(
+    leadership: Leadership, reconciler: Reconciler, passing: asyncio.Lock
+) -> int:
+    """Look every open order up at the exchange; return how many moved.
+
+    It moves orders, so it is trading's work and uses trading's session and limits: what only looks
+    must not decide what became of an order. An admin alone may ask, for one pass at a time. So it
+    costs no more than the job's own pass, and leaves the API's slots for changes to others.
+
+    Args: passing: held while a pass by hand runs.
+    Raises: NotLeader; TooSoon, while another request's pass runs.
+    """
     leadership.check()
-    return await reconciler.reconcile()
+    if passing.locked():
+        raise TooSoon("the open orders are being looked up right now", retry_after_s=1.0)
+    async with passing:
+        return await reconciler.reconcile()
 
 
 async def run_job(runner: Runner, leadership: Leadership, name: str) -> JobState:

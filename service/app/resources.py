@@ -59,6 +59,9 @@ POOL_MAX: Final = 20  #: FR-001
 #: five at least, is for orders, the lease, alerts and health, however many of the others hang.
 POOL_API: Final = 12
 POOL_JOBS: Final = 3
+#: For changes of settings, which may wait for locks. Not of the API's connections: readers who hold
+#: all of those must not keep the switch `trading_enabled` out.
+POOL_CHANGES: Final = 1
 
 
 @asynccontextmanager
@@ -126,6 +129,7 @@ class OpenedDatabase:
 
     Attributes:
         api_pool, jobs_pool: the sub-pools of the API and of the jobs that collect and measure.
+        changes_pool: that of changes of settings.
     """
 
     dsn: str
@@ -133,6 +137,7 @@ class OpenedDatabase:
     pool: Pool
     api_pool: SubPool
     jobs_pool: SubPool
+    changes_pool: SubPool
     store: Store
     api: ApiStore
 
@@ -155,6 +160,7 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
                 pool=pool,
                 api_pool=api_pool,
                 jobs_pool=jobs_pool,
+                changes_pool=pool.sub_pool(POOL_CHANGES, max_waiting=config.max_waiting),
                 store=Store(
                     market_data=PgMarketData(pool),
                     collected=PgMarketData(jobs_pool),
@@ -380,7 +386,7 @@ async def open_model(market: OpenedMarket) -> AsyncIterator[Gemini]:
 async def open_settings(
     config: Config, database: OpenedDatabase, clock: MarketClock
 ) -> AsyncIterator[Settings]:
-    rows = PgSettingRows(database.pool, changing=database.api_pool, notices=setting_notices)
+    rows = PgSettingRows(database.pool, changing=database.changes_pool, notices=setting_notices)
     table = Settings(rows, clock)
     table.distrust()  # until the listener's connection stands
     if config.mode is not Mode.LIVE:

@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from service.domain.errors import BoundaryError
+
+#: Real seconds that one answer of the exchange is shown to every reader of the API.
+SHOWN_FOR_S: Final = 2.0
 
 T = TypeVar("T")
 

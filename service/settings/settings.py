@@ -149,7 +149,7 @@ class Settings:
         only_absent: bool = False,
     ) -> tuple[SettingChange, ...]:
         parsed = parse_all(values)
-        # One at a time, so that changes that hang take one connection and not all of the API's.
+        # One at a time, so that changes that hang take one connection.
         async with self._changing:
             try:
                 changes = await self._rows.change(

@@ -1,18 +1,17 @@
 """One typed key per dependency; app/handlers.py binds them, in tests too."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from aiohttp import web
 
 from service.config import Config
-from service.domain.markets import Market
+from service.domain.markets import Balance, Market
 from service.domain.orders import Intent, OrderList
 from service.domain.signals import Signal
 from service.flows.flatten import Flattener
 from service.flows.leadership import Leadership
 from service.flows.manual_orders import PlacedOrder
-from service.flows.shown_balances import ShownBalances
 from service.flows.trading_switch import TradingSwitch
 from service.ports.account import AccountLists, Deposits
 from service.ports.alerts import Acknowledgements
@@ -30,7 +29,10 @@ class Generate(Protocol):
 
 class Reconcile(Protocol):
     async def __call__(self) -> int:
-        """Look up every open order at the exchange; return how many moved. Raises: NotLeader."""
+        """Look up every open order at the exchange; return how many moved.
+
+        Raises: NotLeader; TooSoon, while another request does so.
+        """
 
 
 class Flatten(Protocol):
@@ -55,6 +57,11 @@ class DeclareNotPlaced(Protocol):
         """End an order that never arrived. Raises: what `NotPlacedOrders.declare` does."""
 
 
+class ShownBalances(Protocol):
+    async def __call__(self) -> tuple[Mapping[str, Balance], float]:
+        """Return the account's balances by currency, and the answer's age in seconds."""
+
+
 class ExternalOrders(Protocol):
     async def __call__(self) -> tuple[OrderList, float]:
         """Return the account's open orders, and the answer's age in seconds."""
@@ -70,7 +77,7 @@ CLOCK = web.AppKey[MarketClock]("clock")
 HEALTH = web.AppKey[HealthSource]("health")
 LISTS = web.AppKey[Lists]("lists")
 ORDERS = web.AppKey[Orders]("orders")
-BALANCES = web.AppKey("balances", ShownBalances)
+BALANCES = web.AppKey[ShownBalances]("balances")
 SETTINGS = web.AppKey("settings", Settings)
 DATABASE = web.AppKey[Database]("database")
 JOBS = web.AppKey[Jobs]("jobs")

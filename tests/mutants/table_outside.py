@@ -10,7 +10,7 @@ _OF_UPBIT_FAULTS: Final = "tests/integration/adapters/test_upbit_faults.py"
 _OF_CALLS: Final = "tests/integration/adapters/test_upbit_calls.py"
 _OF_LIMITS: Final = "tests/unit/adapters/test_upbit_limits.py"
 _LIMITS: Final = "service/adapters/upbit/limits.py"
-_SHOWN: Final = "service/flows/shown_balances.py"
+_SHARED: Final = "service/flows/shared_answer.py"
 _PROPOSE: Final = "service/flows/propose.py"
 _OF_PROPOSE: Final = "tests/unit/flows/test_propose.py"
 
@@ -185,17 +185,10 @@ OUTSIDE: Final = (
         ),
     ),
     Mutant(
-        name="each reader of the balance asks the exchange",
-        file=_SHOWN,
-        old="            if self._answer is None or self._age_s(self._answer[1]) >= FRESH_S:\n",
-        new="            if True:\n",
-        tests=of("tests/unit/flows/test_shown_balances.py"),
-    ),
-    Mutant(
-        name="each reader of the balance repeats a question that failed",
-        file=_SHOWN,
-        old="            if self._failure is not None and self._failure[1] >= came_at:\n",
+        name="each reader repeats a question that failed",
+        file=_SHARED,
+        old="            if self._is_fresh(self._failure):\n",
         new="            if False:\n",
-        tests=of("tests/unit/flows/test_shown_balances.py"),
+        tests=of("tests/unit/flows/test_shared_answer.py"),
     ),
 )

@@ -159,10 +159,20 @@ PROCESS: Final = (
         tests=of("tests/unit/app/test_counted_signals.py"),
     ),
     Mutant(
+        name="passes by hand look orders up beside each other",
+        file="service/app/job_control.py",
+        old="    if passing.locked():\n",
+        new="    if False:\n",
+        tests=of(
+            "tests/unit/app/test_job_control.py",
+            "test_one_pass_by_hand_looks_orders_up_at_a_time",
+        ),
+    ),
+    Mutant(
         name="a standby looks orders up by hand",
         file="service/app/job_control.py",
-        old="    leadership.check()\n    return await",
-        new="    return await",
+        old="    leadership.check()\n    if passing.locked():\n",
+        new="    if passing.locked():\n",
         tests=of("tests/unit/app/test_job_control.py", "test_a_standby_looks_no_order_up_by_hand"),
     ),
     Mutant(
@@ -332,9 +342,19 @@ PROCESS: Final = (
     Mutant(
         name="the trading switch is no alert",
         file=_RESOURCES,
-        old="changing=database.api_pool, notices=setting_notices)",
-        new="changing=database.api_pool)",
+        old="changing=database.changes_pool, notices=setting_notices)",
+        new="changing=database.changes_pool)",
         tests=_ALERTS,
+    ),
+    Mutant(
+        name="readers who hold the API's connections keep the switch out",
+        file=_RESOURCES,
+        old="changing=database.changes_pool,",
+        new="changing=database.api_pool,",
+        tests=of(
+            "tests/integration/app/test_shares.py",
+            "test_readers_who_hold_all_of_the_apis_connections_do_not_keep_the_off_switch_out",
+        ),
     ),
     Mutant(
         name="the end sends no alert",

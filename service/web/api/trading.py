@@ -79,12 +79,12 @@ async def balance(request: web.Request) -> web.Response:
     None are stored, so an outage gives a 503, not an old number.
     """
     Query(request)
-    shown = await request.app[BALANCES].read()
+    balances, age_s = await request.app[BALANCES]()
     return json_response(
         BalancesBody(
-            items=[_balance_body(shown.balances[name]) for name in sorted(shown.balances)],
+            items=[_balance_body(balances[name]) for name in sorted(balances)],
             next_cursor=None,
-            age_seconds=round(shown.age_s, 3),
+            age_seconds=round(age_s, 3),
         )
     )
 

@@ -10,10 +10,13 @@ from typing import Final
 import pytest
 from pydantic import SecretStr
 
-from service.app.resources import OpenedDatabase, open_database
+from service.app.resources import OpenedDatabase, open_database, open_settings
 from service.domain.portfolio import Equity
+from service.domain.trading_states import TradingStatus
+from service.settings.table import TRADING_ENABLED
 from service.store.database.pool import Pool
 from tests.builders import KRW_BTC, T0, a_config, a_ticker, an_intent
+from tests.fakes.clock import FakeClock
 from tests.integration.store.seeds import BY_SIGNAL, a_stored_decision, an_allowed, the_epoch
 
 #: As docs/overload.md has them; written out, so that another number in the service is noticed.
@@ -136,3 +139,33 @@ async def test_with_the_shares_of_api_and_jobs_used_up_trading_has_four_connecti
 
     assert order.market == KRW_BTC
     assert pool.state().waits == 0
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_readers_who_hold_all_of_the_apis_connections_do_not_keep_the_off_switch_out(
+    opened: OpenedDatabase, is_on: bool
+) -> None:
+    """Changes of settings used the API's twelve: the switch was answered 503 `store-busy`."""
+    config, clock = a_config(), FakeClock()
+    async with (
+        open_settings(config, opened, clock) as settings,
+        held(opened.api_pool, OF_THE_API_AT_ONCE),
+    ):
+        await settings.change({"trading_enabled": is_on}, by="admin")
+        stored = await settings.stored(TRADING_ENABLED)
+
+    assert stored is is_on
+    assert opened.pool.state().refused == 0
+
+
+async def test_a_halt_and_its_end_use_no_connection_of_the_apis(opened: OpenedDatabase) -> None:
+    async with held(opened.api_pool, OF_THE_API_AT_ONCE):
+        await opened.store.audit.add(
+            actor="admin", action="risk.halt", subject="x", detail={}, request_id=None, at=T0
+        )
+        await opened.store.state.halt(
+            kind=TradingStatus.HALTED, reason="fire", actor="admin", at=T0, detail={}
+        )
+        ended = await opened.store.state.release(actor="admin", at=T0)
+
+    assert [halt.reason for halt in ended] == ["fire"]

@@ -129,6 +129,23 @@ async def test_a_standby_looks_no_order_up_by_hand() -> None:
     await services.leadership.settle()
 
     with pytest.raises(NotLeader):
-        await reconcile_now(services.leadership, services.reconciler)
+        await reconcile_now(services.leadership, services.reconciler, asyncio.Lock())
 
     assert house.exchange.calls == []
+
+
+async def test_one_pass_by_hand_looks_orders_up_at_a_time() -> None:
+    """Each of eight at once looked every open order up, within the limits of orders."""
+    house = House()
+    house.orders.hold(an_order(status=OrderStatus.SUBMITTED))
+    services, passing = house.services(), asyncio.Lock()
+    await services.leadership.renew()
+    await services.leadership.settle()
+
+    async with passing:
+        with pytest.raises(TooSoon):
+            await reconcile_now(services.leadership, services.reconciler, passing)
+    looked_before = house.exchange.calls.count("find")
+    await reconcile_now(services.leadership, services.reconciler, passing)
+
+    assert house.exchange.calls.count("find") == looked_before + 1
