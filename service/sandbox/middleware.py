@@ -40,6 +40,15 @@ async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     if fault.model is not None:
         request[model.FAULT] = fault.model
     response = await _answered(request, handler, fault)
+    if isinstance(response, web.WebSocketResponse):
+        return response  # it has been sent and has ended
+    return await _spoiled(request, response, context, fault)
+
+
+async def _spoiled(
+    request: web.Request, response: web.StreamResponse, context: RequestContext, fault: Fault
+) -> web.StreamResponse:
+    """Delay, break off or stretch the answer of a request that was executed."""
     if fault.phase == "after":
         await _delayed(context, fault)
     if fault.drop_after:
@@ -90,6 +99,8 @@ async def add_remaining(request: web.Request, response: web.StreamResponse) -> N
 
 
 def _is_upbit(request: web.Request) -> bool:
+    if request.path.startswith("/websocket/"):
+        return True
     return request.path.startswith("/v1/") and not request.path.startswith("/v1/models")
 
 

@@ -25,6 +25,7 @@ class SandboxOptions:
     access_key: str | None = None  #: None: the stored one, else a random one
     secret_key: str | None = field(default=None, repr=False)
     rate_limits: bool | None = None  #: None: enforced at speed 1
+    stream_idle_s: float = 120.0  #: real seconds until a silent WebSocket is closed
 
     def __post_init__(self) -> None:
         foreign = [str(market) for market in self.markets if market.quote != "KRW"]

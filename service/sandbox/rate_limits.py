@@ -17,6 +17,7 @@ LIMITS: Final = {
     "order": (12, 1),
     "order-test": (8, 1),
     "order-cancel-all": (1, 2),
+    "websocket-connect": (5, 1),
     "origin": (1, 10),
 }
 _QUOTATION: Final = (
@@ -25,6 +26,7 @@ _QUOTATION: Final = (
     ("/v1/trades/", "crix-trades"),
     ("/v1/ticker", "ticker"),
     ("/v1/orderbook", "orderbook"),
+    ("/websocket/", "websocket-connect"),
 )
 _WRITING: Final = {
     ("POST", "/v1/orders"): "order",
@@ -51,7 +53,7 @@ class RequestCounter:
 
     def __init__(self, *, monotonic: Callable[[], float], is_enforced: bool) -> None:
         self._monotonic = monotonic
-        self._is_enforced = is_enforced
+        self.is_enforced = is_enforced
         self._windows: dict[str, tuple[int, int]] = {}
 
     def count(self, group: str) -> int:
@@ -61,9 +63,9 @@ class RequestCounter:
         seen, used = self._windows.get(group, (window, 0))
         used = used + 1 if seen == window else 1
         self._windows[group] = (window, used)
-        return max(0, limit - used) if self._is_enforced else limit - 1
+        return max(0, limit - used) if self.is_enforced else limit - 1
 
     def check(self, group: str) -> None:
         """Raise Refused (429) when the request just counted was one too many."""
-        if self._is_enforced and self._windows[group][1] > LIMITS[group][0]:
+        if self.is_enforced and self._windows[group][1] > LIMITS[group][0]:
             raise refused("too_many_requests")

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
@@ -18,9 +19,13 @@ from service.sandbox.exchange.engine import Engine
 from service.sandbox.exchange.startup import Opened, open_exchange
 from service.sandbox.faults import Faults
 from service.sandbox.gemini_api import handlers as gemini
-from service.sandbox.market.prints import instant_of
+from service.sandbox.market.prints import instant_of, step_at
 from service.sandbox.options import SandboxOptions
 from service.sandbox.rate_limits import RequestCounter
+from service.sandbox.stream import control as stream_control
+from service.sandbox.stream import handlers as stream
+from service.sandbox.stream.feed import Feed
+from service.sandbox.stream.market_frames import MarketFrames
 from service.sandbox.upbit_api import private, public
 from service.sandbox.upbit_api.auth import Guard
 from service.sandbox.upbit_api.context import CONTEXT, RequestContext
@@ -28,6 +33,8 @@ from service.sandbox.upbit_api.quotes import Quotes
 
 __all__ = ["Sandbox", "SandboxOptions", "open_sandbox", "ready_line"]
 _PULSE_S: Final = 0.25  #: real seconds between two matchings of the resting orders
+_SHORTEST_PULSE_S: Final = 0.01
+_STREAMED_PULSE_S: Final = 0.05  #: at speed 0, while a WebSocket reads the market
 _SHUTDOWN_S: Final = 1.0
 _GEMINI_KEY: Final = "sandbox"  #: the stub model accepts any key that is not empty
 
@@ -71,8 +78,10 @@ async def open_sandbox(options: SandboxOptions) -> AsyncIterator[Sandbox]:
     async with open_exchange(options) as opened:
         context = _context(options, opened)
         context.now()
-        async with _served(context, options) as port:
-            pulse = _Pulse(context)
+        feed = Feed(MarketFrames(context.engine, context.quotes), now=context.clock.now)
+        context.engine.observer = feed
+        async with _served(context, feed, options) as port:
+            pulse = _Pulse(context, feed)
             try:
                 yield _sandbox(options, opened, context, port)
             finally:
@@ -88,10 +97,11 @@ def _context(options: SandboxOptions, opened: Opened) -> RequestContext:
         quotes={market: Quotes(market, prints) for market, prints in opened.engine.prints.items()},
         guard=Guard(access_key=opened.access_key, secret_key=opened.secret_key),
         limiter=RequestCounter(monotonic=time.monotonic, is_enforced=enforced),
+        stream_idle_s=options.stream_idle_s,
     )
 
 
-def _app(context: RequestContext) -> web.Application:
+def _app(context: RequestContext, feed: Feed) -> web.Application:
     app = web.Application(
         middlewares=[
             middleware.local_only,
@@ -101,15 +111,19 @@ def _app(context: RequestContext) -> web.Application:
         ]
     )
     app[CONTEXT] = context
-    for module in (public, private, gemini, control):
+    app[stream.FEED] = feed
+    for module in (public, private, gemini, control, stream, stream_control):
         app.add_routes(module.routes)
     app.on_response_prepare.append(middleware.add_remaining)
+    app.on_shutdown.append(stream.close_all)
     return app
 
 
 @asynccontextmanager
-async def _served(context: RequestContext, options: SandboxOptions) -> AsyncIterator[int]:
-    runner = web.AppRunner(_app(context), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+async def _served(
+    context: RequestContext, feed: Feed, options: SandboxOptions
+) -> AsyncIterator[int]:
+    runner = web.AppRunner(_app(context, feed), access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
         try:
@@ -128,8 +142,9 @@ async def _served(context: RequestContext, options: SandboxOptions) -> AsyncIter
 class _Pulse:
     """Matches resting orders between requests. A timer suffices, since matching is synchronous."""
 
-    def __init__(self, context: RequestContext) -> None:
+    def __init__(self, context: RequestContext, feed: Feed) -> None:
         self._context = context
+        self._feed = feed
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(_PULSE_S, self._beat)
         self._ended = {
@@ -139,11 +154,21 @@ class _Pulse:
         }
 
     def _beat(self) -> None:
-        self._timer = self._loop.call_later(_PULSE_S, self._beat)
         now = self._context.now()
+        self._timer = self._loop.call_later(self._pause(now), self._beat)
         for market in [market for market, end in self._ended.items() if end <= now]:
             ended_at = self._ended.pop(market).isoformat()
             logger.bind(event="app", market=str(market), ended_at=ended_at).info("market ended")
+
+    def _pause(self, now: datetime) -> float:
+        """Return the real seconds until the next beat: at the next print, if a stream is read."""
+        if not self._feed.is_read:
+            return _PULSE_S
+        if not self._context.clock.speed:
+            return _STREAMED_PULSE_S
+        left = (instant_of(step_at(now) + 1) - now).total_seconds()
+        due = left / float(self._context.clock.speed)
+        return min(_PULSE_S, max(_SHORTEST_PULSE_S, due))
 
     def stop(self) -> None:
         self._timer.cancel()

@@ -41,12 +41,14 @@ WINGS: dict[str, dict[str, set[str]]] = {
     },
     "ops": {"logs": set(), "health": set(), "metrics": set(), "log_report": {"logs"}},
     "sandbox": {
-        "root": {"market", "exchange", "upbit_api", "gemini_api"},
+        "root": {"market", "exchange", "upbit_api", "gemini_api", "stream"},
         "market": set(),
         "exchange": {"market", "root"},
-        # Upbit's answers show prices and orders: the one wing that knows two others.
+        # Upbit's answers show prices and orders.
         "upbit_api": {"market", "exchange", "root"},
         "gemini_api": {"root"},
+        # Frames show what the answers of the Quotation API are built from.
+        "stream": {"market", "exchange", "upbit_api", "root"},
     },
     "web": {
         "root": {"api", "protocol", "overload"},

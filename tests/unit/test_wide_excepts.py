@@ -37,6 +37,7 @@ TASKS: Final = {
     "app/serve.py _unless": "awaits the work and the signal at once, and cancels both at its end",
     "loops/supervisor.py _until_its_end": "outlives its loop's end; awaited and cancelled here",
     "ops/health/probe.py start_if_due": "a probe that hangs must not hold up the others",
+    "sandbox/stream/connection.py serve": "sends while the same call reads; cancelled at its end",
     "settings/cache.py _start": "one load for many readers outlives the reader that began it",
     "store/database/listen.py _next": "awaits a payload and the stop at once, and cancels both",
 }

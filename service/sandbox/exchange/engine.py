@@ -11,6 +11,7 @@ from service.domain.markets import Market
 from service.sandbox.errors import refused
 from service.sandbox.exchange.accounts import Accounts
 from service.sandbox.exchange.available_depth import Depth
+from service.sandbox.exchange.events import ExchangeObserver, NullObserver
 from service.sandbox.exchange.journal import OrderJournal
 from service.sandbox.exchange.matching import STEP, Match, exact, hits, take
 from service.sandbox.exchange.order_register import OrderRegister
@@ -24,7 +25,7 @@ from service.sandbox.exchange.orders import OrderRequest, SandboxAccount, Sandbo
 from service.sandbox.exchange.records import Changes, Record, account_from, order_from, trade_from
 from service.sandbox.exchange.settlement import Settlement
 from service.sandbox.market.order_book import OrderBook
-from service.sandbox.market.prints import Prints, instant_of, step_at
+from service.sandbox.market.prints import Print, Prints, instant_of, step_at
 
 
 def _random_id() -> str:
@@ -59,6 +60,7 @@ class Engine:
         )
         self._step: int | None = None  #: the prints up to this step have been matched
         self._depth = Depth(prints, seed=seed)
+        self.observer: ExchangeObserver = NullObserver()
 
     # --- queries ------------------------------------------------------------------------------
 
@@ -85,6 +87,10 @@ class Engine:
         """Return the book at the newest print, without what this account has taken from it."""
         return self._depth.left(market, now)
 
+    def whole_book(self, market: Market, last: Print) -> OrderBook:
+        """Return the book right after the print `last`, with nothing taken from it."""
+        return self._depth.whole(market, last)
+
     # --- commands -----------------------------------------------------------------------------
 
     @exact
@@ -97,9 +103,10 @@ class Engine:
             return
         for market in self.open_markets():
             self._match_resting(market, after=self._step, until=step)
-        self._step = step
+        before, self._step = self._step, step
         self._depth.renew()
         self._commit(now)
+        self.observer.advanced(after=before, until=step)
 
     @exact
     def place(self, fields: Fields, now: datetime) -> SandboxOrder:
@@ -149,7 +156,7 @@ class Engine:
             raise ValueError("only a limit order on the book can be filled by hand")
         if not 0 < volume <= rest or volume % STEP:
             raise ValueError(f"a part of {rest} in whole steps can be filled")
-        self._settlement.fill(order, Match(order.limit, volume), at=now)
+        self._settlement.fill(order, Match(order.limit, volume), at=now, is_maker=True)
         self._commit(now)
 
     def _order(self, request: OrderRequest, now: datetime) -> SandboxOrder:
@@ -184,14 +191,17 @@ class Engine:
             until=until,
             book_at=partial(self._depth.whole, market),
         ):
-            self._settlement.fill(order, match, at=at)
+            self._settlement.fill(order, match, at=at, is_maker=True)
 
     # --- journal ------------------------------------------------------------------------------
 
     def _commit(self, now: datetime) -> None:
         if record := self._changes.record():
+            events = list(self._changes.events)
+            accounts = [copy(account) for account in self._changes.accounts.values()]
             self._changes.clear()
             self._journal.append({"at": now.isoformat(), **record})
+            self.observer.committed(events, accounts)
 
     def restore(self, record: Record) -> None:
         """Apply one record of the journal."""

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from service.domain.markets import Market
+from service.sandbox.exchange.events import OrderEvent
 from service.sandbox.exchange.orders import OrderRequest, SandboxAccount, SandboxOrder, SandboxTrade
 
 Record = Mapping[str, Any]
@@ -32,6 +33,7 @@ class Changes:
         self.trades: list[SandboxTrade] = []
         self.accounts: dict[str, SandboxAccount] = {}
         self.identifiers: list[str] = []  #: used up, also by refused orders
+        self.events: list[OrderEvent] = []  #: for the observer, not for the journal
 
     def record(self) -> Record:
         """Return the new state of everything that changed."""
@@ -44,7 +46,7 @@ class Changes:
         return {name: part for name, part in parts.items() if part}
 
     def clear(self) -> None:
-        for part in (self.orders, self.trades, self.accounts, self.identifiers):
+        for part in (self.orders, self.trades, self.accounts, self.identifiers, self.events):
             part.clear()
 
 

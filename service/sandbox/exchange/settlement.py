@@ -1,13 +1,16 @@
 """Settlement: an order locks funds, each match moves some, and its end frees the rest."""
 
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from service.sandbox.exchange.accounts import Accounts
+from service.sandbox.exchange.events import OrderEvent
 from service.sandbox.exchange.matching import Match
 from service.sandbox.exchange.order_register import OrderRegister
-from service.sandbox.exchange.orders import FEE_RATIO, SandboxOrder, SandboxTrade, State
+from service.sandbox.exchange.orders import FEE_RATIO, SandboxOrder, SandboxTrade
 from service.sandbox.exchange.records import Changes
 
 
@@ -29,8 +32,11 @@ class Settlement:
         """Register the order and lock the funds it reserves."""
         self._order_register.add(order)
         self._accounts.move(order.currency, balance=-order.locked, locked=order.locked)
+        self._changes.events.append(OrderEvent(kind="wait", order=copy(order)))
 
-    def fill(self, order: SandboxOrder, match: Match, *, at: datetime) -> None:
+    def fill(
+        self, order: SandboxOrder, match: Match, *, at: datetime, is_maker: bool = False
+    ) -> None:
         market, funds = order.request.market, match.price * match.volume
         fee, held = funds * FEE_RATIO, order.locked
         order.count(volume=match.volume, funds=funds, fee=fee)
@@ -43,11 +49,14 @@ class Settlement:
         else:
             self._accounts.move(market.base, locked=-freed)
             self._accounts.move(market.quote, balance=funds - fee)
-        self._record(order, match, fee=fee, at=at)
+        trade = self._record(order, match, fee=fee, at=at)
+        self._changes.events.append(
+            OrderEvent(kind="trade", order=copy(order), trade=trade, is_maker=is_maker)
+        )
         if order.is_complete:
             self.finish(order, "done")
 
-    def finish(self, order: SandboxOrder, state: State) -> None:
+    def finish(self, order: SandboxOrder, state: Literal["done", "cancel"]) -> None:
         """End the order and free the funds it still locks.
 
         The order keeps `locked`, `remaining_fee` and `remaining_volume`, as Upbit's does: live
@@ -55,8 +64,11 @@ class Settlement:
         """
         self._accounts.move(order.currency, balance=order.locked, locked=-order.locked)
         self._order_register.close(order, state)
+        self._changes.events.append(OrderEvent(kind=state, order=copy(order)))
 
-    def _record(self, order: SandboxOrder, match: Match, *, fee: Decimal, at: datetime) -> None:
+    def _record(
+        self, order: SandboxOrder, match: Match, *, fee: Decimal, at: datetime
+    ) -> SandboxTrade:
         trade = SandboxTrade(
             uuid=self._new_id(),
             order=order.uuid,
@@ -73,3 +85,4 @@ class Settlement:
         order.trades = [*order.trades, trade]
         self._changes.orders[order.uuid] = order
         self._changes.trades.append(trade)
+        return trade

@@ -21,6 +21,7 @@ DAY_STEPS: Final = 86_400 // STEP_S
 MINUTE_STEPS: Final = 60 // STEP_S
 _DAYS_KEPT: Final = 24  #: about 150 kB each
 _BARS_KEPT: Final = 20_000
+_DEAREST: Final = 2**63 - 1  #: no print has a higher price
 _DAYS_BACK: Final = 4_000  #: every market has a print within so many days
 FUNDS_UNITS: Final = UNITS * UNITS  #: of price times volume in one KRW
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +34,11 @@ def step_at(instant: datetime) -> int:
 
 def instant_of(step: int) -> datetime:
     return EPOCH + timedelta(seconds=step * STEP_S)
+
+
+def milliseconds(instant: datetime) -> int:
+    """Return `instant` as Upbit's timestamps: milliseconds since 1970."""
+    return (instant - EPOCH) // timedelta(milliseconds=1)
 
 
 class Print(NamedTuple):
@@ -129,6 +135,10 @@ class Prints:
             for at, price in enumerate(prices, begin):
                 if price <= low or price >= high:
                     yield Print(first + day.steps[at], price, day.volumes[at])
+
+    def between(self, *, after: int, until: int) -> Iterator[Print]:
+        """Yield the prints in (after, until], oldest first."""
+        return self.reaching(after=after, until=until, low=_DEAREST, high=0)
 
     def bar(self, first: int, width: int, *, now: int) -> Bar | None:
         """Return the interval of `width` steps from `first` as known at step `now`.

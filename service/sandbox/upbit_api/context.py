@@ -24,6 +24,7 @@ class RequestContext:
     quotes: Mapping[Market, Quotes]
     guard: Guard
     limiter: RequestCounter
+    stream_idle_s: float  #: real seconds
     faults: Faults = field(default_factory=Faults)
     arrivals: Arrivals = field(default_factory=Arrivals)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,19 +1,19 @@
 """Tickers, candles and order books of one instant, computed from the prints."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from service.domain.markets import Market
 from service.sandbox.market.order_book import OrderBook
 from service.sandbox.market.prints import (
     DAY_STEPS,
-    EPOCH,
     FUNDS_UNITS,
     MINUTE_STEPS,
     Bar,
     Prints,
     instant_of,
+    milliseconds,
     step_at,
 )
 from service.sandbox.reply import Body
@@ -54,7 +54,7 @@ class Quotes:
         step = step_at(now)
         if self._ticker is None or self._ticker[0] != step:
             self._ticker = (step, self._new_ticker(step))
-        return self._ticker[1] | {"timestamp": _ms(now)}
+        return self._ticker[1] | {"timestamp": milliseconds(now)}
 
     def _new_ticker(self, step: int) -> Body:
         last = self.prints.newest(step)
@@ -67,7 +67,7 @@ class Quotes:
         return {
             "market": str(self.market),
             **_dates(at),
-            "trade_timestamp": _ms(at),
+            "trade_timestamp": milliseconds(at),
             "opening_price": number(day.open if day else closed),
             "high_price": number(day.high if day else closed),
             "low_price": number(day.low if day else closed),
@@ -122,7 +122,7 @@ def book_body(market: Market, book: OrderBook, *, count: int, now: datetime) -> 
     pairs = list(zip(book.asks, book.bids, strict=False))[:count]
     return {
         "market": str(market),
-        "timestamp": _ms(now),
+        "timestamp": milliseconds(now),
         "total_ask_size": number(sum(ask.size for ask, _ in pairs)),
         "total_bid_size": number(sum(bid.size for _, bid in pairs)),
         "orderbook_units": [
@@ -162,7 +162,7 @@ def _candle_body(market: Market, bar: Bar) -> Body:
         "high_price": number(bar.high),
         "low_price": number(bar.low),
         "trade_price": number(bar.close),
-        "timestamp": _ms(instant_of(bar.last_step)),
+        "timestamp": milliseconds(instant_of(bar.last_step)),
         "candle_acc_trade_price": number(bar.funds, scale=FUNDS_UNITS),
         "candle_acc_trade_volume": number(bar.volume),
     }
@@ -184,7 +184,3 @@ def _date(day: int) -> str:
 
 def _totals(bar: Bar | None) -> tuple[int, int]:
     return (0, 0) if bar is None else (bar.volume, bar.funds)
-
-
-def _ms(instant: datetime) -> int:
-    return (instant - EPOCH) // timedelta(milliseconds=1)
