@@ -316,7 +316,7 @@ def halted_during(fault: Injection) -> Injection:
                 yield
             # The fault is over, the storm goes on, and so does the halt.
             await _nothing_was_sent_after_the_halt(stack)
-            await _resume(stack)
+            await trading_is_resumed(stack, 0)
 
     return injected
 
@@ -376,7 +376,7 @@ async def _nothing_was_sent_after_the_halt(stack: Stack) -> None:
     assert late == [], "an order arrived after the halt was answered"
 
 
-async def _resume(stack: Stack) -> None:
+async def trading_is_resumed(stack: Stack, _: int) -> None:
     async def look() -> bool:
         status, body = await stack.service.ask("POST", "/api/v1/risk/resume")
         return bool(status == 200 and body["state"] == "ACTIVE")

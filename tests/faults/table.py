@@ -381,6 +381,15 @@ ORDERS = (
     ),
     Fault(
         name="F21",
+        what="a fee of a hundred million",
+        lane="orders",
+        inject=planned(_LOOK | {"merge": {"paid_fee": "99999999"}}),
+        sees={"recent_order": ("unhealthy", "reconcile_mismatch")},
+        logs=({"event": "order", "status": "UNKNOWN", "reason": "fee_too_high", "level": "ERROR"},),
+        also_afterwards=order_checks.trading_is_resumed,
+    ),
+    Fault(
+        name="F21",
         what="a price of null",
         lane="orders",
         inject=planned({"path": "/v1/ticker", "merge": {"trade_price": None}}),
