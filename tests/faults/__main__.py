@@ -26,7 +26,7 @@ LANES: Final[Mapping[str, tuple[str, ...]]] = {
     "restarts": ("tests/faults/test_restarts.py", "tests/faults/test_names.py"),
     "day": ("tests/faults/test_day.py",),
 }
-AT_ONCE: Final = 4  #: lanes mostly wait; the day keeps one core busy
+AT_ONCE: Final = 5  #: lanes mostly wait; the day keeps one core busy
 LONGEST_S: Final = 3600  #: for one lane; each test has a bound of its own
 PYTEST: Final = (sys.executable, "-m", "pytest", "-m", "chaos or not chaos", "-q", "-s")
 

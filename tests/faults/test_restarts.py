@@ -88,7 +88,8 @@ async def test_f46_a_restored_backup_learns_from_the_exchange_what_it_does_not_k
 
         await stack.start_service()
         await stack.until_balanced()
-        rows = await stack.sql("SELECT identifier, origin FROM orders ORDER BY id")
+        rows = await stack.sql("SELECT identifier, origin, side FROM orders ORDER BY id")
+        alerted = {row["key"] for row in await stack.sql("SELECT key FROM alerts")}
         events = await stack.service.all("/api/v1/risk/events")
         deposits = await stack.sql("SELECT id FROM deposits")
         status, _ = await stack.service.ask("POST", "/api/v1/risk/resume")
@@ -100,7 +101,10 @@ async def test_f46_a_restored_backup_learns_from_the_exchange_what_it_does_not_k
     assert len(lost) >= 3
     recovered = {row["identifier"] for row in rows if row["origin"] == "RECOVERED"}
     assert recovered >= set(lost)
-    assert "order_recovered" in {event["reason"] for event in events}, "an operator is told"
+    assert alerted >= {f"order:{name}:recovered" for name in lost}, "an operator is told"
+    assert "order_recovered" in {event["reason"] for event in events}
+    new = [row for row in rows if row["origin"] == "SERVICE" and row["identifier"] not in known]
+    assert not [row for row in new if row["side"] == "BUY"], "bought before an operator has looked"
     assert deposits == [], "what our own orders moved is no deposit"
     assert status == 200
 
