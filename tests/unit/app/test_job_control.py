@@ -18,6 +18,8 @@ from tests.fakes.state import FakeLease
 from tests.unit.app.house import House
 from tests.unit.app.running import Running
 
+SAFETY_S = 10  #: a safety net for a wait that should not be, never a measurement
+
 
 async def leading(*, may_trade: bool) -> Leadership:
     async def nothing_is_open() -> None:
@@ -142,7 +144,7 @@ async def test_one_pass_by_hand_looks_orders_up_at_a_time() -> None:
     await services.leadership.renew()
     await services.leadership.settle()
 
-    async with passing:
+    async with asyncio.timeout(SAFETY_S), passing:
         with pytest.raises(TooSoon):
             await reconcile_now(services.leadership, services.reconciler, passing)
     looked_before = house.exchange.calls.count("find")
