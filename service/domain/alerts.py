@@ -21,6 +21,7 @@ MOST_MESSAGES: Final = 10  #: in LIMITED_S; further alerts are put into one summ
 LIMITED_S: Final = 600.0
 MAX_ATTEMPTS: Final = 64  #: about an hour: an outage may take the network that alerts need
 LONGEST_WAIT_S: Final = 60.0
+MOST_ALONE: Final = 3  #: critical alerts of one pass; more of them are one message
 _LISTED: Final = 12  #: titles in a summary
 
 
@@ -61,6 +62,13 @@ class Due:
     severity: Severity
     title: str
     attempts: int  #: until now
+    told_again: int = 0
+    is_summary: bool = False
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it is critical and new: told the first time, with a new cause, or once more."""
+        return self.severity == "critical" and self.told_again <= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ class MessagePlan:
     """The due alerts, split into messages."""
 
     send: tuple[int, ...]  #: as messages of their own
-    summarise: tuple[Due, ...]  #: in one message; empty or at least two
+    summaries: tuple[tuple[Due, ...], ...] = ()  #: each in one message, at least two
 
 
 def rank(severity: Severity) -> int:
@@ -86,35 +94,65 @@ def wait_s(attempts: int) -> float:
 
 
 def plan_messages(due: Sequence[Due], *, lately: int, most: int = MOST_MESSAGES) -> MessagePlan:
-    """Decide which alerts get a message of their own, and which go into one summary.
+    """Decide which alerts get a message of their own, and which go into a summary.
 
     At most `most` messages begin within LIMITED_S, so that a storm of alerts hides no critical one.
-    The last message within the limit is the summary of all that are left. Critical alerts and later
-    attempts are exempt from the limit.
+    The last message within the limit is the summary of all that are left. Later attempts and
+    critical news are exempt, but many critical alerts at once are one message.
 
     Args:
-        lately: messages begun within the last LIMITED_S.
+        lately: messages begun within the last LIMITED_S, without critical news told alone.
     """
     ordered = sorted(due, key=lambda one: (-rank(one.severity), one.id))
-    free = [one.id for one in ordered if one.attempts or one.severity == "critical"]
-    new = [one for one in ordered if not one.attempts and one.severity != "critical"]
-    left = max(0, most - lately)
-    if len(new) <= left:
-        return MessagePlan(tuple(free + [one.id for one in new]), ())
-    alone = max(0, left - 1)
-    rest = new[alone:] if left else []
-    return MessagePlan(tuple(free + [one.id for one in new[:alone]]), tuple(rest))
+    send = [one.id for one in ordered if one.attempts or one.is_summary]
+    new = [one for one in ordered if not (one.attempts or one.is_summary)]
+    news = [one for one in new if one.is_news]
+    others = [one for one in new if not one.is_news]
+    summaries = []
+    if len(news) > MOST_ALONE or (len(news) > 1 and lately >= most):
+        summaries.append(tuple(news))
+    else:
+        send += [one.id for one in news]
+    left = max(0, most - lately - len(summaries))
+    standing = [one for one in others if one.severity == "critical"]
+    if left and len(standing) > MOST_ALONE:
+        summaries.append(tuple(standing))
+        others, left = others[len(standing) :], left - 1
+    alone, rest = _within(others, left)
+    if rest:
+        summaries.append(rest)
+    return MessagePlan((*send, *alone), tuple(summaries))
+
+
+def _within(ordered: Sequence[Due], left: int) -> tuple[tuple[int, ...], tuple[Due, ...]]:
+    """Return which of them are told in `left` messages: alone, and all the rest in the last one."""
+    if len(ordered) <= left:
+        return tuple(one.id for one in ordered), ()
+    count = max(0, left - 1)
+    return tuple(one.id for one in ordered[:count]), tuple(ordered[count:] if left else ())
 
 
 def summary_of(dues: Iterable[Due]) -> tuple[Severity, str, str]:
-    """Return severity, title and body of the summary of `dues`."""
+    """Return severity, title and body of the summary of `dues`.
+
+    It names twelve, and every critical one as far as a body reaches.
+    """
     ordered = sorted(dues, key=lambda one: (-rank(one.severity), one.id))
-    lines = [f"{one.severity}: {one.title}" for one in ordered[:_LISTED]]
-    if len(ordered) > _LISTED:
-        lines.append(f"and {len(ordered) - _LISTED} others")
+    critical = sum(one.severity == "critical" for one in ordered)
+    is_critical = critical == len(ordered)
+    title = f"{len(ordered)} critical alerts" if is_critical else f"and {len(ordered)} more alerts"
+    named = min(len(ordered), max(_LISTED, critical))
+    while len(body := _named(ordered, named)) > LONGEST_BODY:
+        named -= 1
+    return ordered[0].severity, title, body
+
+
+def _named(ordered: Sequence[Due], count: int) -> str:
+    lines = [f"{one.severity}: {one.title}" for one in ordered[:count]]
+    if len(ordered) > count:
+        lines.append(f"and {len(ordered) - count} others")
     lines.append("GET /api/v1/alerts lists them all.")
-    title = f"and {len(ordered)} more alerts"
-    return ordered[0].severity, title, bounded("\n".join(lines), LONGEST_BODY)
+    return "\n".join(lines)
 
 
 def bounded(text: str, longest: int) -> str:

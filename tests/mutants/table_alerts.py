@@ -174,4 +174,43 @@ ALERTS: Final = (
             _OF_PG_ALERTS, "test_a_critical_notice_that_no_address_took_is_tried_until_one_does"
         ),
     ),
+    Mutant(
+        name="many critical alerts at once are as many messages",
+        file="service/domain/alerts.py",
+        old="    if len(news) > MOST_ALONE or (len(news) > 1 and lately >= most):\n",
+        new="    if False:\n",
+        tests=of(
+            _OF_PG_ALERTS, "test_many_critical_problems_are_one_message_each_time_they_are_told"
+        ),
+    ),
+    Mutant(
+        name="critical alerts that stand are told past the limit",
+        file="service/domain/alerts.py",
+        old='        return self.severity == "critical" and self.told_again <= 1\n',
+        new='        return self.severity == "critical"\n',
+        tests=of(
+            _OF_PG_ALERTS,
+            "test_critical_problems_that_stand_wait_for_the_limit_and_new_ones_do_not",
+        ),
+    ),
+    Mutant(
+        name="a critical problem with another cause waits for the limit",
+        file=_STATEMENTS,
+        old="                             THEN 0 ELSE open.told_again END,\n",
+        new="                             THEN open.told_again ELSE open.told_again END,\n",
+        tests=of(
+            _OF_PG_ALERTS,
+            "test_critical_problems_that_stand_wait_for_the_limit_and_new_ones_do_not",
+        ),
+    ),
+    Mutant(
+        name="critical notices are lost with their summary",
+        file="service/store/tables/alerts.py",
+        old='            if state == "FAILED":\n',
+        new="            if False:\n",
+        tests=of(
+            _OF_PG_ALERTS,
+            "test_a_summary_of_critical_problems_that_no_address_took_is_tried_until_one_does",
+        ),
+    ),
 )

@@ -22,6 +22,8 @@ RAISE: Final = """
            body = excluded.body,
            tell_again_at = CASE WHEN excluded.severity = 'critical' AND open.body <> excluded.body
                                 THEN clock_timestamp() ELSE open.tell_again_at END,
+           told_again = CASE WHEN excluded.severity = 'critical' AND open.body <> excluded.body
+                             THEN 0 ELSE open.told_again END,
            acknowledged_at = CASE WHEN excluded.severity = 'critical' AND open.body <> excluded.body
                                   THEN NULL ELSE open.acknowledged_at END,
            acknowledged_by = CASE WHEN excluded.severity = 'critical' AND open.body <> excluded.body
@@ -213,7 +215,7 @@ FORGET_NEEDLESS: Final = (
 # settled may still be here, because they were locked or arrived later. They wait for the next pass.
 DUE: Final = (
     """
-    SELECT id, severity, title, attempts
+    SELECT id, severity, title, attempts, told_again, kind
       FROM alerts AS one
      WHERE next_attempt_at <= now()
        AND attempts < %(max_attempts)s
@@ -232,11 +234,12 @@ DUE: Final = (
 """
 )
 
+# Critical news are exempt: a storm of them holds nothing else back.
 LATELY: Final = """
     SELECT count(*)
       FROM alerts
      WHERE begun_at > now() - make_interval(secs => %(limited_s)s)
-       AND severity <> 'critical'
+       AND (severity <> 'critical' OR told_again > 1 OR kind = 'SUMMARY')
 """
 
 SUMMARISE: Final = """
@@ -300,6 +303,24 @@ SETTLE: Final = (
        AND attempts = %(attempts)s
 """
 )
+
+# Runs after a summary was given up: its critical notices, which have no end, are told again. Its
+# problems are told again anyway while they stand.
+RETURN_NOTICES: Final = """
+    UPDATE alerts AS one
+       SET tell_again_at =
+               clock_timestamp() + make_interval(secs => (%(tell_again_s)s::float8[])[1])
+      FROM alerts AS given_up
+     WHERE given_up.id = one.summary
+       AND given_up.state = 'FAILED'
+       AND given_up.delivered_to = '{}'
+       AND one.kind = 'NOTICE'
+       AND one.severity = 'critical'
+       AND one.told_at IS NULL
+       AND one.next_attempt_at IS NULL
+       AND one.tell_again_at IS NULL
+       AND one.acknowledged_at IS NULL
+"""
 
 # Two requests at once: the second one waits, finds the row acknowledged, and changes nothing.
 ACKNOWLEDGE: Final = """

@@ -97,8 +97,10 @@ class PgAlerts:
             "error": error and error[:100],
             "tell_again_s": _TELL_AGAIN_S,
         }
-        async with self._pool.cursor() as cur:
+        async with self._pool.transaction() as cur:
             await cur.execute(sql.SETTLE, args)
+            if state == "FAILED":
+                await cur.execute(sql.RETURN_NOTICES, args)
         return state != "FAILED"
 
     async def suppress_all(self) -> tuple[Outgoing, ...]:
@@ -138,18 +140,25 @@ async def _claimed(cur: Cursor, threshold: Severity) -> tuple[Outgoing, ...]:
     await cur.execute(
         sql.GIVE_UP_LOST, {"max_attempts": MAX_ATTEMPTS, "tell_again_s": _TELL_AGAIN_S}
     )
+    if cur.rowcount:
+        await cur.execute(sql.RETURN_NOTICES, {"tell_again_s": _TELL_AGAIN_S})
     await cur.execute(sql.FORGET_NEEDLESS)
     await cur.execute(sql.DUE, {"batch": _BATCH, "max_attempts": MAX_ATTEMPTS, "mild": mild})
     due = [
-        Due(id=row_id, severity=severity, title=title, attempts=attempts)
-        for row_id, severity, title, attempts in await cur.fetchall()
+        Due(
+            id=row_id,
+            severity=severity,
+            title=title,
+            attempts=attempts,
+            told_again=told_again,
+            is_summary=kind == "SUMMARY",
+        )
+        for row_id, severity, title, attempts, told_again, kind in await cur.fetchall()
     ]
     await cur.execute(sql.LATELY, {"limited_s": LIMITED_S})
     lately = await cur.fetchone()
     plan = plan_messages(due, lately=int(lately[0]) if lately else 0)
-    ids = list(plan.send)
-    if plan.summarise:
-        ids.append(await _summarised(cur, plan.summarise))
+    ids = [*plan.send, *[await _summarised(cur, members) for members in plan.summaries]]
     if not ids:
         return ()
     await cur.execute(sql.BEGIN_SENDING, {"ids": ids, "claimed_s": CLAIMED_S})

@@ -662,6 +662,57 @@ async def test_what_comes_beyond_the_limit_waits_for_the_window_to_move_on(
     assert await outbox.send() == ["t31", "t32"]
 
 
+async def test_many_critical_problems_are_one_message_each_time_they_are_told(
+    outbox: Outbox, pool: Pool
+) -> None:
+    """First at once; then again and again, with an error of its own beside them."""
+    await outbox.fill(*(an_alert(n, severity="critical") for n in range(25)))
+    told = [await outbox.send()]
+    for wait_s in TELL_AGAIN_S:
+        await pass_time(pool, wait_s + 1)
+        told.append(await outbox.send())
+
+    assert told == [["25 critical alerts"]] * 4
+    bodies = await rows(pool, "SELECT body FROM alerts WHERE kind = 'SUMMARY'")
+    assert [body.count("critical: t") for (body,) in bodies] == [25] * 4
+
+
+async def test_critical_problems_that_stand_wait_for_the_limit_and_new_ones_do_not(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(*(an_alert(n, severity="critical") for n in range(5)))
+    await outbox.send()
+    await pass_time(pool, TELL_AGAIN_S[0] + 1)
+    await outbox.send()
+    await pass_time(pool, TELL_AGAIN_S[1] - 60)
+    await outbox.fill(*(an_alert(n) for n in range(50, 80)))
+    await outbox.send()
+    await pass_time(pool, 120)
+    await outbox.fill(an_alert(90, severity="critical"))
+    within = await outbox.send()
+    await outbox.fill(an_alert(0, severity="critical", body="another cause"))
+    another = await outbox.send()
+    await pass_time(pool, 601)
+
+    assert (within, another) == (["t90"], ["t0"])
+    assert await outbox.send() == ["4 critical alerts"]
+
+
+async def test_a_summary_of_critical_problems_that_no_address_took_is_tried_until_one_does(
+    outbox: Outbox, pool: Pool
+) -> None:
+    await outbox.fill(*(an_alert(n, severity="critical", lasts=False) for n in range(5)))
+    for _ in range(MAX_ATTEMPTS):
+        await outbox.send(error="down")
+        await pass_time(pool, 61)
+    given_up = await outbox.send()
+    await pass_time(pool, TELL_AGAIN_S[0] + 1)
+
+    assert given_up == []
+    assert await outbox.send() == ["5 critical alerts"]
+    assert await rows(pool, "SELECT count(told_at) FROM alerts WHERE kind = 'NOTICE'") == [(5,)]
+
+
 async def test_the_recovery_of_a_problem_told_in_a_summary_is_told(
     outbox: Outbox, pool: Pool
 ) -> None:
