@@ -3,6 +3,7 @@
 Nothing of the service is imported here: these tests run where only the clients are installed.
 """
 
+import asyncio
 import json
 import os
 import subprocess
@@ -16,12 +17,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STOPS_WITHIN_S = 20
+PATIENCE_S = 30
 _OURS = ("TRADER_", "UPBIT_", "GEMINI_", "GOOGLE_", "DATABASE_URL")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
     url: str  #: without /v1
+    ws_url: str  #: with /websocket/v1
     access_key: str
     secret_key: str
 
@@ -32,6 +35,17 @@ class Exchange:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 201
+
+    async def subscribed(self, type_name: str) -> None:
+        """Wait until a client of the WebSocket subscribes to `type_name`."""
+        async with asyncio.timeout(PATIENCE_S):
+            while type_name not in await asyncio.to_thread(self._subscriptions):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # it is another process: no event tells
+
+    def _subscriptions(self) -> set[str]:
+        with urllib.request.urlopen(f"{self.url}/__sandbox__/stream", timeout=10) as answer:
+            shown = json.load(answer)
+        return {each["type"] for one in shown["connections"] for each in one["subscriptions"]}
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +72,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
         ready = json.loads(line)
         yield Exchange(
             url=ready["upbit_rest"],
+            ws_url=ready["upbit_ws"],
             access_key=ready["access_key"],
             secret_key=ready["secret_key"],
         )

@@ -18,7 +18,7 @@ from service.sandbox.market.prints import (
 )
 from service.sandbox.reply import Body
 from service.sandbox.stream.requests import CANDLES, Topic
-from service.sandbox.upbit_api.bodies import number, whole_or_number
+from service.sandbox.upbit_api.bodies import number
 from service.sandbox.upbit_api.quotes import Quotes, book_body, minute_body
 
 StreamType = Literal["SNAPSHOT", "REALTIME"]
@@ -114,7 +114,7 @@ class MarketFrames:
         asks, bids = self._engine.whole_book(quotes.market, last)
         for name, side in (("ask", asks), ("bid", bids)):
             if side:
-                body[f"best_{name}_price"] = whole_or_number(side[0].price)
+                body[f"best_{name}_price"] = number(side[0].price)
                 body[f"best_{name}_size"] = number(side[0].size)
         return body
 
