@@ -13,7 +13,7 @@ from aiohttp import web
 from loguru import logger
 
 from service.domain.errors import StartError
-from service.sandbox import control, middleware
+from service.sandbox import control, middleware, price_control
 from service.sandbox.clock import SandboxClock
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.exchange.startup import Opened, open_exchange
@@ -94,6 +94,7 @@ def _context(options: SandboxOptions, opened: Opened) -> RequestContext:
     return RequestContext(
         clock=opened.clock,
         engine=opened.engine,
+        prints=opened.prints,
         quotes={market: Quotes(market, prints) for market, prints in opened.engine.prints.items()},
         guard=Guard(access_key=opened.access_key, secret_key=opened.secret_key),
         limiter=RequestCounter(monotonic=time.monotonic, is_enforced=enforced),
@@ -112,7 +113,7 @@ def _app(context: RequestContext, feed: Feed) -> web.Application:
     )
     app[CONTEXT] = context
     app[stream.FEED] = feed
-    for module in (public, private, gemini, control, stream, stream_control):
+    for module in (public, private, gemini, control, price_control, stream, stream_control):
         app.add_routes(module.routes)
     app.on_response_prepare.append(middleware.add_remaining)
     app.on_shutdown.append(stream.close_all)

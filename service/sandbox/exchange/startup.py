@@ -27,8 +27,8 @@ from service.sandbox.exchange.journal import (
 from service.sandbox.exchange.records import Record
 from service.sandbox.market.candle_file import CandleFile, read_candles
 from service.sandbox.market.generator import PriceGenerator
-from service.sandbox.market.prints import Prints
 from service.sandbox.market.replay import Replay
+from service.sandbox.market.scripted import ScriptedPrints
 from service.sandbox.options import SandboxOptions
 
 _LEAD_S: Final = 10  #: real seconds from one write of `Horizon` to the next
@@ -41,6 +41,7 @@ _LETTERS: Final = string.ascii_letters + string.digits
 class Opened:
     clock: SandboxClock
     engine: Engine
+    prints: Mapping[Market, ScriptedPrints]
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
 
@@ -74,6 +75,7 @@ async def open_exchange(options: SandboxOptions) -> AsyncIterator[Opened]:
             yield Opened(
                 clock=clock,
                 engine=engine,
+                prints=prints,
                 access_key=header["access_key"],
                 secret_key=header["secret_key"],
             )
@@ -82,11 +84,13 @@ async def open_exchange(options: SandboxOptions) -> AsyncIterator[Opened]:
             horizon.stop(now)
 
 
-def _prints(options: SandboxOptions, file: CandleFile | None) -> Mapping[Market, Prints]:
-    prints = {market: Prints(PriceGenerator(options.seed, market)) for market in options.markets}
+def _prints(options: SandboxOptions, file: CandleFile | None) -> Mapping[Market, ScriptedPrints]:
+    prints = {
+        market: ScriptedPrints(PriceGenerator(options.seed, market)) for market in options.markets
+    }
     if file is not None:
         played = _played(options, file)
-        prints[played] = Prints(Replay(file, seed=options.seed, market=played))
+        prints[played] = ScriptedPrints(Replay(file, seed=options.seed, market=played))
     return prints
 
 

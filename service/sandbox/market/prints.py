@@ -75,7 +75,9 @@ class Day:
 class Source(Protocol):
     """The origin of a market's prints: a generator or a file."""
 
-    last_step: int | None  #: after it there are no prints
+    @property
+    def last_step(self) -> int | None:
+        """After it there are no prints; None: there is always another."""
 
     def day(self, number: int) -> Day:
         """Return day `number`, counted from 1970."""
@@ -103,6 +105,11 @@ class Prints:
                 self._days.popitem(last=False)
         self._days.move_to_end(number)
         return day
+
+    def forget(self, *, after: int) -> None:
+        """Compute anew what the source has to say about the steps behind `after`."""
+        for number in [number for number in self._days if number >= (after + 1) // DAY_STEPS]:
+            del self._days[number]
 
     def close(self, number: int) -> int:
         """Return about the last price of day `number`, without computing the day."""

@@ -12,6 +12,7 @@ from service.sandbox.arrivals import Arrivals
 from service.sandbox.clock import SandboxClock
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.faults import Faults
+from service.sandbox.market.scripted import ScriptedPrints
 from service.sandbox.rate_limits import RequestCounter
 from service.sandbox.upbit_api.auth import Guard
 from service.sandbox.upbit_api.quotes import Quotes
@@ -21,6 +22,7 @@ from service.sandbox.upbit_api.quotes import Quotes
 class RequestContext:
     clock: SandboxClock
     engine: Engine
+    prints: Mapping[Market, ScriptedPrints]
     quotes: Mapping[Market, Quotes]
     guard: Guard
     limiter: RequestCounter
