@@ -17,6 +17,7 @@ from tests.faults.injections import model
 from tests.faults.stack import FaultService, Stack
 from tests.faults.waits import until
 
+LATE: Final = {"method": "POST", "path": "/v1/orders", "delay_s": 20, "times": 1}
 CRASHES: Final = 8
 MOST_AN_HOUR: Final = 3
 
@@ -121,8 +122,10 @@ async def test_f50_of_two_processes_one_sends_however_often_they_are_stopped_in_
         try:
             await second.ready()
             await until_state(second, "STANDBY")
+            await stack.plan(LATE)
             for leader, follower in ((first, second), (second, first), (first, second)):
                 stack.service = follower
+                # The first time the order is on its way, and executed under the successor.
                 await until_posted(stack, 1)
                 os.kill(leader.pid, signal.SIGSTOP)
                 try:
