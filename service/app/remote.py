@@ -126,6 +126,20 @@ def cancel_order(config: Config, url: str | None, order_id: int) -> dict[str, An
     return _order(_ask("POST", f"{_ORDERS}/{order_id}/cancel", config, url), config, url)
 
 
+def declare_not_placed(config: Config, url: str | None, order_id: int) -> dict[str, Any]:
+    """Say that an order never reached the exchange; return its row.
+
+    Raises: OrderRefused, with the rule; NoAnswer; StartError.
+    """
+    try:
+        body = _ask("POST", f"{_ORDERS}/{order_id}/not-placed", config, url)
+    except NoAnswer as exc:
+        if exc.rule is not None:
+            raise OrderRefused(exc.detail or str(exc), rule=exc.rule) from exc
+        raise
+    return _order(body, config, url)
+
+
 def _page(body: object, config: Config, url: str | None) -> dict[str, Any]:
     if not isinstance(body, dict) or not isinstance(body.get("items"), list):
         raise _not_ours(_address(config, url))

@@ -1,4 +1,4 @@
-"""List, show, place and cancel orders of the running service."""
+"""List, show, place, cancel and give up orders of the running service."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -146,9 +146,7 @@ def place(
     try:
         order = place_order(config, url, asked, key=key)
     except OrderRefused as exc:
-        # Not an error of this command: the rule has answered, and no order was made.
-        print(printable(f"refused by the rule {exc.rule}: {exc}"), file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise _refused(exc) from None
     except OutcomeUnknown as exc:
         raise OutcomeUnknown(f"{exc}. {_again(key)}") from exc
     except KeyboardInterrupt:
@@ -169,6 +167,27 @@ def cancel(order_id: OrderId, *, url: Url = None, as_json: AsJson = False) -> No
     if order["status"] not in _ENDED:
         words += "; cancel accepted, the service follows the order until it is final"
     _print(order, as_json=as_json, words=words)
+
+
+def not_placed(order_id: OrderId, *, url: Url = None, as_json: AsJson = False) -> None:
+    """Say that an UNKNOWN order never reached the exchange; it ends, and its market is free.
+
+    Search the exchange's own list of orders first. Exit code 1 when a rule refuses the word.
+    """
+    config = load_config()
+    from service.app.remote import declare_not_placed
+
+    try:
+        order = declare_not_placed(config, url, order_id)
+    except OrderRefused as exc:
+        raise _refused(exc) from None
+    _print(order, as_json=as_json, words=_sentence(order))
+
+
+def _refused(error: OrderRefused) -> typer.Exit:
+    """Print the rule. It is no error of the command: the service has answered."""
+    print(printable(f"refused by the rule {error.rule}: {error}"), file=sys.stderr)
+    return typer.Exit(1)
 
 
 def _print(order: dict[str, Any], *, as_json: bool, words: str) -> None:
@@ -239,4 +258,5 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "show": show,
     "place": place,
     "cancel": cancel,
+    "not-placed": not_placed,
 }

@@ -21,7 +21,8 @@ ON_THE_BOOK: Final = frozenset({OrderStatus.SUBMITTED, OrderStatus.PARTIALLY_FIL
 _LOOK: Final = "POST /api/v1/trading/orders/sync looks it up now."
 #: For one that no proof settles: the market stays blocked until an operator says so.
 _END: Final = (
-    "If it is not there after ten minutes, POST /api/v1/trading/orders/ID/not-placed ends it."
+    "If it is not there after ten minutes, `trader order not-placed ID` ends it"
+    " (POST /api/v1/trading/orders/ID/not-placed)."
 )
 ADVICE: Final[Mapping[OrderStatus, str]] = {
     **dict.fromkeys(

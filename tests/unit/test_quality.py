@@ -23,6 +23,7 @@ FOREIGN: Final = {
     "app/remote.py acknowledge",
     "app/remote.py cancel_order",
     "app/remote.py change_risk",
+    "app/remote.py declare_not_placed",
     "app/remote.py external_orders",
     "app/remote.py jobs",
     "app/remote.py order",

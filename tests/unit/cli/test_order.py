@@ -191,6 +191,33 @@ def test_cancel_says_that_accepted_is_not_done(main: Main, status: str, words: s
     assert (code, out) == (0, f"7: {status}, BUY LIMIT KRW-BTC 0.001 at 90000000{words}\n")
 
 
+def test_a_word_about_an_order_that_never_arrived_prints_its_end(main: Main) -> None:
+    ended = ORDER | {"status": "FAILED", "reason": "not_placed_by_operator"}
+    with a_service(ended) as asked:
+        code, out, err = main("order", "not-placed", "7", "--url", asked.address)
+
+    assert asked.requests == [("POST", f"{ORDERS}/7/not-placed", None, None)]
+    assert (code, err) == (0, "")
+    assert out == "7: FAILED, BUY LIMIT KRW-BTC 0.001 at 90000000 (not_placed_by_operator)\n"
+
+
+def test_a_word_that_a_rule_refuses_ends_with_1(main: Main) -> None:
+    problem = {"detail": "the exchange has order 7", "rule": "on_the_exchange", "status": 409}
+    with a_service(problem, status=409) as asked:
+        code, out, err = main("order", "not-placed", "7", "--url", asked.address)
+
+    assert (code, out) == (1, "")
+    assert err == "refused by the rule on_the_exchange: the exchange has order 7\n"
+
+
+def test_a_word_without_an_answer_is_a_sentence(main: Main) -> None:
+    with a_service({"detail": "Upbit did not answer"}, status=503) as asked:
+        code, out, err = main("order", "not-placed", "7", "--url", asked.address)
+
+    assert (code, out) == (2, "")
+    assert "Upbit did not answer" in err
+
+
 def test_the_list_is_a_table_with_advice_and_nothing_that_steers_a_terminal(main: Main) -> None:
     with a_service({"items": [BOUGHT, ORDER], "next_cursor": None}) as asked:
         code, out, err = main(
@@ -236,7 +263,7 @@ def test_one_order_is_shown_with_its_fills(main: Main) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, [], None, {"items": 1}, b"<html>"])
-@pytest.mark.parametrize("words", [("list",), ("show", "7"), ("cancel", "7")])
+@pytest.mark.parametrize("words", [("list",), ("show", "7"), ("cancel", "7"), ("not-placed", "7")])
 def test_an_answer_that_is_not_ours_is_said_to_be_none(
     main: Main, words: tuple[str, ...], body: object
 ) -> None:

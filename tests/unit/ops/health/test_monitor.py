@@ -531,7 +531,7 @@ async def test_stuck_orders_are_counted_and_shown_with_what_to_do(outside: Outsi
         "age_seconds": 600,
         "what_to_do": "Search the exchange's list of orders for its identifier;"
         " POST /api/v1/trading/orders/sync looks it up now. If it is not there after ten minutes,"
-        " POST /api/v1/trading/orders/ID/not-placed ends it.",
+        " `trader order not-placed ID` ends it (POST /api/v1/trading/orders/ID/not-placed).",
     }
     assert health_monitor.body()["status"] == "degraded"
 
