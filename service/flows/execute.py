@@ -76,10 +76,12 @@ class Executor:
         decision_id: int | None,
         source: OrderSource = OrderSource.SIGNAL,
         idempotency_key: str | None = None,
+        actor: str | None = None,
     ) -> Order:
         """Send the order, look it up a few times, and return it as it is then.
 
-        Args: idempotency_key: of the caller that asked for it; stored with the order.
+        Args: idempotency_key, actor: of the caller that asked for it; the key is stored with the
+            order, the name with its refusal.
         Raises: OrderRefused, when the rules refuse it as it is written; NotLeader, or
             ExchangeUnavailable while the circuit is open or a wait that the exchange asked for
             lasts, before anything is written; StoreDown and kin, before anything is sent.
@@ -102,6 +104,7 @@ class Executor:
                 epoch=epoch,
                 source=source,
                 idempotency_key=idempotency_key,
+                actor=actor,
             )
             order = await self._send(
                 order,
@@ -122,6 +125,7 @@ class Executor:
         epoch: int,
         source: OrderSource,
         idempotency_key: str | None,
+        actor: str | None,
     ) -> tuple[Order, float]:
         """Return the stored order, and the real seconds at which its insert began."""
         most_per_hour: int | None = None
@@ -138,6 +142,7 @@ class Executor:
                 source=source,
                 most_per_hour=most_per_hour,
                 idempotency_key=idempotency_key,
+                actor=actor,
             )
         return order, began
 

@@ -78,6 +78,7 @@ class ManualOrders:
                     decision_id=None,
                     source=OrderSource.HAND,
                     idempotency_key=idempotency_key,
+                    actor=actor,
                 )
             except DuplicateOrder:
                 # Another process wrote it since the look-up, under a lease that it has lost.

@@ -124,6 +124,7 @@ class Orders(Protocol):
         source: OrderSource,
         most_per_hour: int | None,
         idempotency_key: str | None = None,
+        actor: str | None = None,
     ) -> Order:
         """Write the order as PENDING with `sent_at` set, committed before the request leaves.
 
@@ -135,6 +136,7 @@ class Orders(Protocol):
             most_per_hour: orders allowed within an hour before `at`, in all markets; a lower stored
                 setting counts. None: no limit.
             idempotency_key: of an order by hand; it is one order's for ever.
+            actor: the caller of an order by hand, whose name a refusal carries.
 
         Raises: NotLeader, when `epoch` is no longer the trading lease's; OrderRefused, with the
             refusal stored, when the rules refuse the order by now; DuplicateOrder, when identifier

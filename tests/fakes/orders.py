@@ -79,7 +79,9 @@ class FakeOrders:
         source: OrderSource,
         most_per_hour: int | None,
         idempotency_key: str | None = None,
+        actor: str | None = None,
     ) -> Order:
+        del actor
         self._raise_failure()
         if not self.tables.holds(epoch):
             raise NotLeader("the trading lease is not ours any more; nothing was written or sent")

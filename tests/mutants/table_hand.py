@@ -55,6 +55,16 @@ HAND: Final = (
         ),
     ),
     Mutant(
+        name="a refusal by the insert hides its caller",
+        file=_PG_ORDERS,
+        old='            "actor": actor or BY_SERVICE,\n',
+        new='            "actor": BY_SERVICE,\n',
+        tests=of(
+            "tests/integration/store/tables/test_orders.py",
+            "test_a_refusal_by_the_hours_limit_has_caller_limit_and_number",
+        ),
+    ),
+    Mutant(
         name="the key is not stored with its order",
         file=_PG_ORDERS,
         old='            "idempotency_key": idempotency_key,\n',

@@ -82,7 +82,7 @@ ADD = """
           LEFT JOIN settings AS cap ON cap.key = 'max_orders_per_hour'
           LEFT JOIN settings AS switch ON switch.key = 'trading_enabled'
     ), verdict AS (
-        SELECT epoch, status,
+        SELECT epoch, status, most_per_hour,
                -- The unique index leaves recovered orders out, because they are facts.
                CASE WHEN EXISTS (
                          SELECT FROM orders
@@ -104,9 +104,17 @@ ADD = """
           FROM now
     ), refused AS (
         INSERT INTO risk_events (at, event, market, reason, actor, detail, decision_id)
-        SELECT %(at)s, 'REFUSED', %(market)s, refusal, 'system:orders',
+        SELECT %(at)s, 'REFUSED', %(market)s, refusal, %(actor)s,
                jsonb_build_object('status', status, 'source', %(source)s::text,
-                                  'side', %(side)s::text, 'decision_id', %(decision_id)s::bigint),
+                                  'side', %(side)s::text, 'decision_id', %(decision_id)s::bigint,
+                                  'limit', CASE refusal WHEN 'order_rate' THEN most_per_hour::text
+                                                ELSE 'ACTIVE' END,
+                                  'actual', CASE refusal WHEN 'order_rate' THEN (
+                                                SELECT count(*)::text
+                                                  FROM orders
+                                                 WHERE created_at
+                                                       >= %(at)s::timestamptz - interval '1 hour')
+                                                 ELSE status END),
                %(decision_id)s::bigint
           FROM verdict
          WHERE refusal NOT IN ('duplicate_order', 'lapsed')
@@ -226,6 +234,7 @@ POSITIONS = """
      ORDER BY market
 """
 
+BY_SERVICE: Final = "system:orders"  #: actor of a refusal that no caller asked for
 _DUPLICATE: Final = "duplicate_order"  #: as in ADD
 _LAPSED: Final = "lapsed"  #: as in ADD
 _DUPLICATES: Final = {
@@ -260,6 +269,7 @@ class PgOrders:
         source: OrderSource,
         most_per_hour: int | None,
         idempotency_key: str | None = None,
+        actor: str | None = None,
     ) -> Order:
         """Write the order as PENDING, about to be sent; committed when this returns.
 
@@ -284,6 +294,7 @@ class PgOrders:
             "permitting": [one.value for one in TradingStatus if permits(one, source, act)],
             "most_per_hour": most_per_hour,
             "idempotency_key": idempotency_key,
+            "actor": actor or BY_SERVICE,
         }
         try:
             async with self._pool.cursor() as cur:

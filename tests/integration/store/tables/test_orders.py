@@ -116,7 +116,7 @@ def order_args(epoch: int) -> dict[str, object]:
         "lease": "trading", "epoch": epoch, "identifier": "uat-1", "decision_id": None,
         "market": "KRW-BTC", "side": "BUY", "type": "MARKET", "price": None, "volume": None,
         "funds": Decimal(100_000), "at": T0, "source": "SIGNAL", "permitting": ["ACTIVE"],
-        "most_per_hour": None, "idempotency_key": None,
+        "most_per_hour": None, "idempotency_key": None, "actor": "system:orders",
     }  # fmt: skip
 
 
@@ -253,9 +253,32 @@ async def test_a_refusal_is_stored_with_what_refused_it(pool: Pool) -> None:
     ) == [
         (
             T0, "REFUSED", None, "KRW-BTC", "trading_enabled", "system:orders",
-            {"side": "BUY", "source": "SIGNAL", "status": "DISABLED", "decision_id": decision_id},
+            {"side": "BUY", "source": "SIGNAL", "status": "DISABLED", "decision_id": decision_id,
+             "limit": "ACTIVE", "actual": "DISABLED"},
         )
     ]  # fmt: skip
+
+
+async def test_a_refusal_by_the_hours_limit_has_caller_limit_and_number(pool: Pool) -> None:
+    epoch = await the_epoch(pool)
+    await add(pool, epoch=epoch)
+
+    with pytest.raises(OrderRefused):
+        await PgOrders(pool).add(
+            an_intent(),
+            identifier="uat-2",
+            decision_id=None,
+            at=T0,
+            epoch=epoch,
+            source=OrderSource.HAND,
+            most_per_hour=1,
+            actor="ann",
+        )
+
+    assert await rows(
+        pool,
+        "SELECT reason, actor, detail ->> 'limit', detail ->> 'actual' FROM risk_events",
+    ) == [("order_rate", "ann", "1", "1")]
 
 
 async def test_an_identifier_is_used_once(pool: Pool) -> None:
