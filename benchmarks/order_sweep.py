@@ -3,6 +3,8 @@
 import asyncio
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,8 +49,8 @@ def trade(sandbox: Sandbox, orders: int) -> None:
         engine.place(fields, sandbox.clock.now())
 
 
-def swept_by(pool: Pool, sandbox: Sandbox, session: aiohttp.ClientSession) -> OrderSweep:
-    exchange = UpbitRest(
+def exchange_of(sandbox: Sandbox, session: aiohttp.ClientSession) -> UpbitRest:
+    return UpbitRest(
         session,
         quotation_url=sandbox.upbit_url,
         exchange_url=sandbox.upbit_url,
@@ -56,15 +58,23 @@ def swept_by(pool: Pool, sandbox: Sandbox, session: aiohttp.ClientSession) -> Or
         secret_key=sandbox.secret_key,
         paced=False,
     )
-    orders, clock = PgOrders(pool), sandbox.clock
-    reconciler = Reconciler(
-        orders=orders,
+
+
+def reconciler_of(pool: Pool, sandbox: Sandbox, exchange: UpbitRest) -> Reconciler:
+    return Reconciler(
+        orders=PgOrders(pool),
         exchange=exchange,
         states=PgTradingState(pool),
         bus=Bus(),
-        clock=clock,
+        clock=sandbox.clock,
         real_clock=SystemClock(),
     )
+
+
+def swept_by(pool: Pool, sandbox: Sandbox, session: aiohttp.ClientSession) -> OrderSweep:
+    exchange = exchange_of(sandbox, session)
+    orders, clock = PgOrders(pool), sandbox.clock
+    reconciler = reconciler_of(pool, sandbox, exchange)
     book = AccountBook(books=PgAccountBooks(pool), orders=orders, exchange=exchange, clock=clock)
     rows = PgSweptOrders(pool)
     return OrderSweep(account_book=book, rows=rows, take_in=reconciler.take_in, clock=clock)
@@ -85,19 +95,26 @@ async def measure(dsn: str, orders: int) -> None:
             print(f"{orders} orders of seven days, {what}: {taken} taken in, {took:.2f} s")
 
 
-def main(orders: int = ORDERS) -> None:
-    logger.remove()
+@contextmanager
+def empty_database(name: str) -> Iterator[str]:
+    """Start a server with an empty database; give its address."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         # The server may run as another account, which must be able to enter.
         Path(folder).chmod(0o755)
         server = EmbeddedPostgres(Path(folder) / "postgres")
         server.start()
         try:
-            server.ensure_database("sweep")
-            migrate(server.dsn("sweep"), migrations_folder())
-            asyncio.run(measure(server.dsn("sweep"), orders))
+            server.ensure_database(name)
+            migrate(server.dsn(name), migrations_folder())
+            yield server.dsn(name)
         finally:
             server.stop()
+
+
+def main(orders: int = ORDERS) -> None:
+    logger.remove()
+    with empty_database("sweep") as dsn:
+        asyncio.run(measure(dsn, orders))
 
 
 if __name__ == "__main__":

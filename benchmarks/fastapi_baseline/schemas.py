@@ -52,6 +52,9 @@ class OrderBody(ResponseModel):
     updated_at: Instant
     stuck: bool = False  # every order of the comparison is final
     what_to_do: str | None = None
+    origin: str
+    quarantined_at: Instant | None
+    quarantine_reason: str | None
 
 
 class FillBody(ResponseModel):

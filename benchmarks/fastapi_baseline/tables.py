@@ -37,6 +37,9 @@ class OrderModel(Base):
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    origin: Mapped[str]
+    quarantined_at: Mapped[datetime | None]
+    quarantine_reason: Mapped[str | None]
 
     @property
     def average_price(self) -> Decimal | None:
