@@ -1,6 +1,6 @@
 """How far the sale of everything that this service holds is, market by market."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -31,6 +31,8 @@ class FlattenedMarket:
     status: FlattenStatus = FlattenStatus.WAITING
     detail: str | None = None  #: one sentence without amounts
     failures: int = 0  #: sales that failed
+    #: Steps in a row that were refused before a sale. Counted in memory: a restart begins anew.
+    refusals: int = field(default=0, compare=False)
 
     @property
     def is_finished(self) -> bool:

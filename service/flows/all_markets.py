@@ -37,11 +37,11 @@ class AllMarkets:
         """Trade every market; a retry in the same pass trades only those that an outage stopped.
 
         Raises: after all markets, one of their errors: of the retryable ones the one with the
-            longest Retry-After, else the first.
+            longest Retry-After, else the first. A bug of ours in one market is logged at once.
         """
         if self._left is None:
             self._left = await self._markets()
-        failed: list[tuple[Market, ServiceError]] = []
+        failed: list[tuple[Market, Exception]] = []
         for market in self._left:
             try:
                 await self._trade(market, trigger=self._trigger)
@@ -57,6 +57,11 @@ class AllMarkets:
                     event="signal", market=str(market), error=type(exc).__name__, cause=str(exc)
                 ).warning("the market's turn failed")
                 failed.append((market, exc))
+            except Exception as exc:  # noqa: BLE001 - an odd number stops its own market only
+                logger.bind(event="signal", market=str(market)).exception(
+                    "the market's turn met a bug, the other markets go on"
+                )
+                failed.append((market, exc))
         self._left = tuple(market for market, exc in failed if _is_retryable(exc))
         if failed:
             raise max(
@@ -64,9 +69,9 @@ class AllMarkets:
             )
 
 
-def _asked_s(error: ServiceError) -> float:
+def _asked_s(error: Exception) -> float:
     return (error.retry_after_s or 0.0) if isinstance(error, BoundaryError) else 0.0
 
 
-def _is_retryable(error: ServiceError) -> bool:
+def _is_retryable(error: Exception) -> bool:
     return isinstance(error, BoundaryError) and error.retryable

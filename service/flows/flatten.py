@@ -6,7 +6,7 @@ from typing import Final
 
 from loguru import logger
 
-from service.domain.errors import BoundaryError, DomainError, StoreDown
+from service.domain.errors import BoundaryError, DomainError, ExchangeRefused, StoreDown
 from service.domain.flattening import FlattenedMarket, FlattenStatus
 from service.domain.markets import Market, whole_steps
 from service.domain.orders import ZERO, Intent, Order, OrderStatus, OrderType, Side
@@ -23,6 +23,7 @@ from service.ports.store import Audit, Orders
 REASON: Final = "flatten"
 STEP_EVERY_S: Final = 1.0
 MOST_FAILURES: Final = 5  #: orders refused in one market until an operator must look
+MOST_REFUSALS: Final = 30  #: steps in a row that were refused before an order, likewise
 
 
 class Flattener:
@@ -101,15 +102,26 @@ class Flattener:
         for one in self.progress():
             if one.is_finished:
                 continue
-            try:
-                self._markets[one.market] = await self._advance(one)
-            except (BoundaryError, DomainError) as exc:
-                logger.bind(
-                    event="risk", market=str(one.market), error=type(exc).__name__, cause=str(exc)
-                ).warning("a market cannot be flattened right now, it is tried again")
+            self._markets[one.market] = await self._tried(one)
         await self._store()
         if was_running and not self.is_running():
             logger.bind(event="risk").warning("flattening has ended")
+
+    async def _tried(self, one: FlattenedMarket) -> FlattenedMarket:
+        try:
+            return replace(await self._advance(one), refusals=0)
+        except ExchangeRefused as exc:
+            _not_now(one, exc)
+            # Refused for the account's sake, every market is: that ends when the operator mends it.
+            return one if exc.of_account else _refused(one, exc.code or "no reason given")
+        except (BoundaryError, DomainError) as exc:
+            _not_now(one, exc)
+        except Exception:  # noqa: BLE001 - an odd number stops its own market only
+            logger.bind(event="risk", market=str(one.market)).exception(
+                "flattening a market met a bug, the others go on"
+            )
+            return _refused(one, "an answer of the exchange cannot be understood, see the log")
+        return one
 
     async def _halt(
         self, markets: Sequence[Market] | None, *, actor: str, request_id: str | None
@@ -219,6 +231,20 @@ class Flattener:
             detail = f"{failures} sales failed: {order.reason or 'no reason given'}"
             return _ended(replace(one, failures=failures), FlattenStatus.STUCK, detail)
         return replace(selling, failures=failures)
+
+
+def _not_now(one: FlattenedMarket, error: BoundaryError | DomainError) -> None:
+    logger.bind(
+        event="risk", market=str(one.market), error=type(error).__name__, cause=str(error)
+    ).warning("a market cannot be flattened right now, it is tried again")
+
+
+def _refused(one: FlattenedMarket, why: str) -> FlattenedMarket:
+    """Count a step that the exchange refused; after many in a row an operator must look."""
+    refusals = one.refusals + 1
+    if refusals >= MOST_REFUSALS:
+        return _ended(one, FlattenStatus.STUCK, f"refused {refusals} times: {why}")
+    return replace(one, refusals=refusals)
 
 
 def _ended(one: FlattenedMarket, status: FlattenStatus, detail: str | None) -> FlattenedMarket:

@@ -47,6 +47,11 @@ class Leadership:
         return self._epoch is not None and self._real_clock.monotonic() < self._held_until
 
     @property
+    def is_last_known_owner(self) -> bool:
+        """Whether this process had the lease when the database last said whose it is."""
+        return self._epoch is not None
+
+    @property
     def is_settled(self) -> bool:
         """Whether no open order of a previous owner is left for this process to settle."""
         return self._epoch is None or self._settled

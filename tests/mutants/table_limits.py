@@ -7,6 +7,10 @@ from tests.mutants.mutant import Mutant, of
 _RISK: Final = "service/domain/risk.py"
 _DECIDE: Final = "service/flows/decide.py"
 _SWITCH: Final = "service/flows/trading_switch.py"
+_FLATTEN: Final = "service/flows/flatten.py"
+_RISK_API: Final = "service/web/api/risk.py"
+_OF_FLATTEN: Final = "tests/unit/flows/test_flatten.py"
+_OF_RISK_API: Final = "tests/unit/web/api/test_risk.py"
 _OF_SWITCH: Final = "tests/unit/flows/test_trading_switch.py"
 _OF_RISK: Final = "tests/unit/domain/test_risk.py"
 _OF_KINDS: Final = "tests/unit/settings/test_kinds.py"
@@ -214,6 +218,71 @@ LIMITS: Final = (
             "tests/unit/flows/test_cancel_entries.py",
             "test_an_order_table_that_is_away_holds_no_cancel_up",
         ),
+    ),
+    Mutant(
+        name="a flatten's sale is larger than the exchange takes",
+        file=_FLATTEN,
+        old="        volume = min(volume, whole_steps(rules.max_funds / ticker.price))\n",
+        new="",
+        tests=of(_OF_FLATTEN, "test_a_sale_is_no_larger_than_the_exchange_takes"),
+    ),
+    Mutant(
+        name="a bug about one market stops the flatten of the others",
+        file=_FLATTEN,
+        old="        except Exception:  # noqa: BLE001",
+        new="        except NotImplementedError:  # noqa: BLE001",
+        tests=of(_OF_FLATTEN, "test_an_odd_number_in_one_market_does_not_keep_the_others"),
+    ),
+    Mutant(
+        name="a flatten gives up when the key is refused",
+        file=_FLATTEN,
+        old="            return one if exc.of_account else _refused",
+        new="            return _refused",
+        tests=of(_OF_FLATTEN, "test_a_refusal_of_the_key_is_waited_out"),
+    ),
+    Mutant(
+        name="a standby sells for a flatten",
+        file=_FLATTEN,
+        old="        if not self._leadership.may_trade:\n            await self._look_on()\n",
+        new="        if False:\n            await self._look_on()\n",
+        tests=of(_OF_FLATTEN, "test_a_standby_shows_it_and_carries_it_on_once_it_trades"),
+    ),
+    Mutant(
+        name="a bug about one market stops the others",
+        file="service/flows/all_markets.py",
+        old="            except Exception as exc:  # noqa: BLE001",
+        new="            except NotImplementedError as exc:  # noqa: BLE001",
+        tests=of("tests/unit/flows/test_trade.py", "test_a_bug_about_one_market_is_that_markets"),
+    ),
+    Mutant(
+        name="a reading that began before a halt counts as having it",
+        file=_SWITCH,
+        old="if pending not in covered]",
+        new="if not pending.is_stored]",
+        tests=of(
+            _OF_SWITCH, "test_a_halt_stored_while_a_reading_is_under_way_is_not_taken_for_read"
+        ),
+    ),
+    Mutant(
+        name="a halt's answer waits for the database for ever",
+        file=_SWITCH,
+        old="            async with asyncio.timeout(STORE_WITHIN_S):\n",
+        new="            async with asyncio.timeout(None):\n",
+        tests=of(_OF_SWITCH, "test_a_database_that_never_answers_does_not_hold_up_the_answer"),
+    ),
+    Mutant(
+        name="a halt of a mistyped market is answered well",
+        file=_RISK_API,
+        old="    if market not in request.app[CONFIG].markets:\n",
+        new="    if False:\n",
+        tests=of(_OF_RISK_API, "test_a_market_that_is_not_collected_is_not_halted"),
+    ),
+    Mutant(
+        name="a standby answers a halt that the process that trades cannot hear of",
+        file=_RISK_API,
+        old="    if not (receipt.in_database or request.app[LEADERSHIP].is_last_known_owner):\n",
+        new="    if False:\n",
+        tests=of(_OF_RISK_API, "test_a_standby_that_can_tell_no_one_of_its_halt_says_so"),
     ),
     Mutant(
         name="flatten needs no confirmation",

@@ -145,7 +145,7 @@ async def halt(request: web.Request) -> web.Response:
     Query(request)
     body = await json_object(request)
     _check_names(body, "reason", "protection", "market")
-    reason, kind, market = _reason(body), _kind(body), _market(body)
+    reason, kind, market = _reason(body), _kind(body), _market(request, body)
     receipt = await request.app[TRADING_SWITCH].halt(
         kind=kind,
         reason=reason,
@@ -157,6 +157,11 @@ async def halt(request: web.Request) -> web.Response:
         raise StoreDown(
             "the halt is in force in this process and stored nowhere, a restart would forget it:"
             " ask again"
+        )
+    if not (receipt.in_database or request.app[LEADERSHIP].is_last_known_owner):
+        raise StoreDown(
+            "the halt is in force in this process and in its file, and another process trades:"
+            " this one cannot reach the database to tell it, ask the one that trades"
         )
     return json_response(_state(request.app))
 
@@ -202,11 +207,15 @@ def _markets(request: web.Request, body: Mapping[str, JSON]) -> Sequence[Market]
         return None
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise InvalidRequest('markets is a list like ["KRW-BTC"], or null for everything')
-    markets = [Market.parse(str(name)) for name in sorted({str(name) for name in names})]
-    for market in markets:
-        if market not in request.app[CONFIG].markets:
-            raise UnknownMarket(f"{market} is none of TRADER_MARKETS")
-    return markets
+    return [_collected(request, str(name)) for name in sorted({str(name) for name in names})]
+
+
+def _collected(request: web.Request, name: str) -> Market:
+    """Return the market. A mistyped one would be answered well and stop nothing."""
+    market = Market.parse(name)
+    if market not in request.app[CONFIG].markets:
+        raise UnknownMarket(f"{market} is none of TRADER_MARKETS")
+    return market
 
 
 def _state(app: web.Application) -> StateBody:
@@ -310,13 +319,14 @@ def _kind(body: Mapping[str, JSON]) -> HaltKind:
     return kinds[protection]
 
 
-def _market(body: Mapping[str, JSON]) -> Market | None:
+def _market(request: web.Request, body: Mapping[str, JSON]) -> Market | None:
+    """Return the market named; None for all. Raises: InvalidRequest, UnknownMarket."""
     market = body.get("market")
     if market is None:
         return None
     if not isinstance(market, str):
         raise InvalidRequest("market is a text like KRW-BTC, or null for all")
-    return Market.parse(market)
+    return _collected(request, market)
 
 
 def _reasons(body: Mapping[str, JSON]) -> Sequence[str] | None:

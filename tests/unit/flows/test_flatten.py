@@ -1,6 +1,6 @@
 """Flatten: everything of ours is cancelled and sold, once, and trading stays halted."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +17,7 @@ from service.domain.flattening import FINISHED, FlattenStatus
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus, OrderType, Side
 from service.domain.trading_states import OrderSource, TradingStatus
-from service.flows.flatten import MOST_FAILURES, Flattener
+from service.flows.flatten import MOST_FAILURES, MOST_REFUSALS, Flattener
 from service.flows.trading_switch import TradingSwitch
 from tests.builders import KRW_BTC, T0, an_intent
 from tests.fakes.audit import FakeAudit
@@ -407,3 +407,60 @@ async def test_an_open_order_is_asked_to_end_once_in_its_operators_name(post: Po
     assert asked == 1, "the request is stored, and the cancels' own loop asks again"
     assert [by for by, _ in post.house.order_requests.cancelled.values()] == [ADMIN]
     assert ended == {"KRW-BTC": FlattenStatus.FLAT}
+
+
+async def test_a_sale_is_no_larger_than_the_exchange_takes(post: Post) -> None:
+    rules = post.house.exchange.market_rules
+    await post.bought(funds=Decimal(100_000))
+    rules[KRW_BTC] = replace(rules[KRW_BTC], max_funds=Decimal(40_000))
+
+    await post.begin()
+    ended = await post.run()
+
+    assert ended == {"KRW-BTC": FlattenStatus.FLAT}
+    assert len(post.sales) == 3
+
+
+async def test_an_odd_number_in_one_market_does_not_keep_the_others(post: Post, logs: Logs) -> None:
+    """A price of nearly nothing makes a volume that no order can have."""
+    await post.bought()
+    await post.bought(KRW_ETH)
+    rules = post.house.exchange.market_rules
+    rules[KRW_BTC] = replace(rules[KRW_BTC], min_funds=Decimal(0))
+    post.house.exchange.prices[KRW_BTC] = Decimal("1E-30")
+
+    await post.begin()
+    await post.run(MOST_REFUSALS)
+
+    assert post.statuses() == {"KRW-BTC": FlattenStatus.STUCK, "KRW-ETH": FlattenStatus.FLAT}
+    assert "a bug" in " ".join(line["message"] for line in logs.of("risk"))
+
+
+async def test_a_market_that_the_exchange_refuses_for_long_waits_for_an_operator(
+    post: Post,
+) -> None:
+    await post.bought(KRW_ETH)
+    for _ in range(MOST_REFUSALS):
+        refused = ExchangeRefused("no", code="notfoundmarket")
+        post.house.exchange.fail_next("rules", refused)
+
+    await post.begin()
+    await post.run(MOST_REFUSALS - 1)
+    (waiting,) = post.flattener.progress()
+    await post.run(1)
+    (stuck,) = post.flattener.progress()
+
+    assert (waiting.is_finished, stuck.status) == (False, FlattenStatus.STUCK)
+    assert stuck.detail == f"refused {MOST_REFUSALS} times: notfoundmarket"
+
+
+async def test_a_refusal_of_the_key_is_waited_out(post: Post) -> None:
+    """It is every market's, and ends when the operator gives the service a key that is valid."""
+    await post.bought()
+    for _ in range(MOST_REFUSALS + 1):
+        refused = ExchangeRefused("no", code="expired_access_key", of_account=True)
+        post.house.exchange.fail_next("rules", refused)
+
+    await post.begin()
+
+    assert await post.run(MOST_REFUSALS + 10) == {"KRW-BTC": FlattenStatus.FLAT}

@@ -396,3 +396,20 @@ async def test_of_the_markets_failures_the_longest_wait_asked_for_is_told() -> N
         await all_markets.step()
 
     assert caught.value.retry_after_s == 20
+
+
+@pytest.mark.parametrize("error", [ValueError("bug"), OverflowError("date value out of range")])
+async def test_a_bug_about_one_market_is_that_markets(error: Exception, logs: Logs) -> None:
+    trades = Trades(KRW_BTC, error=error)
+
+    async def markets() -> tuple[Market, ...]:
+        return KRW_BTC, KRW_ETH
+
+    all_markets = AllMarkets(trade=trades, markets=markets)
+    all_markets.begin("schedule")
+    with pytest.raises(type(error)):
+        await all_markets.step()
+    await all_markets.step()
+
+    assert trades.asked == ["BTC", "ETH"], "a bug is not tried again in the same pass"
+    assert "ERROR" in logs.levels

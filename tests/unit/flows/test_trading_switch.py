@@ -2,8 +2,9 @@
 but in the database.
 """
 
+import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import pytest
@@ -13,7 +14,7 @@ from service.domain.markets import Market
 from service.domain.orders import Side
 from service.domain.trading_states import OrderSource, TradingStatus
 from service.flows.trading_switch import HaltReceipt, TradingSwitch
-from service.ports.store import TRADING_STATE
+from service.ports.store import TRADING_STATE, Halt, TradingState
 from service.settings.settings import Settings
 from tests.builders import KRW_BTC, a_halt
 from tests.fakes.audit import FakeAudit
@@ -331,3 +332,56 @@ async def test_a_reading_that_began_before_the_halt_does_not_hide_it(post: Post)
     await post.switch.refresh()
 
     assert not post.permits(), "the database did not have it when it was read"
+
+
+class ReadSlowly(FakeTradingState):
+    """Its reading sees what stood as it began, and ends when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_slow, self.reads, self.go_on = False, asyncio.Event(), asyncio.Event()
+
+    async def trading_state(self) -> TradingState:
+        began = await super().trading_state()
+        if self.is_slow:
+            self.reads.set()
+            await self.go_on.wait()
+        return began
+
+    async def standing(self) -> Sequence[Halt]:
+        return () if self.is_slow else await super().standing()
+
+
+async def test_a_halt_stored_while_a_reading_is_under_way_is_not_taken_for_read(
+    post: Post,
+) -> None:
+    post.state = ReadSlowly()
+    post.switch = post.another()
+    await post.switch.load()
+    post.state.is_slow = True
+    reading = asyncio.create_task(post.switch.refresh())
+    await post.state.reads.wait()
+
+    receipt = await post.halt()
+    post.state.go_on.set()
+    await reading
+
+    assert receipt.in_database
+    assert not post.permits(), "the reading began before the halt was stored"
+
+
+async def test_a_database_that_never_answers_does_not_hold_up_the_answer(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(**_: object) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr("service.flows.trading_switch.STORE_WITHIN_S", 0)
+    monkeypatch.setattr(post.state, "halt", hang)
+
+    async with asyncio.timeout(10):
+        receipt = await post.halt()
+
+    assert receipt == HaltReceipt(in_database=False, in_journal=True)
+    assert not post.permits()

@@ -294,3 +294,27 @@ async def test_a_standby_flattens_nothing_and_says_why(serve: Serve) -> None:
 
     assert (code, problem["type"]) == (409, "urn:trader:problem:not-leader")
     assert world.state.halts == []
+
+
+async def test_a_market_that_is_not_collected_is_not_halted(client: Client, world: World) -> None:
+    """A mistyped name would be answered well and stop nothing."""
+    code, problem = await posted(client, "halt", {"reason": "books", "market": "KRW-BTCC"})
+
+    assert (code, problem["type"]) == (404, "urn:trader:problem:unknown-market")
+    assert world.state.halts == []
+
+
+async def test_a_standby_that_can_tell_no_one_of_its_halt_says_so(
+    client: Client, world: World
+) -> None:
+    """The process that trades would go on, and the operator would think that it stopped."""
+    world.lease.epoch = None
+    await world.bound.leadership.renew()
+    world.state.fail = world.audit.fail = StoreDown("PostgreSQL cannot be reached")
+
+    code, problem = await posted(client, "halt", {"reason": "fire", "protection": False})
+
+    assert code == 503
+    assert "ask the one that trades" in problem["detail"]
+    assert world.bound.trading_switch.status() is TradingStatus.HALTED
+    assert len(world.halt_journal.entries) == 1
