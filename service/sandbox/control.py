@@ -93,6 +93,26 @@ async def fill(request: web.Request) -> web.Response:
     return reply(order_body(order, trades=True))
 
 
+@routes.get("/__sandbox__/lag")
+async def lag(request: web.Request) -> web.Response:
+    return reply({"lists_s": request.app[CONTEXT].list_lag.seconds})
+
+
+@routes.post("/__sandbox__/lag")
+async def set_lag(request: web.Request) -> web.Response:
+    """Let the lists of orders show the account as it was `lists_s` market seconds ago."""
+    context = request.app[CONTEXT]
+    try:
+        seconds = float(json.loads(await request.read())["lists_s"])
+    except (ValueError, TypeError, KeyError) as exc:
+        raise _bad_request('send {"lists_s": market seconds}') from exc
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise _bad_request(f"lists_s: 0 to {_MOST_SECONDS}")
+    context.now()
+    context.list_lag.set(seconds, context.engine.orders.values())
+    return reply({"lists_s": seconds})
+
+
 @routes.get("/__sandbox__/ledger")
 async def ledger(request: web.Request) -> web.Response:
     """Answer everything that the balances follow from, as exact strings, oldest first."""

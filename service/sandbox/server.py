@@ -16,6 +16,7 @@ from service.domain.errors import StartError
 from service.sandbox import control, middleware, price_control
 from service.sandbox.clock import SandboxClock
 from service.sandbox.exchange.engine import Engine
+from service.sandbox.exchange.list_lag import ListLag
 from service.sandbox.exchange.startup import Opened, open_exchange
 from service.sandbox.faults import Faults
 from service.sandbox.gemini_api import handlers as gemini
@@ -79,7 +80,7 @@ async def open_sandbox(options: SandboxOptions) -> AsyncIterator[Sandbox]:
         context = _context(options, opened)
         context.now()
         feed = Feed(MarketFrames(context.engine, context.quotes), now=context.clock.now)
-        context.engine.observer = feed
+        context.engine.observers += [context.list_lag, feed]
         async with _served(context, feed, options) as port:
             pulse = _Pulse(context, feed)
             try:
@@ -99,6 +100,7 @@ def _context(options: SandboxOptions, opened: Opened) -> RequestContext:
         guard=Guard(access_key=opened.access_key, secret_key=opened.secret_key),
         limiter=RequestCounter(monotonic=time.monotonic, is_enforced=enforced),
         stream_idle_s=options.stream_idle_s,
+        list_lag=ListLag(opened.clock.now),
     )
 
 

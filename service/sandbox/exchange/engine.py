@@ -11,7 +11,7 @@ from service.domain.markets import Market
 from service.sandbox.errors import refused
 from service.sandbox.exchange.accounts import Accounts
 from service.sandbox.exchange.available_depth import Depth
-from service.sandbox.exchange.events import ExchangeObserver, NullObserver
+from service.sandbox.exchange.events import ExchangeObserver
 from service.sandbox.exchange.journal import OrderJournal
 from service.sandbox.exchange.matching import STEP, Match, exact, hits, take
 from service.sandbox.exchange.order_register import OrderRegister
@@ -60,7 +60,7 @@ class Engine:
         )
         self._step: int | None = None  #: the prints up to this step have been matched
         self._depth = Depth(prints, seed=seed)
-        self.observer: ExchangeObserver = NullObserver()
+        self.observers: list[ExchangeObserver] = []
 
     # --- queries ------------------------------------------------------------------------------
 
@@ -106,7 +106,8 @@ class Engine:
         before, self._step = self._step, step
         self._depth.renew()
         self._commit(now)
-        self.observer.advanced(after=before, until=step)
+        for observer in self.observers:
+            observer.advanced(after=before, until=step)
 
     @exact
     def place(self, fields: Fields, now: datetime) -> SandboxOrder:
@@ -201,7 +202,8 @@ class Engine:
             accounts = [copy(account) for account in self._changes.accounts.values()]
             self._changes.clear()
             self._journal.append({"at": now.isoformat(), **record})
-            self.observer.committed(events, accounts)
+            for observer in self.observers:
+                observer.committed(events, accounts)
 
     def restore(self, record: Record) -> None:
         """Apply one record of the journal."""

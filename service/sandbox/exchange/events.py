@@ -1,4 +1,4 @@
-"""What happens in the exchange, told to one observer after the journal holds it."""
+"""What happens in the exchange, told to observers after the journal holds it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,13 +25,3 @@ class ExchangeObserver(Protocol):
 
     def committed(self, events: Sequence[OrderEvent], accounts: Sequence[SandboxAccount]) -> None:
         """One command changed these orders and balances; `accounts` are copies."""
-
-
-class NullObserver:
-    """An observer that ignores everything."""
-
-    def advanced(self, *, after: int, until: int) -> None:
-        """Ignore the step."""
-
-    def committed(self, events: Sequence[OrderEvent], accounts: Sequence[SandboxAccount]) -> None:
-        """Ignore the changes."""

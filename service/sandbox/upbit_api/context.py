@@ -11,6 +11,7 @@ from service.domain.markets import Market
 from service.sandbox.arrivals import Arrivals
 from service.sandbox.clock import SandboxClock
 from service.sandbox.exchange.engine import Engine
+from service.sandbox.exchange.list_lag import ListLag
 from service.sandbox.faults import Faults
 from service.sandbox.market.scripted import ScriptedPrints
 from service.sandbox.rate_limits import RequestCounter
@@ -26,6 +27,7 @@ class RequestContext:
     quotes: Mapping[Market, Quotes]
     guard: Guard
     limiter: RequestCounter
+    list_lag: ListLag
     stream_idle_s: float  #: real seconds
     faults: Faults = field(default_factory=Faults)
     arrivals: Arrivals = field(default_factory=Arrivals)

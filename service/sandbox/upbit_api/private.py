@@ -1,6 +1,6 @@
 """Upbit's Exchange API: signed requests, decimals as strings, errors named by words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -147,10 +147,11 @@ def _listed(
     context.now()
     code = params.one("market")
     market = read_market(code, context.engine.prints.keys()) if code else None
+    everything: Iterable[SandboxOrder] = context.engine.orders.values()
+    if request.method == "GET":
+        everything = context.list_lag.shown(everything)
     orders = [
-        order
-        for order in context.engine.orders.values()
-        if is_wanted(order) and market in (None, order.request.market)
+        order for order in everything if is_wanted(order) and market in (None, order.request.market)
     ]
     return orders[::-1] if params.newest_first() else orders
 
