@@ -79,7 +79,11 @@ async def open_sandbox(options: SandboxOptions) -> AsyncIterator[Sandbox]:
     async with open_exchange(options) as opened:
         context = _context(options, opened)
         context.now()
-        feed = Feed(MarketFrames(context.engine, context.quotes), now=context.clock.now)
+        feed = Feed(
+            MarketFrames(context.engine, context.quotes),
+            now=context.clock.now,
+            matched_now=context.now,
+        )
         context.engine.observers += [context.list_lag, feed]
         async with _served(context, feed, options) as port:
             pulse = _Pulse(context, feed)

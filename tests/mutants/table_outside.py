@@ -13,6 +13,7 @@ _LIMITS: Final = "service/adapters/upbit/limits.py"
 _SHARED: Final = "service/flows/shared_answer.py"
 _PROPOSE: Final = "service/flows/propose.py"
 _OF_PROPOSE: Final = "tests/unit/flows/test_propose.py"
+_OF_STREAM: Final = "tests/integration/sandbox/stream/test_connection.py"
 
 OUTSIDE: Final = (
     Mutant(
@@ -190,5 +191,32 @@ OUTSIDE: Final = (
         old="            if self._is_fresh(self._failure):\n",
         new="            if False:\n",
         tests=of("tests/unit/flows/test_shared_answer.py"),
+    ),
+    Mutant(
+        name="a stream reader that does not keep up is kept",
+        file="service/sandbox/stream/connection.py",
+        old="        if self.queued_bytes + len(frame) > MOST_QUEUED:\n",
+        new="        if False:\n",
+        tests=of(_OF_STREAM, "test_a_slow_reader_is_cut_off_and_delays_no_other"),
+    ),
+    Mutant(
+        name="a price script changes what has been shown",
+        file="service/sandbox/market/scripted.py",
+        old="_Script(first=after + 1,",
+        new="_Script(first=after,",
+        tests=of(
+            "tests/unit/sandbox/market/test_scripted.py",
+            "test_a_path_is_printed_a_step_a_price_and_the_last_one_stays",
+        ),
+    ),
+    Mutant(
+        name="orders are cancelled in a list that lags",
+        file="service/sandbox/upbit_api/private.py",
+        old='    if request.method == "GET":\n',
+        new="    if True:\n",
+        tests=of(
+            "tests/integration/sandbox/test_list_lag.py",
+            "test_a_cancellation_of_several_works_on_the_present",
+        ),
     ),
 )

@@ -19,6 +19,7 @@ from service.sandbox.market.ticks import UNITS
 STEP_S: Final = 10  #: seconds between prints
 DAY_STEPS: Final = 86_400 // STEP_S
 MINUTE_STEPS: Final = 60 // STEP_S
+_HOUR_STEPS: Final = 60 * MINUTE_STEPS
 _DAYS_KEPT: Final = 24  #: about 150 kB each
 _BARS_KEPT: Final = 20_000
 _DEAREST: Final = 2**63 - 1  #: no print has a higher price
@@ -153,13 +154,27 @@ class Prints:
         None for an interval without a print. An interval never crosses midnight.
         """
         if first + width > now + 1:
-            return self._add_up(first, now + 1)
+            return self._running(first, now)
         key = (first, width)
         if key not in self._bars:
             if len(self._bars) >= _BARS_KEPT:
                 self._bars.clear()
             self._bars[key] = self._add_up(first, first + width)
         return self._bars[key]
+
+    def _running(self, first: int, now: int) -> Bar | None:
+        """Add up an unfinished interval from its finished hours, which are cached, and the rest."""
+        parts: list[Bar] = []
+        begin = first
+        for width in (_HOUR_STEPS, MINUTE_STEPS):
+            # A wider part begins where hours begin: at any hour of the day.
+            while begin % width == 0 and begin + width <= now + 1:
+                if (part := self.bar(begin, width, now=now)) is not None:
+                    parts.append(part)
+                begin += width
+        if begin <= now and (part := self._add_up(begin, now + 1)) is not None:
+            parts.append(part)
+        return _joined(parts, first) if parts else None
 
     def _add_up(self, first: int, end: int) -> Bar | None:
         number, within = divmod(first, DAY_STEPS)
@@ -180,3 +195,17 @@ class Prints:
             volume=sum(volumes),
             funds=sum(funds),
         )
+
+
+def _joined(parts: Sequence[Bar], first: int) -> Bar:
+    """Return the bars of neighbouring intervals as one that begins at step `first`."""
+    return Bar(
+        first_step=first,
+        last_step=parts[-1].last_step,
+        open=parts[0].open,
+        high=max(part.high for part in parts),
+        low=min(part.low for part in parts),
+        close=parts[-1].close,
+        volume=sum(part.volume for part in parts),
+        funds=sum(part.funds for part in parts),
+    )

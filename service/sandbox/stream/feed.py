@@ -46,14 +46,23 @@ class Silence:
 class _Subscription:
     format: Format = "DEFAULT"
     types: Sequence[TypeRequest] = field(default_factory=list)
+    topics: list[Topic] = field(default_factory=list)  #: those whose real-time frames are sent
 
 
 class Feed:
     """An `ExchangeObserver` that sends to WebSocket connections."""
 
-    def __init__(self, frames: MarketFrames, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        frames: MarketFrames,
+        *,
+        now: Callable[[], datetime],
+        matched_now: Callable[[], datetime],
+    ) -> None:
+        """Args: now: the market's instant; matched_now: the same, once all prints are matched."""
         self._frames = frames
-        self._now = now  #: the market's instant; reading it matches no order
+        self._now = now
+        self._matched_now = matched_now
         self._subscriptions: dict[StreamConnection, _Subscription] = {}
         self._readers: dict[Topic, list[StreamConnection]] = {}
         self._steps: tuple[int, int] | None = None  #: matched, not yet sent
@@ -104,19 +113,41 @@ class Feed:
             connection.put(encoded(answer | {"ticket": request.ticket}, request.format))
         if not request.types:
             return
-        # What is due goes to the readers of before: the snapshots below show it already.
-        self._send_steps()
         subscription.types = request.types
+        subscription.topics = []
         self._index()
-        now = self._now()
-        for topic in _topics(each for each in request.types if each.has_snapshot):
-            for body in self._frames.snapshot(topic, now):
-                self._tell(body, [connection])
+        self._begin(connection, request.types, _topics(request.types))
+
+    def _begin(
+        self,
+        connection: StreamConnection,
+        types: Sequence[TypeRequest],
+        left: Iterator[tuple[Topic, TypeRequest]],
+    ) -> None:
+        """Send the next snapshot and follow its topic from then on, until none is left.
+
+        One in each turn of the event loop: a market's first snapshot takes tens of milliseconds.
+        """
+        subscription = self._subscriptions.get(connection)
+        if subscription is None or subscription.types is not types:
+            return  # it has left, or has asked for something else
+        now = self._matched_now()
+        # What is due goes to the readers of before: the snapshot shows it already.
+        self._send_steps()
+        for topic, asked in left:
+            if asked.is_realtime:
+                subscription.topics.append(topic)
+                self._readers.setdefault(topic, []).append(connection)
+            if asked.has_snapshot:
+                for body in self._frames.snapshot(topic, now):
+                    self._tell(body, [connection])
+                asyncio.get_running_loop().call_soon(self._begin, connection, types, left)
+                return
 
     def _index(self) -> None:
         self._readers = {}
         for connection, subscription in self._subscriptions.items():
-            for topic in _topics(each for each in subscription.types if each.is_realtime):
+            for topic in subscription.topics:
                 self._readers.setdefault(topic, []).append(connection)
 
     # --- the exchange -------------------------------------------------------------------------
@@ -165,5 +196,7 @@ class Feed:
             connection.put(frames[style])
 
 
-def _topics(types: Iterable[TypeRequest]) -> Iterator[Topic]:
-    return iter(dict.fromkeys(topic for each in types for topic in each.topics))
+def _topics(types: Iterable[TypeRequest]) -> Iterator[tuple[Topic, TypeRequest]]:
+    """Yield each topic once; of two requests the last counts. Those without snapshots go first."""
+    asked = {topic: each for each in types for topic in each.topics}
+    return iter(sorted(asked.items(), key=lambda item: item[1].has_snapshot))

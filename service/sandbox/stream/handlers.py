@@ -50,7 +50,6 @@ async def _served(request: web.Request, *, is_private: bool) -> web.StreamRespon
     def obey(text: str | bytes) -> None:
         try:
             limit.count()
-            context.now()
             feed.subscribe(connection, read_stream_request(text, is_private=is_private))
         except StreamRefused as exc:
             connection.put(encoded(exc.body, "DEFAULT"))

@@ -83,11 +83,9 @@ class MarketFrames:
     def _ticker(self, quotes: Quotes, now: datetime) -> Body:
         body = {k: v for k, v in quotes.ticker(now).items() if k not in _NOT_IN_TICKERS}
         last = quotes.prints.newest(step_at(now))
-        today = quotes.prints.bar(_day_of(step_at(now)), DAY_STEPS, now=step_at(now))
-        volume = today.volume if today else 0
         # The prints have no sides of their own that could be added up: half of the day each.
-        sides = {"acc_ask_volume": number(volume - volume // 2)}
-        sides["acc_bid_volume"] = number(volume // 2)
+        half = float(str(body["acc_trade_volume"])) / 2
+        sides = {"acc_ask_volume": half, "acc_bid_volume": half}
         return body | {"ask_bid": self._side(quotes, last)} | sides | _ACTIVE
 
     def _side(self, quotes: Quotes, last: Print) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 import aiohttp
 import pytest
 
+from service.domain.markets import Market
 from service.sandbox.options import SandboxOptions
 from service.sandbox.server import open_sandbox
 from service.sandbox.stream import connection
@@ -161,14 +162,18 @@ async def test_a_slow_reader_is_cut_off_and_delays_no_other(client: Client) -> N
             await stream.read()
         read = 0
         # `slow` reads nothing from here on; `quick` reads each frame before the next is sent.
-        while len((await client.control("GET", "stream"))["connections"]) == 2:
+        for _ in range(64):
             await client.control("POST", "stream", json=megabyte)
             message = await quick.socket.receive(timeout=PATIENCE_S)
             assert message.type is BINARY
             read += len(message.data)
+            left = (await client.control("GET", "stream"))["connections"]
+            if len(left) == 1:
+                break
         await advance(client)
 
         assert (await quick.read())["type"] == "ticker"
+        assert len(left) == 1
         assert read > connection.MOST_QUEUED
         assert (await slow.end()).type is not BINARY
 
@@ -278,3 +283,39 @@ async def test_a_handshake_meets_the_fault_plan(client: Client) -> None:
         assert (await stream.read())["type"] == "ticker"
 
     assert caught.value.status == 503
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+async def test_on_a_clock_that_runs_frames_come_by_themselves(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with (
+        open_sandbox(SandboxOptions(speed=Decimal(600))) as sandbox,
+        public(Client(session, sandbox)) as stream,
+    ):
+        await stream.ask(TRADE)
+        trades = [await stream.read() for _ in range(20)]
+
+    ids = [trade["sequential_id"] for trade in trades]
+    assert ids == sorted(set(ids))
+
+
+async def test_the_snapshots_of_many_markets_are_followed_by_each_market_s_own_news(
+    session: aiohttp.ClientSession,
+) -> None:
+    markets = tuple(Market("KRW", f"C{number}") for number in range(12))
+    codes = [str(market) for market in markets]
+    async with open_sandbox(SandboxOptions(speed=Decimal(0), markets=markets)) as sandbox:
+        client = Client(session, sandbox)
+        async with public(client) as stream:
+            await stream.ask({"type": "ticker", "codes": codes})
+            snapshots = [await stream.read() for _ in codes]
+            await advance(client, 60)
+            news = [await stream.read() for _ in codes]
+
+            assert await stream.is_alone()
+
+    assert [each["code"] for each in snapshots] == [each["code"] for each in news] == codes
+    assert {each["stream_type"] for each in news} == {"REALTIME"}

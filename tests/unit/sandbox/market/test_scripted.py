@@ -13,6 +13,7 @@ from tests.unit.sandbox.makers import DAY, Written
 BEGIN = DAY * DAY_STEPS
 KRW_BTC = Market("KRW", "BTC")
 HUNDRED, ONE = 100 * UNITS, UNITS
+SEEDED = Prints(PriceGenerator(7, KRW_BTC))
 
 
 def a_market(*prices: int) -> ScriptedPrints:
@@ -118,3 +119,32 @@ def test_nothing_up_to_the_script_ever_changes(
     written = [price for price in prices if price is not None]
     later = prints.between(after=until, until=until + len(prices))
     assert [each.price for each in later] == written
+
+
+@given(
+    first=st.integers(0, DAY_STEPS - 1),
+    width=st.integers(1, DAY_STEPS),
+    now=st.integers(0, DAY_STEPS - 1),
+)
+def test_an_unfinished_interval_adds_up_its_own_prints(first: int, width: int, now: int) -> None:
+    """Whatever hours of it were cached."""
+    width = min(width, DAY_STEPS - first)
+    last = min(now, first + width - 1)
+    inside = list(SEEDED.between(after=BEGIN + first - 1, until=BEGIN + last))
+
+    bar = SEEDED.bar(BEGIN + first, width, now=BEGIN + now)
+
+    if not inside or now < first:
+        assert bar is None
+        return
+    assert bar is not None
+    prices = [each.price for each in inside]
+    assert (bar.first_step, bar.last_step) == (BEGIN + first, inside[-1].step)
+    assert (bar.open, bar.close, bar.high, bar.low) == (
+        prices[0],
+        prices[-1],
+        max(prices),
+        min(prices),
+    )
+    assert bar.volume == sum(each.volume for each in inside)
+    assert bar.funds == sum(each.price * each.volume for each in inside)
