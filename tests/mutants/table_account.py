@@ -181,6 +181,20 @@ ACCOUNT: Final = (
         tests=of(_OF_ACCOUNT_LISTS, "test_a_deposit_that_was_detected_is_not_told_a_second_time"),
     ),
     Mutant(
+        name="an order by hand that is listed again counts twice",
+        file="service/store/tables/account.py",
+        old='            await cur.execute(MOVE_EXTERNAL, {"uuids": uuids, "sign": -1})\n',
+        new="",
+        tests=of(_OF_ACCOUNT_LISTS, "test_the_sums_of_orders_by_hand_are_those_of_all_of_them"),
+    ),
+    Mutant(
+        name="two looks at once count an order by hand twice",
+        file="service/store/tables/account.py",
+        old="            await cur.execute(LOCK_MOVES)\n",
+        new="",
+        tests=of(_OF_ACCOUNT_LISTS, "test_the_sums_of_orders_by_hand_are_those_of_all_of_them"),
+    ),
+    Mutant(
         name="an older look moves a baseline back",
         file="service/store/tables/account.py",
         old="     WHERE stored.at <= excluded.at\n",

@@ -116,6 +116,26 @@ END_DIFFERENCE = """
 """
 
 # An order that has executed nothing and ended explains nothing. An older answer moves none back.
+# Two processes may look during a takeover of the lease: their sums come one after the other.
+LOCK_MOVES = "LOCK TABLE external_moves IN SHARE ROW EXCLUSIVE MODE"
+
+# Takes out what these orders had moved (sign -1), or adds what they have moved (sign 1).
+MOVE_EXTERNAL = """
+    INSERT INTO external_moves AS stored (currency, amount)
+    SELECT currency, sum(%(sign)s * amount)
+      FROM external_orders
+     CROSS JOIN LATERAL (
+           VALUES (split_part(market, '-', 2),
+                   CASE side WHEN 'BUY' THEN executed_volume ELSE -executed_volume END),
+                  (split_part(market, '-', 1),
+                   CASE side WHEN 'BUY' THEN -executed_funds ELSE executed_funds END - paid_fee)
+           ) AS moved (currency, amount)
+     WHERE exchange_uuid = ANY (%(uuids)s::text[])
+     GROUP BY currency
+        ON CONFLICT (currency) DO UPDATE
+       SET amount = stored.amount + excluded.amount
+"""
+
 PUT_EXTERNAL = """
     INSERT INTO external_orders AS stored (
            exchange_uuid, market, side, is_open, executed_volume, executed_funds, paid_fee,
@@ -219,8 +239,12 @@ class PgAccountBooks:
         if not orders and not ended:
             return
         args = {"orders": recordset(map(_external, orders)), "ended": list(ended), "at": at}
+        uuids = [listed.order.uuid for listed in orders]
         async with self._pool.transaction() as cur:
+            await cur.execute(LOCK_MOVES)
+            await cur.execute(MOVE_EXTERNAL, {"uuids": uuids, "sign": -1})
             await cur.execute(PUT_EXTERNAL, args)
+            await cur.execute(MOVE_EXTERNAL, {"uuids": uuids, "sign": 1})
             if ended:
                 await cur.execute(END_EXTERNAL, args)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 
 from service.domain.account import CurrencyBook, NewDeposit
 from service.domain.errors import DepositDetected
+from service.domain.markets import Market
+from service.domain.orders import ExchangeOrderState, ListedOrder, Side
 from service.store.database.pool import Pool
 from service.store.queries.account import PgAccountLists
-from service.store.tables.account import PgAccountBooks
-from tests.builders import T0
+from service.store.tables.account import BOOKS, PgAccountBooks
+from tests.builders import T0, an_exchange_order
 from tests.integration.store.seeds import rows
 
 HOUR = timedelta(hours=1)
@@ -94,6 +97,62 @@ async def test_a_deposit_that_is_told_and_detected_at_once_counts_once(pool: Poo
 
     [count] = await rows(pool, "SELECT count(*) FROM deposits")
     assert count == (10,)
+
+
+WHOLE = """
+    SELECT currency, sum(amount)
+      FROM external_orders
+     CROSS JOIN LATERAL (
+           VALUES (split_part(market, '-', 2),
+                   CASE side WHEN 'BUY' THEN executed_volume ELSE -executed_volume END),
+                  (split_part(market, '-', 1),
+                   CASE side WHEN 'BUY' THEN -executed_funds ELSE executed_funds END - paid_fee)
+           ) AS moved (currency, amount)
+     GROUP BY currency
+     ORDER BY currency
+"""
+SUMS = "SELECT currency, amount FROM external_moves ORDER BY currency"
+
+
+def by_hand(number: int, volume: int, *, side: Side = Side.BUY) -> ListedOrder:
+    order = an_exchange_order(
+        uuid=f"e-{number}",
+        identifier=None,
+        market=Market("KRW", ("BTC", "ETH", "XRP")[number % 3]),
+        side=side,
+        state=ExchangeOrderState.WAITING,
+        executed_volume=Decimal(volume),
+        paid_fee=Decimal(volume) / 20,
+        trades=(),
+    )
+    return ListedOrder(order=order, intent=None, executed_funds=Decimal(100 * volume))
+
+
+async def test_the_sums_of_orders_by_hand_are_those_of_all_of_them(pool: Pool) -> None:
+    """Lists come again and again, older answers too, and two processes look at once."""
+    chance, books = random.Random(4), [PgAccountBooks(pool), PgAccountBooks(pool)]
+    sides = [chance.choice(tuple(Side)) for _ in range(20)]
+    for _ in range(15):
+        lists = [
+            [
+                by_hand(number, chance.randrange(9), side=sides[number])
+                for number in chance.sample(range(20), 7)
+            ]
+            for _ in books
+        ]
+        await asyncio.gather(
+            *(one.put_external(orders, at=T0) for one, orders in zip(books, lists, strict=True))
+        )
+        assert await rows(pool, SUMS) == await rows(pool, WHOLE)
+
+    assert len(await rows(pool, SUMS)) == 4
+
+
+async def test_a_look_reads_no_order_by_hand(pool: Pool) -> None:
+    ((plan,),) = await rows(pool, "EXPLAIN (FORMAT JSON) " + BOOKS)
+
+    assert "external_moves" in str(plan)
+    assert "external_orders" not in str(plan)
 
 
 async def test_deposits_come_in_pages_the_newest_first(pool: Pool) -> None:
