@@ -18,6 +18,7 @@ LANES: Final[Mapping[str, tuple[str, ...]]] = {
         "-k",
         "lane_process or f30 or f37 or f56 or f58 or f63 or starts_while",
     ),
+    "crash": ("tests/faults/test_crash_points.py",),
     "outage": ("tests/faults", "-k", "lane_outage or f48"),
     "postgres": ("tests/faults/test_faults.py", "-k", "lane_postgres"),
     "orders": ("tests/faults/test_faults.py", "-k", "lane_orders"),
@@ -57,7 +58,7 @@ async def _run(name: str, turn: asyncio.Semaphore) -> bool:
 
 
 def _is_figure(line: str) -> bool:
-    return line.lstrip(".").startswith(("SC-004", "F48", "F63")) or " passed" in line
+    return line.lstrip(".").startswith(("SC-004", "F47", "F48", "F63")) or " passed" in line
 
 
 async def main(lanes: Iterable[str]) -> int:

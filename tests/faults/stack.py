@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import aiohttp
@@ -138,12 +139,14 @@ class FaultService(Service):
         body: Any = None,
         query: Mapping[str, str] | None = None,
         key: str | None = None,
+        more: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[int, Any]:
-        """Args: key: the `Idempotency-Key` of an order by hand."""
+        """Args: key: the `Idempotency-Key` of an order by hand.  more: headers."""
         headers = {
             "Authorization": f"Bearer {self.canaries.secrets['admin']}",
             "X-Request-ID": self.canaries.marker,
         } | ({} if key is None else {"Idempotency-Key": key})
+        headers |= more
         timeout = aiohttp.ClientTimeout(total=30)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -191,6 +194,7 @@ class Stack:
         speed: int = SPEED,
         kind: type[FaultService] = FaultService,
         plan: Sequence[Mapping[str, Any]] = (),
+        markets: str = "KRW-BTC",
         **variables: str,
     ) -> None:
         """Args: plan: faults that are there before the service starts."""
@@ -199,15 +203,16 @@ class Stack:
         self.canaries = Canaries()
         self.postgres = EmbeddedPostgres(folder / "pg", settings=DURABLE)
         self.proxy = PgProxy("")
-        self.sandbox = SandboxProgram(folder / "x", TRADER_SPEED=str(speed))
+        self.sandbox = SandboxProgram(folder / "x", TRADER_SPEED=str(speed), TRADER_MARKETS=markets)
         self.answers = Answers()
         self.halted_at = 0.0  #: when a halt was answered, by the machine's monotonic seconds
         self.told: tuple[int, Any] = (0, None)  #: what a health check heard during a standstill
-        self.variables = {"TRADER_SPEED": str(speed)} | variables
+        self.variables = {"TRADER_SPEED": str(speed), "TRADER_MARKETS": markets} | variables
         self.service = kind(folder / "s", self.canaries)
         self.hook = Webhook()  #: the target of alerts
         self._opened = AsyncExitStack()
         self._loading: asyncio.Task[None] | None = None
+        self.quiet = asyncio.Lock()  #: held, the light load sends nothing
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -239,17 +244,21 @@ class Stack:
         await self.start_service()
         self._loading = asyncio.create_task(self._load())
 
-    def new_service(self, name: str) -> FaultService:
-        """Return a service on this exchange and database, not started yet."""
+    def new_service(self, name: str, **more: str) -> FaultService:
+        """Return a service on this exchange and database, not started. Args: more: variables."""
         password = self.canaries.secrets["database"]
         dsn = f"postgresql://trader:{password}@127.0.0.1:{self.proxy.port}/{DATABASE}"
         variables = {"DATABASE_URL": dsn, "TRADER_ALERT_URLS": self.hook.address}
-        variables = self.sandbox.for_service() | variables | self.variables
+        variables = self.sandbox.for_service() | variables | self.variables | more
         return self._kind(self.folder / name, self.canaries, **variables)
 
-    async def start_service(self) -> None:
-        self.service = self.new_service("s")
+    def launch(self, **more: str) -> None:
+        """Start the service's process, which may end before it is ready. Args: more: variables."""
+        self.service = self.new_service("s", **more)
         self.service.start()
+
+    async def start_service(self) -> None:
+        self.launch()
         await self.service.ready()
         # A signal a second rather than each half hour; the rest of the rules stay as they are.
         # Of alerts only the gravest are sent: there are more faults than messages in ten minutes.
@@ -278,7 +287,8 @@ class Stack:
         """A few requests a second, whatever they meet."""
         for path in itertools.cycle(LOOKS):
             try:
-                status, body = await self.service.ask("GET", path)
+                async with self.quiet:
+                    status, body = await self.service.ask("GET", path)
             except (aiohttp.ClientError, TimeoutError, ValueError):
                 self.answers.broken += 1
             else:
@@ -387,6 +397,12 @@ class Stack:
 
     async def until_balanced(self) -> None:
         """Stop trading for a moment and compare every table with the exchange's ledger."""
+        async with self.balanced():
+            pass
+
+    @asynccontextmanager
+    async def balanced(self) -> AsyncIterator[None]:
+        """Stop trading, wait until every table agrees with the exchange's ledger, go on after."""
         await self._switch(on=False)
         wrong: list[str] = []
 
@@ -395,9 +411,11 @@ class Stack:
             return not wrong
 
         try:
-            await until(look, what="the identities hold")
-        except TimeoutError:
-            raise AssertionError("\n".join(wrong)) from None
+            try:
+                await until(look, what="the identities hold")
+            except TimeoutError:
+                raise AssertionError("\n".join(wrong)) from None
+            yield
         finally:
             await self._switch(on=True)
 
