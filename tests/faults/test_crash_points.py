@@ -4,6 +4,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -20,25 +21,62 @@ def test_every_crash_point_is_tried_once() -> None:
     assert Counter(crash.point for crash in CRASHES) == Counter(CRASH_POINTS)
 
 
+class CrashKeeper:
+    """Provides the stack: one for all points, another one after a point that failed."""
+
+    def __init__(self) -> None:
+        self._opened = AsyncExitStack()
+        self._stack: CrashStack | None = None
+
+    async def stack(self, crash: Crash) -> CrashStack:
+        if self._stack is None:
+            folder = open_folder()
+            self._opened.callback(shutil.rmtree, folder, ignore_errors=True)
+            self._stack = await self._opened.enter_async_context(CrashStack.opened(folder))
+            if crash is not CRASHES[0]:  # which begins with an empty database
+                await self._stack.start()
+        return self._stack
+
+    async def finish(self) -> None:
+        stack = self._stack
+        if stack is not None and stack.is_running:
+            await until_nothing_is_open(stack)
+            await stack.check_alerts()
+            await stack.stop_running()
+            (lease,) = await stack.sql("SELECT epoch FROM leader")
+            print(f"F47 {stack.crashes} crashes, {lease['epoch']} owners of the lease")  # noqa: T201
+
+    async def drop(self) -> None:
+        self._stack = None
+        await self._opened.aclose()
+        self._opened = AsyncExitStack()
+
+
 @pytest.fixture(scope="module")
-async def stack(no_database_variables: None) -> AsyncIterator[CrashStack]:
-    folder = open_folder()
-    async with CrashStack.opened(folder) as opened:
-        yield opened
-        await until_nothing_is_open(opened)
-        await opened.check_alerts()
-        await opened.stop_running()
-        (leader,) = await opened.sql("SELECT epoch FROM leader")
-        print(f"F47 {opened.crashes} crashes, {leader['epoch']} owners of the lease")  # noqa: T201
-    shutil.rmtree(folder, ignore_errors=True)
+async def keeper(no_database_variables: None) -> AsyncIterator[CrashKeeper]:
+    kept = CrashKeeper()
+    try:
+        yield kept
+        await kept.finish()
+    finally:
+        await kept.drop()
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(_WITHIN_S)
 @pytest.mark.parametrize("crash", CRASHES, ids=[crash.point for crash in CRASHES])
 async def test_a_kill_at_a_crash_point_loses_nothing_and_does_nothing_twice(
-    stack: CrashStack, crash: Crash
+    keeper: CrashKeeper, crash: Crash
 ) -> None:
+    stack = await keeper.stack(crash)
+    try:
+        await tried(stack, crash)
+    except BaseException:
+        await keeper.drop()
+        raise
+
+
+async def tried(stack: CrashStack, crash: Crash) -> None:
     began = time.monotonic()
     await crash.prepare(stack)
     await stack.stop_running()
