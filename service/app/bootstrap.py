@@ -71,7 +71,7 @@ def build(process: Process, ports: Ports) -> Services:
     bus, clock, store = Bus(), ports.clock, ports.store
     circuits = _circuits(ports)
     real_clock = process.real_clock
-    account_book = _account_book(ports)
+    account_book = _account_book(process, ports)
     reconciler = _reconciler(process, ports, bus, account_book)
     order_sweep = _order_sweep(ports, account_book, reconciler)
     leadership = _leadership(process, ports, reconciler, order_sweep, account_book)
@@ -157,12 +157,13 @@ def _runners(
     return jobs, maintenance
 
 
-def _account_book(ports: Ports) -> AccountBook:
+def _account_book(process: Process, ports: Ports) -> AccountBook:
     return AccountBook(
         books=ports.store.account,
         orders=ports.store.orders,
         exchange=ports.exchange,
         clock=ports.clock,
+        markets=process.config.markets,
     )
 
 

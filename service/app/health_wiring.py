@@ -49,7 +49,10 @@ def health_monitor(
         # Public prices, balances, which only our key opens, and whether orders may go out, for
         # which Upbit counts by itself.
         await ports.watching.tickers(process.config.markets)
-        await ports.watching.balances()
+        balances = await ports.watching.balances()
+        for market in process.config.markets:
+            for currency in (market.quote, market.base):
+                balances.get(currency)  # raises when its row cannot be read: no trade there
         ports.exchange.check_orders()
 
     return HealthMonitor(

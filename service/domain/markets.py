@@ -2,13 +2,14 @@
 
 import re
 from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from enum import StrEnum
 from typing import Final
 
-from service.domain.errors import UnknownMarket
+from service.domain.errors import ExchangeUnavailable, UnknownMarket
 
 _CODE: Final = re.compile(r"([A-Z0-9]{2,10})-([A-Z0-9]{1,15})")
 VOLUME_STEP: Final = Decimal("0.00000001")  #: coins are counted in steps of this size
@@ -138,6 +139,36 @@ class Balance:
     @property
     def total(self) -> Decimal:
         return self.available + self.locked
+
+
+class Balances(Mapping[str, Balance]):
+    """The account by currency. One that is missing is not held.
+
+    One whose row could not be read raises ExchangeUnavailable when it is asked for: it must not
+    pass for nothing held. The others are as good as in any answer.
+
+    Attributes:
+        unreadable: the currencies of rows that could not be read.
+    """
+
+    def __init__(
+        self, readable: Mapping[str, Balance], *, unreadable: Collection[str] = ()
+    ) -> None:
+        self._readable = dict(readable)
+        self.unreadable = frozenset(unreadable)
+
+    def __getitem__(self, currency: str) -> Balance:
+        if currency in self.unreadable:
+            raise ExchangeUnavailable(
+                f"what the account holds of {currency} cannot be read", code="bad_answer"
+            )
+        return self._readable[currency]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._readable)
+
+    def __len__(self) -> int:
+        return len(self._readable)
 
 
 def whole_steps(volume: Decimal) -> Decimal:

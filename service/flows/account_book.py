@@ -4,7 +4,7 @@ Our fills and the exchange's balances are two answers. So a difference counts fr
 in a row on, and a currency that an order of ours may be moving is not judged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,7 +13,7 @@ from typing import Final
 from loguru import logger
 
 from service.domain.account import ROUNDING, Absence, CurrencyBook, absence_of
-from service.domain.markets import Balance
+from service.domain.markets import Balances, Market
 from service.domain.orders import ZERO, ListedOrder, Order, OrderList, OrderOrigin, Side
 from service.ports.account import AccountBooks
 from service.ports.clock import MarketClock
@@ -30,6 +30,8 @@ _LISTS_LAG: Final = timedelta(minutes=10)
 _BALANCES_LAG: Final = timedelta(minutes=1)
 #: How far the exchange's clock may be behind ours, in the window of a list.
 _CLOCKS_DIFFER: Final = timedelta(minutes=10)
+#: An order that says it was made longer ago, before there was the exchange, is not asked for.
+_LONGEST_OPEN: Final = timedelta(days=10 * 365)
 #: Bounds are rounded to seconds: windows of a whole week would leave some out.
 _WINDOW: Final = LONGEST_WINDOW - timedelta(hours=1)
 
@@ -46,7 +48,7 @@ class AccountLook:
     """
 
     at: datetime
-    balances: Mapping[str, Balance]
+    balances: Balances
     before: Books
     after: Books
     held: Mapping[str, Decimal]
@@ -85,8 +87,16 @@ class AccountBook:
     """
 
     def __init__(
-        self, *, books: AccountBooks, orders: Orders, exchange: Exchange, clock: MarketClock
+        self,
+        *,
+        books: AccountBooks,
+        orders: Orders,
+        exchange: Exchange,
+        clock: MarketClock,
+        markets: Collection[Market] = (),
     ) -> None:
+        """Args: markets: the books do not begin while a currency of theirs cannot be read."""
+        self._needed = {name for market in markets for name in (market.base, market.quote)}
         self._books = books
         self._orders = orders
         self._exchange = exchange
@@ -122,7 +132,10 @@ class AccountBook:
         if any(listed.order.created_at > at - _BALANCES_LAG for listed in lists.external):
             return
         before = await self._orders.open()
-        amounts = {name: b.total for name, b in (await self._exchange.balances()).items()}
+        balances = await self._exchange.balances()
+        if balances.unreadable & self._needed:
+            return  # in the books it would be nothing, and a deposit when it can be read
+        amounts = {name: balance.total for name, balance in balances.items()}
         if not (before or await self._orders.open()):
             await self._books.begin(amounts, at=at)
             self._began_at = at
@@ -176,11 +189,8 @@ class AccountBook:
         known = await self._books.open_external()
         gone = known.keys() - {listed.order.uuid for listed in still_open.orders}
         lists = [still_open]
-        since = min([since, *(known[uuid] for uuid in gone)])
-        while since < now:
-            until = min(since + _WINDOW, now)
-            lists.append(await self._exchange.closed_orders(since, until))
-            since = until
+        for begin, end in _windows(since, now, also=[known[uuid] for uuid in gone]):
+            lists.append(await self._exchange.closed_orders(begin, end))
         found = {one.order.uuid: one for listed in lists for one in listed.orders}
         told = [one for one in found.values() if one.is_ours or _tells_funds(one)]
         unreadable = sum(listed.unreadable for listed in lists) + len(found) - len(told)
@@ -206,7 +216,8 @@ class AccountBook:
             before=before,
             after=after or before,
             held=held,
-            moving=moving | moving_before,
+            # What cannot be read is not judged either.
+            moving=moving | moving_before | balances.unreadable,
         )
 
     async def _moving(self) -> frozenset[str]:
@@ -290,6 +301,26 @@ class AccountBook:
             line.error("nothing explains what the account holds; the API shows both amounts")
 
 
+def _windows(
+    since: datetime, now: datetime, *, also: Iterable[datetime]
+) -> Iterator[tuple[datetime, datetime]]:
+    """Yield windows that cover `since` to `now`, and each of `also` before that.
+
+    Lists name an order by when it was made. So one that was open for years takes one question, and
+    not one for each week since.
+    """
+    covered: datetime | None = None
+    for at in sorted(instant for instant in also if now - _LONGEST_OPEN < instant < since):
+        if covered is None or at >= covered:
+            begin = at - _CLOCKS_DIFFER
+            covered = min(begin + _WINDOW, since)
+            yield begin, covered
+    while since < now:
+        until = min(since + _WINDOW, now)
+        yield since, until
+        since = until
+
+
 def _is_traded(currency: str, differences: Mapping[str, Decimal]) -> bool:
     """Whether one amount grew and another shrank at once: a trade in no list, and no deposit."""
     mine = differences[currency]
@@ -300,6 +331,8 @@ def _moved_by(order: Order, look: AccountLook) -> Absence:
     """Say whether the account moved as `order` would have moved it."""
     books = [look.book(name) for name in (order.market.quote, order.market.base)]
     odd = []
+    if look.balances.unreadable & {order.market.quote, order.market.base}:
+        return Absence.UNCLEAR
     for book in books:
         if book is None or (book.at > order.created_at and not _blocks_baselines(order)):
             return Absence.UNCLEAR

@@ -1,5 +1,6 @@
 """Ensures that at most one process trades, by the trading lease."""
 
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -98,7 +99,11 @@ class Leadership:
             crashpoint("leader.epoch_bumped")
 
     async def settle(self) -> None:
-        """Reconcile the open orders of the last owner, once after each gain of the lease."""
+        """Reconcile the open orders of the last owner, once after each gain of the lease.
+
+        Whatever goes wrong: without trading the process still shows what is stored, and keeps the
+        halts.
+        """
         epoch = self._epoch
         if self._settled or not self.is_leader:
             return
@@ -110,6 +115,13 @@ class Leadership:
             logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
                 "open orders cannot be settled yet, no trading until they are"
             )
+            return
+        except Exception as exc:  # noqa: BLE001 - the halts and the API must outlive a bug here
+            # Without text and traceback: a foreign error may quote a row with its amounts.
+            frame = traceback.extract_tb(exc.__traceback__)[-1]
+            logger.bind(
+                event="app", error=type(exc).__name__, cause=f"{frame.name}:{frame.lineno}"
+            ).error("a fault of ours keeps open orders from being settled, no trading until then")
             return
         # A lease that was lost and gained again meanwhile has another epoch, and another past.
         if self._epoch == epoch:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
+from service.domain.markets import Balances, Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList
 
 LONGEST_WINDOW: Final = timedelta(days=7)  #: of one question for finished orders
@@ -27,7 +27,7 @@ class Exchange(Protocol):
 
     async def rules(self, market: Market) -> MarketRules: ...
 
-    async def balances(self) -> Mapping[str, Balance]:
+    async def balances(self) -> Balances:
         """Return every currency of the account by its name."""
 
     def check_orders(self) -> None:

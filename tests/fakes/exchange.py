@@ -15,6 +15,7 @@ from typing import Final, Literal
 from service.domain.errors import BoundaryError, ExchangeRefused, OutcomeUnknown
 from service.domain.markets import (
     Balance,
+    Balances,
     Candle,
     Market,
     MarketRules,
@@ -84,6 +85,7 @@ class FakeExchange:
         self.intents: dict[str, Intent] = {}
         self.used: set[str] = set()
         self.unreadable = 0
+        self.unreadable_currencies: set[str] = set()  #: rows of the account; set it freely
         self.unlisted: set[str] = set()
         self.sent: list[tuple[Intent, str]] = []
         self.calls: list[Method] = []
@@ -143,12 +145,13 @@ class FakeExchange:
         self._answer("rules")
         return self.market_rules[market]
 
-    async def balances(self) -> Mapping[str, Balance]:
+    async def balances(self) -> Balances:
         self._answer("balances")
-        return {
+        readable = {
             name: Balance(currency=name, available=self.available[name], locked=self.locked[name])
-            for name in sorted({*self.available, *self.locked})
+            for name in sorted({*self.available, *self.locked} - self.unreadable_currencies)
         }
+        return Balances(readable, unreadable=self.unreadable_currencies)
 
     def check_orders(self) -> None:
         if self.held is not None:

@@ -148,8 +148,8 @@ ACCOUNT: Final = (
     Mutant(
         name="an order that is written during a look does not block its baselines",
         file=_BOOK,
-        old="            moving=moving | moving_before,\n",
-        new="            moving=moving_before,\n",
+        old="moving=moving | moving_before |",
+        new="moving=moving_before |",
         tests=of(_OF_BOOK, "test_an_order_that_is_written_during_a_look_blocks_its_baselines"),
     ),
     Mutant(
@@ -162,7 +162,7 @@ ACCOUNT: Final = (
     Mutant(
         name="a thousand closed orders count as all of them",
         file=_LISTS,
-        old="        end = min([end, *(at + _SECOND for at in made)])\n",
+        old="        end = min([end, *(at + _SECOND for at in made if at >= begin - _SECOND)])\n",
         new="        return _list_of(found)\n",
         tests=of(_OF_LISTS, "test_the_window_of_closed_orders_is_moved_until_nothing_new_comes"),
     ),

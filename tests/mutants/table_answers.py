@@ -236,7 +236,7 @@ ANSWERS: Final = (
     ),
     Mutant(
         name="a constraint's error shows the row",
-        file=_PG_ORDERS,
+        file="service/store/database/refusals.py",
         old="    except (psycopg2.DataError, psycopg2.IntegrityError, ValueError) as exc:\n",
         new="    except ZeroDivisionError as exc:\n",
         tests=of(

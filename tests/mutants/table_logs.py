@@ -40,9 +40,9 @@ LOGS: Final = (
     Mutant(
         name="the account is logged at each look at the exchange",
         file="service/app/health_wiring.py",
-        old="        await ports.watching.balances()\n",
+        old="        balances = await ports.watching.balances()\n",
         new=(
-            "        held = await ports.watching.balances()\n"
+            "        held = balances = await ports.watching.balances()\n"
             "        import loguru\n"
             '        loguru.logger.info("{}", [float(each.total) for each in held.values()])\n'
         ),

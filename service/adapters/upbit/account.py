@@ -2,12 +2,17 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
+
+from loguru import logger
 
 from service.adapters.upbit.errors import OddAnswer
 from service.adapters.upbit.record import Record, records
 from service.adapters.upbit.tick_table import KRW_TICKS
 from service.adapters.upbit.wire import market_in
-from service.domain.markets import Balance, Market, MarketRules
+from service.domain.markets import Balance, Balances, Market, MarketRules
+
+LONGEST_CURRENCY: Final = 40  #: characters, as our tables hold; Upbit's longest has ten or so
 
 
 def rules(chance: object, instruments: object, market: Market) -> MarketRules:
@@ -34,15 +39,37 @@ def _tick_size(payload: object, market: Market) -> Decimal:
     raise OddAnswer(f"no instrument of {market}")
 
 
-def balances(payload: object) -> dict[str, Balance]:
-    """Return every currency, dust and delisted ones included."""
-    found = {}
+def balances(payload: object) -> Balances:
+    """Return every currency, dust and delisted ones included.
+
+    One odd row must not stop every market: what the others say still counts. A row without any
+    name might be any currency's, so it spoils the answer.
+    """
+    found: dict[str, Balance] = {}
+    unreadable: set[str] = set()
     for record in records(payload, "account"):
-        name = record.text("currency")
-        found[name] = Balance(
-            currency=name, available=record.amount("balance"), locked=record.amount("locked")
-        )
-    return found
+        name = None
+        try:
+            name = _currency(record)
+            found[name] = Balance(
+                currency=name, available=record.amount("balance"), locked=record.amount("locked")
+            )
+        except OddAnswer as exc:
+            if name is None and not record.is_text("currency"):
+                raise
+            if name is not None:  # else it is of another shape than any currency traded here
+                unreadable.add(name)
+            logger.bind(event="order", currency=name, cause=str(exc)).warning(
+                "a row of the account cannot be read, its currency is not traded until it can"
+            )
+    return Balances(found, unreadable=unreadable)
+
+
+def _currency(record: Record) -> str:
+    name = record.text("currency")
+    if len(name) > LONGEST_CURRENCY:
+        raise OddAnswer("account.currency: too long")
+    return name
 
 
 def key_expires_at(payload: object, access_key: str) -> datetime | None:

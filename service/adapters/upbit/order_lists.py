@@ -63,8 +63,9 @@ async def closed_orders(client: Client, since: datetime, until: datetime) -> Ord
             return _list_of(found)
         found |= orders
         made = [order.order.created_at for order in orders.values() if order is not None]
-        # One second more: orders of the oldest one's second may be missing from this answer.
-        end = min([end, *(at + _SECOND for at in made)])
+        # One second more: orders of the oldest one's second may be missing from this answer. One
+        # that cannot belong to the window must not move its end before its begin.
+        end = min([end, *(at + _SECOND for at in made if at >= begin - _SECOND)])
 
 
 async def orders_by_identifiers(

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 from loguru import logger
 
 from service.adapters.upbit.errors import OddAnswer
-from service.adapters.upbit.record import Record, records
+from service.adapters.upbit.record import Record, items
 from service.adapters.upbit.wire import market_in, plain
 from service.domain.orders import (
     ExchangeOrder,
@@ -18,6 +18,7 @@ from service.domain.orders import (
     Trade,
 )
 
+NO_UUID: Final = ""  #: in place of a uuid that cannot be read
 _T = TypeVar("_T")
 _SIDES: Final = {Side.BUY: "bid", Side.SELL: "ask"}
 _SIDES_BACK: Final = {word: side for side, word in _SIDES.items()}
@@ -70,17 +71,20 @@ def order(payload: object, identifier: str) -> ExchangeOrder:
 def listed(payload: object) -> Iterator[tuple[str, ListedOrder | None]]:
     """Yield the uuid of each order in a list, with None for one that cannot be read.
 
-    One order of another program, of a kind we do not know, must not hide all the others.
+    One order of another program, of a kind we do not know, must not hide all the others. Those
+    without a readable uuid share NO_UUID, so that the same list gives the same names each time.
     """
-    for record in records(payload, "order"):
-        uuid = record.text("uuid")
+    for item in items(payload, "order"):
+        uuid, found = NO_UUID, None
         try:
-            yield uuid, _listed(record)
+            record = Record(item, "order")
+            uuid = record.text("uuid")
+            found = _listed(record)
         except OddAnswer as exc:
             logger.bind(event="order", exchange_uuid=uuid, cause=str(exc)).warning(
                 "an order in the exchange's list cannot be read"
             )
-            yield uuid, None
+        yield uuid, found
 
 
 def _listed(record: Record) -> ListedOrder:

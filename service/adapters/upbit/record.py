@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, NoReturn
@@ -16,6 +16,9 @@ _LONGEST_NUMBER: Final = 64
 LONGEST_TEXT: Final = 256  #: characters; Upbit's longest, an identifier, has 64
 _DIGITS_BEFORE_POINT: Final = 20  #: more digits are no plausible price, volume or sum
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: An instant outside of these is none that Upbit can mean. Computing with the first or the last
+#: days of the calendar overflows, and a window that began with them would never end.
+_YEARS: Final = range(2010, 2101)
 
 
 def parsed(raw: bytes) -> object:
@@ -44,11 +47,16 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-def records(value: object, what: str) -> Iterator["Record"]:
-    """Return the objects of a JSON array."""
+def items(value: object, what: str) -> Sequence[object]:
+    """Return the values of a JSON array, whatever they are."""
     if not isinstance(value, list):
         raise OddAnswer(f"{what}: no list")
-    return (Record(item, what) for item in value)
+    return value
+
+
+def records(value: object, what: str) -> Iterator["Record"]:
+    """Return the objects of a JSON array."""
+    return (Record(item, what) for item in items(value, what))
 
 
 class Record:
@@ -73,6 +81,11 @@ class Record:
         if len(value) > LONGEST_TEXT or not value.isprintable():
             raise self._odd(name, "too long or not printable")
         return value
+
+    def is_text(self, name: str) -> bool:
+        """Whether the field has a text, be it one that `text` refuses."""
+        value = self._fields.get(name)
+        return isinstance(value, str) and bool(value)
 
     def text_or_none(self, name: str) -> str | None:
         return None if self._fields.get(name) is None else self.text(name)
@@ -115,7 +128,7 @@ class Record:
         if at.tzinfo is None:
             raise self._odd(name, "without an offset")
         try:
-            return at.astimezone(UTC)
+            return self._plausible(name, at.astimezone(UTC))
         except OverflowError:  # the first or the last hours of the calendar
             raise self._odd(name, "out of range") from None
 
@@ -124,11 +137,11 @@ class Record:
         at = self._datetime(name)
         if at.tzinfo is not None:
             raise self._odd(name, "with an offset")
-        return at.replace(tzinfo=UTC)
+        return self._plausible(name, at.replace(tzinfo=UTC))
 
     def epoch_ms(self, name: str) -> datetime:
         try:
-            return _EPOCH + timedelta(milliseconds=self.count(name))
+            return self._plausible(name, _EPOCH + timedelta(milliseconds=self.count(name)))
         except OverflowError:
             raise self._odd(name, "out of range") from None
 
@@ -148,6 +161,11 @@ class Record:
             if isinstance(exc, OddAnswer):
                 raise
             raise self._odd(name, "no instant") from None
+
+    def _plausible(self, name: str, at: datetime) -> datetime:
+        if at.year not in _YEARS:
+            raise self._odd(name, "out of range")
+        return at
 
     def _odd(self, name: str, fault: str) -> OddAnswer:
         return OddAnswer(f"{self._what}.{name}: {fault}")

@@ -18,7 +18,7 @@ from service.adapters.upbit.skew import SkewMeter
 from service.adapters.upbit.wire import instant
 from service.crashpoints import crashpoint
 from service.domain.errors import ExchangeRefused
-from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
+from service.domain.markets import Balances, Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList, Side
 from service.ports.clock import RealClock
 
@@ -116,7 +116,7 @@ class UpbitRest:
             )
             return account.rules(chance, instruments, market)
 
-    async def balances(self) -> Mapping[str, Balance]:
+    async def balances(self) -> Balances:
         with translated(writing=False):
             return account.balances(await self._client.get_private("/v1/accounts"))
 

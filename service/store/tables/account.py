@@ -10,6 +10,7 @@ from service.domain.instants import rfc3339
 from service.domain.orders import ExchangeOrderState, ListedOrder
 from service.store.database.json_rows import recordset, storable
 from service.store.database.pool import Pool
+from service.store.database.refusals import refusals_about
 
 BOOKS = """
     SELECT currency,
@@ -200,27 +201,30 @@ class PgAccountBooks:
 
     async def begin(self, amounts: Mapping[str, Decimal], *, at: datetime) -> None:
         given = [{"currency": name, "amount": amount} for name, amount in amounts.items()]
-        async with self._pool.transaction() as cur:
-            await cur.execute(BEGIN, {"amounts": recordset(given), "at": at})
+        with refusals_about("the account"):
+            async with self._pool.transaction() as cur:
+                await cur.execute(BEGIN, {"amounts": recordset(given), "at": at})
 
     async def settle(self, book: CurrencyBook, actual: Decimal, *, at: datetime) -> None:
-        async with self._pool.transaction() as cur:
-            await cur.execute(PUT_BASELINES, _baseline(book, actual, at))
-            await cur.execute(END_DIFFERENCE, {"currency": book.currency})
+        with refusals_about("the account"):
+            async with self._pool.transaction() as cur:
+                await cur.execute(PUT_BASELINES, _baseline(book, actual, at))
+                await cur.execute(END_DIFFERENCE, {"currency": book.currency})
 
     async def settle_difference(
         self, book: CurrencyBook, actual: Decimal, *, at: datetime, as_deposit: bool
     ) -> bool:
         args = {"currency": book.currency, "amount": book.difference(actual), "at": at}
-        async with self._pool.transaction() as cur:
-            await cur.execute(LOCK_DEPOSITS)
-            await cur.execute(CLAIM_DEPOSIT, args)
-            if not cur.rowcount:
-                if not as_deposit:
-                    return False
-                await cur.execute(ADD_DETECTED, args)
-            await cur.execute(PUT_BASELINES, _baseline(book, actual, at))
-            await cur.execute(END_DIFFERENCE, args)
+        with refusals_about("the account"):
+            async with self._pool.transaction() as cur:
+                await cur.execute(LOCK_DEPOSITS)
+                await cur.execute(CLAIM_DEPOSIT, args)
+                if not cur.rowcount:
+                    if not as_deposit:
+                        return False
+                    await cur.execute(ADD_DETECTED, args)
+                await cur.execute(PUT_BASELINES, _baseline(book, actual, at))
+                await cur.execute(END_DIFFERENCE, args)
         return True
 
     async def put_difference(self, book: CurrencyBook, actual: Decimal, *, at: datetime) -> None:
@@ -230,14 +234,21 @@ class PgAccountBooks:
             "actual": actual,
             "at": at,
         }
-        async with self._pool.cursor() as cur:
-            await cur.execute(PUT_DIFFERENCE, args)
+        with refusals_about("the account"):
+            async with self._pool.cursor() as cur:
+                await cur.execute(PUT_DIFFERENCE, args)
 
     async def put_external(
         self, orders: Sequence[ListedOrder], *, ended: Collection[str] = (), at: datetime
     ) -> None:
         if not orders and not ended:
             return
+        with refusals_about("orders of other programs"):
+            await self._put_external(orders, ended, at)
+
+    async def _put_external(
+        self, orders: Sequence[ListedOrder], ended: Collection[str], at: datetime
+    ) -> None:
         args = {"orders": recordset(map(_external, orders)), "ended": list(ended), "at": at}
         uuids = [listed.order.uuid for listed in orders]
         async with self._pool.transaction() as cur:

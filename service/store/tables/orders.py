@@ -3,8 +3,7 @@
 Locks are taken in one order: the lease, the order, its market's position, its market's days.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -36,6 +35,7 @@ from service.domain.trading_states import (
 )
 from service.store.database.json_rows import json_text
 from service.store.database.pool import Pool
+from service.store.database.refusals import refusals_about
 from service.store.tables.alerts import put
 from service.store.tables.fills import add_fills, correct_fee, fill_from, is_stored, position_from
 from service.store.tables.lease import TRADING
@@ -345,7 +345,7 @@ class PgOrders:
             "at": at,
         }
         try:
-            with _refusals_of(identifier):
+            with refusals_about(f"order {identifier}"):
                 async with self._pool.transaction() as cur:
                     await cur.execute(ADOPT, args)
                     row = await cur.fetchone()
@@ -376,7 +376,7 @@ class PgOrders:
             the fee became smaller, or when a table cannot hold a value.
         """
         try:
-            with _refusals_of(order.identifier):
+            with refusals_about(f"order {order.identifier}"):
                 async with self._pool.transaction() as cur:
                     await cur.execute(LOCK, {"order_id": order.id, "seen": seen.value})
                     row = await cur.fetchone()
@@ -458,28 +458,6 @@ def _state_args(order: Order, at: datetime) -> dict[str, object]:
         "quarantine_detail": json_text(aside.detail) if aside else None,
         "at": at,
     }
-
-
-@contextmanager
-def _refusals_of(identifier: str) -> Iterator[None]:
-    """Translate the refusal of a value into a DomainError about one order.
-
-    Without its cause: PostgreSQL's text shows the whole row, amounts included. psycopg2 itself
-    refuses a NUL with ValueError.
-    """
-    try:
-        yield
-    except psycopg2.errors.UniqueViolation:
-        raise
-    except (psycopg2.DataError, psycopg2.IntegrityError, ValueError) as exc:
-        if isinstance(exc, DomainError):
-            raise
-        diag = getattr(exc, "diag", None)
-        constraint = getattr(diag, "constraint_name", None) or type(exc).__name__
-        raise DomainError(
-            f"order {identifier}: a table cannot hold what the exchange says ({constraint});"
-            " nothing was stored"
-        ) from None
 
 
 def _order(row: Sequence[Any]) -> Order:

@@ -23,6 +23,7 @@ from service.domain.errors import (
 from service.domain.orders import ExchangeOrder
 from tests.builders import an_intent, at_liberty
 from tests.fakes.clock import FakeClock
+from tests.fakes.logs import Logs
 from tests.integration.adapters import recorded
 from tests.integration.adapters.upbit_stub import (
     ACCESS_KEY,
@@ -179,7 +180,7 @@ async def test_a_refused_read_is_refused(
         (200, ""),
         (200, "{}"),
         (200, "<html>maintenance</html>"),
-        (200, '[{"currency":"KRW","balance":"canary-balance","locked":"0"}]'),
+        (200, '[{"balance":"canary-balance","locked":"0"}]'),
     ],
 )
 async def test_a_read_that_went_wrong_may_be_tried_again(
@@ -191,6 +192,27 @@ async def test_a_read_that_went_wrong_may_be_tried_again(
         await upbit.balances()
 
     assert "canary" not in everything_about(caught.value)
+
+
+async def test_a_balance_that_cannot_be_read_may_be_asked_for_again_and_hides_no_other(
+    upbit: UpbitRest, stub: UpbitStub
+) -> None:
+    rows = [
+        {"currency": "KRW", "balance": "canary-balance", "locked": "0"},
+        {"currency": "BTC", "balance": "1", "locked": "0"},
+    ]
+    stub.answer("GET /v1/accounts", json.dumps(rows))
+
+    with Logs.captured() as logs:
+        balances = await upbit.balances()
+        with pytest.raises(ExchangeUnavailable) as caught:
+            balances.get("KRW")
+        raw, lines = logs.raw, logs.lines
+
+    assert balances["BTC"].total == 1
+    assert "canary" not in everything_about(caught.value)
+    assert b"canary" not in raw
+    assert [(line["level"], line["currency"]) for line in lines] == [("WARNING", "KRW")]
 
 
 async def test_an_unknown_order_differs_from_a_refused_question(

@@ -132,6 +132,44 @@ async def test_one_order_that_cannot_be_read_hides_no_other(
     assert found.unreadable == 1
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        row(2, created_at="9999-12-31T23:59:59+00:00"),
+        row(2, created_at="0001-01-03T00:00:00+00:00"),
+        row(2, uuid=None),
+        row(2, uuid="e\u0000"),
+        row(2, paid_fee="NaN"),
+        row(2, trades_count=10**30),
+        None,
+    ],
+)
+async def test_one_odd_order_costs_neither_the_others_nor_the_lists_end(
+    upbit: UpbitRest, stub: UpbitStub, odd: object
+) -> None:
+    """Regression: each start failed with it, and this process never traded."""
+    for route in (OPEN, CLOSED):
+        stub.answer(route, json.dumps([row(1), odd, row(3)]))
+    stub.answer(OPEN, "[]")
+
+    open_ones, closed = await upbit.open_orders(), await upbit.closed_orders(NOON - DAY, NOON)
+
+    for found in (open_ones, closed):
+        assert [listed.order.uuid for listed in found.orders] == ["e-3", "e-1"]
+        assert found.unreadable == 1
+
+
+async def test_an_order_from_before_the_window_does_not_move_its_end_before_its_begin(
+    upbit: UpbitRest, stub: UpbitStub
+) -> None:
+    stub.answer(CLOSED, json.dumps([row(1), row(2, created_at="2011-01-01T00:00:00+00:00")]))
+
+    await upbit.closed_orders(NOON - DAY, NOON)
+
+    ends = [seen.raw_query.partition("end_time=")[2][:13] for seen in stub.seen]
+    assert ends == ["2026-01-24T12"] * 2
+
+
 async def test_the_window_of_closed_orders_is_moved_until_nothing_new_comes(
     upbit: UpbitRest, stub: UpbitStub
 ) -> None:

@@ -1,6 +1,7 @@
 """Every change of the account is explained or told, with the books in PostgreSQL."""
 
-from collections.abc import Mapping
+import traceback
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import pytest
 
 from service.bus import Bus
-from service.domain.account import Absence, NewDeposit
-from service.domain.markets import Balance, Market
+from service.domain.account import Absence, CurrencyBook, NewDeposit
+from service.domain.errors import DomainError
+from service.domain.markets import Balances, Market
 from service.domain.orders import (
     IDENTIFIER_PREFIX,
+    ZERO,
     Order,
     OrderStatus,
     OrderType,
@@ -500,7 +503,7 @@ async def test_an_order_that_is_written_during_a_look_blocks_its_baselines(
     """The balances have its fill: no proof may ever begin with them."""
 
     class Busy(FakeExchange):
-        async def balances(self) -> Mapping[str, Balance]:
+        async def balances(self) -> Balances:
             order = await account.written()
             await account.exchange.submit(order.intent, identifier=order.identifier)
             return await account.exchange.balances()
@@ -547,3 +550,100 @@ async def test_a_sale_is_missed_where_coins_went_and_money_came(account: Account
     assert before is Absence.EXPLAINED
     assert await account.book.explain(sale) is Absence.CONTRADICTED
     assert sale.market == KRW_BTC
+
+
+async def test_a_currency_that_cannot_be_read_is_not_judged_and_hides_no_other(
+    account: Account,
+) -> None:
+    account.exchange.unreadable_currencies = {"KRW"}
+    account.move("KRW", -5_000)
+    account.move("XRP", 7)
+    await account.look(LOOKS_WHILE_MOVING + 1)
+    meanwhile = await account.deposits()
+    account.exchange.unreadable_currencies = set()
+    account.move("KRW", 5_000)
+    await account.look(3)
+
+    assert meanwhile == await account.deposits() == [("XRP", 7, "detected")]
+    assert not account.book.disagree
+
+
+async def test_a_currency_that_cannot_be_read_proves_no_absence(account: Account) -> None:
+    order = await account.written()
+    account.exchange.unreadable_currencies = {"BTC"}
+
+    assert await account.book.explain(order) is Absence.UNCLEAR
+
+
+@pytest.mark.parametrize(("currency", "begins"), [("KRW", False), ("BTC", False), ("ODD", True)])
+async def test_the_books_begin_when_every_currency_that_is_traded_can_be_read(
+    pool: Pool, currency: str, begins: bool
+) -> None:
+    account = Account(pool)
+    book = AccountBook(
+        books=account.books,
+        orders=account.orders,
+        exchange=account.exchange,
+        clock=account.clock,
+        markets=[KRW_BTC],
+    )
+    account.exchange.unreadable_currencies = {currency}
+
+    await book.begin()
+    early = await account.books.books()
+    account.exchange.unreadable_currencies = set()
+    await book.begin()
+
+    assert (early is not None) is begins
+    assert await account.books.books() is not None
+
+
+@pytest.mark.parametrize("year", [1, 1970, 2017, 2025])
+async def test_an_order_by_hand_that_was_open_for_years_costs_one_question_at_its_end(
+    account: Account, year: int
+) -> None:
+    """Regression: one question for each week since, which took longer than a pass may."""
+    intent = an_intent(
+        type=OrderType.LIMIT, funds=None, price=Decimal(90_000_000), volume=Decimal("0.01")
+    )
+    await account.exchange.submit(intent, identifier="theirs")
+    made = account.exchange.orders["theirs"]
+    account.exchange.orders["theirs"] = replace(made, created_at=made.created_at.replace(year=year))
+    since = account.clock.now() - timedelta(hours=1)
+    await account.book.take_external(since)
+    account.exchange.fill("theirs")
+    account.exchange.calls.clear()
+
+    found = await account.book.take_external(since)
+
+    assert account.exchange.calls.count("closed_orders") == (2 if year >= 2017 else 1)
+    assert [listed.order.identifier for listed in found.external] == (
+        ["theirs"] if year >= 2017 else []
+    )
+    assert await account.books.open_external() == {}
+
+
+async def test_no_amount_is_in_the_error_when_a_table_refuses_a_currency(account: Account) -> None:
+    """Regression: PostgreSQL's text, with the row in it, reached stderr at a start."""
+    name, amount, at = "X" * 41, Decimal(777_000_777), account.clock.now()
+    book = CurrencyBook(
+        currency=name, amount=ZERO, at=at, moved=ZERO, moved_by_others=ZERO, booked=ZERO,
+        external=ZERO,
+    )  # fmt: skip
+    await account.bought_by_hand()
+    [listed] = (await account.exchange.closed_orders(at - MINUTE, at + MINUTE)).orders
+    odd = replace(listed, order=replace(listed.order, paid_fee=-amount))
+    writes = [
+        account.books.settle(book, amount, at=at),
+        account.books.settle_difference(book, amount, at=at, as_deposit=True),
+        account.books.put_difference(book, amount, at=at),
+        account.books.begin({name: amount}, at=at),
+        account.books.put_external([odd], ended=["theirs"], at=at),
+    ]
+
+    for write in writes:
+        with pytest.raises(DomainError, match="a table cannot hold") as caught:
+            await write
+        told = "".join(traceback.format_exception(caught.value))
+        assert "777000777" not in told
+        assert "Failing row" not in told

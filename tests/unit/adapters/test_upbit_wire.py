@@ -13,6 +13,7 @@ from service.adapters.upbit import account, orders, quotation, wire
 from service.adapters.upbit.errors import OddAnswer
 from service.adapters.upbit.record import Record, error_name, parsed
 from service.adapters.upbit.tick_table import KRW_TICKS
+from service.domain.errors import ExchangeUnavailable
 from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderType, Side
 from service.sandbox.market.ticks import tick_size
@@ -383,3 +384,62 @@ def test_a_limit_prices_tick_is_that_of_the_sandboxs_own_table(digits: int) -> N
 
         assert rules.tick_at(price, now=Decimal(10**9)) == tick_size(price)
         assert rules.tick_at(price, now=price) == 123  # the exchange's own word comes first
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "9999-12-31T23:59:59+00:00",
+        "2101-01-01T00:00:00+00:00",
+        "2009-12-31T23:59:59+00:00",
+        "1970-01-01T00:00:00+00:00",
+        "0001-01-03T00:00:00+00:00",
+    ],
+)
+def test_an_instant_that_upbit_cannot_mean_is_odd_however_it_is_written(at: str) -> None:
+    """Regression: computing with the ends of the calendar overflowed, and each start failed."""
+    moment = datetime.fromisoformat(at)
+    ms = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    record = Record({"at": at, "utc": at.removesuffix("+00:00"), "ms": ms}, "order")
+
+    for read, name in (
+        (record.instant, "at"),
+        (record.utc_instant, "utc"),
+        (record.epoch_ms, "ms"),
+    ):
+        with pytest.raises(OddAnswer, match=rf"order\.{name}: (out of range|negative)"):
+            read(name)
+
+
+KRW_ROW: dict[str, Any] = {"currency": "KRW", "balance": "1", "locked": "0"}
+
+
+@pytest.mark.parametrize("name", ["X" * 41, "X" * 300, "X\u0000", "\ud800"])
+def test_a_row_of_a_currency_of_another_shape_is_left_out(name: str) -> None:
+    found = account.balances([KRW_ROW | {"currency": name}, KRW_ROW])
+
+    assert (set(found), set(found.unreadable)) == ({"KRW"}, set())
+
+
+@pytest.mark.parametrize(
+    "odd", [{"balance": "-0.1"}, {"balance": None}, {"locked": "NaN"}, {"locked": 10**21}]
+)
+def test_a_currency_whose_row_cannot_be_read_does_not_pass_for_nothing_held(
+    odd: dict[str, object],
+) -> None:
+    found = account.balances([KRW_ROW, KRW_ROW | {"currency": "ODD"} | odd])
+
+    assert found["KRW"].total == 1
+    assert (set(found), set(found.unreadable)) == ({"KRW"}, {"ODD"})
+    assert found.get("XRP") is None
+    for ask in (found.get, found.__contains__):
+        with pytest.raises(ExchangeUnavailable, match="ODD cannot be read"):
+            ask("ODD")
+
+
+@pytest.mark.parametrize("name", [None, "", 5])
+def test_a_row_without_any_name_spoils_the_answer_since_it_may_be_any_currency(
+    name: object,
+) -> None:
+    with pytest.raises(OddAnswer):
+        account.balances([KRW_ROW, KRW_ROW | {"currency": name}])

@@ -64,6 +64,22 @@ async def test_an_open_circuit_shows_on_what_it_leaves_alone(
     assert "circuit_open" not in reasons(services.health).values()
 
 
+async def test_a_traded_currency_that_cannot_be_read_makes_the_exchange_unhealthy(
+    services: Services, house: House, clock: FakeClock
+) -> None:
+    for market in house.config.markets:
+        house.exchange.set_price(1000, market)
+    seen = []
+    for unreadable in ({"ODD"}, {"KRW"}, set[str]()):
+        house.exchange.unreadable_currencies = unreadable
+        for _ in range(2):
+            await services.health.probe()
+            clock.pass_time(20)
+        seen.append(reasons(services.health)["upbit_api"])
+
+    assert (seen[0], seen[1] is None, seen[2]) == (None, False, None)
+
+
 @pytest.mark.proves("FR-010")
 async def test_a_hold_of_orders_alone_shows_although_upbit_answers_all_that_health_asks(
     services: Services, house: House, clock: FakeClock

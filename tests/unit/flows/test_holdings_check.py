@@ -1,13 +1,12 @@
 """Stored positions against the account: only coins that are certainly missing are a fault."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from service.domain.errors import DomainError, ExchangeUnavailable
-from service.domain.markets import Balance, Market
+from service.domain.markets import Balances, Market
 from service.domain.orders import Intent, OrderStatus, Side
 from service.flows.holdings_check import HoldingsCheck
 from tests.builders import KRW_BTC, a_fill, an_exchange_order, an_intent, an_order
@@ -124,7 +123,7 @@ class SellsMeanwhile(FakeExchange):
 
     account: Account
 
-    async def balances(self) -> Mapping[str, Balance]:
+    async def balances(self) -> Balances:
         balances = await super().balances()
         number = len(self.account.orders.rows) + 1
         sale = an_order(id=number, identifier=f"uat-{number}", status=OrderStatus.EXECUTED)

@@ -9,6 +9,7 @@ import pytest
 from service.domain.errors import NotLeader
 from service.flows.leadership import RENEW_EVERY_S, Leadership
 from tests.fakes.clock import FakeClock
+from tests.fakes.logs import Logs
 from tests.fakes.state import FakeLease
 
 
@@ -81,3 +82,26 @@ async def test_a_process_without_the_lease_settles_nothing() -> None:
     await leadership.settle()
 
     assert past.looks == 0
+
+
+async def test_a_fault_of_ours_while_the_past_is_settled_is_told_without_its_text() -> None:
+    """Regression: it ended each start, with a row of the account in the traceback."""
+    outcomes = iter([ValueError("Failing row contains (KRW, 777000777)"), None])
+
+    async def settle_past() -> None:
+        if error := next(outcomes):
+            raise error
+
+    leadership = Leadership(lease=FakeLease(), real_clock=FakeClock(), on_gain=settle_past)
+    await leadership.renew()
+
+    with Logs.captured() as logs:
+        await leadership.settle()
+        may_trade, raw, lines = leadership.may_trade, logs.raw, logs.lines
+    await leadership.settle()
+
+    assert not may_trade
+    assert leadership.may_trade
+    assert b"777000777" not in raw
+    [(level, error, cause)] = [(x["level"], x["error"], x["cause"]) for x in lines]
+    assert (level, error, cause.partition(":")[0]) == ("ERROR", "ValueError", "settle_past")

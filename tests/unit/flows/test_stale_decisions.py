@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from service.domain.errors import ExchangeRefused, NotLeader, OrderRefused, StoreDown
-from service.domain.markets import Balance, Market
+from service.domain.markets import Balances, Market
 from service.domain.orders import Intent, Order, OrderStatus, Side
 from service.domain.risk import Allowed, Refused
 from service.domain.trading_states import OrderSource
@@ -209,9 +209,9 @@ class SlowExchange(FakeExchange):
         self.takes_s = 0.0
         self._slow = clock
 
-    async def balances(self) -> dict[str, Balance]:
+    async def balances(self) -> Balances:
         self._slow.pass_time(self.takes_s)
-        return dict(await super().balances())
+        return await super().balances()
 
 
 async def test_a_signal_that_grows_old_while_the_rules_look_around_is_refused(

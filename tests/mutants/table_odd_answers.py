@@ -1,0 +1,140 @@
+"""One odd value of the exchange costs one row, one order or one currency, and shows no amount."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, of
+
+_RECORD: Final = "service/adapters/upbit/record.py"
+_ORDERS: Final = "service/adapters/upbit/orders.py"
+_LISTS: Final = "service/adapters/upbit/order_lists.py"
+_ACCOUNT: Final = "service/adapters/upbit/account.py"
+_BOOK: Final = "service/flows/account_book.py"
+_OF_WIRE: Final = "tests/unit/adapters/test_upbit_wire.py"
+_OF_LISTS: Final = "tests/integration/adapters/test_upbit_order_lists.py"
+_OF_BOOK: Final = "tests/integration/flows/test_account_book.py"
+_NOT_NOTHING: Final = of(
+    _OF_WIRE, "test_a_currency_whose_row_cannot_be_read_does_not_pass_for_nothing_held"
+)
+_YEARS: Final = of(
+    _OF_BOOK, "test_an_order_by_hand_that_was_open_for_years_costs_one_question_at_its_end"
+)
+
+ODD_ANSWERS: Final = (
+    Mutant(
+        name="an instant at the end of the calendar is believed",
+        file=_RECORD,
+        old="        if at.year not in _YEARS:\n",
+        new="        if False:\n",
+        tests=of(_OF_WIRE, "test_an_instant_that_upbit_cannot_mean_is_odd_however_it_is_written"),
+    ),
+    Mutant(
+        name="an order without a readable uuid hides the whole list",
+        file=_ORDERS,
+        old="        uuid, found = NO_UUID, None\n",
+        new='        uuid, found = Record(item, "order").text("uuid"), None\n',
+        tests=of(_OF_LISTS, "test_one_odd_order_costs_neither_the_others_nor_the_lists_end"),
+    ),
+    Mutant(
+        name="an order from before the window turns the window round",
+        file=_LISTS,
+        old=" for at in made if at >= begin - _SECOND)])\n",
+        new=" for at in made)])\n",
+        tests=of(
+            _OF_LISTS,
+            "test_an_order_from_before_the_window_does_not_move_its_end_before_its_begin",
+        ),
+    ),
+    Mutant(
+        name="a currency that is too long for our tables is passed on",
+        file=_ACCOUNT,
+        old="    if len(name) > LONGEST_CURRENCY:\n",
+        new="    if False:\n",
+        tests=of(_OF_WIRE, "test_a_row_of_a_currency_of_another_shape_is_left_out"),
+    ),
+    Mutant(
+        name="a row that may be any currency's is left out",
+        file=_ACCOUNT,
+        old='            if name is None and not record.is_text("currency"):\n',
+        new="            if False:\n",
+        tests=of(
+            _OF_WIRE,
+            "test_a_row_without_any_name_spoils_the_answer_since_it_may_be_any_currency",
+        ),
+    ),
+    Mutant(
+        name="a balance that cannot be read is forgotten",
+        file=_ACCOUNT,
+        old="                unreadable.add(name)\n",
+        new="                pass\n",
+        tests=_NOT_NOTHING,
+    ),
+    Mutant(
+        name="a balance that cannot be read passes for nothing held",
+        file="service/domain/markets.py",
+        old="        if currency in self.unreadable:\n",
+        new="        if False:\n",
+        tests=_NOT_NOTHING,
+    ),
+    Mutant(
+        name="one currency that cannot be read stops the look at every other",
+        file=_BOOK,
+        old="            moving=moving | moving_before | balances.unreadable,\n",
+        new="            moving=moving | moving_before,\n",
+        tests=of(_OF_BOOK, "test_a_currency_that_cannot_be_read_is_not_judged_and_hides_no_other"),
+    ),
+    Mutant(
+        name="a currency that cannot be read is nothing when the books begin",
+        file=_BOOK,
+        old="        if balances.unreadable & self._needed:\n",
+        new="        if False:\n",
+        tests=of(_OF_BOOK, "test_the_books_begin_when_every_currency_that_is_traded_can_be_read"),
+    ),
+    Mutant(
+        name="one odd currency of another market keeps the books from beginning",
+        file=_BOOK,
+        old="        if balances.unreadable & self._needed:\n",
+        new="        if balances.unreadable:\n",
+        tests=of(_OF_BOOK, "test_the_books_begin_when_every_currency_that_is_traded_can_be_read"),
+    ),
+    Mutant(
+        name="health does not tell of a traded currency that cannot be read",
+        file="service/app/health_wiring.py",
+        old="                balances.get(currency)  # raises when",
+        new="                str(currency)  # raises when",
+        tests=of(
+            "tests/unit/app/test_health_wiring.py",
+            "test_a_traded_currency_that_cannot_be_read_makes_the_exchange_unhealthy",
+        ),
+    ),
+    Mutant(
+        name="a bug while the past is settled ends the process",
+        file="service/flows/leadership.py",
+        old="        except Exception as exc:  # noqa: BLE001 - the halts",
+        new="        except RecursionError as exc:  # noqa: BLE001 - the halts",
+        tests=of(
+            "tests/unit/flows/test_leadership.py",
+            "test_a_fault_of_ours_while_the_past_is_settled_is_told_without_its_text",
+        ),
+    ),
+    Mutant(
+        name="PostgreSQL's text about a refused row, amounts included, is an error's cause",
+        file="service/store/database/refusals.py",
+        old="        ) from None\n",
+        new="        ) from exc\n",
+        tests=of(_OF_BOOK, "test_no_amount_is_in_the_error_when_a_table_refuses_a_currency"),
+    ),
+    Mutant(
+        name="the end of an old order by hand costs a question for each week since",
+        file=_BOOK,
+        old="    covered: datetime | None = None\n",
+        new="    since = min([since, *also])\n    covered: datetime | None = None\n",
+        tests=_YEARS,
+    ),
+    Mutant(
+        name="an order by hand from before the exchange's time is asked for",
+        file=_BOOK,
+        old="if now - _LONGEST_OPEN < instant < since):\n",
+        new="if instant < since):\n",
+        tests=_YEARS,
+    ),
+)
