@@ -1,11 +1,15 @@
 """Collect market data: a price every few seconds, and every finished one-minute candle."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
+from loguru import logger
+
 from service.bus import Bus, TickerUpdated
-from service.domain.markets import Market, Timeframe
+from service.domain.errors import BoundaryError, DomainError, ExchangeRefused, ServiceError
+from service.domain.markets import Market, Ticker, Timeframe
 from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.store import MarketData
@@ -23,14 +27,63 @@ async def collect(
     bus: Bus,
     clock: MarketClock,
 ) -> None:
-    """Store one price of every market, and its candles since the newest stored minute."""
+    """Store one price of every market, and its candles since the newest stored minute.
+
+    What is odd about one market costs that market alone.
+
+    Raises: BoundaryError, an outage at once; ServiceError, after all markets, the first of those
+        that concern one market.
+    """
     asked_at = clock.now()
-    tickers = await exchange.tickers(markets)
-    await market_data.add_tickers(tickers, at=asked_at)
-    for ticker in tickers:
-        await bus.publish(TickerUpdated(ticker=ticker))
+    failed: list[ServiceError] = []
+    for ticker in await _tickers(markets, exchange=exchange, failed=failed):
+        with _apart(ticker.market, failed):
+            await market_data.add_tickers([ticker], at=asked_at)
+            await bus.publish(TickerUpdated(ticker=ticker))
     for market in markets:
-        await _collect_minutes(market, exchange=exchange, market_data=market_data, clock=clock)
+        with _apart(market, failed):
+            await _collect_minutes(market, exchange=exchange, market_data=market_data, clock=clock)
+    if failed:
+        raise failed[0]
+
+
+async def _tickers(
+    markets: Sequence[Market], *, exchange: Exchange, failed: list[ServiceError]
+) -> Sequence[Ticker]:
+    """Return the ticker of every market that has a readable one: in one answer, if it can be."""
+    try:
+        return await exchange.tickers(markets)
+    except ServiceError as exc:
+        if not _is_of_one_market(exc):
+            raise
+    found: list[Ticker] = []
+    for market in markets:
+        with _apart(market, failed):
+            found += await exchange.tickers([market])
+    return found
+
+
+@contextmanager
+def _apart(market: Market, failed: list[ServiceError]) -> Iterator[None]:
+    """Keep an error that concerns `market` alone from the other markets, in `failed`."""
+    try:
+        yield
+    except ServiceError as exc:
+        if not _is_of_one_market(exc):
+            raise
+        logger.bind(
+            event="job", market=str(market), error=type(exc).__name__, cause=str(exc)
+        ).warning("a market's prices cannot be collected, those of the others are")
+        failed.append(exc)
+
+
+def _is_of_one_market(error: ServiceError) -> bool:
+    """Whether `error` may concern one market only: anything but an outage."""
+    if isinstance(error, ExchangeRefused):
+        return not error.of_account
+    return isinstance(error, DomainError) or (
+        isinstance(error, BoundaryError) and error.code == "bad_answer"
+    )
 
 
 async def _collect_minutes(

@@ -12,6 +12,13 @@ _BOOK: Final = "service/flows/account_book.py"
 _OF_WIRE: Final = "tests/unit/adapters/test_upbit_wire.py"
 _OF_LISTS: Final = "tests/integration/adapters/test_upbit_order_lists.py"
 _OF_BOOK: Final = "tests/integration/flows/test_account_book.py"
+_COLLECT: Final = "service/flows/collect.py"
+_QUOTATION: Final = "service/adapters/upbit/quotation.py"
+_OF_ODD_MARKETS: Final = "tests/integration/adapters/test_upbit_odd_markets.py"
+_ODD_NUMBER: Final = of(
+    _OF_ODD_MARKETS,
+    "test_an_odd_number_of_one_market_does_not_keep_the_others_from_being_collected",
+)
 _NOT_NOTHING: Final = of(
     _OF_WIRE, "test_a_currency_whose_row_cannot_be_read_does_not_pass_for_nothing_held"
 )
@@ -136,5 +143,67 @@ ODD_ANSWERS: Final = (
         old="if now - _LONGEST_OPEN < instant < since):\n",
         new="if instant < since):\n",
         tests=_YEARS,
+    ),
+    Mutant(
+        name="one market's odd answer stops collecting the others",
+        file=_COLLECT,
+        old="        if not _is_of_one_market(exc):\n            raise\n        logger",
+        new="        if exc:\n            raise\n        logger",
+        tests=_ODD_NUMBER,
+    ),
+    Mutant(
+        name="an odd ticker hides those of the other markets",
+        file=_COLLECT,
+        old="        if not _is_of_one_market(exc):\n            raise\n    found",
+        new="        if exc:\n            raise\n    found",
+        tests=_ODD_NUMBER,
+    ),
+    Mutant(
+        name="an outage is asked about market by market",
+        file=_COLLECT,
+        old='        isinstance(error, BoundaryError) and error.code == "bad_answer"\n',
+        new="        isinstance(error, BoundaryError)\n",
+        tests=of(
+            "tests/unit/flows/test_collect.py",
+            "test_an_outage_is_not_asked_about_market_by_market",
+        ),
+    ),
+    Mutant(
+        name="a price that no column holds is passed on",
+        file=_QUOTATION,
+        old="    if not _SMALLEST_PRICE <= price < _MOST:\n",
+        new="    if False:\n",
+        tests=_ODD_NUMBER,
+    ),
+    Mutant(
+        name="a volume that no column holds is passed on",
+        file=_QUOTATION,
+        old="    if volume >= _MOST:\n",
+        new="    if False:\n",
+        tests=_ODD_NUMBER,
+    ),
+    Mutant(
+        name="a change of price that no column holds is passed on",
+        file=_QUOTATION,
+        old="    if abs(ratio) >= _MOST_CHANGE:\n",
+        new="    if False:\n",
+        tests=_ODD_NUMBER,
+    ),
+    Mutant(
+        name="a price that the table refuses stops collecting, with its row in the error",
+        file="service/store/tables/market_data.py",
+        old='        with refusals_about("prices"):\n',
+        new="        if at:\n",
+        tests=of(
+            _OF_ODD_MARKETS,
+            "test_a_price_that_the_table_refuses_is_an_error_of_its_market_without_the_row",
+        ),
+    ),
+    Mutant(
+        name="PostgreSQL's text about a refused candle is passed on",
+        file="service/store/tables/market_data.py",
+        old='        with refusals_about("candles"):\n',
+        new="        if args:\n",
+        tests=of(_OF_ODD_MARKETS, "test_a_candle_that_the_table_refuses_is_no_text_of_postgresql"),
     ),
 )

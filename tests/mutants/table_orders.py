@@ -416,4 +416,40 @@ ORDERS: Final = (
         new="",
         tests=of(_OF_UPBIT_FAULTS, "test_an_order_whose_connection_drops_has_an_unknown_outcome"),
     ),
+    Mutant(
+        name="bytes count as unsent when the connection breaks during their write",
+        file="service/adapters/upbit/guarded_body.py",
+        old=(
+            "        self.has_left = True\n"
+            "        await super().write_with_length(writer, content_length)\n"
+        ),
+        new=(
+            "        await super().write_with_length(writer, content_length)\n"
+            "        self.has_left = True\n"
+        ),
+        tests=of(
+            "tests/unit/adapters/test_guarded_body.py",
+            "test_bytes_count_as_perhaps_sent_when_the_connection_breaks_during_their_write",
+        ),
+    ),
+    Mutant(
+        name="a cancel counts as unsent when a ban forbids its repetition",
+        file=_UPBIT_CLIENT,
+        old="            if body.refusal is not None and not body.has_left:\n",
+        new="            if body.refusal is not None:\n",
+        tests=of(
+            _OF_UPBIT_FAULTS,
+            "test_a_request_whose_repetition_a_ban_forbids_may_have_arrived_the_first_time",
+        ),
+    ),
+    Mutant(
+        name="a refused key counts as a refusal of each order",
+        file="service/adapters/upbit/errors.py",
+        old="            of_account=answer.status in _OF_ACCOUNT,\n",
+        new="",
+        tests=of(
+            _OF_UPBIT_FAULTS,
+            "test_a_refusal_of_key_address_or_rights_is_told_from_one_of_the_question",
+        ),
+    ),
 )

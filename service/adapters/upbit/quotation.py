@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from typing import Final
 
 from service.adapters.upbit.errors import OddAnswer
@@ -10,6 +11,10 @@ from service.adapters.upbit.wire import market_in
 from service.domain.errors import UnknownMarket
 from service.domain.markets import Candle, Market, Ticker, Timeframe
 
+#: Our tables hold numbers within these bounds, which are far from any that a market has.
+_SMALLEST_PRICE: Final = Decimal("1e-8")
+_MOST: Final = Decimal("1e19")
+_MOST_CHANGE: Final = Decimal("1e9")
 CANDLE_PATHS: Final = {
     Timeframe.M1: "/v1/candles/minutes/1",
     Timeframe.M3: "/v1/candles/minutes/3",
@@ -46,13 +51,34 @@ def tickers(payload: object, asked: Sequence[Market]) -> tuple[Ticker, ...]:
 def _ticker(record: Record) -> Ticker:
     return Ticker(
         market=market_in(record, "market"),
-        price=record.positive("trade_price"),
-        high=record.positive("high_price"),
-        low=record.positive("low_price"),
-        volume_24h=record.amount("acc_trade_volume_24h"),
-        change_since_close_ratio=record.number("signed_change_rate"),
+        price=_price(record, "trade_price"),
+        high=_price(record, "high_price"),
+        low=_price(record, "low_price"),
+        volume_24h=_volume(record, "acc_trade_volume_24h"),
+        change_since_close_ratio=_change(record, "signed_change_rate"),
         traded_at=record.epoch_ms("trade_timestamp"),
     )
+
+
+def _price(record: Record, name: str) -> Decimal:
+    price = record.positive(name)
+    if not _SMALLEST_PRICE <= price < _MOST:
+        raise OddAnswer(f"{name}: out of range")
+    return price
+
+
+def _volume(record: Record, name: str) -> Decimal:
+    volume = record.amount(name)
+    if volume >= _MOST:
+        raise OddAnswer(f"{name}: out of range")
+    return volume
+
+
+def _change(record: Record, name: str) -> Decimal:
+    ratio = record.number(name)
+    if abs(ratio) >= _MOST_CHANGE:
+        raise OddAnswer(f"{name}: out of range")
+    return ratio
 
 
 def candles(payload: object, market: Market, timeframe: Timeframe) -> tuple[Candle, ...]:
@@ -69,11 +95,11 @@ def _candle(record: Record, market: Market, timeframe: Timeframe) -> Candle:
         market=market,
         timeframe=timeframe,
         opened_at=record.utc_instant("candle_date_time_utc"),
-        open=record.positive("opening_price"),
-        high=record.positive("high_price"),
-        low=record.positive("low_price"),
-        close=record.positive("trade_price"),
-        volume=record.amount("candle_acc_trade_volume"),
+        open=_price(record, "opening_price"),
+        high=_price(record, "high_price"),
+        low=_price(record, "low_price"),
+        close=_price(record, "trade_price"),
+        volume=_volume(record, "candle_acc_trade_volume"),
         funds=record.amount("candle_acc_trade_price"),
     )
     ends = (candle.open, candle.close)

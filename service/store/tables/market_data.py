@@ -8,6 +8,7 @@ from service.domain.markets import Candle, Market, Ticker, Timeframe
 from service.domain.order_checks import PriceRange
 from service.store.database.json_rows import recordset
 from service.store.database.pool import Pool
+from service.store.database.refusals import refusals_about
 from service.store.tables.partitions import insert
 
 ADD_TICKERS = """
@@ -80,7 +81,8 @@ class PgMarketData:
         if not tickers:
             return
         args = {"tickers": recordset(map(_ticker_row, tickers)), "at": at}
-        await insert(self._pool, ADD_TICKERS, args, tables=("market_data",), at=(at,))
+        with refusals_about("prices"):
+            await insert(self._pool, ADD_TICKERS, args, tables=("market_data",), at=(at,))
 
     async def latest_id(self, market: Market) -> int | None:
         async with self._pool.cursor() as cur:
@@ -118,8 +120,9 @@ class PgMarketData:
         if not single:
             return
         args = {"candles": recordset(map(_candle_row, single.values()))}
-        async with self._pool.cursor() as cur:
-            await cur.execute(PUT_CANDLES, args)
+        with refusals_about("candles"):
+            async with self._pool.cursor() as cur:
+                await cur.execute(PUT_CANDLES, args)
 
 
 def _ticker_row(ticker: Ticker) -> dict[str, object]:

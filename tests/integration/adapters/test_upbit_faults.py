@@ -6,7 +6,7 @@ import ssl
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
@@ -192,6 +192,31 @@ async def test_a_read_that_went_wrong_may_be_tried_again(
         await upbit.balances()
 
     assert "canary" not in everything_about(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "of_account"),
+    [
+        *((status, name, status in {401, 403}) for status, name in REFUSALS),
+        (401, None, True),
+        (403, None, True),
+        (404, None, False),
+    ],
+)
+async def test_a_refusal_of_key_address_or_rights_is_told_from_one_of_the_question(
+    upbit: UpbitRest, stub: UpbitStub, status: int, name: str | None, of_account: bool
+) -> None:
+    """Else a key that has expired would put every open order aside, one by one."""
+    stub.answer("GET /v1/accounts", error_body(name) if name else "", status=status)
+    stub.answer("POST /v1/orders", error_body(name or "a_name"), status=status)
+
+    told = []
+    for call in (upbit.balances(), submit(upbit)):
+        with pytest.raises(ExchangeRefused) as caught:
+            await call
+        told.append(caught.value.of_account)
+
+    assert told == [of_account] * 2
 
 
 async def test_a_balance_that_cannot_be_read_may_be_asked_for_again_and_hides_no_other(
@@ -507,6 +532,39 @@ async def test_aiohttp_repeats_a_cancellation_on_a_dropped_connection_which_is_h
 
     # By identifier, so that the second is the same wish again.
     assert lines == ["GET /v1/accounts", *["DELETE /v1/order?identifier=uat-1"] * 2]
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [("cancel", OutcomeUnknown), ("find", ExchangeUnavailable)],
+)
+async def test_a_request_whose_repetition_a_ban_forbids_may_have_arrived_the_first_time(
+    session: aiohttp.ClientSession,
+    call: Literal["cancel", "find"],
+    expected: type[BoundaryError],
+) -> None:
+    """The ban begins between the first copy and the one that aiohttp would send after it."""
+    lines: list[str] = []
+
+    async def drop_and_ban(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append((await reader.readuntil(b"\r\n\r\n")).decode().split("?")[0])
+        raw = recorded.ACCOUNTS.encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(raw) + raw)
+        lines.append((await reader.readuntil(b"\r\n\r\n")).decode().split("?")[0])
+        upbit._client._limiter.ban(90)
+
+    async with raw_server(drop_and_ban) as address:
+        upbit = adapter(session, address)
+        await upbit.balances()
+        with pytest.raises(expected) as caught:
+            await (upbit.cancel("uat-1") if call == "cancel" else upbit.find("uat-1"))
+
+    assert [line.partition(" ")[0] for line in lines] == [
+        "GET",
+        "DELETE" if call == "cancel" else "GET",
+    ]
+    assert caught.value.sent
+    assert caught.value.code == "disconnected"
 
 
 async def test_aiohttp_repeats_a_question_on_a_dropped_connection_which_is_harmless(

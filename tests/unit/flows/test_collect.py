@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 
 from service.bus import Bus
-from service.domain.errors import ExchangeUnavailable
+from service.domain.errors import BoundaryError, ExchangeRefused, ExchangeUnavailable
 from service.domain.markets import Candle, Timeframe
 from service.flows.collect import MAX_CANDLES, MAX_PAGES, collect
 from tests.builders import KRW_BTC, T0
@@ -102,3 +103,23 @@ async def test_a_catch_up_that_is_cut_short_leaves_no_hole() -> None:
 
     assert market.missing == 0
     assert len(market.stored.candles) == len(market.rows)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ExchangeUnavailable("no answer", code="timeout"),
+        ExchangeRefused("no", code="expired_access_key", of_account=True),
+    ],
+)
+@pytest.mark.parametrize("method", ["tickers", "candles"])
+async def test_an_outage_is_not_asked_about_market_by_market(
+    error: BoundaryError, method: Literal["tickers", "candles"]
+) -> None:
+    market = Market()
+    market.exchange.fail_next(method, error)
+
+    with pytest.raises(type(error)):
+        await market.collect()
+
+    assert market.exchange.calls.count(method) == 1

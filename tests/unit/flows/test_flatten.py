@@ -226,6 +226,19 @@ async def test_an_exchange_that_is_away_is_asked_again_and_nothing_is_sold_twice
     assert len(post.sales) == 1
 
 
+async def test_coins_that_cannot_be_read_are_sold_when_they_can_be(post: Post) -> None:
+    await post.bought()
+    post.house.exchange.unreadable_currencies = {"BTC"}
+
+    await post.begin()
+    meanwhile = await post.run()
+    post.house.exchange.unreadable_currencies = set()
+    ended = await post.run()
+
+    assert meanwhile == {"KRW-BTC": FlattenStatus.WAITING}
+    assert ended == {"KRW-BTC": FlattenStatus.FLAT}
+
+
 async def test_a_sale_that_is_always_refused_ends_stuck(post: Post) -> None:
     await post.bought()
     for _ in range(MOST_FAILURES + 5):

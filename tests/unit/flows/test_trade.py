@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import ceil
@@ -65,6 +66,19 @@ async def test_a_hold_is_decided_and_orders_nothing(house: House) -> None:
 
     assert isinstance(house.signals.decisions[0].verdict, Held)
     assert house.orders.rows == {}
+
+
+@pytest.mark.parametrize(("currency", "orders"), [("KRW", 0), ("BTC", 0), ("ODD", 1)])
+async def test_only_the_markets_of_a_currency_that_cannot_be_read_do_not_trade(
+    house: House, currency: str, orders: int
+) -> None:
+    """Neither money nor coins that cannot be read pass for none."""
+    house.exchange.unreadable_currencies = {currency}
+
+    with nullcontext() if orders else pytest.raises(ExchangeUnavailable, match="cannot be read"):
+        await house.pipeline.trade(KRW_BTC)
+
+    assert len(house.exchange.sent) == orders
 
 
 async def test_with_trading_off_the_refusal_is_kept_and_nothing_ordered(house: House) -> None:
