@@ -22,9 +22,14 @@ LANES: Final[Mapping[str, tuple[str, ...]]] = {
     "outage": ("tests/faults", "-k", "lane_outage or f48"),
     "postgres": ("tests/faults/test_faults.py", "-k", "lane_postgres"),
     "orders": ("tests/faults/test_faults.py", "-k", "lane_orders"),
-    "exchange": ("tests/faults/test_faults.py", "-k", "lane_exchange or reason"),
+    "restarts": ("tests/faults/test_restarts.py",),
+    "exchange": (
+        "tests/faults/test_faults.py",
+        "tests/faults/test_names.py",
+        "-k",
+        "lane_exchange or reason or f15",
+    ),
     "model": ("tests/faults", "-k", "lane_model or f34 or f64"),
-    "restarts": ("tests/faults/test_restarts.py", "tests/faults/test_names.py"),
     "day": ("tests/faults/test_day.py",),
 }
 AT_ONCE: Final = 5  #: lanes mostly wait; the day keeps one core busy

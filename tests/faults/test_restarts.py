@@ -18,7 +18,7 @@ from tests.faults.stack import FaultService, Stack
 from tests.faults.waits import until
 
 LATE: Final = {"method": "POST", "path": "/v1/orders", "delay_s": 20, "times": 1}
-CRASHES: Final = 8
+CRASHES: Final = 6
 MOST_AN_HOUR: Final = 3
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
@@ -159,7 +159,7 @@ async def epochs_as_sent(stack: Stack) -> list[int]:
 async def test_f54_a_service_that_crashes_again_and_again_loses_nothing_and_keeps_its_limits() -> (
     None
 ):
-    async with opened(speed=60) as stack, model("reckless")(stack):
+    async with opened(speed=120) as stack, model("reckless")(stack):
         await stack.change(max_orders_per_hour=MOST_AN_HOUR, max_position_pct=100)
         for number in range(CRASHES):
             # Some die as the port opens, some with an order on its way.
