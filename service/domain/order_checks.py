@@ -65,6 +65,8 @@ class Oddity(StrEnum):
     TRADES_BEYOND = "trades_beyond"  #: trades of more than the executed volume
     FEE_TRAILS = "fee_trails"
     NOTHING_LEFT = "cancelled_empty"  #: cancelled, and nothing was executed
+    #: Less than is booked: the answer is older than an earlier one, or cannot be true.
+    KNOWS_LESS = "knows_less"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +92,14 @@ class Reading:
         oddity: why that is not final yet.
         adds_up: whether the trades explain the executed volume: only then they are booked.
         has_fills: whether they do, and there are some.
+        numbers: what is booked and what the answer says, where it knows less; never for a log.
     """
 
     status: OrderStatus
     oddity: Oddity | None
     adds_up: bool
     has_fills: bool
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cautious_status(self) -> OrderStatus:
@@ -130,6 +134,14 @@ def reading(order: Order, seen: ExchangeOrder, known: Sequence[Fill]) -> Reading
     new = _new(seen.trades, known)
     volume, funds = _volume(known, new), _funds(known, new)
     status = status_on_exchange(seen, order.intent)
+    if _knows_less(order, seen, known):
+        return Reading(
+            status=status,
+            oddity=Oddity.KNOWS_LESS,
+            adds_up=False,
+            has_fills=False,
+            numbers=_compared(seen, known),
+        )
     is_counted = len(known) + len(new) >= seen.trades_count
     adds_up = volume == seen.executed_volume and is_counted
     oddity = None
@@ -139,6 +151,26 @@ def reading(order: Order, seen: ExchangeOrder, known: Sequence[Fill]) -> Reading
     elif status in _FINAL:
         oddity = _oddity_of_end(order.intent, seen, volume=volume, funds=funds)
     return Reading(status=status, oddity=oddity, adds_up=adds_up, has_fills=adds_up and volume > 0)
+
+
+def _knows_less(order: Order, seen: ExchangeOrder, known: Sequence[Fill]) -> bool:
+    """Whether an earlier answer knew more: a replica lags, or two answers overtook each other."""
+    booked = _volume(known, ())
+    if seen.executed_volume < booked:
+        return True
+    if seen.executed_volume == booked and seen.paid_fee < _fee(known):
+        return True
+    return order.status in _FINAL and seen.state is ExchangeOrderState.WAITING
+
+
+def _compared(seen: ExchangeOrder, known: Sequence[Fill]) -> Mapping[str, str]:
+    numbers = {
+        "booked_volume": _volume(known, ()),
+        "volume": seen.executed_volume,
+        "booked_fee": _fee(known),
+        "fee": seen.paid_fee,
+    }
+    return {name: decimal_text(number) for name, number in numbers.items()}
 
 
 def _oddity_of_end(
@@ -232,8 +264,9 @@ def _of_sums(
 def _of_fee(
     seen: ExchangeOrder, known: Sequence[Fill], new: Sequence[Trade]
 ) -> Iterator[Contradiction]:
-    booked = sum((fill.fee for fill in known), ZERO)
-    if seen.paid_fee < booked:
+    booked = _fee(known)
+    # With no more executed than is booked the answer may be an older one: `Oddity.KNOWS_LESS`.
+    if seen.paid_fee < booked and seen.executed_volume > _volume(known, ()):
         yield _found(AnswerCheck.FEE_SHRANK, booked=booked, seen=seen.paid_fee)
     if _volume(known, new) == seen.executed_volume:
         funds = _funds(known, new)
@@ -252,6 +285,10 @@ def _volume(known: Sequence[Fill], new: Sequence[Trade]) -> Decimal:
 
 def _funds(known: Sequence[Fill], new: Sequence[Trade]) -> Decimal:
     return sum((fill.funds for fill in known), sum((trade.funds for trade in new), ZERO))
+
+
+def _fee(known: Sequence[Fill]) -> Decimal:
+    return sum((fill.fee for fill in known), ZERO)
 
 
 def _values(trade: Trade | Fill) -> tuple[Decimal, Decimal, Decimal]:

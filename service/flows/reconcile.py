@@ -1,5 +1,6 @@
 """Brings our stored orders in line with the exchange's, one by one."""
 
+import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -7,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 from loguru import logger
 
@@ -126,6 +128,8 @@ class Reconciler:
         self._not_before: dict[str, float] = {}  #: of seldom looks, `RealClock.monotonic()`
         self._looked_at: dict[str, float] = {}
         self._in_hand: set[str] = set()
+        #: One for each order that is being looked up; without a user it is dropped.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def take(self, identifier: str) -> None:
         """Skip this order in `reconcile`: the executor is sending or following it."""
@@ -172,8 +176,18 @@ class Reconciler:
     async def settle(self, order: Order) -> Order:
         """Look `order` up at the exchange; return it as stored afterwards.
 
+        One look at one order at a time: of two answers the older one could be stored last.
+
         Raises: BoundaryError, for an outage; anything else about this order puts it aside.
         """
+        lock = self._locks.setdefault(order.identifier, asyncio.Lock())
+        is_looked_up = lock.locked()
+        async with lock:
+            if is_looked_up:  # and stored meanwhile, so `order` is of before that
+                order = await self._orders.find(order.identifier) or order
+            return await self._settle(order)
+
+    async def _settle(self, order: Order) -> Order:
         if order.quarantine is not None:
             self._look_seldom(order.identifier)
         try:
@@ -235,13 +249,20 @@ class Reconciler:
         return await self._store(order, replace(after, exchange_uuid=seen.uuid))
 
     async def absorb(self, order: Order, seen: ExchangeOrder) -> Order:
-        """Store the exchange's answer to a look-up: new fills once, fee, status, position."""
+        """Store the exchange's answer to a look-up: new fills once, fee, status, position.
+
+        Raises: BoundaryError.
+        """
         for _ in range(_STORE_TRIES):
             settled = await self._absorbed(order, seen)
             if settled is not None:
                 return settled
-            # Another pass moved it meanwhile, and its fills may not be those of this answer.
+            # Another process, or a request's outcome, moved the row: this answer may be older.
             order = await self._orders.find(order.identifier) or order
+            again = await self._exchange.find(order.identifier)
+            if again is None:
+                return await self._absent(order)
+            seen = again
         line(order).warning("an order moves each time it is looked up; the next pass tries again")
         return order
 
@@ -260,10 +281,24 @@ class Reconciler:
         bound = _BELIEVED.get(what.oddity)
         if bound is not None and self._reached(order, bound):
             return await self._write(order, seen, what, what.status, known)
-        if order.status in _FINAL or order.quarantine is not None:
-            return order  # stays as it is until an answer adds up
-        if self._reached(order, PERSISTS):
-            return await self._put_aside(order, what.oddity.value, {})
+        return await self._doubted(order, seen, what, what.oddity, known)
+
+    async def _doubted(
+        self,
+        order: Order,
+        seen: ExchangeOrder,
+        what: Reading,
+        oddity: Oddity,
+        known: Sequence[Fill],
+    ) -> Order | None:
+        """Store what is certain of an answer that cannot be final; see `_absorbed`."""
+        if order.quarantine is not None:
+            return order  # stays aside until an answer adds up
+        is_older = oddity is Oddity.KNOWS_LESS
+        if self._reached(order, PERSISTS) and (is_older or order.is_open):
+            return await self._put_aside(order, oddity.value, what.numbers)
+        if is_older or order.status in _FINAL:
+            return order
         return await self._write(order, seen, what, what.cautious_status, known)
 
     async def _write(

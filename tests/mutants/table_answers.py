@@ -10,6 +10,8 @@ _CHECKS: Final = "service/domain/order_checks.py"
 _FILLS: Final = "service/store/tables/fills.py"
 _PG_ORDERS: Final = "service/store/tables/orders.py"
 _OF_RECONCILE: Final = "tests/unit/flows/test_reconcile.py"
+_OF_OLDER: Final = "tests/unit/flows/test_older_answers.py"
+_NOTHING_BACK: Final = "test_an_older_answer_contradicts_nothing_and_takes_nothing_back"
 _OF_CHECKS: Final = "tests/unit/domain/test_order_checks.py"
 _OF_CONTRACT: Final = "tests/integration/store/test_contract.py"
 _OF_PG_ORDERS: Final = "tests/integration/store/tables/test_orders.py"
@@ -60,7 +62,7 @@ ANSWERS: Final = (
     Mutant(
         name="an answer that stays odd is never told",
         file=_RECONCILE,
-        old="        if self._reached(order, PERSISTS):\n",
+        old="        if self._reached(order, PERSISTS) and (is_older or order.is_open):\n",
         new="        if False:\n",
         tests=of(_OF_RECONCILE, "test_an_answer_that_stays_odd_is_warned_of_once_and_put_aside"),
     ),
@@ -243,5 +245,78 @@ ANSWERS: Final = (
             _OF_PG_ORDERS,
             "test_a_value_that_no_table_holds_is_an_error_of_its_order_without_its_amounts",
         ),
+    ),
+    Mutant(
+        name="two looks at one order are made at once",
+        file=_RECONCILE,
+        old="        async with lock:\n",
+        new="        if lock is not None:\n",
+        tests=of(_OF_OLDER, "test_two_looks_at_one_order_at_once_are_made_one_after_the_other"),
+    ),
+    Mutant(
+        name="a look that had to wait goes on from an old row",
+        file=_RECONCILE,
+        old="            if is_looked_up:",
+        new="            if False:",
+        tests=of(_OF_OLDER, "test_a_look_that_had_to_wait_goes_on_from_the_row_as_it_is_then"),
+    ),
+    Mutant(
+        name="a row that moved gets the answer from before its move",
+        file=_RECONCILE,
+        old="            seen = again\n",
+        new="",
+        tests=of(_OF_OLDER, "test_a_row_that_moved_meanwhile_is_looked_up_afresh"),
+    ),
+    Mutant(
+        name="an older answer counts like the newest",
+        file=_CHECKS,
+        old="    if _knows_less(order, seen, known):\n",
+        new="    if False:\n",
+        tests=of(_OF_OLDER, _NOTHING_BACK),
+    ),
+    Mutant(
+        name="an older answer's lower fee is a contradiction",
+        file=_CHECKS,
+        old="    if seen.paid_fee < booked and seen.executed_volume > _volume(known, ()):\n",
+        new="    if seen.paid_fee < booked:\n",
+        tests=of(_OF_OLDER, _NOTHING_BACK),
+    ),
+    Mutant(
+        name="a final order whose answers go on knowing less is never told",
+        file=_RECONCILE,
+        old="and (is_older or order.is_open):\n",
+        new="and order.is_open:\n",
+        tests=of(
+            _OF_OLDER,
+            "test_an_answer_that_goes_on_knowing_less_puts_its_order_aside_with_the_numbers",
+        ),
+    ),
+    Mutant(
+        name="an odd answer changes an order that is put aside",
+        file=_RECONCILE,
+        old="        if order.quarantine is not None:\n            return order  # stays aside",
+        new="        if False:\n            return order  # stays aside",
+        tests=of(_OF_OLDER, "test_an_odd_answer_leaves_an_order_aside_for_its_first_reason"),
+    ),
+    Mutant(
+        name="an odd answer changes a final order",
+        file=_RECONCILE,
+        old="        if is_older or order.status in _FINAL:\n",
+        new="        if is_older:\n",
+        tests=of(_OF_OLDER, "test_an_odd_answer_about_a_final_order_leaves_it_final"),
+    ),
+    Mutant(
+        name="an order is put aside again at each look",
+        file=_RECONCILE,
+        old="        if order.quarantine is not None and order.quarantine.reason == reason:\n",
+        new="        if False:\n",
+        tests=of(_OF_OLDER, "test_an_order_put_aside_again_for_the_same_reason_is_told_once"),
+    ),
+    Mutant(
+        name="looks that find different things count as one run",
+        file=_LOOKS,
+        old="        if run is None or run.found != found:\n",
+        new="        if run is None:\n",
+        tests=of(_OF_OLDER, "test_looks_that_find_another_thing_each_time_are_no_run"),
     ),
 )

@@ -108,8 +108,13 @@ def test_a_booked_trade_that_changed_and_a_fee_that_shrank_cannot_be_true() -> N
     other = a_trade(price=Decimal(100_000_001), funds=Decimal("100000.001"))
 
     changed = contradiction(of(BUY), seen(BUY, trades=(other,)), booked)
-    shrank = contradiction(of(BUY), seen(BUY, paid_fee=Decimal("49.9")), booked)
+    first = {"volume": Decimal("0.0004"), "funds": Decimal(40_000)}
+    second = a_trade(uuid="t-2", volume=Decimal("0.0006"), funds=Decimal(60_000))
+    more = seen(BUY, trades=(a_trade(**first), second), trades_count=2, paid_fee=Decimal("49.9"))
+    shrank = contradiction(of(BUY), more, (a_fill(**first),))
 
+    # A fee that shrank with no new trade may be an older answer's.
+    assert contradiction(of(BUY), seen(BUY, paid_fee=Decimal("49.9")), booked) is None
     assert changed is not None
     assert changed.check is C.TRADE_CHANGED
     assert shrank is not None
@@ -156,6 +161,27 @@ def test_an_answer_that_is_not_whole_is_never_final(
 
     assert what.oddity is oddity
     assert what.cautious_status in {OrderStatus.SUBMITTED, OrderStatus.PARTIALLY_FILLED}
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (OrderStatus.PARTIALLY_FILLED, NOTHING | {"state": S.WAITING}),
+        (OrderStatus.PARTIALLY_FILLED, {"paid_fee": Decimal("49.9")}),
+        (OrderStatus.EXECUTED, {"state": S.WAITING}),
+        (OrderStatus.CANCELLED, {"state": S.WAITING}),
+    ],
+)
+def test_an_answer_that_knows_less_than_is_booked_is_not_final_and_books_nothing(
+    status: OrderStatus, answer: dict[str, Any]
+) -> None:
+    order = replace(of(BUY), status=status)
+
+    assert contradiction(order, seen(BUY, **answer), (a_fill(),)) is None
+    what = reading(order, seen(BUY, **answer), (a_fill(),))
+
+    assert (what.oddity, what.adds_up) == (ODD.KNOWS_LESS, False)
+    assert (what.numbers["booked_volume"], what.numbers["booked_fee"]) == ("0.001", "50")
 
 
 def test_an_exact_fit_and_a_remainder_of_dust_are_done() -> None:

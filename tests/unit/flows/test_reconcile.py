@@ -203,11 +203,16 @@ async def test_a_day_without_fees_is_believed_after_half_a_minute(house: House) 
     assert statuses[-1] is S.EXECUTED
 
 
-async def test_a_fee_that_shrinks_puts_its_order_aside(house: House) -> None:
+async def test_a_fee_that_shrinks_while_more_is_executed_puts_its_order_aside(
+    house: House,
+) -> None:
     order = an_order(status=S.PARTIALLY_FILLED, exchange_uuid="e-1", paid_fee=Decimal(50))
-    house.orders.hold(order, a_fill())
+    first = {"volume": Decimal("0.0004"), "funds": Decimal(40_000)}
+    house.orders.hold(order, a_fill(**first))
+    second = a_trade(uuid="t-2", volume=Decimal("0.0006"), funds=Decimal(60_000))
+    both = {"trades": (a_trade(**first), second), "trades_count": 2}
 
-    after = await looked(house, an_exchange_order(paid_fee=Decimal(49)))
+    after = await looked(house, an_exchange_order(paid_fee=Decimal(49), **both))
 
     assert after.quarantine is not None
     assert after.quarantine.reason == "fee_shrank"
@@ -610,6 +615,7 @@ async def test_a_fill_that_meets_a_row_which_failed_meanwhile_is_not_dropped(hou
     """Regression: the answer was found, the row was FAILED by then, and the fill went nowhere."""
     order = asked(house, status=S.UNKNOWN, exchange_uuid=None)
     await house.reconciler.unsent(order, reason="not_placed")
+    house.exchange.orders["uat-1"] = an_exchange_order()
 
     found = await house.reconciler.absorb(order, an_exchange_order())
 
