@@ -40,7 +40,7 @@ from service.flows.not_placed import NotPlacedOrders
 from service.flows.order_cancels import OrderCancels
 from service.flows.order_sweep import OrderSweep
 from service.flows.propose import Proposer
-from service.flows.reconcile import Reconciler
+from service.flows.reconcile import CLOCKS_APART, Reconciler
 from service.flows.retention import Retention
 from service.flows.shared_answer import SHOWN_FOR_S, SharedAnswer
 from service.flows.trade import TradingPipeline
@@ -297,6 +297,8 @@ def _reconciler(process: Process, ports: Ports, bus: Bus, account_book: AccountB
         real_clock=process.real_clock,
         prices=ports.store.market_data,
         explains_absence=account_book.explain,
+        # In a fast market, whose time a clock of ours may only follow, seconds are minutes.
+        clocks_apart=max(CLOCKS_APART, timedelta(seconds=10) * ports.speed),
     )
 
 

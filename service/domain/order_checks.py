@@ -6,6 +6,7 @@ not looked up again.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -50,6 +51,7 @@ class AnswerCheck(StrEnum):
     FUNDS = "funds_of_trade"
     OVER_FILL = "over_fill"
     OVER_SPENT = "over_spent"
+    INSTANT = "instant_of_trade"
     LIMIT = "worse_than_limit"
     PRICE = "price_out_of_range"
     FEE_SHRANK = "fee_shrank"
@@ -110,18 +112,25 @@ class Reading:
 
 
 def contradiction(
-    order: Order, seen: ExchangeOrder, known: Sequence[Fill], *, prices: PriceRange | None = None
+    order: Order,
+    seen: ExchangeOrder,
+    known: Sequence[Fill],
+    *,
+    prices: PriceRange | None = None,
+    between: tuple[datetime, datetime] | None = None,
 ) -> Contradiction | None:
     """Return the first check that the answer breaks, or None.
 
     Args:
         known: the order's booked fills.
-        prices: of its market at the time of its trades; None where none were collected.
+        prices: of its market at the time of its trades; None: they are not compared.
+        between: the first and the last instant that a trade can have; None: not compared.
     """
     new = _new(seen.trades, known)
     checks = (
         _of_identity(order, seen),
         _of_known(seen.trades, known),
+        _of_instants(new, between),
         _of_trades(order.intent, new, prices),
         _of_sums(order.intent, seen, known, new),
         _of_fee(seen, known, new),
@@ -216,6 +225,23 @@ def _of_known(trades: Sequence[Trade], known: Sequence[Fill]) -> Iterator[Contra
                 booked_price=fill.price,
                 volume=trade.volume,
                 price=trade.price,
+            )
+
+
+def _of_instants(
+    new: Sequence[Trade], between: tuple[datetime, datetime] | None
+) -> Iterator[Contradiction]:
+    if between is None:
+        return
+    first, last = between
+    for trade in new:
+        if not first <= trade.traded_at <= last:
+            yield _found(
+                AnswerCheck.INSTANT,
+                trade=trade.uuid,
+                traded_at=trade.traded_at.isoformat(),
+                first=first.isoformat(),
+                last=last.isoformat(),
             )
 
 

@@ -1,5 +1,6 @@
 """Orders and fills, as we sent them and as the exchange executed them."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,6 +12,8 @@ from service.domain.errors import InvalidTransition
 from service.domain.markets import Market
 
 IDENTIFIER_PREFIX: Final = "uat-"  #: marks our orders; the operator's own have none
+#: What an identifier of ours looks like as a whole: Upbit's orders may have any other text.
+_OURS: Final = re.compile(re.escape(IDENTIFIER_PREFIX) + "[A-Za-z0-9._-]{1,60}")
 ZERO: Final = Decimal(0)
 
 
@@ -140,8 +143,8 @@ class ListedOrder:
 
     @property
     def is_ours(self) -> bool:
-        """Whether its identifier has our prefix. Orders of other programs are never touched."""
-        return (self.order.identifier or "").startswith(IDENTIFIER_PREFIX)
+        """Whether its identifier is one of ours. Orders of other programs are never touched."""
+        return _OURS.fullmatch(self.order.identifier or "") is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

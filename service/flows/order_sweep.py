@@ -10,7 +10,7 @@ from typing import Final
 
 from loguru import logger
 
-from service.domain.errors import DomainError
+from service.domain.errors import DomainError, ExchangeUnavailable
 from service.domain.orders import OPEN, ListedOrder, OrderStatus
 from service.flows.account_book import AccountBook
 from service.ports.clock import MarketClock
@@ -22,6 +22,7 @@ FULL_EVERY: Final = timedelta(hours=24)
 #: How far back before the last sweep a new one begins: an order that was on its way, and clocks.
 _OVERLAP: Final = timedelta(hours=1)
 _AT_ONCE: Final = 1000  #: identifiers in one statement
+_UNANSWERED_MOST: Final = 2  #: orders of one sweep whose look-ups are not answered
 
 #: Brings our rows in line with an order of the exchange's lists; the reconciler's `take_in`.
 TakeIn = Callable[[ListedOrder], Awaitable[object]]
@@ -66,13 +67,16 @@ class OrderSweep:
         # A sale is taken in after the purchase of its coins.
         ours = sorted(lists.ours, key=lambda listed: listed.order.created_at)
         taken = 0
+        unanswered: list[ExchangeUnavailable] = []
         for first in range(0, len(ours), _AT_ONCE):
             some = ours[first : first + _AT_ONCE]
             rows = await self._rows.summaries([str(one.order.identifier) for one in some])
             for listed in some:
                 if _agrees(listed, rows.get(str(listed.order.identifier))):
                     continue
-                taken += await self._taken_in(listed)
+                taken += await self._taken_in(listed, unanswered)
+        if unanswered:
+            raise unanswered[0]  # the others are taken in; it is tried again until it is put aside
         if lists.unreadable:
             # Each has its own line. It is asked for again: an order of ours may be among them.
             logger.bind(event="order", orders=lists.unreadable).warning(
@@ -82,7 +86,7 @@ class OrderSweep:
             await self._rows.mark_swept(until)
         return taken
 
-    async def _taken_in(self, listed: ListedOrder) -> bool:
+    async def _taken_in(self, listed: ListedOrder, unanswered: list[ExchangeUnavailable]) -> bool:
         try:
             await self._take_in(listed)
         except DomainError as exc:
@@ -90,6 +94,11 @@ class OrderSweep:
             logger.bind(
                 event="order", identifier=listed.order.identifier, error=type(exc).__name__
             ).error("an order of the exchange's lists cannot be taken in")
+            return False
+        except ExchangeUnavailable as exc:
+            unanswered.append(exc)
+            if len(unanswered) == _UNANSWERED_MOST:
+                raise
             return False
         return True
 

@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
@@ -15,7 +15,12 @@ from loguru import logger
 from service.bus import Bus
 from service.crashpoints import crashpoint
 from service.domain.account import Absence
-from service.domain.errors import BoundaryError, DomainError, ExchangeRefused
+from service.domain.errors import (
+    BoundaryError,
+    DomainError,
+    ExchangeRefused,
+    ExchangeUnavailable,
+)
 from service.domain.markets import Market
 from service.domain.order_checks import (
     Oddity,
@@ -25,6 +30,7 @@ from service.domain.order_checks import (
     reading,
 )
 from service.domain.orders import (
+    IDENTIFIER_PREFIX,
     ZERO,
     ExchangeOrder,
     Fill,
@@ -59,6 +65,7 @@ RECOVERED: Final = "order_recovered"
 GONE: Final = "order_gone"  #: the exchange no longer knows an order that it had accepted
 UNREADABLE: Final = "lookup_unreadable"
 REFUSED: Final = "lookup_refused"
+UNANSWERED: Final = "lookup_unanswered"  #: while look-ups of other orders are answered
 AGAINST_BOOKS: Final = "against_our_rows"  #: the tables rule out what the exchange says
 FAULT: Final = "fault_of_ours"
 
@@ -72,7 +79,15 @@ _BELIEVED: Final[Mapping[Oddity, Bound]] = {
 _FINAL: Final = frozenset({OrderStatus.EXECUTED, OrderStatus.CANCELLED})
 _NOT_ACKNOWLEDGED: Final = frozenset({OrderStatus.PENDING, OrderStatus.UNKNOWN})
 _STORE_TRIES: Final = 3
+#: So many look-ups in a row without an answer end a pass: more are an outage.
+_UNANSWERED_MOST: Final = 2
+_OF_ALL: Final = frozenset({"unreachable", "too_many_requests", "banned"})
+#: No order is ever called so; whether look-ups are answered at all is asked with it.
+_NO_ORDER: Final = f"{IDENTIFIER_PREFIX}none"
 _AROUND: Final = timedelta(minutes=30)  #: of a trade, whose price is compared
+#: A trade's instant may lie so far before its order or after our clock: clocks differ.
+CLOCKS_APART: Final = timedelta(minutes=10)
+_LATELY: Final = timedelta(hours=24)  #: a price of so long ago is compared where there is no other
 
 #: Whether the exchange's open and closed lists, by our prefix, and the account's balances explain
 #: that this order does not exist. Raises: BoundaryError.
@@ -85,6 +100,19 @@ class Prices(Protocol):
     async def price_range(
         self, market: Market, *, since: datetime, until: datetime
     ) -> PriceRange | None: ...
+
+    async def newest_prices(
+        self, markets: Sequence[Market], *, since: datetime
+    ) -> Mapping[Market, Decimal]: ...
+
+
+@dataclass(slots=True)
+class _UnansweredLooks:
+    """Those of one pass. Attributes: others: whether another look of it was answered."""
+
+    found: list[tuple[Order, ExchangeUnavailable]] = field(default_factory=list)
+    in_a_row: int = 0
+    others: bool = False
 
 
 class Reconciler:
@@ -109,6 +137,7 @@ class Reconciler:
         real_clock: RealClock,
         prices: Prices | None = None,
         explains_absence: ExplainsAbsence | None = None,
+        clocks_apart: timedelta = CLOCKS_APART,
     ) -> None:
         """Args:
         prices: None: the prices of market orders are not compared.
@@ -122,8 +151,10 @@ class Reconciler:
         self._real_clock = real_clock
         self._prices = prices
         self._explains_absence = explains_absence
+        self._clocks_apart = clocks_apart
         self.contradicted = False
         self._looks = Looks()
+        self._told: set[str] = set()  #: orders of a kind that is never sent here
         self._stuck: set[str] = set()  #: could not even be put aside in this pass
         self._not_before: dict[str, float] = {}  #: of seldom looks, `RealClock.monotonic()`
         self._looked_at: dict[str, float] = {}
@@ -143,12 +174,14 @@ class Reconciler:
     async def reconcile(self, *, within_s: float = inf) -> int:
         """Look up every open order; return how many reached another status.
 
+        An order whose look-ups alone stay without an answer is put aside, and the others go on.
+
         Args:
             within_s: real seconds after which the rest is left to the next pass, which begins with
                 it.
         Raises: BoundaryError, when exchange or database did not answer.
         """
-        moved, contradicted = 0, False
+        moved, contradicted, unanswered = 0, False, _UnansweredLooks()
         self._stuck.clear()
         until = self._real_clock.monotonic() + within_s
         for order in self._longest_unseen(await self._orders.open()):
@@ -160,12 +193,54 @@ class Reconciler:
             if order.quarantine is not None and not self._is_due(order.identifier):
                 contradicted = True
                 continue
-            settled = await self.settle(order)
+            settled = await self._settle_one(order, unanswered)
+            if unanswered.in_a_row == _UNANSWERED_MOST:
+                break
+            if settled is None:
+                continue
             crashpoint("reconcile.mid")
             moved += settled.status is not order.status
             contradicted = contradicted or settled.quarantine is not None
-        self.contradicted = contradicted or bool(self._stuck)
+        try:
+            contradicted = await self._judge(unanswered) or contradicted
+        finally:
+            self.contradicted = contradicted or bool(self._stuck)
         return moved
+
+    async def _settle_one(self, order: Order, unanswered: _UnansweredLooks) -> Order | None:
+        """Settle `order`; None, noted in `unanswered`, when its look-up is not answered."""
+        try:
+            settled = await self.settle(order)
+        except ExchangeUnavailable as exc:
+            if not _may_be_of_one_order(exc):
+                raise
+            unanswered.found.append((order, exc))
+            unanswered.in_a_row += 1
+            return None
+        unanswered.in_a_row, unanswered.others = 0, True
+        return settled
+
+    async def _judge(self, unanswered: _UnansweredLooks) -> bool:
+        """Return whether an order is aside because its look-ups stay without an answer.
+
+        Raises: BoundaryError, in an outage, or until each of them is aside.
+        """
+        if not unanswered.found:
+            return False
+        if not unanswered.others:
+            await self._exchange.find(_NO_ORDER)  # raises in an outage
+        afters = [(await self._unanswered(order, exc), exc) for order, exc in unanswered.found]
+        for after, exc in afters:
+            if after.quarantine is None or unanswered.in_a_row == _UNANSWERED_MOST:
+                raise exc
+        return True
+
+    async def _unanswered(self, order: Order, error: ExchangeUnavailable) -> Order:
+        """Count a look without an answer, while others are answered, against its order."""
+        self._count(order, UNANSWERED, cause=str(error))
+        if order.quarantine is None and self._reached(order, PERSISTS):
+            return await self._put_aside(order, UNANSWERED, {})
+        return order
 
     def _longest_unseen(self, found: Sequence[Order]) -> Sequence[Order]:
         """Return the orders in the order of their last look; those of equal age as they are."""
@@ -218,9 +293,7 @@ class Reconciler:
             return None
         order = await self._orders.find(identifier)
         if order is None and listed.intent is None:
-            logger.bind(
-                event="order", identifier=identifier, market=str(listed.order.market)
-            ).error("the exchange has an order under our prefix that this service cannot have sent")
+            await self._never_sent(identifier, listed.order.market)
             return None
         if order is None and listed.intent is not None:
             await self._reduce(
@@ -235,7 +308,30 @@ class Reconciler:
             )
             crashpoint("reconcile.adopted")
             line(order).error("the exchange has an order of ours that had no row")
-        return None if order is None else await self.settle(order)
+        return None if order is None else await self._settle_listed(order)
+
+    async def _settle_listed(self, order: Order) -> Order:
+        try:
+            return await self.settle(order)
+        except ExchangeUnavailable as exc:
+            if not _may_be_of_one_order(exc):
+                raise
+            await self._exchange.find(_NO_ORDER)  # else an outage: raises
+            after = await self._unanswered(order, exc)
+            if after.quarantine is None:
+                raise
+            return after
+
+    async def _never_sent(self, identifier: str, market: Market) -> None:
+        """Let the market only be reduced, once: after a resume the lists still show the order."""
+        if identifier in self._told:
+            return
+        detail = {"identifier": identifier, "row": "never_sent"}
+        await self._reduce(market, RECOVERED, detail)
+        self._told.add(identifier)
+        logger.bind(event="order", identifier=identifier, market=str(market)).error(
+            "the exchange has an order under our prefix that this service cannot have sent"
+        )
 
     # --- what the exchange answered -------------------------------------------------------
 
@@ -269,8 +365,17 @@ class Reconciler:
     async def _absorbed(self, order: Order, seen: ExchangeOrder) -> Order | None:
         """Return None, with nothing stored, when the order's row is not as `order` any more."""
         known = await self._orders.fills(order.id)
-        prices = await self._prices_at(order, seen)
-        found = contradiction(order, seen, known, prices=prices)
+        prices = await self._prices_at(order, seen, known)
+        found = contradiction(
+            order,
+            seen,
+            known,
+            prices=prices,
+            between=(
+                order.created_at - self._clocks_apart,
+                self._clock.now() + self._clocks_apart,
+            ),
+        )
         if found is not None:
             return await self._put_aside(order, found.check.value, found.numbers)
         what = reading(order, seen, known)
@@ -331,13 +436,27 @@ class Reconciler:
         await tell(self._bus, order, after, fills)
         return after
 
-    async def _prices_at(self, order: Order, seen: ExchangeOrder) -> PriceRange | None:
-        if self._prices is None or order.intent.type is OrderType.LIMIT or not seen.trades:
+    async def _prices_at(
+        self, order: Order, seen: ExchangeOrder, known: Sequence[Fill]
+    ) -> PriceRange | None:
+        """Return what a market order's new trades are compared with. Raises: BoundaryError."""
+        booked = {fill.trade_uuid for fill in known}
+        at = [trade.traded_at for trade in seen.trades if trade.uuid not in booked]
+        if self._prices is None or order.intent.type is OrderType.LIMIT or not at:
             return None
-        first, last = seen.trades[0].traded_at, seen.trades[-1].traded_at
-        return await self._prices.price_range(
-            order.market, since=first - _AROUND, until=last + _AROUND
+        collected = await self._prices.price_range(
+            order.market, since=min(at) - _AROUND, until=max(at) + _AROUND
         )
+        return collected or await self._newest_price(self._prices, order.market)
+
+    async def _newest_price(self, prices: Prices, market: Market) -> PriceRange:
+        """Return the newest collected price, or where there is none lately the exchange's."""
+        newest = await prices.newest_prices([market], since=self._clock.now() - _LATELY)
+        price = newest.get(market)
+        if price is None:
+            (ticker,) = await self._exchange.tickers([market])
+            price = ticker.price
+        return PriceRange(low=price, high=price)
 
     # --- what cannot be believed ----------------------------------------------------------
 
@@ -506,3 +625,8 @@ def _is_of_one_order(error: BoundaryError) -> bool:
     if isinstance(error, ExchangeRefused):
         return not error.of_account
     return error.code == "bad_answer"
+
+
+def _may_be_of_one_order(error: ExchangeUnavailable) -> bool:
+    """Whether other look-ups may be answered although this one was not: no ban, hold or limit."""
+    return error.sent and error.code not in _OF_ALL

@@ -10,6 +10,11 @@ _CHECKS: Final = "service/domain/order_checks.py"
 _FILLS: Final = "service/store/tables/fills.py"
 _PG_ORDERS: Final = "service/store/tables/orders.py"
 _OF_RECONCILE: Final = "tests/unit/flows/test_reconcile.py"
+_SWEEP: Final = "service/flows/order_sweep.py"
+_OF_SWEEP: Final = "tests/unit/flows/test_order_sweep.py"
+_LACKS: Final = "test_a_final_order_with_a_fee_a_trade_or_a_volume_that_its_row_lacks_is_looked_up"
+_OF_UNANSWERED: Final = "tests/unit/flows/test_unanswered_looks.py"
+_OF_DOUBTED: Final = "tests/unit/flows/test_doubted_fills.py"
 _OF_OLDER: Final = "tests/unit/flows/test_older_answers.py"
 _NOTHING_BACK: Final = "test_an_older_answer_contradicts_nothing_and_takes_nothing_back"
 _OF_CHECKS: Final = "tests/unit/domain/test_order_checks.py"
@@ -318,5 +323,167 @@ ANSWERS: Final = (
         old="        if run is None or run.found != found:\n",
         new="        if run is None:\n",
         tests=of(_OF_OLDER, "test_looks_that_find_another_thing_each_time_are_no_run"),
+    ),
+    Mutant(
+        name="one order without an answer ends each pass",
+        file=_RECONCILE,
+        old="            unanswered.found.append((order, exc))\n",
+        new="            raise\n",
+        tests=of(
+            _OF_UNANSWERED,
+            "test_one_order_that_is_never_answered_about_does_not_stop_a_takeover_for_ever",
+        ),
+    ),
+    Mutant(
+        name="an outage counts against the orders that were asked about",
+        file=_RECONCILE,
+        old="        if not unanswered.others:\n",
+        new="        if False:\n",
+        tests=of(_OF_UNANSWERED, "test_in_an_outage_no_order_is_put_aside_and_few_are_asked_about"),
+    ),
+    Mutant(
+        name="an outage counts against an order of the lists",
+        file=_RECONCILE,
+        old="            await self._exchange.find(_NO_ORDER)  # else an outage: raises\n",
+        new="",
+        tests=of(_OF_UNANSWERED, "test_in_an_outage_a_listed_order_is_not_put_aside"),
+    ),
+    Mutant(
+        name="in an outage every open order is asked about",
+        file=_RECONCILE,
+        old="            if unanswered.in_a_row == _UNANSWERED_MOST:\n                break\n",
+        new="",
+        tests=of(_OF_UNANSWERED, "test_in_an_outage_no_order_is_put_aside_and_few_are_asked_about"),
+    ),
+    Mutant(
+        name="a takeover is over although an order was not answered about",
+        file=_RECONCILE,
+        old="            if after.quarantine is None or unanswered.in_a_row == _UNANSWERED_MOST:\n",
+        new="            if False:\n",
+        tests=of(_OF_UNANSWERED),
+    ),
+    Mutant(
+        name="an order under our prefix that was never sent here is only logged",
+        file=_RECONCILE,
+        old="        await self._reduce(market, RECOVERED, detail)\n",
+        new="",
+        tests=of(
+            _OF_UNANSWERED,
+            "test_an_order_of_a_kind_never_sent_here_stops_its_markets_purchases_once",
+        ),
+    ),
+    Mutant(
+        name="an order never sent here halts its market after each resume",
+        file=_RECONCILE,
+        old="        if identifier in self._told:\n",
+        new="        if False:\n",
+        tests=of(
+            _OF_UNANSWERED,
+            "test_an_order_of_a_kind_never_sent_here_stops_its_markets_purchases_once",
+        ),
+    ),
+    Mutant(
+        name="a proxy's 404 counts against an order",
+        file="service/adapters/upbit/errors.py",
+        old="    if named and answer.name is None:\n",
+        new="    if False:\n",
+        tests=of(
+            "tests/integration/adapters/test_upbit_faults.py",
+            "test_a_refused_look_up_without_upbits_error_name_may_be_a_proxys",
+        ),
+    ),
+    Mutant(
+        name="whatever begins like our identifiers is ours",
+        file="service/domain/orders.py",
+        old='        return _OURS.fullmatch(self.order.identifier or "") is not None\n',
+        new='        return (self.order.identifier or "").startswith(IDENTIFIER_PREFIX)\n',
+        tests=of(
+            "tests/unit/flows/test_cancel_entries.py",
+            "test_an_identifier_that_only_begins_like_ours_keeps_no_purchase_on_the_book",
+        ),
+    ),
+    Mutant(
+        name="an identifier that cannot be sent is a bug that ends the cancels",
+        file="service/adapters/upbit/wire.py",
+        old="        raise InvalidRequest(f",
+        new="        raise ValueError(f",
+        tests=of(
+            "tests/integration/adapters/test_upbit_calls.py",
+            "test_an_identifier_that_cannot_be_signed_is_not_sent",
+        ),
+    ),
+    Mutant(
+        name="the sweep does not compare fees",
+        file=_SWEEP,
+        old="        and row.paid_fee == order.paid_fee\n",
+        new="",
+        tests=of(_OF_SWEEP, _LACKS),
+    ),
+    Mutant(
+        name="the sweep does not compare how many trades there are",
+        file=_SWEEP,
+        old="        and row.fills == order.trades_count\n",
+        new="",
+        tests=of(_OF_SWEEP, _LACKS),
+    ),
+    Mutant(
+        name="a sweep that is not complete is marked as done",
+        file=_SWEEP,
+        old="        if lists.unreadable:\n",
+        new="        if False:\n",
+        tests=of(
+            _OF_SWEEP,
+            "test_a_sweep_with_an_order_that_cannot_be_read_is_not_marked_as_done",
+        ),
+    ),
+    Mutant(
+        name="a sweep that an order without an answer leaves incomplete is marked as done",
+        file=_SWEEP,
+        old="        if unanswered:\n",
+        new="        if False:\n",
+        tests=of(
+            _OF_SWEEP,
+            "test_an_order_without_an_answer_holds_up_no_other_and_the_sweep_is_not_done",
+        ),
+    ),
+    Mutant(
+        name="a fill is booked at any price where none was collected around it",
+        file=_RECONCILE,
+        old="        return collected or await self._newest_price(self._prices, order.market)\n",
+        new="        return collected\n",
+        tests=of(
+            _OF_DOUBTED,
+            "test_an_absurd_price_is_not_booked_where_none_was_collected_around_it",
+        ),
+    ),
+    Mutant(
+        name="the newest collected price is not compared",
+        file=_RECONCILE,
+        old="        price = newest.get(market)\n",
+        new="        price = newest.get(market) and None\n",
+        tests=of(
+            _OF_DOUBTED,
+            "test_the_newest_collected_price_is_compared_before_the_exchange_is_asked",
+        ),
+    ),
+    Mutant(
+        name="a trade of any day is booked",
+        file=_CHECKS,
+        old="        if not first <= trade.traded_at <= last:\n",
+        new="        if False:\n",
+        tests=of(
+            _OF_DOUBTED,
+            "test_a_trade_dated_before_its_order_or_in_the_future_is_not_booked",
+        ),
+    ),
+    Mutant(
+        name="the instants of trades are not compared",
+        file=_RECONCILE,
+        old="            between=(\n                order.created_at",
+        new="            between=None and (\n                order.created_at",
+        tests=of(
+            _OF_DOUBTED,
+            "test_a_trade_dated_before_its_order_or_in_the_future_is_not_booked",
+        ),
     ),
 )

@@ -85,18 +85,20 @@ class OddAnswer(ValueError):
 
 
 @contextmanager
-def translated(*, writing: bool) -> Iterator[None]:
+def translated(*, writing: bool, named: bool = False) -> Iterator[None]:
     """Translate every error of a call into one of ours.
 
     A lost read is harmless. A lost order may be on the book. So while `writing`, an error that
     proves neither a refusal nor an unsent request is OutcomeUnknown. Cancellation passes through:
     the order's row, committed before the request, stays PENDING.
+
+    Args: named: a refusal counts only with Upbit's error name: without one it may be a proxy's.
     """
     lost = OutcomeUnknown if writing else ExchangeUnavailable
     try:
         yield
     except ErrorAnswer as exc:
-        raise _meaning(exc, writing=writing) from exc
+        raise _meaning(exc, writing=writing, named=named) from exc
     except OddAnswer as exc:
         raise lost(f"Upbit's answer cannot be read: {exc}", code="bad_answer") from exc
     except Unsent as exc:
@@ -113,7 +115,7 @@ def translated(*, writing: bool) -> Iterator[None]:
         raise lost("the connection to Upbit broke", code="disconnected") from exc
 
 
-def _meaning(answer: ErrorAnswer, *, writing: bool) -> BoundaryError:
+def _meaning(answer: ErrorAnswer, *, writing: bool, named: bool) -> BoundaryError:
     lost = OutcomeUnknown if writing else ExchangeUnavailable
     code = answer.name or f"http_{answer.status}"
     if answer.status == _SLOW_DOWN:
@@ -128,7 +130,7 @@ def _meaning(answer: ErrorAnswer, *, writing: bool) -> BoundaryError:
         )
     if code in _EARLIER_COPY_ARRIVED:
         return lost(f"Upbit has seen this request before: {code}", code=code)
-    if _is_refusal(answer, writing=writing):
+    if _is_refusal(answer, writing=writing, named=named):
         remedy = _REMEDIES.get(code)
         return ExchangeRefused(
             f"Upbit refused: {code}" + (f"; {remedy}" if remedy else ""),
@@ -138,7 +140,9 @@ def _meaning(answer: ErrorAnswer, *, writing: bool) -> BoundaryError:
     return lost(f"Upbit answered {answer.status}", code=code)
 
 
-def _is_refusal(answer: ErrorAnswer, *, writing: bool) -> bool:
+def _is_refusal(answer: ErrorAnswer, *, writing: bool, named: bool) -> bool:
+    if named and answer.name is None:
+        return False
     if writing:
         # An answer without Upbit's error name may be a proxy's, sent after Upbit took the order.
         return answer.status in _DEFINITE and answer.name is not None

@@ -1,6 +1,5 @@
 """ports.Exchange over Upbit's REST API."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
@@ -15,7 +14,7 @@ from service.adapters.upbit.errors import translated
 from service.adapters.upbit.limits import Group, Limiter, Share
 from service.adapters.upbit.sign import Signer
 from service.adapters.upbit.skew import SkewMeter
-from service.adapters.upbit.wire import instant
+from service.adapters.upbit.wire import checked_identifier, instant
 from service.crashpoints import crashpoint
 from service.domain.errors import ExchangeRefused
 from service.domain.markets import Balances, Candle, Market, MarketRules, Ticker, Timeframe
@@ -23,7 +22,6 @@ from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList,
 from service.ports.clock import RealClock
 
 MOST_CANDLES: Final = 200
-_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class UpbitRest:
@@ -139,7 +137,7 @@ class UpbitRest:
         certainly not sent; ExchangeRefused, when it is certainly not on the book; OutcomeUnknown
         otherwise.
         """
-        body = orders.order_body(intent, _checked(identifier))
+        body = orders.order_body(intent, checked_identifier(identifier))
         with translated(writing=True):
             payload = await self._client.post(
                 "/v1/orders",
@@ -153,7 +151,8 @@ class UpbitRest:
 
     async def find(self, identifier: str) -> ExchangeOrder | None:
         try:
-            with translated(writing=False):
+            # What it says about one order counts: a proxy's 404 must not put orders aside.
+            with translated(writing=False, named=True):
                 payload = await self._client.get_private("/v1/order", _named(identifier))
                 return orders.order(payload, identifier)
         except ExchangeRefused as exc:
@@ -170,7 +169,7 @@ class UpbitRest:
             return await order_lists.closed_orders(self._client, since, until)
 
     async def orders_by_identifiers(self, identifiers: Sequence[str]) -> Mapping[str, ListedOrder]:
-        checked = [_checked(identifier) for identifier in identifiers]
+        checked = [checked_identifier(identifier) for identifier in identifiers]
         with translated(writing=False):
             return await order_lists.orders_by_identifiers(self._client, checked)
 
@@ -185,11 +184,4 @@ class UpbitRest:
 
 
 def _named(identifier: str) -> dict[str, str]:
-    return {"identifier": _checked(identifier)}
-
-
-def _checked(identifier: str) -> str:
-    """Return `identifier`, or raise ValueError when Upbit or the signature forbids it."""
-    if not _IDENTIFIER.fullmatch(identifier):
-        raise ValueError(f"{identifier!r} is no order identifier: 1 to 64 of A-Z a-z 0-9 . _ -")
-    return identifier
+    return {"identifier": checked_identifier(identifier)}

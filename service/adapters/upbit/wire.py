@@ -1,13 +1,17 @@
-"""Upbit's format of numbers, instants and markets."""
+"""Upbit's format of numbers, instants, markets and identifiers."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from service.adapters.upbit.errors import OddAnswer
 from service.adapters.upbit.record import Record
 from service.domain.decimals import decimal_text
-from service.domain.errors import UnknownMarket
+from service.domain.errors import InvalidRequest, UnknownMarket
 from service.domain.markets import Market
+
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def plain(number: Decimal) -> str:
@@ -31,3 +35,10 @@ def market_in(record: Record, name: str) -> Market:
     except UnknownMarket:
         # `from None`: its text quotes the received value.
         raise OddAnswer(f"{name}: no market name") from None
+
+
+def checked_identifier(identifier: str) -> str:
+    """Return `identifier`, or raise InvalidRequest when Upbit or the signature forbids it."""
+    if not _IDENTIFIER.fullmatch(identifier):
+        raise InvalidRequest(f"{identifier!r} is no order identifier: 1 to 64 of A-Z a-z 0-9 . _ -")
+    return identifier

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from service.adapters.upbit.rest import UpbitRest
-from service.domain.errors import OutcomeUnknown
+from service.domain.errors import InvalidRequest, OutcomeUnknown
 from service.domain.markets import Candle, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrderState, Intent, OrderType, Side
 from tests.builders import KRW_BTC, an_intent, at_liberty
@@ -284,7 +284,7 @@ async def test_every_signed_call_has_a_nonce_of_its_own(upbit: UpbitRest, stub: 
 async def test_an_identifier_that_cannot_be_signed_is_not_sent(
     upbit: UpbitRest, stub: UpbitStub, identifier: str
 ) -> None:
-    with pytest.raises(ValueError, match="no order identifier"):
+    with pytest.raises(InvalidRequest, match="no order identifier"):
         await upbit.submit(an_intent(), identifier=identifier, before_send=at_liberty)
 
     assert stub.seen == []

@@ -243,10 +243,36 @@ async def test_a_balance_that_cannot_be_read_may_be_asked_for_again_and_hides_no
 async def test_an_unknown_order_differs_from_a_refused_question(
     upbit: UpbitRest, stub: UpbitStub
 ) -> None:
-    stub.answer("GET /v1/order", error_body(404), status=404)
+    stub.answer("GET /v1/order", error_body("order_not_found"), status=404)
+    stub.answer("GET /v1/order", error_body("invalid_parameter"), status=400)
 
+    unknown = await upbit.find("uat-1")
     with pytest.raises(ExchangeRefused):
         await upbit.find("uat-1")
+
+    assert unknown is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, "<html>no such page</html>"),
+        (404, error_body(404)),
+        (400, ""),
+        (403, "{}"),
+        (410, "gone"),
+    ],
+)
+async def test_a_refused_look_up_without_upbits_error_name_may_be_a_proxys(
+    upbit: UpbitRest, stub: UpbitStub, status: int, body: str
+) -> None:
+    """Regression: a proxy's 404 for a minute counted against every order, and put them aside."""
+    stub.answer("GET /v1/order", body, status=status)
+
+    with pytest.raises(ExchangeUnavailable) as caught:
+        await upbit.find("uat-1")
+
+    assert caught.value.code == f"http_{status}"
 
 
 @pytest.mark.parametrize("status", [307, 302])

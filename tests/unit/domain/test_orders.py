@@ -10,6 +10,7 @@ from service.domain.orders import (
     TRANSITIONS,
     ExchangeOrderState,
     Intent,
+    ListedOrder,
     OrderOrigin,
     OrderStatus,
     OrderType,
@@ -130,3 +131,27 @@ def test_fees_of_the_fills_add_up_to_the_orders_fee_however_they_arrive(
     if late:
         assert sum(fill.fee for fill in fills) == fee
     assert fills_from(trades, paid_fee=fee, known=fills) == ()
+
+
+@pytest.mark.parametrize(
+    ("identifier", "is_ours"),
+    [
+        ("uat-1", True),
+        ("uat-" + "a" * 60, True),
+        ("uat-" + "a" * 61, False),
+        ("uat-", False),
+        ("uat-a b", False),
+        ("uat-1\n", False),
+        ("uat-ü", False),
+        ("bot-uat-1", False),
+        (None, False),
+    ],
+)
+def test_an_order_is_ours_when_its_whole_identifier_is_one_that_we_give(
+    identifier: str | None,
+    is_ours: bool,
+) -> None:
+    """Another program's text under our prefix can be in no request of ours."""
+    order = an_exchange_order(identifier=identifier)
+
+    assert ListedOrder(order=order, intent=None, executed_funds=None).is_ours is is_ours

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from service.domain.errors import ExchangeUnavailable, StoreDown
+from service.domain.errors import ExchangeUnavailable, InvalidRequest, StoreDown
 from service.domain.markets import Market
 from service.domain.orders import ExchangeOrderState, Intent, OrderType, Side
 from service.domain.trading_states import TradingStatus
@@ -114,6 +114,29 @@ async def test_the_switch_takes_purchases_off_too(book: Book) -> None:
     await book.cancels.step()
 
     assert book.states() == {ours: CANCELLED}
+
+
+async def test_an_identifier_that_only_begins_like_ours_keeps_no_purchase_on_the_book(
+    book: Book,
+) -> None:
+    """Regression: another program's `uat-a b` ended each pass before our own purchases."""
+    theirs = await book.place(identifier="uat-a b")
+    ours = await book.place()
+    await book.halt(kind=TradingStatus.HALTED)
+
+    await book.cancels.step()
+
+    assert book.states() == {theirs: WAITING, ours: CANCELLED}
+
+
+async def test_an_identifier_that_cannot_be_sent_holds_up_no_other_cancel(book: Book) -> None:
+    first, second = await book.place(), await book.place()
+    book.exchange.fail_next("cancel", InvalidRequest("it is no order identifier"))
+    await book.halt(kind=TradingStatus.HALTED)
+
+    await book.cancels.step()
+
+    assert book.states() == {first: WAITING, second: CANCELLED}
 
 
 async def test_a_cancel_that_fails_is_asked_for_again_and_others_are_not_held_up(

@@ -394,12 +394,15 @@ async def test_an_outage_is_not_asked_about_order_by_order(
     """A key that has expired is no fault of an order: none is put aside for it."""
     await two_open_orders(house)
     house.exchange.calls.clear()
-    house.exchange.fail_next("find", outage)
+    for _ in range(3):
+        house.exchange.fail_next("find", outage)
 
     with pytest.raises(BoundaryError):
         await house.reconciler.reconcile()
 
-    assert house.exchange.calls == ["find"]
+    # Twice, and once about no order: tests/unit/flows/test_unanswered_looks.py
+    most = 1 if isinstance(outage, ExchangeRefused) else 3
+    assert house.exchange.calls == ["find"] * most
     assert house.orders.rows[1].quarantine is None
 
 
