@@ -39,6 +39,16 @@ def _unhealthy(severity: Severity) -> Rule:
     )
 
 
+def _halted(key: str, what: str, effect: str) -> Rule:
+    return Rule(
+        key=key,
+        severity="critical",
+        title=f"{what} halted",
+        body=f"Reason: {{reason}}. {effect}",
+        over=f"{what} no longer halted",
+    )
+
+
 RULES: Final[Mapping[str, Rule]] = {
     "job_given_up": Rule(
         key="job:{job}",
@@ -98,33 +108,23 @@ RULES: Final[Mapping[str, Rule]] = {
     "gemini_api_unhealthy": _unhealthy("error"),
     "recent_signal_unhealthy": _unhealthy("error"),
     "recent_order_unhealthy": _unhealthy("error"),
-    "trading_halted": Rule(
-        key="trading:halted",
-        severity="critical",
-        title="Trading is halted",
-        body="Reason: {reason}. No order is made until trading resumes.",
-        over="Trading is no longer halted",
+    "trading_halted": _halted(
+        "trading:halted", "Trading is", "No order is made until trading resumes."
     ),
-    "trading_reducing": Rule(
-        key="trading:reducing",
-        severity="critical",
-        title="Purchases are halted",
-        body="Reason: {reason}. Sales go on, nothing is bought until trading resumes.",
-        over="Purchases are no longer halted",
+    "trading_reducing": _halted(
+        "trading:reducing",
+        "Purchases are",
+        "Sales go on, nothing is bought until trading resumes.",
     ),
-    "market_halted": Rule(
-        key="trading:halted:{market}",
-        severity="critical",
-        title="Trading of {market} is halted",
-        body="Reason: {reason}. No order is made in this market until it resumes.",
-        over="Trading of {market} is no longer halted",
+    "market_halted": _halted(
+        "trading:halted:{market}",
+        "Trading of {market} is",
+        "No order is made in this market until it resumes.",
     ),
-    "market_reducing": Rule(
-        key="trading:reducing:{market}",
-        severity="critical",
-        title="Purchases of {market} are halted",
-        body="Reason: {reason}. Sales go on, nothing is bought in this market until it resumes.",
-        over="Purchases of {market} are no longer halted",
+    "market_reducing": _halted(
+        "trading:reducing:{market}",
+        "Purchases of {market} are",
+        "Sales go on, nothing is bought in this market until it resumes.",
     ),
     "lease_lost": Rule(
         key="trading:lease",
@@ -178,19 +178,26 @@ def order_notices(order: Order, seen: OrderStatus, at: datetime) -> Sequence[Not
         "side": order.intent.side.value,
         "reason": (aside.reason if aside else order.reason) or "no reason given",
     }
+
+    def tell(event: str) -> None:
+        notices.append(alert(event, at=at, **values))
+
+    def end(event: str) -> None:
+        notices.append(recovery(event, at=at, **values))
+
     if seen is OrderStatus.FAILED and order.origin is OrderOrigin.RECOVERED:
-        notices.append(alert("order_recovered", at=at, **values))
+        tell("order_recovered")
     if aside is not None and aside.at == at:
-        notices.append(alert("order_quarantined", at=at, **values))
+        tell("order_quarantined")
     if order.status is seen:
         return notices
     if seen is OrderStatus.UNKNOWN:
-        notices.append(recovery("order_unknown", at=at, **values))
-        notices.append(recovery("order_quarantined", at=at, **values))
+        end("order_unknown")
+        end("order_quarantined")
     if order.status is OrderStatus.UNKNOWN and aside is None:
-        notices.append(alert("order_unknown", at=at, **values))
+        tell("order_unknown")
     if order.status is OrderStatus.FAILED:
-        notices.append(alert("order_failed", at=at, **values))
+        tell("order_failed")
     return notices
 
 
