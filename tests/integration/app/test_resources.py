@@ -130,7 +130,7 @@ async def test_an_exchange_that_cannot_tell_its_markets_is_a_warning_and_no_fail
 async def test_play_money_trades_from_the_first_minute_and_real_money_when_somebody_says_so(
     pool: Pool, config: Config, *, trades: bool
 ) -> None:
-    database = cast("OpenedDatabase", SimpleNamespace(pool=pool, api_pool=pool))
+    database = cast("OpenedDatabase", SimpleNamespace(pool=pool, changes_pool=pool))
     async with open_settings(config, database, FakeClock()) as settings:
         assert await settings.get(TRADING_ENABLED) is trades
 
