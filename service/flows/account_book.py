@@ -234,7 +234,8 @@ class AccountBook:
         moved: dict[str, Decimal] = {}
         for listed in lists.external:
             order = listed.order
-            if self._began_at is None or order.created_at > self._began_at:
+            # The exchange tells when the order was made, and our clock may be behind.
+            if self._began_at is None or order.created_at > self._began_at + _BALANCES_LAG:
                 continue
             if order.uuid in self._known_at_begin:
                 continue

@@ -118,6 +118,13 @@ ACCOUNT: Final = (
         tests=of(_OF_BOOK, "test_an_order_that_is_in_no_list_but_moved_the_account_is_not_absent"),
     ),
     Mutant(
+        name="a purchase that the lists show late counts twice where our clock is behind",
+        file=_BOOK,
+        old="order.created_at > self._began_at + _BALANCES_LAG:\n",
+        new="order.created_at > self._began_at:\n",
+        tests=of(_OF_BOOK, "test_it_counts_once_too_where_our_clock_is_behind_the_exchanges"),
+    ),
+    Mutant(
         name="an order whose two currencies moved counts as absent",
         file=_ACCOUNT,
         old="    if money_moved and coins_moved:\n",

@@ -73,6 +73,7 @@ def _live(args: argparse.Namespace) -> int:
     empty = missing(tally.met) if tally.histories >= WHOLE_RUN else []
     for cell in empty:
         _say(f"EMPTY no history had: {cell}")
+    _say(_unproved(tally))
     for seed, violations in sorted(tally.broken.items())[:_SHOWN]:
         _say(f"BROKEN python -m tests.simulation --seed {seed}: {violations[0]}")
     _say(
@@ -80,6 +81,17 @@ def _live(args: argparse.Namespace) -> int:
         f"{tally.histories / spent_s:.0f} histories/s, {spent_s:.0f} s"
     )
     return 1 if tally.broken or empty else 0
+
+
+def _unproved(tally: Tally) -> str:
+    """Return how many orders no proof has ended, and why."""
+    total = sum(tally.unproved.values())
+    reasons = "".join(f"; {reason}: {times}" for reason, times in tally.unproved.most_common())
+    return (
+        f"{total} orders of {tally.histories} histories waited for an operator's word"
+        f" ({total / max(1, tally.histories):.2%} of the histories){reasons};"
+        f" {tally.declarations} words counted"
+    )
 
 
 def _try_switches(most: int, *, workers: int) -> int:

@@ -9,13 +9,13 @@ from typing import Final
 
 CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     "418": {
-        "PENDING": "FAILED UNKNOWN",
+        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED",
     },
     "429": {
-        "PENDING": "CANCELLED FAILED UNKNOWN",
+        "PENDING": "CANCELLED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "FAILED UNKNOWN",
+        "UNKNOWN": "FAILED",
     },
     "429 after": {
         "PENDING": "CANCELLED EXECUTED",
@@ -24,10 +24,10 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "PENDING": "CANCELLED EXECUTED",
     },
     "503 before": {
-        "PENDING": "FAILED UNKNOWN",
+        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "PARTIALLY_FILLED": "CANCELLED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
     "absurd fee": {
         "SUBMITTED": "CANCELLED EXECUTED",
@@ -35,7 +35,7 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "absurd volume": {
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED UNKNOWN",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
     "answered twice": {
         "PENDING": "CANCELLED EXECUTED",
@@ -58,14 +58,14 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
     "cut answer": {
-        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "UNKNOWN": "CANCELLED EXECUTED",
     },
     "deposit": {
-        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED UNKNOWN",
+        "UNKNOWN": "CANCELLED FAILED",
     },
     "done with nothing": {
         "PENDING": "CANCELLED EXECUTED FAILED",
@@ -76,9 +76,9 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "PENDING": "CANCELLED EXECUTED",
     },
     "dropped before": {
-        "PENDING": "FAILED UNKNOWN",
+        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "FAILED UNKNOWN",
+        "UNKNOWN": "FAILED",
     },
     "executed late": {
         "PENDING": "CANCELLED EXECUTED FAILED",
@@ -89,7 +89,7 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "UNKNOWN": "CANCELLED",
     },
     "fee trails": {
-        "PENDING": "UNKNOWN",
+        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "PARTIALLY_FILLED": "EXECUTED",
         "UNKNOWN": "EXECUTED",
@@ -97,10 +97,10 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
     "half of the trades": {
         "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED UNKNOWN",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
     "halted": {
-        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "UNKNOWN": "EXECUTED",
     },
@@ -117,7 +117,7 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "UNKNOWN": "EXECUTED",
     },
     "killed after orders.add.committed": {
-        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "PENDING": "CANCELLED EXECUTED FAILED",
     },
     "killed after orders.add.left": {
         "SUBMITTED": "CANCELLED",
@@ -142,19 +142,27 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "SUBMITTED": "CANCELLED",
     },
     "lags": {
-        "PENDING": "FAILED UNKNOWN",
+        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+    },
+    "look-ups away": {
+        "PENDING": "CANCELLED EXECUTED FAILED",
+        "SUBMITTED": "CANCELLED EXECUTED",
+        "UNKNOWN": "CANCELLED EXECUTED",
     },
     "not found for a while": {
-        "PENDING": "FAILED UNKNOWN",
+        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED",
+    },
+    "operator's word": {
+        "FAILED": "FAILED",
     },
     "owner buys": {
-        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED UNKNOWN",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
     "reducing": {
         "PENDING": "EXECUTED FAILED",
@@ -162,28 +170,28 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "UNKNOWN": "EXECUTED",
     },
     "refused connection": {
-        "PENDING": "EXECUTED FAILED",
+        "PENDING": "FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "UNKNOWN": "EXECUTED FAILED",
     },
     "slow": {
-        "PENDING": "CANCELLED EXECUTED UNKNOWN",
+        "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED UNKNOWN",
+        "UNKNOWN": "CANCELLED FAILED",
     },
     "slow connect": {
-        "PENDING": "EXECUTED FAILED UNKNOWN",
+        "PENDING": "EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "PARTIALLY_FILLED": "CANCELLED",
         "UNKNOWN": "FAILED",
     },
     "stopped": {
-        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
     "store: answer lost": {
-        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "PARTIALLY_FILLED": "CANCELLED",
         "UNKNOWN": "CANCELLED EXECUTED FAILED",
@@ -194,20 +202,20 @@ CELLS: Final[Mapping[str, Mapping[str, str]]] = {
         "UNKNOWN": "EXECUTED",
     },
     "store: lost before": {
-        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "UNKNOWN": "CANCELLED EXECUTED FAILED",
     },
     "store: slow answer": {
-        "PENDING": "CANCELLED EXECUTED FAILED UNKNOWN",
+        "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
         "PARTIALLY_FILLED": "CANCELLED",
-        "UNKNOWN": "CANCELLED FAILED UNKNOWN",
+        "UNKNOWN": "CANCELLED FAILED",
     },
     "store: slow statement": {
         "PENDING": "CANCELLED EXECUTED FAILED",
         "SUBMITTED": "CANCELLED EXECUTED",
-        "UNKNOWN": "UNKNOWN",
+        "UNKNOWN": "FAILED",
     },
     "switched off": {
         "PENDING": "EXECUTED FAILED",

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -17,7 +18,7 @@ from service.settings.table import TRADING_ENABLED
 from tests.simulation.backup import Backup
 from tests.simulation.exchange import MARKETS
 from tests.simulation.fates import FATES
-from tests.simulation.invariants import broken, unsettled
+from tests.simulation.invariants import broken, hidden_by, undeclared, unknown, unsettled
 from tests.simulation.machine import Machine
 from tests.simulation.store import STORE_FAULTS, executed
 from tests.simulation.trader import Trader, drop_tasks
@@ -35,6 +36,12 @@ _MARKS: Final = (
     "lease.acquire.committed", "signals.add_decision.committed",
     "post.left", "post.executed", "post.answered", "find.left", "find.executed", "find.answered",
 )  # fmt: skip
+#: After that, what can be proved of orders that never arrived is proved within this time.
+PROVED_S: Final = 900.0
+#: And an operator's word ends the rest within this one.
+DECLARED_S: Final = 120.0
+_BLIND_SHARE: Final = 0.015  #: of the histories in which look-ups fail for minutes
+_BLIND_S: Final = (330.0, 380.0)
 #: Fates that the order protocol does not survive yet.
 KNOWN_HOLES: Final[frozenset[str]] = frozenset()
 #: KRW of limit orders: small ones are met at once, large ones bit by bit.
@@ -48,12 +55,16 @@ class Outcome:
 
     Attributes:
         met: (fault, state of the order it met, status of the order at the end), counted.
+        unproved: why orders that never arrived waited for an operator's word, counted.
+        declarations: how often such a word has counted, during the faults too.
     """
 
     seed: int
     violations: list[str]
     met: Counter[tuple[str, str, str]]
     orders: int
+    unproved: Counter[str]
+    declarations: int
     trace: list[str] = field(default_factory=list)
 
 
@@ -63,6 +74,9 @@ class History:
     def __init__(self, seed: int, *, tracing: bool = False) -> None:
         self.world = World(seed, tracing=tracing)
         self._plan = random.Random(f"{seed}/plan")
+        # Of its own: the histories without an operator's word stay as they were.
+        self._operator = random.Random(f"{seed}/operator")
+        self._unproved: Counter[str] = Counter()
         self._traders: list[Trader] = []
         self._lives = 0
 
@@ -87,6 +101,8 @@ class History:
                 for state, fault, name in world.met
             ),
             orders=len(world.exchange.accepted),
+            unproved=self._unproved,
+            declarations=world.declarations,
             trace=world.trace or [],
         )
 
@@ -103,6 +119,10 @@ class History:
         # Long ones reach what is looked at each minute.
         self._lived_s = plan.uniform(*(_LONG_S if plan.random() < _LONG_SHARE else _LIVED_S))
         self._plan_faults()
+        if self._operator.random() < _BLIND_SHARE:
+            self._plan_blindness()
+        for _ in range(self._operator.choice((0, 1, 2))):
+            loop.world_later(self._operator.uniform(1, self._lived_s), self._declare)
         for _ in range(plan.choice((1, 1, 2))):
             loop.world_later(plan.uniform(0, 0.01), self._start)
         times = self._plan_decisions()
@@ -131,6 +151,14 @@ class History:
         for _ in range(plan.choice((0, 0, 0, 1, 2))):
             at, long_s = plan.uniform(0.5, self._lived_s), plan.uniform(0.2, 30)
             world.loop.world_later(at, self._stop, long_s)
+
+    def _plan_blindness(self) -> None:
+        """Answers to requests get lost, and for minutes no order can be looked up."""
+        world = self.world
+        self._lived_s = self._operator.uniform(*_BLIND_S)
+        world.weather.fates, world.weather.often = ("dropped after",), 0.6
+        world.blind_until = self._lived_s
+        world.loop.world_later(self._lived_s - 1, self._declare)
 
     def _plan_decisions(self) -> list[float]:
         """Return when something is decided."""
@@ -242,6 +270,13 @@ class History:
         for stop in world.stops:
             stop.until = min(stop.until, world.loop.time())
 
+    def _declare(self) -> None:
+        """An operator says of every unknown order that it was never placed, true or not."""
+        for row in unknown(self.world):
+            self.world.say("operator", f"says that {row.identifier} was never placed")
+            for trader in self._traders:
+                trader.not_placed(row)
+
     def _cancel_one(self) -> None:
         """Somebody cancels an order in the exchange's own app."""
         exchange = self.world.exchange
@@ -281,14 +316,32 @@ class History:
         world.is_healing = True
         world.store_down_until = 0.0
         self._cancel_resting()
-        ends_at = world.loop.time() + HEALING_S
-        while world.loop.time() < ends_at and not world.violations:
+        await self._until(lambda: not world.under_way and not unsettled(world), HEALING_S)
+        for sentence in broken(world):
+            world.violated(sentence)
+        world.is_quiet = True
+        await self._until(lambda: not unknown(world), PROVED_S)
+        for row in unknown(world):
+            reason = hidden_by(world, row)
+            self._unproved[reason or "nothing"] += 1
+            if reason is None:
+                world.violated(f"{row.identifier} is UNKNOWN, and nothing hides that it is absent")
+        await self._until(lambda: not unknown(world), DECLARED_S, each=self._declare)
+        await self._until(lambda: not unsettled(world), HEALING_S)
+        for sentence in (*broken(world), *unsettled(world), *undeclared(world)):
+            world.violated(sentence)
+
+    async def _until(
+        self, is_so: Callable[[], bool], within_s: float, *, each: Callable[[], None] | None = None
+    ) -> None:
+        """Let time pass until it is so, or for so long, or until an invariant is broken."""
+        world = self.world
+        ends_at = world.loop.time() + within_s
+        while not is_so() and world.loop.time() < ends_at and not world.violations:
+            if each is not None:
+                each()
             await asyncio.sleep(LOOK_EVERY_S)
             self._cancel_resting()
-            if not world.under_way and not unsettled(world):
-                break
-        for sentence in (*broken(world), *unsettled(world)):
-            world.violated(sentence)
 
     def _cancel_resting(self) -> None:
         """As an operator in the exchange's app: whatever rests on the book ends now."""

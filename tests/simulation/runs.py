@@ -22,18 +22,24 @@ class Tally:
 
     Attributes:
         met: (fault, state, outcome), counted over all histories.
+        unproved: why orders waited for an operator's word, counted.
+        declarations: how often such a word has counted.
         broken: the violations by seed.
     """
 
     histories: int = 0
     orders: int = 0
     met: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    unproved: Counter[str] = field(default_factory=Counter)
+    declarations: int = 0
     broken: dict[int, list[str]] = field(default_factory=dict)
 
     def add(self, other: "Tally") -> None:
         self.histories += other.histories
         self.orders += other.orders
         self.met += other.met
+        self.unproved += other.unproved
+        self.declarations += other.declarations
         self.broken |= other.broken
 
 
@@ -47,6 +53,8 @@ def lived(seeds: range, *, switch: str | None = None, first_only: bool = False) 
             tally.histories += 1
             tally.orders += outcome.orders
             tally.met += outcome.met
+            tally.unproved += outcome.unproved
+            tally.declarations += outcome.declarations
             if outcome.violations:
                 tally.broken[seed] = outcome.violations
                 if first_only:

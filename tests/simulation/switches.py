@@ -7,6 +7,7 @@ history breaks is either not needed or not tried.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 from math import inf
@@ -28,9 +29,10 @@ from service.domain.orders import (
     fills_from,
     status_on_exchange,
 )
-from service.flows import execute, reconcile
+from service.flows import execute, not_placed, reconcile
 from service.flows.leadership import Leadership
 from service.flows.looks import Bound
+from service.flows.not_placed import NotPlacedOrders
 from service.flows.order_sweep import OrderSweep
 from service.flows.reconcile import Reconciler
 from tests.fakes.orders import FakeOrders
@@ -209,6 +211,20 @@ def _quarantine_off() -> Sequence[Replaced]:
     return ((reconcile, "contradiction", lambda *_, **__: None),)
 
 
+def _word_without_the_exchange() -> Sequence[Replaced]:
+    """An operator's word counts, whatever the exchange says."""
+
+    async def nothing(*_: object) -> None:
+        return
+
+    return ((NotPlacedOrders, "_check_exchange", nothing),)
+
+
+def _word_at_once() -> Sequence[Replaced]:
+    """An operator's word ends an order that may still be on its way."""
+    return ((not_placed, "YOUNGEST", timedelta(0)),)
+
+
 SWITCHES: Final[Mapping[str, Callable[[], Sequence[Replaced]]]] = {
     "identifier reused": _identifier_reused,
     "resent after the first 404": _resent_after_the_first_404,
@@ -226,6 +242,8 @@ SWITCHES: Final[Mapping[str, Callable[[], Sequence[Replaced]]]] = {
     "list sweep off": _list_sweep_off,
     "quarantine off": _quarantine_off,
     "not placed at once": _not_placed_at_once,
+    "operator's word not checked": _word_without_the_exchange,
+    "operator's word at once": _word_at_once,
     "trades need not add up": _trades_need_not_add_up,
 }
 

@@ -13,7 +13,7 @@ from service.app.services import Services
 from service.bus import OrderMoved
 from service.domain.errors import BoundaryError, ServiceError
 from service.domain.markets import Market
-from service.domain.orders import OPEN, Intent
+from service.domain.orders import OPEN, Intent, Order
 from service.domain.signals import Action, Proposal, Signal, Trigger
 from service.domain.trading_states import OrderSource
 from service.flows.propose import Proposer
@@ -87,6 +87,11 @@ class Trader:
         if self.machine.is_alive:
             self._spawn(self._guarded("order by hand", partial(self._by_hand, intent)))
 
+    def not_placed(self, order: Order) -> None:
+        """An operator says that `order` was never placed; the process that trades acts on it."""
+        if self.machine.is_alive:
+            self._spawn(self._guarded("operator's word", partial(self._not_placed, order)))
+
     def hear_of(self, setting: str) -> None:
         """A notification of a changed setting, or of a halt, arrives."""
         if self.machine.is_alive:
@@ -144,6 +149,10 @@ class Trader:
     async def _by_hand(self, intent: Intent) -> None:
         if self.services.leadership.may_trade:
             await self._executor.execute(intent, decision_id=None, source=OrderSource.HAND)
+
+    async def _not_placed(self, order: Order) -> None:
+        await self.services.not_placed_orders.declare(order.id, by="operator")
+        self._world.declared(order.identifier)
 
     async def _guarded(self, name: str, step: Callable[[], Awaitable[object]]) -> bool:
         """As the runner does: an error of ours ends the pass, any other one is a bug."""

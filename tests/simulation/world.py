@@ -111,6 +111,8 @@ class World:
         stops: the operator's halts and switches.
         deposits: of the account's owner: currency and amount.
         restores: how often the database was set back to a backup.
+        is_quiet: whether everything has agreed after the faults, and more time passes.
+        blind_until: until when every look-up of one order fails.
         settings: the stored ones.
         violations: broken invariants, one sentence each.
     """
@@ -139,11 +141,14 @@ class World:
         self.store_down_until = 0.0
         self.signals.calls.append(A_CALL)
         self._identifiers = 0
+        self.declarations = 0
         self._banned_until: dict[str, float] = {}
         self.leavings: list[Leaving] = []
         self.stops: list[Stop] = []
         self.deposits: list[tuple[str, Decimal]] = []
         self.restores = 0
+        self.is_quiet = False
+        self.blind_until = 0.0
         self.settings: dict[str, JSON] = {"trading_enabled": True}
         self.violations: list[str] = []
         self.met: list[tuple[str, str, str | None]] = []
@@ -166,6 +171,9 @@ class World:
     def draw_fate(self, kind: Kind, identifier: str | None) -> str | None:
         """Return the name of the next request's fate; None is the good one."""
         weather = self.weather
+        if kind is Kind.FIND and self.loop.time() < self.blind_until:
+            self.meet("look-ups away", identifier)
+            return "503 before"
         if self.is_healing or self.chance.random() >= weather.often:
             return None
         due = [name for name in weather.fates if kind in FATES[name].kinds]
@@ -246,6 +254,14 @@ class World:
         row = self._row(identifier)
         if row is not None and row.status is OrderStatus.FAILED:
             self.violated(f"{identifier} counted as {row.reason} and arrived after all")
+
+    def declared(self, identifier: str) -> None:
+        """An operator's word that the order was never placed has counted."""
+        self.say("operator", f"{identifier} was never placed")
+        self.meet("operator's word", identifier)
+        self.declarations += 1
+        if identifier in self.exchange.accepted:
+            self.violated(f"{identifier} was declared as never placed, and the exchange has it")
 
     def banned(self, machine: Machine, seconds: float) -> None:
         """The machine has heard that the exchange blocks it for so long."""

@@ -6,18 +6,23 @@ import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.domain.orders import OrderType
+from tests.builders import T0, an_intent, an_order
 from tests.simulation.coverage import STATES, expected
 from tests.simulation.fates import FATES
 from tests.simulation.history import run
+from tests.simulation.invariants import hidden_by
 from tests.simulation.loop import MACHINE, NothingLeft, SimulatedLoop
 from tests.simulation.machine import Machine
 from tests.simulation.runs import lived
 from tests.simulation.switches import SWITCHES
+from tests.simulation.world import World
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulation.md").read_text(encoding="utf-8")
 Work = Coroutine[Any, Any, None]
@@ -126,6 +131,50 @@ def test_a_stopped_machine_goes_on_where_it_stood() -> None:
 
     simulated(main)
     assert at == [5, 6]
+
+
+# --- what hides that an order never arrived ------------------------------------------------------
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World(1)
+    yield world
+    world.loop.close()
+
+
+@pytest.mark.parametrize(
+    ("moved", "kind", "reason"),
+    [
+        ((), OrderType.MARKET, None),
+        (("KRW",), OrderType.MARKET, None),
+        (("BTC", "ETH"), OrderType.MARKET, None),
+        (("KRW", "BTC"), OrderType.MARKET, "money and coins moved beside it"),
+        (("KRW",), OrderType.LIMIT, None),
+        (("BTC",), OrderType.LIMIT, "coins moved beside a limit order"),
+    ],
+)
+def test_only_what_moved_its_own_market_hides_an_absence(
+    world: World, moved: tuple[str, ...], kind: OrderType, reason: str | None
+) -> None:
+    limit = {"type": kind, "price": Decimal(1), "volume": Decimal(1), "funds": None}
+    order = an_order(intent=an_intent(**(limit if kind is OrderType.LIMIT else {})))
+    before = hidden_by(world, order)
+    world.account_books.began_at = T0
+    world.deposits.extend((currency, Decimal(1)) for currency in moved)
+
+    assert before == "the books had not begun"
+    assert hidden_by(world, order) == reason
+
+
+def test_a_word_about_an_order_of_the_exchange_breaks_the_history(world: World) -> None:
+    world.declared("uat-1")
+    fine = list(world.violations)
+    world.exchange.accepted["uat-2"] = 0.0
+    world.declared("uat-2")
+
+    assert fine == []
+    assert len(world.violations) == 1
 
 
 # --- the histories ------------------------------------------------------------------------------

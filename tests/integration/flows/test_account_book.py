@@ -343,6 +343,28 @@ async def test_a_purchase_by_hand_that_the_first_balances_show_before_the_lists_
     assert not account.book.disagree
 
 
+async def test_it_counts_once_too_where_our_clock_is_behind_the_exchanges(pool: Pool) -> None:
+    """It looked like one that came after the books began, and became a withdrawal."""
+    account = Account(pool)
+    ours = FakeClock()
+    account.clock.pass_time(20)
+    book = AccountBook(
+        books=account.books, orders=account.orders, exchange=account.exchange, clock=ours
+    )
+    account.exchange.unlisted.add("theirs")
+    await account.bought_by_hand()
+    await book.begin()
+
+    account.exchange.unlisted.clear()
+    for _ in range(12):
+        ours.pass_time(60)
+        account.clock.pass_time(60)
+        await book.look()
+
+    assert await account.deposits() == []
+    assert not book.disagree
+
+
 async def test_a_purchase_by_hand_that_the_lists_show_before_the_first_balances_counts_once(
     pool: Pool,
 ) -> None:
