@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from service.adapters.clock import RealTimeMarketClock, SystemClock
 from service.adapters.gemini import Gemini, open_gemini
 from service.adapters.halt_journal import FileHaltJournal
+from service.adapters.upbit.client import exchange_socket
 from service.adapters.upbit.rest import UpbitRest
 from service.app.services import ApiStore, Ports, Store
 from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
@@ -335,7 +336,9 @@ class OpenedExchange:
 
 def _exchange_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=16, limit_per_host=16, ttl_dns_cache=300),
+        connector=aiohttp.TCPConnector(
+            limit=16, limit_per_host=16, ttl_dns_cache=300, socket_factory=exchange_socket
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 

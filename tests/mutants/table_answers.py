@@ -136,6 +136,16 @@ ANSWERS: Final = (
         tests=of(_OF_RECONCILE, "test_an_order_that_was_answered_about_needs_both_currencies"),
     ),
     Mutant(
+        name="the kernel delivers an order a quarter of an hour later",
+        file="service/adapters/upbit/client.py",
+        old="made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DROPPED_AFTER_MS)",
+        new="pass",
+        tests=of(
+            "tests/integration/app/test_resources.py",
+            "test_the_kernel_gives_a_request_to_the_exchange_up_long_before_its_order_is",
+        ),
+    ),
+    Mutant(
         name="an order is given up while its request may still be on its way",
         file=_LOOKS,
         old="ABSENT: Final = Bound(3, 120.0)",

@@ -4,6 +4,7 @@ Source: Upbit docs, "REST API guide"; traps of aiohttp 3.14 as noted.
 """
 
 import json
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -24,6 +25,8 @@ from service.crashpoints import crashpoint
 READ_TIMEOUT: Final = aiohttp.ClientTimeout(total=6, connect=3)
 ORDER_TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=3)
 LONGEST_BODY: Final = 4 * 1024 * 1024  #: bytes, unpacked; the longest list is a tenth of it
+#: Well below the shortest time after which an order may count as never placed (flows/looks.py).
+DROPPED_AFTER_MS: Final = 20_000
 _JSON: Final = "application/json; charset=utf-8"
 _SUCCESS: Final = range(200, 300)
 _SLOW_DOWN: Final = 429
@@ -217,3 +220,16 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
         if len(raw) > LONGEST_BODY:
             raise OddAnswer("longer than anything Upbit sends")
     return bytes(raw)
+
+
+def exchange_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Return a socket whose kernel drops a request instead of delivering it minutes later.
+
+    Without a limit the kernel sends unacknowledged bytes again for a quarter of an hour, also
+    after the program has closed the connection. Source: tcp(7), TCP_USER_TIMEOUT; Linux has it.
+    """
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DROPPED_AFTER_MS)
+    return made

@@ -2,11 +2,14 @@
 
 import asyncio
 import re
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aiohttp.test_utils import TestServer
+from aiohttp.web import Application
 from pydantic import SecretStr
 
 from service.adapters.clock import SystemClock
@@ -24,6 +27,7 @@ from service.config import Config, Mode
 from service.domain.errors import StartError
 from service.domain.orders import OrderStatus
 from service.domain.trading_states import TradingStatus
+from service.flows.looks import ABSENT
 from service.ports.clock import MarketClock
 from service.settings.table import TRADING_ENABLED
 from service.store.database.pool import Pool
@@ -105,6 +109,23 @@ async def test_trading_shares_its_limits_but_no_connection_with_what_only_looks(
         assert trading._session.connector is not watching._session.connector
 
 
+async def test_the_kernel_gives_a_request_to_the_exchange_up_long_before_its_order_is() -> None:
+    """It sent unacknowledged bytes again for a quarter of an hour: an order of two minutes ago."""
+    async with open_exchange(a_config(), a_market()) as upbit, TestServer(Application()) as it:
+        used: list[socket.socket] = []
+        for one in (upbit.trading, upbit.watching):
+            connector = one._client._session.connector
+            assert connector is not None
+            async with one._client._session.get(it.make_url("/")):
+                pass
+            [(kept, _)] = next(iter(connector._conns.values()))
+            assert kept.transport is not None
+            used.append(kept.transport.get_extra_info("socket"))
+        dropped_ms = [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for one in used]
+
+    assert all(0 < after_ms < ABSENT.seconds * 1000 / 2 for after_ms in dropped_ms)
+
+
 @pytest.mark.proves("FR-005")
 async def test_the_client_of_the_model_is_closed_with_what_uses_it() -> None:
     """FR-005."""
@@ -130,7 +151,7 @@ async def test_an_exchange_that_cannot_tell_its_markets_is_a_warning_and_no_fail
 async def test_play_money_trades_from_the_first_minute_and_real_money_when_somebody_says_so(
     pool: Pool, config: Config, *, trades: bool
 ) -> None:
-    database = cast("OpenedDatabase", SimpleNamespace(pool=pool, changes_pool=pool))
+    database = cast("OpenedDatabase", SimpleNamespace(pool=pool, api_pool=pool, changes_pool=pool))
     async with open_settings(config, database, FakeClock()) as settings:
         assert await settings.get(TRADING_ENABLED) is trades
 
