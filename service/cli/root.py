@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated, Final
@@ -111,6 +112,10 @@ def _sentences() -> Iterator[None]:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_BROKEN_PIPE)
+    except Exception as exc:  # noqa: BLE001 - Python would print its text, and a row with amounts
+        frames = "".join(traceback.format_tb(exc.__traceback__))
+        print(f"{frames}a fault of the program ended it: {type(exc).__name__}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _usage(exc: typer.TyperException) -> str:

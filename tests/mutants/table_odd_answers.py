@@ -145,6 +145,13 @@ ODD_ANSWERS: Final = (
         tests=_YEARS,
     ),
     Mutant(
+        name="the text of any error that ends the program is on stderr",
+        file="service/cli/root.py",
+        old="    except Exception as exc:  # noqa: BLE001 - Python would",
+        new="    except RecursionError as exc:  # noqa: BLE001 - Python would",
+        tests=of("tests/unit/cli/test_faults.py"),
+    ),
+    Mutant(
         name="one market's odd answer stops collecting the others",
         file=_COLLECT,
         old="        if not _is_of_one_market(exc):\n            raise\n        logger",
