@@ -28,6 +28,11 @@ LOOKS_WHILE_MOVING: Final = 10
 _LISTS_LAG: Final = timedelta(minutes=10)
 #: How long after an order by hand the balances may not show it yet: the books begin later.
 _BALANCES_LAG: Final = timedelta(minutes=1)
+#: A program that orders all the time cannot put the books off for longer.
+_BEGIN_WITHIN: Final = timedelta(minutes=10)
+#: A list with an order that cannot be read may explain a difference. After so many looks the
+#: operator is told: such an order stays in the lists for a week.
+LOOKS_UNREADABLE: Final = 10
 #: How far the exchange's clock may be behind ours, in the window of a list.
 _CLOCKS_DIFFER: Final = timedelta(minutes=10)
 #: An order that says it was made longer ago, before there was the exchange, is not asked for.
@@ -103,6 +108,7 @@ class AccountBook:
         self._clock = clock
         self._seen: dict[str, tuple[Decimal, int]] = {}  #: difference, and looks in a row
         self._unexplained: set[str] = set()
+        self._put_off_at: datetime | None = None  #: the books, for the first time
         self._began_at: datetime | None = None  #: the books, if this process began them
         self._known_at_begin: frozenset[str] = frozenset()  #: uuids of orders by hand
 
@@ -122,7 +128,8 @@ class AccountBook:
 
         Before the first order: what an order moves can then be told from what was there. With an
         open order, or just after one by hand, it waits: the account may hold what a fill moved and
-        the books not yet, or the lists show what the balances do not yet.
+        the books not yet, or the lists show what the balances do not yet. For orders by hand it
+        waits ten minutes at most.
         """
         if await self._books.books() is not None:
             return
@@ -130,7 +137,9 @@ class AccountBook:
         # Orders of other programs that are known now explain nothing that comes later.
         lists = await self.take_external(at - _WINDOW)
         if any(listed.order.created_at > at - _BALANCES_LAG for listed in lists.external):
-            return
+            self._put_off_at = self._put_off_at or at
+            if at - self._put_off_at < _BEGIN_WITHIN:
+                return
         before = await self._orders.open()
         balances = await self._exchange.balances()
         if balances.unreadable & self._needed:
@@ -151,10 +160,8 @@ class AccountBook:
         if look.differences() or self._began_lately(look.at):
             # Only now: most looks need no list. The orders of other programs explain the rest.
             lists = await self.take_external(look.at - _WINDOW)
-            if lists.unreadable:
-                return  # an order that cannot be read may explain it
             look = await self._look() or look
-        await self._judge(look, late=self._late(lists))
+        await self._judge(look, late=self._late(lists), is_whole=not lists.unreadable)
 
     async def explain(self, order: Order) -> Absence:
         """Say whether lists and balances explain that the exchange does not find `order`.
@@ -248,8 +255,15 @@ class AccountBook:
                 moved[currency] = moved.get(currency, ZERO) + amount
         return moved
 
-    async def _judge(self, look: AccountLook, *, late: Mapping[str, Decimal]) -> None:
-        """Args: late: by currency, what the first balances may have shown before the lists."""
+    async def _judge(
+        self, look: AccountLook, *, late: Mapping[str, Decimal], is_whole: bool
+    ) -> None:
+        """Say of each currency whether it agrees, and what becomes of it where it does not.
+
+        Args:
+            late: by currency, what the first balances may have shown before the lists.
+            is_whole: whether every listed order could be read.
+        """
         odd = look.differences()
         for currency in (look.after.keys() | look.balances.keys()) - look.moving - odd.keys():
             await self._agrees(look, currency)
@@ -258,15 +272,14 @@ class AccountBook:
         for currency, difference in odd.items():
             before, times = self._seen.get(currency, (difference, 0))
             self._seen[currency] = (difference, times + 1 if before == difference else 1)
-        sure = {
-            name: odd[name] for name, (_, looks) in self._seen.items() if looks >= LOOKS_IN_A_ROW
-        }
+        enough = LOOKS_IN_A_ROW if is_whole else LOOKS_UNREADABLE
+        sure = {name: odd[name] for name, (_, looks) in self._seen.items() if looks >= enough}
         for currency, difference in sure.items():
             if currency in late and abs(difference + late[currency]) <= ROUNDING:
                 # The first balances had it already: the order explains nothing since.
                 await self._agrees(look, currency)
             else:
-                await self._explain_difference(look, currency, odd)
+                await self._explain_difference(look, currency, odd, is_whole=is_whole)
 
     async def _agrees(self, look: AccountLook, currency: str) -> None:
         book, actual = look.book(currency), look.total(currency)
@@ -280,12 +293,13 @@ class AccountBook:
         await self._books.settle(book, actual, at=look.at)
 
     async def _explain_difference(
-        self, look: AccountLook, currency: str, odd: Mapping[str, Decimal]
+        self, look: AccountLook, currency: str, odd: Mapping[str, Decimal], *, is_whole: bool
     ) -> None:
         book, actual = look.book(currency), look.total(currency)
         if book is None:
             return
-        as_deposit = not _is_traded(currency, odd) and look.held.get(currency, ZERO) <= actual
+        is_apart = not _is_traded(currency, odd) and look.held.get(currency, ZERO) <= actual
+        as_deposit = is_apart and is_whole
         _, looks = self._seen[currency]
         if as_deposit and look.moving and looks < LOOKS_WHILE_MOVING:
             return

@@ -23,8 +23,8 @@ ACCOUNT: Final = (
     Mutant(
         name="one look suffices for a deposit",
         file=_BOOK,
-        old="if looks >= LOOKS_IN_A_ROW",
-        new="if looks >= 1",
+        old="enough = LOOKS_IN_A_ROW if is_whole",
+        new="enough = 1 if is_whole",
         tests=of(_OF_BOOK, "test_what_no_fill_explains_is_a_deposit_from_the_second_look_on"),
     ),
     Mutant(
@@ -99,8 +99,8 @@ ACCOUNT: Final = (
     Mutant(
         name="one look at the other side of a trade is forgotten",
         file=_BOOK,
-        old="await self._explain_difference(look, currency, odd)",
-        new="await self._explain_difference(look, currency, sure)",
+        old="await self._explain_difference(look, currency, odd, is_whole=is_whole)",
+        new="await self._explain_difference(look, currency, sure, is_whole=is_whole)",
         tests=of(_OF_BOOK, "test_one_look_at_the_other_side_suffices_to_see_a_trade"),
     ),
     Mutant(
@@ -332,6 +332,36 @@ ACCOUNT: Final = (
         tests=of(
             "tests/unit/app/test_bootstrap.py",
             "test_an_order_without_a_row_is_taken_in_before_the_first_trade",
+        ),
+    ),
+    Mutant(
+        name="an order that cannot be read hides every difference",
+        file="service/flows/account_book.py",
+        old="        enough = LOOKS_IN_A_ROW if is_whole else LOOKS_UNREADABLE\n",
+        new="        enough = LOOKS_IN_A_ROW if is_whole else 10**9\n",
+        tests=of(
+            "tests/integration/flows/test_account_book.py",
+            "test_an_order_that_cannot_be_read_hides_no_difference_for_long",
+        ),
+    ),
+    Mutant(
+        name="a difference that an order may explain is taken for a deposit",
+        file="service/flows/account_book.py",
+        old="        as_deposit = is_apart and is_whole\n",
+        new="        as_deposit = is_apart\n",
+        tests=of(
+            "tests/integration/flows/test_account_book.py",
+            "test_an_order_that_cannot_be_read_hides_no_difference_for_long",
+        ),
+    ),
+    Mutant(
+        name="a busy program puts the books off for ever",
+        file="service/flows/account_book.py",
+        old="            if at - self._put_off_at < _BEGIN_WITHIN:\n",
+        new="            if True:\n",
+        tests=of(
+            "tests/integration/flows/test_account_book.py",
+            "test_a_busy_program_beside_us_puts_the_books_off_for_ten_minutes_at_most",
         ),
     ),
 )

@@ -21,7 +21,7 @@ from service.domain.orders import (
     Quarantine,
     Side,
 )
-from service.flows.account_book import LOOKS_WHILE_MOVING, AccountBook
+from service.flows.account_book import LOOKS_UNREADABLE, LOOKS_WHILE_MOVING, AccountBook
 from service.flows.reconcile import Reconciler
 from service.store.database.pool import Pool
 from service.store.tables.account import PgAccountBooks
@@ -208,9 +208,25 @@ async def test_an_order_that_cannot_be_read_may_explain_the_difference(account: 
     account.exchange.unreadable = 1
     account.move("KRW", 500_000)
 
-    await account.look(3)
+    await account.look(LOOKS_UNREADABLE - 1)
 
     assert await account.deposits() == []
+    assert not account.book.disagree
+
+
+async def test_an_order_that_cannot_be_read_hides_no_difference_for_long(account: Account) -> None:
+    """It stays in the lists for a week, and no trade or withdrawal may be hidden so long."""
+    account.exchange.unreadable = 1
+    account.move("KRW", 500_000)
+
+    await account.look(LOOKS_UNREADABLE)
+    told = account.book.disagree
+    account.exchange.unreadable = 0
+    await account.look()
+
+    assert told
+    assert await account.deposits() == [("KRW", 500_000, "detected")]
+    assert not account.book.disagree
 
 
 async def test_missing_coins_of_ours_are_no_withdrawal(account: Account) -> None:
@@ -537,6 +553,24 @@ async def test_an_order_that_is_written_during_a_look_blocks_its_baselines(
 
     [(amount,)] = await rows(account.pool, BASELINE)
     assert amount == 10_000_000
+
+
+async def test_a_busy_program_beside_us_puts_the_books_off_for_ten_minutes_at_most(
+    pool: Pool,
+) -> None:
+    account = Account(pool)
+    begun = []
+    for number in range(14):  # an order every 50 seconds
+        await account.bought_by_hand(f"theirs-{number}")
+        await account.book.look()
+        begun.append(await account.books.books() is not None)
+        account.clock.pass_time(50)
+
+    await account.look(3)
+
+    assert begun == [False] * 12 + [True] * 2
+    assert await account.deposits() == []
+    assert not account.book.disagree
 
 
 async def test_a_list_that_cannot_be_read_proves_nothing(account: Account) -> None:
