@@ -69,6 +69,7 @@ def _value(number: str) -> Decimal:
 def _forms(amount: Decimal) -> Iterator[Decimal]:
     """Yield `amount`, also rounded and cut off, while it is distinguishable from other numbers."""
     forms = {amount, Decimal(int(amount)), *(amount.quantize(step) for step in _ROUNDED_TO)}
+    forms.add(Decimal(repr(float(amount))))  # a float has seventeen digits, an amount may have more
     yield from (form for form in forms if _is_telling(form))
 
 

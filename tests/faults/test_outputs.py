@@ -248,7 +248,8 @@ async def test_f34_what_the_model_says_is_text_on_the_page_whatever_it_says(
     stack = await keeper.stack()
     await stack.plan({"path": "*:generateContent", "model": "hostile"})
     await stack.service.until(
-        "/api/v1/signals?limit=1", lambda page: "<script>" in page["items"][0]["reasoning"]
+        "/api/v1/signals?limit=1",
+        lambda page: any("<script>" in one["reasoning"] for one in page["items"]),
     )
 
     async with _as_admin(stack) as address:

@@ -64,6 +64,7 @@ async def test_a_new_owner_closes_what_was_allowed_and_not_ordered() -> None:
 
 async def test_a_signal_goes_all_the_way_to_an_order_and_is_counted() -> None:
     house = House()
+    house.clock = FakeClock()  # the exchange's time: the trades are of today
     async with house.running(with_loops=False) as services:
         await services.trading_switch.load()
         await leads(services)
