@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -40,6 +40,8 @@ _MARKS: Final = (
 PROVED_S: Final = 900.0
 #: And an operator's word ends the rest within this one.
 DECLARED_S: Final = 120.0
+_NEVER_S: Final = 1000.0
+_UNHEARD_SHARE: Final = 0.04  #: of the histories in which only the insert can know of a halt
 _BLIND_SHARE: Final = 0.015  #: of the histories in which look-ups fail for minutes
 _BLIND_S: Final = (330.0, 380.0)
 #: Fates that the order protocol does not survive yet.
@@ -134,6 +136,8 @@ class History:
             # Often just when an order is on its way.
             at = plan.choice((plan.choice(times) + plan.uniform(-0.1, 0.3), plan.uniform(1, 40)))
             loop.world_later(max(at, 0.1), self._halt)
+        if self._operator.random() < _UNHEARD_SHARE:
+            self.world.unheard_halt = (self._operator.choice((1, 2, 3)), self._halt_unheard)
         if plan.random() < _RESTORED_SHARE:
             at = plan.uniform(1, self._lived_s)
             loop.world_later(at * plan.random(), self._back_up)
@@ -217,11 +221,31 @@ class History:
         if self._plan.random() < 0.6:
             self.world.loop.world_later(self._plan.uniform(1, 30), self._go_on, stop)
 
+    def _halt_unheard(self, machine: Machine) -> None:
+        """An operator halts just after a decision, and its process comes back too late to hear it.
+
+        Only the order's insert can know: the next look at the state is due within two seconds.
+        """
+        stop = Stop(since=self.world.loop.time(), what="HALTED", market=None)
+        self._change(stop, ends=False, heard_after_s=(_NEVER_S,))
+        self.world.stops.append(stop)
+        self.world.meet("halted")
+        if machine.is_alive and not machine.is_stopped:
+            self.world.say(machine.name, "stops, and goes on before it looks at the state again")
+            machine.stop()
+            self.world.loop.world_later(self._operator.uniform(1.02, 1.6), self._resume, machine)
+
     def _go_on(self, stop: Stop) -> None:
         stop.until = self.world.loop.time()
         self._change(stop, ends=True)
 
-    def _change(self, stop: Stop, *, ends: bool) -> None:
+    def _change(
+        self,
+        stop: Stop,
+        *,
+        ends: bool,
+        heard_after_s: Sequence[float] = (0.01, 0.5, 5.0, _NEVER_S),
+    ) -> None:
         world = self.world
         world.say("operator", f"{'ends' if ends else 'begins'}: {stop.what} {stop.market or ''}")
         values: dict[str, Any] = {"reason": "by hand", "actor": "operator", "detail": {}}
@@ -234,7 +258,7 @@ class History:
             executed(world.states.halt(kind=HALT_KINDS[stop.what], **values))
         name = TRADING_ENABLED.name if stop.what == "SWITCHED OFF" else TRADING_STATE
         for trader in self._traders:  # hears of it soon, late or never
-            delay_s = self._plan.choice((0.01, 0.5, 5.0, 1000.0))
+            delay_s = self._plan.choice(heard_after_s)
             world.loop.world_later(delay_s, trader.hear_of, name)
 
     def _owner_acts(self) -> None:

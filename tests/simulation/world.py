@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
@@ -28,6 +28,8 @@ from tests.simulation.machine import Machine
 SENT_WITHIN_S: Final = 1.0
 #: Seconds from the commit of a halt or of the switch to the last possible request.
 STOPS_WITHIN_S: Final = 1.0
+#: The mark of a decision that is stored.
+DECIDED: Final = "signals.add_decision.committed"
 #: The state of an order that has no row yet.
 NO_ROW: Final = "no row"
 
@@ -114,6 +116,7 @@ class World:
         is_quiet: whether everything has agreed after the faults, and more time passes.
         blind_until: until when every look-up of one order fails.
         settings: the stored ones.
+        unheard_halt: what happens as soon as so many decisions are stored.
         violations: broken invariants, one sentence each.
     """
 
@@ -135,6 +138,7 @@ class World:
         self.weather = Weather()
         self.kills: list[Kill] = []
         self.marks: Counter[str] = Counter()
+        self.unheard_halt: tuple[int, Callable[[Machine], None]] | None = None
         self.is_healing = False
         self.under_way = 0
         self.written_at: dict[str, float] = {}
@@ -211,6 +215,8 @@ class World:
             if kill.mark == name and kill.nth == self.marks[name] and machine.is_alive:
                 machine.kill_after(kill.steps)
                 self.meet(f"killed after {name}")
+        if self.unheard_halt and name == DECIDED and self.marks[name] == self.unheard_halt[0]:
+            self.loop.world_later(0, self.unheard_halt[1], machine)
 
     # --- what the invariants need ---------------------------------------------------------------
 
