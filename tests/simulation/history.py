@@ -227,7 +227,8 @@ class History:
         Only the order's insert can know: the next look at the state is due within two seconds.
         """
         stop = Stop(since=self.world.loop.time(), what="HALTED", market=None)
-        self._change(stop, ends=False, heard_after_s=(_NEVER_S,))
+        # A reason of its own: the end of another halt must not be the end of this one.
+        self._change(stop, ends=False, reason="unheard", heard_after_s=(_NEVER_S,))
         self.world.stops.append(stop)
         self.world.meet("halted")
         if machine.is_alive and not machine.is_stopped:
@@ -244,11 +245,12 @@ class History:
         stop: Stop,
         *,
         ends: bool,
+        reason: str = "by hand",
         heard_after_s: Sequence[float] = (0.01, 0.5, 5.0, _NEVER_S),
     ) -> None:
         world = self.world
         world.say("operator", f"{'ends' if ends else 'begins'}: {stop.what} {stop.market or ''}")
-        values: dict[str, Any] = {"reason": "by hand", "actor": "operator", "detail": {}}
+        values: dict[str, Any] = {"reason": reason, "actor": "operator", "detail": {}}
         values |= {"at": world.exchange.now(), "market": stop.market}
         if stop.what == "SWITCHED OFF":
             world.settings["trading_enabled"] = ends
