@@ -274,6 +274,15 @@ def test_an_answer_that_is_not_ours_is_said_to_be_none(
     assert "is not this service" in err
 
 
+@pytest.fixture
+def sigint_raises() -> Iterator[None]:
+    """A run in the background of a shell begins with SIGINT ignored, and so do its tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("sigint_raises")
 def test_an_interrupted_command_tells_the_key(main: Main) -> None:
     with a_service(ORDER, status=201, interrupts=True) as asked:
         code, out, err = main(
