@@ -52,7 +52,7 @@ simulation: $(VENV)/.dev ## 20,000 simulated histories of the order protocol, an
 	$(BIN)/python -m tests.simulation
 	$(BIN)/python -m tests.simulation --switches
 
-chaos: $(VENV)/.dev ## every fault on the real service, about eleven minutes
+chaos: $(VENV)/.dev ## every fault on the real service, about fifteen minutes
 	$(BIN)/python -m tests.faults
 
 soak: $(VENV)/.dev ## load and random faults, nothing may grow; MINUTES=10
