@@ -364,4 +364,18 @@ ACCOUNT: Final = (
             "test_a_busy_program_beside_us_puts_the_books_off_for_ten_minutes_at_most",
         ),
     ),
+    Mutant(
+        name="an order that tells no funds explains its coins",
+        file=_BOOK,
+        old="    return listed.executed_funds is not None or not listed.order.executed_volume\n",
+        new="    return True\n",
+        tests=of(_OF_BOOK, "test_an_order_that_tells_no_funds_explains_nothing"),
+    ),
+    Mutant(
+        name="a currency whose book moved during the look is judged",
+        file=_BOOK,
+        old="        return book if self.before.get(currency) == book else None\n",
+        new="        return book\n",
+        tests=of(_OF_BOOK, "test_a_currency_whose_book_moved_during_the_look_is_not_judged"),
+    ),
 )

@@ -2,7 +2,7 @@
 
 import traceback
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,18 +16,24 @@ from service.domain.orders import (
     IDENTIFIER_PREFIX,
     ZERO,
     Order,
+    OrderList,
     OrderStatus,
     OrderType,
     Quarantine,
     Side,
 )
-from service.flows.account_book import LOOKS_UNREADABLE, LOOKS_WHILE_MOVING, AccountBook
+from service.flows.account_book import (
+    LOOKS_UNREADABLE,
+    LOOKS_WHILE_MOVING,
+    AccountBook,
+    AccountLook,
+)
 from service.flows.reconcile import Reconciler
 from service.store.database.pool import Pool
 from service.store.tables.account import PgAccountBooks
 from service.store.tables.orders import PgOrders
 from service.store.tables.trading_state import PgTradingState
-from tests.builders import KRW_BTC, an_intent
+from tests.builders import KRW_BTC, T0, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.logs import Logs
@@ -703,3 +709,46 @@ async def test_no_amount_is_in_the_error_when_a_table_refuses_a_currency(account
         told = "".join(traceback.format_exception(caught.value))
         assert "777000777" not in told
         assert "Failing row" not in told
+
+
+class TellsNoFunds(FakeExchange):
+    """Its lists say how much was executed, and not for how much."""
+
+    async def closed_orders(self, since: datetime, until: datetime) -> OrderList:
+        found = await super().closed_orders(since, until)
+        return replace(
+            found, orders=tuple(replace(one, executed_funds=None) for one in found.orders)
+        )
+
+
+async def test_an_order_that_tells_no_funds_explains_nothing(pool: Pool) -> None:
+    """Taken at its word it would have cost nothing, and its money would be a withdrawal."""
+    account = Account(pool)
+    account.exchange = TellsNoFunds(clock=account.clock)
+    account.book = account.opened()
+    await account.book.begin()
+    await account.bought_by_hand()
+
+    found = await account.book.take_external(account.clock.now() - timedelta(hours=1))
+
+    assert (found.orders, found.unreadable) == ((), 1)
+    assert await rows(pool, "SELECT count(*) FROM external_orders") == [(0,)]
+
+
+def test_a_currency_whose_book_moved_during_the_look_is_not_judged() -> None:
+    """A fill was booked while the balances were asked for: which of both they show is not known."""
+    before, after = (
+        CurrencyBook(
+            currency="KRW", amount=Decimal(100), at=T0, moved=moved, moved_by_others=Decimal(0),
+            booked=Decimal(0), external=Decimal(0),
+        )
+        for moved in (Decimal(0), Decimal(-40))
+    )  # fmt: skip
+    look = AccountLook(
+        at=T0, balances=Balances({}), before={"KRW": before}, after={"KRW": after}, held={},
+        moving=frozenset(),
+    )  # fmt: skip
+
+    assert look.book("KRW") is None
+    assert look.differences() == {}
+    assert replace(look, before=look.after).differences() == {"KRW": Decimal(-60)}
