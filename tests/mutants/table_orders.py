@@ -341,11 +341,23 @@ ORDERS: Final = (
     Mutant(
         name="a listener that fell silent is believed",
         file="service/store/database/listen.py",
-        old="                        await self._test(connection)\n",
-        new="                        pass\n",
+        old="                    await self._test(connection)\n",
+        new="                    pass\n",
         tests=of(
             "tests/integration/store/database/test_listen.py",
             "test_a_connection_that_fell_silent_without_a_word_is_given_up",
+        ),
+    ),
+    Mutant(
+        name="a silence ends the wait for a notification that is on its way",
+        file="service/store/database/listen.py",
+        old="                    await self._test(connection)\n",
+        new="                    note.cancel()\n"
+        "                    note = asyncio.ensure_future(connection.notifies.get())\n"
+        "                    await self._test(connection)\n",
+        tests=of(
+            "tests/integration/store/database/test_listen.py",
+            "test_no_payload_is_lost_between_two_silences",
         ),
     ),
     Mutant(

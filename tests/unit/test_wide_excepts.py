@@ -43,7 +43,7 @@ TASKS: Final = {
     "ops/health/probe.py start_if_due": "a probe that hangs must not hold up the others",
     "sandbox/stream/connection.py serve": "sends while the same call reads; cancelled at its end",
     "settings/cache.py _start": "one load for many readers outlives the reader that began it",
-    "store/database/listen.py _next": "awaits a payload and the stop at once, and cancels both",
+    "store/database/listen.py _receive": "awaits a payload and the stop at once, and cancels both",
 }
 
 _WIDE: Final = {"Exception", "BaseException"}

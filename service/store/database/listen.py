@@ -95,14 +95,32 @@ class Listener:
                 if self._failures:
                     self._failures = 0
                     self._log.info("notifications are back")
-                while not stopping.is_set():
-                    payload = await _next(connection, stopping, within_s=self._silence_s)
-                    if payload is not None:
-                        await self._heard(payload)
-                    elif not stopping.is_set():
-                        await self._test(connection)
+                await self._receive(connection, stopping)
         finally:
             self._lost()
+
+    async def _receive(self, connection: aiopg.Connection, stopping: asyncio.Event) -> None:
+        stop = asyncio.ensure_future(stopping.wait())
+        note = asyncio.ensure_future(connection.notifies.get())
+        try:
+            while not stop.done():
+                # `note` outlives the silence: cancelled while a payload is on its way through
+                # aiopg's queue, it would take the payload along.
+                await asyncio.wait(
+                    {note, stop}, timeout=self._silence_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if stop.done():
+                    return
+                if note.done():
+                    payload = str(note.result().payload)
+                    note = asyncio.ensure_future(connection.notifies.get())
+                    await self._heard(payload)
+                else:
+                    await self._test(connection)
+        finally:
+            for waiter in (note, stop):
+                waiter.cancel()
+            await asyncio.gather(note, stop, return_exceptions=True)
 
     async def _test(self, connection: aiopg.Connection) -> None:
         """Raises: StoreDown, when the server does not answer in time or LISTEN has no effect."""
@@ -122,18 +140,3 @@ class Listener:
                 gated = PooledCursor(connection, cursor)
                 await gated.execute(f"LISTEN {quote_ident(self._channel, connection.raw)}")
             yield connection
-
-
-async def _next(
-    connection: aiopg.Connection, stopping: asyncio.Event, *, within_s: float
-) -> str | None:
-    """Return the next payload; None when `stopping` is set or `within_s` has passed first."""
-    note = asyncio.ensure_future(connection.notifies.get())
-    stop = asyncio.ensure_future(stopping.wait())
-    try:
-        await asyncio.wait({note, stop}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-        return str(note.result().payload) if note.done() and not stop.done() else None
-    finally:
-        for waiter in (note, stop):
-            waiter.cancel()
-        await asyncio.gather(note, stop, return_exceptions=True)

@@ -187,6 +187,19 @@ async def test_a_quiet_connection_that_answers_stays(dsn: str) -> None:
     assert (heard, ear.pauses) == ("markets", [])
 
 
+async def test_no_payload_is_lost_between_two_silences(dsn: str) -> None:
+    """aiopg's queue loses a payload whose reader is cancelled while it is handed over."""
+    ear = Ear()
+    said = [str(number) for number in range(300)]
+
+    async with listening(dsn, ear, silence_s=0.0001):
+        for payload in said:
+            await asyncio.to_thread(execute, dsn, NOTIFY, payload=payload)
+        heard = [await ear.next() for _ in said]
+
+    assert heard == said
+
+
 async def test_a_session_in_which_listen_has_no_effect_is_given_up(
     dsn: str, tmp_path: Path
 ) -> None:
