@@ -28,6 +28,9 @@ HALT_KINDS: Final[Mapping[str, HaltKind]] = {
 }
 #: `condition`: the rule that halted resumes too; an operator may do so earlier.
 Ends = Literal["operator", "condition"]
+#: Reasons of the halts by a limit of the operator's; both are REDUCING and end by condition.
+DAILY_LOSS: Final = "daily_loss_limit"
+VOLATILITY: Final = "volatility"
 
 
 class OrderSource(StrEnum):
