@@ -82,6 +82,8 @@ class NewDeposit:
 
     Attributes:
         is_another: it is not the one of this amount that the account has shown already.
+        corrects: the id of the deposit that this one takes back, whole or in part. Then it counts
+            at that deposit's instant, and the account has nothing more to show.
     """
 
     currency: str
@@ -90,3 +92,4 @@ class NewDeposit:
     note: str
     actor: str
     is_another: bool = False
+    corrects: int | None = None

@@ -54,7 +54,8 @@ class Deposits(Protocol):
         """Store what an operator tells, once; return its id.
 
         Raises: DepositDetected, when one of this amount was detected within a week of it, unless
-            the deposit says that it is another one.
+            the deposit says that it is another one; InvalidRequest, when it corrects one that is
+            not there, is of another currency, or has less left to take back.
         """
 
 

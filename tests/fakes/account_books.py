@@ -113,7 +113,7 @@ class FakeAccountBooks:
         detected = (deposit.currency, deposit.amount) in self.deposits
         if detected and not deposit.is_another:
             raise DepositDetected("deposit 1 has this amount")
-        self.told.append((deposit, False))
+        self.told.append((deposit, deposit.corrects is not None))
         return len(self.told)
 
     def _external(self) -> defaultdict[str, Decimal]:

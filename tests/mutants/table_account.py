@@ -181,10 +181,24 @@ ACCOUNT: Final = (
         tests=of(_OF_ACCOUNT_LISTS, "test_a_deposit_that_is_told_twice_is_one"),
     ),
     Mutant(
+        name="a correction hides a later withdrawal of its amount",
+        file="service/store/tables/account.py",
+        old="CASE WHEN %(corrects)s::bigint IS NOT NULL THEN %(at)s::timestamptz END)",
+        new="NULL)",
+        tests=of(_OF_BOOK, "test_a_withdrawal_of_the_amount_of_a_correction_is_detected"),
+    ),
+    Mutant(
+        name="more of a deposit is taken back than it was",
+        file="service/store/tables/account.py",
+        old=" or abs(deposit.amount) > abs(left_over):\n",
+        new=":\n",
+        tests=of(_OF_ACCOUNT_LISTS, "test_a_correction_that_fits_no_deposit_is_refused"),
+    ),
+    Mutant(
         name="a deposit told after it was detected counts twice",
         file="service/store/tables/account.py",
-        old="            if not deposit.is_another:\n",
-        new="            if False:\n",
+        old="            elif not deposit.is_another:\n",
+        new="            elif False:\n",
         tests=of(_OF_ACCOUNT_LISTS, "test_a_deposit_that_was_detected_is_not_told_a_second_time"),
     ),
     Mutant(

@@ -14,12 +14,13 @@ _DEPOSIT: Final = """
                    found.source,
                    found.note,
                    found.actor,
-                   to_char(found.seen_at AT TIME ZONE 'UTC', %(instant)s) AS seen_at) AS item
+                   to_char(found.seen_at AT TIME ZONE 'UTC', %(instant)s) AS seen_at,
+                   found.corrects) AS item
 """
 
 DEPOSITS: Final = page_of(
     """
-      FROM (SELECT id AS row_id, currency, amount, at, source, note, actor, seen_at,
+      FROM (SELECT id AS row_id, currency, amount, at, source, note, actor, seen_at, corrects,
                    row_number() OVER (ORDER BY at DESC, id DESC) AS n
               FROM deposits
              WHERE (%(before_at)s::timestamptz IS NULL
@@ -32,7 +33,8 @@ DEPOSITS: Final = page_of(
 
 DEPOSIT: Final = item_of(
     """
-      FROM (SELECT id AS row_id, currency, amount, at, source, note, actor, seen_at
+      FROM (SELECT id AS row_id, currency, amount, at, source, note, actor, seen_at,
+                   corrects
               FROM deposits
              WHERE id = %(deposit_id)s) AS found
 """

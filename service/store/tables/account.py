@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from service.domain.account import CurrencyBook, NewDeposit
-from service.domain.errors import DepositDetected
+from service.domain.errors import DepositDetected, InvalidRequest
 from service.domain.instants import rfc3339
 from service.domain.orders import ExchangeOrderState, ListedOrder
 from service.store.database.json_rows import recordset, storable
@@ -96,9 +96,33 @@ ADD_DETECTED = """
     VALUES (%(currency)s, %(amount)s, %(at)s, 'detected', '', 'system:account', %(at)s)
 """
 
+# What is left of a deposit: its amount and those that correct it. A correction is none itself.
+CORRECTED = """
+    SELECT corrected.currency, corrected.at,
+           corrected.amount + coalesce(sum(others.amount), 0) AS left_over,
+           corrected.seen_at IS NOT NULL AS is_seen
+      FROM deposits AS corrected
+      LEFT JOIN deposits AS others
+        ON others.corrects = corrected.id
+       AND others.amount <> %(amount)s  -- the same one told again is one
+     WHERE corrected.id = %(corrects)s
+       AND corrected.corrects IS NULL
+     GROUP BY corrected.id
+"""
+
+# A deposit that never came: one of its amount that comes later is another one.
+GIVE_UP_DEPOSIT = """
+    UPDATE deposits
+       SET seen_at = at
+     WHERE id = %(corrects)s
+       AND seen_at IS NULL
+"""
+
+# The account has shown what a correction is about: nothing more is to come.
 ADD_TOLD = """
-    INSERT INTO deposits (currency, amount, at, source, note, actor)
-    VALUES (%(currency)s, %(amount)s, %(at)s, 'operator', %(note)s, %(actor)s)
+    INSERT INTO deposits (currency, amount, at, source, note, actor, corrects, seen_at)
+    VALUES (%(currency)s, %(amount)s, %(at)s, 'operator', %(note)s, %(actor)s, %(corrects)s,
+            CASE WHEN %(corrects)s::bigint IS NOT NULL THEN %(at)s::timestamptz END)
         ON CONFLICT (currency, amount, at) WHERE source = 'operator' DO UPDATE
        SET note = deposits.note
     RETURNING id
@@ -271,10 +295,15 @@ class PgAccountBooks:
             "at": deposit.at,
             "note": storable(deposit.note),
             "actor": deposit.actor,
+            "corrects": deposit.corrects,
         }
         async with self._pool.transaction() as cur:
             await cur.execute(LOCK_DEPOSITS)
-            if not deposit.is_another:
+            if deposit.corrects is not None:
+                await cur.execute(CORRECTED, args)
+                args["at"] = _corrected_at(deposit, await cur.fetchone())
+                await cur.execute(GIVE_UP_DEPOSIT, args)
+            elif not deposit.is_another:
                 await cur.execute(DETECTED, args)
                 if (found := await cur.fetchone()) is not None:
                     raise _counted_already(deposit, found)
@@ -289,8 +318,25 @@ def _counted_already(deposit: NewDeposit, found: tuple[int, datetime]) -> Deposi
     return DepositDetected(
         f"deposit {number} has this amount of {deposit.currency}, was detected at"
         f' {rfc3339(at)} and counts already. Add "another": true if this is another one; tell the'
-        " opposite amount to take it back"
+        f' opposite amount with "corrects": {number} to take it back'
     )
+
+
+def _corrected_at(deposit: NewDeposit, row: tuple[str, datetime, Decimal, bool] | None) -> datetime:
+    """Return the instant of the corrected deposit. Raises: InvalidRequest; without amounts."""
+    number = deposit.corrects
+    if row is None:
+        raise InvalidRequest(f"corrects: there is no deposit {number}, or it is a correction")
+    currency, at, left_over, is_seen = row
+    if currency != deposit.currency:
+        raise InvalidRequest(f"corrects: deposit {number} is of {currency}")
+    if deposit.amount * left_over >= 0 or abs(deposit.amount) > abs(left_over):
+        raise InvalidRequest(
+            f"amount takes back at most what is left of deposit {number}, with the other sign"
+        )
+    if not is_seen and deposit.amount != -left_over:
+        raise InvalidRequest(f"the account has not shown deposit {number} yet: take back all of it")
+    return at
 
 
 def _baseline(book: CurrencyBook, actual: Decimal, at: datetime) -> dict[str, object]:

@@ -19,10 +19,11 @@ from service.web.protocol.query import Query
 from service.web.protocol.request_body import json_object
 from service.web.protocol.responses import list_response, raw_response
 
-_FIELDS: Final = frozenset({"currency", "amount", "at", "note", "another"})
+_FIELDS: Final = frozenset({"currency", "amount", "at", "note", "another", "corrects"})
 _CURRENCY: Final = re.compile(r"[A-Z0-9]{1,15}")
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,18})?")
 _LONGEST_NOTE: Final = 500
+_ID_BOUND: Final = 2**63
 
 
 async def deposits(request: web.Request) -> web.Response:
@@ -38,6 +39,7 @@ async def add_deposit(request: web.Request) -> web.Response:
 
     The same currency, amount and instant told again is the same deposit. One of the same amount
     that was detected within a week of it is refused, unless the body says that it is another.
+    A correction names the deposit that it takes back.
     """
     Query(request)
     body = await json_object(request)
@@ -67,6 +69,13 @@ def _deposit(body: Mapping[str, JSON], *, now: datetime, actor: str) -> NewDepos
     is_another = body.get("another", False)
     if not isinstance(is_another, bool):
         raise InvalidRequest("another is true or false")
+    corrects = body.get("corrects")
+    if not (corrects is None or (type(corrects) is int and 0 < corrects < _ID_BOUND)):
+        raise InvalidRequest("corrects is the id of a deposit, a whole number")
+    if corrects is not None and ("at" in body or is_another):
+        raise InvalidRequest(
+            "a correction counts at its deposit's instant: leave at and another out"
+        )
     if len(note) > _LONGEST_NOTE or not note.isprintable():
         raise InvalidRequest(f"note is one line of at most {_LONGEST_NOTE} characters")
     return NewDeposit(
@@ -76,6 +85,7 @@ def _deposit(body: Mapping[str, JSON], *, now: datetime, actor: str) -> NewDepos
         note=note,
         actor=actor,
         is_another=is_another,
+        corrects=corrects,
     )
 
 

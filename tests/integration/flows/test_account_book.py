@@ -304,6 +304,25 @@ async def test_what_an_operator_tells_of_is_not_detected_again(account: Account)
     assert await account.deposits() == [("KRW", 700, "operator"), ("KRW", 700, "detected")]
 
 
+async def test_a_withdrawal_of_the_amount_of_a_correction_is_detected(account: Account) -> None:
+    account.move("KRW", 700)
+    await account.look(2)
+    [deposit_id] = await rows(account.pool, "SELECT id FROM deposits")
+    now = account.clock.now()
+    back = NewDeposit(
+        currency="KRW", amount=Decimal(-700), at=now, note="", actor="a", corrects=deposit_id[0]
+    )
+    await account.books.add(back)
+    account.move("KRW", -700)
+    await account.look(2)
+
+    assert await account.deposits() == [
+        ("KRW", 700, "detected"),
+        ("KRW", -700, "operator"),
+        ("KRW", -700, "detected"),
+    ]
+
+
 async def test_an_operator_explains_what_nothing_explained(account: Account) -> None:
     account.move("KRW", -100_050)
     account.move("BTC", "0.001")

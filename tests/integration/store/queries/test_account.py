@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.domain.account import CurrencyBook, NewDeposit
-from service.domain.errors import DepositDetected
+from service.domain.errors import DepositDetected, InvalidRequest
 from service.domain.markets import Market
 from service.domain.orders import ExchangeOrderState, ListedOrder, Side
 from service.store.database.pool import Pool
@@ -87,6 +87,59 @@ async def test_another_deposit_of_a_detected_amount_may_be_told(pool: Pool) -> N
 
     [count] = await rows(pool, "SELECT count(*) FROM deposits WHERE source = 'operator'")
     assert (again, count) == (first, (3,))
+
+
+async def test_a_correction_is_at_its_deposits_instant_and_told_once(pool: Pool) -> None:
+    books, lists = PgAccountBooks(pool), PgAccountLists(pool)
+    await detected(books)
+    [known] = json.loads((await lists.deposits(limit=10)).items)
+    back = told(amount=Decimal("500000.25"), at=T0 + HOUR, corrects=known["id"])
+
+    first, again = await books.add(back), await books.add(back)
+
+    [row, _] = json.loads((await lists.deposits(limit=10)).items)
+    assert (first, row["id"], row["corrects"]) == (again, first, known["id"])
+    assert row["occurred_at"] == row["seen_at"] == known["occurred_at"]
+    assert known["corrects"] is None
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "of"),
+    [
+        ("KRW", "500000.26", "detected"),  # more than there is
+        ("KRW", "-1", "detected"),  # the same sign
+        ("USDT", "1", "detected"),
+        ("KRW", "1", "correction"),
+        ("KRW", "1", "none"),
+    ],
+)
+async def test_a_correction_that_fits_no_deposit_is_refused(
+    pool: Pool, currency: str, amount: str, of: str
+) -> None:
+    books = PgAccountBooks(pool)
+    await detected(books)
+    [detected_id] = await rows(pool, "SELECT id FROM deposits")
+    correction_id = await books.add(told(amount=Decimal(-7), at=T0))
+    part = await books.add(told(amount=Decimal(3), corrects=detected_id[0]))
+    ids = {"detected": detected_id[0], "correction": part, "none": correction_id + 99}
+
+    with pytest.raises(InvalidRequest, match=r"^(corrects|amount)"):
+        await books.add(told(currency=currency, amount=Decimal(amount), corrects=ids[of]))
+
+    [count] = await rows(pool, "SELECT count(*) FROM deposits")
+    assert count == (3,)
+
+
+async def test_a_deposit_that_never_came_is_taken_back_as_a_whole(pool: Pool) -> None:
+    books = PgAccountBooks(pool)
+    told_id = await books.add(told(amount=Decimal(700)))
+
+    with pytest.raises(InvalidRequest, match="take back all of it"):
+        await books.add(told(amount=Decimal(-1), corrects=told_id))
+    await books.add(told(amount=Decimal(-700), corrects=told_id))
+
+    [unseen] = await rows(pool, "SELECT count(*) FROM deposits WHERE seen_at IS NULL")
+    assert unseen == (0,)
 
 
 async def test_a_deposit_that_is_told_and_detected_at_once_counts_once(pool: Pool) -> None:

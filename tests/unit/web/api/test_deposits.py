@@ -47,6 +47,12 @@ async def test_a_deposit_that_an_operator_tells_of_is_stored_under_his_name(
         {"currency": "KRW", "amount": "1", "note": "x" * 501},
         {"currency": "KRW", "amount": "1", "id": "7"},
         {"currency": "KRW", "amount": "1", "another": "yes"},
+        {"currency": "KRW", "amount": "1", "corrects": "7"},
+        {"currency": "KRW", "amount": "1", "corrects": True},
+        {"currency": "KRW", "amount": "1", "corrects": 0},
+        {"currency": "KRW", "amount": "1", "corrects": 2**63},
+        {"currency": "KRW", "amount": "1", "corrects": 7, "another": True},
+        {"currency": "KRW", "amount": "1", "corrects": 7, "at": "2026-01-24T09:00:00Z"},
     ],
 )
 async def test_a_deposit_that_makes_no_sense_is_refused(

@@ -1,0 +1,2 @@
+DROP INDEX deposits_corrects;
+ALTER TABLE deposits DROP COLUMN corrects;
