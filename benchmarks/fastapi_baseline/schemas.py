@@ -53,6 +53,7 @@ class OrderBody(ResponseModel):
     stuck: bool = False  # every order of the comparison is final
     what_to_do: str | None = None
     origin: str
+    rule: str | None
     quarantined_at: Instant | None
     quarantine_reason: str | None
 

@@ -38,6 +38,7 @@ class OrderModel(Base):
     sent_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     origin: Mapped[str]
+    rule: Mapped[str | None]
     quarantined_at: Mapped[datetime | None]
     quarantine_reason: Mapped[str | None]
 

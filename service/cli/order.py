@@ -67,7 +67,7 @@ _FILL_COLUMNS: Final = (
 #: What `show` prints of an order, where it has it.
 _SHOWN: Final = (
     "id", "status", "market", "side", "type", "price", "volume", "funds", "executed_volume",
-    "executed_funds", "average_price", "paid_fee", "reason", "origin", "identifier",
+    "executed_funds", "average_price", "paid_fee", "reason", "origin", "rule", "identifier",
     "exchange_uuid", "decision_id", "created_at", "sent_at", "updated_at", "quarantined_at",
     "quarantine_reason", "what_to_do",
 )  # fmt: skip

@@ -38,6 +38,23 @@ class OrderStatus(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+class ExitRule(StrEnum):
+    """A rule of protection that sells a position without a signal."""
+
+    STOP_LOSS = "STOP_LOSS"
+    TRAILING_STOP = "TRAILING_STOP"
+    TAKE_PROFIT = "TAKE_PROFIT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """Why a rule sells: the believed price that reached the rule's own. Quote money for a coin."""
+
+    rule: ExitRule
+    price: Decimal
+    limit: Decimal
+
+
 class OrderOrigin(StrEnum):
     SERVICE = "SERVICE"  #: written here before it was sent
     RECOVERED = "RECOVERED"  #: found at the exchange, without a row or with one that said FAILED
@@ -194,6 +211,7 @@ class Order:
     reason: str | None = None
     origin: OrderOrigin = OrderOrigin.SERVICE
     quarantine: "Quarantine | None" = None
+    rule: ExitRule | None = None  #: of an order that a rule of protection made
 
     @property
     def market(self) -> Market:

@@ -16,7 +16,7 @@ from service.domain.errors import (
     SendRefused,
     TradingStopped,
 )
-from service.domain.orders import IDENTIFIER_PREFIX, Intent, Order, Side
+from service.domain.orders import IDENTIFIER_PREFIX, Breach, Intent, Order, Side
 from service.domain.trading_states import OrderSource
 from service.flows.circuit_breaker import Circuit
 from service.flows.leadership import Leadership
@@ -77,11 +77,12 @@ class Executor:
         source: OrderSource = OrderSource.SIGNAL,
         idempotency_key: str | None = None,
         actor: str | None = None,
+        breach: Breach | None = None,
     ) -> Order:
         """Send the order, look it up a few times, and return it as it is then.
 
         Args: idempotency_key, actor: of the caller that asked for it; the key is stored with the
-            order, the name with its refusal.
+            order, the name with its refusal.  breach: of a rule's sale, stored with it.
         Raises: OrderRefused, when the rules refuse it as it is written; NotLeader, or
             ExchangeUnavailable while the circuit is open or a wait that the exchange asked for
             lasts, before anything is written; StoreDown and kin, before anything is sent.
@@ -105,6 +106,7 @@ class Executor:
                 source=source,
                 idempotency_key=idempotency_key,
                 actor=actor,
+                breach=breach,
             )
             order = await self._send(
                 order,
@@ -126,6 +128,7 @@ class Executor:
         source: OrderSource,
         idempotency_key: str | None,
         actor: str | None,
+        breach: Breach | None,
     ) -> tuple[Order, float]:
         """Return the stored order, and the real seconds at which its insert began."""
         most_per_hour: int | None = None
@@ -143,6 +146,7 @@ class Executor:
                 most_per_hour=most_per_hour,
                 idempotency_key=idempotency_key,
                 actor=actor,
+                breach=breach,
             )
         return order, began
 

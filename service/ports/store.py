@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol
 from service.domain.latency import Sketch
 from service.domain.markets import Candle, Market, Ticker, Timeframe
 from service.domain.order_checks import PriceRange
-from service.domain.orders import Fill, Intent, Order, OrderStatus
+from service.domain.orders import Breach, Fill, Intent, Order, OrderStatus
 from service.domain.portfolio import Equity
 from service.domain.positions import Position
 from service.domain.risk import Verdict
@@ -125,6 +125,7 @@ class Orders(Protocol):
         most_per_hour: int | None,
         idempotency_key: str | None = None,
         actor: str | None = None,
+        breach: Breach | None = None,
     ) -> Order:
         """Write the order as PENDING with `sent_at` set, committed before the request leaves.
 
@@ -137,6 +138,8 @@ class Orders(Protocol):
                 setting counts. None: no limit.
             idempotency_key: of an order by hand; it is one order's for ever.
             actor: the caller of an order by hand, whose name a refusal carries.
+            breach: of a rule's sale: the row names the rule, and a risk event of the same
+                statement says at which price.
 
         Raises: NotLeader, when `epoch` is no longer the trading lease's; OrderRefused, with the
             refusal stored, when the rules refuse the order by now; DuplicateOrder, when identifier

@@ -15,6 +15,7 @@ from service.domain.orders import (
     OPEN,
     RECOVERED,
     ZERO,
+    Breach,
     Fill,
     Intent,
     Order,
@@ -80,6 +81,7 @@ class FakeOrders:
         most_per_hour: int | None,
         idempotency_key: str | None = None,
         actor: str | None = None,
+        breach: Breach | None = None,
     ) -> Order:
         del actor
         self._raise_failure()
@@ -104,8 +106,11 @@ class FakeOrders:
             decision_id=decision_id,
             created_at=at,
             sent_at=at,
+            rule=None if breach is None else breach.rule,
         )
         self._store(order)
+        if breach is not None:
+            self.tables.exits.append((order.id, breach))
         if idempotency_key is not None:
             self.keys[idempotency_key] = order.id
         self._raise_loss()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.domain.markets import Market
+from service.domain.orders import Breach
 from service.domain.trading_states import TradingStatus, strictest
 from service.ports.store import JSON, Halt, TradingState
 from tests.builders import T0
@@ -27,6 +28,7 @@ class Tables:
         active_since: when the last halt of all markets ended.
         settings: the stored ones, by key.
         refusals: (rule, status) of each order that was refused as it was written.
+        exits: the order of each rule that sold, and why.
         ordered: the decisions that have an order.
         lapsed: why each decision that will get none has none.
     """
@@ -37,6 +39,7 @@ class Tables:
     active_since: datetime = T0
     settings: Callable[[], Mapping[str, JSON]] = lambda: {"trading_enabled": True}
     refusals: list[tuple[str, str]] = field(default_factory=list)
+    exits: list[tuple[int, Breach]] = field(default_factory=list)
     ordered: set[int] = field(default_factory=set)
     lapsed: dict[int, str] = field(default_factory=dict)
 

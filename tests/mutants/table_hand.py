@@ -57,7 +57,7 @@ HAND: Final = (
     Mutant(
         name="a refusal by the insert hides its caller",
         file=_PG_ORDERS,
-        old='            "actor": actor or BY_SERVICE,\n',
+        old='            "actor": actor or (BY_SERVICE if breach is None else BY_RULE),\n',
         new='            "actor": BY_SERVICE,\n',
         tests=of(
             "tests/integration/store/tables/test_orders.py",

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from service.domain.alerts import Alert, Notice, Recovery, Severity
-from service.domain.orders import Order, OrderOrigin, OrderStatus
+from service.domain.orders import ExitRule, Order, OrderOrigin, OrderStatus
 from service.ports.settings import SettingChange
 from service.ports.store import RiskEvent
 from service.settings.table import TRADING_ENABLED
@@ -79,6 +79,14 @@ RULES: Final[Mapping[str, Rule]] = {
         body="Order {identifier} was never on the book: {reason}.",
         over=None,
     ),
+    "stop_executed": Rule(
+        key="order:{identifier}:executed",
+        severity="warning",
+        title="{rule} sold in {market}",
+        body="Order {identifier} is executed. GET /api/v1/trading/orders/{order_id} shows the"
+        " numbers, GET /api/v1/risk/events?event=EXIT the price that reached the limit.",
+        over=None,
+    ),
     "order_quarantined": Rule(
         key="order:{identifier}:quarantined",
         severity="critical",
@@ -143,6 +151,13 @@ RULES: Final[Mapping[str, Rule]] = {
 }
 
 
+_RULE_NAMES: Final[Mapping[ExitRule | None, str]] = {
+    ExitRule.STOP_LOSS: "The stop-loss",
+    ExitRule.TRAILING_STOP: "The trailing stop",
+    ExitRule.TAKE_PROFIT: "The take-profit",
+}
+
+
 def alert(event: str, *, at: datetime, **values: object) -> Alert:
     """Return the alert of `event`; `values` fill in its rule's texts."""
     rule = RULES[event]
@@ -176,6 +191,7 @@ def order_notices(order: Order, seen: OrderStatus, at: datetime) -> Sequence[Not
         "order_id": order.id,
         "market": order.intent.market,
         "side": order.intent.side.value,
+        "rule": _RULE_NAMES.get(order.rule, ""),
         "reason": (aside.reason if aside else order.reason) or "no reason given",
     }
 
@@ -198,6 +214,8 @@ def order_notices(order: Order, seen: OrderStatus, at: datetime) -> Sequence[Not
         tell("order_unknown")
     if order.status is OrderStatus.FAILED:
         tell("order_failed")
+    if order.rule is not None and order.status is OrderStatus.EXECUTED:
+        tell("stop_executed")
     return notices
 
 

@@ -13,7 +13,8 @@ from service.store.queries.page import JsonReader, code, item_of, page_of
 ORDERS: Final = page_of("""
       FROM (SELECT id AS row_id, created_at AS at, identifier, exchange_uuid, market, side, type,
                    price, volume, funds, status, reason, executed_volume, executed_funds, paid_fee,
-                   decision_id, sent_at, updated_at, origin, quarantined_at, quarantine_reason,
+                   decision_id, sent_at, updated_at, origin, rule, quarantined_at,
+                   quarantine_reason,
                    row_number() OVER (ORDER BY created_at DESC, id DESC) AS n
               FROM orders
              WHERE (%(market)s::text IS NULL OR market = %(market)s)
@@ -57,6 +58,7 @@ ORDERS: Final = page_of("""
                    what_to_do IS NOT NULL AS stuck,
                    what_to_do,
                    origin,
+                   rule,
                    to_char(quarantined_at AT TIME ZONE 'UTC', %(instant)s) AS quarantined_at,
                    quarantine_reason) AS item
 """)
@@ -117,6 +119,7 @@ ORDER: Final = item_of("""
                    what_to_do IS NOT NULL AS stuck,
                    what_to_do,
                    o.origin,
+                   o.rule,
                    to_char(o.quarantined_at AT TIME ZONE 'UTC', %(instant)s) AS quarantined_at,
                    o.quarantine_reason,
                    o.quarantine_detail,

@@ -12,10 +12,13 @@ import psycopg2.errors
 
 from service.crashpoints import crashpoint
 from service.domain.alerts import Notice
+from service.domain.decimals import decimal_text
 from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
 from service.domain.orders import (
     RECOVERED,
+    Breach,
+    ExitRule,
     Fill,
     Intent,
     Order,
@@ -122,15 +125,23 @@ ADD = """
     ), added AS (
         INSERT INTO orders (
                identifier, decision_id, market, side, type, price, volume, funds,
-               status, leader_epoch, created_at, sent_at, updated_at, idempotency_key)
+               status, leader_epoch, created_at, sent_at, updated_at, idempotency_key, rule)
         SELECT %(identifier)s, %(decision_id)s::bigint, %(market)s, %(side)s, %(type)s,
                %(price)s::numeric, %(volume)s::numeric, %(funds)s::numeric,
-               'PENDING', epoch, %(at)s, %(at)s, %(at)s, %(idempotency_key)s
+               'PENDING', epoch, %(at)s, %(at)s, %(at)s, %(idempotency_key)s, %(rule)s
           FROM verdict
          WHERE refusal IS NULL
         RETURNING id, identifier, exchange_uuid, decision_id, market, side, type, price, volume,
                   funds, status, reason, executed_volume, executed_funds, paid_fee, created_at,
-                  sent_at
+                  sent_at, rule
+    ), exits AS (
+        INSERT INTO risk_events (at, event, market, reason, actor, detail)
+        SELECT %(at)s, 'EXIT', market, rule, %(by_rule)s,
+               jsonb_build_object('order_id', id, 'identifier', identifier,
+                                  'price', %(breach_price)s::text,
+                                  'limit', %(breach_limit)s::text)
+          FROM added
+         WHERE rule IS NOT NULL
     )
     SELECT verdict.refusal, verdict.status, added.*
       FROM verdict
@@ -177,14 +188,14 @@ ADOPT = """
            coalesce((SELECT epoch FROM leader WHERE name = %(lease)s), 0),
            %(created_at)s, %(created_at)s, %(at)s
     RETURNING id, identifier, exchange_uuid, decision_id, market, side, type, price, volume, funds,
-              status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at,
+              status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at, rule,
               origin, quarantined_at, quarantine_reason, quarantine_detail
 """
 
 # A parameter that is None makes its line constant, and the planner drops it.
 OPEN = """
     SELECT id, identifier, exchange_uuid, decision_id, market, side, type, price, volume, funds,
-           status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at,
+           status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at, rule,
            origin, quarantined_at, quarantine_reason, quarantine_detail
       FROM orders
      WHERE status IN ('PENDING', 'SUBMITTED', 'PARTIALLY_FILLED', 'UNKNOWN')
@@ -194,7 +205,7 @@ OPEN = """
 
 FIND = """
     SELECT id, identifier, exchange_uuid, decision_id, market, side, type, price, volume, funds,
-           status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at,
+           status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at, rule,
            origin, quarantined_at, quarantine_reason, quarantine_detail
       FROM orders
      WHERE identifier = %(identifier)s
@@ -202,7 +213,7 @@ FIND = """
 
 BY_ID = """
     SELECT id, identifier, exchange_uuid, decision_id, market, side, type, price, volume, funds,
-           status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at,
+           status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at, rule,
            origin, quarantined_at, quarantine_reason, quarantine_detail
       FROM orders
      WHERE id = %(order_id)s
@@ -235,6 +246,7 @@ POSITIONS = """
 """
 
 BY_SERVICE: Final = "system:orders"  #: actor of a refusal that no caller asked for
+BY_RULE: Final = "system:protection"  #: actor of an exit, and of its refusal
 _DUPLICATE: Final = "duplicate_order"  #: as in ADD
 _LAPSED: Final = "lapsed"  #: as in ADD
 _DUPLICATES: Final = {
@@ -270,6 +282,7 @@ class PgOrders:
         most_per_hour: int | None,
         idempotency_key: str | None = None,
         actor: str | None = None,
+        breach: Breach | None = None,
     ) -> Order:
         """Write the order as PENDING, about to be sent; committed when this returns.
 
@@ -294,7 +307,11 @@ class PgOrders:
             "permitting": [one.value for one in TradingStatus if permits(one, source, act)],
             "most_per_hour": most_per_hour,
             "idempotency_key": idempotency_key,
-            "actor": actor or BY_SERVICE,
+            "actor": actor or (BY_SERVICE if breach is None else BY_RULE),
+            "rule": None if breach is None else breach.rule.value,
+            "by_rule": BY_RULE,
+            "breach_price": None if breach is None else decimal_text(breach.price),
+            "breach_limit": None if breach is None else decimal_text(breach.limit),
         }
         try:
             async with self._pool.cursor() as cur:
@@ -464,7 +481,8 @@ def _order(row: Sequence[Any]) -> Order:
     """Args: row: of a new order without the columns that it cannot have yet."""
     (
         order_id, identifier, exchange_uuid, decision_id, market, side, kind, price, volume, funds,
-        status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at, *later,
+        status, reason, executed_volume, executed_funds, paid_fee, created_at, sent_at, rule,
+        *later,
     ) = row  # fmt: skip
     origin, aside_at, why, detail = later or (OrderOrigin.SERVICE, None, "", None)
     return Order(
@@ -491,4 +509,5 @@ def _order(row: Sequence[Any]) -> Order:
         quarantine=(
             None if aside_at is None else Quarantine(at=aside_at, reason=why, detail=detail or {})
         ),
+        rule=None if rule is None else ExitRule(rule),
     )

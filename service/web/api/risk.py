@@ -50,6 +50,7 @@ class RiskEventKind(StrEnum):
     RESUMED = "RESUMED"
     REFUSED = "REFUSED"
     LAPSED = "LAPSED"
+    EXIT = "EXIT"
 
 
 class HaltBody(TypedDict):

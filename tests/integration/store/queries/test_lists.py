@@ -357,6 +357,7 @@ async def test_an_order_shows_its_state_fills_and_evidence(pool: Pool) -> None:
             "stuck": False,
             "what_to_do": None,
             "origin": "SERVICE",
+            "rule": None,
             "quarantined_at": None,
             "quarantine_reason": None,
         }

@@ -14,7 +14,16 @@ from loguru import logger
 
 from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
-from service.domain.orders import OPEN, Fill, Order, OrderStatus, OrderType, Side
+from service.domain.orders import (
+    OPEN,
+    Breach,
+    ExitRule,
+    Fill,
+    Order,
+    OrderStatus,
+    OrderType,
+    Side,
+)
 from service.domain.positions import Position, folded
 from service.domain.trading_states import OrderSource
 from service.store.database.pool import Pool
@@ -117,7 +126,39 @@ def order_args(epoch: int) -> dict[str, object]:
         "market": "KRW-BTC", "side": "BUY", "type": "MARKET", "price": None, "volume": None,
         "funds": Decimal(100_000), "at": T0, "source": "SIGNAL", "permitting": ["ACTIVE"],
         "most_per_hour": None, "idempotency_key": None, "actor": "system:orders",
+        "rule": None, "by_rule": None, "breach_price": None, "breach_limit": None,
     }  # fmt: skip
+
+
+async def test_an_exit_names_its_rule_and_its_event_names_the_price_and_the_limit(
+    pool: Pool,
+) -> None:
+    epoch = await the_epoch(pool)
+    breach = Breach(rule=ExitRule.STOP_LOSS, price=Decimal("94000000.5"), limit=Decimal(95_000_000))
+
+    order = await PgOrders(pool).add(
+        an_intent(side=Side.SELL, volume=Decimal(1), funds=None),
+        identifier="uat-9",
+        decision_id=None,
+        at=T0,
+        epoch=epoch,
+        source=OrderSource.RULE,
+        most_per_hour=None,
+        breach=breach,
+    )
+
+    assert order.rule is ExitRule.STOP_LOSS
+    assert await PgOrders(pool).open() == (order,)
+    assert await rows(
+        pool, "SELECT at, event, market, reason, actor, detail, decision_id FROM risk_events"
+    ) == [
+        (
+            T0, "EXIT", "KRW-BTC", "STOP_LOSS", "system:protection",
+            {"order_id": order.id, "identifier": "uat-9", "price": "94000000.5",
+             "limit": "95000000"},
+            None,
+        )
+    ]  # fmt: skip
 
 
 async def test_without_any_lease_no_order_is_written(pool: Pool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.domain.alerts import Alert, Recovery
-from service.domain.orders import OrderStatus, Quarantine
+from service.domain.orders import ExitRule, OrderStatus, Quarantine
 from service.flows.alerts.rules import RULES, alert, order_notices, recovery, setting_notices
 from service.ports.settings import SettingChange
 from tests.builders import T0, an_intent, an_order
@@ -133,3 +133,13 @@ def test_a_name_with_braces_is_no_template() -> None:
     told = alert("job_given_up", at=T0, job="{0.__class__}", error="{x}", attempts=1)
 
     assert told.title == "Job {0.__class__} fails"
+
+
+def test_a_stop_that_sold_is_told_once() -> None:
+    sold = an_order(status=OrderStatus.EXECUTED, rule=ExitRule.TRAILING_STOP)
+
+    (told,) = order_notices(sold, OrderStatus.SUBMITTED, T0)
+
+    assert isinstance(told, Alert)
+    assert (told.key, told.title) == ("order:uat-1:executed", "The trailing stop sold in KRW-BTC")
+    assert order_notices(sold, OrderStatus.EXECUTED, T0) == []
