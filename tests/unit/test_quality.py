@@ -86,3 +86,11 @@ def test_a_change_that_leaves_too_much_untested_fails_the_test_command() -> None
     assert "omit" not in options["coverage"]["run"]
     assert " --cov " in command
     assert "--cov-fail-under" not in command
+
+
+def test_migrations_are_numbered_without_a_gap_each_with_its_way_back() -> None:
+    names = sorted(path.name for path in (ROOT / "migrations").glob("*.sql"))
+    numbers = [int(name[:4]) for name in names if not name.endswith(".rollback.sql")]
+    rollbacks = [int(name[:4]) for name in names if name.endswith(".rollback.sql")]
+
+    assert numbers == rollbacks == list(range(1, len(numbers) + 1))
