@@ -95,7 +95,9 @@ def questions(pool: Pool, rows: int) -> Mapping[str, Question]:
             since=UNTIL - 31 * DAY, until=UNTIL - timedelta(minutes=30)
         ),
         "an hour's model calls": lambda: statistics.model_calls(**recent),
-        "the newest candle": lambda: PgMarketData(pool).newest_candle_at(market, Timeframe.M1),
+        "the newest candle": lambda: PgMarketData(pool).newest_candle_at(
+            market, Timeframe.M1, before=UNTIL + HOUR
+        ),
         "when the last signal was": lambda: PgSignals(pool).last_signal_at(market),
         "the newest price of 20 markets, if fresh": lambda: PgMarketData(pool).newest_prices(
             markets, since=UNTIL - HOUR

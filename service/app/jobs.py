@@ -22,7 +22,7 @@ from service.domain.orders import OPEN
 from service.flows.all_markets import AllMarkets
 from service.flows.cancel_entries import LOOK_EVERY_S
 from service.flows.clock_guard import ClockGuard
-from service.flows.collect import collect
+from service.flows.collect import Collector
 from service.flows.flatten import STEP_EVERY_S
 from service.flows.leadership import RENEW_EVERY_S
 from service.flows.markets import traded
@@ -58,15 +58,17 @@ def jobs(services: Services) -> tuple[Loop, ...]:
     pipeline, traded_now = services.pipeline, partial(traded, settings, collected=markets)
     all_markets = AllMarkets(trade=pipeline.trade, markets=traded_now)
 
+    collector = Collector(
+        markets=markets,
+        exchange=ports.watching,
+        market_data=store.collected,
+        bus=services.bus,
+        clock=ports.clock,
+    )
+
     async def collecting() -> None:
         if leadership.is_leader:
-            await collect(
-                markets=markets,
-                exchange=ports.watching,
-                market_data=store.collected,
-                bus=services.bus,
-                clock=ports.clock,
-            )
+            await collector.step()
 
     async def signalling() -> None:
         if leadership.may_trade:

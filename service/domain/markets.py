@@ -2,12 +2,12 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from service.domain.errors import ExchangeUnavailable, UnknownMarket
 
@@ -95,6 +95,21 @@ class Candle:
     @property
     def ends_at(self) -> datetime:
         return self.opened_at + self.timeframe.duration
+
+
+class CandlePage(tuple[Candle, ...]):  # noqa: SLOT001 - a tuple takes no slots of its own
+    """The candles of one answer, oldest first.
+
+    Attributes:
+        unreadable: how many rows were left out because they could not be read.
+    """
+
+    unreadable: int
+
+    def __new__(cls, candles: Iterable[Candle] = (), *, unreadable: int = 0) -> Self:
+        page = super().__new__(cls, candles)
+        page.unreadable = unreadable
+        return page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,49 +2,57 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Final
 
 from loguru import logger
 
 from service.bus import Bus, TickerUpdated
 from service.domain.errors import BoundaryError, DomainError, ExchangeRefused, ServiceError
-from service.domain.markets import Market, Ticker, Timeframe
+from service.domain.markets import Market, Ticker
+from service.flows.collect_candles import CandleCollector
 from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.store import MarketData
 
-MAX_CANDLES: Final = 200  #: in one answer of the exchange
-MAX_PAGES: Final = 20  #: in one pass, nearly three days of minutes
-_MINUTE: Final = timedelta(minutes=1)
 
-
-async def collect(
-    *,
-    markets: Sequence[Market],
-    exchange: Exchange,
-    market_data: MarketData,
-    bus: Bus,
-    clock: MarketClock,
-) -> None:
-    """Store one price of every market, and its candles since the newest stored minute.
+class Collector:
+    """Stores one price of every market, and its candles since the newest stored minute.
 
     What is odd about one market costs that market alone.
-
-    Raises: BoundaryError, an outage at once; ServiceError, after all markets, the first of those
-        that concern one market.
     """
-    asked_at = clock.now()
-    failed: list[ServiceError] = []
-    for ticker in await _tickers(markets, exchange=exchange, failed=failed):
-        with _apart(ticker.market, failed):
-            await market_data.add_tickers([ticker], at=asked_at)
-            await bus.publish(TickerUpdated(ticker=ticker))
-    for market in markets:
-        with _apart(market, failed):
-            await _collect_minutes(market, exchange=exchange, market_data=market_data, clock=clock)
-    if failed:
-        raise failed[0]
+
+    def __init__(
+        self,
+        *,
+        markets: Sequence[Market],
+        exchange: Exchange,
+        market_data: MarketData,
+        bus: Bus,
+        clock: MarketClock,
+    ) -> None:
+        self._markets = markets
+        self._exchange = exchange
+        self._market_data = market_data
+        self._bus = bus
+        self._clock = clock
+        self._candles = CandleCollector(exchange=exchange, market_data=market_data, clock=clock)
+
+    async def step(self) -> None:
+        """Collect once.
+
+        Raises: BoundaryError, an outage at once; ServiceError, after all markets, the first of
+            those that concern one market.
+        """
+        asked_at = self._clock.now()
+        failed: list[ServiceError] = []
+        for ticker in await _tickers(self._markets, exchange=self._exchange, failed=failed):
+            with _apart(ticker.market, failed):
+                await self._market_data.add_tickers([ticker], at=asked_at)
+                await self._bus.publish(TickerUpdated(ticker=ticker))
+        for market in self._markets:
+            with _apart(market, failed):
+                await self._candles.collect(market)
+        if failed:
+            raise failed[0]
 
 
 async def _tickers(
@@ -84,26 +92,3 @@ def _is_of_one_market(error: ServiceError) -> bool:
     return isinstance(error, DomainError) or (
         isinstance(error, BoundaryError) and error.code == "bad_answer"
     )
-
-
-async def _collect_minutes(
-    market: Market, *, exchange: Exchange, market_data: MarketData, clock: MarketClock
-) -> None:
-    newest = await market_data.newest_candle_at(market, Timeframe.M1)
-    for _ in range(MAX_PAGES):
-        # The page ends at a minute that we name, not at the exchange's "now". Minutes may pass
-        # before the answer, and then the oldest candles would drop off the page.
-        end = clock.now().replace(second=0, microsecond=0) + _MINUTE
-        behind = (end - newest) // _MINUTE if newest else MAX_CANDLES
-        # At least two: the newest stored minute may have been unfinished, and a new one has begun.
-        count = max(2, min(behind + 1, MAX_CANDLES))
-        is_last = newest is None or behind <= MAX_CANDLES
-        if newest is not None and not is_last:
-            # After a long outage: oldest first, stored page by page. An interruption then leaves
-            # no gap before the newest stored minute, which would never be filled.
-            end = newest + MAX_CANDLES * _MINUTE
-        page = await exchange.candles(market, Timeframe.M1, count=count, before=end)
-        await market_data.put_candles(page)
-        if is_last:
-            return
-        newest = end  # minutes without a trade have no candle, now or later

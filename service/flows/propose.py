@@ -12,7 +12,7 @@ from service.domain.markets import Candle, Market, Timeframe
 from service.domain.pricing import cost_usd
 from service.domain.signals import Answer, Signal, Trigger, Usage
 from service.flows.circuit_breaker import Circuit
-from service.flows.collect import MAX_CANDLES
+from service.flows.collect_candles import MAX_CANDLES
 from service.flows.prompt import Snapshot, facts, kept, prompt
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange

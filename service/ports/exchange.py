@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from service.domain.markets import Balances, Candle, Market, MarketRules, Ticker, Timeframe
+from service.domain.markets import Balances, CandlePage, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList
 
 LONGEST_WINDOW: Final = timedelta(days=7)  #: of one question for finished orders
@@ -19,10 +19,11 @@ class Exchange(Protocol):
 
     async def candles(
         self, market: Market, timeframe: Timeframe, *, count: int, before: datetime | None = None
-    ) -> tuple[Candle, ...]:
+    ) -> CandlePage:
         """Return at most `count` (1..200) candles, oldest first, gaps left out.
 
-        The newest may still be running. `before` is exclusive.
+        The newest may still be running. `before` is exclusive. A row that cannot be read is left
+        out and counted; an answer without any readable row is an error.
         """
 
     async def rules(self, market: Market) -> MarketRules: ...

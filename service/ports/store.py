@@ -45,8 +45,13 @@ class MarketData(Protocol):
     ) -> PriceRange | None:
         """Return the lowest and the highest price collected meanwhile, None without any."""
 
-    async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
-        """Return when the newest stored candle opened."""
+    async def newest_candle_at(
+        self, market: Market, timeframe: Timeframe, *, before: datetime
+    ) -> datetime | None:
+        """Return when the newest candle opened that is stored and opened before `before`.
+
+        Args: before: the present; a stored candle of the future is none that can be believed.
+        """
 
     async def put_candles(self, candles: Sequence[Candle]) -> None:
         """Insert, or overwrite the candle that was still running."""

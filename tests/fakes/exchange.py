@@ -17,6 +17,7 @@ from service.domain.markets import (
     Balance,
     Balances,
     Candle,
+    CandlePage,
     Market,
     MarketRules,
     Ticker,
@@ -135,11 +136,11 @@ class FakeExchange:
 
     async def candles(
         self, market: Market, timeframe: Timeframe, *, count: int, before: datetime | None = None
-    ) -> tuple[Candle, ...]:
+    ) -> CandlePage:
         self._answer("candles")
         rows = self.history[market, timeframe]
         older = [c for c in rows if before is None or c.opened_at < before]
-        return tuple(older[-count:])
+        return CandlePage(older[-count:])
 
     async def rules(self, market: Market) -> MarketRules:
         self._answer("rules")

@@ -38,9 +38,11 @@ class FakeMarketData:
         found = [t.price for at, t in self.tickers if t.market == market and since <= at <= until]
         return PriceRange(low=min(found), high=max(found)) if found else None
 
-    async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
+    async def newest_candle_at(
+        self, market: Market, timeframe: Timeframe, *, before: datetime
+    ) -> datetime | None:
         opened = [at for of, frame, at in self.candles if (of, frame) == (market, timeframe)]
-        return max(opened, default=None)
+        return max((at for at in opened if at < before), default=None)
 
     async def put_candles(self, candles: Sequence[Candle]) -> None:
         for candle in candles:

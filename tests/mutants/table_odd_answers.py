@@ -19,6 +19,8 @@ _ODD_NUMBER: Final = of(
     _OF_ODD_MARKETS,
     "test_an_odd_number_of_one_market_does_not_keep_the_others_from_being_collected",
 )
+_ODD_CANDLE: Final = of(_OF_WIRE, "test_an_odd_candle_is_left_out_and_the_rest_of_the_page_counts")
+_OF_COLLECT: Final = "tests/unit/flows/test_collect.py"
 _NOT_NOTHING: Final = of(
     _OF_WIRE, "test_a_currency_whose_row_cannot_be_read_does_not_pass_for_nothing_held"
 )
@@ -171,9 +173,71 @@ ODD_ANSWERS: Final = (
         old='        isinstance(error, BoundaryError) and error.code == "bad_answer"\n',
         new="        isinstance(error, BoundaryError)\n",
         tests=of(
-            "tests/unit/flows/test_collect.py",
+            _OF_COLLECT,
             "test_an_outage_is_not_asked_about_market_by_market",
         ),
+    ),
+    Mutant(
+        name="a candle that is dated later than asked for is the newest one",
+        file=_QUOTATION,
+        old="    if before is not None and at >= before:\n",
+        new="    if False:\n",
+        tests=_ODD_CANDLE,
+    ),
+    Mutant(
+        name="a candle may begin within a unit of its timeframe",
+        file=_QUOTATION,
+        old="    if (at - _EPOCH) % timeframe.duration != _NO_TIME:\n",
+        new="    if False:\n",
+        tests=_ODD_CANDLE,
+    ),
+    Mutant(
+        name="a candle's date may be written in any form",
+        file=_RECORD,
+        old="        if not _UTC_SECOND.fullmatch(self.text(name)):\n",
+        new="        if at.tzinfo is not None:\n",
+        tests=_ODD_CANDLE,
+    ),
+    Mutant(
+        name="one unreadable candle spoils its page",
+        file=_QUOTATION,
+        old="            faults.append(exc)\n",
+        new="            raise\n",
+        tests=_ODD_CANDLE,
+    ),
+    Mutant(
+        name="a stored candle of the future is the newest one",
+        file="service/store/tables/market_data.py",
+        old="       AND opened_at < %(before)s\n",
+        new="",
+        tests=of(
+            "tests/integration/store/tables/test_market_data.py",
+            "test_a_stored_candle_of_the_future_is_not_the_newest_one",
+        ),
+    ),
+    Mutant(
+        name="a minute that could not be read is never asked for again",
+        file="service/flows/collect_candles.py",
+        old="        if page.unreadable and doubt is None:\n",
+        new="        if False:\n",
+        tests=of(_OF_COLLECT, "test_a_minute_that_could_not_be_read_is_asked_for_again"),
+    ),
+    Mutant(
+        name="a new process does not ask for the minutes that the last one could not read",
+        file="service/flows/collect_candles.py",
+        old="        if market not in self._begun:\n",
+        new="        if False:\n",
+        tests=of(
+            _OF_COLLECT,
+            "test_a_new_process_asks_once_for_the_minutes_that_the_last_one_could_not_read",
+        ),
+    ),
+    Mutant(
+        name="a minute that can never be read is asked for forever",
+        file="service/flows/collect_candles.py",
+        old="        if doubt.times >= MOST_AGAIN:\n",
+        new="        if False:\n",
+        tests=of(_OF_COLLECT, "test_a_minute_that_can_never_be_read_is_asked_for_ten_times_only"),
     ),
     Mutant(
         name="a price that no column holds is passed on",

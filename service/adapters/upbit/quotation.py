@@ -2,18 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from loguru import logger
+
 from service.adapters.upbit.errors import OddAnswer
-from service.adapters.upbit.record import Record, records
+from service.adapters.upbit.record import Record, items, records
 from service.adapters.upbit.wire import market_in
 from service.domain.errors import UnknownMarket
-from service.domain.markets import Candle, Market, Ticker, Timeframe
+from service.domain.markets import Candle, CandlePage, Market, Ticker, Timeframe
 
 #: Our tables hold numbers within these bounds, which are far from any that a market has.
 _SMALLEST_PRICE: Final = Decimal("1e-8")
 _MOST: Final = Decimal("1e19")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_TIME: Final = timedelta()
 _MOST_CHANGE: Final = Decimal("1e9")
 CANDLE_PATHS: Final = {
     Timeframe.M1: "/v1/candles/minutes/1",
@@ -81,20 +86,46 @@ def _change(record: Record, name: str) -> Decimal:
     return ratio
 
 
-def candles(payload: object, market: Market, timeframe: Timeframe) -> tuple[Candle, ...]:
-    """Return the candles oldest first, each once; Upbit sends the newest first."""
-    rows = (_candle(record, market, timeframe) for record in records(payload, "candle"))
-    by_start = {candle.opened_at: candle for candle in rows}
-    return tuple(by_start[at] for at in sorted(by_start))
+def candles(
+    payload: object, market: Market, timeframe: Timeframe, *, before: datetime | None = None
+) -> CandlePage:
+    """Return the candles oldest first, each once; Upbit sends the newest first.
+
+    A row that cannot be read is left out with a warning: the rest of the page counts.
+
+    Args: before: the end of the window that was asked for, exclusive.
+    Raises: OddAnswer, when no row can be read.
+    """
+    by_start: dict[datetime, Candle] = {}
+    faults: list[OddAnswer] = []
+    for row in items(payload, "candle"):
+        try:
+            candle = _candle(Record(row, "candle"), market, timeframe, before=before)
+            by_start[candle.opened_at] = candle
+        except OddAnswer as exc:
+            faults.append(exc)
+    if faults and not by_start:
+        raise faults[0]
+    if faults:
+        logger.bind(
+            event="job",
+            market=str(market),
+            timeframe=timeframe.value,
+            rows=len(faults),
+            cause=str(faults[0]),
+        ).warning("a candle cannot be read, the others of the page count")
+    return CandlePage((by_start[at] for at in sorted(by_start)), unreadable=len(faults))
 
 
-def _candle(record: Record, market: Market, timeframe: Timeframe) -> Candle:
+def _candle(
+    record: Record, market: Market, timeframe: Timeframe, *, before: datetime | None
+) -> Candle:
     if market_in(record, "market") != market:
         raise OddAnswer("candle.market: another market than asked for")
     candle = Candle(
         market=market,
         timeframe=timeframe,
-        opened_at=record.utc_instant("candle_date_time_utc"),
+        opened_at=_opened_at(record, timeframe, before=before),
         open=_price(record, "opening_price"),
         high=_price(record, "high_price"),
         low=_price(record, "low_price"),
@@ -106,3 +137,17 @@ def _candle(record: Record, market: Market, timeframe: Timeframe) -> Candle:
     if not candle.low <= min(ends) <= max(ends) <= candle.high:
         raise OddAnswer("candle: a price outside low..high")
     return candle
+
+
+def _opened_at(record: Record, timeframe: Timeframe, *, before: datetime | None) -> datetime:
+    """Return when the candle began: a whole unit of its timeframe, within the window asked for.
+
+    A candle that is dated too late would pass for the newest one, and no minute before it would be
+    asked for any more.
+    """
+    at = record.utc_instant("candle_date_time_utc")
+    if (at - _EPOCH) % timeframe.duration != _NO_TIME:
+        raise OddAnswer("candle.candle_date_time_utc: not a whole unit of the timeframe")
+    if before is not None and at >= before:
+        raise OddAnswer("candle.candle_date_time_utc: later than asked for")
+    return at

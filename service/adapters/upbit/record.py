@@ -11,6 +11,7 @@ from service.adapters.answers import strip_secrets
 from service.adapters.upbit.errors import OddAnswer
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
+_UTC_SECOND: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_NUMBER: Final = 64
 LONGEST_TEXT: Final = 256  #: characters; Upbit's longest, an identifier, has 64
@@ -133,10 +134,10 @@ class Record:
             raise self._odd(name, "out of range") from None
 
     def utc_instant(self, name: str) -> datetime:
-        """Return an ISO 8601 instant without an offset, which is in UTC."""
+        """Return an instant that is written exactly `yyyy-MM-ddTHH:mm:ss`, which is in UTC."""
         at = self._datetime(name)
-        if at.tzinfo is not None:
-            raise self._odd(name, "with an offset")
+        if not _UTC_SECOND.fullmatch(self.text(name)):
+            raise self._odd(name, "not written yyyy-MM-ddTHH:mm:ss")
         return self._plausible(name, at.replace(tzinfo=UTC))
 
     def epoch_ms(self, name: str) -> datetime:

@@ -17,7 +17,7 @@ from service.adapters.upbit.skew import SkewMeter
 from service.adapters.upbit.wire import checked_identifier, instant
 from service.crashpoints import crashpoint
 from service.domain.errors import ExchangeRefused
-from service.domain.markets import Balances, Candle, Market, MarketRules, Ticker, Timeframe
+from service.domain.markets import Balances, CandlePage, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList, Side
 from service.ports.clock import RealClock
 
@@ -92,7 +92,7 @@ class UpbitRest:
 
     async def candles(
         self, market: Market, timeframe: Timeframe, *, count: int, before: datetime | None = None
-    ) -> tuple[Candle, ...]:
+    ) -> CandlePage:
         if not 1 <= count <= MOST_CANDLES:
             raise ValueError(f"Upbit gives 1 to {MOST_CANDLES} candles at once, not {count}")
         params = {"market": str(market)}
@@ -103,7 +103,7 @@ class UpbitRest:
             payload = await self._client.get_public(
                 quotation.CANDLE_PATHS[timeframe], params, group=Group.CANDLE
             )
-            return quotation.candles(payload, market, timeframe)
+            return quotation.candles(payload, market, timeframe, before=before)
 
     async def rules(self, market: Market) -> MarketRules:
         """Ask both endpoints each time: the tick follows the price, and the fee may change."""

@@ -52,6 +52,7 @@ NEWEST_CANDLE_AT = """
       FROM candles
      WHERE market = %(market)s
        AND timeframe = %(timeframe)s
+       AND opened_at < %(before)s
 """
 
 # Most candles of a pass are stored already: only those that differ are written again.
@@ -106,8 +107,10 @@ class PgMarketData:
             row = await cur.fetchone()
         return None if row is None or row[0] is None else PriceRange(low=row[0], high=row[1])
 
-    async def newest_candle_at(self, market: Market, timeframe: Timeframe) -> datetime | None:
-        args = {"market": str(market), "timeframe": timeframe.value}
+    async def newest_candle_at(
+        self, market: Market, timeframe: Timeframe, *, before: datetime
+    ) -> datetime | None:
+        args = {"market": str(market), "timeframe": timeframe.value, "before": before}
         async with self._pool.cursor() as cur:
             await cur.execute(NEWEST_CANDLE_AT, args)
             row = await cur.fetchone()

@@ -12,7 +12,7 @@ from service.adapters.upbit.rest import UpbitRest
 from service.bus import Bus
 from service.domain.errors import DomainError, ExchangeUnavailable
 from service.domain.markets import Market, Ticker
-from service.flows.collect import collect
+from service.flows.collect import Collector
 from service.store.database.pool import Pool
 from service.store.tables.market_data import PgMarketData
 from tests.builders import KRW_BTC, T0, a_candle
@@ -86,13 +86,13 @@ async def test_an_odd_number_of_one_market_does_not_keep_the_others_from_being_c
         stub.answer("GET /v1/candles/minutes/1", json.dumps(answer))
 
     with pytest.raises(ExchangeUnavailable, match="cannot be read"):
-        await collect(
+        await Collector(
             markets=[KRW_BTC, KRW_ETH],
             exchange=upbit,
             market_data=PgMarketData(pool),
             bus=Bus(),
             clock=FakeClock(at=T0),
-        )
+        ).step()
 
     both = ["KRW-BTC", "KRW-ETH"]
     assert await stored(pool, PRICES) == (["KRW-ETH"] if ticker else both)
@@ -120,13 +120,13 @@ async def test_a_price_that_the_table_refuses_is_an_error_of_its_market_without_
 
     with Logs.captured() as logs:
         with pytest.raises(DomainError, match="a table cannot hold"):
-            await collect(
+            await Collector(
                 markets=[KRW_BTC, KRW_ETH],
                 exchange=exchange,
                 market_data=PgMarketData(pool),
                 bus=Bus(),
                 clock=clock,
-            )
+            ).step()
         raw, lines = logs.raw, logs.lines
 
     assert await stored(pool, PRICES) == ["KRW-ETH"]

@@ -1,6 +1,7 @@
 """Upbit's words become our values, exactly; what is odd is named but not quoted."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderType, Side
 from service.sandbox.market.ticks import tick_size
 from tests.builders import KRW_BTC, an_intent, some_rules
+from tests.fakes.logs import Logs
 
 ORDER: dict[str, Any] = {
     "uuid": "cdd92199-2897-4e14-9448-f923320408ad",
@@ -311,20 +313,61 @@ def test_candles_are_oldest_first_and_each_start_once() -> None:
     assert [candle.opened_at.minute for candle in candles] == [0, 5]
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"market": "KRW-ETH"},
-        {"high_price": 148000000},
-        {"low_price": 148495000},
-        {"trade_price": 0},
-        {"candle_acc_trade_volume": -1},
-        {"candle_date_time_utc": "2026-01-24T09:00:00Z"},
-    ],
+ODD_CANDLES: tuple[tuple[dict[str, object], str], ...] = (
+    ({"market": "KRW-ETH"}, "candle.market"),
+    ({"high_price": 148000000}, "a price outside low..high"),
+    ({"low_price": 148495000}, "a price outside low..high"),
+    ({"trade_price": 0}, "candle.trade_price"),
+    ({"trade_price": Decimal("1e-99")}, "trade_price"),
+    ({"opening_price": "1e-99"}, "opening_price"),
+    ({"candle_acc_trade_volume": -1}, "candle.candle_acc_trade_volume"),
+    ({"candle_date_time_utc": "2026-01-24T09:00:00Z"}, "candle.candle_date_time_utc"),
+    ({"candle_date_time_utc": "2026-01-24T09:00:00+00:00"}, "candle.candle_date_time_utc"),
+    ({"candle_date_time_utc": "2026-01-24T09:00"}, "candle.candle_date_time_utc"),
+    ({"candle_date_time_utc": "2026-01-24 09:00:00"}, "candle.candle_date_time_utc"),
+    ({"candle_date_time_utc": "20260124T090000"}, "candle.candle_date_time_utc"),
+    ({"candle_date_time_utc": "2026-01-24T09:00:00.000"}, "candle.candle_date_time_utc"),
+    ({"candle_date_time_utc": "2026-W04-6T09:00:00"}, "candle.candle_date_time_utc"),
+    ({"candle_date_time_utc": "2026-01-24T09:02:00"}, "not a whole unit"),
+    ({"candle_date_time_utc": "2026-01-24T09:00:01"}, "not a whole unit"),
+    ({"candle_date_time_utc": "2026-01-24T09:10:00"}, "later than asked for"),
+    ({"candle_date_time_utc": "2099-12-31T23:55:00"}, "later than asked for"),
+    ({"candle_date_time_utc": "9999-12-31T23:55:00"}, "candle.candle_date_time_utc"),
 )
-def test_an_odd_candle_spoils_the_answer(odd: dict[str, object]) -> None:
-    with pytest.raises(OddAnswer):
-        quotation.candles([CANDLE | odd], KRW_BTC, Timeframe.M5)
+BEFORE = datetime(2026, 1, 24, 9, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("odd", "fault"), ODD_CANDLES)
+def test_an_odd_candle_is_left_out_and_the_rest_of_the_page_counts(
+    odd: dict[str, object], fault: str
+) -> None:
+    """Regression: one unreadable candle kept its market's minutes from being collected."""
+    earlier = CANDLE | {"candle_date_time_utc": "2026-01-24T08:55:00"}
+
+    with Logs.captured() as logs:
+        page = quotation.candles([CANDLE | odd, earlier], KRW_BTC, Timeframe.M5, before=BEFORE)
+        (line,) = logs.lines
+
+    assert [candle.opened_at.minute for candle in page] == [55]
+    assert page.unreadable == 1
+    assert (line["level"], line["market"]) == ("WARNING", "KRW-BTC")
+    assert fault in line["cause"]
+
+
+@pytest.mark.parametrize(("odd", "fault"), ODD_CANDLES)
+def test_an_answer_without_any_readable_candle_is_odd(odd: dict[str, object], fault: str) -> None:
+    with pytest.raises(OddAnswer, match=re.escape(fault)):
+        quotation.candles([CANDLE | odd], KRW_BTC, Timeframe.M5, before=BEFORE)
+
+
+@pytest.mark.parametrize("timeframe", Timeframe)
+def test_a_candle_of_each_timeframe_begins_at_a_whole_unit_of_it(timeframe: Timeframe) -> None:
+    midnight = CANDLE | {"candle_date_time_utc": "2026-01-24T00:00:00"}
+    odd = CANDLE | {"candle_date_time_utc": "2026-01-24T00:00:30"}
+
+    assert len(quotation.candles([midnight], KRW_BTC, timeframe)) == 1
+    with pytest.raises(OddAnswer, match="not a whole unit"):
+        quotation.candles([odd], KRW_BTC, timeframe)
 
 
 @pytest.mark.parametrize("payload", [None, {}, "x", 5, [5], [[]]])

@@ -1,7 +1,7 @@
 """Prices and candles on real PostgreSQL."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from service.domain.markets import Candle, Market, Timeframe
@@ -92,10 +92,24 @@ async def test_the_newest_candle_is_of_the_market_and_timeframe_asked_for(pool: 
         ]
     )
 
-    newest = await market_data.newest_candle_at(KRW_BTC, Timeframe.M1)
+    later = T0 + timedelta(days=1)
+    newest = await market_data.newest_candle_at(KRW_BTC, Timeframe.M1, before=later)
 
     assert newest == T0 + timedelta(minutes=1)
-    assert await market_data.newest_candle_at(KRW_ETH, Timeframe.M5) is None
+    assert await market_data.newest_candle_at(KRW_ETH, Timeframe.M5, before=later) is None
+
+
+async def test_a_stored_candle_of_the_future_is_not_the_newest_one(pool: Pool) -> None:
+    """Regression: one candle dated 9999 switched the back-fill of its market off for ever."""
+    market_data = PgMarketData(pool)
+    absurd = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    await market_data.put_candles([a_candle(), a_candle(opened_at=absurd)])
+
+    newest = await market_data.newest_candle_at(
+        KRW_BTC, Timeframe.M1, before=T0 + timedelta(minutes=1)
+    )
+
+    assert newest == T0
 
 
 async def test_nothing_collected_stores_nothing(pool: Pool) -> None:
