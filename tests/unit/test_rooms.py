@@ -30,6 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: What a wing may import of its own room: sister wings by name, and "root" for the modules that
 #: stand beside the wings. The root's own row says which wings it may import.
 WINGS: dict[str, dict[str, set[str]]] = {
+    # Answers, holds and the clock stand beside the one wing.
+    "adapters": {"root": set(), "upbit": {"root"}},
     "flows": {"root": set(), "alerts": set()},
     "store": {
         "database": set(),
