@@ -23,7 +23,11 @@ from service.domain.positions import Position
 from service.domain.risk import Limits, Situation
 from service.domain.signals import Action, Answer, Proposal, Signal, Usage
 from service.domain.trading_states import TradingStatus
-from service.ports.store import Halt
+from service.flows.live_prices import LivePrices
+from service.ports.clock import MarketClock
+from service.ports.store import JSON, Halt
+from service.settings.settings import Settings
+from tests.fakes.setting_rows import FakeSettingRows
 
 KRW_BTC = Market("KRW", "BTC")
 T0 = datetime(2026, 1, 24, 9, 0, tzinfo=UTC)
@@ -40,6 +44,11 @@ def a_ticker(**overrides: Any) -> Ticker:
         "traded_at": T0,
     }
     return Ticker(**values | overrides)
+
+
+def some_live_prices(clock: MarketClock, **stored: JSON) -> LivePrices:
+    """Return LivePrices with the limits of the settings that are `stored`, once refreshed."""
+    return LivePrices(clock=clock, settings=Settings(FakeSettingRows(stored), clock))
 
 
 def a_candle(**overrides: Any) -> Candle:

@@ -35,6 +35,7 @@ from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
 from service.flows.lapsed_decisions import close_lapsed
 from service.flows.leadership import Leadership
+from service.flows.live_prices import LivePrices
 from service.flows.manual_orders import ManualOrders
 from service.flows.not_placed import NotPlacedOrders
 from service.flows.order_cancels import OrderCancels
@@ -80,9 +81,7 @@ def build(process: Process, ports: Ports) -> Services:
         process, ports, circuits=circuits, reconciler=reconciler, leadership=leadership,
         trading_switch=trading_switch,
     )  # fmt: skip
-    recorder = Recorder(
-        requests=process.counters.requests, rows=store.metrics, real_clock=real_clock
-    )
+    recorder = _recorder(process, ports)
     alert_buffer = AlertBuffer()
     alert_monitor = AlertMonitor(alert_buffer=alert_buffer, clock=clock)
     record = partial(
@@ -90,6 +89,7 @@ def build(process: Process, ports: Ports) -> Services:
         leadership=leadership, real_clock=real_clock,
     )  # fmt: skip
     jobs, maintenance = _runners(real_clock, clock, record)
+    live_prices = _live_prices(ports, maintenance)
     health = health_monitor(
         process, ports, leadership=leadership, switch=trading_switch, circuits=circuits,
         runners=(jobs, maintenance), chance=random.random,
@@ -114,6 +114,7 @@ def build(process: Process, ports: Ports) -> Services:
         process=process,
         ports=ports,
         bus=bus,
+        live_prices=live_prices,
         circuits=circuits,
         reconciler=reconciler,
         holdings_check=HoldingsCheck(orders=store.orders, exchange=ports.watching),
@@ -155,6 +156,24 @@ def _runners(
         observe=partial(record, market_clock=clock),
     )
     return jobs, maintenance
+
+
+def _recorder(process: Process, ports: Ports) -> Recorder:
+    return Recorder(
+        requests=process.counters.requests,
+        rows=ports.store.metrics,
+        real_clock=process.real_clock,
+    )
+
+
+def _live_prices(ports: Ports, maintenance: Runner) -> LivePrices:
+    return LivePrices(
+        clock=ports.clock,
+        settings=ports.settings,
+        # As for the clocks of the reconciler: in a fast market seconds are minutes.
+        price_lasts=timedelta(seconds=10) * ports.speed if ports.speed > 1 else timedelta(),
+        on_jump=partial(maintenance.nudge, "prices.check"),
+    )
 
 
 def _account_book(process: Process, ports: Ports) -> AccountBook:

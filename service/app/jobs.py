@@ -25,6 +25,7 @@ from service.flows.clock_guard import ClockGuard
 from service.flows.collect import Collector
 from service.flows.flatten import STEP_EVERY_S
 from service.flows.leadership import RENEW_EVERY_S
+from service.flows.live_prices import REFRESH_EVERY_S as REFRESH_PRICES_S
 from service.flows.markets import traded
 from service.flows.order_cancels import CANCEL_EVERY_S
 from service.flows.reconcile import SELDOM_S
@@ -62,6 +63,7 @@ def jobs(services: Services) -> tuple[Loop, ...]:
         markets=markets,
         exchange=ports.watching,
         market_data=store.collected,
+        live_prices=services.live_prices,
         bus=services.bus,
         clock=ports.clock,
     )
@@ -174,6 +176,12 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             every=every(seconds=1),
             step=partial(_settle, services),
             deadline_s=inf,
+            is_job=False,
+        ),
+        Loop(
+            name="prices.check",
+            every=every(seconds=REFRESH_PRICES_S),
+            step=partial(_check_prices, services),
             is_job=False,
         ),
         *trading_state(services),
@@ -359,6 +367,24 @@ async def _settle_first(services: Services) -> None:
             await _settle(services)
 
 
+async def _check_prices(services: Services) -> None:
+    """Read the limits of prices, and ask a second source about a jump at once."""
+    await services.live_prices.refresh()
+    if services.leadership.is_leader:
+        await services.live_prices.confirm(services.ports.watching)
+
+
+async def _anchor_prices(services: Services) -> None:
+    markets, stored = services.process.config.markets, services.ports.store.collected
+    try:
+        await services.live_prices.anchor_stored(markets, stored)
+    except BoundaryError as exc:
+        # The first candles are anchors as well: they come with the first pass that collects.
+        logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
+            "the newest stored prices could not be read"
+        )
+
+
 async def _snapshot(services: Services) -> None:
     if services.leadership.may_trade:
         await services.snapshots.step()
@@ -399,6 +425,7 @@ async def repeating(services: Services) -> AsyncIterator[None]:
 
     services.bus.subscribe(OrderMoved, follow)
     await _make_room(services)
+    await _anchor_prices(services)
     # First the halts, the local file's before the database's: no order may come before them.
     await services.trading_switch.load()
     # Before the port opens: what the last process left open is settled, and health knows it.

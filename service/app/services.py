@@ -23,6 +23,7 @@ from service.flows.equity import Snapshots
 from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
+from service.flows.live_prices import LivePrices
 from service.flows.manual_orders import ManualOrders
 from service.flows.not_placed import NotPlacedOrders
 from service.flows.order_cancels import OrderCancels
@@ -193,6 +194,7 @@ class Services:
     process: Process
     ports: Ports
     bus: Bus
+    live_prices: LivePrices
     circuits: Circuits
     reconciler: Reconciler
     holdings_check: HoldingsCheck

@@ -8,7 +8,9 @@ from loguru import logger
 from service.bus import Bus, TickerUpdated
 from service.domain.errors import BoundaryError, DomainError, ExchangeRefused, ServiceError
 from service.domain.markets import Market, Ticker
+from service.domain.prices import PriceSource
 from service.flows.collect_candles import CandleCollector
+from service.flows.live_prices import LivePrices
 from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.store import MarketData
@@ -26,15 +28,19 @@ class Collector:
         markets: Sequence[Market],
         exchange: Exchange,
         market_data: MarketData,
+        live_prices: LivePrices,
         bus: Bus,
         clock: MarketClock,
     ) -> None:
         self._markets = markets
         self._exchange = exchange
         self._market_data = market_data
+        self._live_prices = live_prices
         self._bus = bus
         self._clock = clock
-        self._candles = CandleCollector(exchange=exchange, market_data=market_data, clock=clock)
+        self._candles = CandleCollector(
+            exchange=exchange, market_data=market_data, live_prices=live_prices, clock=clock
+        )
 
     async def step(self) -> None:
         """Collect once.
@@ -46,6 +52,7 @@ class Collector:
         failed: list[ServiceError] = []
         for ticker in await _tickers(self._markets, exchange=self._exchange, failed=failed):
             with _apart(ticker.market, failed):
+                self._live_prices.hear(ticker, source=PriceSource.REST)
                 await self._market_data.add_tickers([ticker], at=asked_at)
                 await self._bus.publish(TickerUpdated(ticker=ticker))
         for market in self._markets:

@@ -1,12 +1,14 @@
 """Collect every finished one-minute candle, without a gap."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from loguru import logger
 
-from service.domain.markets import Market, Timeframe
+from service.domain.markets import Candle, Market, Timeframe
+from service.flows.live_prices import LivePrices
 from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.store import MarketData
@@ -40,9 +42,17 @@ class CandleCollector:
     an unreadable row.
     """
 
-    def __init__(self, *, exchange: Exchange, market_data: MarketData, clock: MarketClock) -> None:
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        market_data: MarketData,
+        live_prices: LivePrices,
+        clock: MarketClock,
+    ) -> None:
         self._exchange = exchange
         self._market_data = market_data
+        self._live_prices = live_prices
         self._clock = clock
         self._doubts: dict[Market, _Doubt] = {}
         self._begun: set[Market] = set()
@@ -67,8 +77,10 @@ class CandleCollector:
                 # After a long outage: oldest first, stored page by page. An interruption then
                 # leaves no gap before the newest stored minute, which would never be filled.
                 end = newest + MAX_CANDLES * _MINUTE
-            await self._page(market, count=count, end=end)
+            page = await self._page(market, count=count, end=end)
             if is_last:
+                if page:
+                    self._live_prices.anchor(market, page[-1].close)
                 return
             newest = end  # minutes without a trade have no candle, now or later
 
@@ -95,7 +107,7 @@ class CandleCollector:
         doubt.asked = end
         return min(newest, doubt.since)
 
-    async def _page(self, market: Market, *, count: int, end: datetime) -> None:
+    async def _page(self, market: Market, *, count: int, end: datetime) -> Sequence[Candle]:
         page = await self._exchange.candles(market, Timeframe.M1, count=count, before=end)
         await self._market_data.put_candles(page)
         begin, doubt = end - count * _MINUTE, self._doubts.get(market)
@@ -106,3 +118,4 @@ class CandleCollector:
                 doubt.times += 1
             else:
                 del self._doubts[market]
+        return page

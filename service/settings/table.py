@@ -130,6 +130,20 @@ SIGNAL_MAX_AGE_SECONDS: Final[Key[int]] = Key(
     unit="seconds",
     sentence="The age beyond which a signal no longer becomes an order.",
 )
+MAX_PRICE_AGE_SECONDS: Final[Key[int]] = Key(
+    "max_price_age_seconds",
+    default=30,
+    kind=Whole(5, 3600),
+    unit="seconds",
+    sentence="The age of a market's last trade beyond which its price is stale.",
+)
+MAX_PRICE_JUMP_PCT: Final[Key[Decimal]] = Key(
+    "max_price_jump_pct",
+    default=_D(10),
+    kind=_MOVE,
+    unit="% of the newest price before",
+    sentence="The move beyond which a price is believed only when it is confirmed.",
+)
 SIGNAL_COOLDOWN_MINUTES: Final[Key[int]] = Key(
     "signal_cooldown_minutes",
     default=5,
@@ -219,6 +233,8 @@ _ROWS: Final[tuple[Key[Any], ...]] = (  # Any: each row has a type of its own
     MIN_CONFIDENCE,
     SIGNAL_INTERVAL_MINUTES,
     SIGNAL_MAX_AGE_SECONDS,
+    MAX_PRICE_AGE_SECONDS,
+    MAX_PRICE_JUMP_PCT,
     SIGNAL_COOLDOWN_MINUTES,
     MAX_ORDERS_PER_HOUR,
     LIMIT_ORDER_MAX_AGE_MINUTES,

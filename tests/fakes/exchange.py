@@ -129,10 +129,12 @@ class FakeExchange:
         unknown = [market for market in markets if market not in self.prices]
         if unknown:
             raise ExchangeRefused("Upbit refused: http_404", code="http_404")
-        return tuple(
-            a_ticker(market=market, price=self.prices[market], traded_at=self._now())
-            for market in markets
-        )
+        return tuple(self._ticker(market, self.prices[market]) for market in markets)
+
+    def _ticker(self, market: Market, price: Decimal) -> Ticker:
+        usual = a_ticker()
+        low, high = min(price, usual.low), max(price, usual.high)
+        return a_ticker(market=market, price=price, low=low, high=high, traded_at=self._now())
 
     async def candles(
         self, market: Market, timeframe: Timeframe, *, count: int, before: datetime | None = None

@@ -13,9 +13,23 @@ from tests.mutants.table_logs import LOGS
 from tests.mutants.table_odd_answers import ODD_ANSWERS
 from tests.mutants.table_orders import ORDERS
 from tests.mutants.table_outside import OUTSIDE
+from tests.mutants.table_prices import PRICES
 from tests.mutants.table_process import PROCESS
 from tests.mutants.table_web import WEB
 
 MUTANTS: Final[tuple[Mutant, ...]] = tuple(
-    chain(ORDERS, ANSWERS, ODD_ANSWERS, HAND, ALERTS, ACCOUNT, LIMITS, OUTSIDE, PROCESS, LOGS, WEB)
+    chain(
+        ORDERS,
+        ANSWERS,
+        ODD_ANSWERS,
+        HAND,
+        ALERTS,
+        ACCOUNT,
+        LIMITS,
+        OUTSIDE,
+        PRICES,
+        PROCESS,
+        LOGS,
+        WEB,
+    )
 )

@@ -15,7 +15,7 @@ from service.domain.markets import Market, Ticker
 from service.flows.collect import Collector
 from service.store.database.pool import Pool
 from service.store.tables.market_data import PgMarketData
-from tests.builders import KRW_BTC, T0, a_candle
+from tests.builders import KRW_BTC, T0, a_candle, some_live_prices
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.logs import Logs
@@ -90,6 +90,7 @@ async def test_an_odd_number_of_one_market_does_not_keep_the_others_from_being_c
             markets=[KRW_BTC, KRW_ETH],
             exchange=upbit,
             market_data=PgMarketData(pool),
+            live_prices=some_live_prices(FakeClock(at=T0)),
             bus=Bus(),
             clock=FakeClock(at=T0),
         ).step()
@@ -124,13 +125,15 @@ async def test_a_price_that_the_table_refuses_is_an_error_of_its_market_without_
                 markets=[KRW_BTC, KRW_ETH],
                 exchange=exchange,
                 market_data=PgMarketData(pool),
+                live_prices=some_live_prices(clock),
                 bus=Bus(),
                 clock=clock,
             ).step()
         raw, lines = logs.raw, logs.lines
 
     assert await stored(pool, PRICES) == ["KRW-ETH"]
-    assert [(line["level"], line["market"]) for line in lines] == [("WARNING", "KRW-BTC")]
+    said = [(line["level"], line["market"]) for line in lines if line["event"] == "job"]
+    assert said == [("WARNING", "KRW-BTC")]
     assert b"Failing row" not in raw
 
 

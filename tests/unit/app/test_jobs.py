@@ -33,6 +33,7 @@ PERIODS = {
 MAINTENANCE = {
     "leader.renew": timedelta(seconds=3),
     "leader.settle": timedelta(seconds=1),
+    "prices.check": timedelta(seconds=1),
     "trading.state": timedelta(seconds=2),
     "trading.cancel_entries": timedelta(seconds=1),
     "trading.flatten": timedelta(seconds=1),

@@ -11,7 +11,7 @@ from service.domain.errors import BoundaryError, ExchangeRefused, ExchangeUnavai
 from service.domain.markets import Candle, CandlePage, Timeframe
 from service.flows.collect import Collector
 from service.flows.collect_candles import MAX_CANDLES, MAX_PAGES, MOST_AGAIN
-from tests.builders import KRW_BTC, T0, a_candle
+from tests.builders import KRW_BTC, T0, a_candle, some_live_prices
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.logs import Logs
@@ -53,6 +53,7 @@ class Market:
             markets=[KRW_BTC],
             exchange=self.exchange,
             market_data=self.stored,
+            live_prices=some_live_prices(self.clock),
             bus=Bus(),
             clock=self.clock,
         )

@@ -43,6 +43,8 @@ CONTRACT = {
     "min_confidence": "0.6",
     "signal_interval_minutes": 30,
     "signal_max_age_seconds": 300,
+    "max_price_age_seconds": 30,
+    "max_price_jump_pct": "10",
     "signal_cooldown_minutes": 5,
     "max_orders_per_hour": 12,
     "limit_order_max_age_minutes": 60,

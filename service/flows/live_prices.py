@@ -1,0 +1,236 @@
+"""The newest sane price of every market, in memory: the one place where a price is believed."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from loguru import logger
+
+from service.domain.markets import Market, Ticker
+from service.domain.prices import (
+    Jump,
+    LivePrice,
+    PriceDoubt,
+    PriceLimits,
+    PriceSource,
+    is_near,
+    is_stale,
+)
+from service.ports.clock import MarketClock
+from service.ports.exchange import Exchange
+from service.ports.store import MarketData
+from service.settings.settings import Settings
+from service.settings.table import MAX_PRICE_AGE_SECONDS, MAX_PRICE_JUMP_PCT
+
+REFRESH_EVERY_S: Final = 1.0  #: real; how soon a changed limit counts, and a jump is asked again
+ANCHORS_FROM: Final = timedelta(days=7)  #: stored prices older than this say little about today
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one market.
+
+    Attributes:
+        latest: the newest price that was believed.
+        anchor: the newest stored price or candle close.
+        is_contradicted: the anchor came after `latest`, and far from it.
+        jump: words that may become the price.
+        doubt: why the newest word was refused; None: it was believed.
+    """
+
+    latest: LivePrice | None = None
+    anchor: Decimal | None = None
+    is_contradicted: bool = False
+    jump: Jump | None = None
+    doubt: PriceDoubt | None = None
+
+
+class LivePrices:
+    """Judges every word about a price, keeps the newest that is sane and tells its subscribers.
+
+    Attributes:
+        limits: in force; `refresh` reads them from the settings.
+        heard: words by source.
+        refused: words by doubt.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: MarketClock,
+        settings: Settings,
+        price_lasts: timedelta = timedelta(),
+        on_jump: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Bind what gives time and limits.
+
+        Args:
+            price_lasts: no last trade is stale before this age. A fast market's seconds are shorter
+                than any answer takes.
+            on_jump: called when a jump waits for another source to confirm it.
+        """
+        self._clock, self._settings = clock, settings
+        self._price_lasts, self._on_jump = price_lasts, on_jump
+        self._markets: dict[Market, _Known] = {}
+        self._subscribers: list[Callable[[LivePrice], None]] = []
+        self.limits = PriceLimits(
+            max_age=max(timedelta(seconds=MAX_PRICE_AGE_SECONDS.default), price_lasts),
+            max_jump_pct=MAX_PRICE_JUMP_PCT.default,
+        )
+        self.heard: Counter[PriceSource] = Counter()
+        self.refused: Counter[PriceDoubt] = Counter()
+
+    # --- words that come in ---------------------------------------------------------------
+
+    def hear(self, ticker: Ticker, *, source: PriceSource) -> LivePrice | None:
+        """Return the newest sane price of the market after this word; None: the word is refused.
+
+        A word about an older trade than the newest one changes nothing.
+        """
+        self.heard[source] += 1
+        now, known = self._clock.now(), self._known(ticker.market)
+        if not ticker.low <= ticker.price <= ticker.high:
+            self._refuse(ticker.market, known, PriceDoubt.OUTSIDE_LOW_HIGH)
+            return None
+        word = LivePrice(
+            market=ticker.market,
+            price=ticker.price,
+            # A trade from the future would make every later one look old: our clock may be slow.
+            traded_at=min(ticker.traded_at, now),
+            heard_at=now,
+            source=source,
+        )
+        if known.latest is not None and _is_older(word, known.latest):
+            return known.latest
+        return self._judge(word, known)
+
+    def anchor(self, market: Market, price: Decimal) -> None:
+        """Take the newest stored price, or the newest candle's close, to measure jumps from."""
+        known = self._known(market)
+        known.anchor = price
+        if known.jump is not None and is_near(known.jump.word.price, price, self.limits):
+            word, known.jump = known.jump.word, None
+            self._believe(word, known)
+            return
+        known.jump = None
+        known.is_contradicted = known.latest is not None and not is_near(
+            known.latest.price, price, self.limits
+        )
+
+    def subscribe(self, callback: Callable[[LivePrice], None]) -> None:
+        """Have `callback` called with every sane price, in order, in the step that heard it."""
+        self._subscribers.append(callback)
+
+    # --- questions ------------------------------------------------------------------------
+
+    def latest(self, market: Market) -> LivePrice | None:
+        return self._known(market).latest
+
+    def age_s(self, market: Market) -> float | None:
+        """Return the market's seconds since a sane price was heard; None: never."""
+        latest = self._known(market).latest
+        return None if latest is None else (self._clock.now() - latest.heard_at).total_seconds()
+
+    def doubt(self, market: Market) -> PriceDoubt | None:
+        """Return why the newest word on `market` is no price to trade on; None: it is one."""
+        known = self._known(market)
+        if known.doubt is not None:
+            return known.doubt
+        if known.latest is None:
+            return PriceDoubt.NOT_HEARD
+        if known.is_contradicted:
+            return PriceDoubt.JUMP
+        now = self._clock.now()
+        return PriceDoubt.STALE if is_stale(known.latest, now=now, limits=self.limits) else None
+
+    def unconfirmed(self) -> Sequence[Market]:
+        """Return the markets with a jump that waits to be confirmed."""
+        return tuple(market for market, known in self._markets.items() if known.jump is not None)
+
+    # --- upkeep ---------------------------------------------------------------------------
+
+    async def refresh(self) -> None:
+        """Read the limits in force. Raises the store's errors; the old limits stay then."""
+        age_s = await self._settings.get(MAX_PRICE_AGE_SECONDS)
+        jump_pct = await self._settings.get(MAX_PRICE_JUMP_PCT)
+        self.limits = PriceLimits(
+            max_age=max(timedelta(seconds=age_s), self._price_lasts), max_jump_pct=jump_pct
+        )
+
+    async def anchor_stored(self, markets: Sequence[Market], market_data: MarketData) -> None:
+        """Take the newest stored price of each market as its anchor. Raises the store's errors."""
+        since = self._clock.now() - ANCHORS_FROM
+        for market, price in (await market_data.newest_prices(markets, since=since)).items():
+            self.anchor(market, price)
+
+    async def confirm(self, exchange: Exchange) -> None:
+        """Ask REST about every jump. Raises: ServiceError; the jump waits on."""
+        if markets := self.unconfirmed():
+            for ticker in await exchange.tickers(markets):
+                self.hear(ticker, source=PriceSource.REST)
+
+    # --- judgement ------------------------------------------------------------------------
+
+    def _known(self, market: Market) -> _Known:
+        known = self._markets.get(market)
+        if known is None:
+            known = self._markets[market] = _Known()
+        return known
+
+    def _judge(self, word: LivePrice, known: _Known) -> LivePrice | None:
+        if self._is_near_what_is_known(word, known):
+            return self._believe(word, known)
+        jump = known.jump
+        if jump is not None and jump.is_followed_by(word, self.limits):
+            if jump.is_confirmed_by(word):
+                known.jump = None
+                return self._believe(word, known)
+            known.jump = jump.and_then(word)
+        else:
+            known.jump = Jump(word=word, began_at=word.heard_at)
+            self._on_jump()
+        self._refuse(word.market, known, PriceDoubt.JUMP)
+        return None
+
+    def _is_near_what_is_known(self, word: LivePrice, known: _Known) -> bool:
+        latest, anchor, limits = known.latest, known.anchor, self.limits
+        if latest is not None and is_near(word.price, latest.price, limits):
+            return True
+        if anchor is not None:
+            return is_near(word.price, anchor, limits)
+        return latest is None  # the first word ever has nothing to be measured from
+
+    def _believe(self, word: LivePrice, known: _Known) -> LivePrice:
+        known.latest = word
+        # A jump that is younger than this word is not contradicted by it.
+        if known.jump is not None and word.traded_at >= known.jump.word.traded_at:
+            known.jump = None
+        if known.doubt is not None and known.jump is None:
+            logger.bind(event="price", market=str(word.market)).info("a price is believed again")
+            known.doubt = None
+        if known.is_contradicted and known.anchor is not None:
+            known.is_contradicted = not is_near(word.price, known.anchor, self.limits)
+        for subscriber in self._subscribers:
+            try:
+                subscriber(word)
+            except Exception:  # noqa: BLE001 - a bug of one must not keep a price from the others
+                logger.bind(event="price", market=str(word.market)).exception(
+                    "a subscriber failed on a price"
+                )
+        return word
+
+    def _refuse(self, market: Market, known: _Known, doubt: PriceDoubt) -> None:
+        self.refused[doubt] += 1
+        if known.doubt is not doubt:
+            logger.bind(event="price", market=str(market), doubt=doubt.value).warning(
+                "a price is not believed"
+            )
+        known.doubt = doubt
+
+
+def _is_older(word: LivePrice, latest: LivePrice) -> bool:
+    """Whether `word` is about an older trade. After our clock was set back nothing is older."""
+    return word.traded_at < latest.traded_at and word.heard_at >= latest.heard_at
