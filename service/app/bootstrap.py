@@ -18,7 +18,7 @@ from service.app.observed_model import ObservedModel
 from service.app.pass_record import record_pass
 from service.app.services import Circuits, Ports, Process, Services
 from service.app.verification import verified_at
-from service.bus import Bus, OrderMoved, SignalMade, TickerUpdated
+from service.bus import Bus, OrderFilled, OrderMoved, SignalMade, TickerUpdated
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
 from service.domain.orders import OrderList
 from service.flows.account_book import AccountBook
@@ -38,6 +38,7 @@ from service.flows.leadership import Leadership
 from service.flows.live_prices import LivePrices
 from service.flows.manual_orders import ManualOrders
 from service.flows.not_placed import NotPlacedOrders
+from service.flows.open_sales import OpenSales
 from service.flows.order_cancels import OrderCancels
 from service.flows.order_sweep import OrderSweep
 from service.flows.propose import Proposer
@@ -77,9 +78,10 @@ def build(process: Process, ports: Ports) -> Services:
     order_sweep = _order_sweep(ports, account_book, reconciler)
     leadership = _leadership(process, ports, reconciler, order_sweep, account_book)
     trading_switch = _trading_switch(process, ports)
+    open_sales = _open_sales(bus)
     executor = _executor(
         process, ports, circuits=circuits, reconciler=reconciler, leadership=leadership,
-        trading_switch=trading_switch,
+        trading_switch=trading_switch, open_sales=open_sales,
     )  # fmt: skip
     recorder = _recorder(process, ports)
     alert_buffer = AlertBuffer()
@@ -255,6 +257,7 @@ def _executor(
     reconciler: Reconciler,
     leadership: Leadership,
     trading_switch: TradingSwitch,
+    open_sales: OpenSales,
 ) -> Executor:
     return Executor(
         orders=ports.store.orders,
@@ -267,7 +270,15 @@ def _executor(
         real_clock=process.real_clock,
         new_id=new_id,
         circuit=circuits.purchases,
+        open_sales=open_sales,
     )
+
+
+def _open_sales(bus: Bus) -> OpenSales:
+    open_sales = OpenSales()
+    bus.subscribe(OrderFilled, open_sales.filled)
+    bus.subscribe(OrderMoved, open_sales.moved)
+    return open_sales
 
 
 def _entry_cancels(

@@ -20,6 +20,7 @@ from service.domain.orders import IDENTIFIER_PREFIX, Breach, Intent, Order, Side
 from service.domain.trading_states import OrderSource
 from service.flows.circuit_breaker import Circuit
 from service.flows.leadership import Leadership
+from service.flows.open_sales import OpenSales
 from service.flows.reconcile import Reconciler
 from service.flows.trading_switch import TradingSwitch
 from service.ports.clock import MarketClock, RealClock
@@ -53,6 +54,7 @@ class Executor:
         real_clock: RealClock,
         new_id: Callable[[], str],
         circuit: Circuit,
+        open_sales: OpenSales | None = None,
     ) -> None:
         """Args: circuit: for purchases only. A sale reduces the risk and is never refused."""
         self._orders = orders
@@ -65,6 +67,7 @@ class Executor:
         self._real_clock = real_clock
         self._new_id = new_id
         self._circuit = circuit
+        self._open_sales = open_sales or OpenSales()
         # One order is written at a time, so that each sees the hour's orders before it. Other
         # processes write none, for they have no lease.
         self._writing = asyncio.Lock()
@@ -84,8 +87,9 @@ class Executor:
         Args: idempotency_key, actor: of the caller that asked for it; the key is stored with the
             order, the name with its refusal.  breach: of a rule's sale, stored with it.
         Raises: OrderRefused, when the rules refuse it as it is written; NotLeader, or
-            ExchangeUnavailable while the circuit is open or a wait that the exchange asked for
-            lasts, before anything is written; StoreDown and kin, before anything is sent.
+            ExchangeUnavailable while the circuit is open, a wait that the exchange asked for lasts,
+            or a rule sells the same coins, before anything is written; StoreDown and kin, before
+            anything is sent.
         """
         epoch = self._leadership.epoch()
         # A row would end FAILED, and the sale would be lost. Without a row the caller tries again.
@@ -93,9 +97,12 @@ class Executor:
         if intent.side is Side.BUY:
             self._circuit.check()
         identifier = IDENTIFIER_PREFIX + self._new_id()
+        # Before anything is waited for: an exit that begins meanwhile leaves these coins alone.
+        self._open_sales.begin(identifier, intent, source=source)
         # Taken before the row is visible. Otherwise the reconciler could look the order up before
         # the request arrives and store it as lost. It could also race us for the fills.
         self._reconciler.take(identifier)
+        order: Order | None = None
         try:
             # Stored before it is sent: after a crash every order on the book has a row to look up.
             order, written_from = await self._write(
@@ -114,9 +121,11 @@ class Executor:
                     self._check_send, intent, source=source, epoch=epoch, written_from=written_from
                 ),
             )
-            return await self._follow(order)
+            order = await self._follow(order)
+            return order
         finally:
             self._reconciler.let_go(identifier)
+            self._open_sales.let_go(identifier, order)
 
     async def _write(
         self,

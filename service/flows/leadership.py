@@ -53,6 +53,11 @@ class Leadership:
         return self._epoch is not None
 
     @property
+    def last_known_epoch(self) -> int | None:
+        """Return the epoch under which it did; None when it did not."""
+        return self._epoch
+
+    @property
     def is_settled(self) -> bool:
         """Whether no open order of a previous owner is left for this process to settle."""
         return self._epoch is None or self._settled

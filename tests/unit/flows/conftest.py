@@ -17,6 +17,7 @@ from service.flows.decide import Decider
 from service.flows.execute import Executor
 from service.flows.leadership import Leadership
 from service.flows.manual_orders import ManualOrders
+from service.flows.open_sales import OpenSales
 from service.flows.order_cancels import OrderCancels
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
@@ -53,6 +54,7 @@ class House:
     state: FakeTradingState = field(default_factory=FakeTradingState)
     lease: FakeLease = field(default_factory=FakeLease)
     bus: Bus = field(default_factory=Bus)
+    open_sales: OpenSales = field(default_factory=OpenSales)
     heard: list[Event] = field(default_factory=list)
     absence: Absence = Absence.EXPLAINED
     asked_absence: list[str] = field(default_factory=list)
@@ -105,7 +107,10 @@ class House:
             real_clock=self.clock,
             new_id=lambda: str(next(ids)),
             circuit=self.purchases,
+            open_sales=self.open_sales,
         )
+        self.bus.subscribe(OrderFilled, self.open_sales.filled)
+        self.bus.subscribe(OrderMoved, self.open_sales.moved)
         self.decider = Decider(
             exchange=self.exchange,
             orders=self.orders,

@@ -1,0 +1,115 @@
+"""Knows in memory which coins are being sold, so that no coins are sold twice."""
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from service.bus import OrderFilled, OrderMoved
+from service.domain.errors import ExchangeUnavailable
+from service.domain.markets import Market
+from service.domain.orders import OPEN, ZERO, Intent, Order, OrderType, Side
+from service.domain.trading_states import OrderSource
+
+_LAST: Final = 200  #: so many ended sales are remembered
+
+
+@dataclass(slots=True)
+class _Sale:
+    market: Market
+    left: Decimal  #: coins that it may still sell
+    is_exit: bool
+    is_resting: bool  #: a limit order: it waits for its price
+    is_in_hand: bool  #: being sent or followed right now
+
+
+class OpenSales:
+    """Every sale of this service from before its row is written until it is final.
+
+    Its fills are booked by then, so what is held less what is open may be sold. It asks neither the
+    database nor the exchange: an exit needs the answer at once, and while both are away.
+    """
+
+    def __init__(self) -> None:
+        self._sales: dict[str, _Sale] = {}
+        self._ended: deque[str] = deque(maxlen=_LAST)
+
+    def begin(self, identifier: str, intent: Intent, *, source: OrderSource) -> None:
+        """Count a sale from now on; a purchase is none.
+
+        Raises: ExchangeUnavailable, with nothing counted, for a sale that no rule makes while a
+            rule's sale of the market is open: it was decided before that sale.
+        """
+        if intent.side is Side.BUY or intent.volume is None:
+            return
+        is_exit = source is OrderSource.RULE
+        if not is_exit and self._is_exiting(intent.market):
+            raise ExchangeUnavailable(
+                f"a rule of protection sells {intent.market} right now", code="exit", sent=False
+            )
+        self._sales[identifier] = _Sale(
+            market=intent.market,
+            left=intent.volume,
+            is_exit=is_exit,
+            is_resting=intent.type is OrderType.LIMIT,
+            is_in_hand=True,
+        )
+
+    def let_go(self, identifier: str, order: Order | None) -> None:
+        """Note that an order is no longer sent or followed. Args: order: None: it was not sent."""
+        sale = self._sales.get(identifier)
+        if sale is None:
+            return
+        sale.is_in_hand = False
+        if order is None or not order.is_open:
+            self._end(identifier)
+
+    def volume(self, market: Market) -> Decimal:
+        """Return the coins of `market` that open sales may still take."""
+        return sum((sale.left for sale in self._sales.values() if sale.market == market), ZERO)
+
+    def resting(self, market: Market) -> Sequence[str]:
+        """Return the identifiers of the limit orders among them."""
+        return [
+            name for name, sale in self._sales.items() if sale.market == market and sale.is_resting
+        ]
+
+    def names(self) -> Collection[str]:
+        return frozenset(self._sales)
+
+    def compare(self, rows: Sequence[Order], *, known: Collection[str]) -> None:
+        """Take the open orders as the table has them.
+
+        Args: known: `names()` before the table was read: a sale begun since is not in `rows`.
+        """
+        found = {row.identifier: row for row in rows if row.intent.side is Side.SELL}
+        for name in known:
+            sale = self._sales.get(name)
+            if sale is not None and name not in found and not sale.is_in_hand:
+                self._end(name)
+        for name, row in found.items():
+            if name not in self._sales and name not in self._ended and row.intent.volume:
+                self._sales[name] = _Sale(
+                    market=row.market,
+                    left=row.intent.volume - row.executed_volume,
+                    is_exit=row.rule is not None,
+                    is_resting=row.intent.type is OrderType.LIMIT,
+                    is_in_hand=False,
+                )
+
+    async def filled(self, event: OrderFilled) -> None:
+        sale = self._sales.get(event.identifier)
+        if sale is not None:
+            sale.left = max(sale.left - event.volume, ZERO)
+
+    async def moved(self, event: OrderMoved) -> None:
+        if event.status not in OPEN and event.identifier in self._sales:
+            self._end(event.identifier)
+
+    def _end(self, identifier: str) -> None:
+        del self._sales[identifier]
+        self._ended.append(identifier)
+
+    def _is_exiting(self, market: Market) -> bool:
+        return any(sale.is_exit and sale.market == market for sale in self._sales.values())

@@ -1,0 +1,176 @@
+from decimal import Decimal
+
+import pytest
+
+from service.bus import OrderFilled, OrderMoved
+from service.domain.errors import (
+    ExchangeRefused,
+    ExchangeUnavailable,
+    OutcomeUnknown,
+    StoreDown,
+)
+from service.domain.orders import Breach, ExitRule, Intent, OrderStatus, OrderType, Side
+from service.domain.trading_states import OrderSource
+from service.flows.open_sales import OpenSales
+from tests.builders import KRW_BTC, a_fill, an_intent, an_order
+from tests.unit.flows.conftest import KRW_ETH, House
+
+D = Decimal
+BREACH = Breach(rule=ExitRule.STOP_LOSS, price=D(94), limit=D(95))
+
+
+def a_sale(volume: str = "0.001", **overrides: object) -> Intent:
+    return an_intent(**{"side": Side.SELL, "volume": D(volume), "funds": None} | overrides)
+
+
+def a_limit_sale(volume: str) -> Intent:
+    return a_sale(volume, type=OrderType.LIMIT, price=D(110_000_000))
+
+
+async def bought(house: House) -> None:
+    await house.executor.execute(an_intent(funds=D(100_000)), decision_id=None)
+
+
+async def sell(house: House, intent: Intent, source: OrderSource = OrderSource.RULE) -> OrderStatus:
+    breach = BREACH if source is OrderSource.RULE else None
+    order = await house.executor.execute(intent, decision_id=None, source=source, breach=breach)
+    return order.status
+
+
+async def test_coins_are_open_while_they_are_sold_and_not_afterwards(house: House) -> None:
+    await bought(house)
+    assert house.open_sales.volume(KRW_BTC) == 0
+    house.exchange.fail_next("submit", OutcomeUnknown("no answer"), after=True)
+    for _ in range(3):
+        house.exchange.fail_next("find", ExchangeUnavailable("no answer"))
+
+    status = await sell(house, a_sale())
+    open_meanwhile = house.open_sales.volume(KRW_BTC)
+    await house.reconciler.reconcile()
+
+    assert status is OrderStatus.UNKNOWN
+    assert open_meanwhile == D("0.001")
+    assert house.open_sales.volume(KRW_BTC) == 0
+
+
+@pytest.mark.parametrize(
+    "failure", [ExchangeRefused("no", code="x"), ExchangeUnavailable("not sent")]
+)
+async def test_coins_of_a_sale_that_never_was_are_free_again(
+    house: House, failure: Exception
+) -> None:
+    await bought(house)
+    house.exchange.fail_next("submit", failure)
+
+    assert await sell(house, a_sale()) is OrderStatus.FAILED
+    assert house.open_sales.volume(KRW_BTC) == 0
+
+
+async def test_coins_of_a_sale_that_could_not_be_written_are_free_again(house: House) -> None:
+    await bought(house)
+    house.orders.fail = StoreDown("gone")
+
+    with pytest.raises(StoreDown):
+        await sell(house, a_sale())
+
+    assert house.open_sales.volume(KRW_BTC) == 0
+
+
+@pytest.mark.parametrize("source", [OrderSource.SIGNAL, OrderSource.HAND, OrderSource.FLATTEN])
+async def test_nothing_else_sells_the_coins_while_a_rule_does(
+    house: House, source: OrderSource
+) -> None:
+    """A verdict of before the exit knows a position that is being sold."""
+    await bought(house)
+    house.open_sales.begin("uat-x", a_sale(), source=OrderSource.RULE)
+
+    with pytest.raises(ExchangeUnavailable, match="protection"):
+        await sell(house, a_sale(), source)
+
+    assert len(house.exchange.sent) == 1
+    house.open_sales.let_go("uat-x", None)
+    assert await sell(house, a_sale(), source) is OrderStatus.EXECUTED
+
+
+async def test_a_purchase_and_another_market_are_not_held_up(house: House) -> None:
+    house.open_sales.begin("uat-x", a_sale(market=KRW_ETH), source=OrderSource.RULE)
+
+    await bought(house)
+
+    assert await sell(house, a_sale(), OrderSource.SIGNAL) is OrderStatus.EXECUTED
+
+
+async def test_a_resting_sale_takes_its_coins_until_it_is_filled_or_ends() -> None:
+    sales = OpenSales()
+    order = an_order(intent=a_limit_sale("0.5"), status=OrderStatus.SUBMITTED)
+    sales.begin(order.identifier, order.intent, source=OrderSource.HAND)
+    sales.let_go(order.identifier, order)
+
+    await sales.filled(_filled(order.identifier, "0.2"))
+    left = sales.volume(KRW_BTC)
+    resting = sales.resting(KRW_BTC)
+    await sales.moved(_moved(order.identifier, OrderStatus.CANCELLED))
+
+    assert (left, resting) == (D("0.3"), [order.identifier])
+    assert (sales.volume(KRW_BTC), sales.resting(KRW_BTC)) == (D(0), [])
+
+
+async def test_the_table_says_what_the_last_process_left_open_and_what_has_ended() -> None:
+    sales = OpenSales()
+    left = an_order(identifier="uat-left", intent=a_limit_sale("0.5"), executed_volume=D("0.1"))
+    sales.compare([left, an_order(identifier="uat-buy")], known=sales.names())
+    after_the_start = sales.volume(KRW_BTC)
+    sales.compare([], known=sales.names())
+
+    assert after_the_start == D("0.4")
+    assert sales.volume(KRW_BTC) == 0
+
+
+async def test_a_sale_that_began_while_the_table_was_read_stays_counted() -> None:
+    sales = OpenSales()
+    known = sales.names()
+    sales.begin("uat-new", a_sale(), source=OrderSource.RULE)
+    sales.let_go("uat-new", an_order(status=OrderStatus.UNKNOWN))
+
+    sales.compare([], known=known)
+
+    assert sales.volume(KRW_BTC) == D("0.001")
+
+
+async def test_a_sale_that_is_being_sent_stays_counted_whatever_the_table_says() -> None:
+    sales = OpenSales()
+    sales.begin("uat-new", a_sale(), source=OrderSource.RULE)
+
+    sales.compare([], known=sales.names())
+
+    assert sales.volume(KRW_BTC) == D("0.001")
+
+
+async def test_a_sale_that_ended_while_the_table_was_read_does_not_come_back() -> None:
+    sales = OpenSales()
+    sold = an_order(identifier="uat-1", intent=a_sale(), status=OrderStatus.SUBMITTED)
+    sales.begin("uat-1", sold.intent, source=OrderSource.RULE)
+    await sales.moved(_moved("uat-1", OrderStatus.EXECUTED))
+
+    sales.compare([sold], known=sales.names())
+
+    assert sales.volume(KRW_BTC) == 0
+
+
+def _moved(identifier: str, status: OrderStatus) -> OrderMoved:
+    return OrderMoved(
+        order_id=1, identifier=identifier, market=KRW_BTC, side=Side.SELL, status=status
+    )
+
+
+def _filled(identifier: str, volume: str) -> OrderFilled:
+    fill = a_fill(volume=D(volume))
+    return OrderFilled(
+        order_id=1,
+        identifier=identifier,
+        market=KRW_BTC,
+        side=Side.SELL,
+        volume=fill.volume,
+        funds=fill.funds,
+        fills=(fill,),
+    )
