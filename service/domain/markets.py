@@ -4,7 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from enum import StrEnum
 from typing import Final, Self
@@ -122,6 +122,10 @@ class MarketRules:
     max_funds: Decimal  #: largest order, quote money
     tick_size: Decimal  #: prices are multiples of it
     active: bool = True
+    #: Names of what the exchange warns of in this market, e.g. PRICE_FLUCTUATIONS; also UNREADABLE,
+    #: when that cannot be known, and NOT_LISTED. No entries, whatever the name.
+    warnings: tuple[str, ...] = ()
+    delisted_at: date | None = None  #: the exchange's day on which its trading ends
     #: Where the tick depends on the price: (least price, tick), ascending. `tick_size` is the
     #: exchange's own word, for the market's present price.
     ticks: tuple[tuple[Decimal, Decimal], ...] = ()

@@ -170,6 +170,9 @@ class ExchangeSite:
         market = Market.parse(params["markets"])
         return [{"market": str(market), "tick_size": str(tick_size(self.price(market)))}]
 
+    def _listing(self, _: Params, __: float) -> Body:
+        return [{"market": str(market)} for market in self.prints]
+
     def _quote(self, market: Market) -> Body:
         """A ticker with the newest price only: the sandbox's adds up a whole year."""
         price = float(self.price(market))
@@ -191,6 +194,7 @@ class ExchangeSite:
         ("GET", "/v1/orders/closed"): _closed,
         ("GET", "/v1/accounts"): _accounts,
         ("GET", "/v1/orders/chance"): _chance,
+        ("GET", "/v1/market/all"): _listing,
         ("GET", "/v1/ticker"): _ticker,
         ("GET", "/v1/orderbook/instruments"): _instruments,
     }

@@ -152,6 +152,18 @@ class Record:
     def records(self, name: str) -> Iterator["Record"]:
         return records(self._fields.get(name), f"{self._what}.{name}")
 
+    def flag(self, name: str) -> bool:
+        value = self._fields.get(name)
+        if not isinstance(value, bool):
+            raise self._odd(name, "neither true nor false")
+        return value
+
+    def flags(self, *, most: int) -> list[str]:
+        """Return the sorted names of the fields that are true; every field is true or false."""
+        if len(self._fields) > most or not all(map(_NAME.fullmatch, self._fields)):
+            raise OddAnswer(f"{self._what}: names of another shape")
+        return sorted(name for name in self._fields if self.flag(name))
+
     def has(self, name: str) -> bool:
         return self._fields.get(name) is not None
 

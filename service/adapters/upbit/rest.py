@@ -12,6 +12,7 @@ from service.adapters.upbit import account, order_lists, orders, quotation
 from service.adapters.upbit.client import Client
 from service.adapters.upbit.errors import translated
 from service.adapters.upbit.limits import Group, Limiter, Share
+from service.adapters.upbit.market_events import MarketEvents
 from service.adapters.upbit.sign import Signer
 from service.adapters.upbit.skew import SkewMeter
 from service.adapters.upbit.wire import checked_identifier, instant
@@ -47,14 +48,17 @@ class UpbitRest:
     ) -> None:
         self._access_key = access_key
         self._skew = SkewMeter()
+        real_clock = real_clock or SystemClock()
         self._client = Client(
             session,
             quotation_url=quotation_url,
             exchange_url=exchange_url,
             signer=Signer(access_key, secret_key),
-            limiter=Limiter(real_clock or SystemClock(), paced=paced, seconds=seconds),
+            limiter=Limiter(real_clock, paced=paced, seconds=seconds),
             skew=self._skew,
         )
+        #: Tells of each market's warnings and end; the WebSocket's client lets it hear tickers.
+        self.market_events = MarketEvents(self._detailed_markets, seconds=real_clock.monotonic)
 
     def watching(self, session: aiohttp.ClientSession) -> "UpbitRest":
         """Return the same account over another session, for what only looks.
@@ -82,6 +86,11 @@ class UpbitRest:
                 await self._client.get_public("/v1/market/all", group=Group.MARKET)
             )
 
+    async def _detailed_markets(self) -> object:
+        return await self._client.get_public(
+            "/v1/market/all", {"is_details": "true"}, group=Group.MARKET
+        )
+
     async def tickers(self, markets: Sequence[Market]) -> tuple[Ticker, ...]:
         if not markets:
             return ()
@@ -106,13 +115,14 @@ class UpbitRest:
             return quotation.candles(payload, market, timeframe, before=before)
 
     async def rules(self, market: Market) -> MarketRules:
-        """Ask both endpoints each time: the tick follows the price, and the fee may change."""
+        """Ask for terms and tick each time: the tick follows the price, and the fee may change."""
         with translated(writing=False):
             chance = await self._client.get_private("/v1/orders/chance", {"market": str(market)})
             instruments = await self._client.get_public(
                 "/v1/orderbook/instruments", {"markets": str(market)}, group=Group.ORDERBOOK
             )
-            return account.rules(chance, instruments, market)
+            standing = await self.market_events.of(market)
+            return account.rules(chance, instruments, market, standing)
 
     async def balances(self) -> Balances:
         with translated(writing=False):

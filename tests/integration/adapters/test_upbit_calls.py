@@ -4,7 +4,7 @@ import gzip
 import json
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import aiohttp
@@ -109,6 +109,7 @@ async def test_more_candles_than_upbit_gives_are_not_asked_for(
 async def test_rules_come_from_chance_and_instruments(upbit: UpbitRest, stub: UpbitStub) -> None:
     stub.answer("GET /v1/orders/chance", recorded.CHANCE)
     stub.answer("GET /v1/orderbook/instruments", recorded.INSTRUMENTS)
+    stub.answer("GET /v1/market/all", recorded.MARKETS)
 
     rules = await upbit.rules(KRW_BTC)
 
@@ -122,8 +123,24 @@ async def test_rules_come_from_chance_and_instruments(upbit: UpbitRest, stub: Up
     assert [seen.line for seen in stub.seen] == [
         "GET /v1/orders/chance?market=KRW-BTC",
         "GET /v1/orderbook/instruments?markets=KRW-BTC",
+        "GET /v1/market/all?is_details=true",
     ]
     assert nonce_of(stub.seen[0])
+
+
+async def test_rules_name_what_the_exchange_warns_of_and_the_day_of_the_end(
+    upbit: UpbitRest, stub: UpbitStub
+) -> None:
+    stub.answer("GET /v1/orders/chance", recorded.CHANCE)
+    stub.answer("GET /v1/orderbook/instruments", recorded.INSTRUMENTS)
+    warned = recorded.MARKETS.replace('FLUCTUATIONS":false', 'FLUCTUATIONS":true')
+    stub.answer("GET /v1/market/all", warned.replace('"warning":false', '"warning":true'))
+    upbit.market_events.hear(KRW_BTC, state="ACTIVE", delisted_at=date(2026, 12, 31))
+
+    rules = await upbit.rules(KRW_BTC)
+
+    assert rules.warnings == ("WARNING", "PRICE_FLUCTUATIONS")
+    assert (rules.active, rules.delisted_at) == (True, date(2026, 12, 31))
 
 
 async def test_of_both_sides_the_stricter_rule_counts(upbit: UpbitRest, stub: UpbitStub) -> None:
@@ -131,6 +148,7 @@ async def test_of_both_sides_the_stricter_rule_counts(upbit: UpbitRest, stub: Up
     chance = chance.replace('"BTC","min_total":"5000"', '"BTC","min_total":"7000"')
     stub.answer("GET /v1/orders/chance", chance.replace('"active"', '"preview"'))
     stub.answer("GET /v1/orderbook/instruments", recorded.INSTRUMENTS)
+    stub.answer("GET /v1/market/all", recorded.MARKETS)
 
     rules = await upbit.rules(KRW_BTC)
 
@@ -253,6 +271,7 @@ async def test_fields_that_nobody_here_knows_change_nothing(
     stub.answer("GET /v1/orders/chance", recorded.CHANCE.replace("{", new))
     stub.answer("GET /v1/orderbook/instruments", recorded.INSTRUMENTS.replace("{", new))
     stub.answer("GET /v1/order", recorded.ASK_DONE.replace("{", new))
+    stub.answer("GET /v1/market/all", recorded.MARKETS.replace('{"market":', new + '"market":'))
 
     assert len(await upbit.tickers([KRW_BTC])) == 1
     assert len(await upbit.candles(KRW_BTC, Timeframe.M5, count=2)) == 2

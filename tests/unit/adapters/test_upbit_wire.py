@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.adapters.upbit import account, orders, quotation, wire
 from service.adapters.upbit.errors import OddAnswer
+from service.adapters.upbit.market_events import MarketStanding
 from service.adapters.upbit.record import Record, error_name, parsed
 from service.adapters.upbit.tick_table import KRW_TICKS
 from service.domain.errors import ExchangeUnavailable
@@ -416,7 +417,7 @@ def test_rules_of_another_market_are_odd(listed: str, instruments: object, fault
     chance = {"bid_fee": "0", "ask_fee": "0", "market": terms}
 
     with pytest.raises(OddAnswer, match=fault):
-        account.rules(chance, instruments, KRW_BTC)
+        account.rules(chance, instruments, KRW_BTC, MarketStanding())
 
 
 @pytest.mark.parametrize("digits", range(-8, 6))
@@ -486,3 +487,94 @@ def test_a_row_without_any_name_spoils_the_answer_since_it_may_be_any_currency(
 ) -> None:
     with pytest.raises(OddAnswer):
         account.balances([KRW_ROW, KRW_ROW | {"currency": name}])
+
+
+CHANCE: dict[str, Any] = {
+    "bid_fee": "0.0005",
+    "ask_fee": "0.0005",
+    "market": {
+        "id": "KRW-BTC",
+        "bid": {"min_total": "5000"},
+        "ask": {"min_total": "5000"},
+        "max_total": "1000000000",
+        "state": "active",
+    },
+}
+INSTRUMENTS: list[dict[str, object]] = [{"market": "KRW-BTC", "tick_size": "1000"}]
+
+
+@pytest.mark.parametrize("state", [None, "", "suspended", "ACTIVE", "preview"])
+def test_a_market_whose_state_is_missing_or_unknown_is_not_active(state: str | None) -> None:
+    """Regression: a market without a state counted as active."""
+    chance = CHANCE | {"market": CHANCE["market"] | {"state": state}}
+    if state == "":
+        del chance["market"]["state"]
+
+    rules = account.rules(chance, INSTRUMENTS, KRW_BTC, MarketStanding())
+
+    assert not rules.active
+    assert account.rules(CHANCE, INSTRUMENTS, KRW_BTC, MarketStanding()).active
+
+
+@pytest.mark.parametrize(
+    ("chance", "market", "tick", "fault"),
+    [
+        ({"bid_fee": "0.5"}, {}, "1", "chance.bid_fee"),
+        ({"ask_fee": "1e15"}, {}, "1", "chance.ask_fee"),
+        ({}, {"max_total": "1e-99"}, "1", "max_total"),
+        ({}, {"max_total": "4999"}, "1", "max_total"),
+        ({}, {"bid": {"min_total": "0"}}, "1", "min_total"),
+        ({}, {"ask": {"min_total": None}}, "1", "min_total"),
+        ({}, {}, "1e-99", "tick_size"),
+        ({}, {}, "1e9", "tick_size"),
+    ],
+)
+def test_rules_with_an_absurd_number_are_odd(
+    chance: dict[str, object], market: dict[str, object], tick: str, fault: str
+) -> None:
+    """Regression: a tick of 1e-99 overflowed where the price is compared with it."""
+    odd = CHANCE | {"market": CHANCE["market"] | market} | chance
+    instruments = [INSTRUMENTS[0] | {"tick_size": tick}]
+
+    with pytest.raises(OddAnswer, match=re.escape(fault)):
+        account.rules(odd, instruments, KRW_BTC, MarketStanding())
+
+
+@pytest.mark.parametrize("second", ["1", "1000000"])
+def test_of_a_currency_that_stands_there_twice_neither_row_counts(second: str) -> None:
+    """Regression: the last row counted, and purchases went on far past the largest position."""
+    bitcoin = KRW_ROW | {"currency": "BTC"}
+    with Logs.captured() as logs:
+        found = account.balances([bitcoin, KRW_ROW, bitcoin | {"balance": second}])
+        (line,) = logs.lines
+
+    assert (set(found), set(found.unreadable)) == ({"KRW"}, {"BTC"})
+    assert (line["level"], line["currency"]) == ("WARNING", "BTC")
+    assert "more than once" in line["cause"]
+    with pytest.raises(ExchangeUnavailable, match="BTC cannot be read"):
+        found.get("BTC")
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "is_read"),
+    [
+        ("KRW", "1e15", False),
+        ("KRW", "1e13", False),
+        ("KRW", "9999999999999", True),
+        ("BTC", "21000000", False),
+        ("BTC", "20999999", True),
+        ("PEPE", "1e15", False),
+        ("PEPE", "420690000000000", True),
+    ],
+)
+@pytest.mark.parametrize("name", ["balance", "locked"])
+def test_a_balance_larger_than_an_account_can_hold_is_unreadable(
+    currency: str, amount: str, is_read: bool, name: str
+) -> None:
+    """Regression: a balance of 10^15 led to an order of the largest size."""
+    row = {"currency": currency, "balance": "0", "locked": "0"} | {name: amount}
+
+    found = account.balances([row])
+
+    assert (currency in set(found)) is is_read
+    assert (currency in found.unreadable) is not is_read
