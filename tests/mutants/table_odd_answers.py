@@ -8,6 +8,8 @@ _RECORD: Final = "service/adapters/upbit/record.py"
 _ORDERS: Final = "service/adapters/upbit/orders.py"
 _LISTS: Final = "service/adapters/upbit/order_lists.py"
 _ACCOUNT: Final = "service/adapters/upbit/account.py"
+_EVENTS: Final = "service/adapters/upbit/market_events.py"
+_OF_EVENTS: Final = "tests/unit/adapters/test_market_events.py"
 _BOOK: Final = "service/flows/account_book.py"
 _OF_WIRE: Final = "tests/unit/adapters/test_upbit_wire.py"
 _OF_LISTS: Final = "tests/integration/adapters/test_upbit_order_lists.py"
@@ -69,6 +71,76 @@ ODD_ANSWERS: Final = (
             _OF_WIRE,
             "test_a_row_without_any_name_spoils_the_answer_since_it_may_be_any_currency",
         ),
+    ),
+    Mutant(
+        name="of a currency that stands there twice one row counts",
+        file=_ACCOUNT,
+        old="    if not is_first:\n",
+        new="    if False:\n",
+        tests=of(_OF_WIRE, "test_of_a_currency_that_stands_there_twice_neither_row_counts"),
+    ),
+    Mutant(
+        name="of a currency that stands there twice the first row counts",
+        file=_ACCOUNT,
+        old="        found.pop(name, None)\n",
+        new="        pass\n",
+        tests=of(_OF_WIRE, "test_of_a_currency_that_stands_there_twice_neither_row_counts"),
+    ),
+    Mutant(
+        name="a balance that no account can hold is believed",
+        file=_ACCOUNT,
+        old="    if available + locked >= _MOST_OF.get(currency, _MOST):\n",
+        new="    if False:\n",
+        tests=of(_OF_WIRE, "test_a_balance_larger_than_an_account_can_hold_is_unreadable"),
+    ),
+    Mutant(
+        name="a market without a state is active",
+        file=_ACCOUNT,
+        old='        active=listing.text_or_none("state") == "active" and',
+        new='        active=(listing.text_or_none("state") or "active") == "active" and',
+        tests=of(_OF_WIRE, "test_a_market_whose_state_is_missing_or_unknown_is_not_active"),
+    ),
+    Mutant(
+        name="a market that a ticker calls delisted is active",
+        file=_EVENTS,
+        old="        self._ends[market] = (state in {None, ACTIVE}, delisted_at)\n",
+        new="        self._ends[market] = (True, delisted_at)\n",
+        tests=of(_OF_EVENTS, "test_a_tickers_state_and_day_of_the_end_are_kept"),
+    ),
+    Mutant(
+        name="a warning that cannot be read is none",
+        file=_EVENTS,
+        old="            found[market] = (UNREADABLE,)\n",
+        new="            found[market] = ()\n",
+        tests=of(_OF_EVENTS, "test_a_warning_that_cannot_be_read_is_a_warning_of_its_market_alone"),
+    ),
+    Mutant(
+        name="an exchange that cannot be asked warns of nothing",
+        file=_EVENTS,
+        old="            return (UNREADABLE,)\n",
+        new="            return ()\n",
+        tests=of(_OF_EVENTS, "test_an_exchange_that_cannot_be_asked_may_warn_of_anything"),
+    ),
+    Mutant(
+        name="a market that is not listed any more warns of nothing",
+        file=_EVENTS,
+        old="        return self._warnings.get(market, (NOT_LISTED,))\n",
+        new="        return self._warnings.get(market, ())\n",
+        tests=of(_OF_EVENTS, "test_a_market_that_is_not_listed_says_so"),
+    ),
+    Mutant(
+        name="a tick of any size is believed",
+        file=_ACCOUNT,
+        old="            if not _SMALLEST_TICK <= tick_size <= _LARGEST_TICK:\n",
+        new="            if False:\n",
+        tests=of(_OF_WIRE, "test_rules_with_an_absurd_number_are_odd"),
+    ),
+    Mutant(
+        name="a fee of any size is believed",
+        file=_ACCOUNT,
+        old="    if ratio > _HIGHEST_FEE:\n",
+        new="    if False:\n",
+        tests=of(_OF_WIRE, "test_rules_with_an_absurd_number_are_odd"),
     ),
     Mutant(
         name="a balance that cannot be read is forgotten",
