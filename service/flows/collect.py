@@ -1,7 +1,9 @@
 """Collect market data: a price every few seconds, and every finished one-minute candle."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Final
 
 from loguru import logger
 
@@ -15,10 +17,14 @@ from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.store import MarketData
 
+FRESH_S: Final = 10.0  #: market seconds; the period of the job
+
 
 class Collector:
     """Stores one price of every market, and its candles since the newest stored minute.
 
+    The price is the stream's where it spoke within the period, and REST's elsewhere. A price that
+    is not believed is not stored: equity and the measure of the next jump come from what is.
     What is odd about one market costs that market alone.
     """
 
@@ -50,22 +56,57 @@ class Collector:
         """
         asked_at = self._clock.now()
         failed: list[ServiceError] = []
-        for ticker in await _tickers(self._markets, exchange=self._exchange, failed=failed):
-            with _apart(ticker.market, failed):
-                self._live_prices.hear(ticker, source=PriceSource.REST)
-                await self._market_data.add_tickers([ticker], at=asked_at)
-                await self._bus.publish(TickerUpdated(ticker=ticker))
+        streamed = self._streamed()
+        for ticker in streamed.values():
+            await self._store(ticker, failed, at=asked_at)
+        silent = [market for market in self._markets if market not in streamed]
+        refused: dict[Market, Ticker] = {}
+        for ticker in await _tickers(silent, exchange=self._exchange, failed=failed):
+            market = ticker.market
+            if self._live_prices.hear(ticker, source=PriceSource.REST) is None:
+                refused[market] = ticker
+            else:
+                # The answer may be older than what the stream said before it fell silent.
+                newest = self._live_prices.ticker(market) or ticker
+                await self._store(newest, failed, at=asked_at)
         for market in self._markets:
             with _apart(market, failed):
                 await self._candles.collect(market)
+            if market in refused and self._is_confirmed(refused[market], since=asked_at):
+                await self._store(refused[market], failed, at=asked_at)
         if failed:
             raise failed[0]
+
+    def _streamed(self) -> Mapping[Market, Ticker]:
+        """Return the newest ticker of each market whose stream is fresh."""
+        found: dict[Market, Ticker] = {}
+        for market in self._markets:
+            latest, ticker = self._live_prices.latest(market), self._live_prices.ticker(market)
+            # Not REST's own word of the pass before, which may be as young.
+            if latest is None or ticker is None or latest.source is not PriceSource.STREAM:
+                continue
+            age_s = self._live_prices.age_s(market)
+            if age_s is not None and age_s <= FRESH_S:
+                found[market] = ticker
+        return found
+
+    def _is_confirmed(self, refused: Ticker, *, since: datetime) -> bool:
+        """Whether a price that was a jump is believed by now, e.g. by the newest candle."""
+        latest = self._live_prices.latest(refused.market)
+        return latest is not None and latest.price == refused.price and latest.heard_at >= since
+
+    async def _store(self, ticker: Ticker, failed: list[ServiceError], *, at: datetime) -> None:
+        with _apart(ticker.market, failed):
+            await self._market_data.add_tickers([ticker], at=at)
+            await self._bus.publish(TickerUpdated(ticker=ticker))
 
 
 async def _tickers(
     markets: Sequence[Market], *, exchange: Exchange, failed: list[ServiceError]
 ) -> Sequence[Ticker]:
     """Return the ticker of every market that has a readable one: in one answer, if it can be."""
+    if not markets:
+        return ()
     try:
         return await exchange.tickers(markets)
     except ServiceError as exc:

@@ -35,6 +35,7 @@ class _Known:
 
     Attributes:
         latest: the newest price that was believed.
+        ticker: the newest whole ticker that was believed.
         anchor: the newest stored price or candle close.
         is_contradicted: the anchor came after `latest`, and far from it.
         jump: words that may become the price.
@@ -42,6 +43,7 @@ class _Known:
     """
 
     latest: LivePrice | None = None
+    ticker: Ticker | None = None
     anchor: Decimal | None = None
     is_contradicted: bool = False
     jump: Jump | None = None
@@ -105,7 +107,10 @@ class LivePrices:
         )
         if known.latest is not None and _is_older(word, known.latest):
             return known.latest
-        return self._judge(word, known)
+        believed = self._judge(word, known)
+        if believed is not None:
+            known.ticker = ticker
+        return believed
 
     def anchor(self, market: Market, price: Decimal) -> None:
         """Take the newest stored price, or the newest candle's close, to measure jumps from."""
@@ -128,6 +133,13 @@ class LivePrices:
 
     def latest(self, market: Market) -> LivePrice | None:
         return self._known(market).latest
+
+    def ticker(self, market: Market) -> Ticker | None:
+        """Return the whole ticker of `latest`; None where a candle confirmed that price."""
+        known = self._known(market)
+        if known.latest is None or known.ticker is None:
+            return None
+        return known.ticker if known.ticker.price == known.latest.price else None
 
     def age_s(self, market: Market) -> float | None:
         """Return the market's seconds since a sane price was heard; None: never."""

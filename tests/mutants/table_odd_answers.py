@@ -288,6 +288,52 @@ ODD_ANSWERS: Final = (
         ),
     ),
     Mutant(
+        name="a price that is not believed is stored",
+        file=_COLLECT,
+        old="                refused[market] = ticker\n",
+        new="                await self._store(ticker, failed, at=asked_at)\n",
+        tests=of(_OF_COLLECT, "test_a_price_that_is_not_believed_is_not_stored"),
+    ),
+    Mutant(
+        name="a crash that is confirmed within the pass is not stored",
+        file=_COLLECT,
+        old="            if market in refused and self._is_confirmed",
+        new="            if False and self._is_confirmed",
+        tests=of(
+            _OF_COLLECT,
+            "test_a_crash_that_the_newest_candle_confirms_is_stored_in_the_same_pass",
+        ),
+    ),
+    Mutant(
+        name="REST's word of the pass before passes for the stream's",
+        file=_COLLECT,
+        old=" or latest.source is not PriceSource.STREAM:\n",
+        new=":\n",
+        tests=of(
+            _OF_COLLECT, "test_rests_own_word_of_the_pass_before_is_not_taken_for_the_streams"
+        ),
+    ),
+    Mutant(
+        name="a stream that fell silent is collected from",
+        file=_COLLECT,
+        old="            if age_s is not None and age_s <= FRESH_S:\n",
+        new="            if age_s is not None:\n",
+        tests=of(
+            _OF_COLLECT,
+            "test_a_market_whose_stream_is_silent_comes_from_rest_the_others_do_not",
+        ),
+    ),
+    Mutant(
+        name="a cached answer of REST is stored after the stream's newer word",
+        file=_COLLECT,
+        old="self._live_prices.ticker(market) or ticker\n",
+        new="ticker\n",
+        tests=of(
+            _OF_COLLECT,
+            "test_an_answer_of_rest_that_is_older_than_the_streams_last_word_is_not_stored",
+        ),
+    ),
+    Mutant(
         name="a minute that could not be read is never asked for again",
         file="service/flows/collect_candles.py",
         old="        if page.unreadable and doubt is None:\n",

@@ -100,13 +100,16 @@ async def test_an_odd_number_of_one_market_does_not_keep_the_others_from_being_c
     assert await stored(pool, CANDLES) == (["KRW-ETH"] if candle else both)
 
 
+TINIEST = Decimal("1e-30")
+
+
 class Tiny(FakeExchange):
     """Passes a price on that no table holds, as no adapter should."""
 
     async def tickers(self, markets: Sequence[Market]) -> tuple[Ticker, ...]:
         found = await super().tickers(markets)
         return tuple(
-            replace(ticker, price=Decimal("1e-30")) if ticker.market == KRW_BTC else ticker
+            replace(ticker, price=TINIEST, low=TINIEST) if ticker.market == KRW_BTC else ticker
             for ticker in found
         )
 
