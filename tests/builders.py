@@ -20,7 +20,7 @@ from service.domain.orders import (
 )
 from service.domain.portfolio import Equity
 from service.domain.positions import Position
-from service.domain.risk import Limits, Situation
+from service.domain.risk.facts import Limits, Situation
 from service.domain.signals import Action, Answer, Proposal, Signal, Usage
 from service.domain.trading_states import TradingStatus
 from service.flows.live_prices import LivePrices
@@ -128,6 +128,10 @@ def some_limits(**overrides: Any) -> Limits:
         "position_size_min_pct": Decimal(1),
         "position_size_max_pct": Decimal(3),
         "max_position_pct": Decimal(20),
+        "max_exposure_pct": Decimal(100),
+        "max_order_krw": None,
+        "max_daily_order_krw": None,
+        "stop_loss_pct": Decimal(5),
         "max_orders_per_hour": 12,
         "signal_max_age_s": 300,
     }

@@ -45,6 +45,7 @@ from service.flows.propose import Proposer
 from service.flows.reconcile import CLOCKS_APART, Reconciler
 from service.flows.retention import Retention
 from service.flows.shared_answer import SHOWN_FOR_S, SharedAnswer
+from service.flows.situations import Situations
 from service.flows.trade import TradingPipeline
 from service.flows.trading_switch import TradingSwitch
 from service.loops.runner import Runner
@@ -371,10 +372,15 @@ def _order_path(process: Process, ports: Ports, executor: Executor) -> OrderPath
     store, clock, settings, exchange = ports.store, ports.clock, ports.settings, ports.exchange
     return OrderPath(
         decider=Decider(
-            exchange=exchange,
-            orders=store.orders,
+            situations=Situations(
+                exchange=exchange,
+                orders=store.orders,
+                state=store.state,
+                market_data=store.market_data,
+                equities=store.equities,
+                clock=clock,
+            ),
             signals=CountedSignals(store.signals, process.counters),
-            state=store.state,
             settings=settings,
             clock=clock,
         ),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.domain.markets import Market
-from service.domain.risk import Allowed, Held, Refused, Verdict
+from service.domain.risk.verdicts import Allowed, Check, Held, Refused, Verdict
 from service.domain.signals import Signal
 from service.ops.metrics.counters import Counters
 from service.ports.store import ModelCall, NewSignal, Signals
@@ -33,10 +33,17 @@ class CountedSignals:
         return await self._inner.undecided(market, before=before)
 
     async def lapse(
-        self, decision_id: int, *, market: Market, reason: str, detail: str, at: datetime
+        self,
+        decision_id: int,
+        *,
+        market: Market,
+        reason: str,
+        detail: str,
+        at: datetime,
+        check: Check | None = None,
     ) -> bool:
         return await self._inner.lapse(
-            decision_id, market=market, reason=reason, detail=detail, at=at
+            decision_id, market=market, reason=reason, detail=detail, at=at, check=check
         )
 
     async def lapse_unordered(self, *, reason: str, detail: str, at: datetime) -> Sequence[int]:

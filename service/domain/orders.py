@@ -101,6 +101,13 @@ class Intent:
         if any(x is not None and not x > 0 for x in (self.price, self.volume, self.funds)):
             raise ValueError(f"price, volume and funds are positive: {self}")
 
+    @property
+    def most_funds(self) -> Decimal:
+        """Return what a purchase costs at most, without the fee; 0 for a sale at the market."""
+        if self.price is None or self.volume is None:
+            return self.funds or ZERO
+        return self.price * self.volume
+
 
 _GIVEN: Final = {
     (OrderType.LIMIT, Side.BUY): (True, True, False),

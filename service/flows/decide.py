@@ -1,7 +1,7 @@
 """Gather what the risk rules need, apply them to a signal, and store their verdict."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -9,30 +9,28 @@ from loguru import logger
 
 from service.crashpoints import crashpoint
 from service.domain.errors import InvalidOrder
-from service.domain.markets import Balance, Market, MarketRules
-from service.domain.orders import ZERO, Intent
-from service.domain.risk import (
-    Allowed,
-    Limits,
-    Refused,
-    Situation,
-    Verdict,
-    decide,
-    decide_by_hand,
-)
+from service.domain.markets import Market, MarketRules
+from service.domain.orders import Intent
+from service.domain.risk.decide import decide, decide_by_hand
+from service.domain.risk.facts import Limits
+from service.domain.risk.verdicts import Allowed, Refused, Verdict
 from service.domain.signals import Signal
 from service.domain.trading_states import OrderSource
+from service.flows.situations import Situations
 from service.ports.clock import MarketClock
-from service.ports.exchange import Exchange
-from service.ports.store import Orders, Signals, TradingStates
+from service.ports.store import Signals
 from service.settings.settings import Settings
 from service.settings.table import (
+    MAX_DAILY_ORDER_KRW,
+    MAX_EXPOSURE_PCT,
+    MAX_ORDER_KRW,
     MAX_ORDERS_PER_HOUR,
     MAX_POSITION_PCT,
     MIN_CONFIDENCE,
     POSITION_SIZE_MAX_PCT,
     POSITION_SIZE_MIN_PCT,
     SIGNAL_MAX_AGE_SECONDS,
+    STOP_LOSS_PCT,
     TRADING_ENABLED,
 )
 
@@ -49,17 +47,13 @@ class Decider:
     def __init__(
         self,
         *,
-        exchange: Exchange,
-        orders: Orders,
+        situations: Situations,
         signals: Signals,
-        state: TradingStates,
         settings: Settings,
         clock: MarketClock,
     ) -> None:
-        self._exchange = exchange
-        self._orders = orders
+        self._situations = situations
         self._signals = signals
-        self._state = state
         self._settings = settings
         self._clock = clock
 
@@ -69,6 +63,7 @@ class Decider:
         Raises: BoundaryError, when a fact that the rules need is not available: no rule is skipped.
         """
         verdict = await self._verdict(signal)
+        _warn_of_fault(verdict, signal.market)
         crashpoint("intent.before_commit")
         decision_id = await self._signals.add_decision(
             signal_id=signal.id, verdict=verdict, at=self._clock.now()
@@ -93,12 +88,14 @@ class Decider:
         """
         verdict = await self._verdict(signal)
         if isinstance(verdict, Refused):
+            _warn_of_fault(verdict, signal.market)
             await self._signals.lapse(
                 decision.id,
                 market=signal.market,
                 reason=verdict.reason,
                 detail=verdict.detail,
                 at=self._clock.now(),
+                check=verdict.checks[-1],
             )
             logger.bind(
                 event="risk",
@@ -115,10 +112,11 @@ class Decider:
 
         Raises: InvalidOrder, for a price that is not on the tick; BoundaryError, as `decide`.
         """
-        now = await self._situation(intent.market, source=OrderSource.HAND)
+        now = await self._situations.of(intent.market, source=OrderSource.HAND)
         _check_tick(intent, now.rules, price_now=now.price)
         verdict = decide_by_hand(intent, now, await self._limits())
         if isinstance(verdict, Refused):
+            _warn_of_fault(verdict, intent.market)
             logger.bind(
                 event="risk",
                 market=str(intent.market),
@@ -129,37 +127,10 @@ class Decider:
         return verdict
 
     async def _verdict(self, signal: Signal) -> Verdict:
-        now = await self._situation(signal.market, made_at=signal.created_at)
-        return decide(signal.proposal, now, await self._limits())
-
-    async def _situation(
-        self,
-        market: Market,
-        *,
-        source: OrderSource = OrderSource.SIGNAL,
-        made_at: datetime | None = None,
-    ) -> Situation:
-        """Args: made_at: of the signal."""
-        rules = await self._exchange.rules(market)
-        balances = await self._exchange.balances()
-        (ticker,) = await self._exchange.tickers([market])
-        state = await self._state.trading_state()
-        position, open_orders = await self._orders.position(market), await self._orders.open(market)
-        # Read last: each answer may have taken seconds, which count to the signal's age.
-        now = self._clock.now()
-        return Situation(
-            price=ticker.price,
-            position=position,
-            quote=balances.get(market.quote) or _nothing_of(market.quote),
-            base=balances.get(market.base) or _nothing_of(market.base),
-            rules=rules,
-            open_orders=len(open_orders),
-            orders_last_hour=await self._orders.count_since(now - _HOUR),
-            signal_age_s=0.0 if made_at is None else (now - made_at).total_seconds(),
-            source=source,
-            status=state.of(market),
-            halted=state.why(market),
+        now = await self._situations.of(
+            signal.market, source=OrderSource.SIGNAL, made_at=signal.created_at
         )
+        return decide(signal.proposal, now, await self._limits())
 
     async def _limits(self) -> Limits:
         get = self._settings.get
@@ -169,9 +140,20 @@ class Decider:
             position_size_min_pct=await get(POSITION_SIZE_MIN_PCT),
             position_size_max_pct=await get(POSITION_SIZE_MAX_PCT),
             max_position_pct=await get(MAX_POSITION_PCT),
+            max_exposure_pct=await get(MAX_EXPOSURE_PCT),
+            max_order_krw=await get(MAX_ORDER_KRW),
+            max_daily_order_krw=await get(MAX_DAILY_ORDER_KRW),
+            stop_loss_pct=await get(STOP_LOSS_PCT),
             max_orders_per_hour=await get(MAX_ORDERS_PER_HOUR),
             signal_max_age_s=await get(SIGNAL_MAX_AGE_SECONDS),
         )
+
+
+def _warn_of_fault(verdict: Verdict, market: Market) -> None:
+    if isinstance(verdict, Refused) and verdict.fault is not None:
+        logger.bind(
+            event="risk", market=str(market), reason=verdict.reason, error=verdict.fault
+        ).warning("a check failed, and the order is refused")
 
 
 def _check_tick(intent: Intent, rules: MarketRules, *, price_now: Decimal) -> None:
@@ -182,7 +164,3 @@ def _check_tick(intent: Intent, rules: MarketRules, *, price_now: Decimal) -> No
         raise InvalidOrder(
             f"{intent.market}: at {intent.price:f} a price is a multiple of {tick:f}, the tick"
         )
-
-
-def _nothing_of(currency: str) -> Balance:
-    return Balance(currency=currency, available=ZERO, locked=ZERO)

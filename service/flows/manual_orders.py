@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from service.domain.errors import DuplicateOrder, KeyReused, OrderRefused
 from service.domain.markets import Market
 from service.domain.orders import Intent, Side
-from service.domain.risk import Allowed, Refused
+from service.domain.risk.verdicts import Allowed, Refused
 from service.domain.trading_states import OrderSource
 from service.flows.decide import Decider
 from service.flows.execute import Executor

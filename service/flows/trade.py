@@ -18,7 +18,7 @@ from service.domain.errors import (
     TooSoon,
 )
 from service.domain.markets import Market
-from service.domain.risk import Allowed, Check, Refused, Verdict
+from service.domain.risk.verdicts import Allowed, Check, Refused, Verdict
 from service.domain.signals import Signal, Trigger
 from service.flows.decide import Decider, Decision
 from service.flows.execute import Executor

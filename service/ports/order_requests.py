@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from service.domain.orders import Intent, OrderStatus
-from service.domain.risk import Refused
+from service.domain.risk.verdicts import Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

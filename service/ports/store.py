@@ -12,7 +12,7 @@ from service.domain.order_checks import PriceRange
 from service.domain.orders import Breach, Fill, Intent, Order, OrderStatus
 from service.domain.portfolio import Equity
 from service.domain.positions import Position
-from service.domain.risk import Verdict
+from service.domain.risk.verdicts import Check, Verdict
 from service.domain.signals import Answer, Proposal, Signal, Trigger
 from service.domain.trading_states import (
     Ends,
@@ -104,11 +104,20 @@ class Signals(Protocol):
         """Return the ids of signals before `before` without a decision, oldest first."""
 
     async def lapse(
-        self, decision_id: int, *, market: Market, reason: str, detail: str, at: datetime
+        self,
+        decision_id: int,
+        *,
+        market: Market,
+        reason: str,
+        detail: str,
+        at: datetime,
+        check: Check | None = None,
     ) -> bool:
         """Record that an allowed decision gets no order; `Orders.add` refuses one from then on.
 
         False, and nothing stored, when the decision has an order or lapsed before.
+
+        Args: check: of the rule that refuses it by now, with what it allows and found.
         """
 
     async def lapse_unordered(self, *, reason: str, detail: str, at: datetime) -> Sequence[int]:
@@ -202,6 +211,12 @@ class Orders(Protocol):
     async def count_since(self, at: datetime) -> int:
         """Return how many orders were written at or after `at`, in all markets."""
 
+    async def bought_since(self, at: datetime) -> Mapping[str, Decimal]:
+        """Return what purchases written at or after `at` cost, without fees, by quote currency.
+
+        One that is not final counts with all that it may cost.
+        """
+
     async def fills(self, order_id: int) -> tuple[Fill, ...]: ...
 
     async def position(self, market: Market) -> Position: ...
@@ -216,6 +231,9 @@ class Equities(Protocol):
 
         A minute that is stored, or older than the newest of its hour, stays as it is.
         """
+
+    async def lowest_since(self, at: datetime) -> Mapping[str, Decimal]:
+        """Return the lowest equity stored for a minute at or after `at`, by quote currency."""
 
 
 class Lease(Protocol):
@@ -261,6 +279,7 @@ class Halt:
     since: datetime
     ends: Ends
     market: Market | None = None  #: None: all markets
+    #: A check shows its `limit`, its `actual` value and `until` (RFC 3339), where they are given.
     detail: Mapping[str, JSON] = field(default_factory=dict)
 
 

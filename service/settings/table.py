@@ -16,7 +16,9 @@ from service.settings.prices import KNOWN_PRICES, PriceTable
 _D = Decimal
 _SHARE: Final = Number(_D("0.1"), _D(100))
 _MOVE: Final = Number(_D("0.1"), _D(50))
+_CAP: Final = OrOff(Number(_D(5000), _D(10) ** 12))
 _PCT_CAPITAL: Final = "% of capital"
+_PCT_SIZE: Final = "% of free money and positions"
 
 TRADING_ENABLED: Final[Key[bool]] = Key(
     "trading_enabled",
@@ -36,14 +38,14 @@ POSITION_SIZE_MIN_PCT: Final[Key[Decimal]] = Key(
     "position_size_min_pct",
     default=_D(1),
     kind=_SHARE,
-    unit=_PCT_CAPITAL,
+    unit=_PCT_SIZE,
     sentence="What the least confident signal buys for.",
 )
 POSITION_SIZE_MAX_PCT: Final[Key[Decimal]] = Key(
     "position_size_max_pct",
     default=_D(3),
     kind=_SHARE,
-    unit=_PCT_CAPITAL,
+    unit=_PCT_SIZE,
     sentence="What the most confident signal buys for.",
 )
 MAX_POSITION_PCT: Final[Key[Decimal]] = Key(
@@ -53,13 +55,33 @@ MAX_POSITION_PCT: Final[Key[Decimal]] = Key(
     unit=_PCT_CAPITAL,
     sentence="What one market's position may be worth at most; buying stops there.",
 )
+MAX_EXPOSURE_PCT: Final[Key[Decimal]] = Key(
+    "max_exposure_pct",
+    default=_D(60),
+    kind=_SHARE,
+    unit="% of money and positions",
+    sentence="What all positions together may be worth at most; buying stops there.",
+)
+MAX_ORDER_KRW: Final[Key[Decimal | None]] = Key(
+    "max_order_krw",
+    default=None,
+    kind=_CAP,
+    unit="KRW",
+    sentence="What one purchase may cost at most, without its fee.",
+)
+MAX_DAILY_ORDER_KRW: Final[Key[Decimal | None]] = Key(
+    "max_daily_order_krw",
+    default=None,
+    kind=_CAP,
+    unit="KRW a day",
+    sentence="What the purchases of one Korean day may cost at most, without their fees.",
+)
 STOP_LOSS_PCT: Final[Key[Decimal]] = Key(
     "stop_loss_pct",
     default=_D(5),
     kind=_MOVE,
     unit="% below the average price",
     sentence="The loss at which a position is sold.",
-    in_effect=False,
 )
 TAKE_PROFIT_PCT: Final[Key[Decimal | None]] = Key(
     "take_profit_pct",
@@ -223,6 +245,9 @@ _ROWS: Final[tuple[Key[Any], ...]] = (  # Any: each row has a type of its own
     POSITION_SIZE_MIN_PCT,
     POSITION_SIZE_MAX_PCT,
     MAX_POSITION_PCT,
+    MAX_EXPOSURE_PCT,
+    MAX_ORDER_KRW,
+    MAX_DAILY_ORDER_KRW,
     STOP_LOSS_PCT,
     TAKE_PROFIT_PCT,
     TRAILING_STOP_PCT,

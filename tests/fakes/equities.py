@@ -1,7 +1,8 @@
 """Snapshots of the account in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from service.domain.portfolio import Equity
 
@@ -22,3 +23,13 @@ class FakeEquities:
         if self.fail is not None:
             raise self.fail
         self.rows.extend((at, equity) for equity in equities)
+
+    async def lowest_since(self, at: datetime) -> Mapping[str, Decimal]:
+        if self.fail is not None:
+            raise self.fail
+        lowest: dict[str, Decimal] = {}
+        for minute, equity in self.rows:
+            worth = equity.cash + equity.coins
+            if minute >= at:
+                lowest[equity.quote] = min(lowest.get(equity.quote, worth), worth)
+        return lowest

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from service.domain.orders import Intent, OrderStatus
-from service.domain.risk import Refused
+from service.domain.risk.verdicts import Refused
 from service.ports.order_requests import KeyedOrder
 from tests.fakes.orders import FakeOrders
 

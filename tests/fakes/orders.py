@@ -3,7 +3,7 @@
 `tests/integration/store/test_contract.py` holds both to the same tests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -203,6 +203,15 @@ class FakeOrders:
     async def count_since(self, at: datetime) -> int:
         self._raise_failure()
         return sum(row.created_at >= at for row in self.rows.values())
+
+    async def bought_since(self, at: datetime) -> Mapping[str, Decimal]:
+        self._raise_failure()
+        bought: dict[str, Decimal] = {}
+        for row in self.rows.values():
+            if row.created_at >= at and row.intent.side is Side.BUY:
+                funds = row.intent.most_funds if row.status in OPEN else row.executed_funds
+                bought[row.market.quote] = bought.get(row.market.quote, ZERO) + funds
+        return bought
 
     async def fills(self, order_id: int) -> tuple[Fill, ...]:
         return tuple(fill for of, fill in self.booked if of == order_id)

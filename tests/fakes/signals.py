@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.domain.errors import DomainError
 from service.domain.markets import Market
-from service.domain.risk import Allowed, Verdict
+from service.domain.risk.verdicts import Allowed, Check, Verdict
 from service.domain.signals import Signal
 from service.ports.store import ModelCall, NewSignal
 from tests.fakes.tables import Tables
@@ -96,8 +96,16 @@ class FakeSignals:
         ]
 
     async def lapse(
-        self, decision_id: int, *, market: Market, reason: str, detail: str, at: datetime
+        self,
+        decision_id: int,
+        *,
+        market: Market,
+        reason: str,
+        detail: str,
+        at: datetime,
+        check: Check | None = None,
     ) -> bool:
+        del check
         self._raise_failure()
         if decision_id in self.tables.ordered or decision_id in self.tables.lapsed:
             return False

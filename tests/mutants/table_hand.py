@@ -6,7 +6,7 @@ from tests.mutants.mutant import Mutant, of
 
 _MANUAL: Final = "service/flows/manual_orders.py"
 _CANCELS: Final = "service/flows/order_cancels.py"
-_RISK: Final = "service/domain/risk.py"
+_RISK: Final = "service/domain/risk/decide.py"
 _DECIDE: Final = "service/flows/decide.py"
 _PG_ORDERS: Final = "service/store/tables/orders.py"
 _PG_REQUESTS: Final = "service/store/tables/order_requests.py"
@@ -84,14 +84,14 @@ HAND: Final = (
     Mutant(
         name="an order by hand is cut to what the rules allow",
         file=_RISK,
-        old="        if check.passed and kept.amount < draft.amount:\n",
+        old="        if found.passed and found.draft.amount < draft.amount:\n",
         new="        if False:\n",
         tests=of(_OF_RISK, "test_each_rule_refuses_an_order_by_hand_in_its_own_name"),
     ),
     Mutant(
         name="coins that this service does not hold are sold by hand",
-        file=_RISK,
-        old="if draft.side is Side.SELL and draft.amount > now.position.volume:",
+        file="service/domain/risk/size_rules.py",
+        old="if draft.amount > now.position.volume:",
         new="if False:",
         tests=of(_OF_RISK, "test_each_rule_refuses_an_order_by_hand_in_its_own_name"),
     ),

@@ -4,8 +4,15 @@ from typing import Final
 
 from tests.mutants.mutant import Mutant, of
 
-_RISK: Final = "service/domain/risk.py"
-_DECIDE: Final = "service/flows/decide.py"
+_STATE_RULES: Final = "service/domain/risk/state_rules.py"
+_SIGNAL_RULES: Final = "service/domain/risk/signal_rules.py"
+_COUNT_RULES: Final = "service/domain/risk/count_rules.py"
+_SIZE_RULES: Final = "service/domain/risk/size_rules.py"
+_EXCHANGE_RULES: Final = "service/domain/risk/exchange_rules.py"
+_FACTS: Final = "service/domain/risk/facts.py"
+_ORDER_OF_RULES: Final = "service/domain/risk/decide.py"
+_OF_LIMITS: Final = "tests/unit/domain/test_risk_limits.py"
+_SITUATIONS: Final = "service/flows/situations.py"
 _SWITCH: Final = "service/flows/trading_switch.py"
 _FLATTEN: Final = "service/flows/flatten.py"
 _RISK_API: Final = "service/web/api/risk.py"
@@ -19,21 +26,21 @@ _EACH: Final = of(_OF_RISK, "test_each_rule_refuses_in_its_own_name")
 LIMITS: Final = (
     Mutant(
         name="trading_enabled is not looked at",
-        file=_RISK,
+        file=_STATE_RULES,
         old="    if not limits.trading_enabled and not permits(",
         new="    if False and not permits(",
         tests=_EACH,
     ),
     Mutant(
         name="a halt is not looked at",
-        file=_RISK,
-        old="    if not permits(now.status, now.source, act):\n",
+        file=_STATE_RULES,
+        old="    if not permits(status, now.source, act):\n",
         new="    if False:\n",
         tests=_EACH,
     ),
     Mutant(
         name="the verdict does not hear of a halt",
-        file=_DECIDE,
+        file=_SITUATIONS,
         old="            status=state.of(market),\n",
         new="",
         tests=of(
@@ -293,28 +300,28 @@ LIMITS: Final = (
     ),
     Mutant(
         name="a suspended market is traded",
-        file=_RISK,
+        file=_STATE_RULES,
         old="    if not now.rules.active:\n",
         new="    if False:\n",
         tests=_EACH,
     ),
     Mutant(
         name="min_confidence is not looked at",
-        file=_RISK,
+        file=_SIGNAL_RULES,
         old="    if proposal.confidence < limits.min_confidence:\n",
         new="    if False:\n",
         tests=_EACH,
     ),
     Mutant(
         name="signal_max_age_seconds is not looked at",
-        file=_RISK,
+        file=_SIGNAL_RULES,
         old="    if now.signal_age_s > limits.signal_max_age_s:\n",
         new="    if False:\n",
         tests=_EACH,
     ),
     Mutant(
         name="a signal's age is not taken",
-        file=_DECIDE,
+        file=_SITUATIONS,
         old="signal_age_s=0.0 if made_at is None else (now - made_at).total_seconds(),\n",
         new="signal_age_s=0.0,\n",
         tests=of(
@@ -324,14 +331,14 @@ LIMITS: Final = (
     ),
     Mutant(
         name="a market with an open order gets another one",
-        file=_RISK,
+        file=_COUNT_RULES,
         old="    if now.open_orders:\n",
         new="    if False:\n",
         tests=_EACH,
     ),
     Mutant(
         name="max_orders_per_hour allows one more",
-        file=_RISK,
+        file=_COUNT_RULES,
         old="    if now.orders_last_hour >= limits.max_orders_per_hour:\n",
         new="    if now.orders_last_hour > limits.max_orders_per_hour:\n",
         tests=of(
@@ -341,52 +348,157 @@ LIMITS: Final = (
     ),
     Mutant(
         name="max_position_pct does not cut an order",
-        file=_RISK,
-        old="    cut = replace(draft, amount=min(draft.amount, _whole(room)))\n",
-        new="    cut = draft\n",
+        file=_SIZE_RULES,
+        old="    return passes(draft.cut_to(most), below, limit=limit, actual=actual)\n",
+        new="    return passes(draft, below, limit=limit, actual=actual)\n",
         tests=of(_OF_RISK, "test_a_purchase_is_cut_to_the_room_that_all_coins_leave"),
     ),
     Mutant(
         name="max_position_pct does not count the operator's own coins",
-        file=_RISK,
-        old="* limits.max_position_pct / _HUNDRED - now.base.total * now.price",
-        new="* limits.max_position_pct / _HUNDRED - now.position.volume * now.price",
+        file=_SIZE_RULES,
+        old="* limits.max_position_pct / HUNDRED - now.coins * now.price",
+        new="* limits.max_position_pct / HUNDRED - now.position.volume * now.price",
         tests=of(_OF_RISK, "test_a_purchase_is_cut_to_the_room_that_all_coins_leave"),
     ),
     Mutant(
         name="a purchase may be larger than position_size_max_pct",
-        file=_RISK,
+        file=_SIZE_RULES,
         old="scale = min(max((confidence - _LEAST_CONFIDENT) / span, ZERO), Decimal(1))",
         new="scale = max((confidence - _LEAST_CONFIDENT) / span, ZERO)",
         tests=of(_OF_RISK, "test_the_surest_signal_buys_for_the_largest_size_and_no_more"),
     ),
     Mutant(
         name="a purchase leaves nothing for its fee",
-        file=_RISK,
-        old="_whole(now.quote.available / (1 + now.rules.fee_ratio))",
-        new="_whole(now.quote.available)",
+        file=_EXCHANGE_RULES,
+        old="now.quote.available / (1 + now.rules.fee_ratio)",
+        new="now.quote.available",
         tests=of(_OF_RISK, "test_a_purchase_leaves_its_fee_over"),
     ),
     Mutant(
         name="a sale sells the operator's own coins too",
-        file=_RISK,
-        old="return _passes(replace(draft, amount=now.position.volume),",
-        new="return _passes(replace(draft, amount=now.base.available),",
+        file=_SIZE_RULES,
+        old="        whole = Draft(draft.side, now.position.volume)\n",
+        new="        whole = Draft(draft.side, now.base.available)\n",
         tests=of(_OF_RISK, "test_a_sale_gives_the_whole_position_and_no_coin_of_the_operators_own"),
     ),
     Mutant(
         name="an order below the exchange's minimum is sent",
-        file=_RISK,
-        old="    if funds < now.rules.min_funds:\n",
+        file=_EXCHANGE_RULES,
+        old="    if funds < rules.min_funds:\n",
         new="    if False:\n",
         tests=_EACH,
     ),
     Mutant(
         name="an order above the exchange's maximum is sent",
-        file=_RISK,
-        old="amount=min(draft.amount, _whole(now.rules.max_funds))",
-        new="amount=draft.amount",
+        file=_EXCHANGE_RULES,
+        old="        draft = draft.cut_to(whole_money(rules.max_funds, rules.market.quote))\n",
+        new="        pass\n",
         tests=of(_OF_RISK, "test_a_purchase_is_cut_to_the_exchanges_largest_order"),
+    ),
+    Mutant(
+        name="a check that fails lets the order through",
+        file=_ORDER_OF_RULES,
+        old='refuses(draft, "this check failed, so it refuses"), type(exc).__name__',
+        new=("Judged(draft=draft, passed=True, detail=str()), None"),
+        tests=of(_OF_LIMITS, "test_an_error_in_a_check_refuses_in_its_name"),
+    ),
+    Mutant(
+        name="a halt by a limit stops nothing",
+        file=_STATE_RULES,
+        old="        if not permits(halt.kind, now.source, act):\n",
+        new="        if False:\n",
+        tests=of(_OF_LIMITS, "test_a_halt_by_a_limit_refuses_purchases_in_its_own_name"),
+    ),
+    Mutant(
+        name="a state that its halts do not explain is not in force",
+        file=_FACTS,
+        old="        if strictest(halt.kind for halt in self.halts) is not self.status:\n",
+        new="        if False:\n",
+        tests=of(_OF_LIMITS, "test_a_state_that_the_halts_do_not_explain_is_in_force"),
+    ),
+    Mutant(
+        name="coins that the account leaves out make room for more",
+        file=_FACTS,
+        old="        return max(self.base.total, self.position.volume)\n",
+        new="        return self.base.total\n",
+        tests=of(_OF_LIMITS, "test_coins_that_the_account_does_not_show_count_by_our_own_position"),
+    ),
+    Mutant(
+        name="any balance is believed",
+        file=_FACTS,
+        old="return amount if self.known_equity is None else min(amount, self.known_equity)",
+        new="return amount",
+        tests=of(
+            _OF_LIMITS, "test_no_balance_makes_an_order_larger_than_the_last_known_equity_allows"
+        ),
+    ),
+    Mutant(
+        name="the operator's own coins make an order larger",
+        file=_FACTS,
+        old="return self._known(self.quote.available + self.invested)",
+        new="return self._known(self.capital)",
+        tests=of(_OF_LIMITS, "test_the_operators_own_coins_make_no_order_larger"),
+    ),
+    Mutant(
+        name="max_exposure_pct does not count the other markets",
+        file=_FACTS,
+        old="        return self.position.volume * self.price + self.elsewhere\n",
+        new="        return self.position.volume * self.price\n",
+        tests=of(_OF_LIMITS, "test_no_purchase_passes_any_limit"),
+    ),
+    Mutant(
+        name="max_exposure_pct does not count open purchases",
+        file=_FACTS,
+        old="        return self.invested + self.on_order\n",
+        new="        return self.invested\n",
+        tests=of(_OF_LIMITS, "test_open_purchases_count_for_the_exposure_as_if_they_were_filled"),
+    ),
+    Mutant(
+        name="a cap in KRW does not cut a purchase",
+        file=_SIZE_RULES,
+        old='    return passes(draft.cut_to(most), f"within {key}",',
+        new='    return passes(draft, f"within {key}",',
+        tests=of(_OF_LIMITS, "test_one_purchase_is_cut_to_its_cap"),
+    ),
+    Mutant(
+        name="what was bought today does not count for the day's cap",
+        file=_SIZE_RULES,
+        old="    most = whole_money((cap - used) / rate, now.rules.market.quote)\n",
+        new="    most = whole_money(cap / rate, now.rules.market.quote)\n",
+        tests=of(_OF_LIMITS, "test_the_purchases_of_a_day_are_cut_to_their_cap"),
+    ),
+    Mutant(
+        name="a cap in KRW is passed over where a price is not known",
+        file=_SIZE_RULES,
+        old="        return refuses(draft, sentence, limit=decimal_text(cap))\n",
+        new="        return passes(draft, sentence)\n",
+        tests=of(_OF_LIMITS, "test_a_cap_in_krw_needs_the_price_of_other_money"),
+    ),
+    Mutant(
+        name="a position that could not be sold at the stop is bought",
+        file=_EXCHANGE_RULES,
+        old="    if worth < now.rules.min_funds:\n",
+        new="    if False:\n",
+        tests=of(
+            _OF_LIMITS, "test_a_purchase_by_hand_that_could_not_be_sold_at_the_stop_is_refused"
+        ),
+    ),
+    Mutant(
+        name="other money than KRW is rounded to whole units",
+        file="service/domain/risk/drafts.py",
+        old="_MONEY_STEPS.get(currency, VOLUME_STEP)",
+        new="Decimal(1)",
+        tests=of(_OF_LIMITS, "test_other_money_than_krw_is_not_rounded_to_whole_units"),
+    ),
+    Mutant(
+        name="an open purchase does not count for the day's cap",
+        file="service/store/tables/orders.py",
+        old="                    ELSE coalesce(funds, price * volume) END) AS bought\n",
+        new="                    ELSE 0 END) AS bought\n",
+        tests=of(
+            "tests/integration/store/test_contract.py",
+            "test_what_is_bought_since_counts_an_open_order_whole_and_a_final_one_by_its_fills",
+        ),
     ),
     Mutant(
         name="a number out of its setting's bounds is stored",

@@ -28,10 +28,11 @@ LOGS: Final = (
     ),
     Mutant(
         name="all balances are logged as funds",
-        file="service/flows/decide.py",
-        old="        balances = await self._exchange.balances()\n",
+        file="service/flows/situations.py",
+        old="        balances = await self.exchange.balances()\n",
         new=(
-            "        balances = await self._exchange.balances()\n"
+            "        from loguru import logger\n"
+            "        balances = await self.exchange.balances()\n"
             "        funds = {name: str(held.total) for name, held in balances.items()}\n"
             '        logger.bind(event="risk", funds=funds).info("looked at the account")\n'
         ),

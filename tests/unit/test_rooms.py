@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 WINGS: dict[str, dict[str, set[str]]] = {
     # Answers, holds and the clock stand beside the one wing.
     "adapters": {"root": set(), "upbit": {"root"}},
+    "domain": {"root": set(), "risk": {"root"}},
     "flows": {"root": set(), "alerts": set()},
     "store": {
         "database": set(),

@@ -16,6 +16,7 @@ SERVICE: Final = Path(__file__).parents[2] / "service"
 EVERY_EXCEPTION: Final = {
     "bus.py publish": "the other subscribers still get the event",
     "cli/root.py _sentences": "Python would print its text, and a row with amounts, to stderr",
+    "domain/risk/decide.py _judged": "a check that cannot be made refuses; the flow says so",
     "flows/all_markets.py step": "a bug about one market is that market's: the others trade",
     "flows/flatten.py _tried": "a bug about one market is that market's: the others are sold",
     "flows/leadership.py settle": "without trading the process still shows and keeps the halts",

@@ -1,8 +1,9 @@
 """Equity of the account: a snapshot a minute, and a summary row an hour."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 
 from service.domain.portfolio import Equity
 from service.store.database.json_rows import recordset
@@ -51,6 +52,14 @@ ADD = """
 """
 
 
+LOWEST_SINCE = """
+    SELECT quote, min(equity)
+      FROM equity_snapshots
+     WHERE at >= %(at)s
+     GROUP BY quote
+"""
+
+
 class PgEquities:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -58,3 +67,8 @@ class PgEquities:
     async def add(self, equities: Sequence[Equity], *, at: datetime) -> None:
         args = {"equities": recordset(map(asdict, equities)), "at": at}
         await insert(self._pool, ADD, args, tables=("equity_snapshots",), at=(at,))
+
+    async def lowest_since(self, at: datetime) -> Mapping[str, Decimal]:
+        async with self._pool.cursor() as cur:
+            await cur.execute(LOWEST_SINCE, {"at": at})
+            return dict(await cur.fetchall())

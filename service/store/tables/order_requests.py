@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from service.domain.decimals import decimal_text
+from service.domain.instants import rfc3339
 from service.domain.markets import Market
 from service.domain.orders import Intent, OrderStatus, OrderType, Side
-from service.domain.risk import Refused
+from service.domain.risk.verdicts import Check, Refused
 from service.domain.trading_states import OrderSource
 from service.ports.order_requests import KeyedOrder
 from service.ports.store import JSON
@@ -106,6 +107,15 @@ def _detail(intent: Intent, refused: Refused) -> Mapping[str, JSON]:
         "type": intent.type.value,
         **{name: decimal_text(given) for name, given in amounts.items() if given is not None},
         "sentence": refused.detail,
-        "limit": refused.limit,
-        "actual": refused.actual,
+        **bounds_of(refused),
+    }
+
+
+def bounds_of(judged: Check | Refused) -> Mapping[str, JSON]:
+    """Return what the rule allows, what it found, and until when, as the API shows them."""
+    until = judged.until
+    return {
+        "limit": judged.limit,
+        "actual": judged.actual,
+        "until": None if until is None else rfc3339(until),
     }

@@ -3,7 +3,7 @@
 Locks are taken in one order: the lease, the order, its market's position, its market's days.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -225,6 +225,17 @@ COUNT_SINCE = """
      WHERE created_at >= %(at)s
 """
 
+# What is final counts with what it bought: a limit order may leave most of its money.
+BOUGHT_SINCE = """
+    SELECT split_part(market, '-', 1) AS quote,
+           sum(CASE WHEN status IN ('EXECUTED', 'CANCELLED', 'FAILED') THEN executed_funds
+                    ELSE coalesce(funds, price * volume) END) AS bought
+      FROM orders
+     WHERE created_at >= %(at)s
+       AND side = 'BUY'
+     GROUP BY 1
+"""
+
 FILLS = """
     SELECT trade_uuid, price, volume, funds, fee, traded_at
       FROM fills
@@ -443,6 +454,11 @@ class PgOrders:
             await cur.execute(COUNT_SINCE, {"at": at})
             row = await cur.fetchone()
             return int(row[0]) if row else 0
+
+    async def bought_since(self, at: datetime) -> Mapping[str, Decimal]:
+        async with self._pool.cursor() as cur:
+            await cur.execute(BOUGHT_SINCE, {"at": at})
+            return dict(await cur.fetchall())
 
     async def fills(self, order_id: int) -> tuple[Fill, ...]:
         async with self._pool.cursor() as cur:

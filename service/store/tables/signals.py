@@ -6,11 +6,12 @@ from datetime import datetime
 
 from service.domain.errors import DomainError
 from service.domain.markets import Market
-from service.domain.risk import Allowed, Held, Refused, Verdict
+from service.domain.risk.verdicts import Allowed, Check, Held, Refused, Verdict
 from service.domain.signals import Signal, Usage
-from service.ports.store import ModelCall, NewSignal
+from service.ports.store import JSON, ModelCall, NewSignal
 from service.store.database.json_rows import json_text, storable
 from service.store.database.pool import Pool
+from service.store.tables.order_requests import bounds_of
 
 ADD_CALL = """
     INSERT INTO ai_calls (
@@ -59,7 +60,7 @@ UNDECIDED = """
 LAPSE = """
     INSERT INTO risk_events (at, event, market, reason, actor, detail, decision_id)
     SELECT %(at)s, 'LAPSED', %(market)s, %(reason)s, 'system:orders',
-           jsonb_build_object('detail', %(detail)s::text), %(decision_id)s::bigint
+           %(detail)s::jsonb, %(decision_id)s::bigint
      WHERE NOT EXISTS (SELECT FROM orders WHERE decision_id = %(decision_id)s::bigint)
         ON CONFLICT (decision_id) WHERE decision_id IS NOT NULL DO NOTHING
     RETURNING id
@@ -148,7 +149,7 @@ class PgSignals:
             "verdict": word,
             "reason": reason,
             "detail": detail,
-            "checks": json_text(verdict.checks),  # orjson writes dataclasses as objects
+            "checks": json_text([_check_row(check) for check in verdict.checks]),
             "at": at,
         }
         async with self._pool.cursor() as cur:
@@ -164,13 +165,20 @@ class PgSignals:
             return tuple(row[0] for row in await cur.fetchall())
 
     async def lapse(
-        self, decision_id: int, *, market: Market, reason: str, detail: str, at: datetime
+        self,
+        decision_id: int,
+        *,
+        market: Market,
+        reason: str,
+        detail: str,
+        at: datetime,
+        check: Check | None = None,
     ) -> bool:
         args = {
             "decision_id": decision_id,
             "market": str(market),
             "reason": reason,
-            "detail": detail,
+            "detail": json_text({"detail": detail, **({} if check is None else bounds_of(check))}),
             "at": at,
         }
         async with self._pool.cursor() as cur:
@@ -194,6 +202,15 @@ class PgSignals:
             row = await cur.fetchone()
         assert row is not None  # noqa: S101 - INSERT ... RETURNING
         return int(row[0])
+
+
+def _check_row(check: Check) -> Mapping[str, JSON]:
+    return {
+        "rule": check.rule,
+        "passed": check.passed,
+        "detail": check.detail,
+        **bounds_of(check),
+    }
 
 
 def _verdict_columns(verdict: Verdict) -> tuple[str, str | None, str | None]:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypedDict
 
 from service.domain.markets import Market
 from service.domain.orders import Fill, Order, OrderStatus
-from service.domain.risk import Allowed, Check, Held, Verdict
+from service.domain.risk.verdicts import Allowed, Check, Held, Verdict
 from service.domain.signals import Proposal, Signal
 from service.domain.trading_states import OrderSource
 from service.ports.store import ModelCall, NewSignal

@@ -612,6 +612,42 @@ async def test_orders_are_read_by_market_and_counted_in_all(store: StoreUnderTes
     assert await store.orders.positions() == ()
 
 
+@pytest.mark.parametrize(
+    ("status", "counted"),
+    [(_S.PENDING, "100000"), (_S.CANCELLED, "40000"), (_S.FAILED, "0"), (_S.UNKNOWN, "100000")],
+)
+async def test_what_is_bought_since_counts_an_open_order_whole_and_a_final_one_by_its_fills(
+    store: StoreUnderTest, status: OrderStatus, counted: str
+) -> None:
+    usdt = an_intent(market=Market("USDT", "BTC"), funds=Decimal("12.5"))
+    await added(store, "uat-before", minutes=-1)
+    await added(store, "uat-usdt", intent=usdt)
+    sale = an_intent(side=Side.SELL, funds=None, volume=Decimal(1))
+    await added(store, "uat-sale", intent=sale)
+    order = await added(store)
+    fills = [a_fill(funds=Decimal(40_000), volume=Decimal("0.0004"))]
+    if status is not _S.PENDING:
+        moved = order.moved_to(status)
+        is_filled = status is _S.CANCELLED
+        await store.orders.advance(moved, seen=_S.PENDING, fills=fills if is_filled else (), at=T0)
+
+    assert await store.orders.bought_since(T0) == {
+        "KRW": Decimal(counted),
+        "USDT": Decimal("12.5"),
+    }
+
+
+async def test_an_open_limit_order_counts_with_its_own_price(store: StoreUnderTest) -> None:
+    await added(
+        store,
+        intent=an_intent(
+            type=OrderType.LIMIT, funds=None, price=Decimal(1_000), volume=Decimal("7.5")
+        ),
+    )
+
+    assert await store.orders.bought_since(T0) == {"KRW": Decimal(7_500)}
+
+
 # --- the trading state --------------------------------------------------------------------------
 
 

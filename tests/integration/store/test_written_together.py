@@ -18,7 +18,7 @@ from service.domain.alerts import Alert, Recovery
 from service.domain.errors import DomainError, StoreBusy
 from service.domain.latency import Sketch
 from service.domain.markets import Market
-from service.domain.risk import Held, Verdict
+from service.domain.risk.verdicts import Held, Verdict
 from service.domain.trading_states import TradingStatus
 from service.flows.alerts.rules import risk_notices
 from service.loops.loop import Loop, every

@@ -5,7 +5,7 @@ import pytest
 from service.app.services import Services
 from service.domain.errors import ExchangeUnavailable, ModelRefused, ModelUnavailable
 from service.domain.orders import OrderStatus
-from service.domain.risk import Allowed
+from service.domain.risk.verdicts import Allowed
 from service.domain.trading_states import TradingStatus
 from service.flows.circuit_breaker import Circuit
 from service.ports.halt_journal import JournalEntry

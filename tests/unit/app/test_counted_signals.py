@@ -6,7 +6,7 @@ import pytest
 
 from service.app.counted_signals import CountedSignals
 from service.domain.errors import ExchangeRefused, StoreDown
-from service.domain.risk import Allowed, Held, Refused, Verdict
+from service.domain.risk.verdicts import Allowed, Held, Refused, Verdict
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
 from service.ops.metrics.counters import Counters

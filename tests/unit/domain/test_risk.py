@@ -7,16 +7,10 @@ from hypothesis import strategies as st
 
 from service.domain.markets import whole_steps
 from service.domain.orders import Intent, OrderType, Side
-from service.domain.risk import (
-    Allowed,
-    Held,
-    Limits,
-    Refused,
-    Situation,
-    decide,
-    decide_by_hand,
-    size_ratio,
-)
+from service.domain.risk.decide import decide, decide_by_hand
+from service.domain.risk.facts import Limits, Situation
+from service.domain.risk.size_rules import size_ratio
+from service.domain.risk.verdicts import Allowed, Held, Refused
 from service.domain.signals import Action
 from service.domain.trading_states import OrderSource, TradingStatus
 from tests.builders import (
@@ -43,16 +37,27 @@ def test_a_buy_spends_what_its_confidence_is_worth() -> None:
     assert isinstance(verdict, Allowed)
     assert verdict.intent.type is OrderType.MARKET
     assert verdict.intent.funds == Decimal(200_000)  # 2 % of 10,000,000
+
+
+def test_the_rules_are_stored_in_the_order_of_the_contract() -> None:
+    verdict = decide(a_proposal(), a_situation(), some_limits())
+
     assert [check.rule for check in verdict.checks] == [
         "trading_enabled",
+        "daily_loss_limit",
+        "volatility",
         "signal_age",
         "confidence",
         "open_order",
         "order_rate",
         "position_size",
         "max_position",
+        "max_exposure",
+        "max_order",
+        "max_daily_order",
         "balance",
         "min_order",
+        "sellable_at_stop",
     ]
 
 
@@ -136,7 +141,9 @@ def test_a_purchase_is_cut_to_the_room_that_all_coins_leave(held: str) -> None:
 def test_a_purchase_leaves_its_fee_over() -> None:
     money = a_balance("KRW", 100_050, locked=9_899_950)
 
-    assert bought({"quote": money}) == Decimal(100_000)  # and 50 for the exchange
+    whole = {"position_size_max_pct": Decimal(100), "max_position_pct": Decimal(100)}
+
+    assert bought({"quote": money}, **whole) == Decimal(100_000)  # and 50 for the exchange
 
 
 def test_a_purchase_is_cut_to_the_exchanges_largest_order() -> None:
@@ -156,7 +163,12 @@ def test_a_purchase_is_cut_to_the_exchanges_largest_order() -> None:
         ("order_rate", {}, {"orders_last_hour": 12}, {}),
         ("position_size", {"action": Action.SELL}, {}, {}),
         ("max_position", {}, {"base": a_balance("BTC", "0.05")}, {}),
-        ("balance", {}, {"quote": a_balance("KRW", 0, locked=10_000_000)}, {}),
+        (
+            "balance",
+            {},
+            {"quote": a_balance("KRW", 0, locked=10_000_000), "elsewhere": Decimal(5_000_000)},
+            {"max_position_pct": Decimal(100)},
+        ),
         (
             "balance",
             {"action": Action.SELL},
@@ -188,8 +200,9 @@ def test_a_refusal_names_no_balance() -> None:
 
     verdict = decide(a_proposal(), poor, some_limits())
 
-    assert "4321" not in repr(verdict)
-    assert "9876543" not in repr(verdict)
+    sentences = " ".join(check.detail for check in verdict.checks)
+    assert "4321" not in sentences
+    assert "9876543" not in sentences
 
 
 confidences = st.decimals(min_value=0, max_value=1, places=4)
@@ -297,12 +310,18 @@ def test_an_order_by_hand_is_sent_as_asked_for_without_confidence_and_age() -> N
     assert verdict.intent is intent
     assert [check.rule for check in verdict.checks] == [
         "trading_enabled",
+        "daily_loss_limit",
+        "volatility",
         "open_order",
         "order_rate",
         "position_size",
         "max_position",
+        "max_exposure",
+        "max_order",
+        "max_daily_order",
         "balance",
         "min_order",
+        "sellable_at_stop",
     ]
 
 
@@ -331,7 +350,7 @@ def test_an_order_by_hand_is_sent_as_asked_for_without_confidence_and_age() -> N
             "balance",
             ("1999000", "1999999"),
         ),
-        (an_intent(), {"quote": a_balance("KRW", "0"), "base": a_balance("BTC", "1")},
+        (an_intent(), {"quote": a_balance("KRW", "0", locked=10_000_000)},
          {"max_position_pct": Decimal(200)}, "balance", ("0", "100000")),
         (a_sale_by_hand("0.05"), A_SALE | {"base": a_balance("BTC", "0.04")}, {}, "balance",
          ("0.04", "0.05")),

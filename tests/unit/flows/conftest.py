@@ -21,6 +21,7 @@ from service.flows.open_sales import OpenSales
 from service.flows.order_cancels import OrderCancels
 from service.flows.propose import Proposer
 from service.flows.reconcile import Reconciler
+from service.flows.situations import Situations
 from service.flows.trade import TradingPipeline
 from service.flows.trading_switch import TradingSwitch
 from service.ports.store import JSON
@@ -28,6 +29,7 @@ from service.settings.settings import Settings
 from tests.builders import KRW_BTC
 from tests.fakes.audit import FakeAudit
 from tests.fakes.clock import FakeClock
+from tests.fakes.equities import FakeEquities
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.market_data import FakeMarketData
@@ -50,6 +52,7 @@ class House:
     signals: FakeSignals = field(default_factory=FakeSignals)
     orders: FakeOrders = field(default_factory=FakeOrders)
     market_data: FakeMarketData = field(default_factory=FakeMarketData)
+    equities: FakeEquities = field(default_factory=FakeEquities)
     rows: FakeSettingRows = field(default_factory=FakeSettingRows)
     state: FakeTradingState = field(default_factory=FakeTradingState)
     lease: FakeLease = field(default_factory=FakeLease)
@@ -112,10 +115,15 @@ class House:
         self.bus.subscribe(OrderFilled, self.open_sales.filled)
         self.bus.subscribe(OrderMoved, self.open_sales.moved)
         self.decider = Decider(
-            exchange=self.exchange,
-            orders=self.orders,
+            situations=Situations(
+                exchange=self.exchange,
+                orders=self.orders,
+                state=self.state,
+                market_data=self.market_data,
+                equities=self.equities,
+                clock=self.clock,
+            ),
             signals=self.signals,
-            state=self.state,
             settings=self.settings,
             clock=self.clock,
         )

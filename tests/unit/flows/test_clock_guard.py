@@ -7,7 +7,7 @@ from itertools import repeat
 import pytest
 
 from service.domain.orders import OrderStatus
-from service.domain.risk import Refused
+from service.domain.risk.verdicts import Refused
 from service.domain.trading_states import TradingStatus
 from service.flows.clock_guard import ACTOR, REASON, ClockGuard
 from tests.builders import KRW_BTC, T0, a_halt, an_intent

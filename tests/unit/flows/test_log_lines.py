@@ -66,7 +66,7 @@ async def rich(house: House) -> House:
     house.orders.hold(
         bought, a_fill(trade_uuid="before", price=BOUGHT_AT, volume=HELD, funds=funds)
     )
-    await house.allow(max_position_pct=100, signal_cooldown_minutes=0)
+    await house.allow(max_position_pct=100, max_exposure_pct=100, signal_cooldown_minutes=0)
     return house
 
 

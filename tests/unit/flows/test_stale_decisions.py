@@ -1,7 +1,7 @@
 """A decision is good for its moment: what stopped half-way is judged again before it is sent."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from service.domain.errors import ExchangeRefused, NotLeader, OrderRefused, StoreDown
 from service.domain.markets import Balances, Market
 from service.domain.orders import Intent, Order, OrderStatus, Side
-from service.domain.risk import Allowed, Refused
+from service.domain.risk.verdicts import Allowed, Refused
 from service.domain.trading_states import OrderSource
 from service.flows.lapsed_decisions import close_lapsed
 from tests.builders import KRW_BTC, a_halt, an_intent, some_rules
@@ -93,6 +93,12 @@ async def test_an_allowed_order_is_not_sent_once_trading_was_halted(
 
 
 async def test_an_allowed_order_is_cut_to_the_money_that_is_left_by_then(house: House) -> None:
+    await house.allow(
+        position_size_min_pct=100,
+        position_size_max_pct=100,
+        max_position_pct=100,
+        max_exposure_pct=100,
+    )
     await cut_short_before_the_order(house)
 
     house.exchange.available["KRW"] = Decimal(8_004)
@@ -219,7 +225,7 @@ async def test_a_signal_that_grows_old_while_the_rules_look_around_is_refused(
 ) -> None:
     slow = SlowExchange(house.clock)
     slow.takes_s = 20.0
-    house.decider._exchange = slow
+    house.decider._situations = replace(house.decider._situations, exchange=slow)
     await house.allow(signal_max_age_seconds=10)
 
     await house.pipeline.trade(KRW_BTC)

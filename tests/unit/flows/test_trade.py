@@ -16,7 +16,7 @@ from service.domain.errors import (
 )
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus
-from service.domain.risk import Allowed, Held, Refused
+from service.domain.risk.verdicts import Allowed, Held, Refused
 from service.domain.signals import Action, Trigger
 from service.flows.all_markets import AllMarkets
 from tests.builders import KRW_BTC, a_proposal, an_answer

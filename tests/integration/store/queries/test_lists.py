@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from service.domain.instants import rfc3339
 from service.domain.markets import Market, Timeframe
 from service.domain.orders import OrderStatus, OrderType, Side
-from service.domain.risk import Refused
+from service.domain.risk.verdicts import Check, Refused
 from service.domain.signals import Action
 from service.domain.stuck_orders import ADVICE, ADVICE_ASIDE
 from service.domain.trading_states import TradingStatus
@@ -239,7 +240,7 @@ async def test_a_signal_shows_what_became_of_it(pool: Pool) -> None:
     assert read(await lists.signals_latest([KRW_BTC])) == listed
     assert read(await lists.signal(signal.id)) == listed[0] | {
         "facts": {"price": "100000000"},
-        "checks": [{"rule": c.rule, "passed": c.passed, "detail": c.detail} for c in CHECKS],
+        "checks": [check_shown(check) for check in CHECKS],
     }
 
 
@@ -301,7 +302,14 @@ async def test_an_allowed_signal_without_an_order_says_why_it_has_none(pool: Poo
     signal, signals, lists = await a_stored_signal(pool), PgSignals(pool), PgLists(pool)
     decision_id = await signals.add_decision(signal_id=signal.id, verdict=an_allowed(), at=T0)
     await signals.lapse(
-        decision_id, market=KRW_BTC, reason="signal_age", detail="older than 300 s", at=T0
+        decision_id,
+        market=KRW_BTC,
+        reason="signal_age",
+        detail="older than 300 s",
+        at=T0,
+        check=Check(
+            rule="signal_age", passed=False, detail="", limit="300", actual="301.000", until=T0
+        ),
     )
 
     (listed,) = read(await lists.signals(limit=10))
@@ -312,7 +320,10 @@ async def test_an_allowed_signal_without_an_order_says_why_it_has_none(pool: Poo
     assert listed["decision"] == latest["decision"] == shown
     assert read(await lists.signal(signal.id))["decision"] == shown
     assert (event["event"], event["reason"], event["detail"]) == (
-        "LAPSED", "signal_age", {"detail": "older than 300 s"},
+        "LAPSED", "signal_age", {
+            "detail": "older than 300 s", "limit": "300", "actual": "301.000",
+            "until": "2026-01-24T09:00:00.000Z",
+        },
     )  # fmt: skip
 
 
@@ -379,7 +390,7 @@ async def test_an_order_shows_its_state_fills_and_evidence(pool: Pool) -> None:
     assert read(await lists.order(order.id)) == listed[0] | {
         "quarantine_detail": None,
         "signal_id": signal.id,
-        "checks": [{"rule": c.rule, "passed": c.passed, "detail": c.detail} for c in CHECKS],
+        "checks": [check_shown(check) for check in CHECKS],
         "fills": fills[::-1],
     }
 
@@ -828,4 +839,16 @@ async def test_the_audit_log_pages_newest_first_and_by_action(pool: Pool) -> Non
         "subject": "KRW-BTC",
         "detail": {"volume": "0.1"},
         "request_id": "r-1",
+    }
+
+
+def check_shown(check: Check) -> dict[str, object]:
+    """Return a rule's result as the API shows it."""
+    return {
+        "rule": check.rule,
+        "passed": check.passed,
+        "detail": check.detail,
+        "limit": check.limit,
+        "actual": check.actual,
+        "until": None if check.until is None else rfc3339(check.until),
     }

@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 
 from service.domain.errors import DomainError
+from service.domain.instants import rfc3339
 from service.domain.markets import Market
-from service.domain.risk import Held, Refused, Verdict
+from service.domain.risk.verdicts import Held, Refused, Verdict
 from service.domain.signals import Action, Usage
 from service.store.database.pool import Pool
 from service.store.tables.signals import PgSignals
@@ -111,7 +112,17 @@ async def test_a_verdict_is_kept_with_its_evidence(
     stored = await rows(
         pool, "SELECT id, signal_id, verdict, reason, detail, checks, created_at FROM decisions"
     )
-    evidence = [{"rule": c.rule, "passed": c.passed, "detail": c.detail} for c in verdict.checks]
+    evidence = [
+        {
+            "rule": check.rule,
+            "passed": check.passed,
+            "detail": check.detail,
+            "limit": check.limit,
+            "actual": check.actual,
+            "until": None if check.until is None else rfc3339(check.until),
+        }
+        for check in verdict.checks
+    ]
     assert stored == [(decision_id, signal.id, *expected, evidence, T0)]
 
 

@@ -28,10 +28,10 @@ async def test_the_api_says_beside_each_setting_whether_anything_obeys_it(client
     assert {key: item["in_effect"] for key, item in shown.items()} == {
         key: row.in_effect for key, row in TABLE.items()
     }
-    assert (one["value"], one["in_effect"]) == ("7", False)
+    assert (one["value"], one["in_effect"]) == ("7", TABLE["stop_loss_pct"].in_effect)
     assert [(change["key"], change["in_effect"]) for change in many["changes"]] == [
         ("min_confidence", True),
-        ("stop_loss_pct", False),
+        ("stop_loss_pct", TABLE["stop_loss_pct"].in_effect),
     ]
 
 
