@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from benchmarks.seeding import BUSY, MARKETS, UNTIL
@@ -94,7 +95,9 @@ def questions(pool: Pool, rows: int) -> Mapping[str, Question]:
         "31 days' passes of all jobs": lambda: statistics.jobs(
             since=UNTIL - 31 * DAY, until=UNTIL - timedelta(minutes=30)
         ),
-        "an hour's model calls": lambda: statistics.model_calls(**recent),
+        "an hour's model calls": lambda: statistics.model_calls(
+            **recent, today=UNTIL.date(), budget_usd=Decimal(2)
+        ),
         "the newest candle": lambda: PgMarketData(pool).newest_candle_at(
             market, Timeframe.M1, before=UNTIL + HOUR
         ),

@@ -23,7 +23,7 @@ from service.adapters import gemini_wire as wire
 from service.adapters.gemini_errors import translated
 from service.adapters.holds import Holds
 from service.domain.errors import BoundaryError, ModelQuotaUsedUp, ModelUnavailable
-from service.domain.signals import Answer
+from service.domain.signals import Answer, Usage
 from service.ports.model import Prompt
 
 SHORTEST_DEADLINE_S: Final = 10  #: the service answers 400 to a shorter X-Server-Timeout
@@ -74,6 +74,10 @@ class Gemini:
             retry_after_s=hold.left_s,
             sent=False,
         )
+
+    def most_tokens(self, prompt: Prompt) -> Usage:
+        """Return an upper bound of what one call can use; nothing is sent."""
+        return wire.most_tokens(prompt.system, prompt.facts)
 
     async def ask(self, prompt: Prompt, *, model: str) -> Answer:
         """Ask once. A malformed answer is a value with its reason, not an error.

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from service.domain.signals import Action, Answer, Proposal, Usage
 
 MAX_OUTPUT_TOKENS: Final = 4096  #: thoughts included; a small limit leaves none for text
+_FRAME_TOKENS: Final = 1024  #: for the schema and the roles, which are some hundred bytes
 LONGEST_REASONING: Final = 2000  #: characters
 LONGEST_WORD: Final = 64
 _BUDGET_OF_2_5: Final = 1024  #: tokens of thought, for models that know no levels
@@ -63,6 +64,16 @@ def thinking(model: str) -> types.ThinkingConfig | None:
     if (family[1], family[2]) == ("2", "5"):
         return types.ThinkingConfig(thinking_budget=_BUDGET_OF_2_5)
     return None
+
+
+def most_tokens(*texts: str) -> Usage:
+    """Return an upper bound of the tokens of one call with `texts`.
+
+    A token is at least one byte of UTF-8. Thoughts count against `max_output_tokens` and are
+    billed as output. No token is taken as cached.
+    """
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    return Usage(input_tokens=size + _FRAME_TOKENS, output_tokens=MAX_OUTPUT_TOKENS)
 
 
 def answer(response: types.GenerateContentResponse, *, model: str) -> Answer:

@@ -27,16 +27,18 @@ from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
 from service.flows.books_check import BooksCheck
 from service.flows.cancel_entries import EntryCancels
-from service.flows.circuit_breaker import Circuit
+from service.flows.circuit_breaker import Circuit, ModelCircuits
 from service.flows.decide import Decider
 from service.flows.equity import PRICE_LASTS, Snapshots
 from service.flows.execute import Executor
+from service.flows.fallback_models import FallbackModels
 from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
 from service.flows.lapsed_decisions import close_lapsed
 from service.flows.leadership import Leadership
 from service.flows.live_prices import LivePrices
 from service.flows.manual_orders import ManualOrders
+from service.flows.model_budget import ModelBudget
 from service.flows.not_placed import NotPlacedOrders
 from service.flows.open_sales import OpenSales
 from service.flows.order_cancels import OrderCancels
@@ -84,24 +86,22 @@ def build(process: Process, ports: Ports) -> Services:
         process, ports, circuits=circuits, reconciler=reconciler, leadership=leadership,
         trading_switch=trading_switch, open_sales=open_sales,
     )  # fmt: skip
-    recorder = _recorder(process, ports)
     alert_buffer = AlertBuffer()
     alert_monitor = AlertMonitor(alert_buffer=alert_buffer, clock=clock)
-    record = partial(
-        record_pass, counters=process.counters, recorder=recorder, alert_monitor=alert_monitor,
-        leadership=leadership, real_clock=real_clock,
-    )  # fmt: skip
+    recorder, record = _recording(process, ports, alert_monitor, leadership)
     jobs, maintenance = _runners(real_clock, clock, record)
     live_prices = _live_prices(ports, maintenance)
+    budget = _model_budget(ports, alert_monitor)
     health = health_monitor(
         process, ports, leadership=leadership, switch=trading_switch, circuits=circuits,
-        runners=(jobs, maintenance), chance=random.random,
+        runners=(jobs, maintenance), chance=random.random, budget=budget,
     )  # fmt: skip
     path = _order_path(process, ports, executor)
     cancels = _order_cancels(ports, reconciler, leadership)
     pipeline = _pipeline(
         process, ports, bus=bus, circuits=circuits, path=path, leadership=leadership,
         model=ObservedModel(ports.model, health=health, alert_monitor=alert_monitor),
+        budget=budget,
     )  # fmt: skip
     alerts_counted: Counter[tuple[str, str]] = Counter()
     exposition = _exposition(
@@ -119,6 +119,7 @@ def build(process: Process, ports: Ports) -> Services:
         bus=bus,
         live_prices=live_prices,
         circuits=circuits,
+        budget=budget,
         reconciler=reconciler,
         holdings_check=HoldingsCheck(orders=store.orders, exchange=ports.watching),
         account_book=account_book,
@@ -146,6 +147,26 @@ def build(process: Process, ports: Ports) -> Services:
     )
 
 
+def _recording(
+    process: Process, ports: Ports, alert_monitor: AlertMonitor, leadership: Leadership
+) -> tuple[Recorder, Callable[..., Awaitable[None]]]:
+    """Return the recorder of requests and passes, and what each runner calls after a pass."""
+    recorder = Recorder(
+        requests=process.counters.requests,
+        rows=ports.store.metrics,
+        real_clock=process.real_clock,
+    )
+    record = partial(
+        record_pass,
+        counters=process.counters,
+        recorder=recorder,
+        alert_monitor=alert_monitor,
+        leadership=leadership,
+        real_clock=process.real_clock,
+    )
+    return recorder, record
+
+
 def _runners(
     real_clock: RealClock, clock: MarketClock, record: Callable[..., Awaitable[None]]
 ) -> tuple[Runner, Runner]:
@@ -159,14 +180,6 @@ def _runners(
         observe=partial(record, market_clock=clock),
     )
     return jobs, maintenance
-
-
-def _recorder(process: Process, ports: Ports) -> Recorder:
-    return Recorder(
-        requests=process.counters.requests,
-        rows=ports.store.metrics,
-        real_clock=process.real_clock,
-    )
 
 
 def _live_prices(ports: Ports, maintenance: Runner) -> LivePrices:
@@ -342,21 +355,27 @@ def _pipeline(
     path: OrderPath,
     leadership: Leadership,
     model: ObservedModel,
+    budget: ModelBudget,
 ) -> TradingPipeline:
     store, clock, settings, exchange = ports.store, ports.clock, ports.settings, ports.exchange
     signals = CountedSignals(store.signals, process.counters)
     return TradingPipeline(
         proposer=Proposer(
             exchange=exchange,
-            model=model,
+            models=FallbackModels(
+                model=model,
+                budget=budget,
+                signals=signals,
+                settings=settings,
+                clock=clock,
+                real_clock=process.real_clock,
+                circuits=circuits.model,
+            ),
             market_data=store.market_data,
             signals=signals,
             orders=store.orders,
-            settings=settings,
             bus=bus,
             clock=clock,
-            real_clock=process.real_clock,
-            circuit=circuits.model,
         ),
         decider=path.decider,
         executor=path.executor,
@@ -365,6 +384,16 @@ def _pipeline(
         settings=settings,
         clock=clock,
         deciding=path.deciding,
+    )
+
+
+def _model_budget(ports: Ports, alert_monitor: AlertMonitor) -> ModelBudget:
+    return ModelBudget(
+        rows=ports.store.model_spending,
+        settings=ports.settings,
+        clock=ports.clock,
+        near=alert_monitor.model_budget_near,
+        used_up=alert_monitor.model_budget_used_up,
     )
 
 
@@ -486,7 +515,7 @@ def _exposition(
 def _circuits(ports: Ports) -> Circuits:
     seconds = ports.waiting_s
     return Circuits(
-        model=Circuit("the model", error=ModelUnavailable, seconds=seconds),
+        model=ModelCircuits(error=ModelUnavailable, seconds=seconds),
         purchases=Circuit("the exchange's orders", error=ExchangeUnavailable, seconds=seconds),
     )
 

@@ -11,6 +11,7 @@ from service.config import Config
 from service.domain.instants import rfc3339
 from service.domain.trading_states import TradingStatus
 from service.flows.leadership import Leadership
+from service.flows.model_budget import ModelBudget
 from service.flows.trading_switch import UNKNOWN as STATE_UNKNOWN
 from service.flows.trading_switch import TradingSwitch
 from service.loops.runner import Runner
@@ -41,6 +42,7 @@ def health_monitor(
     circuits: Circuits,
     runners: Sequence[Runner],
     chance: Callable[[], float],
+    budget: ModelBudget,
 ) -> HealthMonitor:
     async def ask_gemini() -> None:
         await ports.model.ping(await ports.settings.get(AI_MODEL))
@@ -71,6 +73,7 @@ def health_monitor(
             "upbit_api": lambda: circuits.purchases.is_open,
             "gemini_api": lambda: circuits.model.is_open,
         },
+        over_budget=budget.is_used_up,
         chance=chance,
         schedules={**SCHEDULES, "activity": _activity_schedule(process.config)},
     )

@@ -1,7 +1,7 @@
 """The model's real calls as probes: health and alerts hear of each at once."""
 
 from service.domain.errors import BoundaryError
-from service.domain.signals import Answer
+from service.domain.signals import Answer, Usage
 from service.flows.alerts.monitor import AlertMonitor
 from service.ops.health.monitor import HealthMonitor
 from service.ports.model import Model, Prompt
@@ -21,6 +21,9 @@ class ObservedModel:
 
     def check(self, model: str) -> None:
         self._inner.check(model)
+
+    def most_tokens(self, prompt: Prompt) -> Usage:
+        return self._inner.most_tokens(prompt)
 
     async def ask(self, prompt: Prompt, *, model: str) -> Answer:
         try:

@@ -46,6 +46,7 @@ from service.store.tables.flattenings import PgFlattenings
 from service.store.tables.lease import PgLease
 from service.store.tables.market_data import PgMarketData
 from service.store.tables.metrics import PgMetricRows
+from service.store.tables.model_spending import PgModelSpending
 from service.store.tables.order_requests import PgOrderRequests
 from service.store.tables.order_sweep import PgSweptOrders
 from service.store.tables.orders import PgOrders
@@ -166,6 +167,7 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
                     market_data=PgMarketData(pool),
                     collected=PgMarketData(jobs_pool),
                     signals=PgSignals(pool),
+                    model_spending=PgModelSpending(pool),
                     orders=PgOrders(pool, notices=order_notices),
                     order_requests=PgOrderRequests(pool),
                     flattenings=PgFlattenings(pool),

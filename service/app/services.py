@@ -18,13 +18,14 @@ from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
 from service.flows.books_check import BooksCheck
 from service.flows.cancel_entries import EntryCancels
-from service.flows.circuit_breaker import Circuit
+from service.flows.circuit_breaker import Circuit, ModelCircuits
 from service.flows.equity import Snapshots
 from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
 from service.flows.live_prices import LivePrices
 from service.flows.manual_orders import ManualOrders
+from service.flows.model_budget import ModelBudget
 from service.flows.not_placed import NotPlacedOrders
 from service.flows.order_cancels import OrderCancels
 from service.flows.order_sweep import OrderSweep
@@ -45,6 +46,7 @@ from service.ports.flattenings import Flattenings
 from service.ports.halt_journal import HaltJournal
 from service.ports.health import ConcurrencyState, Database
 from service.ports.model import Model
+from service.ports.model_spending import ModelSpending
 from service.ports.order_requests import OrderRequests
 from service.ports.order_sweep import SweptOrders
 from service.ports.queries import Lists, Portfolio, RecentActivity, Statistics
@@ -88,6 +90,7 @@ class Store:
     market_data: MarketData
     collected: MarketData  #: the same rows, for those jobs
     signals: Signals
+    model_spending: ModelSpending
     orders: Orders
     order_requests: OrderRequests
     flattenings: Flattenings
@@ -117,9 +120,9 @@ class ApiStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circuits:
-    """The two circuit breakers of ADR 0015."""
+    """The circuit breakers of ADR 0015: one a model (ADR 0037), one for purchases."""
 
-    model: Circuit
+    model: ModelCircuits
     purchases: Circuit
 
 
@@ -196,6 +199,7 @@ class Services:
     bus: Bus
     live_prices: LivePrices
     circuits: Circuits
+    budget: ModelBudget
     reconciler: Reconciler
     holdings_check: HoldingsCheck
     account_book: AccountBook

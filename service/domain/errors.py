@@ -27,7 +27,9 @@ ServiceError
     ├── OutcomeUnknown             a write may have happened: reconcile, never resend
     ├── ModelUnavailable           safe to try again
     ├── ModelRefused               key or request: asking again changes nothing
-    │   └── ModelQuotaUsedUp         the day's quota: no call before it returns
+    │   ├── ModelQuotaUsedUp         the day's quota: no call before it returns
+    │   ├── ModelBudgetUsedUp        our own budget of the day does not cover another call
+    │   └── ModelUnpriced            no price is known, so a budget cannot be kept
     ├── StoreBusy                  every connection is taken and the queue is full
     ├── StoreDown                  PostgreSQL does not answer
     ├── StoreTimeout               PostgreSQL cancelled the statement
@@ -215,6 +217,17 @@ class ModelRefused(BoundaryError):
 
 class ModelQuotaUsedUp(ModelRefused):
     """The model's quota of the day is used up; `retry_after_s` says when it returns."""
+
+
+class ModelBudgetUsedUp(ModelRefused):
+    """The operator's budget of the day does not cover the call; `retry_after_s` says when it ends.
+
+    Nothing was sent.
+    """
+
+
+class ModelUnpriced(ModelRefused):
+    """A budget is set and the model has no row in the price table; nothing was sent."""
 
 
 class StoreBusy(BoundaryError):

@@ -35,7 +35,7 @@ def cost_usd(
     if not known or usage.input_tokens is None:
         return None
     price = max(known, key=lambda p: p.effective_from)
-    cached = usage.cached_tokens or 0
+    cached = min(usage.cached_tokens or 0, usage.input_tokens)
     out = (usage.output_tokens or 0) + (usage.thinking_tokens or 0)
     total = (usage.input_tokens - cached) * price.input + cached * price.cached + out * price.output
     return total / _MILLION

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from loguru import logger
 
-from service.domain.errors import BoundaryError, ServiceError, TooSoon
+from service.domain.errors import BoundaryError, ModelBudgetUsedUp, ServiceError, TooSoon
 from service.domain.markets import Market
 from service.domain.signals import Signal, Trigger
 
@@ -52,6 +52,11 @@ class AllMarkets:
                     trigger=self._trigger,
                     wait_s=round(exc.retry_after_s, 3),
                 ).info("the market is passed over, its cooldown has not passed")
+            except ModelBudgetUsedUp:
+                # Told once a day by the budget: the operator's own limit is no failure of a pass.
+                logger.bind(event="signal", market=str(market), trigger=self._trigger).info(
+                    "the market is passed over, the model's budget of the day is used up"
+                )
             except ServiceError as exc:
                 logger.bind(
                     event="signal", market=str(market), error=type(exc).__name__, cause=str(exc)

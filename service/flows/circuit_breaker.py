@@ -1,7 +1,7 @@
 """A circuit breaker for calls to a dependency. ADR 0015 says which calls, and why no others."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -85,6 +85,34 @@ class Circuit:
             retry_after_s=wait_s,
             sent=False,
         )
+
+
+class ModelCircuits:
+    """A circuit for each model: one that is overloaded does not keep the next one from answering.
+
+    Args: seconds: as of `Circuit`.
+    """
+
+    def __init__(self, *, error: type[BoundaryError], seconds: Callable[[], float]) -> None:
+        self._error = error
+        self._seconds = seconds
+        self._each: dict[str, Circuit] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no model of the settings may be asked right now."""
+        return bool(self._each) and all(circuit.is_open for circuit in self._each.values())
+
+    def of(self, model: str) -> Circuit:
+        if model not in self._each:
+            self._each[model] = Circuit(
+                f"the model {model}", error=self._error, seconds=self._seconds
+            )
+        return self._each[model]
+
+    def keep(self, models: Sequence[str]) -> None:
+        """Forget the circuits of models that are no longer in the settings."""
+        self._each = {model: self.of(model) for model in models}
 
 
 def _is_alive(error: BoundaryError) -> bool:

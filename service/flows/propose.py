@@ -1,31 +1,23 @@
 """Ask the model about one market and store its proposal as a signal."""
 
-from dataclasses import asdict, replace
 from typing import Final
 
 from loguru import logger
 
 from service.bus import Bus, SignalMade
-from service.domain.days import korean_day
-from service.domain.errors import BoundaryError
 from service.domain.markets import Candle, Market, Timeframe
-from service.domain.pricing import cost_usd
-from service.domain.signals import Answer, Signal, Trigger, Usage
-from service.flows.circuit_breaker import Circuit
+from service.domain.signals import Signal, Trigger
 from service.flows.collect_candles import MAX_CANDLES
+from service.flows.fallback_models import FallbackModels
 from service.flows.prompt import Snapshot, facts, kept, prompt
-from service.ports.clock import MarketClock, RealClock
+from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
-from service.ports.model import Model, Prompt
-from service.ports.store import MarketData, ModelCall, NewSignal, Orders, Signals
-from service.settings.settings import Settings
-from service.settings.table import AI_MODEL, PRICE_TABLE
+from service.ports.store import MarketData, NewSignal, Orders, Signals
 
 #: timeframe and number of candles, about 450 points: a prompt of some 4,000 tokens
 LONG: Final = (Timeframe.H1, 336)
 MID: Final = (Timeframe.M15, 96)
 SHORT: Final = (Timeframe.M5, 12)
-PURPOSE: Final = "signal"
 
 
 class Proposer:
@@ -35,40 +27,32 @@ class Proposer:
         self,
         *,
         exchange: Exchange,
-        model: Model,
+        models: FallbackModels,
         market_data: MarketData,
         signals: Signals,
         orders: Orders,
-        settings: Settings,
         bus: Bus,
         clock: MarketClock,
-        real_clock: RealClock,
-        circuit: Circuit,
     ) -> None:
         self._exchange = exchange
-        self._model = model
-        self._circuit = circuit
+        self._models = models
         self._market_data = market_data
         self._signals = signals
         self._orders = orders
-        self._settings = settings
         self._bus = bus
         self._clock = clock
-        self._real_clock = real_clock
 
     async def propose(self, market: Market, *, trigger: Trigger) -> Signal | None:
         """Return the signal as stored, or None when the model's answer was unusable.
 
         Raises: BoundaryError, when exchange, model or database did not answer, or when the model
-            must not be asked now: a Retry-After holds, or the circuit is open.
+            must not be asked now: a Retry-After holds, the circuit is open, or the budget is used.
         """
         # Checked before the exchange is asked: without a question its prices are not needed.
-        model = await self._settings.get(AI_MODEL)
-        self._model.check(model)
-        self._circuit.check()
+        await self._models.check()
         snapshot = await self._snapshot(market)
         shown = facts(snapshot)
-        call_id, answer = await self._ask(prompt(shown), model=model)
+        call_id, answer = await self._models.ask(prompt(shown))
         if answer.proposal is None:
             # Not turned into HOLD: that would look like the model's judgement.
             logger.bind(event="signal", market=str(market), why=answer.why).warning(
@@ -127,51 +111,3 @@ class Proposer:
                 break  # the market is younger than the series
             candles = older + candles
         return candles
-
-    async def _ask(self, question: Prompt, *, model: str) -> tuple[int, Answer]:
-        """Return the answer and the id of its row; a failed call is stored as well."""
-        started_at, began = self._clock.now(), self._real_clock.monotonic()
-
-        def call(answer: Answer | None, error: BoundaryError | None) -> ModelCall:
-            usable = answer is not None and answer.proposal is not None
-            failed = (error.code or type(error).__name__) if error else None
-            return ModelCall(
-                model=model,
-                purpose=PURPOSE,
-                started_at=started_at,
-                duration_ms=(self._real_clock.monotonic() - began) * 1000,
-                outcome="error" if answer is None else "ok" if usable else "unusable",
-                why=answer.why if answer else failed,
-                answer=answer,
-                cost_usd=None,
-            )
-
-        try:
-            with self._circuit.call():
-                answer = await self._model.ask(question, model=model)
-        except BoundaryError as exc:
-            # Not sent: a hold or an open circuit began after the check, and nothing was asked.
-            if exc.sent:
-                await self._record(call(None, exc))
-            raise
-        return await self._record(call(answer, None)), answer
-
-    async def _record(self, call: ModelCall) -> int:
-        if call.answer is not None:
-            prices = await self._settings.get(PRICE_TABLE)
-            day = korean_day(call.started_at)
-            cost = cost_usd(call.answer.usage, model=call.model, day=day, prices=prices)
-            call = replace(call, cost_usd=cost)
-        usage = call.answer.usage if call.answer else Usage()
-        line = logger.bind(
-            event="ai",
-            purpose=call.purpose,
-            model=call.model,
-            duration_ms=round(call.duration_ms, 3),
-            outcome=call.outcome,
-            why=call.why,
-            **asdict(usage),
-            cost_usd=call.cost_usd,
-        )
-        line.log("INFO" if call.outcome == "ok" else "WARNING", "model call")
-        return await self._signals.add_call(call)

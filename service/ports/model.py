@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.domain.signals import Answer
+from service.domain.signals import Answer, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,5 +17,8 @@ class Model(Protocol):
 
     def check(self, model: str) -> None:
         """Raise the error that `ask` raises while a hold (a wait the server asked for) lasts."""
+
+    def most_tokens(self, prompt: Prompt) -> Usage:
+        """Return an upper bound of the tokens that one call with `prompt` can use."""
 
     async def ask(self, prompt: Prompt, *, model: str) -> Answer: ...

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from service.domain.markets import Market, Timeframe
@@ -144,8 +145,14 @@ class Statistics(Protocol):
     async def requests(self, *, since: datetime, until: datetime) -> bytes:
         """Args: since, until: real instants."""
 
-    async def model_calls(self, *, since: datetime, until: datetime) -> bytes:
-        """Args: since, until: the market's instants, midnights in UTC."""
+    async def model_calls(
+        self, *, since: datetime, until: datetime, today: date, budget_usd: Decimal | None
+    ) -> bytes:
+        """Args:
+        since, until: the market's instants, midnights in UTC.
+        today: the Korean day whose spending is shown beside its budget.
+        budget_usd: None without a limit.
+        """
 
 
 class Portfolio(Protocol):

@@ -8,6 +8,7 @@ from typing import Final, Literal, Protocol
 
 from service.domain.latency import Sketch
 from service.domain.markets import Candle, Market, Ticker, Timeframe
+from service.domain.model_budget import Reservation
 from service.domain.order_checks import PriceRange
 from service.domain.orders import Breach, Fill, Intent, Order, OrderStatus
 from service.domain.portfolio import Equity
@@ -69,6 +70,9 @@ class ModelCall:
     why: str | None
     answer: Answer | None
     cost_usd: Decimal | None
+    #: Ends with the row of the call, in the same statement; `booked_usd` takes its place.
+    reservation: Reservation | None = None
+    booked_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,15 +200,13 @@ AI_FALLBACK_MODELS: Final[Key[tuple[str, ...]]] = Key(
     kind=ListOf(ModelName(), most=5),
     unit="",
     sentence="The models that are asked, in this order, when the first cannot answer.",
-    in_effect=False,
 )
-AI_DAILY_BUDGET_USD: Final[Key[Decimal]] = Key(
+AI_DAILY_BUDGET_USD: Final[Key[Decimal | None]] = Key(
     "ai_daily_budget_usd",
     default=_D(2),
-    kind=Number(_D(0), _D(10_000)),
+    kind=OrOff(Number(_D(0), _D(10_000))),
     unit="USD a day",
     sentence="What the model's answers of one day may cost before it is no longer asked.",
-    in_effect=False,
 )
 PRICE_TABLE: Final[Key[tuple[ModelPrice, ...]]] = Key(
     "price_table",

@@ -4,9 +4,12 @@ from collections import deque
 from dataclasses import replace
 
 from service.domain.errors import BoundaryError
-from service.domain.signals import Answer
+from service.domain.signals import Answer, Usage
 from service.ports.model import Prompt
 from tests.builders import an_answer
+
+#: At the default model's price 0.0225 USD.
+MOST = Usage(input_tokens=10_000, output_tokens=4_000)
 
 
 class FakeModel:
@@ -33,6 +36,9 @@ class FakeModel:
     def check(self, model: str) -> None:
         if self.held is not None:
             raise self.held
+
+    def most_tokens(self, prompt: Prompt) -> Usage:
+        return MOST
 
     async def ask(self, prompt: Prompt, *, model: str) -> Answer:
         self.check(model)

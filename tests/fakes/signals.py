@@ -9,6 +9,7 @@ from service.domain.markets import Market
 from service.domain.risk.verdicts import Allowed, Check, Verdict
 from service.domain.signals import Signal
 from service.ports.store import ModelCall, NewSignal
+from tests.fakes.model_spending import book
 from tests.fakes.tables import Tables
 
 
@@ -48,6 +49,7 @@ class FakeSignals:
     async def add_call(self, call: ModelCall) -> int:
         self._raise_failure()
         self.calls.append(call)
+        book(self.tables, call.reservation, call.booked_usd)
         return len(self.calls)
 
     async def add_signal(self, new: NewSignal) -> Signal:

@@ -1,7 +1,8 @@
 """The sums of the API in memory; what was asked is remembered."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 
 from service.domain.markets import Market
 from service.ports.queries import Page, PageKey
@@ -12,6 +13,7 @@ class FakeStatistics:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, datetime, datetime]] = []
+        self.budgets: list[tuple[date, Decimal | None]] = []
 
     async def jobs(self, *, since: datetime, until: datetime) -> bytes:
         return self._noted("jobs", since, until)
@@ -19,7 +21,10 @@ class FakeStatistics:
     async def requests(self, *, since: datetime, until: datetime) -> bytes:
         return self._noted("requests", since, until)
 
-    async def model_calls(self, *, since: datetime, until: datetime) -> bytes:
+    async def model_calls(
+        self, *, since: datetime, until: datetime, today: date, budget_usd: Decimal | None
+    ) -> bytes:
+        self.budgets.append((today, budget_usd))
         return self._noted("model_calls", since, until)
 
     def _noted(self, name: str, since: datetime, until: datetime) -> bytes:

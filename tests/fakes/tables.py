@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from service.domain.markets import Market
+from service.domain.model_budget import DaySpending
 from service.domain.orders import Breach
 from service.domain.trading_states import TradingStatus, strictest
 from service.ports.store import JSON, Halt, TradingState
@@ -31,6 +32,7 @@ class Tables:
         exits: the order of each rule that sold, and why.
         ordered: the decisions that have an order.
         lapsed: why each decision that will get none has none.
+        spent: on model calls, by Korean day.
     """
 
     seconds: Callable[[], float] = lambda: 0.0
@@ -42,6 +44,7 @@ class Tables:
     exits: list[tuple[int, Breach]] = field(default_factory=list)
     ordered: set[int] = field(default_factory=set)
     lapsed: dict[int, str] = field(default_factory=dict)
+    spent: dict[date, DaySpending] = field(default_factory=dict)
 
     def holds(self, epoch: int) -> bool:
         """Whether the lease of `epoch` is in force."""

@@ -10,6 +10,7 @@ from tests.mutants.table_answers import ANSWERS
 from tests.mutants.table_hand import HAND
 from tests.mutants.table_limits import LIMITS
 from tests.mutants.table_logs import LOGS
+from tests.mutants.table_model import MODEL
 from tests.mutants.table_odd_answers import ODD_ANSWERS
 from tests.mutants.table_orders import ORDERS
 from tests.mutants.table_outside import OUTSIDE
@@ -26,6 +27,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = tuple(
         ALERTS,
         ACCOUNT,
         LIMITS,
+        MODEL,
         OUTSIDE,
         PRICES,
         PROCESS,

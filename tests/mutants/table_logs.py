@@ -5,6 +5,7 @@ from typing import Final
 from tests.mutants.mutant import Mutant, of
 
 _PROPOSE: Final = "service/flows/propose.py"
+_MODELS: Final = "service/flows/fallback_models.py"
 _OF_PROPOSE: Final = "tests/unit/flows/test_propose.py"
 _OF_CANARIES: Final = "tests/unit/ops/test_canaries.py"
 _OF_JOBS: Final = "tests/unit/app/test_jobs.py"
@@ -19,9 +20,9 @@ LOGS: Final = (
     Mutant(
         name="the prompt, with the position, is logged",
         file=_PROPOSE,
-        old="        call_id, answer = await self._ask(prompt(shown), model=model)\n",
+        old="        call_id, answer = await self._models.ask(prompt(shown))\n",
         new=(
-            "        call_id, answer = await self._ask(prompt(shown), model=model)\n"
+            "        call_id, answer = await self._models.ask(prompt(shown))\n"
             '        logger.bind(event="ai", note=prompt(shown).facts).info("asked")\n'
         ),
         tests=of(_OF_OWN_LINES),
@@ -62,14 +63,14 @@ LOGS: Final = (
     ),
     Mutant(
         name="the model's line has no tokens",
-        file=_PROPOSE,
+        file=_MODELS,
         old="            **asdict(usage),\n",
         new="",
         tests=of(_OF_PROPOSE),
     ),
     Mutant(
         name="the model's line has no cost",
-        file=_PROPOSE,
+        file=_MODELS,
         old="            cost_usd=call.cost_usd,\n",
         new="",
         tests=of(_OF_PROPOSE),

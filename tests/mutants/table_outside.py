@@ -130,6 +130,7 @@ OUTSIDE: Final = (
         file=_PROPOSE,
         old="            return None\n        signal = await self._signals.add_signal(\n",
         new=(
+            "            from dataclasses import replace\n"
             "            from service.domain.signals import Action, Proposal\n"
             "            nothing = {'confidence': snapshot.ticker.price * 0, 'reasoning': '-'}\n"
             "            silent = Proposal(action=Action.HOLD, **nothing)\n"

@@ -254,10 +254,10 @@ PROCESS: Final = (
         tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(
-        name="the purchases' circuit stands before the model",
+        name="the model is asked past the circuits that health shows",
         file=_BOOTSTRAP,
-        old="            circuit=circuits.model,\n",
-        new="            circuit=circuits.purchases,\n",
+        old="                circuits=circuits.model,\n",
+        new="                circuits=_circuits(ports).model,\n",
         tests=of(_OF_BOOTSTRAP),
     ),
     Mutant(

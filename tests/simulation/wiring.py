@@ -26,6 +26,7 @@ from tests.fakes.flattenings import FakeFlattenings
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.model import FakeModel
+from tests.fakes.model_spending import FakeModelSpending
 from tests.fakes.order_requests import FakeOrderRequests
 from tests.fakes.state import LeaseTwin
 from tests.simulation.exchange import MARKETS
@@ -103,6 +104,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
             market_data=world.market_data,
             collected=world.market_data,
             signals=link(world.signals, "signals"),
+            model_spending=FakeModelSpending(world.tables),
             orders=orders,
             order_requests=link(FakeOrderRequests(world.orders), "order_requests"),
             flattenings=idle.flattenings,

@@ -1,6 +1,7 @@
 """Makes notices of problems that no row records: failed jobs, components, model answers."""
 
 from collections.abc import Collection, Iterable
+from datetime import date
 from typing import Final
 
 from loguru import logger
@@ -57,6 +58,12 @@ class AlertMonitor:
         self._unusable += 1
         if self._unusable >= UNUSABLE_IN_A_ROW:
             self._begin("model_unusable", count=self._unusable, why=why or "no reason given")
+
+    def model_budget_near(self, day: date) -> None:
+        self._add(alert("model_budget_near", at=self._clock.now(), day=day.isoformat()))
+
+    def model_budget_used_up(self, day: date) -> None:
+        self._add(alert("model_budget_used_up", at=self._clock.now(), day=day.isoformat()))
 
     def look(self, health: HealthSource) -> None:
         """Compare the health of the process with the open problems; add alerts and recoveries."""

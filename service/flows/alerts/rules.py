@@ -110,6 +110,21 @@ RULES: Final[Mapping[str, Rule]] = {
         body="{count} in a row, no signal was made of them: {why}.",
         over="The model's answers are usable again",
     ),
+    "model_budget_near": Rule(
+        key="model:budget:{day}:near",
+        severity="warning",
+        title="The model's budget of the day is nearly used up",
+        body="Four fifths of ai_daily_budget_usd are used on {day}.",
+        over=None,
+    ),
+    "model_budget_used_up": Rule(
+        key="model:budget:{day}:used_up",
+        severity="error",
+        title="The model's budget of the day is used up",
+        body="No signal is made until {day} is over in Korea, or until ai_daily_budget_usd is"
+        " raised. Orders and positions are followed as before.",
+        over=None,
+    ),
     "database_unhealthy": _unhealthy("critical"),
     "scheduler_unhealthy": _unhealthy("critical"),
     "upbit_api_unhealthy": _unhealthy("error"),

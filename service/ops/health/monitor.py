@@ -42,6 +42,8 @@ SCHEDULES: Final[Mapping[Watched, ProbeSchedule]] = {
 PATIENCE_S: Final = 1.0  #: a pass waits so long; a slower answer is taken in a later pass
 _LEVELS: Final = {"healthy": "INFO", "warning": "WARNING", "unhealthy": "ERROR"}
 _CIRCUIT_OPEN: Final = Finding("unhealthy", "circuit_open")
+#: A warning only: the model's service works, an operator's own limit stops the questions.
+_OVER_BUDGET: Final = Finding("warning", "quota_exhausted")
 _TRADING_AT_FIRST: Final[TradingBody] = {
     "state": "STANDBY",
     "reason": "starting",
@@ -58,6 +60,7 @@ class HealthMonitor:
         trading: reads whether trading is on, and why not.
         lag_s: returns the event loop's worst recent delay, seconds.
         circuits: return whether a dependency's circuit is open.
+        over_budget: returns whether our own budget keeps the model from being asked.
         chance: returns a random number 0..1 for the jitter; 0.5 is no jitter.
         started_at: the market's instant at the start of the process, now by default.
         schedules: the schedule of each probe.
@@ -78,6 +81,7 @@ class HealthMonitor:
         trading: Callable[[], Awaitable[TradingBody]],
         lag_s: Callable[[], float] = lambda: 0.0,
         circuits: Mapping[Outside, Callable[[], bool]] = _NO_CIRCUITS,
+        over_budget: Callable[[], bool] = lambda: False,
         chance: Callable[[], float] = lambda: 0.5,
         started_at: datetime | None = None,
         schedules: Mapping[Watched, ProbeSchedule] = SCHEDULES,
@@ -109,6 +113,7 @@ class HealthMonitor:
         self._model_calls = RecentCalls(clock)
         self._lag_s = lag_s
         self._circuits = circuits
+        self._over_budget = over_budget
         self._patience_s = patience_s
         self._starved = 0
         self._logged: dict[str, Status] = {}
@@ -219,6 +224,8 @@ class HealthMonitor:
 
     def _of_model(self) -> Finding:
         finding = self._of("gemini_api")
+        if finding.status == "healthy" and self._over_budget():
+            return _OVER_BUDGET
         return self._model_calls.finding() if finding.status == "healthy" else finding
 
     def _of_upbit(self) -> Finding:

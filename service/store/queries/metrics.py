@@ -1,6 +1,7 @@
 """Percentiles, rates and costs, computed in the database; never averaged from other percentiles."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from service.domain.latency import GAMMA, LEAST_MS
@@ -91,6 +92,19 @@ MODEL_CALLS = """
                max(duration_ms) AS max_ms
           FROM called
          GROUP BY GROUPING SETS ((day, model), ())
+    ), spent AS (
+        SELECT coalesce(sum(used_usd), 0) AS used_usd,
+               coalesce(sum(reserved_usd), 0) AS reserved_usd
+          FROM ai_spending
+         WHERE day = %(today)s
+    ), budget AS (
+        SELECT %(today)s::date AS day,
+               trim_scale(%(budget_usd)s::numeric)::text AS budget_usd,
+               trim_scale(used_usd)::text AS used_usd,
+               trim_scale(reserved_usd)::text AS reserved_usd,
+               trim_scale(greatest(%(budget_usd)s::numeric - used_usd - reserved_usd, 0))::text
+                   AS left_usd
+          FROM spent
     ), shown AS (
         SELECT day, model, calls, ok, unusable, error, input_tokens, output_tokens,
                thinking_tokens, cached_tokens, total_tokens, cost_usd, calls_without_cost,
@@ -103,6 +117,7 @@ MODEL_CALLS = """
                'since', to_char(%(since)s AT TIME ZONE 'UTC', %(instant)s),
                'until', to_char(%(until)s AT TIME ZONE 'UTC', %(instant)s),
                'time_zone', 'Asia/Seoul',
+               'budget', (SELECT row_to_json(budget) FROM budget),
                'items', coalesce(json_agg(shown ORDER BY day DESC, model)
                                  FILTER (WHERE day IS NOT NULL), '[]'),
                'total', (SELECT row_to_json(total)
@@ -150,8 +165,11 @@ class PgStatistics(JsonReader):
         }
         return await self._all(REQUESTS, args)
 
-    async def model_calls(self, *, since: datetime, until: datetime) -> bytes:
-        return await self._all(MODEL_CALLS, {"since": since, "until": until})
+    async def model_calls(
+        self, *, since: datetime, until: datetime, today: date, budget_usd: Decimal | None
+    ) -> bytes:
+        args = {"since": since, "until": until, "today": today, "budget_usd": budget_usd}
+        return await self._all(MODEL_CALLS, args)
 
 
 def _hour_of(at: datetime) -> datetime:

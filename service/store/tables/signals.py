@@ -13,7 +13,15 @@ from service.store.database.json_rows import json_text, storable
 from service.store.database.pool import Pool
 from service.store.tables.order_requests import bounds_of
 
+# The reservation of the call ends with its row, in one statement: after a crash between both it
+# would count twice or not at all.
 ADD_CALL = """
+    WITH booked AS (
+        UPDATE ai_spending
+           SET reserved_usd = greatest(reserved_usd - %(reserved_usd)s::numeric, 0),
+               used_usd = used_usd + %(booked_usd)s
+         WHERE day = %(reserved_day)s::date
+    )
     INSERT INTO ai_calls (
            purpose, model, started_at, duration_ms, outcome, why,
            input_tokens, output_tokens, thinking_tokens, cached_tokens, cost_usd)
@@ -106,6 +114,9 @@ class PgSignals:
             "thinking_tokens": usage.thinking_tokens,
             "cached_tokens": usage.cached_tokens,
             "cost_usd": call.cost_usd,
+            "reserved_day": call.reservation.day if call.reservation else None,
+            "reserved_usd": call.reservation.usd if call.reservation else None,
+            "booked_usd": call.booked_usd,
         }
         return await self._insert(ADD_CALL, args)
 

@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 
 from service.domain.days import korean_day, korean_midnight
 from service.ports.health import PoolMetrics
+from service.settings.table import AI_DAILY_BUDGET_USD
 from service.web.keys import CLOCK, DATABASE, EXPOSITION, REAL_CLOCK, SETTINGS, STATISTICS
 from service.web.protocol.query import Query
 from service.web.protocol.responses import json_response, raw_response
@@ -49,9 +50,16 @@ async def http(request: web.Request) -> web.Response:
 async def ai(request: web.Request) -> web.Response:
     """Today and the days before it, Korean days by the market's clock."""
     days = Query(request, "days").whole_number("days", default=7, low=1, high=_MAX_DAYS)
-    today = korean_midnight(korean_day(request.app[CLOCK].now()))
-    since, until = today - (days - 1) * _DAY, today + _DAY
-    return raw_response(await request.app[STATISTICS].model_calls(since=since, until=until))
+    today = korean_day(request.app[CLOCK].now())
+    midnight = korean_midnight(today)
+    return raw_response(
+        await request.app[STATISTICS].model_calls(
+            since=midnight - (days - 1) * _DAY,
+            until=midnight + _DAY,
+            today=today,
+            budget_usd=await request.app[SETTINGS].get(AI_DAILY_BUDGET_USD),
+        )
+    )
 
 
 async def exposition(request: web.Request) -> web.Response:

@@ -38,6 +38,25 @@ async def test_a_good_answer_is_a_proposal_with_its_usage(
     assert (answer.why, answer.model, answer.usage) == (None, "gemini-3.8-flash", PAID)
 
 
+@pytest.mark.proves("FR-006")
+async def test_the_most_tokens_of_a_call_are_its_bytes_and_what_the_request_allows(
+    gemini: Gemini, gemini_stub: GeminiStub
+) -> None:
+    """A token is at least a byte; thoughts count against the limit of the answer."""
+    gemini_stub.play(opinion())
+    prompt = Prompt(system="조심하세요", facts="market: KRW-BTC")
+
+    most = gemini.most_tokens(prompt)
+    await gemini.ask(prompt, model=MODEL)
+
+    config = gemini_stub.asked[0].body["generationConfig"]
+    assert most.output_tokens == config["maxOutputTokens"]
+    assert most.input_tokens is not None
+    texts = prompt.system + prompt.facts + json.dumps(config)
+    assert most.input_tokens >= len(texts.encode())
+    assert most.cached_tokens is None
+
+
 async def test_the_request_is_what_the_service_documents(
     gemini: Gemini, gemini_stub: GeminiStub
 ) -> None:

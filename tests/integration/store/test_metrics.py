@@ -5,7 +5,7 @@ import json
 import math
 import random
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,11 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.domain.latency import Sketch
+from service.domain.model_budget import Reservation
 from service.domain.signals import Usage
 from service.ports.store import JobRun, RequestSlot
 from service.store.database.pool import Pool
 from service.store.queries.metrics import MINUTES_KEPT, PgStatistics
 from service.store.tables.metrics import PgMetricRows
+from service.store.tables.model_spending import PgModelSpending
 from service.store.tables.signals import PgSignals
 from tests.builders import T0, an_answer
 from tests.integration.store.seeds import a_call, execute, rows
@@ -426,7 +428,12 @@ async def test_a_day_at_100_requests_a_second_takes_at_most_20_mb(pool: Pool) ->
 
 async def model_calls(pool: Pool, days: int = 7) -> dict[str, Any]:
     midnight = datetime(2026, 1, 24, 15, tzinfo=UTC)  # in Korea
-    body = await PgStatistics(pool).model_calls(since=midnight - days * DAY, until=midnight)
+    body = await PgStatistics(pool).model_calls(
+        since=midnight - days * DAY,
+        until=midnight,
+        today=date(2026, 1, 24),
+        budget_usd=Decimal(2),
+    )
     found: dict[str, Any] = json.loads(body)
     return found
 
@@ -494,3 +501,29 @@ async def test_without_a_call_the_total_is_nothing(pool: Pool) -> None:
     assert found["items"] == []
     assert found["total"]["calls"] == 0
     assert found["total"]["cost_usd"] is None
+    assert found["budget"] == {
+        "day": "2026-01-24",
+        "budget_usd": "2",
+        "used_usd": "0",
+        "reserved_usd": "0",
+        "left_usd": "2",
+    }
+
+
+async def test_the_budget_of_today_stands_beside_what_is_used_and_reserved(pool: Pool) -> None:
+    spending = PgModelSpending(pool)
+    ended = Reservation(day=date(2026, 1, 24), usd=Decimal("0.50"))
+    for day in (24, 24, 23):
+        one = Reservation(day=date(2026, 1, day), usd=Decimal("0.50"))
+        await spending.reserve(one, budget_usd=None)
+    await PgSignals(pool).add_call(a_call(reservation=ended, booked_usd=Decimal("0.25")))
+
+    found = await model_calls(pool)
+
+    assert found["budget"] == {
+        "day": "2026-01-24",
+        "budget_usd": "2",
+        "used_usd": "0.25",
+        "reserved_usd": "0.5",
+        "left_usd": "1.25",
+    }

@@ -31,6 +31,7 @@ from tests.fakes.lists import FakeLists
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.model import FakeModel
+from tests.fakes.model_spending import FakeModelSpending
 from tests.fakes.order_requests import FakeOrderRequests
 from tests.fakes.order_sweep import FakeSweptOrders
 from tests.fakes.orders import FakeOrders
@@ -159,6 +160,7 @@ class House:
                 market_data=self.market_data,
                 collected=self.market_data,
                 signals=self.signals,
+                model_spending=FakeModelSpending(self.orders.tables),
                 orders=self.orders,
                 order_requests=self.order_requests,
                 flattenings=FakeFlattenings(),

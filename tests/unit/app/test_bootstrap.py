@@ -9,6 +9,7 @@ from service.domain.risk.verdicts import Allowed
 from service.domain.trading_states import TradingStatus
 from service.flows.circuit_breaker import Circuit
 from service.ports.halt_journal import JournalEntry
+from service.settings.table import AI_MODEL
 from tests.builders import KRW_BTC, T0, a_halt, an_answer, an_intent, an_order
 from tests.fakes.clock import FakeClock
 from tests.fakes.halt_journal import FakeHaltJournal
@@ -89,7 +90,7 @@ async def test_while_the_models_circuit_is_open_no_question_is_asked() -> None:
     house, clock = House(), FakeClock()
     house.clock = house.real_clock = clock
     async with house.running(with_loops=False) as services:
-        await opened(services.circuits.model, clock)
+        await opened(services.circuits.model.of(AI_MODEL.default), clock)
         await leads(services)
         with pytest.raises(ModelUnavailable):
             await services.pipeline.trade(KRW_BTC)

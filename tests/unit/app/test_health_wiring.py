@@ -1,17 +1,19 @@
 """What the composition root gives the prober: each source must reach the component it is of."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from service.app.health_wiring import health_monitor as monitor_of
 from service.app.health_wiring import trading_body
-from service.app.services import Services
+from service.app.services import Circuits, Services
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
 from service.flows.circuit_breaker import Circuit
 from service.flows.leadership import Leadership
 from service.ops.health.monitor import HealthMonitor
 from service.ops.metrics.event_loop_lag import LoopLag
+from service.settings.table import AI_MODEL
 from tests.fakes.clock import FakeClock
 from tests.fakes.state import FakeLease
 from tests.unit.app.house import House
@@ -47,12 +49,19 @@ def reasons(health_monitor: HealthMonitor) -> dict[str, str | None]:
 
 
 @pytest.mark.parametrize(
-    ("name", "component"), [("model", "gemini_api"), ("purchases", "upbit_api")]
+    ("circuit_of", "component"),
+    [
+        (lambda circuits: circuits.model.of(AI_MODEL.default), "gemini_api"),
+        (lambda circuits: circuits.purchases, "upbit_api"),
+    ],
 )
 async def test_an_open_circuit_shows_on_what_it_leaves_alone(
-    services: Services, clock: FakeClock, name: str, component: str
+    services: Services,
+    clock: FakeClock,
+    circuit_of: Callable[[Circuits], Circuit],
+    component: str,
 ) -> None:
-    circuit: Circuit = getattr(services.circuits, name)
+    circuit = circuit_of(services.circuits)
     for _ in range(5):
         clock.pass_time(1)
         with pytest.raises(ModelUnavailable), circuit.call():
@@ -115,6 +124,7 @@ async def test_trading_is_on_standby_for_the_lease_or_for_open_orders_and_says_w
         leadership=leadership,
         switch=services.trading_switch,
         circuits=services.circuits,
+        budget=services.budget,
         runners=(),
         chance=lambda: 0.5,
     )

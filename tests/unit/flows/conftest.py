@@ -12,11 +12,15 @@ from service.domain.account import Absence
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
 from service.domain.markets import Market
 from service.domain.orders import Order
-from service.flows.circuit_breaker import Circuit
+from service.flows.alerts.buffer import AlertBuffer
+from service.flows.alerts.monitor import AlertMonitor
+from service.flows.circuit_breaker import Circuit, ModelCircuits
 from service.flows.decide import Decider
 from service.flows.execute import Executor
+from service.flows.fallback_models import FallbackModels
 from service.flows.leadership import Leadership
 from service.flows.manual_orders import ManualOrders
+from service.flows.model_budget import ModelBudget
 from service.flows.open_sales import OpenSales
 from service.flows.order_cancels import OrderCancels
 from service.flows.propose import Proposer
@@ -34,6 +38,7 @@ from tests.fakes.exchange import FakeExchange
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.model import FakeModel
+from tests.fakes.model_spending import FakeModelSpending
 from tests.fakes.order_requests import FakeOrderRequests
 from tests.fakes.orders import FakeOrders
 from tests.fakes.setting_rows import FakeSettingRows
@@ -93,8 +98,25 @@ class House:
         self.leadership = Leadership(
             lease=self.lease, real_clock=self.clock, on_gain=self.reconciler.reconcile
         )
-        self.model_circuit = Circuit(
-            "the model", error=ModelUnavailable, seconds=self.clock.monotonic
+        self.circuits = ModelCircuits(error=ModelUnavailable, seconds=self.clock.monotonic)
+        self.spending = FakeModelSpending(self.orders.tables)
+        self.alert_buffer = AlertBuffer()
+        alert_monitor = AlertMonitor(alert_buffer=self.alert_buffer, clock=self.clock)
+        self.budget = ModelBudget(
+            rows=self.spending,
+            settings=self.settings,
+            clock=self.clock,
+            near=alert_monitor.model_budget_near,
+            used_up=alert_monitor.model_budget_used_up,
+        )
+        self.models = FallbackModels(
+            model=self.model,
+            budget=self.budget,
+            signals=self.signals,
+            settings=self.settings,
+            clock=self.clock,
+            real_clock=self.clock,
+            circuits=self.circuits,
         )
         self.purchases = Circuit(
             "the orders", error=ExchangeUnavailable, seconds=self.clock.monotonic
@@ -129,15 +151,12 @@ class House:
         )
         self.proposer = Proposer(
             exchange=self.exchange,
-            model=self.model,
+            models=self.models,
             market_data=self.market_data,
             signals=self.signals,
             orders=self.orders,
-            settings=self.settings,
             bus=self.bus,
             clock=self.clock,
-            real_clock=self.clock,
-            circuit=self.model_circuit,
         )
         self.pipeline = TradingPipeline(
             proposer=self.proposer,

@@ -24,6 +24,7 @@ from service.flows.all_markets import AllMarkets
 from service.flows.circuit_breaker import Circuit
 from service.loops.loop import Loop, every
 from service.loops.runner import Runner
+from service.settings.table import AI_MODEL
 from tests.builders import KRW_BTC, T0, an_intent
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import Logs
@@ -206,7 +207,7 @@ async def break_purchases(house: House) -> None:
 
 
 async def test_a_model_that_is_left_alone_costs_nothing_and_leaves_no_row(house: House) -> None:
-    broken(house.model_circuit, house.clock)
+    broken(house.circuits.of(AI_MODEL.default), house.clock)
 
     with pytest.raises(ModelUnavailable) as caught:
         await house.pipeline.trade(KRW_BTC)
@@ -230,7 +231,7 @@ class OrdersThatTakeLong(FakeOrders):
 async def test_a_question_kept_back_at_the_last_moment_leaves_no_row_either() -> None:
     orders = OrdersThatTakeLong()
     house = House(orders=orders)
-    orders.meanwhile = partial(broken, house.model_circuit, house.clock)
+    orders.meanwhile = partial(broken, house.circuits.of(AI_MODEL.default), house.clock)
 
     with pytest.raises(ModelUnavailable) as caught:
         await house.pipeline.trade(KRW_BTC)

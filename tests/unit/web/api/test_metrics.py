@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.domain.days import korean_day
 from service.ops.metrics.requests import RequestMeter
+from service.settings.table import AI_DAILY_BUDGET_USD
 from tests.builders import T0, a_config
 from tests.unit.web.world import Client, Serve, World
 
@@ -42,6 +44,7 @@ async def test_days_are_whole_and_today_is_one_of_them(
     await client.get(f"{API}/ai", params={} if days is None else {"days": days})
 
     assert world.statistics.asked == [("model_calls", since, MIDNIGHT + DAY)]
+    assert world.statistics.budgets == [(korean_day(MIDNIGHT), AI_DAILY_BUDGET_USD.default)]
 
 
 @pytest.mark.parametrize(
