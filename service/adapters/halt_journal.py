@@ -21,7 +21,7 @@ import orjson
 from service.domain.errors import JournalDown, UnknownMarket
 from service.domain.instants import rfc3339
 from service.domain.markets import Market
-from service.domain.trading_states import HALT_KINDS
+from service.domain.trading_states import HALT_KINDS, TradingStatus
 from service.ports.halt_journal import JournalContent, JournalEntry
 from service.ports.store import Halt
 
@@ -163,6 +163,7 @@ def _halt_fields(entry: JournalEntry) -> dict[str, object]:
         "reason": halt.reason,
         "actor": halt.actor,
         "since": rfc3339(halt.since),
+        "ends": halt.ends,
         "detail": dict(halt.detail),
         "request_id": entry.request_id,
     }
@@ -170,19 +171,22 @@ def _halt_fields(entry: JournalEntry) -> dict[str, object]:
 
 def _entry(fields: Mapping[str, Any]) -> JournalEntry:
     market: str | None = fields["market"]
+    kind = HALT_KINDS[fields["kind"]]
     since = datetime.fromisoformat(fields["since"])
     texts: Sequence[object] = (fields["id"], fields["reason"], fields["actor"])
     if since.tzinfo is None or not all(isinstance(text, str) and text for text in texts):
         raise ValueError("no halt")
+    # Lines of earlier versions are of operators' halts alone. A full halt ends by no condition.
+    is_condition = fields.get("ends", "operator") == "condition" and kind is TradingStatus.REDUCING
     return JournalEntry(
         id=fields["id"],
         halt=Halt(
-            kind=HALT_KINDS[fields["kind"]],
+            kind=kind,
             market=None if market is None else Market.parse(market),
             reason=fields["reason"],
             actor=fields["actor"],
             since=since,
-            ends="operator",
+            ends="condition" if is_condition else "operator",
             detail=dict(fields["detail"]),
         ),
         request_id=fields["request_id"],

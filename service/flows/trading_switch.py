@@ -16,6 +16,7 @@ from service.domain.errors import BoundaryError, JournalDown, StoreDown, Trading
 from service.domain.markets import Market
 from service.domain.orders import Side
 from service.domain.trading_states import (
+    Ends,
     HaltKind,
     OrderAct,
     OrderSource,
@@ -72,6 +73,8 @@ class _Pending:
     in_journal: bool = False
     is_audited: bool = False
     is_stored: bool = False
+    #: It was put in force without a wait, so its file is written with the next step.
+    is_imposed: bool = False
 
 
 class TradingSwitch:
@@ -170,6 +173,11 @@ class TradingSwitch:
         own = (pending.entry.halt for pending in self._pending)
         return (*read, *(halt for halt in own if _identity(halt) not in known))
 
+    def stands(self, *, reason: str, actor: str, market: Market | None = None) -> bool:
+        """Whether a halt that `actor` made for `reason` is in force here."""
+        wanted = (reason, actor, market)
+        return any((halt.reason, halt.actor, halt.market) == wanted for halt in self.halts())
+
     def unstored(self) -> Sequence[Halt]:
         """Return the halts that the database does not have yet."""
         return tuple(pending.entry.halt for pending in self._pending if not pending.is_stored)
@@ -267,6 +275,54 @@ class TradingSwitch:
             )
         return HaltReceipt(in_database=pending.is_stored, in_journal=pending.in_journal)
 
+    def impose(
+        self,
+        *,
+        reason: str,
+        actor: str,
+        market: Market | None = None,
+        detail: Mapping[str, JSON] | None = None,
+        ends: Ends = "condition",
+    ) -> bool:
+        """Stop purchases as a rule of ours: in force when this returns. Waits for nothing.
+
+        `step` stores it, in the file first. False, and nothing new, while the same halt stands.
+        """
+        halt = Halt(
+            kind=TradingStatus.REDUCING,
+            reason=reason,
+            actor=actor,
+            since=self._clock.now(),
+            ends=ends,
+            market=market,
+            detail=detail or {},
+        )
+        if self.stands(reason=reason, actor=actor, market=market):
+            return False
+        pending = self._add(halt, None)
+        # The risk event says it: the log of callers' actions is for callers.
+        pending.is_imposed = pending.is_audited = True
+        return True
+
+    async def lift(
+        self,
+        *,
+        reason: str,
+        actor: str,
+        market: Market | None = None,
+        detail: Mapping[str, JSON] | None = None,
+    ) -> bool:
+        """End the halts that `actor`, a rule of ours, made for `reason`; False without one.
+
+        Raises: BoundaryError, when the database does not answer: a halt ends only there.
+        """
+        await self._store_all()
+        ended = await self._states.resume(
+            reason=reason, actor=actor, at=self._clock.now(), detail=detail or {}, market=market
+        )
+        await self.heard(TRADING_STATE)
+        return ended
+
     async def resume(
         self,
         *,
@@ -335,7 +391,11 @@ class TradingSwitch:
             pending.in_journal = True
 
     async def _store_all(self) -> None:
-        for pending in tuple(self._pending):
+        pendings = tuple(self._pending)
+        for pending in pendings:
+            if pending.is_imposed and not pending.in_journal:
+                await self._write(pending)
+        for pending in pendings:
             await self._store(pending)
 
     async def _store(self, pending: _Pending) -> None:
@@ -361,6 +421,7 @@ class TradingSwitch:
                 at=halt.since,
                 detail=halt.detail,
                 market=halt.market,
+                ends=halt.ends,
             )
             pending.is_stored = True
         await self._settle(pending)

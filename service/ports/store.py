@@ -288,6 +288,14 @@ class Halt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedHalt:
+    """A halt of a rule that an operator ended."""
+
+    market: Market | None
+    released_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RiskEvent:
     """The cause of a halt or of its end."""
 
@@ -338,6 +346,12 @@ class TradingStates(Protocol):
         market: Market | None = None,
     ) -> bool:
         """End the halts that `actor` made for `reason`; False when there is none."""
+
+    async def released(self, *, reason: str, actor: str, since: datetime) -> Sequence[ReleasedHalt]:
+        """Return what `actor` halted for `reason` and an operator ended at or after `since`.
+
+        Oldest first.
+        """
 
     async def release(
         self, *, actor: str, at: datetime, reasons: Collection[str] | None = None

@@ -6,7 +6,7 @@ from datetime import datetime
 from service.domain.errors import BoundaryError
 from service.domain.markets import Market
 from service.domain.trading_states import Ends, HaltKind
-from service.ports.store import JSON, Halt, TradingState
+from service.ports.store import JSON, Halt, ReleasedHalt, TradingState
 from tests.fakes.tables import LeaseRow, Tables
 
 
@@ -23,6 +23,7 @@ class FakeTradingState:
         self.tables = tables or Tables()
         self.events: list[tuple[str, str, str]] = []
         self.fail: BoundaryError | None = None
+        self._released: list[tuple[Halt, datetime]] = []
 
     @property
     def halts(self) -> list[Halt]:
@@ -88,6 +89,14 @@ class FakeTradingState:
         ]
         return bool(self._end(ended, actor=actor, at=at))
 
+    async def released(self, *, reason: str, actor: str, since: datetime) -> Sequence[ReleasedHalt]:
+        self._raise_failure()
+        return [
+            ReleasedHalt(market=halt.market, released_at=at)
+            for halt, at in self._released
+            if (halt.reason, halt.actor) == (reason, actor) and at >= since
+        ]
+
     async def release(
         self, *, actor: str, at: datetime, reasons: Collection[str] | None = None
     ) -> Sequence[Halt]:
@@ -103,6 +112,8 @@ class FakeTradingState:
         for halt in ended:
             self.halts.remove(halt)
             self.events.append(("RESUMED", halt.reason, actor))
+            if actor != halt.actor:
+                self._released.append((halt, at))
         if any(halt.market is None for halt in ended) and not self.now.reason:
             self.tables.active_since = at
         return ended

@@ -8,7 +8,7 @@ from service.crashpoints import crashpoint
 from service.domain.alerts import Notice
 from service.domain.markets import Market
 from service.domain.trading_states import HALT_KINDS, Ends, HaltKind, TradingStatus
-from service.ports.store import JSON, Halt, RiskEvent, TradingState
+from service.ports.store import JSON, Halt, ReleasedHalt, RiskEvent, TradingState
 from service.ports.store import TRADING_STATE as STATE_NAME
 from service.store.database.json_rows import json_text
 from service.store.database.pool import Cursor, Pool
@@ -56,6 +56,16 @@ RESUME: Final = """
        AND actor = %(actor)s
        AND market IS NOT DISTINCT FROM %(market)s::text
     RETURNING kind, market, reason, actor, since, detail, ends
+"""
+
+RELEASED: Final = """
+    SELECT market, ended_at
+      FROM trading_halts
+     WHERE ended_at >= %(since)s
+       AND reason = %(reason)s
+       AND actor = %(actor)s
+       AND ended_by <> actor
+     ORDER BY ended_at, id
 """
 
 RELEASE: Final = """
@@ -190,6 +200,17 @@ class PgTradingState:
     ) -> bool:
         args = {"reason": reason, "actor": actor, "at": at, "market": _text(market)}
         return bool(await self._end(RESUME, args, actor=actor, at=at, detail=detail))
+
+    async def released(self, *, reason: str, actor: str, since: datetime) -> Sequence[ReleasedHalt]:
+        args = {"reason": reason, "actor": actor, "since": since}
+        async with self._pool.cursor() as cur:
+            await cur.execute(RELEASED, args)
+            return tuple(
+                ReleasedHalt(
+                    market=None if market is None else Market.parse(market), released_at=ended_at
+                )
+                for market, ended_at in await cur.fetchall()
+            )
 
     async def release(
         self, *, actor: str, at: datetime, reasons: Collection[str] | None = None

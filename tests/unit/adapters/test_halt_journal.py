@@ -2,6 +2,7 @@
 
 import os
 import stat
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,14 @@ def an_entry(id_: str = "h-1", **halt: Any) -> JournalEntry:
 def put(path: Path, raw: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(raw)
+
+
+def forget_ends(path: Path) -> None:
+    """Make the only line one of an earlier version."""
+    _, _, written = path.read_bytes().strip().partition(b" ")
+    text = written.replace(b'"ends":"operator",', b"")
+    assert text != written
+    path.write_bytes(b"\n%08x %s\n" % (zlib.crc32(text), text))
 
 
 def link(path: Path, to: Path) -> None:
@@ -68,6 +77,27 @@ async def test_what_was_appended_is_read_by_the_next_process_as_it_was(
 
     content = await FileHaltJournal(path).read()
     assert (content.unsettled, content.fault) == ((one, other), None)
+
+
+async def test_a_halt_that_ends_by_itself_is_read_as_one(
+    journal: FileHaltJournal, path: Path
+) -> None:
+    rules = an_entry(kind=TradingStatus.REDUCING, ends="condition")
+
+    await journal.append(rules)
+
+    assert (await FileHaltJournal(path).read()).unsettled == (rules,)
+
+
+async def test_a_line_of_an_earlier_version_is_an_operators_halt(
+    journal: FileHaltJournal, path: Path
+) -> None:
+    await journal.append(an_entry())
+    forget_ends(path)
+
+    (read,) = (await journal.read()).unsettled
+
+    assert read.halt.ends == "operator"
 
 
 async def test_the_file_is_the_owners_alone(journal: FileHaltJournal, path: Path) -> None:

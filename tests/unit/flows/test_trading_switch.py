@@ -385,3 +385,68 @@ async def test_a_database_that_never_answers_does_not_hold_up_the_answer(
 
     assert receipt == HaltReceipt(in_database=False, in_journal=True)
     assert not post.permits()
+
+
+# --- halts of a rule -----------------------------------------------------------------------------
+
+RULE: Final = {"reason": "volatility", "actor": "system:volatility"}
+
+
+async def test_a_rule_halts_without_waiting_for_anything(post: Post) -> None:
+    post.database_away()
+
+    assert post.switch.impose(**RULE, market=KRW_ETH)
+
+    assert not post.permits(market=KRW_ETH)
+    assert post.permits(Side.SELL, market=KRW_ETH)
+    assert post.permits(market=KRW_BTC)
+    assert not post.switch.impose(**RULE, market=KRW_ETH), "it stands already"
+
+
+async def test_the_next_step_stores_the_halt_of_a_rule_without_an_audit_row(post: Post) -> None:
+    post.switch.impose(**RULE, detail={"moved_pct": "3.1"})
+
+    await post.switch.step()
+
+    (halt,) = post.state.halts
+    assert (halt.ends, halt.kind, halt.detail) == ("condition", _T.REDUCING, {"moved_pct": "3.1"})
+    assert post.audit.rows == []
+    assert post.journal.entries == []
+    assert post.switch.stands(**RULE)
+
+
+async def test_a_halt_of_a_rule_outlives_the_process_while_the_database_is_away(
+    post: Post,
+) -> None:
+    post.switch.impose(**RULE)
+    post.database_away()
+    with pytest.raises(StoreDown):
+        await post.switch.step()
+    post.state.fail = None
+
+    post.switch = post.another()
+    await post.switch.load()
+
+    assert not post.permits()
+    assert [halt.ends for halt in post.state.halts] == ["condition"]
+
+
+async def test_a_rule_lifts_its_own_halt_alone(post: Post) -> None:
+    post.switch.impose(**RULE)
+    await post.halt(kind=_T.REDUCING)
+
+    lifted = await post.switch.lift(**RULE)
+
+    assert lifted
+    assert [halt.reason for halt in post.switch.halts()] == ["by hand"]
+    assert not await post.switch.lift(**RULE)
+
+
+async def test_a_halt_that_was_lifted_is_not_written_again(post: Post) -> None:
+    post.switch.impose(**RULE)
+
+    await post.switch.lift(**RULE)
+    await post.switch.step()
+
+    assert post.state.halts == []
+    assert post.permits()

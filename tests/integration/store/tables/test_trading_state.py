@@ -188,6 +188,24 @@ async def test_an_operator_ends_a_condition_only_by_its_name(pool: Pool) -> None
     assert ends == [("clock_skew", ADMIN), ("by hand", ADMIN)]
 
 
+async def test_what_an_operator_released_is_told_apart_from_what_its_rule_ended(
+    pool: Pool,
+) -> None:
+    state = PgTradingState(pool)
+    rule: dict[str, Any] = {"reason": "volatility", "actor": "system:volatility"}
+    for market in (KRW_BTC, None):
+        await halted(state, **rule, market=market, kind=TradingStatus.REDUCING, ends="condition")
+    await resumed(state, **rule)
+    await state.release(actor=ADMIN, at=T0 + timedelta(minutes=9), reasons=["volatility"])
+
+    found = await state.released(**rule, since=T0)
+
+    assert [(one.market, one.released_at) for one in found] == [
+        (KRW_BTC, T0 + timedelta(minutes=9))
+    ]
+    assert not await state.released(**rule, since=T0 + timedelta(minutes=10))
+
+
 async def test_a_halt_of_one_market_leaves_the_others_alone(pool: Pool) -> None:
     state = PgTradingState(pool, notices=risk_notices)
     before = (await state.trading_state()).since
