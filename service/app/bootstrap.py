@@ -14,6 +14,7 @@ from service import __version__
 from service.adapters.clock import RealTimeMarketClock
 from service.app.counted_signals import CountedSignals
 from service.app.health_wiring import health_monitor
+from service.app.limits import limit_guards
 from service.app.observed_model import ObservedModel
 from service.app.pass_record import record_pass
 from service.app.services import Circuits, Ports, Process, Services
@@ -73,12 +74,9 @@ def new_id() -> str:
 
 def build(process: Process, ports: Ports) -> Services:
     """Bind everything; nothing is opened or started here."""
-    bus, clock, store = Bus(), ports.clock, ports.store
+    bus, clock = Bus(), ports.clock
     circuits = _circuits(ports)
-    real_clock = process.real_clock
-    account_book = _account_book(process, ports)
-    reconciler = _reconciler(process, ports, bus, account_book)
-    order_sweep = _order_sweep(ports, account_book, reconciler)
+    account_book, reconciler, order_sweep = _books(process, ports, bus)
     leadership = _leadership(process, ports, reconciler, order_sweep, account_book)
     trading_switch = _trading_switch(process, ports)
     open_sales = _open_sales(bus)
@@ -89,8 +87,11 @@ def build(process: Process, ports: Ports) -> Services:
     alert_buffer = AlertBuffer()
     alert_monitor = AlertMonitor(alert_buffer=alert_buffer, clock=clock)
     recorder, record = _recording(process, ports, alert_monitor, leadership)
-    jobs, maintenance = _runners(real_clock, clock, record)
+    jobs, maintenance = _runners(process.real_clock, clock, record)
     live_prices = _live_prices(ports, maintenance)
+    limits = limit_guards(
+        process, ports, trading_switch, leadership, prices=live_prices, nudge=maintenance.nudge
+    )
     budget = _model_budget(ports, alert_monitor)
     health = health_monitor(
         process, ports, leadership=leadership, switch=trading_switch, circuits=circuits,
@@ -121,12 +122,13 @@ def build(process: Process, ports: Ports) -> Services:
         circuits=circuits,
         budget=budget,
         reconciler=reconciler,
-        holdings_check=HoldingsCheck(orders=store.orders, exchange=ports.watching),
+        holdings_check=HoldingsCheck(orders=ports.store.orders, exchange=ports.watching),
         account_book=account_book,
         order_sweep=order_sweep,
         books_check=BooksCheck(verify=partial(verified_at, ports.dsn)),
         leadership=leadership,
         trading_switch=trading_switch,
+        limits=limits,
         entry_cancels=_entry_cancels(process, ports, cancels, trading_switch, leadership),
         flattener=_flattener(ports, cancels, trading_switch, executor, leadership),
         pipeline=pipeline,
@@ -190,6 +192,13 @@ def _live_prices(ports: Ports, maintenance: Runner) -> LivePrices:
         price_lasts=timedelta(seconds=10) * ports.speed if ports.speed > 1 else timedelta(),
         on_jump=partial(maintenance.nudge, "prices.check"),
     )
+
+
+def _books(process: Process, ports: Ports, bus: Bus) -> tuple[AccountBook, Reconciler, OrderSweep]:
+    """Return what keeps our books and the exchange's in agreement."""
+    account_book = _account_book(process, ports)
+    reconciler = _reconciler(process, ports, bus, account_book)
+    return account_book, reconciler, _order_sweep(ports, account_book, reconciler)
 
 
 def _account_book(process: Process, ports: Ports) -> AccountBook:

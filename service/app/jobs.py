@@ -12,6 +12,7 @@ import aiojobs
 from loguru import logger
 
 from service.app.job_control import FLATTEN, switchable
+from service.app.limits import TRADING_STATE_LOOP
 from service.app.pass_record import SENDER
 from service.app.self_check import SelfCheck
 from service.app.services import OwnServer, Services
@@ -102,6 +103,12 @@ def jobs(services: Services) -> tuple[Loop, ...]:
             check_call=check_cooldowns,
             # One market after the other: a time limit for all would starve the last ones.
             deadline_s=TURN_S * len(markets),
+            needs_lease=True,
+        ),
+        Loop(
+            name="check_volatility",
+            every=every(seconds=30),
+            step=partial(_check_volatility, services),
             needs_lease=True,
         ),
         Loop(name=SYNC, every=partial(sync_interval, store.orders), step=syncing, needs_lease=True),
@@ -225,7 +232,7 @@ def trading_state(services: Services) -> tuple[Loop, ...]:
     """Return what keeps the trading state known and carries out what it demands."""
     return (
         Loop(
-            name="trading.state",
+            name=TRADING_STATE_LOOP,
             every=every(seconds=REFRESH_EVERY_S),
             step=services.trading_switch.step,
             is_job=False,
@@ -344,11 +351,27 @@ async def _lead(services: Services) -> None:
 
 async def _settle(services: Services) -> None:
     traded_before = services.leadership.may_trade
+    if not await _begin_limits(services):
+        return
     await services.leadership.settle()
     _mark_settled(services)
     if services.leadership.may_trade and not traded_before:
         # A standby's next look at orders may be five minutes away; some may still be open.
         services.jobs.nudge(SYNC)
+
+
+async def _begin_limits(services: Services) -> bool:
+    """Have the limits know what an earlier process knew; until they do, nothing is traded."""
+    if services.leadership.is_settled:
+        return True
+    try:
+        await services.limits.begin()
+    except BoundaryError as exc:
+        logger.bind(event="risk", error=type(exc).__name__, cause=str(exc)).warning(
+            "the limits cannot be read yet, no trading until they are"
+        )
+        return False
+    return True
 
 
 def _mark_settled(services: Services) -> None:
@@ -383,6 +406,11 @@ async def _anchor_prices(services: Services) -> None:
         logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
             "the newest stored prices could not be read"
         )
+
+
+async def _check_volatility(services: Services) -> None:
+    if services.leadership.is_leader:
+        await services.limits.volatility.check()
 
 
 async def _snapshot(services: Services) -> None:

@@ -13,6 +13,7 @@ from service.app.shutdown_deadline import ShutdownDeadline
 from service.bus import Bus
 from service.config import Config
 from service.domain.orders import OrderList
+from service.domain.prices import LivePrice
 from service.flows.account_book import AccountBook
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
@@ -34,6 +35,7 @@ from service.flows.retention import Retention
 from service.flows.shared_answer import SharedAnswer
 from service.flows.trade import TradingPipeline
 from service.flows.trading_switch import TradingSwitch
+from service.flows.volatility import VolatilityGuard
 from service.loops.runner import Runner
 from service.ops.health.monitor import HealthMonitor
 from service.ops.metrics.counters import Counters
@@ -184,6 +186,21 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitGuards:
+    """The operator's limits that halt by themselves."""
+
+    volatility: VolatilityGuard
+
+    async def begin(self) -> None:
+        """Restore what an earlier process knew, before the first order. Raises: BoundaryError."""
+        await self.volatility.begin()
+
+    def hear(self, live: LivePrice) -> None:
+        """Take a price that is believed."""
+        self.volatility.hear(live.market, live.price)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The flows, bound.
 
@@ -207,6 +224,7 @@ class Services:
     books_check: BooksCheck
     leadership: Leadership
     trading_switch: TradingSwitch
+    limits: LimitGuards
     entry_cancels: EntryCancels
     flattener: Flattener
     pipeline: TradingPipeline

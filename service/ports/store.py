@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final, Literal, Protocol
 
 from service.domain.latency import Sketch
+from service.domain.limits.volatility import MinuteRange
 from service.domain.markets import Candle, Market, Ticker, Timeframe
 from service.domain.model_budget import Reservation
 from service.domain.order_checks import PriceRange
@@ -45,6 +46,14 @@ class MarketData(Protocol):
         self, market: Market, *, since: datetime, until: datetime
     ) -> PriceRange | None:
         """Return the lowest and the highest price collected meanwhile, None without any."""
+
+    async def minute_ranges(
+        self, markets: Sequence[Market], *, since: datetime
+    ) -> Mapping[Market, Sequence[MinuteRange]]:
+        """Return the prices of each stored minute from `since` on, the oldest minute first.
+
+        Candles and collected prices count; a minute without either is left out.
+        """
 
     async def newest_candle_at(
         self, market: Market, timeframe: Timeframe, *, before: datetime

@@ -112,8 +112,7 @@ VOLATILITY_THRESHOLD_PCT: Final[Key[Decimal]] = Key(
     default=_D(3),
     kind=_SHARE,
     unit="% of the price",
-    sentence="The price move within the volatility window at which trading halts.",
-    in_effect=False,
+    sentence="The price move within the volatility window at which a market's purchases halt.",
 )
 VOLATILITY_WINDOW_MINUTES: Final[Key[int]] = Key(
     "volatility_window_minutes",
@@ -121,15 +120,13 @@ VOLATILITY_WINDOW_MINUTES: Final[Key[int]] = Key(
     kind=Whole(1, 1440),
     unit="minutes",
     sentence="How far back a price move is measured.",
-    in_effect=False,
 )
 VOLATILITY_AUTO_RESUME_MINUTES: Final[Key[int | None]] = Key(
     "volatility_auto_resume_minutes",
     default=None,
     kind=OrOff(Whole(1, 10_080)),
     unit="minutes",
-    sentence="How long a halt for volatility lasts before trading resumes by itself.",
-    in_effect=False,
+    sentence="How long a halt for volatility lasts at least before it ends by itself.",
 )
 MIN_CONFIDENCE: Final[Key[Decimal]] = Key(
     "min_confidence",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from service.domain.limits.volatility import MinuteRange, minute_of
 from service.domain.markets import Candle, Market, Ticker, Timeframe
 from service.domain.order_checks import PriceRange
 
@@ -37,6 +38,23 @@ class FakeMarketData:
     ) -> PriceRange | None:
         found = [t.price for at, t in self.tickers if t.market == market and since <= at <= until]
         return PriceRange(low=min(found), high=max(found)) if found else None
+
+    async def minute_ranges(
+        self, markets: Sequence[Market], *, since: datetime
+    ) -> Mapping[Market, Sequence[MinuteRange]]:
+        known: dict[tuple[Market, int], list[Decimal]] = {}
+        for at, ticker in self.tickers:
+            if at >= since:
+                known.setdefault((ticker.market, minute_of(at)), []).append(ticker.price)
+        for (market, frame, at), candle in self.candles.items():
+            if frame is Timeframe.M1 and at >= since:
+                known.setdefault((market, minute_of(at)), []).extend((candle.low, candle.high))
+        found: dict[Market, list[MinuteRange]] = {market: [] for market in markets}
+        for (market, minute), prices in sorted(known.items()):
+            if market in found:
+                one = MinuteRange(minute=minute, low=min(prices), high=max(prices))
+                found[market].append(one)
+        return found
 
     async def newest_candle_at(
         self, market: Market, timeframe: Timeframe, *, before: datetime

@@ -105,9 +105,19 @@ LIMITS: Final = (
     Mutant(
         name="a halt is not written to its file",
         file=_SWITCH,
-        old="            await self._write(pending)\n",
-        new="            pass\n",
+        old="        if not pending.in_journal:\n            await self._write(pending)\n",
+        new="",
         tests=of(_OF_SWITCH, "test_the_next_process_reads_the_file_before_anything_else"),
+    ),
+    Mutant(
+        name="a rule's halt is not written to its file",
+        file=_SWITCH,
+        old="            if pending.is_imposed and not pending.in_journal:\n",
+        new="            if False:\n",
+        tests=of(
+            _OF_SWITCH,
+            "test_a_halt_of_a_rule_outlives_the_process_while_the_database_is_away",
+        ),
     ),
     Mutant(
         name="a damaged file of halts is passed over",

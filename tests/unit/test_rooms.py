@@ -32,7 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 WINGS: dict[str, dict[str, set[str]]] = {
     # Answers, holds and the clock stand beside the one wing.
     "adapters": {"root": set(), "upbit": {"root"}},
-    "domain": {"root": set(), "risk": {"root"}},
+    # The rules that halt by themselves stand apart from those of a single order.
+    "domain": {"root": set(), "limits": {"root"}, "risk": {"root"}},
     "flows": {"root": set(), "alerts": set()},
     "store": {
         "database": set(),

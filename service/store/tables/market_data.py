@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from service.domain.limits.volatility import MinuteRange
 from service.domain.markets import Candle, Market, Ticker, Timeframe
 from service.domain.order_checks import PriceRange
 from service.store.database.json_rows import recordset
@@ -45,6 +46,22 @@ PRICE_RANGE = """
       FROM market_data
      WHERE market = %(market)s
        AND collected_at BETWEEN %(since)s AND %(until)s
+"""
+
+MINUTE_RANGES = """
+    SELECT market, extract(epoch FROM minute)::bigint / 60, min(low), max(high)
+      FROM (SELECT market, opened_at AS minute, low, high
+              FROM candles
+             WHERE market = ANY (%(markets)s::text[])
+               AND timeframe = '1m'
+               AND opened_at >= %(since)s
+             UNION ALL
+            SELECT market, date_trunc('minute', collected_at, 'UTC'), price, price
+              FROM market_data
+             WHERE market = ANY (%(markets)s::text[])
+               AND collected_at >= %(since)s) AS known
+     GROUP BY market, minute
+     ORDER BY market, minute
 """
 
 NEWEST_CANDLE_AT = """
@@ -106,6 +123,18 @@ class PgMarketData:
             await cur.execute(PRICE_RANGE, {"market": str(market), "since": since, "until": until})
             row = await cur.fetchone()
         return None if row is None or row[0] is None else PriceRange(low=row[0], high=row[1])
+
+    async def minute_ranges(
+        self, markets: Sequence[Market], *, since: datetime
+    ) -> Mapping[Market, Sequence[MinuteRange]]:
+        args = {"markets": [str(market) for market in markets], "since": since}
+        found: dict[Market, list[MinuteRange]] = {}
+        async with self._pool.cursor() as cur:
+            await cur.execute(MINUTE_RANGES, args)
+            for market, minute, low, high in await cur.fetchall():
+                one = MinuteRange(minute=minute, low=low, high=high)
+                found.setdefault(Market.parse(market), []).append(one)
+        return found
 
     async def newest_candle_at(
         self, market: Market, timeframe: Timeframe, *, before: datetime

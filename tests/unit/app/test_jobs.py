@@ -22,6 +22,7 @@ SAFETY_S = 20
 PERIODS = {
     "collect_market_data": timedelta(seconds=10),
     "generate_trading_signal": timedelta(minutes=30),
+    "check_volatility": timedelta(seconds=30),
     "sync_pending_orders": timedelta(minutes=5),
     "snapshot_equity": timedelta(minutes=1),
     "sweep_orders": timedelta(minutes=5),

@@ -389,7 +389,7 @@ async def test_a_database_that_never_answers_does_not_hold_up_the_answer(
 
 # --- halts of a rule -----------------------------------------------------------------------------
 
-RULE: Final = {"reason": "volatility", "actor": "system:volatility"}
+RULE: Final[dict[str, Any]] = {"reason": "volatility", "actor": "system:volatility"}
 
 
 async def test_a_rule_halts_without_waiting_for_anything(post: Post) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from service.domain.limits.volatility import MinuteRange
 from service.domain.markets import Candle, Market, Timeframe
 from service.store.database.pool import Pool
 from service.store.tables.market_data import PgMarketData
@@ -178,3 +179,30 @@ async def test_the_newest_price_of_each_market_is_one_that_is_fresh(pool: Pool) 
     assert await newest(1, KRW_BTC, eth) == {KRW_BTC: Decimal(3)}
     assert await newest(3, KRW_BTC) == {}
     assert await newest(0) == {}
+
+
+async def test_the_range_of_a_minute_is_that_of_its_candle_and_of_collected_prices(
+    pool: Pool,
+) -> None:
+    data, minute = PgMarketData(pool), int(T0.timestamp()) // 60
+    await data.put_candles(
+        [
+            a_candle(opened_at=T0, low=Decimal(97), high=Decimal(99), open=Decimal(98),
+                     close=Decimal(98)),
+            a_candle(opened_at=T0 - timedelta(minutes=5)),
+            a_candle(timeframe=Timeframe.M5),
+        ]
+    )  # fmt: skip
+    for seconds, price in ((59, 100), (60, 101), (-1, 1)):
+        at = T0 + timedelta(seconds=seconds)
+        await data.add_tickers([a_ticker(price=Decimal(price))], at=at)
+    await data.add_tickers([a_ticker(market=KRW_ETH, price=Decimal(5))], at=T0)
+
+    found = await data.minute_ranges([KRW_BTC], since=T0)
+
+    assert {market: list(ranges) for market, ranges in found.items()} == {
+        KRW_BTC: [
+            MinuteRange(minute=minute, low=Decimal(97), high=Decimal(100)),
+            MinuteRange(minute=minute + 1, low=Decimal(101), high=Decimal(101)),
+        ]
+    }

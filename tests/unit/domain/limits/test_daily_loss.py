@@ -8,7 +8,7 @@ from typing import Any, Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.daily_loss import DailyLoss, DayStart
+from service.domain.limits.daily_loss import DailyLoss, DayStart
 
 D = Decimal
 _MILLION: Final = D(1_000_000)

@@ -61,7 +61,7 @@ class RecentRange:
     """
 
     def __init__(self, *, minutes: int) -> None:
-        self._minutes = minutes
+        self.minutes = minutes
         self._highs: deque[tuple[int, Decimal]] = deque()  #: falling
         self._lows: deque[tuple[int, Decimal]] = deque()  #: rising
         self._newest = 0
@@ -82,7 +82,7 @@ class RecentRange:
 
     def move_to(self, minute: int) -> None:
         """Drop what is older than the window that ends with `minute`."""
-        oldest = minute - self._minutes
+        oldest = minute - self.minutes
         while self._highs and self._highs[0][0] < oldest:
             self._highs.popleft()
         while self._lows and self._lows[0][0] < oldest:
@@ -93,7 +93,7 @@ class RecentRange:
 
         Args: minutes: of the new range's window; None: as here.
         """
-        merged = RecentRange(minutes=self._minutes if minutes is None else minutes)
+        merged = RecentRange(minutes=self.minutes if minutes is None else minutes)
         prices = [*self._highs, *self._lows]
         for one in known:
             prices += ((one.minute, one.low), (one.minute, one.high))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.volatility import (
+from service.domain.limits.volatility import (
     MinuteRange,
     RecentRange,
     is_volatile,
