@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,18 @@ echo "$1 in $PWD" >>"$SEEN"
 stat -c %a .. >>"$SEEN"
 ls -A >>"$SEEN"
 echo "said by $1"
-[ "$1" != "$BREAKS" ]
+[ "$1" != "$BREAKS" ] || sh -c "$BREAKING"
 """
+# Beside the trial it reads pytest's cache, and stands for a pytest that the failed test passes.
+PYTHON = f"""\
+#!/bin/sh
+case "$1" in
+    -c) exec {sys.executable} "$@" ;;
+    -m) echo "again: $*" ; [ -n "$PASSES" ] ;;
+    *) exec sh "$@" ;;
+esac
+"""
+FAILED = "mkdir -p .pytest_cache/v/cache; echo '{}' >.pytest_cache/v/cache/lastfailed; exit 2"
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -58,14 +69,19 @@ class Run:
             made.mkdir(parents=True)
         (self._programs / "make").write_text(MAKE)
         (self._programs / "make").chmod(0o755)
-        (self._environment / "python").symlink_to("/bin/sh")
+        (self._environment / "python").write_text(PYTHON)
+        (self._environment / "python").chmod(0o755)
 
-    def __call__(self, *, breaks: str = "") -> "subprocess.CompletedProcess[str]":
+    def __call__(
+        self, *, breaks: str = "", breaking: str = "false", passes: str = ""
+    ) -> "subprocess.CompletedProcess[str]":
+        """Args: breaking: what the broken step does.  passes: whether its tests pass alone."""
         return subprocess.run(
             ["bash", ".ci/run"], cwd=self.checkout, check=False, capture_output=True, text=True,
             env=os.environ | {
                 "PATH": f"{self._programs}:{os.environ['PATH']}", "TMPDIR": str(self.places),
                 "VENV": str(self._environment.parent), "SEEN": str(self.seen), "BREAKS": breaks,
+                "BREAKING": breaking, "PASSES": passes,
             },
         )  # fmt: skip
 
@@ -97,6 +113,32 @@ def test_its_logs_are_in_the_checkout_also_after_a_failure(run_ci: Run) -> None:
     }  # fmt: skip
     assert stat.S_IMODE(logs.stat().st_mode) & stat.S_IRUSR
     assert list(run_ci.places.iterdir()) == []
+
+
+@pytest.mark.parametrize(("passes", "code"), [("yes", 0), ("", 1)])
+def test_a_failed_test_is_tried_once_more_alone_and_named(
+    run_ci: Run, passes: str, code: int
+) -> None:
+    failed = FAILED.format('{"tests/test_a.py::test_b": true}')
+
+    done = run_ci(breaks="test", breaking=failed, passes=passes)
+
+    assert done.returncode == code
+    assert "again: -m pytest" in (run_ci.checkout / ".ci" / "logs" / "test.txt").read_text()
+    named = "FAILED AT FIRST, passed alone: tests/test_a.py::test_b" in done.stdout
+    assert named == bool(passes)
+
+
+@pytest.mark.parametrize("tests", [0, 4])
+def test_a_step_without_failed_tests_or_with_many_is_not_tried_again(
+    run_ci: Run, tests: int
+) -> None:
+    named = ", ".join(f'"test_{n}": true' for n in range(tests))
+
+    done = run_ci(breaks="test", breaking=FAILED.format(f"{{{named}}}"), passes="yes")
+
+    assert done.returncode == 2
+    assert "again" not in (run_ci.checkout / ".ci" / "logs" / "test.txt").read_text()
 
 
 def test_what_is_not_committed_is_not_tried_and_that_is_said(run_ci: Run) -> None:

@@ -47,10 +47,7 @@ async def test_the_command_line_changes_a_running_services_settings(folder: Path
         await listed.ended()
 
     assert code == 0, command.stderr()
-    assert kept.out.read_text() == (
-        'stop_loss_pct: "5" -> "5"  (the default; it is stored now)'
-        "  (nothing acts on this setting in this version)\n"
-    )
+    assert kept.out.read_text() == 'stop_loss_pct: "5" -> "5"  (the default; it is stored now)\n'
     noted = [line for line in listed.out.read_text().splitlines() if "nothing" in line]
     assert len(noted) == sum(not key.in_effect for key in TABLE.values())
     assert command.out.read_text() == 'min_confidence: "0.6" -> "0.8"\n'
