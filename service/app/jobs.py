@@ -12,7 +12,7 @@ import aiojobs
 from loguru import logger
 
 from service.app.job_control import FLATTEN, switchable
-from service.app.limits import TRADING_STATE_LOOP
+from service.app.limits import DAILY_LOSS_LOOP, TRADING_STATE_LOOP
 from service.app.pass_record import SENDER
 from service.app.self_check import SelfCheck
 from service.app.services import OwnServer, Services
@@ -24,6 +24,7 @@ from service.flows.all_markets import AllMarkets
 from service.flows.cancel_entries import LOOK_EVERY_S
 from service.flows.clock_guard import ClockGuard
 from service.flows.collect import Collector
+from service.flows.daily_loss import REFRESH_EVERY_S as REFRESH_LOSS_S
 from service.flows.flatten import STEP_EVERY_S
 from service.flows.leadership import RENEW_EVERY_S
 from service.flows.live_prices import REFRESH_EVERY_S as REFRESH_PRICES_S
@@ -238,6 +239,12 @@ def trading_state(services: Services) -> tuple[Loop, ...]:
             is_job=False,
         ),
         Loop(
+            name=DAILY_LOSS_LOOP,
+            every=every(seconds=REFRESH_LOSS_S),
+            step=services.limits.daily_loss.refresh,
+            is_job=False,
+        ),
+        Loop(
             name="trading.cancel_entries",
             every=every(seconds=LOOK_EVERY_S),
             step=services.entry_cancels.step,
@@ -351,27 +358,11 @@ async def _lead(services: Services) -> None:
 
 async def _settle(services: Services) -> None:
     traded_before = services.leadership.may_trade
-    if not await _begin_limits(services):
-        return
     await services.leadership.settle()
     _mark_settled(services)
     if services.leadership.may_trade and not traded_before:
         # A standby's next look at orders may be five minutes away; some may still be open.
         services.jobs.nudge(SYNC)
-
-
-async def _begin_limits(services: Services) -> bool:
-    """Have the limits know what an earlier process knew; until they do, nothing is traded."""
-    if services.leadership.is_settled:
-        return True
-    try:
-        await services.limits.begin()
-    except BoundaryError as exc:
-        logger.bind(event="risk", error=type(exc).__name__, cause=str(exc)).warning(
-            "the limits cannot be read yet, no trading until they are"
-        )
-        return False
-    return True
 
 
 def _mark_settled(services: Services) -> None:
@@ -448,6 +439,7 @@ async def repeating(services: Services) -> AsyncIterator[None]:
     """Settle what the last process left open, then repeat every loop until the end."""
 
     async def follow(moved: OrderMoved) -> None:
+        services.maintenance.nudge(DAILY_LOSS_LOOP)
         if moved.status in OPEN:
             services.jobs.nudge(SYNC)
 

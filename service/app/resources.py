@@ -21,7 +21,7 @@ from service.adapters.upbit.rest import UpbitRest
 from service.app.services import ApiStore, Ports, Store
 from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
 from service.domain.errors import BoundaryError, ConfigError, StartError
-from service.flows.alerts.rules import order_notices, risk_notices, setting_notices
+from service.flows.alerts.rules import loss_notice, order_notices, risk_notices, setting_notices
 from service.flows.leadership import LEASE_TTL_S
 from service.ports.alerts import Target
 from service.ports.clock import MarketClock
@@ -44,6 +44,7 @@ from service.store.tables.audit import PgAudit
 from service.store.tables.equity import PgEquities
 from service.store.tables.flattenings import PgFlattenings
 from service.store.tables.lease import PgLease
+from service.store.tables.loss_days import PgLossDays
 from service.store.tables.market_data import PgMarketData
 from service.store.tables.metrics import PgMetricRows
 from service.store.tables.model_spending import PgModelSpending
@@ -172,6 +173,7 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
                     order_requests=PgOrderRequests(pool),
                     flattenings=PgFlattenings(pool),
                     state=state,
+                    loss_days=PgLossDays(pool, notice=loss_notice),
                     equities=PgEquities(jobs_pool),
                     account=PgAccountBooks(pool),
                     swept=PgSweptOrders(pool),

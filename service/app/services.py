@@ -12,14 +12,17 @@ from service.app.checks.exchange import AccountCheck
 from service.app.shutdown_deadline import ShutdownDeadline
 from service.bus import Bus
 from service.config import Config
+from service.domain.markets import Market
 from service.domain.orders import OrderList
 from service.domain.prices import LivePrice
+from service.domain.trading_states import DAILY_LOSS, VOLATILITY
 from service.flows.account_book import AccountBook
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.alerts.sender import AlertSender
 from service.flows.books_check import BooksCheck
 from service.flows.cancel_entries import EntryCancels
 from service.flows.circuit_breaker import Circuit, ModelCircuits
+from service.flows.daily_loss import DailyLossGuard
 from service.flows.equity import Snapshots
 from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
@@ -47,6 +50,7 @@ from service.ports.exchange import Exchange
 from service.ports.flattenings import Flattenings
 from service.ports.halt_journal import HaltJournal
 from service.ports.health import ConcurrencyState, Database
+from service.ports.loss_days import LossDayRows
 from service.ports.model import Model
 from service.ports.model_spending import ModelSpending
 from service.ports.order_requests import OrderRequests
@@ -97,6 +101,7 @@ class Store:
     order_requests: OrderRequests
     flattenings: Flattenings
     state: TradingStates
+    loss_days: LossDayRows
     equities: Equities
     account: AccountBooks
     swept: SweptOrders
@@ -190,14 +195,22 @@ class LimitGuards:
     """The operator's limits that halt by themselves."""
 
     volatility: VolatilityGuard
+    daily_loss: DailyLossGuard
 
     async def begin(self) -> None:
         """Restore what an earlier process knew, before the first order. Raises: BoundaryError."""
         await self.volatility.begin()
+        await self.daily_loss.refresh()
+
+    def doubts(self, market: Market) -> Mapping[str, str]:
+        """Return the limits that cannot be judged, by the reason of their halts, and why."""
+        found = {DAILY_LOSS: self.daily_loss.doubt(), VOLATILITY: self.volatility.doubt(market)}
+        return {limit: why for limit, why in found.items() if why is not None}
 
     def hear(self, live: LivePrice) -> None:
         """Take a price that is believed."""
         self.volatility.hear(live.market, live.price)
+        self.daily_loss.hear(live)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

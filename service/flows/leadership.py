@@ -38,10 +38,14 @@ class Leadership:
     ) -> None:
         self._lease = lease
         self._real_clock = real_clock
-        self._on_gain = on_gain
+        self._on_gain = [on_gain]
         self._epoch: int | None = None
         self._held_until = 0.0
         self._settled = False
+
+    def before_trading(self, step: Callable[[], Awaitable[object]]) -> None:
+        """Have a new owner call `step` too, after the open orders are settled."""
+        self._on_gain.append(step)
 
     @property
     def is_leader(self) -> bool:
@@ -113,7 +117,8 @@ class Leadership:
         if self._settled or not self.is_leader:
             return
         try:
-            await self._on_gain()
+            for step in self._on_gain:
+                await step()
         except ServiceError as exc:
             # The exchange or the database did not answer. The process goes on: it keeps showing
             # what is stored, and tries again.

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 from loguru import logger
 
+from service.domain.decimals import decimal_text
 from service.domain.errors import BoundaryError
+from service.domain.instants import rfc3339
 from service.domain.limits.volatility import (
     MinuteRange,
     RecentRange,
@@ -21,7 +23,7 @@ from service.domain.markets import Market
 from service.domain.trading_states import VOLATILITY
 from service.flows.trading_switch import TradingSwitch
 from service.ports.clock import MarketClock
-from service.ports.store import MarketData, TradingStates
+from service.ports.store import JSON, MarketData, TradingStates
 from service.settings.settings import Settings
 from service.settings.table import (
     VOLATILITY_AUTO_RESUME_MINUTES,
@@ -244,16 +246,17 @@ class VolatilityGuard:
         if not is_volatile(*bounds, threshold_pct=rule.threshold_pct):
             return
         watch.is_halted = True
-        moved = str(moved_pct(*bounds).quantize(_SHOWN))
+        detail: dict[str, JSON] = {
+            "limit": decimal_text(rule.threshold_pct),
+            "actual": str(moved_pct(*bounds).quantize(_SHOWN)),
+            "window_minutes": rule.minutes,
+            "until": self._earliest_end(rule),
+        }
         if self._switch.impose(
             reason=VOLATILITY,
             actor=ACTOR,
             market=market,
-            detail={
-                "moved_pct": moved,
-                "threshold_pct": str(rule.threshold_pct),
-                "window_minutes": rule.minutes,
-            },
+            detail=detail,
             ends="operator" if rule.resume_after is None else "condition",
         ):
             logger.bind(
@@ -261,11 +264,14 @@ class VolatilityGuard:
                 reason=VOLATILITY,
                 actor=ACTOR,
                 market=str(market),
-                moved_pct=moved,
-                threshold_pct=str(rule.threshold_pct),
-                window_minutes=rule.minutes,
+                **detail,
             ).error("purchases of a market are halted: its price has moved too far")
             self._wake()
+
+    def _earliest_end(self, rule: _Rule) -> str | None:
+        if rule.resume_after is None:
+            return None
+        return rfc3339(self._clock.now() + timedelta(minutes=rule.resume_after))
 
     def _notice_release(self, market: Market, watch: _Watch) -> None:
         """Begin anew after an operator ended our halt."""

@@ -104,8 +104,7 @@ DAILY_LOSS_LIMIT_PCT: Final[Key[Decimal]] = Key(
     default=_D(5),
     kind=_SHARE,
     unit="% of the equity at the start of the day",
-    sentence="The day's loss at which trading halts.",
-    in_effect=False,
+    sentence="The day's loss at which purchases halt.",
 )
 VOLATILITY_THRESHOLD_PCT: Final[Key[Decimal]] = Key(
     "volatility_threshold_pct",

@@ -24,6 +24,7 @@ from tests.fakes.database import AwayActivity, FakeDatabase
 from tests.fakes.equities import FakeEquities
 from tests.fakes.flattenings import FakeFlattenings
 from tests.fakes.halt_journal import FakeHaltJournal
+from tests.fakes.loss_days import FakeLossDays
 from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.model import FakeModel
 from tests.fakes.model_spending import FakeModelSpending
@@ -109,6 +110,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
             order_requests=link(FakeOrderRequests(world.orders), "order_requests"),
             flattenings=idle.flattenings,
             state=link(world.states, "states"),
+            loss_days=FakeLossDays(),
             equities=idle.equities,
             account=link(world.account_books, "account"),
             swept=link(world.swept, "swept"),

@@ -6,7 +6,7 @@ or an amount of money.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from service.domain.alerts import Alert, Notice, Recovery, Severity
@@ -149,6 +149,14 @@ RULES: Final[Mapping[str, Rule]] = {
         "Purchases of {market} are",
         "Sales go on, nothing is bought in this market until it resumes.",
     ),
+    "daily_loss_near": Rule(
+        key="loss:{quote}:{day}",
+        severity="warning",
+        title="The day's loss in {quote} is near its limit",
+        body="On {day} (Korea) 80 % of daily_loss_limit_pct are lost. At the limit purchases stop"
+        " for the rest of the day.",
+        over=None,
+    ),
     "lease_lost": Rule(
         key="trading:lease",
         severity="warning",
@@ -240,6 +248,10 @@ def risk_notices(event: RiskEvent) -> Sequence[Notice]:
     if event.event == "HALTED":
         return (alert(name, at=event.at, reason=event.reason, market=event.market),)
     return (recovery(name, at=event.at, market=event.market),) if event.is_last else ()
+
+
+def loss_notice(quote: str, day: date, at: datetime) -> Notice:
+    return alert("daily_loss_near", at=at, quote=quote, day=day.isoformat())
 
 
 def setting_notices(change: SettingChange) -> Sequence[Notice]:

@@ -28,6 +28,7 @@ from tests.fakes.exchange import FakeExchange
 from tests.fakes.flattenings import FakeFlattenings
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.lists import FakeLists
+from tests.fakes.loss_days import FakeLossDays
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.model import FakeModel
@@ -164,6 +165,7 @@ class House:
                 orders=self.orders,
                 order_requests=self.order_requests,
                 flattenings=FakeFlattenings(),
+                loss_days=FakeLossDays(),
                 state=self.state,
                 equities=FakeEquities(),
                 account=self.books,

@@ -36,6 +36,7 @@ MAINTENANCE = {
     "leader.settle": timedelta(seconds=1),
     "prices.check": timedelta(seconds=1),
     "trading.state": timedelta(seconds=2),
+    "limits.daily_loss": timedelta(seconds=2),
     "trading.cancel_entries": timedelta(seconds=1),
     "trading.flatten": timedelta(seconds=1),
     "orders.compare": timedelta(minutes=1),

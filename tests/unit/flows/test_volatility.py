@@ -304,7 +304,7 @@ async def test_a_halt_and_its_end_are_logged_without_a_price(post: Post, logs: L
         ("ERROR", "KRW-BTC"),
         ("WARNING", "KRW-BTC"),
     ]
-    assert told[0]["moved_pct"] == "10.00"
+    assert (told[0]["limit"], told[0]["actual"]) == ("3", "10.00")
 
 
 async def test_nothing_is_known_before_the_first_price(post: Post) -> None:
