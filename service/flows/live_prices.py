@@ -221,7 +221,7 @@ class LivePrices:
         if known.jump is not None and word.traded_at >= known.jump.word.traded_at:
             known.jump = None
         if known.doubt is not None and known.jump is None:
-            logger.bind(event="price", market=str(word.market)).info("a price is believed again")
+            logger.bind(event="risk", market=str(word.market)).info("a price is believed again")
             known.doubt = None
         if known.is_contradicted and known.anchor is not None:
             known.is_contradicted = not is_near(word.price, known.anchor, self.limits)
@@ -229,7 +229,7 @@ class LivePrices:
             try:
                 subscriber(word)
             except Exception:  # noqa: BLE001 - a bug of one must not keep a price from the others
-                logger.bind(event="price", market=str(word.market)).exception(
+                logger.bind(event="risk", market=str(word.market)).exception(
                     "a subscriber failed on a price"
                 )
         return word
@@ -237,7 +237,7 @@ class LivePrices:
     def _refuse(self, market: Market, known: _Known, doubt: PriceDoubt) -> None:
         self.refused[doubt] += 1
         if known.doubt is not doubt:
-            logger.bind(event="price", market=str(market), doubt=doubt.value).warning(
+            logger.bind(event="risk", market=str(market), doubt=doubt.value).warning(
                 "a price is not believed"
             )
         known.doubt = doubt

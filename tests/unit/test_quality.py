@@ -9,6 +9,8 @@ from typing import Final
 
 import pytest
 
+from service.ops.logs.patcher import EVENTS
+
 ROOT = Path(__file__).parents[2]
 SERVICE = ROOT / "service"
 
@@ -94,3 +96,18 @@ def test_migrations_are_numbered_without_a_gap_each_with_its_way_back() -> None:
     rollbacks = [int(name[:4]) for name in names if name.endswith(".rollback.sql")]
 
     assert numbers == rollbacks == list(range(1, len(numbers) + 1))
+
+
+def test_every_line_of_the_log_has_an_event_of_the_closed_list() -> None:
+    """Another one would be written without the reason for its name, and be lost to filters."""
+    found = {
+        keyword.value.value
+        for path in SERVICE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "event" and isinstance(keyword.value, ast.Constant)
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "bind"
+    }
+
+    assert found == EVENTS
