@@ -97,7 +97,7 @@ def build(process: Process, ports: Ports) -> Services:
         process, ports, leadership=leadership, switch=trading_switch, circuits=circuits,
         runners=(jobs, maintenance), chance=random.random, budget=budget,
     )  # fmt: skip
-    path = _order_path(process, ports, executor)
+    path = _order_path(process, ports, executor, live_prices)
     cancels = _order_cancels(ports, reconciler, leadership)
     pipeline = _pipeline(
         process, ports, bus=bus, circuits=circuits, path=path, leadership=leadership,
@@ -406,7 +406,9 @@ def _model_budget(ports: Ports, alert_monitor: AlertMonitor) -> ModelBudget:
     )
 
 
-def _order_path(process: Process, ports: Ports, executor: Executor) -> OrderPath:
+def _order_path(
+    process: Process, ports: Ports, executor: Executor, live_prices: LivePrices
+) -> OrderPath:
     store, clock, settings, exchange = ports.store, ports.clock, ports.settings, ports.exchange
     return OrderPath(
         decider=Decider(
@@ -416,6 +418,7 @@ def _order_path(process: Process, ports: Ports, executor: Executor) -> OrderPath
                 state=store.state,
                 market_data=store.market_data,
                 equities=store.equities,
+                live_prices=live_prices,
                 clock=clock,
             ),
             signals=CountedSignals(store.signals, process.counters),

@@ -10,8 +10,10 @@ from service.domain.days import korean_day, korean_midnight
 from service.domain.markets import Balance, Market
 from service.domain.orders import ZERO, Order, Side
 from service.domain.positions import Position
+from service.domain.prices import PriceSource
 from service.domain.risk.facts import Situation, StandingHalt
 from service.domain.trading_states import OrderSource
+from service.flows.live_prices import LivePrices
 from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.store import JSON, Equities, Halt, MarketData, Orders, TradingStates
@@ -30,6 +32,7 @@ class Situations:
     state: TradingStates
     market_data: MarketData
     equities: Equities
+    live_prices: LivePrices
     clock: MarketClock
 
     async def of(
@@ -41,17 +44,21 @@ class Situations:
         """
         rules = await self.exchange.rules(market)
         balances = await self.exchange.balances()
-        (ticker,) = await self.exchange.tickers([market])
+        price = await self._price(market)
         state, halts = await self.state.trading_state(), await self.state.standing()
         positions, open_orders = await self.orders.positions(), await self.orders.open()
         newest = await self._newest(market, positions, self.clock.now())
         # Read last: each answer may have taken seconds, which count to the signal's age.
         now = self.clock.now()
+        latest = self.live_prices.latest(market)
         midnight = korean_midnight(korean_day(now))
         equities = await self.equities.lowest_since(now - _HOUR)
         bought = await self.orders.bought_since(midnight)
         return Situation(
-            price=ticker.price,
+            price=price,
+            price_doubt=self.live_prices.doubt(market),
+            price_age_s=None if latest is None else (now - latest.traded_at).total_seconds(),
+            price_max_age_s=self.live_prices.limits.max_age.total_seconds(),
             position=_position(market, positions),
             quote=balances.get(market.quote) or _nothing_of(market.quote),
             base=balances.get(market.base) or _nothing_of(market.base),
@@ -70,6 +77,20 @@ class Situations:
             bought_today_krw=_in_krw(bought, newest),
             day_ends_at=midnight + _DAY,
         )
+
+    async def _price(self, market: Market) -> Decimal:
+        """Return the newest price that is believed, or where there is none the exchange's word.
+
+        What is stale or in doubt is asked for again. `LivePrices` judges the answer, and the rules
+        read from it whether there is a price to trade on.
+        """
+        latest = self.live_prices.latest(market)
+        if latest is not None and self.live_prices.doubt(market) is None:
+            return latest.price
+        (ticker,) = await self.exchange.tickers([market])
+        self.live_prices.hear(ticker, source=PriceSource.REST)
+        latest = self.live_prices.latest(market)
+        return ticker.price if latest is None else latest.price
 
     async def _newest(
         self, market: Market, positions: Sequence[Position], now: datetime

@@ -11,6 +11,8 @@ _SIZE_RULES: Final = "service/domain/risk/size_rules.py"
 _EXCHANGE_RULES: Final = "service/domain/risk/exchange_rules.py"
 _FACTS: Final = "service/domain/risk/facts.py"
 _ORDER_OF_RULES: Final = "service/domain/risk/decide.py"
+_MARKET_RULES: Final = "service/domain/risk/market_rules.py"
+_OF_ABSURD: Final = "tests/unit/flows/test_absurd_facts.py"
 _OF_LIMITS: Final = "tests/unit/domain/test_risk_limits.py"
 _SITUATIONS: Final = "service/flows/situations.py"
 _SWITCH: Final = "service/flows/trading_switch.py"
@@ -21,6 +23,9 @@ _OF_RISK_API: Final = "tests/unit/web/api/test_risk.py"
 _OF_SWITCH: Final = "tests/unit/flows/test_trading_switch.py"
 _OF_RISK: Final = "tests/unit/domain/test_risk.py"
 _OF_KINDS: Final = "tests/unit/settings/test_kinds.py"
+_TROUBLED: Final = of(
+    _OF_LIMITS, "test_a_troubled_market_refuses_entries_by_name_and_lets_exits_pass"
+)
 _EACH: Final = of(_OF_RISK, "test_each_rule_refuses_in_its_own_name")
 
 LIMITS: Final = (
@@ -404,6 +409,52 @@ LIMITS: Final = (
         old="        draft = draft.cut_to(whole_money(rules.max_funds, rules.market.quote))\n",
         new="        pass\n",
         tests=of(_OF_RISK, "test_a_purchase_is_cut_to_the_exchanges_largest_order"),
+    ),
+    Mutant(
+        name="a price in doubt is bought at",
+        file=_MARKET_RULES,
+        old="    if now.price_doubt is None:\n",
+        new="    if True:\n",
+        tests=of(
+            _OF_ABSURD, "test_a_wrong_price_that_is_told_again_and_again_makes_no_position_larger"
+        ),
+    ),
+    Mutant(
+        name="the verdict does not hear that a price is in doubt",
+        file=_SITUATIONS,
+        old="            price_doubt=self.live_prices.doubt(market),\n",
+        new="",
+        tests=of(_OF_ABSURD, "test_a_last_trade_that_is_old_buys_nothing"),
+    ),
+    Mutant(
+        name="a market that the exchange warns of is bought",
+        file=_MARKET_RULES,
+        old="    if not names or not draft.is_buy:\n",
+        new="    if True:\n",
+        tests=_TROUBLED,
+    ),
+    Mutant(
+        name="a market whose trading ends is bought",
+        file=_MARKET_RULES,
+        old="    if ends is None:\n",
+        new="    if True:\n",
+        tests=_TROUBLED,
+    ),
+    Mutant(
+        name="a doubted price keeps a position from being sold",
+        file=_EXCHANGE_RULES,
+        old="    if not draft.is_buy and draft.price is None and now.price_doubt is not None:\n",
+        new="    if False:\n",
+        tests=of(_OF_LIMITS, "test_a_price_that_is_none_keeps_no_position_from_being_sold"),
+    ),
+    Mutant(
+        name="a lie that was stored as equity counts at once",
+        file=_SITUATIONS,
+        old="self.equities.lowest_since(now - _HOUR)",
+        new="self.equities.lowest_since(now)",
+        tests=of(
+            _OF_ABSURD, "test_a_lie_that_was_stored_as_equity_counts_an_hour_later_at_the_earliest"
+        ),
     ),
     Mutant(
         name="a check that fails lets the order through",

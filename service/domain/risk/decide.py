@@ -9,6 +9,7 @@ from service.domain.risk.count_rules import open_order, order_rate
 from service.domain.risk.drafts import CommonRule, Draft, Judged, Rule, refuses
 from service.domain.risk.exchange_rules import balance, min_order, sellable_at_stop
 from service.domain.risk.facts import Limits, Situation
+from service.domain.risk.market_rules import delisting, market_warning, price
 from service.domain.risk.signal_rules import confidence, signal_age
 from service.domain.risk.size_rules import (
     held,
@@ -25,8 +26,11 @@ from service.domain.signals import Action, Proposal
 #: In this order the rules are stored as evidence; the rule that sizes precedes those that cut.
 RULES: Final[Mapping[str, Rule]] = {
     "trading_enabled": trading_enabled,
+    "delisting": delisting,
+    "market_warning": market_warning,
     "daily_loss_limit": daily_loss,
     "volatility": volatility,
+    "price": price,
     "signal_age": signal_age,
     "confidence": confidence,
     "open_order": open_order,
@@ -44,8 +48,11 @@ RULES: Final[Mapping[str, Rule]] = {
 #: Without those of a signal: its age, its confidence, the size that follows from it.
 RULES_BY_HAND: Final[Mapping[str, CommonRule]] = {
     "trading_enabled": trading_enabled,
+    "delisting": delisting,
+    "market_warning": market_warning,
     "daily_loss_limit": daily_loss,
     "volatility": volatility,
+    "price": price,
     "open_order": open_order,
     "order_rate": order_rate,
     "position_size": held,

@@ -27,6 +27,9 @@ def _available(draft: Draft, now: Situation) -> Decimal:
 
 
 def min_order(draft: Draft, _p: object, now: Situation, _l: Limits) -> Judged:
+    if not draft.is_buy and draft.price is None and now.price_doubt is not None:
+        # A price that is none must not keep an exit from the exchange, which knows better.
+        return passes(draft, "the price is in doubt, the exchange decides")
     funds, rules = draft.funds_at(now.price), now.rules
     if funds < rules.min_funds:
         sentence = f"the order is below the exchange's minimum of {rules.min_funds:f}"

@@ -9,6 +9,7 @@ from typing import Final
 from service.domain.markets import Balance, MarketRules
 from service.domain.orders import ZERO
 from service.domain.positions import Position
+from service.domain.prices import PriceDoubt
 from service.domain.trading_states import (
     DAILY_LOSS,
     VOLATILITY,
@@ -55,6 +56,10 @@ class Situation:
     """The facts that a verdict depends on."""
 
     price: Decimal
+    #: Why the newest word on the price is none to trade on; None: it is one.
+    price_doubt: PriceDoubt | None = None
+    price_age_s: float | None = None  #: of the last trade; None: no trade is believed
+    price_max_age_s: float | None = None
     position: Position
     quote: Balance  #: the money of the market
     base: Balance  #: its coins

@@ -44,8 +44,11 @@ def test_the_rules_are_stored_in_the_order_of_the_contract() -> None:
 
     assert [check.rule for check in verdict.checks] == [
         "trading_enabled",
+        "delisting",
+        "market_warning",
         "daily_loss_limit",
         "volatility",
+        "price",
         "signal_age",
         "confidence",
         "open_order",
@@ -310,8 +313,11 @@ def test_an_order_by_hand_is_sent_as_asked_for_without_confidence_and_age() -> N
     assert verdict.intent is intent
     assert [check.rule for check in verdict.checks] == [
         "trading_enabled",
+        "delisting",
+        "market_warning",
         "daily_loss_limit",
         "volatility",
+        "price",
         "open_order",
         "order_rate",
         "position_size",

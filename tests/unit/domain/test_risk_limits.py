@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.domain.markets import Market
 from service.domain.orders import ZERO, Side
+from service.domain.prices import PriceDoubt
 from service.domain.risk.decide import RULES, decide, decide_by_hand
 from service.domain.risk.drafts import whole_money
 from service.domain.risk.facts import Limits, Situation, StandingHalt
@@ -297,6 +298,58 @@ def test_a_cap_in_krw_needs_the_price_of_other_money(
 
     assert spent(verdict) == (100 if is_allowed else 0)
     assert isinstance(verdict_on(now), Allowed), "without a cap no price is needed"
+
+
+# --- the market and its price ------------------------------------------------------------------
+
+HELD: Final = {"position": a_position(volume=Decimal(1)), "base": a_balance("BTC", 1)}
+
+
+@pytest.mark.parametrize(
+    ("rule", "facts", "actual"),
+    [
+        ("delisting", {"rules": some_rules(delisted_at=date(2026, 2, 1))}, "2026-02-01"),
+        (
+            "market_warning",
+            {"rules": some_rules(warnings=("PRICE_FLUCTUATIONS", "SMALL_ACCOUNTS"))},
+            "PRICE_FLUCTUATIONS, SMALL_ACCOUNTS",
+        ),
+        *(("price", {"price_doubt": doubt}, str(doubt)) for doubt in PriceDoubt
+          if doubt is not PriceDoubt.STALE),
+        (
+            "price",
+            {
+                "price_doubt": PriceDoubt.STALE,
+                "price_age_s": 259_200.0,
+                "price_max_age_s": 30.0,
+            },
+            "259200.000",
+        ),
+    ],
+)  # fmt: skip
+def test_a_troubled_market_refuses_entries_by_name_and_lets_exits_pass(
+    rule: str, facts: dict[str, Any], actual: str
+) -> None:
+    verdict = verdict_on(facts)
+    by_hand = decide_by_hand(
+        an_intent(), a_situation(source=OrderSource.HAND, **facts), some_limits()
+    )
+
+    assert isinstance(verdict, Refused)
+    assert (verdict.reason, verdict.actual) == (rule, actual)
+    assert isinstance(by_hand, Refused)
+    assert (by_hand.reason, by_hand.actual) == (rule, actual)
+    assert isinstance(verdict_on(facts | HELD, action=Action.SELL), Allowed)
+
+
+def test_a_price_that_is_none_keeps_no_position_from_being_sold() -> None:
+    """At a price of 0.01 every position looks too small for the exchange."""
+    absurd = {"price": Decimal("0.01"), "price_doubt": PriceDoubt.JUMP}
+
+    verdict = verdict_on(absurd | HELD, action=Action.SELL)
+
+    assert isinstance(verdict, Allowed)
+    assert verdict.intent.volume == 1
 
 
 # --- a stop that could not be carried out ------------------------------------------------------

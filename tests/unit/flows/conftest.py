@@ -30,7 +30,7 @@ from service.flows.trade import TradingPipeline
 from service.flows.trading_switch import TradingSwitch
 from service.ports.store import JSON
 from service.settings.settings import Settings
-from tests.builders import KRW_BTC
+from tests.builders import KRW_BTC, some_live_prices
 from tests.fakes.audit import FakeAudit
 from tests.fakes.clock import FakeClock
 from tests.fakes.equities import FakeEquities
@@ -74,6 +74,7 @@ class House:
         # One database: what halts trading and what switches it off is seen by an order's insert.
         self.orders.tables.halts = self.state.halts
         self.orders.tables.settings = lambda: self.rows.stored
+        self.live_prices = some_live_prices(self.clock)
         self.order_requests, deciding = FakeOrderRequests(self.orders), asyncio.Lock()
         ids = itertools.count(1)
         self.trading_switch = TradingSwitch(
@@ -143,6 +144,7 @@ class House:
                 state=self.state,
                 market_data=self.market_data,
                 equities=self.equities,
+                live_prices=self.live_prices,
                 clock=self.clock,
             ),
             signals=self.signals,
