@@ -39,6 +39,8 @@ def bind(app: web.Application, services: Services) -> None:
         reconcile_now, services.leadership, services.reconciler, asyncio.Lock()
     )
     app[keys.TRADING_SWITCH] = services.trading_switch
+    app[keys.DAILY_LOSS] = services.limits.daily_loss
+    app[keys.VOLATILITY] = services.limits.volatility
     app[keys.LEADERSHIP] = services.leadership
     app[keys.FLATTENER] = services.flattener
     app[keys.FLATTEN] = partial(flatten_now, services.maintenance, services.flattener)

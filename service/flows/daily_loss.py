@@ -35,6 +35,14 @@ _DAY: Final = timedelta(days=1)
 _SHOWN: Final = Decimal("0.01")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossShare:
+    """What of the day's limit is used, and what is left, in percent of the day's equity."""
+
+    used_pct: Decimal
+    left_pct: Decimal
+
+
 @dataclass(slots=True, kw_only=True)
 class _Ledger:
     """One quote currency's positions, and its day.
@@ -153,19 +161,21 @@ class DailyLossGuard:
                 return "no_price"
         return None
 
-    def losses(self) -> Mapping[str, DailyLoss | None]:
-        """Return the day of each quote currency; None where its loss is not known.
-
-        A currency in which nothing is held and nothing was traded today is left out.
-        """
+    def shares(self) -> Mapping[str, LossShare | None]:
+        """Return how much of its limit each quote currency has used; None where it is not known."""
         if not self._is_today():
             return dict.fromkeys(self._quotes)
-        known: dict[str, DailyLoss | None] = {}
-        for quote, ledger in self._ledgers.items():
-            if not ledger.is_idle or ledger.loss is not None:
-                is_old = any(self._is_old(market) for market in ledger.held)
-                known[quote] = None if is_old else ledger.loss
-        return known
+        return {quote: self._share(ledger) for quote, ledger in self._ledgers.items()}
+
+    def _share(self, ledger: _Ledger) -> LossShare | None:
+        if ledger.is_idle:
+            return LossShare(used_pct=ZERO, left_pct=self._limit_pct)
+        if ledger.loss is None or any(self._is_old(market) for market in ledger.held):
+            return None
+        used, left = ledger.loss.used_pct, ledger.loss.left_pct
+        if used is None or left is None:
+            return None
+        return LossShare(used_pct=used, left_pct=left)
 
     # --- each pass -------------------------------------------------------------------------------
 

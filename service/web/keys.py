@@ -9,10 +9,12 @@ from service.config import Config
 from service.domain.markets import Balance, Market
 from service.domain.orders import Intent, OrderList
 from service.domain.signals import Signal
+from service.flows.daily_loss import DailyLossGuard
 from service.flows.flatten import Flattener
 from service.flows.leadership import Leadership
 from service.flows.manual_orders import PlacedOrder
 from service.flows.trading_switch import TradingSwitch
+from service.flows.volatility import VolatilityGuard
 from service.ports.account import AccountLists, Deposits
 from service.ports.alerts import Acknowledgements
 from service.ports.clock import MarketClock, RealClock
@@ -97,6 +99,8 @@ REAL_CLOCK = web.AppKey[RealClock]("real_clock")  #: for requests: they come in 
 #: Returns the metrics of the process as Prometheus text.
 EXPOSITION = web.AppKey[Callable[[], bytes]]("exposition")
 TRADING_SWITCH = web.AppKey("trading_switch", TradingSwitch)
+DAILY_LOSS = web.AppKey("daily_loss", DailyLossGuard)
+VOLATILITY = web.AppKey("volatility", VolatilityGuard)
 LEADERSHIP = web.AppKey("leadership", Leadership)
 FLATTENER = web.AppKey("flattener", Flattener)
 FLATTEN = web.AppKey[Flatten]("flatten")

@@ -1,6 +1,7 @@
 """The trading state with its halts and limits; halting and resuming."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -18,11 +19,18 @@ from service.domain.markets import Market
 from service.domain.trading_states import HaltKind, TradingStatus
 from service.flows.flatten import Flattener
 from service.ports.store import JSON, Halt
-from service.settings.table import MAX_ORDERS_PER_HOUR, MAX_POSITION_PCT
+from service.settings.table import (
+    DAILY_LOSS_LIMIT_PCT,
+    MAX_EXPOSURE_PCT,
+    MAX_ORDERS_PER_HOUR,
+    MAX_POSITION_PCT,
+    VOLATILITY_THRESHOLD_PCT,
+)
 from service.web.api.positions import PositionBody, position_bodies, positions_of
 from service.web.keys import (
     CLOCK,
     CONFIG,
+    DAILY_LOSS,
     FLATTEN,
     FLATTENER,
     LEADERSHIP,
@@ -31,6 +39,7 @@ from service.web.keys import (
     PORTFOLIO,
     SETTINGS,
     TRADING_SWITCH,
+    VOLATILITY,
 )
 from service.web.protocol.auth import CALLER
 from service.web.protocol.paging import page_response, window
@@ -65,6 +74,7 @@ class HaltBody(TypedDict):
 class LimitBody(TypedDict):
     name: str  #: of the setting
     market: str | None
+    quote: str | None  #: of a limit that each quote currency has
     limit: str
     used: str | None  #: null where it is not known
     left: str | None
@@ -250,48 +260,125 @@ async def _positions(app: web.Application) -> list[PositionBody]:
 
 
 async def _limits(app: web.Application, positions: Sequence[PositionBody]) -> list[LimitBody]:
-    per_hour = await app[SETTINGS].get(MAX_ORDERS_PER_HOUR)
-    largest_pct = await app[SETTINGS].get(MAX_POSITION_PCT)
+    get = app[SETTINGS].get
+    per_hour, largest_pct = await get(MAX_ORDERS_PER_HOUR), await get(MAX_POSITION_PCT)
+    exposed_pct = await get(MAX_EXPOSURE_PCT)
     written = await app[ORDERS].count_since(app[CLOCK].now() - _HOUR)
-    equities = {quote: await _equity(app, quote) for quote in {_quote(p) for p in positions}}
+    accounts = {quote: await _account(app, quote) for quote in {_quote(p) for p in positions}}
     return [
-        _limit_body(MAX_ORDERS_PER_HOUR.name, None, Decimal(per_hour), Decimal(written)),
+        *await _limits_that_halt(app),
+        _limit_body(MAX_ORDERS_PER_HOUR.name, limit=Decimal(per_hour), used=Decimal(written)),
         *(
             _limit_body(
-                MAX_POSITION_PCT.name, p["market"], largest_pct, _used(p, equities[_quote(p)])
+                MAX_POSITION_PCT.name,
+                market=p["market"],
+                limit=largest_pct,
+                used=_used(p, accounts[_quote(p)].equity),
             )
             for p in positions
+        ),
+        *(
+            _limit_body(
+                MAX_EXPOSURE_PCT.name,
+                quote=quote,
+                limit=exposed_pct,
+                used=_exposed([p for p in positions if _quote(p) == quote], account.cash),
+            )
+            for quote, account in sorted(accounts.items())
         ),
     ]
 
 
-async def _equity(app: web.Application, quote: str) -> Decimal | None:
-    """Return the newest stored equity of `quote`: a viewer must not cost a call of the exchange."""
+async def _limits_that_halt(app: web.Application) -> list[LimitBody]:
+    """Return the day's loss of each quote currency, and how far each market has moved."""
+    lost_pct = await app[SETTINGS].get(DAILY_LOSS_LIMIT_PCT)
+    moved_pct = await app[SETTINGS].get(VOLATILITY_THRESHOLD_PCT)
+    volatility = app[VOLATILITY]
+    return [
+        *(
+            _limit_body(
+                DAILY_LOSS_LIMIT_PCT.name,
+                quote=quote,
+                limit=lost_pct,
+                used=None if share is None else share.used_pct,
+                left=None if share is None else share.left_pct,
+            )
+            for quote, share in sorted(app[DAILY_LOSS].shares().items())
+        ),
+        *(
+            _limit_body(
+                VOLATILITY_THRESHOLD_PCT.name,
+                market=str(market),
+                limit=moved_pct,
+                used=volatility.moved_pct(market),
+            )
+            for market in volatility.markets
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """The newest stored equity of one quote currency, and its money; None before the first."""
+
+    equity: Decimal | None
+    cash: Decimal | None
+
+
+async def _account(app: web.Application, quote: str) -> _Account:
+    """Return what is stored: a viewer must not cost a call of the exchange."""
     summary = orjson.loads(
         await app[PORTFOLIO].summary(quote=quote, now=app[CLOCK].now(), days=(1,))
     )
-    equity = summary.get("equity")
-    return Decimal(equity) if equity is not None else None
+    equity, cash = summary.get("equity"), summary.get("cash")
+    return _Account(
+        equity=None if equity is None else Decimal(equity),
+        cash=None if cash is None else Decimal(cash),
+    )
 
 
 def _used(position: PositionBody, equity: Decimal | None) -> Decimal | None:
     if position["value"] is None or not equity:
         return None
-    return (Decimal(position["value"]) / equity * 100).quantize(_SHOWN)
+    return Decimal(position["value"]) / equity * 100
+
+
+def _exposed(positions: Sequence[PositionBody], cash: Decimal | None) -> Decimal | None:
+    """Return the share of our positions in money and our positions, in per cent."""
+    values = [Decimal(p["value"]) for p in positions if p["value"] is not None]
+    if cash is None or len(values) < len(positions) or not cash + sum(values):
+        return None
+    return sum(values, Decimal(0)) / (cash + sum(values)) * 100
 
 
 def _quote(position: PositionBody) -> str:
     return Market.parse(position["market"]).quote
 
 
-def _limit_body(name: str, market: str | None, limit: Decimal, used: Decimal | None) -> LimitBody:
+def _limit_body(
+    name: str,
+    *,
+    limit: Decimal,
+    used: Decimal | None,
+    left: Decimal | None = None,
+    market: str | None = None,
+    quote: str | None = None,
+) -> LimitBody:
+    """Args: left: where it is not the rest of the limit; None: it is."""
+    if used is not None and left is None:
+        left = max(limit - used, Decimal(0))
     return LimitBody(
         name=name,
         market=market,
+        quote=quote,
         limit=decimal_text(limit),
-        used=None if used is None else decimal_text(used),
-        left=None if used is None else decimal_text(max(limit - used, Decimal(0))),
+        used=None if used is None else _shown(used),
+        left=None if left is None else _shown(left),
     )
+
+
+def _shown(value: Decimal) -> str:
+    return decimal_text(value.quantize(_SHOWN))
 
 
 def _check_names(body: Mapping[str, JSON], *known: str) -> None:

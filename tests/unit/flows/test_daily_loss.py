@@ -15,7 +15,7 @@ from service.domain.limits.daily_loss import DayStart
 from service.domain.markets import Market
 from service.domain.prices import LivePrice, PriceSource
 from service.domain.trading_states import DAILY_LOSS, TradingStatus
-from service.flows.daily_loss import ACTOR, DailyLossGuard
+from service.flows.daily_loss import ACTOR, DailyLossGuard, LossShare
 from service.flows.live_prices import LivePrices
 from service.flows.trading_switch import TradingSwitch
 from service.ports.loss_days import LossDay
@@ -197,7 +197,7 @@ async def test_what_was_lost_before_today_does_not_count(post: Post) -> None:
     post.hear(49_000)
 
     assert post.status is TradingStatus.ACTIVE
-    assert post.guard.losses()["KRW"].loss == 10_000  # type: ignore[union-attr]
+    assert post.guard.shares() == {"KRW": LossShare(used_pct=D(1), left_pct=D(4))}
 
 
 async def test_a_sale_at_a_loss_is_found_without_a_price(post: Post) -> None:
@@ -364,17 +364,19 @@ async def test_without_a_price_nothing_halts_and_nothing_may_be_bought(post: Pos
 
     assert post.status is TradingStatus.ACTIVE
     assert post.guard.doubt() == "no_price"
-    assert post.guard.losses() == {"KRW": None}
+    assert post.guard.shares() == {"KRW": None}
 
 
 async def test_where_nothing_is_held_or_traded_no_start_is_needed() -> None:
     post = Post()
     await post.restart()
-    unread = post.guard.doubt()
+    unread, unknown = post.guard.doubt(), post.guard.shares()
 
     await post.guard.refresh()
 
-    assert (unread, post.guard.doubt()) == ("day_not_read", None)
+    assert (unread, unknown) == ("day_not_read", {"KRW": None})
+    assert post.guard.doubt() is None
+    assert post.guard.shares() == {"KRW": LossShare(used_pct=D(0), left_pct=D(5))}
     post.days.traded.add(("KRW", korean_day(NOON)))
     await post.guard.refresh()
     assert post.guard.doubt() == "no_day_start"

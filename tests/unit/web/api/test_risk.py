@@ -8,9 +8,10 @@ import pytest
 
 from service.domain.errors import JournalDown, StoreDown
 from service.domain.markets import Market
+from service.domain.prices import PriceSource
 from service.domain.trading_states import TradingStatus
 from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS, LIMITS, RequestKind
-from tests.builders import a_halt, an_intent, an_order
+from tests.builders import a_halt, a_ticker, an_intent, an_order
 from tests.unit.web.world import Client, Serve, World
 
 URL = "/api/v1/risk"
@@ -171,12 +172,49 @@ async def test_the_status_has_each_limit_with_what_is_used(client: Client, world
 
     assert (body["state"], body["trading_enabled"]) == ("ACTIVE", True)
     assert body["lease"] == {"may_trade": True, "reason": None}
-    per_hour, *markets = body["limits"]
-    assert per_hour["name"] == "max_orders_per_hour"
+    (per_hour,) = limits_called(body, "max_orders_per_hour")
     assert Decimal(per_hour["used"]) + Decimal(per_hour["left"]) == Decimal(per_hour["limit"])
     assert per_hour["used"] == "1"
-    assert {row["market"] for row in markets} == {"KRW-BTC", "KRW-ETH"}
+    assert {row["market"] for row in limits_called(body, "max_position_pct")} == {
+        "KRW-BTC",
+        "KRW-ETH",
+    }
+    assert [row["quote"] for row in limits_called(body, "max_exposure_pct")] == ["KRW"]
     assert [row["market"] for row in body["positions"]] == ["KRW-BTC", "KRW-ETH"]
+
+
+def limits_called(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [row for row in body["limits"] if row["name"] == name]
+
+
+async def test_the_status_shows_the_days_loss_and_how_far_each_market_moved(
+    client: Client, world: World
+) -> None:
+    for price in (100_000_000, 98_000_000):
+        ticker = a_ticker(price=Decimal(price), low=Decimal(1), traded_at=world.clock.now())
+        world.bound.live_prices.hear(ticker, source=PriceSource.STREAM)
+
+    body = await status_of(client)
+
+    (lost,) = limits_called(body, "daily_loss_limit_pct")
+    assert lost == {
+        "name": "daily_loss_limit_pct",
+        "market": None,
+        "quote": "KRW",
+        "limit": "5",
+        "used": "0",
+        "left": "5",
+    }
+    moved = {row["market"]: row for row in limits_called(body, "volatility_threshold_pct")}
+    assert (moved["KRW-BTC"]["used"], moved["KRW-BTC"]["left"]) == ("2.04", "0.96")
+    assert (moved["KRW-ETH"]["used"], moved["KRW-ETH"]["left"]) == (None, None)
+
+
+async def test_a_standby_does_not_know_the_days_loss(serve: Serve) -> None:
+    body = await status_of(await serve(World(epoch=None)))
+
+    (lost,) = limits_called(body, "daily_loss_limit_pct")
+    assert (lost["used"], lost["left"]) == (None, None)
 
 
 async def test_the_state_is_shown_while_the_database_is_away(client: Client, world: World) -> None:
