@@ -16,15 +16,24 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import orjson
 
 from service.domain.decimals import decimal_text
 from service.domain.errors import JournalDown, UnknownMarket
 from service.domain.markets import Market
-from service.domain.orders import IDENTIFIER_PREFIX, Breach, ExitRule, Intent, OrderType, Side
-from service.ports.exit_journal import ExitJournalContent, JournaledExit, SendOutcome
+from service.domain.orders import (
+    IDENTIFIER_PREFIX,
+    Breach,
+    ExitRule,
+    Intent,
+    OrderType,
+    SendOutcome,
+    Sent,
+    Side,
+)
+from service.ports.exit_journal import ExitJournalContent, JournaledExit
 
 OWNER_ONLY: Final = 0o600
 ASIDE: Final = ".unreadable"
@@ -64,12 +73,12 @@ class FileExitJournal:
         async with self._turn:
             await asyncio.to_thread(self._write, _order_fields(order))
 
-    async def note(self, order: JournaledExit) -> None:
+    async def note(self, identifier: str, sent: Sent) -> None:
         fields = {
-            "id": order.identifier,
-            "outcome": order.outcome,
-            "reason": order.reason,
-            "exchange_uuid": order.exchange_uuid,
+            "id": identifier,
+            "outcome": sent.outcome.value,
+            "reason": sent.reason,
+            "exchange_uuid": sent.exchange_uuid,
         }
         async with self._turn:
             await asyncio.to_thread(self._write, fields)
@@ -242,9 +251,11 @@ def _apply(orders: dict[str, JournaledExit], fields: Mapping[str, Any]) -> None:
         if identifier in orders:
             orders[identifier] = replace(
                 orders[identifier],
-                outcome=_outcome(fields["outcome"]),
-                reason=fields["reason"],
-                exchange_uuid=fields["exchange_uuid"],
+                sent=Sent(
+                    outcome=SendOutcome(fields["outcome"]),
+                    reason=fields["reason"],
+                    exchange_uuid=fields["exchange_uuid"],
+                ),
             )
     else:
         orders[identifier] = _order(fields)
@@ -295,11 +306,3 @@ def _order(fields: Mapping[str, Any]) -> JournaledExit:
         epoch=epoch,
         at=at,
     )
-
-
-def _outcome(word: str) -> SendOutcome:
-    for outcome in get_args(SendOutcome):
-        if outcome == word:
-            found: SendOutcome = outcome
-            return found
-    raise ValueError("no outcome")

@@ -18,6 +18,7 @@ from service.app.limits import limit_guards
 from service.app.observed_model import ObservedModel
 from service.app.pass_record import record_pass
 from service.app.services import Circuits, Ports, Process, Services
+from service.app.unstored_exits import bind_unstored_orders
 from service.app.verification import verified_at
 from service.bus import Bus, OrderFilled, OrderMoved, SignalMade, TickerUpdated
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
@@ -86,6 +87,10 @@ def build(process: Process, ports: Ports) -> Services:
     )  # fmt: skip
     alert_buffer = AlertBuffer()
     alert_monitor = AlertMonitor(alert_buffer=alert_buffer, clock=clock)
+    unstored_orders = bind_unstored_orders(
+        process, ports, reconciler=reconciler, leadership=leadership,
+        trading_switch=trading_switch, open_sales=open_sales, alert_monitor=alert_monitor,
+    )  # fmt: skip
     recorder, record = _recording(process, ports, alert_monitor, leadership)
     jobs, maintenance = _runners(process.real_clock, clock, record)
     live_prices = _live_prices(ports, maintenance)
@@ -104,15 +109,10 @@ def build(process: Process, ports: Ports) -> Services:
         model=ObservedModel(ports.model, health=health, alert_monitor=alert_monitor),
         budget=budget,
     )  # fmt: skip
-    alerts_counted: Counter[tuple[str, str]] = Counter()
-    exposition = _exposition(
-        process, ports, jobs=jobs, health=health, alerts_counted=alerts_counted,
-        trading_switch=trading_switch,
-    )  # fmt: skip
     _count_events(bus, process.counters, health)
-    alert_sender = _alert_sender(
-        process, ports, alert_buffer=alert_buffer, alert_monitor=alert_monitor, health=health,
-        leadership=leadership, counted=alerts_counted,
+    alerts_counted, exposition, alert_sender = _telling(
+        process, ports, jobs=jobs, health=health, leadership=leadership, switch=trading_switch,
+        alerts=(alert_buffer, alert_monitor),
     )  # fmt: skip
     return Services(
         process=process,
@@ -127,6 +127,7 @@ def build(process: Process, ports: Ports) -> Services:
         order_sweep=order_sweep,
         books_check=BooksCheck(verify=partial(verified_at, ports.dsn)),
         leadership=leadership,
+        unstored_orders=unstored_orders,
         trading_switch=trading_switch,
         limits=limits,
         entry_cancels=_entry_cancels(process, ports, cancels, trading_switch, leadership),
@@ -147,6 +148,29 @@ def build(process: Process, ports: Ports) -> Services:
         recorder=recorder,
         metrics_text=exposition.text,
     )
+
+
+def _telling(
+    process: Process,
+    ports: Ports,
+    *,
+    jobs: Runner,
+    health: HealthMonitor,
+    leadership: Leadership,
+    switch: TradingSwitch,
+    alerts: tuple[AlertBuffer, AlertMonitor],
+) -> tuple[Counter[tuple[str, str]], Exposition, AlertSender]:
+    """Return the count of alerts, what shows it beside the other metrics, and what sends them."""
+    counted: Counter[tuple[str, str]] = Counter()
+    exposition = _exposition(
+        process, ports, jobs=jobs, health=health, alerts_counted=counted, trading_switch=switch
+    )
+    alert_buffer, alert_monitor = alerts
+    sender = _alert_sender(
+        process, ports, alert_buffer=alert_buffer, alert_monitor=alert_monitor, health=health,
+        leadership=leadership, counted=counted,
+    )  # fmt: skip
+    return counted, exposition, sender
 
 
 def _recording(

@@ -17,6 +17,7 @@ from service.app.pass_record import SENDER
 from service.app.self_check import SelfCheck
 from service.app.services import OwnServer, Services
 from service.app.shutdown_deadline import LEASE_BY_S, PASSES_BY_S
+from service.app.unstored_exits import storing_exits
 from service.bus import OrderMoved
 from service.domain.errors import BoundaryError, StartError, StoreDown
 from service.domain.orders import OPEN
@@ -194,6 +195,7 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
         ),
         *trading_state(services),
         *_about_orders(services),
+        *storing_exits(services),
         Loop(
             name="health.probe",
             every=every(seconds=1),
@@ -354,6 +356,8 @@ async def _lead(services: Services) -> None:
     # The lease is the write that comes most often: reading works on a full disk as well.
     services.health.proved("database")
     _mark_settled(services)
+    if not services.leadership.is_last_known_owner:
+        await services.unstored_orders.stand_by()
 
 
 async def _settle(services: Services) -> None:
@@ -448,6 +452,8 @@ async def repeating(services: Services) -> AsyncIterator[None]:
     await _anchor_prices(services)
     # First the halts, the local file's before the database's: no order may come before them.
     await services.trading_switch.load()
+    # Then what was sent while the database was away: nothing may take it for another's order.
+    await services.unstored_orders.load()
     # Before the port opens: what the last process left open is settled, and health knows it.
     await _lead(services)
     await _settle_first(services)

@@ -14,6 +14,7 @@ from loguru import logger
 from pydantic import SecretStr
 
 from service.adapters.clock import RealTimeMarketClock, SystemClock
+from service.adapters.exit_journal import FileExitJournal
 from service.adapters.gemini import Gemini, open_gemini
 from service.adapters.halt_journal import FileHaltJournal
 from service.adapters.upbit.client import exchange_socket
@@ -116,6 +117,7 @@ async def open_ports(config: Config, *, targets: Sequence[Target]) -> AsyncItera
             store=database.store,
             api=database.api,
             halt_journal=FileHaltJournal(config.data_dir / f"halts-{config.mode}.jsonl"),
+            exit_journal=FileExitJournal(config.data_dir / f"exits-{config.mode}.jsonl"),
             exchange=upbit.trading,
             watching=upbit.watching,
             account=upbit.watching,

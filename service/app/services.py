@@ -38,6 +38,7 @@ from service.flows.retention import Retention
 from service.flows.shared_answer import SharedAnswer
 from service.flows.trade import TradingPipeline
 from service.flows.trading_switch import TradingSwitch
+from service.flows.unstored_orders import UnstoredOrders
 from service.flows.volatility import VolatilityGuard
 from service.loops.runner import Runner
 from service.ops.health.monitor import HealthMonitor
@@ -47,6 +48,7 @@ from service.ports.account import AccountBooks, AccountLists, Deposits
 from service.ports.alerts import Acknowledgements, AlertOutbox, Target
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
+from service.ports.exit_journal import ExitJournal
 from service.ports.flattenings import Flattenings
 from service.ports.halt_journal import HaltJournal
 from service.ports.health import ConcurrencyState, Database
@@ -181,6 +183,7 @@ class Ports:
     store: Store
     api: ApiStore
     halt_journal: HaltJournal
+    exit_journal: ExitJournal
     exchange: Exchange
     watching: Exchange
     account: Account
@@ -236,6 +239,7 @@ class Services:
     order_sweep: OrderSweep
     books_check: BooksCheck
     leadership: Leadership
+    unstored_orders: UnstoredOrders
     trading_switch: TradingSwitch
     limits: LimitGuards
     entry_cancels: EntryCancels

@@ -32,8 +32,9 @@ ServiceError
     │   └── ModelUnpriced            no price is known, so a budget cannot be kept
     ├── StoreBusy                  every connection is taken and the queue is full
     ├── StoreDown                  PostgreSQL does not answer
+    │   └── OrderUnwritten           a rule's sale got no row in time: nothing was sent
     ├── StoreTimeout               PostgreSQL cancelled the statement
-    └── JournalDown                the local file of halts cannot be read or written
+    └── JournalDown                the file of halts, or that of exits, cannot be used
 """
 
 from typing import ClassVar
@@ -242,6 +243,10 @@ class StoreDown(BoundaryError):
     retryable = True
 
 
+class OrderUnwritten(StoreDown):
+    """A rule's sale has no row, or it is not known whether it has; nothing was sent."""
+
+
 class StoreTimeout(BoundaryError):
     """PostgreSQL cancelled the statement (statement_timeout, lock_timeout)."""
 
@@ -249,6 +254,6 @@ class StoreTimeout(BoundaryError):
 
 
 class JournalDown(BoundaryError):
-    """The local file that keeps halts while the database is away cannot be read or written."""
+    """A local file that stands in for the database, of halts or of exits, cannot be used."""
 
     retryable = True

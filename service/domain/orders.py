@@ -55,6 +55,27 @@ class Breach:
     limit: Decimal
 
 
+class SendOutcome(StrEnum):
+    ACCEPTED = "ACCEPTED"
+    REFUSED = "REFUSED"  #: certainly never on the book
+    UNSENT = "UNSENT"  #: no byte has left
+    UNKNOWN = "UNKNOWN"  #: it may be on the book
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What is known of an order's request, once it is over.
+
+    Attributes:
+        reason: of REFUSED and UNSENT; a short stable word.
+        exchange_uuid: of ACCEPTED.
+    """
+
+    outcome: SendOutcome
+    reason: str | None = None
+    exchange_uuid: str | None = None
+
+
 class OrderOrigin(StrEnum):
     SERVICE = "SERVICE"  #: written here before it was sent
     RECOVERED = "RECOVERED"  #: found at the exchange, without a row or with one that said FAILED

@@ -1,8 +1,8 @@
 """Send an allowed intent to the exchange as an order, at most once."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import Final
 
@@ -12,6 +12,7 @@ from service.domain.errors import (
     BoundaryError,
     ExchangeRefused,
     ExchangeUnavailable,
+    OrderUnwritten,
     OutcomeUnknown,
     SendRefused,
     TradingStopped,
@@ -36,6 +37,9 @@ FOLLOW_UP_S: Final = (0.2, 0.5, 1.0)
 #: it. After a longer standstill (a stopped machine, a busy disk) another process may also have
 #: searched for this order and stored it as never placed.
 SEND_WITHIN_S: Final = 1.0
+#: Real seconds that a rule's sale waits for its row. Then another way is tried: a database that
+#: hangs must not hold up a stop.
+WRITE_EXIT_WITHIN_S: Final = 1.0
 #: A protective sale and a flattening are as many as positions need.
 _NOT_LIMITED: Final = frozenset({OrderSource.RULE, OrderSource.FLATTEN})
 
@@ -72,6 +76,9 @@ class Executor:
         # processes write none, for they have no lease.
         self._writing = asyncio.Lock()
 
+    def new_identifier(self) -> str:
+        return IDENTIFIER_PREFIX + self._new_id()
+
     async def execute(
         self,
         intent: Intent,
@@ -81,12 +88,16 @@ class Executor:
         idempotency_key: str | None = None,
         actor: str | None = None,
         breach: Breach | None = None,
+        identifier: str | None = None,
     ) -> Order:
         """Send the order, look it up a few times, and return it as it is then.
 
         Args: idempotency_key, actor: of the caller that asked for it; the key is stored with the
             order, the name with its refusal.  breach: of a rule's sale, stored with it.
-        Raises: OrderRefused, when the rules refuse it as it is written; NotLeader, or
+            identifier: never used before; None: a new one.
+        Raises: OrderUnwritten, when a rule's sale gets no row within WRITE_EXIT_WITHIN_S; then
+            nothing was sent.
+            OrderRefused, when the rules refuse it as it is written; NotLeader, or
             ExchangeUnavailable while the circuit is open, a wait that the exchange asked for lasts,
             or a rule sells the same coins, before anything is written; StoreDown and kin, before
             anything is sent.
@@ -96,7 +107,7 @@ class Executor:
         self._exchange.check_orders()
         if intent.side is Side.BUY:
             self._circuit.check()
-        identifier = IDENTIFIER_PREFIX + self._new_id()
+        identifier = identifier or self.new_identifier()
         # Before anything is waited for: an exit that begins meanwhile leaves these coins alone.
         self._open_sales.begin(identifier, intent, source=source)
         # Taken before the row is visible. Otherwise the reconciler could look the order up before
@@ -143,7 +154,7 @@ class Executor:
         most_per_hour: int | None = None
         if source not in _NOT_LIMITED:
             most_per_hour = await self._settings.get(MAX_ORDERS_PER_HOUR)
-        async with self._writing:
+        async with _in_time(source), self._writing:
             began = self._real_clock.monotonic()
             order = await self._orders.add(
                 intent,
@@ -205,3 +216,16 @@ class Executor:
                     event="order", identifier=order.identifier, error=type(exc).__name__
                 ).warning("the order cannot be looked up right now")
         return order
+
+
+@asynccontextmanager
+async def _in_time(source: OrderSource) -> AsyncIterator[None]:
+    """Bound the wait for the row of a rule's sale. Raises: OrderUnwritten, for any failure."""
+    if source is not OrderSource.RULE:
+        yield
+        return
+    try:
+        async with asyncio.timeout(WRITE_EXIT_WITHIN_S):
+            yield
+    except (BoundaryError, TimeoutError) as exc:
+        raise OrderUnwritten("the database takes no order right now") from exc

@@ -89,9 +89,32 @@ class Leadership:
         assert self._epoch is not None  # noqa: S101 - may_trade implies it
         return self._epoch
 
+    @property
+    def has_lapsed(self) -> bool:
+        """Whether the database has not confirmed this process's lease for as long as it lasts."""
+        return self._epoch is not None and not self.is_leader
+
+    def unstored_epoch(self, *, is_alone: bool) -> int:
+        """Return the fencing token of an order that leaves without a row, or raise NotLeader.
+
+        Args: is_alone: no other process trades until this one has heard that its lease is lost.
+        """
+        if self._epoch is None or not self._settled:
+            raise NotLeader(_SENTENCES[NO_LEASE if self._epoch is None else RECONCILING])
+        if not is_alone and not self.is_leader:
+            raise NotLeader(
+                "the database has not confirmed the trading lease in time: another process may"
+                " trade by now"
+            )
+        return self._epoch
+
     def holds(self, epoch: int) -> bool:
         """Whether a request that was begun under `epoch` may still be sent."""
         return self.may_trade and self._epoch == epoch
+
+    def settle_first(self, step: Callable[[], Awaitable[object]]) -> None:
+        """Have `step` done before everything else that a new owner does; it raises as `on_gain`."""
+        self._on_gain.insert(0, step)
 
     async def renew(self) -> None:
         """Acquire or renew the lease; after a gain, `settle` comes before any trade."""

@@ -65,6 +65,12 @@ class OpenSales:
         if order is None or not order.is_open:
             self._end(identifier)
 
+    def ended_at(self, identifier: str, *, executed: Decimal) -> None:
+        """Note that a sale has ended before its fills could be booked. Its other coins are free."""
+        sale = self._sales.get(identifier)
+        if sale is not None:
+            sale.left = executed
+
     def volume(self, market: Market) -> Decimal:
         """Return the coins of `market` that open sales may still take."""
         return sum((sale.left for sale in self._sales.values() if sale.market == market), ZERO)

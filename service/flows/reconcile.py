@@ -341,8 +341,12 @@ class Reconciler:
         The real exchange answers `wait` before it matches, so nothing else is believed of it: a
         final state here would never be looked up again.
         """
+        return await self.acknowledged(order, uuid=seen.uuid)
+
+    async def acknowledged(self, order: Order, *, uuid: str | None) -> Order:
+        """Store that the exchange has taken the order, which it calls `uuid`."""
         after = order.moved_to(OrderStatus.SUBMITTED)
-        return await self._store(order, replace(after, exchange_uuid=seen.uuid))
+        return await self._store(order, replace(after, exchange_uuid=uuid))
 
     async def absorb(self, order: Order, seen: ExchangeOrder) -> Order:
         """Store the exchange's answer to a look-up: new fills once, fee, status, position.

@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
-from service.domain.orders import Breach, Intent
-
-#: What is known of an order's request. UNKNOWN: it may be on the book, and is looked up.
-SendOutcome = Literal["ACCEPTED", "REFUSED", "UNSENT", "UNKNOWN"]
+from service.domain.orders import Breach, Intent, Sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +15,7 @@ class JournaledExit:
     Attributes:
         epoch: the fencing token of the lease that this process held as the database said last.
         at: when it was written, the market's instant.
-        outcome: None: the process ended before it knew.
-        reason: of REFUSED and UNSENT; a short stable word.
-        exchange_uuid: of ACCEPTED.
+        sent: None: the process ended before it knew.
     """
 
     identifier: str
@@ -28,9 +23,7 @@ class JournaledExit:
     breach: Breach
     epoch: int
     at: datetime
-    outcome: SendOutcome | None = None
-    reason: str | None = None
-    exchange_uuid: str | None = None
+    sent: Sent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +66,8 @@ class ExitJournal(Protocol):
         Raises: JournalDown; then nothing may be sent.
         """
 
-    async def note(self, order: JournaledExit) -> None:
-        """Store the order's outcome. Raises: JournalDown."""
+    async def note(self, identifier: str, sent: Sent) -> None:
+        """Store what is known of the order's request. Raises: JournalDown."""
 
     async def settle(self, identifier: str) -> None:
         """Note that the tables have the order. Raises: JournalDown."""

@@ -187,6 +187,23 @@ class Orders(Protocol):
         Raises: DuplicateOrder, when the identifier or the exchange's uuid has a row.
         """
 
+    async def add_sent(
+        self,
+        intent: Intent,
+        *,
+        identifier: str,
+        breach: Breach,
+        epoch: int,
+        at: datetime,
+        now: datetime,
+    ) -> Order:
+        """Write the row of a rule's sale that was sent without one, as PENDING; return its row.
+
+        No rule can refuse it: it was sent. A row of this identifier stays as it is.
+
+        Args: epoch, at: of its sending.
+        """
+
     async def advance(
         self,
         order: Order,

@@ -145,6 +145,35 @@ class FakeOrders:
         self._raise_loss()
         return order
 
+    async def add_sent(
+        self,
+        intent: Intent,
+        *,
+        identifier: str,
+        breach: Breach,
+        epoch: int,
+        at: datetime,
+        now: datetime,
+    ) -> Order:
+        del epoch, now
+        self._raise_failure()
+        found = next((row for row in self.rows.values() if row.identifier == identifier), None)
+        if found is None:
+            found = Order(
+                id=len(self.rows) + 1,
+                identifier=identifier,
+                intent=intent,
+                status=OrderStatus.PENDING,
+                decision_id=None,
+                created_at=at,
+                sent_at=at,
+                rule=breach.rule,
+            )
+            self._store(found)
+            self.tables.exits.append((found.id, breach))
+        self._raise_loss()
+        return found
+
     async def advance(
         self,
         order: Order,

@@ -269,8 +269,8 @@ ORDERS: Final = (
     Mutant(
         name="two orders are written at a time and count the same hour",
         file=_EXECUTE,
-        old="        async with self._writing:\n",
-        new="        if True:\n",
+        old="        async with _in_time(source), self._writing:\n",
+        new="        async with _in_time(source):\n",
         tests=of(_OF_STALE, "test_orders_are_written_one_at_a_time"),
     ),
     Mutant(

@@ -22,6 +22,7 @@ from tests.fakes.alerts import FakeOutbox
 from tests.fakes.audit import FakeAudit
 from tests.fakes.database import AwayActivity, FakeDatabase
 from tests.fakes.equities import FakeEquities
+from tests.fakes.exit_journal import FakeExitJournal
 from tests.fakes.flattenings import FakeFlattenings
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.loss_days import FakeLossDays
@@ -121,6 +122,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
         ),
         api=cast("Any", None),  # of the web alone
         halt_journal=FakeHaltJournal(),
+        exit_journal=FakeExitJournal(),
         exchange=exchange,
         watching=exchange,
         account=cast("Any", None),

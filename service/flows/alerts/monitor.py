@@ -1,6 +1,6 @@
 """Makes notices of problems that no row records: failed jobs, components, model answers."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from typing import Final
 
@@ -8,6 +8,7 @@ from loguru import logger
 
 from service.domain.alerts import Notice, Recovery
 from service.domain.errors import BoundaryError
+from service.domain.markets import Market
 from service.domain.stuck_orders import OpenOrder
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.rules import RULES, alert, recovery
@@ -106,6 +107,21 @@ class AlertMonitor:
                 self._begin_stuck(order)
         if found.is_whole:
             self._end_stuck(still={order.identifier for order in found.orders})
+
+    def positions_unprotected(self, reasons: Mapping[Market, str]) -> None:
+        """Note which positions no stop can sell now, and why; those of other markets are safe."""
+        event = "position_unprotected"
+        prefix, suffix = RULES[event].key.split("{market}")
+        for market, reason in reasons.items():
+            if not self._is_open(event, market=market):
+                self._begin(event, market=market, reason=reason)
+        kept = {RULES[event].key.format(market=market) for market in reasons}
+        for key in sorted(self._open - kept):
+            if key.startswith(prefix) and key.endswith(suffix):
+                self._end(event, market=key.removeprefix(prefix).removesuffix(suffix))
+
+    def exit_journal_damaged(self, cause: str) -> None:
+        self._add(alert("exit_journal_damaged", at=self._clock.now(), cause=cause))
 
     def _begin_stuck(self, order: OpenOrder) -> None:
         logger.bind(

@@ -87,6 +87,22 @@ RULES: Final[Mapping[str, Rule]] = {
         " numbers, GET /api/v1/risk/events?event=EXIT the price that reached the limit.",
         over=None,
     ),
+    "position_unprotected": Rule(
+        key="position:{market}:unprotected",
+        severity="critical",
+        title="The position in {market} is unprotected",
+        body="The database is away and no stop can sell it: {reason}. Bring the database back, or"
+        " sell at the exchange.",
+        over="The position in {market} is protected again",
+    ),
+    "exit_journal_damaged": Rule(
+        key="exit_journal:damaged",
+        severity="error",
+        title="The exit journal is damaged",
+        body="{cause}. A sale that it lacks is found in the exchange's lists. The file is kept"
+        " beside the new one.",
+        over=None,
+    ),
     "order_quarantined": Rule(
         key="order:{identifier}:quarantined",
         severity="critical",

@@ -148,6 +148,26 @@ ADD = """
       LEFT JOIN added ON true
 """
 
+# A rule's sale that left while the database was away: neither lease nor state can refuse it. Its
+# row may be here, from an insert whose answer was lost, or of the sweep of another process.
+ADD_SENT = """
+    WITH added AS (
+        INSERT INTO orders (
+               identifier, market, side, type, price, volume, funds, status, leader_epoch,
+               created_at, sent_at, updated_at, rule)
+        VALUES (%(identifier)s, %(market)s, %(side)s, %(type)s, %(price)s, %(volume)s, %(funds)s,
+                'PENDING', %(epoch)s, %(at)s, %(at)s, %(now)s, %(rule)s)
+            ON CONFLICT (identifier) DO NOTHING
+        RETURNING id, identifier, market, rule
+    )
+    INSERT INTO risk_events (at, event, market, reason, actor, detail)
+    SELECT %(at)s, 'EXIT', market, rule, %(by_rule)s,
+           jsonb_build_object('order_id', id, 'identifier', identifier,
+                              'price', %(breach_price)s::text,
+                              'limit', %(breach_limit)s::text)
+      FROM added
+"""
+
 LOCK = """
     SELECT market, side
       FROM orders
@@ -384,6 +404,41 @@ class PgOrders:
                     return order
         except psycopg2.errors.UniqueViolation as exc:
             raise DuplicateOrder(f"order {identifier} has a row already") from exc
+
+    async def add_sent(
+        self,
+        intent: Intent,
+        *,
+        identifier: str,
+        breach: Breach,
+        epoch: int,
+        at: datetime,
+        now: datetime,
+    ) -> Order:
+        """Write the row of a rule's sale that was sent without one, once; return its row."""
+        args = {
+            "identifier": identifier,
+            "market": str(intent.market),
+            "side": intent.side.value,
+            "type": intent.type.value,
+            "price": intent.price,
+            "volume": intent.volume,
+            "funds": intent.funds,
+            "epoch": epoch,
+            "at": at,
+            "now": now,
+            "rule": breach.rule.value,
+            "by_rule": BY_RULE,
+            "breach_price": decimal_text(breach.price),
+            "breach_limit": decimal_text(breach.limit),
+        }
+        async with self._pool.cursor() as cur:
+            with refusals_about(f"order {identifier}"):
+                await cur.execute(ADD_SENT, args)
+            await cur.execute(FIND, {"identifier": identifier})
+            row = await cur.fetchone()
+        assert row is not None  # noqa: S101 - no order is ever deleted
+        return _order(row)
 
     async def advance(
         self,

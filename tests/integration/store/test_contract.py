@@ -12,6 +12,8 @@ from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderR
 from service.domain.markets import Market
 from service.domain.orders import (
     OPEN,
+    Breach,
+    ExitRule,
     Intent,
     Order,
     OrderOrigin,
@@ -552,6 +554,39 @@ async def test_an_order_without_a_row_is_adopted_once(store: StoreUnderTest) -> 
     for again in (("uat-9", "e-8"), ("uat-8", "e-9")):
         with pytest.raises(DuplicateOrder):
             await adopt(*again)
+
+
+async def test_a_rules_sale_that_was_sent_without_a_row_gets_one_that_nothing_refuses(
+    store: StoreUnderTest,
+) -> None:
+    """Neither lease nor state is asked: it was sent. A row that is there stays as it is."""
+    sale = an_intent(side=Side.SELL, volume=Decimal(1), funds=None)
+    breach = Breach(rule=ExitRule.TRAILING_STOP, price=Decimal(94), limit=Decimal(95))
+    sent_at = T0 - timedelta(hours=1)
+    await store.store_setting("trading_enabled", value=False)
+
+    async def add_sent(identifier: str = "uat-9") -> Order:
+        return await store.orders.add_sent(
+            sale, identifier=identifier, breach=breach, epoch=3, at=sent_at, now=T0
+        )
+
+    order = await add_sent()
+    again = await add_sent()
+    moved = replace(order, status=_S.SUBMITTED, exchange_uuid="e-9")
+    await store.orders.advance(moved, seen=_S.PENDING, at=T0)
+    later = await add_sent()
+    other = await add_sent("uat-8")
+
+    assert (order.status, order.rule, order.intent) == (_S.PENDING, breach.rule, sale)
+    assert (order.created_at, order.sent_at, order.origin) == (
+        sent_at,
+        sent_at,
+        OrderOrigin.SERVICE,
+    )
+    assert again == order
+    assert later == moved
+    assert other.id != order.id
+    assert len(await store.orders.open()) == 2
 
 
 async def test_a_row_is_found_by_its_identifier_whatever_its_status(store: StoreUnderTest) -> None:

@@ -4,8 +4,9 @@ import os
 import stat
 from dataclasses import replace
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from service.adapters.exit_journal import ASIDE, LOCK, FileExitJournal
 from service.domain.errors import JournalDown
-from service.domain.orders import Breach, ExitRule, Intent, OrderType, Side
+from service.domain.orders import Breach, ExitRule, Intent, OrderType, SendOutcome, Sent, Side
 from service.ports.exit_journal import JournaledExit
 from tests.builders import KRW_BTC, T0
 
@@ -103,8 +104,9 @@ async def test_what_was_appended_is_read_by_the_next_process_as_it_was(
     one, other = an_entry(1), an_entry(2, intent=limit)
     await journal.append(one)
     await journal.append(other)
-    accepted = replace(other, outcome="ACCEPTED", exchange_uuid="u-1")
-    await journal.note(accepted)
+    sent = Sent(outcome=SendOutcome.ACCEPTED, exchange_uuid="u-1")
+    await journal.note("uat-2", sent)
+    accepted = replace(other, sent=sent)
     await journal.let_go()
 
     content = await (await reopened(path)).read()
@@ -144,7 +146,7 @@ async def test_settled_twice_is_settled(journal: FileExitJournal) -> None:
     await journal.append(an_entry(1))
     await journal.settle("uat-1")
     await journal.settle("uat-1")
-    await journal.note(an_entry(1, outcome="REFUSED", reason="x"))
+    await journal.note("uat-1", Sent(outcome=SendOutcome.REFUSED, reason="x"))
 
     content = await journal.read()
 
@@ -288,9 +290,12 @@ async def test_a_whole_line_that_no_order_of_ours_can_have_is_a_fault(
 async def test_an_outcome_of_no_known_word_is_a_fault_and_the_order_is_kept(
     journal: FileExitJournal,
 ) -> None:
-    odd: Any = "PERHAPS"
+    class Odd(StrEnum):
+        PERHAPS = "PERHAPS"
+
+    odd: Any = Sent(outcome=cast(Any, Odd.PERHAPS))
     await journal.append(an_entry(1))
-    await journal.note(an_entry(1, outcome=odd))
+    await journal.note("uat-1", odd)
 
     content = await journal.read()
 

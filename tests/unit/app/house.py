@@ -25,6 +25,7 @@ from tests.fakes.audit import FakeAudit
 from tests.fakes.database import AwayActivity, FakeDatabase
 from tests.fakes.equities import FakeEquities
 from tests.fakes.exchange import FakeExchange
+from tests.fakes.exit_journal import FakeExitJournal
 from tests.fakes.flattenings import FakeFlattenings
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.lists import FakeLists
@@ -112,6 +113,7 @@ class House:
         self.lease = ToldLease(self.told, epoch=epoch)
         self.history: FakeHistory = FakeHistory()
         self.state, self.halt_journal = FakeTradingState(), FakeHaltJournal()
+        self.exit_journal = FakeExitJournal()
         self.lists, self.audit = FakeLists(), FakeAudit()
         self.portfolio, self.statistics = FakePortfolio(), FakeStatistics()
         self.counters = Counters(self.real_clock)
@@ -185,6 +187,7 @@ class House:
                 deposits=self.books,
                 statistics=self.statistics,
             ),
+            exit_journal=self.exit_journal,
             halt_journal=self.halt_journal,
             exchange=self.trading or self.exchange,
             watching=self.watching or self.exchange,

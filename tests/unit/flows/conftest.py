@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -28,6 +28,7 @@ from service.flows.reconcile import Reconciler
 from service.flows.situations import Situations
 from service.flows.trade import TradingPipeline
 from service.flows.trading_switch import TradingSwitch
+from service.flows.unstored_orders import UnstoredOrders
 from service.ports.store import JSON
 from service.settings.settings import Settings
 from tests.builders import KRW_BTC, some_live_prices
@@ -35,6 +36,7 @@ from tests.fakes.audit import FakeAudit
 from tests.fakes.clock import FakeClock
 from tests.fakes.equities import FakeEquities
 from tests.fakes.exchange import FakeExchange
+from tests.fakes.exit_journal import FakeExitJournal
 from tests.fakes.halt_journal import FakeHaltJournal
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.model import FakeModel
@@ -63,6 +65,11 @@ class House:
     lease: FakeLease = field(default_factory=FakeLease)
     bus: Bus = field(default_factory=Bus)
     open_sales: OpenSales = field(default_factory=OpenSales)
+    exit_journal: FakeExitJournal = field(default_factory=FakeExitJournal)
+    #: The positions that are unprotected, each time that they change; each damage of the journal.
+    unprotected: list[Mapping[Market, str]] = field(default_factory=list)
+    damages: list[str] = field(default_factory=list)
+    is_alone: bool = False
     heard: list[Event] = field(default_factory=list)
     absence: Absence = Absence.EXPLAINED
     asked_absence: list[str] = field(default_factory=list)
@@ -137,6 +144,7 @@ class House:
         )
         self.bus.subscribe(OrderFilled, self.open_sales.filled)
         self.bus.subscribe(OrderMoved, self.open_sales.moved)
+        self.unstored_orders = self.new_unstored_orders()
         self.decider = Decider(
             situations=Situations(
                 exchange=self.exchange,
@@ -197,6 +205,27 @@ class House:
         self.bus.subscribe(SignalMade, hear)
         self.bus.subscribe(OrderMoved, hear)
         self.bus.subscribe(OrderFilled, hear)
+
+    def new_unstored_orders(self) -> UnstoredOrders:
+        """Return what the next process has: its memory is empty."""
+        return UnstoredOrders(
+            journal=self.exit_journal,
+            orders=self.orders,
+            exchange=self.exchange,
+            reconciler=self.reconciler,
+            leadership=self.leadership,
+            trading_switch=self.trading_switch,
+            open_sales=self.open_sales,
+            clock=self.clock,
+            real_clock=self.clock,
+            is_alone=self.is_alone,
+            tell=self._hear_unprotected,
+            tell_damage=self.damages.append,
+        )
+
+    def _hear_unprotected(self, unprotected: Mapping[Market, str]) -> None:
+        if unprotected != (self.unprotected[-1] if self.unprotected else {}):
+            self.unprotected.append(dict(unprotected))
 
     async def explain(self, order: Order) -> Absence:
         """Say what the test says that lists and balances tell of an absence."""

@@ -734,3 +734,24 @@ async def test_all_positions_come_at_once_by_market(pool: Pool) -> None:
         await orders.position(KRW_BTC),
         await orders.position(KRW_ETH),
     )
+
+
+async def test_an_exit_that_was_sent_without_a_row_has_one_event_of_its_time(pool: Pool) -> None:
+    breach = Breach(rule=ExitRule.TAKE_PROFIT, price=Decimal("94000000.5"), limit=Decimal(95))
+    sent_at = T0 - timedelta(hours=1)
+    for _ in range(2):
+        await PgOrders(pool).add_sent(
+            an_intent(side=Side.SELL, volume=Decimal(1), funds=None),
+            identifier="uat-9",
+            breach=breach,
+            epoch=3,
+            at=sent_at,
+            now=T0,
+        )
+
+    assert await rows(
+        pool, "SELECT at, event, reason, actor, detail ->> 'limit' FROM risk_events"
+    ) == [(sent_at, "EXIT", "TAKE_PROFIT", "system:protection", "95")]
+    assert await rows(pool, "SELECT leader_epoch, created_at, sent_at, updated_at FROM orders") == [
+        (3, sent_at, sent_at, T0)
+    ]
