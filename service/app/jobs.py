@@ -27,6 +27,7 @@ from service.flows.clock_guard import ClockGuard
 from service.flows.collect import Collector
 from service.flows.daily_loss import REFRESH_EVERY_S as REFRESH_LOSS_S
 from service.flows.flatten import STEP_EVERY_S
+from service.flows.key_guard import KeyGuard
 from service.flows.leadership import RENEW_EVERY_S
 from service.flows.live_prices import REFRESH_EVERY_S as REFRESH_PRICES_S
 from service.flows.markets import traded
@@ -159,19 +160,8 @@ def _upkeep(services: Services) -> tuple[Loop, ...]:
 
 def maintenance(services: Services) -> tuple[Loop, ...]:
     """Return what repeats by real time, whatever market is replayed."""
-    check = SelfCheck(
-        config=services.process.config,
-        account=services.ports.account,
-        health_monitor=services.health,
-        clock_guard=ClockGuard(
-            state=services.ports.store.state,
-            clock=services.ports.clock,
-            real_clock=services.process.real_clock,
-            leads=lambda: services.leadership.is_leader,
-        ),
-    )
     return (
-        *check.loops(),
+        *_self_check(services).loops(),
         *keeping(services.ports.own_server),
         Loop(
             name="leader.renew",
@@ -227,6 +217,26 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             every=every(seconds=1),
             step=partial(services.process.counters.lag.measure, stopping=services.stopping),
             is_job=False,
+        ),
+    )
+
+
+def _self_check(services: Services) -> SelfCheck:
+    return SelfCheck(
+        config=services.process.config,
+        account=services.ports.account,
+        health_monitor=services.health,
+        clock_guard=ClockGuard(
+            state=services.ports.store.state,
+            clock=services.ports.clock,
+            real_clock=services.process.real_clock,
+            leads=lambda: services.leadership.is_leader,
+        ),
+        key_guard=KeyGuard(
+            state=services.ports.store.state,
+            clock=services.ports.clock,
+            real_clock=services.process.real_clock,
+            leads=lambda: services.leadership.is_leader,
         ),
     )
 

@@ -1,7 +1,8 @@
 """The self-check of a running service: what is not well is logged, and health knows it.
 
 This machine is checked before the start, Upbit during it, and both again each hour. Every answer
-of Upbit also tells its time. While our clock is far from it, trading is halted.
+of Upbit also tells its time, and whether our key is accepted. While our clock is far from it, or
+the key is not, purchases are halted.
 """
 
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from service.app.checks.machine import machine
 from service.config import Config, Mode
 from service.domain.errors import BoundaryError
 from service.flows.clock_guard import ClockGuard
+from service.flows.key_guard import KeyGuard
 from service.loops.loop import Loop, every
 from service.ops.health.monitor import HealthMonitor
 from service.ops.health.reasons import Reason
@@ -49,11 +51,13 @@ class SelfCheck:
         account: AccountCheck,
         health_monitor: HealthMonitor,
         clock_guard: ClockGuard,
+        key_guard: KeyGuard,
     ) -> None:
         self._config = config
         self._account = account
         self._prober = health_monitor
         self._clock_guard = clock_guard
+        self._key_guard = key_guard
         # What holds of the machine was told before the start.
         self._told = {finding.item: finding.level for finding in machine(config)}
         self._skewed = 0
@@ -65,6 +69,12 @@ class SelfCheck:
                 name="check.clock",
                 every=every(seconds=CLOCK_EVERY_S),
                 step=self.clock,
+                is_job=False,
+            ),
+            Loop(
+                name="check.rejections",
+                every=every(seconds=CLOCK_EVERY_S),
+                step=self.rejections,
                 is_job=False,
             ),
             Loop(name="check.machine", every=every(hours=1), step=self.machine, is_job=False),
@@ -83,6 +93,13 @@ class SelfCheck:
         if skews_s:  # an exchange that is away is told elsewhere
             self._note_skew(min(skews_s, key=abs))
         await self._clock_guard.look(skews_s)
+
+    async def rejections(self) -> None:
+        """Judge what the answers since the last call said of our key; sends no request.
+
+        Raises: BoundaryError, as `clock`.
+        """
+        await self._key_guard.look(self._account.take_key_answers())
 
     def _note_skew(self, skew_s: float) -> None:
         finding = exchange.clock(skew_s)

@@ -31,6 +31,10 @@ Ends = Literal["operator", "condition"]
 #: Reasons of the halts by a limit of the operator's; both are REDUCING and end by condition.
 DAILY_LOSS: Final = "daily_loss_limit"
 VOLATILITY: Final = "volatility"
+#: Reasons of the halts while the exchange rejects us; both are REDUCING and end by condition.
+KEY_REJECTED: Final = "key_rejected"
+RIGHT_REJECTED: Final = "right_rejected"
+KEY_GUARD: Final = "system:key"  #: the actor of both
 
 
 class OrderSource(StrEnum):

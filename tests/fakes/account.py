@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from service.domain.errors import BoundaryError
+from service.domain.key_answers import KeyAnswer
 from service.domain.markets import Market
 from tests.builders import KRW_BTC
 
@@ -16,10 +17,16 @@ class FakeAccount:
         self.traded = frozenset({KRW_BTC})
         self.error: BoundaryError | None = None
         self.asked = 0
+        self.key_answers: list[KeyAnswer] = []
 
     def take_clock_skews_s(self) -> tuple[float, ...]:
         """Return the skew of one answer, if any answer had a time."""
         return () if self.clock_skew_s is None else (self.clock_skew_s,)
+
+    def take_key_answers(self) -> tuple[KeyAnswer, ...]:
+        """Return and clear the answers that a test wrote."""
+        answers, self.key_answers = tuple(self.key_answers), []
+        return answers
 
     async def markets(self) -> frozenset[Market]:
         self._ask()

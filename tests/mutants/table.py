@@ -8,6 +8,7 @@ from tests.mutants.table_account import ACCOUNT
 from tests.mutants.table_alerts import ALERTS
 from tests.mutants.table_answers import ANSWERS
 from tests.mutants.table_hand import HAND
+from tests.mutants.table_key import KEY
 from tests.mutants.table_limits import LIMITS
 from tests.mutants.table_logs import LOGS
 from tests.mutants.table_model import MODEL
@@ -26,6 +27,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = tuple(
         HAND,
         ALERTS,
         ACCOUNT,
+        KEY,
         LIMITS,
         MODEL,
         OUTSIDE,

@@ -18,6 +18,7 @@ from service.ports.settings import SettingRows
 from service.ports.store import JSON
 from service.settings.settings import Settings
 from tests.builders import a_config
+from tests.fakes.account import FakeAccount
 from tests.fakes.alerts import FakeOutbox
 from tests.fakes.audit import FakeAudit
 from tests.fakes.database import AwayActivity, FakeDatabase
@@ -125,7 +126,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
         exit_journal=FakeExitJournal(),
         exchange=exchange,
         watching=exchange,
-        account=cast("Any", None),
+        account=FakeAccount(),
         model=cast("Any", idle.model),
         settings=Settings(cast("SettingRows", link(SettingTable(world), "settings")), clock),
         outbox=idle.outbox,

@@ -16,6 +16,7 @@ import yarl
 from service.adapters.answers import retry_after_s
 from service.adapters.upbit.errors import ErrorAnswer, OddAnswer, Unsent
 from service.adapters.upbit.guarded_body import GuardedBody, GuardedHeaders, nothing
+from service.adapters.upbit.key_meter import KeyMeter
 from service.adapters.upbit.limits import Group, Limiter, Share, ban_s
 from service.adapters.upbit.record import error_name, parsed
 from service.adapters.upbit.sign import Params, Signer, wire_query
@@ -50,6 +51,7 @@ class Client:
         signer: Signer,
         limiter: Limiter,
         skew: SkewMeter,
+        key: KeyMeter,
         share: Share = Share.TRADING,
     ) -> None:
         """Args: share: of each limit, for what is neither a cancel nor a sale."""
@@ -60,6 +62,7 @@ class Client:
         self._signer = signer
         self._limiter = limiter
         self._skew = skew
+        self._key = key
 
     def beside(self, session: aiohttp.ClientSession, *, share: Share) -> "Client":
         """Return a client over connections of its own; waits and bans hold for both."""
@@ -70,6 +73,7 @@ class Client:
             signer=self._signer,
             limiter=self._limiter,
             skew=self._skew,
+            key=self._key,
             share=share,
         )
 
@@ -187,8 +191,14 @@ class Client:
             self._limiter.heard(remaining, group=group, endpoint=endpoint)
             if "Age" not in response.headers:  # a cached answer has an old `Date`
                 self._skew.heard(response.headers.get("Date"), asked_at=asked_at)
+            is_signed = "Authorization" in headers
             if response.status not in _SUCCESS:
-                raise await self._complaint(response, group, endpoint)
+                complaint = await self._complaint(response, group, endpoint)
+                if is_signed:
+                    self._key.heard(endpoint, complaint.status, complaint.name)
+                raise complaint
+            if is_signed:
+                self._key.heard(endpoint, response.status)
             raw = await _body(response)
         self._limiter.reset_ban()
         return parsed(raw)

@@ -11,6 +11,7 @@ from service.adapters.clock import SystemClock
 from service.adapters.upbit import account, order_lists, orders, quotation
 from service.adapters.upbit.client import Client
 from service.adapters.upbit.errors import translated
+from service.adapters.upbit.key_meter import KeyMeter
 from service.adapters.upbit.limits import Group, Limiter, Share
 from service.adapters.upbit.market_events import MarketEvents
 from service.adapters.upbit.sign import Signer
@@ -18,6 +19,7 @@ from service.adapters.upbit.skew import SkewMeter
 from service.adapters.upbit.wire import checked_identifier, instant
 from service.crashpoints import crashpoint
 from service.domain.errors import ExchangeRefused
+from service.domain.key_answers import KeyAnswer
 from service.domain.markets import Balances, CandlePage, Market, MarketRules, Ticker, Timeframe
 from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList, Side
 from service.ports.clock import RealClock
@@ -47,7 +49,7 @@ class UpbitRest:
         seconds: Callable[[], float] | None = None,
     ) -> None:
         self._access_key = access_key
-        self._skew = SkewMeter()
+        self._skew, self._key = SkewMeter(), KeyMeter()
         real_clock = real_clock or SystemClock()
         self._client = Client(
             session,
@@ -56,6 +58,7 @@ class UpbitRest:
             signer=Signer(access_key, secret_key),
             limiter=Limiter(real_clock, paced=paced, seconds=seconds),
             skew=self._skew,
+            key=self._key,
         )
         #: Tells of each market's warnings and end; the WebSocket's client lets it hear tickers.
         self.market_events = MarketEvents(self._detailed_markets, seconds=real_clock.monotonic)
@@ -79,6 +82,10 @@ class UpbitRest:
     def take_clock_skews_s(self) -> tuple[float, ...]:
         """Return and clear the skews of the answers since the last call; for one caller."""
         return self._skew.take()
+
+    def take_key_answers(self) -> tuple[KeyAnswer, ...]:
+        """Return and clear what answers said of our key since the last call; for one caller."""
+        return self._key.take()
 
     async def markets(self) -> frozenset[Market]:
         with translated(writing=False):

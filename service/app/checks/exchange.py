@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from service.app.checks.finding import CheckResult, fail, ok, refusal, warn
 from service.domain.errors import BoundaryError, ExchangeRefused
+from service.domain.key_answers import KeyAnswer
 from service.domain.markets import Market
 
 UPBIT: Final = "upbit"
@@ -37,6 +38,8 @@ class AccountCheck(Protocol):
     def clock_skew_s(self) -> float | None: ...
 
     def take_clock_skews_s(self) -> tuple[float, ...]: ...
+
+    def take_key_answers(self) -> tuple[KeyAnswer, ...]: ...
 
     async def balances(self) -> object: ...
 

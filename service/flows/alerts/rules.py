@@ -11,10 +11,12 @@ from typing import Final
 
 from service.domain.alerts import Alert, Notice, Recovery, Severity
 from service.domain.orders import ExitRule, Order, OrderOrigin, OrderStatus
+from service.domain.trading_states import KEY_GUARD, KEY_REJECTED, RIGHT_REJECTED
 from service.ports.settings import SettingChange
 from service.ports.store import RiskEvent
 from service.settings.table import TRADING_ENABLED
 
+_KEY_HALTS: Final = frozenset({KEY_REJECTED, RIGHT_REJECTED})
 SEEDED_BY: Final = "system:"  #: settings that the service stores at its first start are no alert
 
 
@@ -155,6 +157,22 @@ RULES: Final[Mapping[str, Rule]] = {
         "Purchases are",
         "Sales go on, nothing is bought until trading resumes.",
     ),
+    "key_rejected": Rule(
+        key="trading:key",
+        severity="critical",
+        title="The exchange rejects our key or this machine's address",
+        body="It answers {refusal}. Purchases are halted until it accepts them; sales and cancels"
+        " are refused as well. Check UPBIT_ACCESS_KEY, its expiry and its allowed addresses.",
+        over="The exchange accepts our key again",
+    ),
+    "right_rejected": Rule(
+        key="trading:right",
+        severity="critical",
+        title="The exchange refuses {endpoint} to our key",
+        body="It answers {refusal}. Purchases are halted until it is accepted; the key needs the"
+        " rights to view assets, view orders and order.",
+        over="The exchange allows our key again what it refused",
+    ),
     "market_halted": _halted(
         "trading:halted:{market}",
         "Trading of {market} is",
@@ -262,8 +280,22 @@ def risk_notices(event: RiskEvent) -> Sequence[Notice]:
     """Return one problem for each kind of halt and market; it is over with the last such halt."""
     name = f"{'trading' if event.market is None else 'market'}_{event.kind.value.lower()}"
     if event.event == "HALTED":
-        return (alert(name, at=event.at, reason=event.reason, market=event.market),)
-    return (recovery(name, at=event.at, market=event.market),) if event.is_last else ()
+        halted = alert(name, at=event.at, reason=event.reason, market=event.market)
+        return (halted, *_key_notices(event))
+    ended = (recovery(name, at=event.at, market=event.market),) if event.is_last else ()
+    return (*ended, *_key_notices(event))
+
+
+def _key_notices(event: RiskEvent) -> Sequence[Notice]:
+    """Return what else is told of a halt because the exchange rejects us: it has its remedy."""
+    if event.reason not in _KEY_HALTS:
+        return ()
+    if event.event == "RESUMED":  # by an operator too
+        return (recovery(event.reason, at=event.at),)
+    if event.actor != KEY_GUARD:
+        return ()
+    values = {name: event.detail.get(name) for name in ("refusal", "endpoint")}
+    return (alert(event.reason, at=event.at, **values),)
 
 
 def loss_notice(quote: str, day: date, at: datetime) -> Notice:

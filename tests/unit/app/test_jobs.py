@@ -48,6 +48,7 @@ MAINTENANCE = {
     "orders.cancel": timedelta(seconds=5),
     "metrics.lag": timedelta(seconds=1),
     "check.clock": timedelta(seconds=5),
+    "check.rejections": timedelta(seconds=5),
     "check.machine": timedelta(hours=1),
     "check.key": timedelta(hours=1),
 }

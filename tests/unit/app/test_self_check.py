@@ -10,7 +10,9 @@ from service.app.checks.finding import fail, ok, warn
 from service.app.self_check import SelfCheck, tell
 from service.config import Config, Mode
 from service.domain.errors import ExchangeRefused, ExchangeUnavailable, StoreDown
+from service.domain.key_answers import KeyAnswer
 from service.flows.clock_guard import ClockGuard
+from service.flows.key_guard import KeyGuard
 from service.ops.health.monitor import HealthMonitor
 from service.ports.health import ComponentBody
 from tests.fakes.account import FakeAccount
@@ -53,8 +55,17 @@ def clock_guard(clock: FakeClock, state: FakeTradingState) -> ClockGuard:
 
 
 @pytest.fixture
+def key_guard(clock: FakeClock, state: FakeTradingState) -> KeyGuard:
+    return KeyGuard(state=state, clock=clock, real_clock=clock, leads=lambda: True)
+
+
+@pytest.fixture
 def check(
-    account: FakeAccount, health_monitor: HealthMonitor, clock_guard: ClockGuard, tmp_path: Path
+    account: FakeAccount,
+    health_monitor: HealthMonitor,
+    clock_guard: ClockGuard,
+    key_guard: KeyGuard,
+    tmp_path: Path,
 ) -> SelfCheck:
     config = Config(
         mode=Mode.SANDBOX,
@@ -65,7 +76,11 @@ def check(
         gemini_base_url="http://127.0.0.1:1",
     )
     return SelfCheck(
-        config=config, account=account, health_monitor=health_monitor, clock_guard=clock_guard
+        config=config,
+        account=account,
+        health_monitor=health_monitor,
+        clock_guard=clock_guard,
+        key_guard=key_guard,
     )
 
 
@@ -205,14 +220,31 @@ async def test_a_real_failure_says_more_than_a_noted_one(
     assert upbit(health_monitor)["reason"] == "auth_rejected"
 
 
+async def test_answers_that_reject_the_key_halt_purchases_without_a_request(
+    check: SelfCheck, account: FakeAccount, state: FakeTradingState
+) -> None:
+    rejected = KeyAnswer(endpoint="GET /v1/accounts", refusal="expired_access_key")
+    account.key_answers = [rejected, rejected]
+
+    await check.rejections()
+
+    assert [(halt.reason, halt.ends) for halt in state.halts] == [("key_rejected", "condition")]
+    assert account.asked == 0
+
+
 async def test_our_own_sandbox_is_not_asked(
-    account: FakeAccount, health_monitor: HealthMonitor, clock_guard: ClockGuard, tmp_path: Path
+    account: FakeAccount,
+    health_monitor: HealthMonitor,
+    clock_guard: ClockGuard,
+    key_guard: KeyGuard,
+    tmp_path: Path,
 ) -> None:
     check = SelfCheck(
         config=Config(data_dir=tmp_path),
         account=account,
         health_monitor=health_monitor,
         clock_guard=clock_guard,
+        key_guard=key_guard,
     )
 
     await check.key()
@@ -238,5 +270,10 @@ async def test_the_machine_was_told_before_the_start_and_only_changes_are_news(
 def test_every_look_repeats_without_being_a_job(check: SelfCheck) -> None:
     loops = check.loops()
 
-    assert {loop.name for loop in loops} == {"check.clock", "check.machine", "check.key"}
+    assert {loop.name for loop in loops} == {
+        "check.clock",
+        "check.machine",
+        "check.key",
+        "check.rejections",
+    }
     assert not any(loop.is_job for loop in loops)
