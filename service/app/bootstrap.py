@@ -55,6 +55,7 @@ from service.flows.trading_switch import TradingSwitch
 from service.loops.runner import Runner
 from service.ops.health.monitor import HealthMonitor
 from service.ops.metrics.counters import Counters
+from service.ops.metrics.machine import MachineUsage
 from service.ops.metrics.prometheus import Exposition
 from service.ops.metrics.recorder import Recorder
 from service.ports.clock import MarketClock, RealClock
@@ -85,8 +86,7 @@ def build(process: Process, ports: Ports) -> Services:
         process, ports, circuits=circuits, reconciler=reconciler, leadership=leadership,
         trading_switch=trading_switch, open_sales=open_sales,
     )  # fmt: skip
-    alert_buffer = AlertBuffer()
-    alert_monitor = AlertMonitor(alert_buffer=alert_buffer, clock=clock)
+    alert_buffer, alert_monitor = _alerts(clock)
     unstored_orders = bind_unstored_orders(
         process, ports, reconciler=reconciler, leadership=leadership,
         trading_switch=trading_switch, open_sales=open_sales, alert_monitor=alert_monitor,
@@ -105,9 +105,8 @@ def build(process: Process, ports: Ports) -> Services:
     path = _order_path(process, ports, executor, live_prices)
     cancels = _order_cancels(ports, reconciler, leadership)
     pipeline = _pipeline(
-        process, ports, bus=bus, circuits=circuits, path=path, leadership=leadership,
+        process, ports, bus=bus, circuits=circuits, path=path, leadership=leadership, budget=budget,
         model=ObservedModel(ports.model, health=health, alert_monitor=alert_monitor),
-        budget=budget,
     )  # fmt: skip
     _count_events(bus, process.counters, health)
     alerts_counted, exposition, alert_sender = _telling(
@@ -146,6 +145,7 @@ def build(process: Process, ports: Ports) -> Services:
         alert_sender=alert_sender,
         alerts_counted=alerts_counted,
         recorder=recorder,
+        machine=_machine(process, alert_monitor),
         metrics_text=exposition.text,
     )
 
@@ -173,6 +173,12 @@ def _telling(
     return counted, exposition, sender
 
 
+def _alerts(clock: MarketClock) -> tuple[AlertBuffer, AlertMonitor]:
+    """Return the buffer of what no row records, and what fills it."""
+    buffer = AlertBuffer()
+    return buffer, AlertMonitor(alert_buffer=buffer, clock=clock)
+
+
 def _recording(
     process: Process, ports: Ports, alert_monitor: AlertMonitor, leadership: Leadership
 ) -> tuple[Recorder, Callable[..., Awaitable[None]]]:
@@ -191,6 +197,15 @@ def _recording(
         real_clock=process.real_clock,
     )
     return recorder, record
+
+
+def _machine(process: Process, alert_monitor: AlertMonitor) -> MachineUsage:
+    return MachineUsage(
+        read=process.read_machine,
+        real_clock=process.real_clock,
+        lag_s=process.counters.lag.worst_s,
+        tell_disk=alert_monitor.disk_used,
+    )
 
 
 def _runners(

@@ -48,4 +48,5 @@ def bind(app: web.Application, services: Services) -> None:
     app[keys.STATISTICS] = ports.api.statistics
     app[keys.PORTFOLIO] = ports.api.portfolio
     app[keys.ACCOUNT_LISTS], app[keys.DEPOSITS] = ports.api.account, ports.api.deposits
+    app[keys.MACHINE] = services.machine.body
     app[keys.EXPOSITION] = services.metrics_text

@@ -36,6 +36,7 @@ from service.flows.reconcile import SELDOM_S
 from service.flows.trading_switch import REFRESH_EVERY_S
 from service.loops.loop import Loop, every
 from service.loops.supervisor import Supervisor
+from service.ops.metrics.machine import EVERY_S as MACHINE_EVERY_S
 from service.ports.store import Orders
 from service.settings.settings import Settings
 from service.settings.table import SIGNAL_INTERVAL_MINUTES
@@ -206,10 +207,17 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             step=services.alert_sender.step,
             is_idle=lambda: services.alert_sender.is_idle,
         ),
+        *_metrics(services),
+    )
+
+
+def _metrics(services: Services) -> tuple[Loop, ...]:
+    """Return what measures this process and the machine."""
+    return (
         Loop(
             name="metrics.flush",
-            every=every(seconds=10),
-            step=services.recorder.flush,
+            every=every(seconds=MACHINE_EVERY_S),
+            step=partial(_measure_and_flush, services),
             is_job=False,
         ),
         Loop(
@@ -239,6 +247,11 @@ def _self_check(services: Services) -> SelfCheck:
             leads=lambda: services.leadership.is_leader,
         ),
     )
+
+
+async def _measure_and_flush(services: Services) -> None:
+    await services.machine.measure()
+    await services.recorder.flush()
 
 
 def trading_state(services: Services) -> tuple[Loop, ...]:

@@ -30,6 +30,7 @@ from service.crashpoints import RECORD, arm, crashpoint, planned_crash
 from service.domain.errors import StartError
 from service.ops.logs.setup import Log
 from service.ops.metrics.counters import Counters
+from service.ops.metrics.machine import MachineReader
 from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS, ConcurrencyLimits
 from service.web.overload.connection_limit import (
     LimitedSite,
@@ -62,6 +63,7 @@ def build_app(config: Config, log: Log | None = None) -> web.Application:
         config=config,
         real_clock=real_clock,
         counters=counters,
+        read_machine=MachineReader(config.data_dir),
         lines_dropped=None if log is None else lambda: log.dropped,
         limits=limits.state,
         turned_away=lambda: overflow.refused,

@@ -43,6 +43,7 @@ from service.flows.volatility import VolatilityGuard
 from service.loops.runner import Runner
 from service.ops.health.monitor import HealthMonitor
 from service.ops.metrics.counters import Counters
+from service.ops.metrics.machine import MachineUsage
 from service.ops.metrics.recorder import Recorder
 from service.ports.account import AccountBooks, AccountLists, Deposits
 from service.ports.alerts import Acknowledgements, AlertOutbox, Target
@@ -53,6 +54,7 @@ from service.ports.flattenings import Flattenings
 from service.ports.halt_journal import HaltJournal
 from service.ports.health import ConcurrencyState, Database
 from service.ports.loss_days import LossDayRows
+from service.ports.machine import MachineReading
 from service.ports.model import Model
 from service.ports.model_spending import ModelSpending
 from service.ports.order_requests import OrderRequests
@@ -141,6 +143,7 @@ class Process:
 
     Attributes:
         real_clock: real time, whatever market is replayed.
+        read_machine: reads what the machine and this process use; blocks.
         lines_dropped: how many log lines were lost so far; None without a log writer.
         limits: the state of the web's concurrency limits, by kind of request.
         turned_away: how many connections were refused so far.
@@ -149,6 +152,7 @@ class Process:
     config: Config
     real_clock: RealClock
     counters: Counters
+    read_machine: Callable[[], MachineReading]
     deadline: ShutdownDeadline = field(default_factory=ShutdownDeadline)
     lines_dropped: Callable[[], int] | None = None
     limits: Callable[[], Mapping[str, ConcurrencyState]] | None = None
@@ -257,6 +261,7 @@ class Services:
     alert_monitor: AlertMonitor
     alert_sender: AlertSender
     recorder: Recorder
+    machine: MachineUsage
     metrics_text: Callable[[], bytes]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     alerts_counted: Counter[tuple[str, str]]

@@ -1,6 +1,6 @@
 """One typed key per dependency; app/handlers.py binds them, in tests too."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from aiohttp import web
@@ -19,6 +19,7 @@ from service.ports.account import AccountLists, Deposits
 from service.ports.alerts import Acknowledgements
 from service.ports.clock import MarketClock, RealClock
 from service.ports.health import Database, HealthSource, Jobs, JobState
+from service.ports.machine import MachineBody
 from service.ports.queries import Lists, Portfolio, Statistics
 from service.ports.store import Audit, Orders
 from service.settings.settings import Settings
@@ -98,6 +99,8 @@ DEPOSITS = web.AppKey[Deposits]("deposits")
 REAL_CLOCK = web.AppKey[RealClock]("real_clock")  #: for requests: they come in real time
 #: Returns the metrics of the process as Prometheus text.
 EXPOSITION = web.AppKey[Callable[[], bytes]]("exposition")
+#: Returns what the machine and this process use.
+MACHINE = web.AppKey[Callable[[], Awaitable[MachineBody]]]("machine")
 TRADING_SWITCH = web.AppKey("trading_switch", TradingSwitch)
 DAILY_LOSS = web.AppKey("daily_loss", DailyLossGuard)
 VOLATILITY = web.AppKey("volatility", VolatilityGuard)

@@ -81,6 +81,7 @@ ROUTES: Final = (
     web.post(f"{alerts.PATH}/{{id}}/acknowledge", alerts.acknowledge),
     web.get(f"{_API}/admin/jobs", admin.jobs),
     web.post(f"{_API}/admin/jobs/{{name}}/run", admin.run_job),
+    web.get(f"{_API}/admin/system", admin.system),
     web.get(f"{_API}/admin/audit", admin.audit),
     web.get(f"{_API}/metrics/pool", metrics.pool),
     web.get(f"{_API}/metrics/cache", metrics.cache),

@@ -124,4 +124,11 @@ MODEL: Final = (
         new='        model = "any"\n        if model not in self._each:\n',
         tests=of(_OF_FALLBACKS),
     ),
+    Mutant(
+        name="a disk that fills up is told nobody",
+        file="service/ops/metrics/machine.py",
+        old="        self._tell_disk(reading.disk_used_pct)\n",
+        new="",
+        tests=of("tests/unit/ops/metrics/test_machine.py"),
+    ),
 )

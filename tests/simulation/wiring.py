@@ -37,6 +37,7 @@ from tests.simulation.machine import Machine
 from tests.simulation.network import Wire
 from tests.simulation.store import StoreLink
 from tests.simulation.world import World
+from tests.unit.ops.facts import a_machine_reading
 
 NOWHERE: Final = "postgresql://127.0.0.1:1/nowhere"
 
@@ -85,7 +86,12 @@ class SettingTable:
 
 def wired(world: World, machine: Machine, clock: MachineClock) -> Services:
     """Return the services of one process. What trading does not use are idle fakes."""
-    process = Process(config=_config(), real_clock=clock, counters=Counters(clock))
+    process = Process(
+        config=_config(),
+        real_clock=clock,
+        counters=Counters(clock),
+        read_machine=a_machine_reading,
+    )
     return build(process, _ports(world, machine, clock))
 
 

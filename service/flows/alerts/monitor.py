@@ -14,6 +14,7 @@ from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.rules import RULES, alert, recovery
 from service.ports.clock import MarketClock
 from service.ports.health import UNREAD, HealthSource, StuckOrders
+from service.ports.machine import DISK_UNHEALTHY_PCT, DISK_WARNING_PCT
 
 UNUSABLE_IN_A_ROW: Final = 3
 _HALTS: Final = {"HALTED": "trading_halted", "REDUCING": "trading_reducing"}
@@ -25,6 +26,12 @@ _OVER: Final = {
 }
 
 
+_DISK_FROM_PCT: Final = {
+    "disk_filling": DISK_WARNING_PCT,
+    "disk_nearly_full": DISK_UNHEALTHY_PCT,
+}
+#: An alert of the disk is over only so far below its bound: one file must not begin it again.
+_DISK_WELL_BELOW_PCT: Final = 2.0
 _STUCK: Final = "order_stuck"
 _STUCK_KEY, _STUCK_END = RULES[_STUCK].key.split("{identifier}")
 
@@ -59,6 +66,14 @@ class AlertMonitor:
         self._unusable += 1
         if self._unusable >= UNUSABLE_IN_A_ROW:
             self._begin("model_unusable", count=self._unusable, why=why or "no reason given")
+
+    def disk_used(self, used_pct: float) -> None:
+        """Compare the used part of the disk with the bounds of its two alerts."""
+        for event, from_pct in _DISK_FROM_PCT.items():
+            if used_pct >= from_pct and not self._is_open(event):
+                self._begin(event)
+            elif used_pct < from_pct - _DISK_WELL_BELOW_PCT:
+                self._end(event)
 
     def model_budget_near(self, day: date) -> None:
         self._add(alert("model_budget_near", at=self._clock.now(), day=day.isoformat()))

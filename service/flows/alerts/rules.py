@@ -128,6 +128,21 @@ RULES: Final[Mapping[str, Rule]] = {
         body="{count} in a row, no signal was made of them: {why}.",
         over="The model's answers are usable again",
     ),
+    "disk_filling": Rule(
+        key="machine:disk:filling",
+        severity="warning",
+        title="The disk of the data directory fills up",
+        body="More than 70 % are used. GET /api/v1/admin/system shows how much is free.",
+        over="The disk of the data directory has room again",
+    ),
+    "disk_nearly_full": Rule(
+        key="machine:disk:nearly_full",
+        severity="error",
+        title="The disk of the data directory is nearly full",
+        body="More than 90 % are used. A full disk stops the database, and with it all orders."
+        " Make room.",
+        over="The disk of the data directory is no longer nearly full",
+    ),
     "model_budget_near": Rule(
         key="model:budget:{day}:near",
         severity="warning",

@@ -1,5 +1,6 @@
-"""The repeated jobs: their states, and a pass by hand; and what callers have asked for."""
+"""The machine, the repeated jobs with a pass by hand, and what callers have asked for."""
 
+import platform
 from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -9,8 +10,9 @@ from aiohttp import web
 
 from service.domain.errors import InvalidRequest, NotFound
 from service.domain.instants import rfc3339
-from service.ports.health import JobState
-from service.web.keys import JOBS, LISTS, RUN_JOB
+from service.ports.health import JobState, PoolBody
+from service.ports.machine import MachineBody
+from service.web.keys import DATABASE, HEALTH, JOBS, LISTS, MACHINE, REAL_CLOCK, RUN_JOB
 from service.web.protocol.audit import audited
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
@@ -33,6 +35,32 @@ class AdminJobBody(TypedDict):
     skipped: int
     restarts: int
     last_error: str | None  #: class of the last failure's error; null after a success
+
+
+class SystemBody(MachineBody):
+    version: str
+    python: str
+    mode: str
+    time: str
+    uptime_seconds: int
+    pool: PoolBody
+
+
+async def system(request: web.Request) -> web.Response:
+    """The machine and this process; the numbers are at most ten seconds old."""
+    Query(request)
+    health = request.app[HEALTH].body()
+    pool = request.app[DATABASE].state()
+    body: SystemBody = {
+        **await request.app[MACHINE](),
+        "version": health["version"],
+        "python": platform.python_version(),
+        "mode": health["mode"],
+        "time": rfc3339(request.app[REAL_CLOCK].utc_now()),
+        "uptime_seconds": health["uptime_seconds"],
+        "pool": {"size": pool.size, "free": pool.free, "max": pool.max, "waiting": pool.waiting},
+    }
+    return json_response(body)
 
 
 async def jobs(request: web.Request) -> web.Response:

@@ -42,6 +42,7 @@ from tests.fakes.signals import FakeSignals
 from tests.fakes.state import FakeLease, FakeTradingState
 from tests.fakes.statistics import FakePortfolio, FakeStatistics
 from tests.unit.flows.test_retention import FakeHistory
+from tests.unit.ops.facts import a_machine_reading
 
 _TURNS = 200  #: of the event loop
 NOWHERE = "postgresql://127.0.0.1:1/nowhere"  #: LISTEN finds nobody, and tries again
@@ -123,10 +124,16 @@ class House:
         self.swept = FakeSweptOrders(self.orders)
         self.orders.tables.settings = lambda: self.setting_rows.stored
         self.config = a_config(markets=(KRW_BTC,))
+        self.machine_reading = a_machine_reading()
 
     def services(self) -> Services:
         """Return what the composition root builds over the fakes."""
-        process = Process(config=self.config, real_clock=self.real_clock, counters=self.counters)
+        process = Process(
+            config=self.config,
+            real_clock=self.real_clock,
+            counters=self.counters,
+            read_machine=lambda: self.machine_reading,
+        )
         return build(process, self._ports())
 
     @asynccontextmanager

@@ -5,6 +5,7 @@ from typing import Any
 from service.domain.orders import OrderStatus, OrderType, Side
 from service.domain.stuck_orders import OpenOrder
 from service.ports.health import JobState
+from service.ports.machine import MachineReading
 from service.ports.queries import Activity
 from tests.builders import KRW_BTC, T0
 
@@ -30,6 +31,24 @@ def an_open_order(**overrides: Any) -> OpenOrder:
         "since": T0,
     }
     return OpenOrder(**values | overrides)
+
+
+def a_machine_reading(**overrides: Any) -> MachineReading:
+    values: dict[str, Any] = {
+        "cpus": 2,
+        "cpu_pct": 12.5,
+        "process_cpu_pct": 3.5,
+        "load": (0.5, 0.25, 0.125),
+        "memory_bytes": 8_000,
+        "memory_available_bytes": 6_000,
+        "process_memory_bytes": 1_000,
+        "disk_bytes": 1_000,
+        "disk_free_bytes": 400,
+        "disk_used_pct": 60.0,
+        "open_files": 40,
+        "open_files_limit": 1024,
+    }
+    return MachineReading(**values | overrides)
 
 
 def a_job_state(**overrides: Any) -> JobState:

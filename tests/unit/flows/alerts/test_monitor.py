@@ -316,3 +316,24 @@ async def test_a_recovery_that_found_no_place_is_noticed_again(post: Post) -> No
 
     assert "Trading is no longer halted" not in first
     assert await post.told() == ["Trading is no longer halted"]
+
+
+async def test_a_disk_that_fills_up_is_told_at_each_bound_and_over_well_below_it(
+    post: Post,
+) -> None:
+    seen = []
+    for used_pct in (69.9, 70, 71, 90, 89, 70, 69, 68, 67.9, 95):
+        post.alert_monitor.disk_used(used_pct)
+        seen.append((used_pct, await post.told()))
+
+    fills, full = (
+        "The disk of the data directory fills up",
+        "The disk of the data directory is nearly full",
+    )
+    assert [(used_pct, told) for used_pct, told in seen if told] == [
+        (70, [fills]),
+        (90, [full]),
+        (70, ["The disk of the data directory is no longer nearly full"]),
+        (67.9, ["The disk of the data directory has room again"]),
+        (95, [fills, full]),
+    ]

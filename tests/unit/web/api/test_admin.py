@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
+from service import __version__
 from service.app.jobs import jobs
 from service.domain.errors import StoreBusy
-from service.web.api.admin import AdminJobBody
+from service.web.api.admin import AdminJobBody, SystemBody
 from tests.builders import T0, a_config, a_signal
 from tests.unit.app.running import Running
-from tests.unit.ops.facts import a_job_state
+from tests.unit.ops.facts import a_job_state, a_machine_reading
 from tests.unit.web.world import Client, Serve, World
 
 URL = "/api/v1/admin/jobs"
@@ -139,3 +140,21 @@ async def test_only_an_admin_has_a_pass_made(serve: Serve, token: str | None, st
         answer = await client.post(f"{URL}/collect_market_data/run", headers=headers)
 
     assert answer.status == status
+
+
+async def test_the_machine_is_shown_with_the_process_and_its_connections(
+    client: Client, world: World
+) -> None:
+    world.machine_reading = a_machine_reading(disk_used_pct=91.5)
+
+    body = await (await client.get("/api/v1/admin/system")).json()
+
+    assert body.keys() == SystemBody.__annotations__.keys()
+    assert (body["disk"]["status"], body["disk"]["used_pct"]) == ("unhealthy", 91.5)
+    assert body["pool"].keys() == {"size", "free", "max", "waiting"}
+    assert (body["mode"], body["version"]) == ("sandbox", __version__)
+    assert (body["uptime_seconds"], body["time"]) == (0, "2026-01-24T09:00:00.000Z")
+
+
+async def test_a_question_that_the_machine_does_not_know_is_refused(client: Client) -> None:
+    assert (await client.get("/api/v1/admin/system?x=1")).status == 400
