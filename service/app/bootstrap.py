@@ -15,9 +15,10 @@ from service.adapters.clock import RealTimeMarketClock
 from service.app.counted_signals import CountedSignals
 from service.app.health_wiring import health_monitor
 from service.app.limits import limit_guards
+from service.app.live import bound_live
 from service.app.observed_model import ObservedModel
 from service.app.pass_record import record_pass
-from service.app.services import Circuits, Ports, Process, Services
+from service.app.services import Circuits, Live, Ports, Process, Services
 from service.app.unstored_exits import bind_unstored_orders
 from service.app.verification import verified_at
 from service.bus import Bus, OrderFilled, OrderMoved, SignalMade, TickerUpdated
@@ -93,16 +94,16 @@ def build(process: Process, ports: Ports) -> Services:
     )  # fmt: skip
     recorder, record = _recording(process, ports, alert_monitor, leadership)
     jobs, maintenance = _runners(process.real_clock, clock, record)
-    live_prices = _live_prices(ports, maintenance)
+    live = bound_live(process, ports, reconciler, leadership, (jobs, maintenance))
     limits = limit_guards(
-        process, ports, trading_switch, leadership, prices=live_prices, nudge=maintenance.nudge
+        process, ports, trading_switch, leadership, prices=live.prices, nudge=maintenance.nudge
     )
     budget = _model_budget(ports, alert_monitor)
     health = health_monitor(
         process, ports, leadership=leadership, switch=trading_switch, circuits=circuits,
         runners=(jobs, maintenance), chance=random.random, budget=budget,
     )  # fmt: skip
-    path = _order_path(process, ports, executor, live_prices)
+    path = _order_path(process, ports, executor, live.prices)
     cancels = _order_cancels(ports, reconciler, leadership)
     pipeline = _pipeline(
         process, ports, bus=bus, circuits=circuits, path=path, leadership=leadership, budget=budget,
@@ -111,13 +112,13 @@ def build(process: Process, ports: Ports) -> Services:
     _count_events(bus, process.counters, health)
     alerts_counted, exposition, alert_sender = _telling(
         process, ports, jobs=jobs, health=health, leadership=leadership, switch=trading_switch,
-        alerts=(alert_buffer, alert_monitor),
+        alerts=(alert_buffer, alert_monitor), live=live,
     )  # fmt: skip
     return Services(
         process=process,
         ports=ports,
         bus=bus,
-        live_prices=live_prices,
+        live=live,
         circuits=circuits,
         budget=budget,
         reconciler=reconciler,
@@ -159,12 +160,14 @@ def _telling(
     leadership: Leadership,
     switch: TradingSwitch,
     alerts: tuple[AlertBuffer, AlertMonitor],
+    live: Live,
 ) -> tuple[Counter[tuple[str, str]], Exposition, AlertSender]:
     """Return the count of alerts, what shows it beside the other metrics, and what sends them."""
     counted: Counter[tuple[str, str]] = Counter()
     exposition = _exposition(
-        process, ports, jobs=jobs, health=health, alerts_counted=counted, trading_switch=switch
-    )
+        process, ports, jobs=jobs, health=health, alerts_counted=counted, trading_switch=switch,
+        live=live,
+    )  # fmt: skip
     alert_buffer, alert_monitor = alerts
     sender = _alert_sender(
         process, ports, alert_buffer=alert_buffer, alert_monitor=alert_monitor, health=health,
@@ -221,16 +224,6 @@ def _runners(
         observe=partial(record, market_clock=clock),
     )
     return jobs, maintenance
-
-
-def _live_prices(ports: Ports, maintenance: Runner) -> LivePrices:
-    return LivePrices(
-        clock=ports.clock,
-        settings=ports.settings,
-        # As for the clocks of the reconciler: in a fast market seconds are minutes.
-        price_lasts=timedelta(seconds=10) * ports.speed if ports.speed > 1 else timedelta(),
-        on_jump=partial(maintenance.nudge, "prices.check"),
-    )
 
 
 def _books(process: Process, ports: Ports, bus: Bus) -> tuple[AccountBook, Reconciler, OrderSweep]:
@@ -546,6 +539,7 @@ def _exposition(
     health: HealthMonitor,
     alerts_counted: Counter[tuple[str, str]],
     trading_switch: TradingSwitch,
+    live: Live,
 ) -> Exposition:
     return Exposition(
         meters=process.counters,
@@ -560,6 +554,7 @@ def _exposition(
         limits=process.limits,
         turned_away=process.turned_away,
         halts=trading_switch.halts,
+        live=live.figures,
     )
 
 

@@ -20,6 +20,7 @@ def bind(app: web.Application, services: Services) -> None:
     app[LOCKOUT] = Lockout(process.real_clock.monotonic)
     app[keys.CLOCK] = ports.clock
     app[keys.HEALTH] = services.health
+    app[keys.LIVE] = services.live.figures
     app[keys.LISTS] = ports.api.lists
     app[keys.ORDERS] = ports.api.orders
     app[keys.BALANCES] = SharedAnswer(

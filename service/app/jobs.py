@@ -13,6 +13,7 @@ from loguru import logger
 
 from service.app.job_control import FLATTEN, switchable
 from service.app.limits import DAILY_LOSS_LOOP, TRADING_STATE_LOOP
+from service.app.live import CHECK_PRICES, SYNC_ORDERS, live_loops
 from service.app.pass_record import SENDER
 from service.app.self_check import SelfCheck
 from service.app.services import OwnServer, Services
@@ -46,7 +47,7 @@ from service.store.tables.settings import CHANNEL
 IN_FLIGHT: Final = timedelta(seconds=2)  #: between two looks while an order is not settled
 PUT_ASIDE: Final = timedelta(seconds=SELDOM_S)  #: while only orders in quarantine are open
 AT_REST: Final = timedelta(minutes=5)
-SYNC: Final = "sync_pending_orders"
+SYNC: Final = SYNC_ORDERS
 SYNC_WITHIN_S: Final = 45.0  #: real; a pass may take 60 s, and the next one goes on with the rest
 #: Until the next try, where our PostgreSQL cannot start: each one reads the journal again.
 REVIVE_AGAIN_S: Final = 10.0
@@ -178,8 +179,9 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             deadline_s=inf,
             is_job=False,
         ),
+        *live_loops(services),
         Loop(
-            name="prices.check",
+            name=CHECK_PRICES,
             every=every(seconds=REFRESH_PRICES_S),
             step=partial(_check_prices, services),
             is_job=False,

@@ -19,8 +19,10 @@ from service.adapters.gemini import Gemini, open_gemini
 from service.adapters.halt_journal import FileHaltJournal
 from service.adapters.upbit.client import exchange_socket
 from service.adapters.upbit.rest import UpbitRest
+from service.adapters.upbit.sign import Signer
+from service.adapters.upbit.stream.client import UpbitStreams
 from service.app.services import ApiStore, Ports, Store
-from service.config import GEMINI_REST, UPBIT_REST, Config, Mode
+from service.config import GEMINI_REST, UPBIT_REST, UPBIT_WS, Config, Mode
 from service.domain.errors import BoundaryError, ConfigError, StartError
 from service.flows.alerts.rules import loss_notice, order_notices, risk_notices, setting_notices
 from service.flows.leadership import LEASE_TTL_S
@@ -102,6 +104,7 @@ async def open_ports(config: Config, *, targets: Sequence[Target]) -> AsyncItera
         open_database(config) as database,
         open_market(config) as market,
         open_exchange(config, market) as upbit,
+        open_streams(market) as streams,
         open_model(market) as gemini,
         open_settings(config, database, market.clock) as settings,
     ):
@@ -121,6 +124,7 @@ async def open_ports(config: Config, *, targets: Sequence[Target]) -> AsyncItera
             exchange=upbit.trading,
             watching=upbit.watching,
             account=upbit.watching,
+            streams=streams,
             model=gemini,
             settings=settings,
             outbox=PgAlerts(database.pool),
@@ -212,6 +216,7 @@ class Upstream:
 
     quotation_url: str
     exchange_url: str
+    stream_url: str
     gemini_url: str
     access_key: str
     secret_key: str
@@ -307,6 +312,7 @@ def _in_sandbox(sandbox: Sandbox, *, paced: bool) -> Upstream:
     return Upstream(
         quotation_url=sandbox.upbit_url,
         exchange_url=sandbox.upbit_url,
+        stream_url=sandbox.upbit_ws_url,
         gemini_url=sandbox.gemini_url,
         access_key=sandbox.access_key,
         secret_key=sandbox.secret_key,
@@ -320,12 +326,18 @@ def outside(config: Config, *, paced: bool) -> Upstream:
     return Upstream(
         quotation_url=upbit,
         exchange_url=upbit,
+        stream_url=config.upbit_ws_url or _stream_of(config.upbit_base_url),
         gemini_url=config.gemini_base_url or GEMINI_REST,
         access_key=_revealed(config.upbit_access_key),
         secret_key=_revealed(config.upbit_secret_key),
         gemini_key=_revealed(config.gemini_api_key) or "sandbox",
         paced=paced,
     )
+
+
+def _stream_of(base_url: str | None) -> str:
+    """Return the stream beside a REST address: both are one server, at Upbit and in a sandbox."""
+    return UPBIT_WS if base_url is None else f"ws{base_url.removeprefix('http')}/websocket/v1"
 
 
 def _revealed(secret: SecretStr | None) -> str:
@@ -364,6 +376,15 @@ async def open_exchange(config: Config, market: OpenedMarket) -> AsyncIterator[O
         )
         await _check_markets(upbit, config)
         yield OpenedExchange(trading=upbit, watching=upbit.watching(watching))
+
+
+@asynccontextmanager
+async def open_streams(market: OpenedMarket) -> AsyncIterator[UpbitStreams]:
+    """Yield what opens the streams; each connection is opened by the loop that reads it."""
+    upstream = market.upstream
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        signer = Signer(upstream.access_key, upstream.secret_key)
+        yield UpbitStreams(session, url=upstream.stream_url, signer=signer)
 
 
 async def _check_markets(upbit: UpbitRest, config: Config) -> None:

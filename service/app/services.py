@@ -27,6 +27,8 @@ from service.flows.equity import Snapshots
 from service.flows.flatten import Flattener
 from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
+from service.flows.live_feed import LiveFeed
+from service.flows.live_orders import LiveOrders
 from service.flows.live_prices import LivePrices
 from service.flows.manual_orders import ManualOrders
 from service.flows.model_budget import ModelBudget
@@ -59,6 +61,7 @@ from service.ports.model import Model
 from service.ports.model_spending import ModelSpending
 from service.ports.order_requests import OrderRequests
 from service.ports.order_sweep import SweptOrders
+from service.ports.price_feed import LiveFigures, LiveStreams
 from service.ports.queries import Lists, Portfolio, RecentActivity, Statistics
 from service.ports.store import (
     Audit,
@@ -191,6 +194,7 @@ class Ports:
     exchange: Exchange
     watching: Exchange
     account: Account
+    streams: LiveStreams
     model: PingedModel
     settings: Settings
     outbox: AlertOutbox
@@ -221,6 +225,20 @@ class LimitGuards:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """The prices that are believed, and the two streams."""
+
+    prices: LivePrices
+    feed: LiveFeed
+    orders: LiveOrders
+
+    def figures(self) -> LiveFigures:
+        """Return what is shown of them."""
+        streams = {"prices": self.feed.state(), "orders": self.orders.state()}
+        return LiveFigures(streams=streams, prices=self.prices.figures())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The flows, bound.
 
@@ -234,7 +252,7 @@ class Services:
     process: Process
     ports: Ports
     bus: Bus
-    live_prices: LivePrices
+    live: Live
     circuits: Circuits
     budget: ModelBudget
     reconciler: Reconciler
@@ -265,3 +283,7 @@ class Services:
     metrics_text: Callable[[], bytes]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     alerts_counted: Counter[tuple[str, str]]
+
+    @property
+    def live_prices(self) -> LivePrices:
+        return self.live.prices

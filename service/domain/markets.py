@@ -46,6 +46,10 @@ class Ticker:
     change_since_close_ratio: Decimal  #: 0.01 = one per cent above the close of the UTC day before
     traded_at: datetime  #: the last trade
 
+    def whole(self) -> "Ticker":
+        """Return itself: some sources say a price first and the rest only when it is wanted."""
+        return self
+
 
 class Timeframe(StrEnum):
     """The length of a candle."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
-from service.domain.markets import Market
+from service.domain.markets import Market, Ticker
 
 #: So many different trades in a row confirm a jump by themselves...
 ROW_OF_TRADES: Final = 3
@@ -34,6 +34,24 @@ class PriceDoubt(StrEnum):
     OUTSIDE_LOW_HIGH = "outside_low_high"  #: of its own day
     JUMP = "jump"  #: too far from what was known before, and not confirmed yet
     STALE = "stale"  #: the last trade is too old, or the last word about it
+
+
+class PriceWord(Protocol):
+    """What a source says about a market's price; the fields are those of a ticker."""
+
+    @property
+    def market(self) -> Market: ...
+    @property
+    def price(self) -> Decimal: ...
+    @property
+    def low(self) -> Decimal: ...
+    @property
+    def high(self) -> Decimal: ...
+    @property
+    def traded_at(self) -> datetime: ...
+
+    def whole(self) -> Ticker | None:
+        """Return all that the source said, or None when the rest of it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,16 +16,19 @@ from service.domain.prices import (
     PriceDoubt,
     PriceLimits,
     PriceSource,
+    PriceWord,
     is_near,
     is_stale,
 )
 from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
+from service.ports.price_feed import PriceFigures
 from service.ports.store import MarketData
 from service.settings.settings import Settings
 from service.settings.table import MAX_PRICE_AGE_SECONDS, MAX_PRICE_JUMP_PCT
 
 REFRESH_EVERY_S: Final = 1.0  #: real; how soon a changed limit counts, and a jump is asked again
+_REFUSALS: Final = (PriceDoubt.OUTSIDE_LOW_HIGH, PriceDoubt.JUMP)
 ANCHORS_FROM: Final = timedelta(days=7)  #: stored prices older than this say little about today
 
 
@@ -35,7 +38,7 @@ class _Known:
 
     Attributes:
         latest: the newest price that was believed.
-        ticker: the newest whole ticker that was believed.
+        word: the newest word that was believed.
         anchor: the newest stored price or candle close.
         is_contradicted: the anchor came after `latest`, and far from it.
         jump: words that may become the price.
@@ -43,7 +46,7 @@ class _Known:
     """
 
     latest: LivePrice | None = None
-    ticker: Ticker | None = None
+    word: PriceWord | None = None
     anchor: Decimal | None = None
     is_contradicted: bool = False
     jump: Jump | None = None
@@ -87,7 +90,7 @@ class LivePrices:
 
     # --- words that come in ---------------------------------------------------------------
 
-    def hear(self, ticker: Ticker, *, source: PriceSource) -> LivePrice | None:
+    def hear(self, ticker: PriceWord, *, source: PriceSource) -> LivePrice | None:
         """Return the newest sane price of the market after this word; None: the word is refused.
 
         A word about an older trade than the newest one changes nothing.
@@ -109,7 +112,7 @@ class LivePrices:
             return known.latest
         believed = self._judge(word, known)
         if believed is not None:
-            known.ticker = ticker
+            known.word = ticker
         return believed
 
     def anchor(self, market: Market, price: Decimal) -> None:
@@ -137,9 +140,9 @@ class LivePrices:
     def ticker(self, market: Market) -> Ticker | None:
         """Return the whole ticker of `latest`; None where a candle confirmed that price."""
         known = self._known(market)
-        if known.latest is None or known.ticker is None:
+        if known.latest is None or known.word is None:
             return None
-        return known.ticker if known.ticker.price == known.latest.price else None
+        return known.word.whole() if known.word.price == known.latest.price else None
 
     def age_s(self, market: Market) -> float | None:
         """Return the market's seconds since a sane price was heard; None: never."""
@@ -157,6 +160,17 @@ class LivePrices:
             return PriceDoubt.JUMP
         now = self._clock.now()
         return PriceDoubt.STALE if is_stale(known.latest, now=now, limits=self.limits) else None
+
+    def figures(self) -> PriceFigures:
+        """Return what is shown of the prices."""
+        ages = {market: self.age_s(market) for market in self._markets}
+        doubts = {market: self.doubt(market) for market in self._markets}
+        return PriceFigures(
+            heard={source.value: self.heard[source] for source in PriceSource},
+            refused={doubt.value: self.refused[doubt] for doubt in _REFUSALS},
+            age_s={market: age_s for market, age_s in ages.items() if age_s is not None},
+            doubts={market: doubt.value for market, doubt in doubts.items() if doubt is not None},
+        )
 
     def unconfirmed(self) -> Sequence[Market]:
         """Return the markets with a jump that waits to be confirmed."""
@@ -181,8 +195,12 @@ class LivePrices:
     async def confirm(self, exchange: Exchange) -> None:
         """Ask REST about every jump. Raises: ServiceError; the jump waits on."""
         if markets := self.unconfirmed():
-            for ticker in await exchange.tickers(markets):
-                self.hear(ticker, source=PriceSource.REST)
+            await self.ask(exchange, markets)
+
+    async def ask(self, exchange: Exchange, markets: Sequence[Market]) -> None:
+        """Ask REST for the prices of `markets` and hear them. Raises: ServiceError."""
+        for ticker in await exchange.tickers(markets):
+            self.hear(ticker, source=PriceSource.REST)
 
     # --- judgement ------------------------------------------------------------------------
 

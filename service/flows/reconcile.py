@@ -31,6 +31,7 @@ from service.domain.order_checks import (
 )
 from service.domain.orders import (
     IDENTIFIER_PREFIX,
+    OPEN,
     ZERO,
     ExchangeOrder,
     Fill,
@@ -277,6 +278,17 @@ class Reconciler:
             return await self._look_again(order, word, cause=str(exc))
         except Exception as exc:  # noqa: BLE001 - a bug about one order must not stop the others
             return await self._failed_about(order, exc)
+
+    async def look(self, identifier: str) -> None:
+        """Look up an open order of which the exchange has news, unless the executor follows it.
+
+        Raises: BoundaryError, for an outage.
+        """
+        if identifier in self._in_hand:
+            return
+        order = await self._orders.find(identifier)
+        if order is not None and order.status in OPEN and order.quarantine is None:
+            await self.settle(order)
 
     async def take_in(self, listed: ListedOrder) -> Order | None:
         """Bring our rows in line with an order of ours in the exchange's lists, and return it.

@@ -20,6 +20,7 @@ from service.ports.alerts import Acknowledgements
 from service.ports.clock import MarketClock, RealClock
 from service.ports.health import Database, HealthSource, Jobs, JobState
 from service.ports.machine import MachineBody
+from service.ports.price_feed import LiveFigures
 from service.ports.queries import Lists, Portfolio, Statistics
 from service.ports.store import Audit, Orders
 from service.settings.settings import Settings
@@ -78,6 +79,7 @@ class RunJob(Protocol):
 CONFIG = web.AppKey("config", Config)
 CLOCK = web.AppKey[MarketClock]("clock")
 HEALTH = web.AppKey[HealthSource]("health")
+LIVE = web.AppKey[Callable[[], LiveFigures]]("live")
 LISTS = web.AppKey[Lists]("lists")
 ORDERS = web.AppKey[Orders]("orders")
 BALANCES = web.AppKey[ShownBalances]("balances")

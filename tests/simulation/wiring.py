@@ -32,6 +32,7 @@ from tests.fakes.model import FakeModel
 from tests.fakes.model_spending import FakeModelSpending
 from tests.fakes.order_requests import FakeOrderRequests
 from tests.fakes.state import LeaseTwin
+from tests.fakes.streams import AwayStreams
 from tests.simulation.exchange import MARKETS
 from tests.simulation.machine import Machine
 from tests.simulation.network import Wire
@@ -133,6 +134,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
         exchange=exchange,
         watching=exchange,
         account=FakeAccount(),
+        streams=AwayStreams(),
         model=cast("Any", idle.model),
         settings=Settings(cast("SettingRows", link(SettingTable(world), "settings")), clock),
         outbox=idle.outbox,

@@ -40,6 +40,7 @@ EVERY_EXCEPTION: Final = {
 }
 
 TASKS: Final = {
+    "adapters/upbit/stream/client.py _read": "reads on while its taker works; cancelled at its end",
     "app/serve.py _unless": "awaits the work and the signal at once, and cancels both at its end",
     "loops/supervisor.py _until_its_end": "outlives its loop's end; awaited and cancelled here",
     "ops/health/probe.py start_if_due": "a probe that hangs must not hold up the others",

@@ -34,6 +34,7 @@ Reason = Literal[
     "disk_full",
     "clock_skew",
     "notifications_lost",
+    "feed_lost",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
@@ -62,6 +63,7 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     "disk_full": "The disk is full, or the database takes no writes.",
     "clock_skew": "Our clock differs from the exchange's.",
     "notifications_lost": "Changes of settings are not announced; each read asks the database.",
+    "feed_lost": "Its stream of prices is silent; prices are asked for every ten seconds instead.",
 }
 
 #: Certain after one answer; other failures may be chance.
@@ -77,7 +79,7 @@ DEFINITE: Final[frozenset[Reason]] = frozenset(
 )
 #: Reasons for a warning: the component still works.
 MILD: Final[frozenset[Reason]] = frozenset(
-    {"starting", "key_expiring", "clock_skew", "notifications_lost"}
+    {"starting", "key_expiring", "clock_skew", "notifications_lost", "feed_lost"}
 )
 
 _BY_CODE: Final[Mapping[str, Reason]] = {

@@ -21,6 +21,7 @@ from service.domain.trading_states import TradingStatus
 from service.ops.metrics.counters import JOB_BOUNDS_S, Counters
 from service.ops.metrics.requests import BOUNDS_S
 from service.ports.health import CacheStats, ConcurrencyState, HealthBody, JobState, PoolState
+from service.ports.price_feed import LiveFigures
 from service.ports.store import Halt
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -44,6 +45,7 @@ class Exposition(Collector):
         limits: states of the concurrency limits by class of request.
         turned_away: connections refused so far.
         halts: the halts that stand.
+        live: of the exchange's streams and of the prices that are believed.
     """
 
     def __init__(
@@ -61,13 +63,14 @@ class Exposition(Collector):
         limits: Callable[[], Mapping[str, ConcurrencyState]] | None = None,
         turned_away: Callable[[], int] | None = None,
         halts: Callable[[], Sequence[Halt]] | None = None,
+        live: Callable[[], LiveFigures] | None = None,
     ) -> None:
         self._meters = meters
         self._version, self._mode = version, mode
         self._jobs, self._pool, self._cache, self._health = jobs, pool, cache, health
         self._alerts, self._lines_dropped = alerts, lines_dropped
         self._limits, self._turned_away = limits, turned_away
-        self._halts = halts
+        self._halts, self._live = halts, live
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)  # memory, CPU, descriptors of this process
@@ -89,6 +92,7 @@ class Exposition(Collector):
         yield from self._of_overload()
         yield from self._of_model()
         yield from self._of_trading()
+        yield from self._of_live()
         yield from self._of_process()
 
     def _of_jobs(self) -> Iterator[Metric]:
@@ -187,6 +191,37 @@ class Exposition(Collector):
         )  # fmt: skip
         if self._alerts is not None:
             yield _counter("trader_alerts", "Alerts.", ("severity", "outcome"), self._alerts())
+
+    def _of_live(self) -> Iterator[Metric]:
+        if self._live is None:
+            return
+        figures = self._live()
+        streams, prices = figures.streams, figures.prices
+        yield _gauge(
+            "trader_stream_connected", "1 while the exchange's stream is open.", ("stream",),
+            {(name,): int(state.connected) for name, state in streams.items()},
+        )  # fmt: skip
+        yield _counter(
+            "trader_stream_frames", "Frames of the exchange's streams.", ("stream", "readable"),
+            {(name, word): count for name, state in streams.items() for word, count in
+             (("yes", state.frames - state.odd), ("no", state.odd))},
+        )  # fmt: skip
+        yield _counter(
+            "trader_stream_reconnects", "Times a stream was opened again.", ("stream",),
+            {(name,): state.reconnects for name, state in streams.items()},
+        )  # fmt: skip
+        yield _counter(
+            "trader_prices_heard", "Words about prices.", ("source",),
+            {(source,): count for source, count in prices.heard.items()},
+        )  # fmt: skip
+        yield _counter(
+            "trader_prices_refused", "Words about prices that were not believed.", ("doubt",),
+            {(doubt,): count for doubt, count in prices.refused.items()},
+        )  # fmt: skip
+        yield _gauge(
+            "trader_price_age_seconds", "Market seconds since a price was heard.", ("market",),
+            {(str(market),): age_s for market, age_s in prices.age_s.items()},
+        )  # fmt: skip
 
     def _of_open_orders(self, health: HealthBody) -> Iterator[Metric]:
         part = health["components"]["recent_order"]

@@ -10,7 +10,8 @@ from service.domain.errors import NotFound
 from service.domain.instants import rfc3339
 from service.domain.markets import Timeframe
 from service.ports.health import JobState
-from service.web.keys import CLOCK, JOBS, LISTS
+from service.ports.price_feed import PriceFigures, StreamState
+from service.web.keys import CLOCK, JOBS, LISTS, LIVE
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
 from service.web.protocol.responses import json_response, list_response, raw_response
@@ -26,6 +27,22 @@ class CollectorBody(TypedDict):
     items: object  #: one object a market: rows, newest row, longest gap
     next_cursor: None
     job: "CollectorJobBody | None"  #: null before the scheduler runs
+    streams: "dict[str, StreamBody]"  #: by name: prices, orders
+    prices: "list[LivePriceBody]"  #: of every market that a price was heard of
+
+
+class StreamBody(TypedDict):
+    connected: bool
+    frames: int  #: since the start of the process
+    odd_frames: int
+    reconnects: int
+    quiet_seconds: float | None  #: real; null before the first news
+
+
+class LivePriceBody(TypedDict):
+    market: str
+    age_seconds: float  #: market seconds since it was heard
+    doubt: str | None  #: why it is not traded on
 
 
 class CollectorJobBody(TypedDict):
@@ -87,6 +104,7 @@ async def collector_stats(request: web.Request) -> web.Response:
     markets = query.markets()
     since = request.app[CLOCK].now() - timedelta(hours=hours)
     rows = await request.app[LISTS].collector_stats(markets, since=since)
+    live = request.app[LIVE]()
     jobs = [job for job in request.app[JOBS].states() if job.name == _COLLECTOR]
     return json_response(
         CollectorBody(
@@ -94,8 +112,29 @@ async def collector_stats(request: web.Request) -> web.Response:
             items=orjson.Fragment(rows),
             next_cursor=None,
             job=_job_body(jobs[0]) if jobs else None,
+            streams={name: _stream_body(state) for name, state in live.streams.items()},
+            prices=_price_bodies(live.prices),
         )
     )
+
+
+def _stream_body(state: StreamState) -> StreamBody:
+    return StreamBody(
+        connected=state.connected,
+        frames=state.frames,
+        odd_frames=state.odd,
+        reconnects=state.reconnects,
+        quiet_seconds=None if state.quiet_s is None else round(state.quiet_s, 1),
+    )
+
+
+def _price_bodies(prices: PriceFigures) -> list[LivePriceBody]:
+    return [
+        LivePriceBody(
+            market=str(market), age_seconds=round(age_s, 1), doubt=prices.doubts.get(market)
+        )
+        for market, age_s in prices.age_s.items()
+    ]
 
 
 def _job_body(job: JobState) -> CollectorJobBody:

@@ -51,6 +51,7 @@ def a_market() -> OpenedMarket:
     upstream = Upstream(
         quotation_url=NOBODY,
         exchange_url=NOBODY,
+        stream_url="ws://127.0.0.1:9",
         gemini_url=NOBODY,
         access_key="dummy-access",
         secret_key="dummy-secret-of-some-length-1234",

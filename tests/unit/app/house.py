@@ -41,6 +41,7 @@ from tests.fakes.setting_rows import FakeSettingRows
 from tests.fakes.signals import FakeSignals
 from tests.fakes.state import FakeLease, FakeTradingState
 from tests.fakes.statistics import FakePortfolio, FakeStatistics
+from tests.fakes.streams import FakeStreams
 from tests.unit.flows.test_retention import FakeHistory
 from tests.unit.ops.facts import a_machine_reading
 
@@ -101,6 +102,7 @@ class House:
         self.clock: MarketClock = RealTimeMarketClock(self.real_clock)
         self.loop_context: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self.account = FakeAccount()
+        self.streams = FakeStreams()
         self.exchange = FakeExchange()
         self.trading: Exchange | None = None  #: instead of the fake
         self.watching: Exchange | None = None
@@ -196,6 +198,7 @@ class House:
             ),
             exit_journal=self.exit_journal,
             halt_journal=self.halt_journal,
+            streams=self.streams,
             exchange=self.trading or self.exchange,
             watching=self.watching or self.exchange,
             account=cast("Any", self.account),

@@ -10,12 +10,13 @@ HEADINGS = re.findall(
     r"^### `(\w+)`$", (ROOT / "docs" / "jobs.md").read_text("utf-8"), re.MULTILINE
 )
 SOURCE = "\n".join(
-    (ROOT / "service" / "app" / name).read_text("utf-8") for name in ("jobs.py", "pass_record.py")
+    (ROOT / "service" / "app" / name).read_text("utf-8")
+    for name in ("jobs.py", "live.py", "pass_record.py")
 )
 #: Maintenance loops have a dot in their names.
 DECLARED = {
     *re.findall(r'name="(\w+)"', SOURCE),
-    *re.findall(r'^(?:SYNC|SENDER): Final = "(\w+)"', SOURCE, re.MULTILINE),
+    *re.findall(r'^(?:SYNC_ORDERS|SENDER): Final = "(\w+)"', SOURCE, re.MULTILINE),
 }
 
 

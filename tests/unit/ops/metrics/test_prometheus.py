@@ -15,6 +15,7 @@ from service.domain.trading_states import TradingStatus
 from service.ops.metrics.counters import Counters
 from service.ops.metrics.prometheus import Exposition
 from service.ports.health import CacheStats, ConcurrencyState, JobState, PoolState
+from service.ports.price_feed import LiveFigures, PriceFigures, StreamState
 from service.ports.store import Halt, ModelCall
 from tests.builders import KRW_BTC, T0, an_answer
 from tests.fakes.clock import FakeClock
@@ -41,6 +42,12 @@ CONTRACT = {
     "trader_orders_aside": set(),
     "trader_trading_state": {"state"},
     "trader_halts": {"kind", "market"},
+    "trader_stream_connected": {"stream"},
+    "trader_stream_frames_total": {"stream", "readable"},
+    "trader_stream_reconnects_total": {"stream"},
+    "trader_prices_heard_total": {"source"},
+    "trader_prices_refused_total": {"doubt"},
+    "trader_price_age_seconds": {"market"},
     "trader_pool_connections": {"state"},
     "trader_pool_waiting": set(),
     "trader_pool_waits_total": set(),
@@ -94,6 +101,14 @@ def a_halt(**overrides: Any) -> Halt:
     return Halt(**values | overrides)
 
 
+def some_figures() -> LiveFigures:
+    state = StreamState(connected=True, frames=10, odd=1, reconnects=2, quiet_s=0.5)
+    prices = PriceFigures(
+        heard={"stream": 9, "rest": 4}, refused={"jump": 1}, age_s={KRW_BTC: 1.5}, doubts={}
+    )
+    return LiveFigures(streams={"prices": state, "orders": state}, prices=prices)
+
+
 class Process:
     """Everything the exposition asks, with something of each kind in it."""
 
@@ -124,6 +139,7 @@ class Process:
             },
             turned_away=lambda: 6,
             halts=lambda: self.halts,
+            live=some_figures,
         )  # fmt: skip
 
     def live(self) -> None:

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from service.domain.markets import Market, Timeframe
+from service.domain.prices import PriceSource
 from service.ports.health import JobState
 from service.web.protocol.paging import decode
-from tests.builders import KRW_BTC, T0
+from tests.builders import KRW_BTC, T0, a_ticker
 from tests.unit.web.world import Client, World
 
 KRW_ETH = Market("KRW", "ETH")
@@ -127,6 +128,21 @@ async def test_collector_statistics_come_with_the_state_of_its_job(
     assert body["since"] == "2026-01-23T09:00:00.000Z"
     assert body["job"]["runs"] == 9
     assert body["job"]["last_success_at"] == "2026-01-24T09:00:00.000Z"
+
+
+async def test_collector_statistics_show_the_streams_and_the_age_of_each_price(
+    client: Client, world: World
+) -> None:
+    world.bound.live_prices.hear(a_ticker(), source=PriceSource.STREAM)
+    world.clock.pass_time(31)
+
+    body = await (await client.get("/api/v1/market/collector/stats")).json()
+
+    assert body["prices"] == [{"market": "KRW-BTC", "age_seconds": 31.0, "doubt": "stale"}]
+    assert body["streams"].keys() == {"prices", "orders"}
+    assert body["streams"]["prices"] == {
+        "connected": False, "frames": 0, "odd_frames": 0, "reconnects": 0, "quiet_seconds": None,
+    }  # fmt: skip
 
 
 async def test_collector_statistics_work_before_the_scheduler_does(client: Client) -> None:

@@ -1,0 +1,1 @@
+"""Client of Upbit's WebSocket: prices of all markets, and news of our orders."""
