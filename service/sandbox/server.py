@@ -13,7 +13,7 @@ from aiohttp import web
 from loguru import logger
 
 from service.domain.errors import StartError
-from service.sandbox import control, middleware, price_control
+from service.sandbox import control, market_control, middleware, price_control
 from service.sandbox.clock import SandboxClock
 from service.sandbox.exchange.engine import Engine
 from service.sandbox.exchange.list_lag import ListLag
@@ -80,7 +80,7 @@ async def open_sandbox(options: SandboxOptions) -> AsyncIterator[Sandbox]:
         context = _context(options, opened)
         context.now()
         feed = Feed(
-            MarketFrames(context.engine, context.quotes),
+            MarketFrames(context.engine, context.quotes, context.notes),
             now=context.clock.now,
             matched_now=context.now,
         )
@@ -119,7 +119,8 @@ def _app(context: RequestContext, feed: Feed) -> web.Application:
     )
     app[CONTEXT] = context
     app[stream.FEED] = feed
-    for module in (public, private, gemini, control, price_control, stream, stream_control):
+    of_market, of_stream = (market_control, price_control), (stream, stream_control)
+    for module in (public, private, gemini, control, *of_market, *of_stream):
         app.add_routes(module.routes)
     app.on_response_prepare.append(middleware.add_remaining)
     app.on_shutdown.append(stream.close_all)

@@ -16,6 +16,7 @@ from service.sandbox.market.prints import (
     milliseconds,
     step_at,
 )
+from service.sandbox.market_notes import MarketNotes
 from service.sandbox.reply import Body
 from service.sandbox.stream.requests import CANDLES, Topic
 from service.sandbox.upbit_api.bodies import number
@@ -24,14 +25,14 @@ from service.sandbox.upbit_api.quotes import Quotes, book_body, minute_body
 StreamType = Literal["SNAPSHOT", "REALTIME"]
 _DEPTHS: Final = (1, 5, 15, LEVELS)
 _NOT_IN_TICKERS: Final = ("market", "trade_date_kst", "trade_time_kst")
-_ACTIVE: Final = {"market_state": "ACTIVE", "delisting_date": None}
 
 
 class MarketFrames:
     """Builds the frames of one topic; an unknown code has none, as Upbit stays silent."""
 
-    def __init__(self, engine: Engine, quotes: Mapping[Market, Quotes]) -> None:
+    def __init__(self, engine: Engine, quotes: Mapping[Market, Quotes], notes: MarketNotes) -> None:
         self._engine = engine
+        self._notes = notes
         self._quotes = {str(market): each for market, each in quotes.items()}
 
     def snapshot(self, topic: Topic, now: datetime) -> Iterator[Body]:
@@ -86,7 +87,8 @@ class MarketFrames:
         # The prints have no sides of their own that could be added up: half of the day each.
         half = float(str(body["acc_trade_volume"])) / 2
         sides = {"acc_ask_volume": half, "acc_bid_volume": half}
-        return body | {"ask_bid": self._side(quotes, last)} | sides | _ACTIVE
+        state = self._notes.of(quotes.market).ticker_state
+        return body | {"ask_bid": self._side(quotes, last)} | sides | state
 
     def _side(self, quotes: Quotes, last: Print) -> str:
         """Return the taker's side: a print at the best bid sold into it."""

@@ -100,6 +100,13 @@ def trade_body(trade: SandboxTrade) -> Body:
 
 
 def chance_body(market: Market, *, quote: SandboxAccount, base: SandboxAccount) -> Body:
+    return chance_in("active", market, quote=quote, base=base)
+
+
+def chance_in(
+    state: str | None, market: Market, *, quote: SandboxAccount, base: SandboxAccount
+) -> Body:
+    """Return the chance of a market in `state`; None: the key is absent."""
     return {
         "bid_fee": _FEE,
         "ask_fee": _FEE,
@@ -115,7 +122,7 @@ def chance_body(market: Market, *, quote: SandboxAccount, base: SandboxAccount) 
             "bid": {"currency": market.quote, "min_total": decimal_text(MIN_TOTAL)},
             "ask": {"currency": market.base, "min_total": decimal_text(MIN_TOTAL)},
             "max_total": decimal_text(MAX_TOTAL),
-            "state": "active",
+            **({} if state is None else {"state": state}),
         },
         "bid_account": account_body(quote),
         "ask_account": account_body(base),

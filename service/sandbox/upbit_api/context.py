@@ -14,6 +14,7 @@ from service.sandbox.exchange.engine import Engine
 from service.sandbox.exchange.list_lag import ListLag
 from service.sandbox.faults import Faults
 from service.sandbox.market.scripted import ScriptedPrints
+from service.sandbox.market_notes import MarketNotes
 from service.sandbox.rate_limits import RequestCounter
 from service.sandbox.upbit_api.auth import Guard
 from service.sandbox.upbit_api.quotes import Quotes
@@ -29,6 +30,7 @@ class RequestContext:
     limiter: RequestCounter
     list_lag: ListLag
     stream_idle_s: float  #: real seconds
+    notes: MarketNotes = field(default_factory=MarketNotes)
     faults: Faults = field(default_factory=Faults)
     arrivals: Arrivals = field(default_factory=Arrivals)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

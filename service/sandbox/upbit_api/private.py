@@ -11,7 +11,7 @@ from service.sandbox.exchange.order_request import read_market
 from service.sandbox.exchange.orders import SandboxOrder
 from service.sandbox.reply import Body, reply
 from service.sandbox.upbit_api.auth import body_fields
-from service.sandbox.upbit_api.bodies import KST, account_body, chance_body, order_body
+from service.sandbox.upbit_api.bodies import KST, account_body, chance_in, order_body
 from service.sandbox.upbit_api.context import CONTEXT
 from service.sandbox.upbit_api.params import (
     Params,
@@ -51,8 +51,9 @@ async def chance(request: web.Request) -> web.Response:
     params, engine = await signed_params(request), request.app[CONTEXT].engine
     request.app[CONTEXT].now()
     market = read_market(params.one("market"), engine.prints.keys())
-    body = chance_body(market, quote=engine.account(market.quote), base=engine.account(market.base))
-    return reply(body)
+    state = request.app[CONTEXT].notes.of(market).state
+    quote, base = engine.account(market.quote), engine.account(market.base)
+    return reply(chance_in(state, market, quote=quote, base=base))
 
 
 @routes.post("/v1/orders")

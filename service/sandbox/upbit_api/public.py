@@ -13,6 +13,7 @@ from service.sandbox.market.candle_file import UNITS_OF_CANDLES
 from service.sandbox.market.order_book import LEVELS
 from service.sandbox.market.prints import DAY_STEPS, EPOCH, MINUTE_STEPS, Bar, step_at
 from service.sandbox.market.ticks import decimal, tick_units
+from service.sandbox.market_notes import MarketNote
 from service.sandbox.reply import Body, reply
 from service.sandbox.upbit_api.context import CONTEXT
 from service.sandbox.upbit_api.quotes import Quotes, book_body, day_body, minute_body
@@ -24,13 +25,6 @@ _KOREAN = {"BTC": "비트코인", "ETH": "이더리움", "XRP": "엑스알피(�
 _KOREAN |= {"DOGE": "도지코인", "ADA": "에이다"}
 _ENGLISH = {"BTC": "Bitcoin", "ETH": "Ethereum", "XRP": "XRP", "SOL": "Solana"}
 _ENGLISH |= {"DOGE": "Dogecoin", "ADA": "Ada"}
-_CAUTIONS = (
-    "PRICE_FLUCTUATIONS",
-    "TRADING_VOLUME_SOARING",
-    "DEPOSIT_AMOUNT_SOARING",
-    "GLOBAL_PRICE_DIFFERENCES",
-    "CONCENTRATION_OF_SMALL_ACCOUNTS",
-)
 
 routes = web.RouteTableDef()
 
@@ -39,8 +33,13 @@ routes = web.RouteTableDef()
 async def markets(request: web.Request) -> web.Response:
     query = request.query
     detailed = query.get("is_details", query.get("isDetails", "")).lower() == "true"
+    notes = request.app[CONTEXT].notes
     return reply(
-        [_market_body(market, detailed=detailed) for market in request.app[CONTEXT].quotes]
+        [
+            _market_body(market, notes.of(market) if detailed else None)
+            for market in request.app[CONTEXT].quotes
+            if notes.of(market).is_listed
+        ]
     )
 
 
@@ -167,12 +166,13 @@ def _quotes(request: web.Request, code: str | None) -> Quotes:
     return quotes
 
 
-def _market_body(market: Market, *, detailed: bool) -> Body:
+def _market_body(market: Market, note: MarketNote | None) -> Body:
+    """Args: note: of a detailed list."""
     body: Body = {
         "market": str(market),
         "korean_name": _KOREAN.get(market.base, market.base),
         "english_name": _ENGLISH.get(market.base, market.base),
     }
-    if detailed:
-        body["market_event"] = {"warning": False, "caution": dict.fromkeys(_CAUTIONS, False)}
+    if note is not None and note.has_event:
+        body["market_event"] = note.event
     return body
