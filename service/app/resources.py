@@ -104,7 +104,7 @@ async def open_ports(config: Config, *, targets: Sequence[Target]) -> AsyncItera
         open_database(config) as database,
         open_market(config) as market,
         open_exchange(config, market) as upbit,
-        open_streams(market) as streams,
+        open_streams(market, upbit) as streams,
         open_model(market) as gemini,
         open_settings(config, database, market.clock) as settings,
     ):
@@ -379,12 +379,19 @@ async def open_exchange(config: Config, market: OpenedMarket) -> AsyncIterator[O
 
 
 @asynccontextmanager
-async def open_streams(market: OpenedMarket) -> AsyncIterator[UpbitStreams]:
+async def open_streams(
+    market: OpenedMarket, exchange: OpenedExchange
+) -> AsyncIterator[UpbitStreams]:
     """Yield what opens the streams; each connection is opened by the loop that reads it."""
     upstream = market.upstream
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         signer = Signer(upstream.access_key, upstream.secret_key)
-        yield UpbitStreams(session, url=upstream.stream_url, signer=signer)
+        yield UpbitStreams(
+            session,
+            url=upstream.stream_url,
+            signer=signer,
+            market_events=exchange.trading.market_events,
+        )
 
 
 async def _check_markets(upbit: UpbitRest, config: Config) -> None:

@@ -103,9 +103,19 @@ ODD_ANSWERS: Final = (
     Mutant(
         name="a market that a ticker calls delisted is active",
         file=_EVENTS,
-        old="        self._ends[market] = (state in {None, ACTIVE}, delisted_at)\n",
-        new="        self._ends[market] = (True, delisted_at)\n",
+        old="            is_active=state in {None, ACTIVE},\n",
+        new="            is_active=True,\n",
         tests=of(_OF_EVENTS, "test_a_tickers_state_and_day_of_the_end_are_kept"),
+    ),
+    Mutant(
+        name="what the stream says of a market's end is not heard",
+        file="service/adapters/upbit/stream/reader.py",
+        old="        if self._market_events is not None:\n",
+        new="        if False:\n",
+        tests=of(
+            "tests/integration/sandbox/test_market_control.py",
+            "test_our_adapter_reads_warnings_state_missing_state_and_the_end",
+        ),
     ),
     Mutant(
         name="a warning that cannot be read is none",

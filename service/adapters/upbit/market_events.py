@@ -6,7 +6,7 @@ Source: Upbit docs, "list trading pairs" (market_event) and "websocket ticker" (
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -77,6 +77,9 @@ class MarketStanding:
     delisted_at: date | None = None
 
 
+_USUAL: Final = MarketStanding()
+
+
 class MarketEvents:
     """Keeps the warnings of all markets for some seconds, and what tickers told of their ends.
 
@@ -94,11 +97,29 @@ class MarketEvents:
         self._warnings: Warnings = {}
         self._told_at: float | None = None
         self._asked_at: float | None = None
-        self._ends: dict[Market, tuple[bool, date | None]] = {}
+        self._ends: dict[Market, MarketStanding] = {}  #: without the warnings of the list
 
-    def hear(self, market: Market, *, state: str | None, delisted_at: date | None) -> None:
-        """Take what a ticker of the WebSocket says. Args: state: its `market_state`."""
-        self._ends[market] = (state in {None, ACTIVE}, delisted_at)
+    def hear(self, market: Market, ticker: Mapping[str, object]) -> None:
+        """Take what a ticker of the WebSocket says of its market's state and end."""
+        state, day = ticker.get("market_state"), ticker.get("delisting_date")
+        if state is None and day is None:
+            return
+        delisted_at = _day(day)
+        is_odd = day is not None and delisted_at is None  # it ends, and when is not known
+        told = MarketStanding(
+            is_active=state in {None, ACTIVE},
+            delisted_at=delisted_at,
+            warnings=(UNREADABLE,) if is_odd else (),
+        )
+        if told == self._ends.get(market, _USUAL):
+            return
+        self._ends[market] = told
+        logger.bind(
+            event="risk",
+            market=str(market),
+            is_active=told.is_active,
+            delisted_at=None if delisted_at is None else delisted_at.isoformat(),
+        ).warning("the exchange says that a market's state or its end has changed")
 
     async def of(self, market: Market) -> MarketStanding:
         """Return what is known of `market`.
@@ -109,10 +130,8 @@ class MarketEvents:
         async with self._lock:  # callers of one moment share one question
             if self._asked_at is None or self._seconds() - self._asked_at >= ASKED_EVERY_S:
                 await self._refresh()
-        is_active, delisted_at = self._ends.get(market, (True, None))
-        return MarketStanding(
-            warnings=self._warnings_of(market), is_active=is_active, delisted_at=delisted_at
-        )
+        told = self._ends.get(market, _USUAL)
+        return replace(told, warnings=(*self._warnings_of(market), *told.warnings))
 
     async def _refresh(self) -> None:
         self._asked_at = self._seconds()
@@ -129,3 +148,16 @@ class MarketEvents:
         if self._told_at is None or self._seconds() - self._told_at > LASTS_S:
             return (UNREADABLE,)
         return self._warnings.get(market, (NOT_LISTED,))
+
+
+def _day(value: object) -> date | None:
+    """Return the date in `{"year": 2026, "month": 12, "day": 31}`; None for anything else."""
+    if not isinstance(value, dict):
+        return None
+    year, month, day = (value.get(name) for name in ("year", "month", "day"))
+    if type(year) is not int or type(month) is not int or type(day) is not int:
+        return None
+    try:
+        return date(year, month, day)
+    except (ValueError, OverflowError):
+        return None

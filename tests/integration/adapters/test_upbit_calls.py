@@ -135,7 +135,8 @@ async def test_rules_name_what_the_exchange_warns_of_and_the_day_of_the_end(
     stub.answer("GET /v1/orderbook/instruments", recorded.INSTRUMENTS)
     warned = recorded.MARKETS.replace('FLUCTUATIONS":false', 'FLUCTUATIONS":true')
     stub.answer("GET /v1/market/all", warned.replace('"warning":false', '"warning":true'))
-    upbit.market_events.hear(KRW_BTC, state="ACTIVE", delisted_at=date(2026, 12, 31))
+    day = {"year": 2026, "month": 12, "day": 31}
+    upbit.market_events.hear(KRW_BTC, {"market_state": "ACTIVE", "delisting_date": day})
 
     rules = await upbit.rules(KRW_BTC)
 

@@ -8,6 +8,8 @@ import aiohttp
 import pytest
 
 from service.adapters.upbit.rest import UpbitRest
+from service.adapters.upbit.sign import Signer
+from service.adapters.upbit.stream.client import UpbitStreams
 from service.domain.markets import MarketRules
 from service.sandbox.options import SandboxOptions
 from service.sandbox.server import open_sandbox
@@ -15,12 +17,13 @@ from tests.builders import KRW_BTC
 from tests.integration.sandbox.client import Client
 from tests.integration.sandbox.stream.streamed import TICKER, advance, public
 
+DAY = "2026-12-31"
 NOTE: dict[str, Any] = {
     "warning": True,
     "caution": ["TRADING_VOLUME_SOARING", "PRICE_FLUCTUATIONS"],
     "state": "suspended",
     "market_state": "DELISTED",
-    "delisting_date": "2026-12-31",
+    "delisting_date": DAY,
 }
 
 
@@ -107,9 +110,10 @@ async def test_a_wrong_note_is_400_and_changes_nothing(
     assert (await listed(client, is_details="true"))["KRW-BTC"]["market_event"]["warning"] is False
 
 
-async def test_our_adapter_reads_warnings_state_and_missing_state(
+async def test_our_adapter_reads_warnings_state_missing_state_and_the_end(
     session: aiohttp.ClientSession,
 ) -> None:
+    """From the sandbox's sockets, REST's and the stream's, to the rules of a market."""
     async with open_sandbox(SandboxOptions(speed=Decimal(0))) as sandbox:
         client = Client(session, sandbox)
 
@@ -123,15 +127,25 @@ async def test_our_adapter_reads_warnings_state_and_missing_state(
                 secret_key=sandbox.secret_key,
                 paced=False,
             )
-            upbit.market_events.hear(KRW_BTC, state="ACTIVE", delisted_at=date(2026, 12, 31))
+            streams = UpbitStreams(
+                session,
+                url=sandbox.upbit_ws_url,
+                signer=Signer(sandbox.access_key, sandbox.secret_key),
+                market_events=upbit.market_events,
+            )
+            async with streams.prices([KRW_BTC]) as stream:
+                assert await stream.prices(within_s=30)
             return await upbit.rules(KRW_BTC)
 
         usual, warned = await rules(), await rules(warning=True, caution=["PRICE_FLUCTUATIONS"])
         stateless, unlisted = await rules(state=None), await rules(is_listed=False)
-        without_event = await rules(has_event=False)
+        without_event, ending = await rules(has_event=False), await rules(delisting_date=DAY)
+        ended = await rules(market_state="DELISTED")
 
-    assert (usual.active, usual.warnings, usual.delisted_at) == (True, (), date(2026, 12, 31))
+    assert (usual.active, usual.warnings, usual.delisted_at) == (True, (), None)
     assert warned.warnings == ("WARNING", "PRICE_FLUCTUATIONS")
     assert not stateless.active
     assert unlisted.warnings == ("NOT_LISTED",)
     assert without_event.warnings == ()
+    assert (ending.active, ending.delisted_at) == (True, date(2026, 12, 31))
+    assert not ended.active

@@ -16,8 +16,10 @@ from service.adapters.upbit.market_events import (
 from service.domain.markets import Market
 from tests.builders import KRW_BTC
 from tests.fakes.clock import FakeClock
+from tests.fakes.logs import Logs
 
 KRW_ETH = Market("KRW", "ETH")
+DAY = {"year": 2026, "month": 12, "day": 31}
 
 
 def listed(market: str = "KRW-BTC", **event: Any) -> dict[str, Any]:
@@ -125,8 +127,40 @@ async def test_a_tickers_state_and_day_of_the_end_are_kept(
 ) -> None:
     events = World().events
 
-    events.hear(KRW_BTC, state=state, delisted_at=date(2026, 12, 31))
+    events.hear(KRW_BTC, {"market_state": state, "delisting_date": DAY})
 
     assert await events.of(KRW_BTC) == MarketStanding(
         is_active=is_active, delisted_at=date(2026, 12, 31)
     )
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        {"year": 2026, "month": 13, "day": 31},
+        {"year": 2026, "month": 12},
+        {"year": "2026", "month": 12, "day": 31},
+        {"year": 10**30, "month": 12, "day": 31},
+        "2026-12-31",
+        [],
+    ],
+)
+async def test_a_day_of_the_end_that_cannot_be_read_is_a_warning(day: object) -> None:
+    events = World().events
+
+    events.hear(KRW_BTC, {"market_state": "ACTIVE", "delisting_date": day})
+
+    assert await events.of(KRW_BTC) == MarketStanding(warnings=("UNREADABLE",))
+
+
+async def test_an_end_that_is_called_off_is_forgotten_and_each_change_is_told_once() -> None:
+    events = World().events
+    usual, ending = {"market_state": "ACTIVE", "delisting_date": None}, {"delisting_date": DAY}
+
+    with Logs.captured() as logs:
+        for ticker in (usual, usual, ending, ending, {}, usual, usual):
+            events.hear(KRW_BTC, ticker)
+        told = [line["delisted_at"] for line in logs.lines]
+
+    assert told == ["2026-12-31", None]
+    assert await events.of(KRW_BTC) == MarketStanding()

@@ -14,6 +14,7 @@ import orjson
 
 from service.adapters.answers import retry_after_s, strip_secrets
 from service.adapters.upbit.errors import ErrorAnswer, translated
+from service.adapters.upbit.market_events import MarketEvents
 from service.adapters.upbit.sign import Signer
 from service.adapters.upbit.stream.reader import FrameReader, OrderReader, PriceReader
 from service.domain.markets import Market
@@ -34,6 +35,7 @@ class UpbitStreams:
 
     Args:
         url: of the public stream; the private one is below it.
+        market_events: hears what tickers say of a market's state and end.
         ping_every_s: real seconds.
     """
 
@@ -43,11 +45,13 @@ class UpbitStreams:
         *,
         url: str,
         signer: Signer,
+        market_events: MarketEvents | None = None,
         ping_every_s: float = PING_EVERY_S,
     ) -> None:
         self._session = session
         self._url = url.rstrip("/")
         self._signer = signer
+        self._market_events = market_events
         self._ping_every_s = ping_every_s
 
     @asynccontextmanager
@@ -55,7 +59,7 @@ class UpbitStreams:
         request = {"type": "ticker", "codes": [str(market) for market in markets]}
         async with self._open(self._url, {}) as socket:
             await _subscribe(socket, request)
-            async with _read(PriceReader(socket, markets)) as reader:
+            async with _read(PriceReader(socket, markets, self._market_events)) as reader:
                 yield reader
 
     @asynccontextmanager

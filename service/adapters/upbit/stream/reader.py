@@ -13,6 +13,7 @@ import orjson
 from loguru import logger
 
 from service.adapters.upbit.errors import OddAnswer
+from service.adapters.upbit.market_events import MarketEvents
 from service.adapters.upbit.record import Record
 from service.adapters.upbit.stream.tickers import StreamedPrice, streamed_price
 from service.domain.errors import BoundaryError, ExchangeRefused, ExchangeUnavailable
@@ -113,9 +114,13 @@ class PriceReader(FrameReader):
     """Keeps the newest ticker frame of each market. Satisfies ports.PriceConnection."""
 
     def __init__(
-        self, socket: aiohttp.ClientWebSocketResponse[bool], markets: Iterable[Market]
+        self,
+        socket: aiohttp.ClientWebSocketResponse[bool],
+        markets: Iterable[Market],
+        market_events: MarketEvents | None = None,
     ) -> None:
         super().__init__(socket)
+        self._market_events = market_events
         self._markets = {str(market): market for market in markets}
         self._newest: dict[str, tuple[_Frame, bytes]] = {}
 
@@ -135,6 +140,8 @@ class PriceReader(FrameReader):
         return True
 
     def _word(self, code: str, frame: _Frame, raw: bytes) -> StreamedPrice | None:
+        if self._market_events is not None:
+            self._market_events.hear(self._markets[code], frame)
         try:
             return streamed_price(frame, raw, self._markets[code])
         except OddAnswer as exc:
