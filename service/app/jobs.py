@@ -501,6 +501,7 @@ async def repeating(services: Services) -> AsyncIterator[None]:
         deadline = services.process.deadline
         await scheduler.wait_and_close(timeout=deadline.left_s(PASSES_BY_S))
         await _resign(services)
+        await services.unstored_orders.close()
 
 
 async def _resign(services: Services) -> None:

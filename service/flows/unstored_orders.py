@@ -163,6 +163,11 @@ class UnstoredOrders:
             self._is_loaded = False
             await self._journal.let_go()
 
+    async def close(self) -> None:
+        """Let the next process have the file, whatever is in it: this one sends nothing more."""
+        self._is_loaded = False
+        await self._journal.let_go()
+
     async def _read(self) -> None:
         content = await self._journal.read()
         self._is_loaded = True

@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.table_account import ACCOUNT
 from tests.mutants.table_alerts import ALERTS
 from tests.mutants.table_answers import ANSWERS
+from tests.mutants.table_exits import EXITS
 from tests.mutants.table_hand import HAND
 from tests.mutants.table_key import KEY
 from tests.mutants.table_limits import LIMITS
@@ -25,6 +26,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = tuple(
         ANSWERS,
         ODD_ANSWERS,
         HAND,
+        EXITS,
         ALERTS,
         ACCOUNT,
         KEY,

@@ -331,6 +331,15 @@ async def test_a_standby_lets_the_file_go_once_it_is_empty(house: House) -> None
     assert house.exit_journal.taken_by is None
 
 
+async def test_at_the_stop_the_file_is_the_next_processs_with_what_is_in_it(house: House) -> None:
+    await stopped_out(house)
+
+    await house.unstored_orders.close()
+
+    assert house.exit_journal.taken_by is None
+    assert len(house.exit_journal.orders) == 1
+
+
 # --- the other checks -----------------------------------------------------------------------------
 
 

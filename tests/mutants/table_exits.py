@@ -1,0 +1,155 @@
+"""A rule's sale without the database: on the disk first, sent once, stored once, or not at all."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, of
+
+_UNSTORED: Final = "service/flows/unstored_orders.py"
+_FILE: Final = "service/adapters/exit_journal.py"
+_OF_UNSTORED: Final = "tests/unit/flows/test_unstored_orders.py"
+_OF_FILE: Final = "tests/unit/adapters/test_exit_journal.py"
+
+EXITS: Final = (
+    Mutant(
+        name="a sale leaves before it is in the exit journal",
+        file=_UNSTORED,
+        old="                await self._write(unstored)\n                await self._send(",
+        new="                await self._send(",
+        tests=of(_OF_UNSTORED, "test_it_is_on_the_disk_before_it_is_sent"),
+    ),
+    Mutant(
+        name="a sale leaves although the exit journal cannot be written",
+        file=_UNSTORED,
+        old="            self._open_sales.let_go(entry.identifier, None)\n            raise\n",
+        new="            self._open_sales.let_go(entry.identifier, None)\n",
+        tests=of(
+            _OF_UNSTORED, "test_what_cannot_be_written_down_is_not_sent_and_the_operator_is_told"
+        ),
+    ),
+    Mutant(
+        name="on a given server a sale leaves after the lease has lapsed",
+        file="service/flows/leadership.py",
+        old="        if not is_alone and not self.is_leader:\n",
+        new="        if False:\n",
+        tests=of(_OF_UNSTORED, "test_on_a_given_server_nothing_leaves_after_the_lease_has_lapsed"),
+    ),
+    Mutant(
+        name="a sale leaves without the database although the lease is another's",
+        file="service/flows/leadership.py",
+        old="        if self._epoch is None or not self._settled:\n",
+        new="        if False:\n",
+        tests=of(_OF_UNSTORED, "test_on_the_embedded_server_too_a_lease_that_was_lost_is_anothers"),
+    ),
+    Mutant(
+        name="the lease is not looked at again where a sale of the exit journal leaves",
+        file=_UNSTORED,
+        old="        if held != epoch:\n",
+        new="        if False:\n",
+        tests=of(_OF_UNSTORED, "test_a_new_epoch_meanwhile_sends_nothing"),
+    ),
+    Mutant(
+        name="a sale of the exit journal leaves however late",
+        file=_UNSTORED,
+        old="        if self._real_clock.monotonic() - written_at > SEND_WITHIN_S:\n",
+        new="        if False:\n",
+        tests=of(_OF_UNSTORED, "test_a_request_that_would_leave_late_is_not_sent"),
+    ),
+    Mutant(
+        name="a market has two open orders without a row",
+        file=_UNSTORED,
+        old="        self._check_only(market)\n",
+        new="",
+        tests=of(_OF_UNSTORED, "test_without_the_database_a_market_has_one_open_order"),
+    ),
+    Mutant(
+        name="coins that were sold without a row are sold again",
+        file=_UNSTORED,
+        old="self._open_sales.begin(entry.identifier, entry.intent, source=OrderSource.RULE)",
+        new="pass",
+        tests=of(_OF_UNSTORED, "test_coins_that_were_sold_without_a_row_are_not_there_to_be_sold"),
+    ),
+    Mutant(
+        name="the sweep adopts an order of the exit journal",
+        file=_UNSTORED,
+        old="        self._reconciler.take(entry.identifier)\n",
+        new="",
+        tests=of(_OF_UNSTORED, "test_the_sweep_does_not_adopt_what_has_no_row_yet"),
+    ),
+    Mutant(
+        name="a new leader of the embedded server does not wait for the exit journal",
+        file=_UNSTORED,
+        old="            if self._is_alone:\n",
+        new="            if False:\n",
+        tests=of(
+            _OF_UNSTORED,
+            "test_a_new_leader_of_the_embedded_server_waits_for_the_old_ones_file",
+        ),
+    ),
+    Mutant(
+        name="the next process trades without a look into the exit journal",
+        file=_UNSTORED,
+        old="            await self._read()\n        await self.store()\n",
+        new="            pass\n",
+        tests=of(
+            _OF_UNSTORED, "test_the_next_process_stores_what_the_dead_one_left_before_it_trades"
+        ),
+    ),
+    Mutant(
+        name="an exit whose insert got no answer is another order in the exit journal",
+        file="service/flows/exits.py",
+        old="                identifier=identifier,\n",
+        new="",
+        tests=of(_OF_UNSTORED, "test_an_insert_whose_answer_was_lost_is_the_same_order"),
+    ),
+    Mutant(
+        name="the row of a sale that was sent without one is written twice",
+        file="service/store/tables/orders.py",
+        old="            ON CONFLICT (identifier) DO NOTHING\n        RETURNING id, ident",
+        new="        RETURNING id, ident",
+        tests=of(
+            "tests/integration/store/tables/test_orders.py",
+            "test_an_exit_that_was_sent_without_a_row_has_one_event_of_its_time",
+        ),
+    ),
+    Mutant(
+        name="a database that hangs holds a stop up",
+        file="service/flows/execute.py",
+        old="        async with asyncio.timeout(WRITE_EXIT_WITHIN_S):\n",
+        new="        async with asyncio.timeout(None):\n",
+        tests=of(
+            "tests/integration/app/test_unstored_exits.py",
+            "test_a_hung_server_holds_a_stop_up_for_no_longer_than_its_bound",
+        ),
+    ),
+    Mutant(
+        name="an unprotected position is not told of",
+        file=_UNSTORED,
+        old="            unprotected |= dict.fromkeys(held, reason)\n",
+        new="            pass\n",
+        tests=of(
+            _OF_UNSTORED,
+            "test_with_the_lease_lapsed_each_open_position_is_unprotected_until_it_is_ours_again",
+        ),
+    ),
+    Mutant(
+        name="two processes write the exit journal",
+        file=_FILE,
+        old="                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        new="                pass\n",
+        tests=of(_OF_FILE, "test_one_process_at_a_time_writes"),
+    ),
+    Mutant(
+        name="a line of the exit journal that is not whole is believed",
+        file=_FILE,
+        old="    if len(checksum) != _DIGITS or int(checksum, 16) != zlib.crc32(text):\n",
+        new="    if False:\n",
+        tests=of(_OF_FILE, "test_a_flipped_bit_never_makes_another_order_of_one"),
+    ),
+    Mutant(
+        name="what a full disk left of a line stays in the exit journal",
+        file=_FILE,
+        old="                    os.ftruncate(file, begin)\n",
+        new="                    pass\n",
+        tests=of(_OF_FILE, "test_a_full_disk_refuses_the_order"),
+    ),
+)
