@@ -5,7 +5,15 @@ from decimal import Decimal
 from typing import Any
 
 from service.config import Config
-from service.domain.markets import Balance, Candle, Market, MarketRules, Ticker, Timeframe
+from service.domain.markets import (
+    Balance,
+    BestPrices,
+    Candle,
+    Market,
+    MarketRules,
+    Ticker,
+    Timeframe,
+)
 from service.domain.orders import (
     ZERO,
     ExchangeOrder,
@@ -132,6 +140,8 @@ def some_limits(**overrides: Any) -> Limits:
         "max_order_krw": None,
         "max_daily_order_krw": None,
         "stop_loss_pct": Decimal(5),
+        "max_slippage_pct": Decimal(0),
+        "max_price_jump_pct": Decimal(10),
         "max_orders_per_hour": 12,
         "signal_max_age_s": 300,
     }
@@ -147,7 +157,15 @@ def a_situation(**overrides: Any) -> Situation:
         "rules": some_rules(),
         "open_orders": 0,
     }
-    return Situation(**values | overrides)
+    values |= overrides
+    if "best" not in overrides:
+        values["best"] = best_prices(values["rules"].market, values["price"])
+    return Situation(**values)
+
+
+def best_prices(market: Market, ask: Decimal) -> BestPrices:
+    """Return a book whose best offer is the last price."""
+    return BestPrices(market=market, bid=ask - ask / 1000, ask=ask)
 
 
 def an_intent(**overrides: Any) -> Intent:

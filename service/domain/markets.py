@@ -51,6 +51,15 @@ class Ticker:
         return self
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestPrices:
+    """What the order book offers at best, in quote money."""
+
+    market: Market
+    bid: Decimal  #: of those who buy
+    ask: Decimal  #: of those who sell
+
+
 class Timeframe(StrEnum):
     """The length of a candle."""
 
@@ -141,6 +150,11 @@ class MarketRules:
 
     def _step(self, price: Decimal) -> int:
         return bisect_right([least for least, _ in self.ticks], price) - 1
+
+    def floor_to_tick(self, price: Decimal, *, now: Decimal) -> Decimal:
+        """Return `price` rounded down to its tick. Args: now: the market's present price."""
+        tick = self.tick_at(price, now=now)
+        return (price / tick).to_integral_value(ROUND_DOWN) * tick
 
     def is_on_tick(self, price: Decimal) -> bool:
         return price > 0 and price % self.tick_size == 0

@@ -24,7 +24,14 @@ class Side(StrEnum):
 
 class OrderType(StrEnum):
     LIMIT = "LIMIT"
+    #: Immediate or cancel: takes what the book offers within its price, and never rests on it.
+    LIMIT_IOC = "LIMIT_IOC"
     MARKET = "MARKET"  #: a buy names the money to spend, a sell the coins to give
+
+    @property
+    def rests(self) -> bool:
+        """Whether such an order may lie on the book until its price is reached."""
+        return self is OrderType.LIMIT
 
 
 class OrderStatus(StrEnum):
@@ -105,7 +112,8 @@ RECOVERED: Final = "recovered"
 class Intent:
     """An order that the rules allow; it is not stored or sent yet.
 
-    Exactly these fields are set: LIMIT: price and volume. MARKET BUY: funds. MARKET SELL: volume.
+    Exactly these fields are set: LIMIT and LIMIT_IOC: price and volume. MARKET BUY: funds. MARKET
+    SELL: volume.
     """
 
     market: Market
@@ -133,6 +141,8 @@ class Intent:
 _GIVEN: Final = {
     (OrderType.LIMIT, Side.BUY): (True, True, False),
     (OrderType.LIMIT, Side.SELL): (True, True, False),
+    (OrderType.LIMIT_IOC, Side.BUY): (True, True, False),
+    (OrderType.LIMIT_IOC, Side.SELL): (True, True, False),
     (OrderType.MARKET, Side.BUY): (False, False, True),
     (OrderType.MARKET, Side.SELL): (False, True, False),
 }
@@ -291,14 +301,15 @@ class Quarantine:
 def status_on_exchange(seen: ExchangeOrder, intent: Intent) -> OrderStatus:
     """Return the status of our order that the exchange's answer `seen` implies.
 
-    A market order may end as cancelled with fills, because the exchange returns a remainder too
-    small to trade. It counts as executed. A limit order with fills counts as cancelled.
+    An order that never rests on the book may end as cancelled with fills: the exchange returns a
+    remainder too small to trade, or what the book did not offer within the price. It counts as
+    executed. A limit order that rested, and has fills, counts as cancelled.
     """
     if seen.state is ExchangeOrderState.WAITING:
         return _S.PARTIALLY_FILLED if seen.executed_volume > 0 else _S.SUBMITTED
     if seen.state is ExchangeOrderState.DONE:
         return _S.EXECUTED
-    if intent.type is OrderType.MARKET and seen.executed_volume > 0:
+    if not intent.type.rests and seen.executed_volume > 0:
         return _S.EXECUTED
     return _S.CANCELLED
 

@@ -14,7 +14,7 @@ from service.domain.orders import OrderStatus, OrderType, Side
 UNHEALTHY_S: Final = 600.0  #: market seconds
 #: Market seconds in each status, by whether the exchange is known to have the order.
 UNCERTAIN_S: Final = 60.0
-ON_THE_BOOK_S: Final = 300.0  #: of a market order, which is final within a second or two
+ON_THE_BOOK_S: Final = 300.0  #: of one that never rests there, and is final in seconds
 UNCERTAIN: Final = frozenset({OrderStatus.PENDING, OrderStatus.UNKNOWN})
 ON_THE_BOOK: Final = frozenset({OrderStatus.SUBMITTED, OrderStatus.PARTIALLY_FILLED})
 
@@ -76,4 +76,4 @@ class OpenOrder:
     def _bound_s(self) -> float | None:
         if self.status in UNCERTAIN:
             return UNCERTAIN_S
-        return ON_THE_BOOK_S if self.type is OrderType.MARKET else None
+        return None if self.type.rests else ON_THE_BOOK_S

@@ -14,7 +14,7 @@ from service.domain.orders import Intent
 from service.domain.risk.decide import decide, decide_by_hand
 from service.domain.risk.facts import Limits
 from service.domain.risk.verdicts import Allowed, Refused, Verdict
-from service.domain.signals import Signal
+from service.domain.signals import Action, Signal
 from service.domain.trading_states import OrderSource
 from service.flows.situations import Situations
 from service.ports.clock import MarketClock
@@ -26,6 +26,8 @@ from service.settings.table import (
     MAX_ORDER_KRW,
     MAX_ORDERS_PER_HOUR,
     MAX_POSITION_PCT,
+    MAX_PRICE_JUMP_PCT,
+    MAX_SLIPPAGE_PCT,
     MIN_CONFIDENCE,
     POSITION_SIZE_MAX_PCT,
     POSITION_SIZE_MIN_PCT,
@@ -128,7 +130,10 @@ class Decider:
 
     async def _verdict(self, signal: Signal) -> Verdict:
         now = await self._situations.of(
-            signal.market, source=OrderSource.SIGNAL, made_at=signal.created_at
+            signal.market,
+            source=OrderSource.SIGNAL,
+            made_at=signal.created_at,
+            is_entry=signal.proposal.action is Action.BUY,
         )
         return decide(signal.proposal, now, await self._limits())
 
@@ -144,6 +149,8 @@ class Decider:
             max_order_krw=await get(MAX_ORDER_KRW),
             max_daily_order_krw=await get(MAX_DAILY_ORDER_KRW),
             stop_loss_pct=await get(STOP_LOSS_PCT),
+            max_slippage_pct=await get(MAX_SLIPPAGE_PCT),
+            max_price_jump_pct=await get(MAX_PRICE_JUMP_PCT),
             max_orders_per_hour=await get(MAX_ORDERS_PER_HOUR),
             signal_max_age_s=await get(SIGNAL_MAX_AGE_SECONDS),
         )

@@ -207,7 +207,7 @@ class Flattener:
 
     async def _cancel(self, one: FlattenedMarket, open_orders: Sequence[Order]) -> FlattenedMarket:
         """Ask for the end of what waits on the book, once: `OrderCancels` follows each order."""
-        waiting = [order for order in open_orders if order.intent.type is OrderType.LIMIT]
+        waiting = [order for order in open_orders if order.intent.type.rests]
         for order in waiting:
             if order.id in self._cancelled:
                 continue

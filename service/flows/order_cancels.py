@@ -7,7 +7,7 @@ from typing import Final
 from loguru import logger
 
 from service.domain.errors import BoundaryError, DomainError, NotFound, ServiceError
-from service.domain.orders import OPEN, Order, OrderStatus, OrderType
+from service.domain.orders import OPEN, Order, OrderStatus
 from service.flows.leadership import Leadership
 from service.flows.reconcile import Reconciler
 from service.ports.clock import MarketClock
@@ -101,8 +101,7 @@ class OrderCancels:
                 await self._cancel(order)
 
     def _is_too_old(self, order: Order, age: timedelta) -> bool:
-        is_limit = order.intent.type is OrderType.LIMIT
-        return is_limit and self._clock.now() - order.created_at >= age
+        return order.intent.type.rests and self._clock.now() - order.created_at >= age
 
     async def _cancel(self, order: Order) -> None:
         """Ask once, then look. One order's trouble leaves the others' turn."""

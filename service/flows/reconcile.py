@@ -38,7 +38,6 @@ from service.domain.orders import (
     ListedOrder,
     Order,
     OrderStatus,
-    OrderType,
     Quarantine,
     fills_from,
 )
@@ -458,7 +457,7 @@ class Reconciler:
         """Return what a market order's new trades are compared with. Raises: BoundaryError."""
         booked = {fill.trade_uuid for fill in known}
         at = [trade.traded_at for trade in seen.trades if trade.uuid not in booked]
-        if self._prices is None or order.intent.type is OrderType.LIMIT or not at:
+        if self._prices is None or order.intent.price is not None or not at:
             return None
         collected = await self._prices.price_range(
             order.market, since=min(at) - _AROUND, until=max(at) + _AROUND

@@ -36,15 +36,23 @@ class Situations:
     clock: MarketClock
 
     async def of(
-        self, market: Market, *, source: OrderSource, made_at: datetime | None = None
+        self,
+        market: Market,
+        *,
+        source: OrderSource,
+        made_at: datetime | None = None,
+        is_entry: bool = False,
     ) -> Situation:
         """Raises: BoundaryError, when a fact is not available: no rule is skipped.
 
-        Args: made_at: of the signal.
+        Args:
+            made_at: of the signal.
+            is_entry: whether it wants to buy: then the order book is asked for.
         """
         rules = await self.exchange.rules(market)
         balances = await self.exchange.balances()
         price = await self._price(market)
+        best = await self.exchange.best_prices(market) if is_entry else None
         state, halts = await self.state.trading_state(), await self.state.standing()
         positions, open_orders = await self.orders.positions(), await self.orders.open()
         newest = await self._newest(market, positions, self.clock.now())
@@ -58,6 +66,7 @@ class Situations:
             price=price,
             price_doubt=self.live_prices.doubt(market),
             price_age_s=None if latest is None else (now - latest.traded_at).total_seconds(),
+            best=best,
             price_max_age_s=self.live_prices.limits.max_age.total_seconds(),
             position=_position(market, positions),
             quote=balances.get(market.quote) or _nothing_of(market.quote),

@@ -4,7 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from service.domain.markets import Balances, CandlePage, Market, MarketRules, Ticker, Timeframe
+from service.domain.markets import (
+    Balances,
+    BestPrices,
+    CandlePage,
+    Market,
+    MarketRules,
+    Ticker,
+    Timeframe,
+)
 from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList
 
 LONGEST_WINDOW: Final = timedelta(days=7)  #: of one question for finished orders
@@ -16,6 +24,9 @@ class Exchange(Protocol):
     async def markets(self) -> frozenset[Market]: ...
 
     async def tickers(self, markets: Sequence[Market]) -> tuple[Ticker, ...]: ...
+
+    async def best_prices(self, market: Market) -> BestPrices:
+        """Return the best prices of the order book."""
 
     async def candles(
         self, market: Market, timeframe: Timeframe, *, count: int, before: datetime | None = None

@@ -76,6 +76,13 @@ MAX_DAILY_ORDER_KRW: Final[Key[Decimal | None]] = Key(
     unit="KRW a day",
     sentence="What the purchases of one Korean day may cost at most, without their fees.",
 )
+MAX_SLIPPAGE_PCT: Final[Key[Decimal]] = Key(
+    "max_slippage_pct",
+    default=_D("0.5"),
+    kind=Number(_D(0), _D(10)),
+    unit="% above the best price",
+    sentence="How much more than the best price of the order book a signal's purchase may pay.",
+)
 STOP_LOSS_PCT: Final[Key[Decimal]] = Key(
     "stop_loss_pct",
     default=_D(5),
@@ -242,6 +249,7 @@ _ROWS: Final[tuple[Key[Any], ...]] = (  # Any: each row has a type of its own
     MAX_EXPOSURE_PCT,
     MAX_ORDER_KRW,
     MAX_DAILY_ORDER_KRW,
+    MAX_SLIPPAGE_PCT,
     STOP_LOSS_PCT,
     TAKE_PROFIT_PCT,
     TRAILING_STOP_PCT,

@@ -16,6 +16,7 @@ from service.domain.errors import BoundaryError, ExchangeRefused, OutcomeUnknown
 from service.domain.markets import (
     Balance,
     Balances,
+    BestPrices,
     Candle,
     CandlePage,
     Market,
@@ -31,6 +32,7 @@ from service.domain.orders import (
     Intent,
     ListedOrder,
     OrderList,
+    OrderType,
     Side,
     Trade,
 )
@@ -40,6 +42,7 @@ from tests.builders import KRW_BTC, a_ticker, some_rules
 Method = Literal[
     "markets",
     "tickers",
+    "best_prices",
     "candles",
     "rules",
     "balances",
@@ -65,6 +68,8 @@ class FakeExchange:
         history: candles by market and timeframe, oldest first; set it freely.
         market_rules: by market; set it freely.
         unreadable: how many orders of each list cannot be read; set it freely.
+        spread: how far the best price lies above the last one; set it freely.
+        offered: coins that the book offers to an order that does not rest on it; None: enough.
         unlisted: identifiers that no list shows yet; set it freely.
     """
 
@@ -88,6 +93,8 @@ class FakeExchange:
         self.unreadable = 0
         self.unreadable_currencies: set[str] = set()  #: rows of the account; set it freely
         self.unlisted: set[str] = set()
+        self.spread = ZERO
+        self.offered: Decimal | None = None
         self.sent: list[tuple[Intent, str]] = []
         self.calls: list[Method] = []
         self.held: BoundaryError | None = None
@@ -136,6 +143,12 @@ class FakeExchange:
         low, high = min(price, usual.low), max(price, usual.high)
         return a_ticker(market=market, price=price, low=low, high=high, traded_at=self._now())
 
+    async def best_prices(self, market: Market) -> BestPrices:
+        self._answer("best_prices")
+        price = self.prices[market]
+        tick = self.market_rules[market].tick_size
+        return BestPrices(market=market, bid=price - tick, ask=price + self.spread)
+
     async def candles(
         self, market: Market, timeframe: Timeframe, *, count: int, before: datetime | None = None
     ) -> CandlePage:
@@ -174,7 +187,9 @@ class FakeExchange:
             raise failure[0]
         self._place(intent, identifier)
         waiting = self.orders[identifier]
-        if intent.price is None:
+        if intent.type is OrderType.LIMIT_IOC:
+            self._match_at_once(identifier)
+        elif intent.price is None:
             self._match_at_market(identifier)
         if failure is not None:
             raise failure[0]
@@ -293,6 +308,18 @@ class FakeExchange:
         self._match(identifier, volume=volume, price=price)
         whole = intent.funds is None or intent.funds == volume * price
         self._settle(identifier, ExchangeOrderState.DONE if whole else ExchangeOrderState.CANCELLED)
+
+    def _match_at_once(self, identifier: str) -> None:
+        intent = self.intents[identifier]
+        price, volume = self.prices[intent.market] + self.spread, intent.volume or ZERO
+        offered = volume if self.offered is None else min(volume, self.offered)
+        is_reached = intent.price is not None and price <= intent.price
+        if is_reached and offered:
+            self._match(identifier, volume=offered, price=price)
+        is_done = is_reached and offered == volume
+        self._settle(
+            identifier, ExchangeOrderState.DONE if is_done else ExchangeOrderState.CANCELLED
+        )
 
     def _match(self, identifier: str, *, volume: Decimal, price: Decimal) -> None:
         order = self.orders[identifier]

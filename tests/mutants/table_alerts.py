@@ -29,7 +29,7 @@ ALERTS: Final = (
     Mutant(
         name="a market order on the book for days looks healthy",
         file=_STUCK,
-        old="        return ON_THE_BOOK_S if self.type is OrderType.MARKET else None\n",
+        old="        return None if self.type.rests else ON_THE_BOOK_S\n",
         new="        return None\n",
         tests=_OF_RULES,
     ),

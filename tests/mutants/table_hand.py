@@ -133,7 +133,7 @@ HAND: Final = (
     Mutant(
         name="a limit order stays however old it is",
         file=_CANCELS,
-        old="return is_limit and self._clock.now() - order.created_at >= age",
+        old="return order.intent.type.rests and self._clock.now() - order.created_at >= age",
         new="return False",
         tests=of(_OF_CANCELS, "test_a_limit_order_is_cancelled_at_its_age_and_not_before"),
     ),

@@ -12,6 +12,7 @@ _EXCHANGE_RULES: Final = "service/domain/risk/exchange_rules.py"
 _FACTS: Final = "service/domain/risk/facts.py"
 _ORDER_OF_RULES: Final = "service/domain/risk/decide.py"
 _MARKET_RULES: Final = "service/domain/risk/market_rules.py"
+_OF_ENTRIES: Final = "tests/unit/domain/test_entries.py"
 _OF_ABSURD: Final = "tests/unit/flows/test_absurd_facts.py"
 _OF_LIMITS: Final = "tests/unit/domain/test_risk_limits.py"
 _SITUATIONS: Final = "service/flows/situations.py"
@@ -455,6 +456,60 @@ LIMITS: Final = (
         tests=of(
             _OF_ABSURD, "test_a_lie_that_was_stored_as_equity_counts_an_hour_later_at_the_earliest"
         ),
+    ),
+    Mutant(
+        name="an entry pays any price",
+        file=_MARKET_RULES,
+        old="    highest = now.best.ask * (1 + limits.max_slippage_pct / HUNDRED)\n",
+        new="    highest = now.best.ask * 2\n",
+        tests=of(
+            _OF_ENTRIES,
+            "test_no_entry_pays_more_than_the_slippage_or_asks_less_than_the_best_price",
+        ),
+    ),
+    Mutant(
+        name="an entry follows an absurd offer of the order book",
+        file=_MARKET_RULES,
+        old="    if abs(now.best.ask - now.price) > most_apart:\n",
+        new="    if False:\n",
+        tests=of(_OF_ENTRIES, "test_a_best_price_far_from_the_last_price_is_none"),
+    ),
+    Mutant(
+        name="an entry rests on the book",
+        file="service/adapters/upbit/orders.py",
+        old="    if intent.type is OrderType.LIMIT_IOC:\n",
+        new="    if False:\n",
+        tests=of(
+            "tests/unit/adapters/test_upbit_wire.py",
+            "test_an_entry_is_a_limit_order_that_never_rests_on_the_book",
+        ),
+    ),
+    Mutant(
+        name="an entry that is filled in part counts as cancelled",
+        file="service/domain/orders.py",
+        old="    if not intent.type.rests and seen.executed_volume > 0:\n",
+        new="    if intent.type is OrderType.MARKET and seen.executed_volume > 0:\n",
+        tests=of(
+            "tests/unit/domain/test_orders.py",
+            "test_the_exchanges_word_is_read_together_with_the_fills",
+        ),
+    ),
+    Mutant(
+        name="an order below the minimum after its volume is rounded is sent",
+        file="service/domain/risk/drafts.py",
+        old="        return whole_steps(self.amount / self.price) * self.price\n",
+        new="        return self.amount\n",
+        tests=of(
+            _OF_ENTRIES,
+            "test_an_entry_is_never_below_the_exchanges_minimum_after_its_volume_is_rounded",
+        ),
+    ),
+    Mutant(
+        name="a limit price by hand off the tick passes the rules",
+        file=_EXCHANGE_RULES,
+        old="    if draft.price <= 0 or draft.price % step:\n",
+        new="    if False:\n",
+        tests=of(_OF_ENTRIES, "test_a_limit_by_hand_off_the_tick_is_refused"),
     ),
     Mutant(
         name="a check that fails lets the order through",

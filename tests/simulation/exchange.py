@@ -17,6 +17,7 @@ from service.sandbox.market.generator import PriceGenerator
 from service.sandbox.market.prints import Prints, step_at
 from service.sandbox.market.ticks import decimal, tick_size
 from service.sandbox.upbit_api.bodies import account_body, chance_body, order_body
+from service.sandbox.upbit_api.quotes import book_body
 from tests.builders import KRW_BTC, T0
 
 KRW_ETH: Final = Market("KRW", "ETH")
@@ -170,6 +171,10 @@ class ExchangeSite:
         market = Market.parse(params["markets"])
         return [{"market": str(market), "tick_size": str(tick_size(self.price(market)))}]
 
+    def _book(self, params: Params, _: float) -> Body:
+        market = Market.parse(params["markets"])
+        return [book_body(market, self.engine.book(market, self.now()), count=1, now=self.now())]
+
     def _listing(self, _: Params, __: float) -> Body:
         return [{"market": str(market)} for market in self.prints]
 
@@ -197,6 +202,7 @@ class ExchangeSite:
         ("GET", "/v1/market/all"): _listing,
         ("GET", "/v1/ticker"): _ticker,
         ("GET", "/v1/orderbook/instruments"): _instruments,
+        ("GET", "/v1/orderbook"): _book,
     }
 
     def _new_id(self) -> str:

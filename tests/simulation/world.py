@@ -153,7 +153,13 @@ class World:
         self.restores = 0
         self.is_quiet = False
         self.blind_until = 0.0
-        self.settings: dict[str, JSON] = {"trading_enabled": True}
+        self.settings: dict[str, JSON] = {
+            "trading_enabled": True,
+            # Purchases larger than the best level of the book: most are filled in part.
+            "max_slippage_pct": "0",
+            "position_size_min_pct": "15",
+            "position_size_max_pct": "15",
+        }
         self.violations: list[str] = []
         self.met: list[tuple[str, str, str | None]] = []
         self.trace: list[str] | None = [] if tracing else None

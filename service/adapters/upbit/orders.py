@@ -21,6 +21,7 @@ from service.domain.orders import (
 NO_UUID: Final = ""  #: in place of a uuid that cannot be read
 _T = TypeVar("_T")
 _SIDES: Final = {Side.BUY: "bid", Side.SELL: "ask"}
+_IOC: Final = "ioc"
 _SIDES_BACK: Final = {word: side for side, word in _SIDES.items()}
 _STATES: Final = {
     "wait": ExchangeOrderState.WAITING,
@@ -31,6 +32,8 @@ _STATES: Final = {
 _ORDER_TYPES: Final = {
     (OrderType.LIMIT, Side.BUY): "limit",
     (OrderType.LIMIT, Side.SELL): "limit",
+    (OrderType.LIMIT_IOC, Side.BUY): "limit",
+    (OrderType.LIMIT_IOC, Side.SELL): "limit",
     (OrderType.MARKET, Side.BUY): "price",
     (OrderType.MARKET, Side.SELL): "market",
 }
@@ -48,6 +51,8 @@ def order_body(intent: Intent, identifier: str) -> dict[str, str]:
         body["price"] = plain(money)  # of a market buy: the money to spend
     if intent.volume is not None:
         body["volume"] = plain(intent.volume)
+    if intent.type is OrderType.LIMIT_IOC:
+        body["time_in_force"] = _IOC
     return body | {"identifier": identifier}
 
 
@@ -102,9 +107,9 @@ def _intent(record: Record) -> Intent | None:
     match record.text("ord_type"), side:
         case "limit", _:
             price, volume = record.positive("price"), record.positive("volume")
-            return Intent(
-                market=market, side=side, type=OrderType.LIMIT, price=price, volume=volume
-            )
+            is_ioc = record.text_or_none("time_in_force") == _IOC
+            kind = OrderType.LIMIT_IOC if is_ioc else OrderType.LIMIT
+            return Intent(market=market, side=side, type=kind, price=price, volume=volume)
         case "price", Side.BUY:
             funds = record.positive("price")  # an order for money has no volume
             return Intent(market=market, side=side, type=OrderType.MARKET, funds=funds)

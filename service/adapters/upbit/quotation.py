@@ -12,7 +12,7 @@ from service.adapters.upbit.errors import OddAnswer
 from service.adapters.upbit.record import Record, items, records
 from service.adapters.upbit.wire import market_in
 from service.domain.errors import UnknownMarket
-from service.domain.markets import Candle, CandlePage, Market, Ticker, Timeframe
+from service.domain.markets import BestPrices, Candle, CandlePage, Market, Ticker, Timeframe
 
 #: Our tables hold numbers within these bounds, which are far from any that a market has.
 _SMALLEST_PRICE: Final = Decimal("1e-8")
@@ -51,6 +51,20 @@ def tickers(payload: object, asked: Sequence[Market]) -> tuple[Ticker, ...]:
     if missing:
         raise OddAnswer(f"no ticker of {missing[0]}")
     return tuple(found[market] for market in asked)
+
+
+def best_prices(payload: object, market: Market) -> BestPrices:
+    """Return the first level of the order book. Upbit lists the best one first."""
+    for book in records(payload, "orderbook"):
+        if market_in(book, "market") == market:
+            levels = list(book.records("orderbook_units"))
+            if not levels:
+                raise OddAnswer(f"the order book of {market} is empty")
+            bid, ask = _price(levels[0], "bid_price"), _price(levels[0], "ask_price")
+            if bid >= ask:
+                raise OddAnswer(f"the order book of {market}: a bid at the price of an ask")
+            return BestPrices(market=market, bid=bid, ask=ask)
+    raise OddAnswer(f"no order book of {market}")
 
 
 def _ticker(record: Record) -> Ticker:

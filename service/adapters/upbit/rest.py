@@ -20,7 +20,15 @@ from service.adapters.upbit.wire import checked_identifier, instant
 from service.crashpoints import crashpoint
 from service.domain.errors import ExchangeRefused
 from service.domain.key_answers import KeyAnswer
-from service.domain.markets import Balances, CandlePage, Market, MarketRules, Ticker, Timeframe
+from service.domain.markets import (
+    Balances,
+    BestPrices,
+    CandlePage,
+    Market,
+    MarketRules,
+    Ticker,
+    Timeframe,
+)
 from service.domain.orders import ExchangeOrder, Intent, ListedOrder, OrderList, Side
 from service.ports.clock import RealClock
 
@@ -105,6 +113,13 @@ class UpbitRest:
         with translated(writing=False):
             payload = await self._client.get_public("/v1/ticker", params, group=Group.TICKER)
             return quotation.tickers(payload, markets)
+
+    async def best_prices(self, market: Market) -> BestPrices:
+        with translated(writing=False):
+            payload = await self._client.get_public(
+                "/v1/orderbook", {"markets": str(market), "count": "1"}, group=Group.ORDERBOOK
+            )
+            return quotation.best_prices(payload, market)
 
     async def candles(
         self, market: Market, timeframe: Timeframe, *, count: int, before: datetime | None = None

@@ -7,9 +7,9 @@ from typing import Final
 from service.domain.orders import ZERO, Intent, OrderType, Side
 from service.domain.risk.count_rules import open_order, order_rate
 from service.domain.risk.drafts import CommonRule, Draft, Judged, Rule, refuses
-from service.domain.risk.exchange_rules import balance, min_order, sellable_at_stop
+from service.domain.risk.exchange_rules import balance, min_order, sellable_at_stop, tick
 from service.domain.risk.facts import Limits, Situation
-from service.domain.risk.market_rules import delisting, market_warning, price
+from service.domain.risk.market_rules import delisting, entry_price, market_warning, price
 from service.domain.risk.signal_rules import confidence, signal_age
 from service.domain.risk.size_rules import (
     held,
@@ -30,7 +30,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "market_warning": market_warning,
     "daily_loss_limit": daily_loss,
     "volatility": volatility,
-    "price": price,
+    "price": entry_price,
     "signal_age": signal_age,
     "confidence": confidence,
     "open_order": open_order,
@@ -43,6 +43,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "balance": balance,
     "min_order": min_order,
     "sellable_at_stop": sellable_at_stop,
+    "tick": tick,
 }
 
 #: Without those of a signal: its age, its confidence, the size that follows from it.
@@ -63,6 +64,7 @@ RULES_BY_HAND: Final[Mapping[str, CommonRule]] = {
     "balance": balance,
     "min_order": min_order,
     "sellable_at_stop": sellable_at_stop,
+    "tick": tick,
 }
 
 #: What a rule that cuts allows at most, without amounts: the sentence is shown and logged.
@@ -136,7 +138,14 @@ def _check(name: str, found: Judged) -> Check:
 
 
 def _intent(draft: Draft, now: Situation) -> Intent:
+    """Return an entry that never rests on the book, or an exit at whatever the book offers."""
     market = now.rules.market
     if draft.is_buy:
-        return Intent(market=market, side=Side.BUY, type=OrderType.MARKET, funds=draft.amount)
+        return Intent(
+            market=market,
+            side=Side.BUY,
+            type=OrderType.LIMIT_IOC,
+            price=draft.price,
+            volume=draft.coins,
+        )
     return Intent(market=market, side=Side.SELL, type=OrderType.MARKET, volume=draft.amount)

@@ -36,6 +36,11 @@ class Draft:
     def cut_to(self, most: Decimal) -> "Draft":
         return replace(self, amount=min(self.amount, most))
 
+    @property
+    def coins(self) -> Decimal | None:
+        """Return the volume of a purchase with a price, in whole steps."""
+        return None if self.price is None else whole_steps(self.amount / self.price)
+
     def funds_at(self, market_price: Decimal) -> Decimal:
         """Return what the exchange counts the order as worth, in money."""
         if not self.is_buy:

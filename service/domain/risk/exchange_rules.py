@@ -7,6 +7,7 @@ from service.domain.markets import whole_steps
 from service.domain.orders import ZERO
 from service.domain.risk.drafts import HUNDRED, Draft, Judged, passes, refuses, whole_money
 from service.domain.risk.facts import Limits, Situation
+from service.domain.trading_states import OrderSource
 
 
 def balance(draft: Draft, _p: object, now: Situation, _l: Limits) -> Judged:
@@ -55,3 +56,17 @@ def sellable_at_stop(draft: Draft, _p: object, now: Situation, limits: Limits) -
         sentence = "after a fall to the stop the exchange would not take the sale"
         return refuses(draft, sentence, limit=limit, actual=actual)
     return passes(draft, "the position can be sold at the stop", limit=limit, actual=actual)
+
+
+def tick(draft: Draft, _p: object, now: Situation, _l: Limits) -> Judged:
+    """Refuse what the exchange would: a price off the tick, or coins of less than one step."""
+    if draft.price is None:
+        return passes(draft, "the order names no price")
+    step = now.rules.tick_at(draft.price, now=now.price)
+    limit, actual = decimal_text(step), decimal_text(draft.price)
+    if draft.price <= 0 or draft.price % step:
+        return refuses(draft, "the price is not on the tick", limit=limit, actual=actual)
+    if now.source is OrderSource.SIGNAL and now.best is not None and draft.price < now.best.ask:
+        sentence = "no price on the tick reaches the best one"
+        return refuses(draft, sentence, limit=decimal_text(now.best.ask), actual=actual)
+    return passes(draft, "the price is on the tick", limit=limit, actual=actual)

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from service.domain.markets import Balance, MarketRules
+from service.domain.markets import Balance, BestPrices, MarketRules
 from service.domain.orders import ZERO
 from service.domain.positions import Position
 from service.domain.prices import PriceDoubt
@@ -36,6 +36,8 @@ class Limits:
     max_order_krw: Decimal | None  #: for one purchase; None: no cap
     max_daily_order_krw: Decimal | None  #: for the purchases of a Korean day; None: no cap
     stop_loss_pct: Decimal  #: below the average price
+    max_slippage_pct: Decimal  #: above the best price, for an entry
+    max_price_jump_pct: Decimal  #: how far the best price may be from the last one
     max_orders_per_hour: int  #: in all markets together
     signal_max_age_s: int  #: an older signal is not acted upon
 
@@ -60,6 +62,7 @@ class Situation:
     price_doubt: PriceDoubt | None = None
     price_age_s: float | None = None  #: of the last trade; None: no trade is believed
     price_max_age_s: float | None = None
+    best: BestPrices | None = None  #: asked for where a signal wants to buy
     position: Position
     quote: Balance  #: the money of the market
     base: Balance  #: its coins

@@ -3,11 +3,13 @@
 An exit passes: to keep what is held in a troubled market is no protection.
 """
 
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
+from service.domain.decimals import decimal_text
 from service.domain.prices import PriceDoubt
-from service.domain.risk.drafts import Draft, Judged, passes, refuses
+from service.domain.risk.drafts import HUNDRED, Draft, Judged, passes, refuses
 from service.domain.risk.facts import Limits, Situation
 
 _BELIEVED: Final = "believed"
@@ -28,6 +30,23 @@ def market_warning(draft: Draft, _p: object, now: Situation, _l: Limits) -> Judg
     if not names or not draft.is_buy:
         return passes(draft, "no warning stops the order", actual=names or None)
     return refuses(draft, f"the exchange warns of this market: {names}", actual=names)
+
+
+def entry_price(draft: Draft, _p: object, now: Situation, limits: Limits) -> Judged:
+    """Give a signal's purchase its limit: the best price and max_slippage_pct, on the tick."""
+    found = price(draft, _p, now, limits)
+    if not found.passed or not draft.is_buy:
+        return found
+    if now.best is None:
+        return refuses(draft, "the order book shows no price to buy at")
+    most_apart = now.price * limits.max_price_jump_pct / HUNDRED
+    if abs(now.best.ask - now.price) > most_apart:
+        sentence = "the best price of the order book is too far from the last price"
+        limit, actual = decimal_text(most_apart), decimal_text(abs(now.best.ask - now.price))
+        return refuses(draft, sentence, limit=limit, actual=actual)
+    highest = now.best.ask * (1 + limits.max_slippage_pct / HUNDRED)
+    limited = replace(draft, price=now.rules.floor_to_tick(highest, now=now.price))
+    return replace(found, draft=limited)
 
 
 def price(draft: Draft, _p: object, now: Situation, _l: Limits) -> Judged:

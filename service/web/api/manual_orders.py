@@ -140,10 +140,12 @@ def _intent(request: web.Request, body: Mapping[str, JSON]) -> Intent:
     market = known_market(code, request.app[CONFIG].markets)
     try:
         side, kind = Side(body.get("side")), OrderType(body.get("type"))  # type: ignore[arg-type]
-    except ValueError:
-        choices = f"side is {' or '.join(Side)}, type is {' or '.join(OrderType)}"
+        takes = _TAKES[kind, side]
+    except (ValueError, KeyError):
+        kinds = sorted({kind.value for kind, _ in _TAKES})
+        choices = f"side is {' or '.join(Side)}, type is {' or '.join(kinds)}"
         raise InvalidRequest(choices) from None
-    given, takes = body.keys() - {"market", "side", "type"}, _TAKES[kind, side]
+    given = body.keys() - {"market", "side", "type"}
     if given != takes:
         raise InvalidRequest(f"a {kind} {side} takes {' and '.join(sorted(takes))}, nothing else")
     amounts = {name: _amount(body, name) for name in takes}

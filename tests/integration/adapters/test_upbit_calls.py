@@ -60,6 +60,18 @@ async def test_tickers_come_in_the_order_asked(upbit: UpbitRest, stub: UpbitStub
     assert stub.seen[0].line == "GET /v1/ticker?markets=KRW-BTC%2CKRW-ETH"
 
 
+async def test_the_best_prices_are_asked_for_with_one_level(
+    upbit: UpbitRest, stub: UpbitStub
+) -> None:
+    levels = '[{"ask_price": 148500000.0, "bid_price": 148490000.0}]'
+    stub.answer("GET /v1/orderbook", f'[{{"market": "KRW-BTC", "orderbook_units": {levels}}}]')
+
+    best = await upbit.best_prices(KRW_BTC)
+
+    assert (best.bid, best.ask) == (Decimal(148490000), Decimal(148500000))
+    assert stub.seen[0].line == "GET /v1/orderbook?markets=KRW-BTC&count=1"
+
+
 async def test_no_market_asked_is_no_request(upbit: UpbitRest, stub: UpbitStub) -> None:
     assert await upbit.tickers([]) == ()
     assert stub.seen == []

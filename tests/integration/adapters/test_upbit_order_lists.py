@@ -92,6 +92,10 @@ async def test_a_listed_order_tells_what_was_asked_and_what_came_of_it(
     ("fields", "kind"),
     [
         ({"ord_type": "limit", "price": "100", "volume": "2"}, OrderType.LIMIT),
+        (
+            {"ord_type": "limit", "price": "100", "volume": "2", "time_in_force": "ioc"},
+            OrderType.LIMIT_IOC,
+        ),
         ({"side": "ask", "ord_type": "market", "price": None, "volume": "2"}, OrderType.MARKET),
         ({"ord_type": "best", "time_in_force": "ioc"}, None),
         ({"ord_type": "of tomorrow"}, None),

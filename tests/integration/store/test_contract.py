@@ -224,6 +224,7 @@ async def test_an_order_that_is_not_limited_is_not_counted_against_the_limit(
         an_intent(funds=Decimal("100000.12345678")),
         an_intent(side=Side.SELL, volume=Decimal("0.00000001"), funds=None),
         an_intent(type=OrderType.LIMIT, price=Decimal("0.0123"), volume=Decimal("7.5"), funds=None),
+        an_intent(type=OrderType.LIMIT_IOC, price=Decimal(5_000), volume=Decimal(2), funds=None),
     ],
 )
 async def test_an_added_order_is_pending_and_read_back_as_it_was_meant(

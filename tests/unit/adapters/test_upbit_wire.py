@@ -121,6 +121,47 @@ def test_a_limit_order_names_price_and_volume(side: Side, word: str) -> None:
     ]
 
 
+def test_an_entry_is_a_limit_order_that_never_rests_on_the_book() -> None:
+    intent = an_intent(type=OrderType.LIMIT_IOC, funds=None, price=Decimal(5000), volume=Decimal(2))
+
+    body = orders.order_body(intent, "uat-1")
+
+    assert (body["ord_type"], body["time_in_force"]) == ("limit", "ioc")
+    assert (body["price"], body["volume"]) == ("5000", "2")
+
+
+BOOK = {
+    "market": "KRW-BTC",
+    "orderbook_units": [{"ask_price": 148500000, "bid_price": "148490000"}],
+}
+
+
+def test_the_best_prices_are_those_of_the_first_level() -> None:
+    worse = {"ask_price": 149000000, "bid_price": 147000000}
+    book = {**BOOK, "orderbook_units": [*BOOK["orderbook_units"], worse]}
+
+    best = quotation.best_prices([book], KRW_BTC)
+
+    assert (best.bid, best.ask) == (Decimal(148490000), Decimal(148500000))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        [],
+        [{**BOOK, "market": "KRW-ETH"}],
+        [{**BOOK, "orderbook_units": []}],
+        [{**BOOK, "orderbook_units": [{"ask_price": 1, "bid_price": 1}]}],
+        [{**BOOK, "orderbook_units": [{"ask_price": 1, "bid_price": 2}]}],
+        [{**BOOK, "orderbook_units": [{"ask_price": 0, "bid_price": 2}]}],
+        [{**BOOK, "orderbook_units": [{"ask_price": "1e-99", "bid_price": "1e-99"}]}],
+    ],
+)
+def test_an_order_book_without_sane_prices_is_odd(payload: object) -> None:
+    with pytest.raises(OddAnswer):
+        quotation.best_prices(payload, KRW_BTC)
+
+
 def test_an_instant_goes_out_in_utc_and_is_rounded_up_since_it_is_exclusive() -> None:
     seoul = timezone(timedelta(hours=9))
 

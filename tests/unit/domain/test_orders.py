@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 
 import pytest
@@ -77,6 +78,7 @@ def test_an_order_on_the_book_can_no_longer_have_failed() -> None:
         {"type": OrderType.MARKET, "side": Side.BUY, "volume": Decimal(1)},
         {"type": OrderType.MARKET, "side": Side.SELL, "funds": Decimal(1)},
         {"type": OrderType.LIMIT, "side": Side.BUY, "price": Decimal(1)},
+        {"type": OrderType.LIMIT_IOC, "side": Side.BUY, "funds": Decimal(1)},
         {"type": OrderType.MARKET, "side": Side.BUY, "funds": Decimal(0)},
         {"type": OrderType.MARKET, "side": Side.BUY, "funds": Decimal("NaN")},
     ],
@@ -94,6 +96,10 @@ def test_an_intent_that_the_exchange_could_not_read_cannot_be_made(fields: dict)
         (ExchangeOrderState.DONE, "0.1", OrderType.LIMIT, OrderStatus.EXECUTED),
         (ExchangeOrderState.CANCELLED, "0", OrderType.LIMIT, OrderStatus.CANCELLED),
         (ExchangeOrderState.CANCELLED, "0.1", OrderType.LIMIT, OrderStatus.CANCELLED),
+        (ExchangeOrderState.DONE, "1", OrderType.LIMIT_IOC, OrderStatus.EXECUTED),
+        # What the book did not offer at once comes back as a cancel too.
+        (ExchangeOrderState.CANCELLED, "0.1", OrderType.LIMIT_IOC, OrderStatus.EXECUTED),
+        (ExchangeOrderState.CANCELLED, "0", OrderType.LIMIT_IOC, OrderStatus.CANCELLED),
         # A market buy's remainder comes back as a cancel: never "nothing bought".
         (ExchangeOrderState.CANCELLED, "0.1", OrderType.MARKET, OrderStatus.EXECUTED),
         (ExchangeOrderState.CANCELLED, "0", OrderType.MARKET, OrderStatus.CANCELLED),
@@ -103,7 +109,7 @@ def test_the_exchanges_word_is_read_together_with_the_fills(
     state: ExchangeOrderState, executed: str, type_: OrderType, status: OrderStatus
 ) -> None:
     limit = an_intent(type=OrderType.LIMIT, price=Decimal(1000), volume=Decimal(1), funds=None)
-    intent = limit if type_ is OrderType.LIMIT else an_intent()
+    intent = an_intent() if type_ is OrderType.MARKET else replace(limit, type=type_)
     seen = an_exchange_order(state=state, executed_volume=Decimal(executed))
 
     assert status_on_exchange(seen, intent) is status

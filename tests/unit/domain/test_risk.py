@@ -35,8 +35,8 @@ def test_a_buy_spends_what_its_confidence_is_worth() -> None:
     verdict = decide(a_proposal(confidence=Decimal("0.7")), a_situation(), some_limits())
 
     assert isinstance(verdict, Allowed)
-    assert verdict.intent.type is OrderType.MARKET
-    assert verdict.intent.funds == Decimal(200_000)  # 2 % of 10,000,000
+    assert verdict.intent.type is OrderType.LIMIT_IOC
+    assert verdict.intent.most_funds == Decimal(200_000)  # 2 % of 10,000,000
 
 
 def test_the_rules_are_stored_in_the_order_of_the_contract() -> None:
@@ -61,6 +61,7 @@ def test_the_rules_are_stored_in_the_order_of_the_contract() -> None:
         "balance",
         "min_order",
         "sellable_at_stop",
+        "tick",
     ]
 
 
@@ -121,12 +122,12 @@ def test_a_full_halt_refuses_every_sale_but_the_flattening_one(
     assert isinstance(decide(a_proposal(**SELL), now, some_limits()), Allowed) is passes
 
 
-def bought(situation: dict[str, Any], **limits: Any) -> Decimal | None:
+def bought(situation: dict[str, Any], **limits: Any) -> Decimal:
     """Return the money of the purchase that the surest signal gets."""
     surest = a_proposal(confidence=Decimal(1))
     verdict = decide(surest, a_situation(**situation), some_limits(**limits))
     assert isinstance(verdict, Allowed), verdict
-    return verdict.intent.funds
+    return verdict.intent.most_funds
 
 
 def test_the_surest_signal_buys_for_the_largest_size_and_no_more() -> None:
@@ -261,12 +262,13 @@ def test_no_order_ever_passes_a_limit(  # noqa: PLR0917 - one name for each thin
 
 def assert_within(verdict: Allowed, now: Situation, limits: Limits) -> None:
     intent, rules = verdict.intent, now.rules
-    if intent.funds is not None:
-        fee = intent.funds * rules.fee_ratio
-        assert rules.min_funds <= intent.funds <= rules.max_funds
-        assert intent.funds + fee <= now.quote.available
-        assert intent.funds <= now.capital * limits.position_size_max_pct / 100
-        after = now.base.total * now.price + intent.funds
+    if intent.side is Side.BUY:
+        funds = intent.most_funds
+        fee = funds * rules.fee_ratio
+        assert rules.min_funds <= funds <= rules.max_funds
+        assert funds + fee <= now.quote.available
+        assert funds <= now.capital * limits.position_size_max_pct / 100
+        after = now.base.total * now.price + funds
         assert after <= now.capital * limits.max_position_pct / 100
     else:
         assert intent.volume is not None
@@ -328,6 +330,7 @@ def test_an_order_by_hand_is_sent_as_asked_for_without_confidence_and_age() -> N
         "balance",
         "min_order",
         "sellable_at_stop",
+        "tick",
     ]
 
 

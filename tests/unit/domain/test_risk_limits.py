@@ -222,24 +222,28 @@ def test_open_purchases_count_for_the_exposure_as_if_they_were_filled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("market", "price", "money", "funds"),
+    ("market", "price", "tick", "money", "amount"),
     [
-        (USDT_BTC, "68000", "999.123456789", "29.9737037"),
-        (BTC_ETH, "0.03", "0.0123456789", "0.00037037"),
+        (USDT_BTC, "68000", "1", "999.123456789", "29.9737037"),
+        (BTC_ETH, "0.03", "0.00000001", "0.0123456789", "0.00037037"),
     ],
 )
 def test_other_money_than_krw_is_not_rounded_to_whole_units(
-    market: Market, price: str, money: str, funds: str
+    market: Market, price: str, tick: str, money: str, amount: str
 ) -> None:
     now = {
         "price": Decimal(price),
         "position": a_position(market=market),
         "quote": a_balance(market.quote, money),
         "base": a_balance(market.base, 0),
-        "rules": some_rules(market=market, min_funds=Decimal("0.00005")),
+        "rules": some_rules(market=market, min_funds=Decimal("0.00005"), tick_size=Decimal(tick)),
     }
 
-    assert spent(verdict_on(now)) == Decimal(funds)
+    verdict = verdict_on(now)
+
+    assert check_of(verdict, "position_size").actual == amount
+    step = Decimal(price) * Decimal("1E-8")
+    assert Decimal(amount) - step < spent(verdict) <= Decimal(amount)
 
 
 # --- caps in KRW -----------------------------------------------------------------------------
@@ -289,14 +293,14 @@ def test_a_cap_in_krw_needs_the_price_of_other_money(
         "price": Decimal(68_000),
         "position": a_position(market=USDT_BTC),
         "quote": a_balance("USDT", 10_000),
-        "rules": some_rules(market=USDT_BTC, min_funds=Decimal("0.5")),
+        "rules": some_rules(market=USDT_BTC, min_funds=Decimal("0.5"), tick_size=Decimal(1)),
         "krw_per_quote": rate,
         "bought_today_krw": used,
     }
 
     verdict = verdict_on(now, {"max_daily_order_krw": Decimal(140_000)})
 
-    assert spent(verdict) == (100 if is_allowed else 0)
+    assert round(spent(verdict), 2) == (100 if is_allowed else 0)
     assert isinstance(verdict_on(now), Allowed), "without a cap no price is needed"
 
 

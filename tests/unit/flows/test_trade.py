@@ -19,7 +19,7 @@ from service.domain.orders import OrderStatus
 from service.domain.risk.verdicts import Allowed, Held, Refused
 from service.domain.signals import Action, Trigger
 from service.flows.all_markets import AllMarkets
-from tests.builders import KRW_BTC, a_proposal, an_answer
+from tests.builders import KRW_BTC, a_proposal, an_answer, some_rules
 from tests.fakes.logs import Logs
 from tests.unit.flows.conftest import House
 
@@ -28,7 +28,7 @@ KRW_ETH = Market("KRW", "ETH")
 
 def trades_eth_too(house: House) -> None:
     house.exchange.set_price(5_000_000, KRW_ETH)
-    house.exchange.market_rules[KRW_ETH] = house.exchange.market_rules[KRW_BTC]
+    house.exchange.market_rules[KRW_ETH] = some_rules(market=KRW_ETH)
 
 
 async def test_a_buy_signal_becomes_a_filled_order_with_every_step_on_record(house: House) -> None:

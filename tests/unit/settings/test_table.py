@@ -36,6 +36,7 @@ CONTRACT = {
     "max_exposure_pct": "60",
     "max_order_krw": None,
     "max_daily_order_krw": None,
+    "max_slippage_pct": "0.5",
     "stop_loss_pct": "5",
     "take_profit_pct": None,
     "trailing_stop_pct": None,

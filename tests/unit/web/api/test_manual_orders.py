@@ -136,6 +136,7 @@ async def test_a_price_or_volume_that_the_market_does_not_take_is_422(
         {"side": "buy"},
         {"side": ["BUY"]},
         {"type": "STOP"},
+        {"type": "LIMIT_IOC"},
         {"price": None},
         {"funds": "10000"},
         {"price": 90_000_000},
