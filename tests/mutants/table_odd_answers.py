@@ -23,6 +23,10 @@ _ODD_NUMBER: Final = of(
 )
 _ODD_CANDLE: Final = of(_OF_WIRE, "test_an_odd_candle_is_left_out_and_the_rest_of_the_page_counts")
 _OF_COLLECT: Final = "tests/unit/flows/test_collect.py"
+_OUTAGES: Final = of(
+    "tests/integration/flows/test_collect.py",
+    "test_no_candle_is_missing_twice_or_wrong_after_outages_of_any_kind_and_length",
+)
 _NOT_NOTHING: Final = of(
     _OF_WIRE, "test_a_currency_whose_row_cannot_be_read_does_not_pass_for_nothing_held"
 )
@@ -342,6 +346,20 @@ ODD_ANSWERS: Final = (
             _OF_COLLECT,
             "test_an_answer_of_rest_that_is_older_than_the_streams_last_word_is_not_stored",
         ),
+    ),
+    Mutant(
+        name="an outage of more than one page leaves a hole",
+        file="service/flows/collect_candles.py",
+        old="            is_last = newest is None or behind <= MAX_CANDLES\n",
+        new="            is_last = True\n",
+        tests=_OUTAGES,
+    ),
+    Mutant(
+        name="the minute that was running at the last pass stays unfinished",
+        file="service/flows/collect_candles.py",
+        old="            count = max(2, min(behind + 1, MAX_CANDLES))\n",
+        new="            count = max(1, min(behind - 1, MAX_CANDLES))\n",
+        tests=_OUTAGES,
     ),
     Mutant(
         name="a minute that could not be read is never asked for again",

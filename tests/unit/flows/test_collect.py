@@ -282,6 +282,7 @@ async def test_rests_own_word_of_the_pass_before_is_not_taken_for_the_streams() 
     assert len(market.stored.tickers) == 3
 
 
+@pytest.mark.proves("S4.2")
 async def test_an_outage_of_rest_loses_no_price_of_the_stream() -> None:
     market = Market(KRW_BTC, KRW_ETH)
     streamed = market.stream()
