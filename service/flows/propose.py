@@ -1,11 +1,12 @@
 """Ask the model about one market and store its proposal as a signal."""
 
+from datetime import timedelta
 from typing import Final
 
 from loguru import logger
 
 from service.bus import Bus, SignalMade
-from service.domain.markets import Candle, Market, Timeframe
+from service.domain.markets import Candle, CandlePage, Market, Timeframe
 from service.domain.signals import Signal, Trigger
 from service.flows.collect_candles import MAX_CANDLES
 from service.flows.fallback_models import FallbackModels
@@ -18,6 +19,7 @@ from service.ports.store import MarketData, NewSignal, Orders, Signals
 LONG: Final = (Timeframe.H1, 336)
 MID: Final = (Timeframe.M15, 96)
 SHORT: Final = (Timeframe.M5, 12)
+_AHEAD: Final = timedelta(minutes=1)  #: by which the exchange's clock may be ahead of ours
 
 
 class Proposer:
@@ -91,10 +93,15 @@ class Proposer:
             at=self._clock.now(),
             ticker=ticker,
             position=await self._orders.position(market),
-            short=await self._exchange.candles(market, SHORT[0], count=SHORT[1]),
-            mid=await self._exchange.candles(market, MID[0], count=MID[1]),
+            short=await self._candles(market, *SHORT),
+            mid=await self._candles(market, *MID),
             long=await self._long(market),
         )
+
+    async def _candles(self, market: Market, timeframe: Timeframe, count: int) -> CandlePage:
+        # An end that we name leaves a candle out that is dated later: the model must not see it.
+        before = self._clock.now() + _AHEAD
+        return await self._exchange.candles(market, timeframe, count=count, before=before)
 
     async def _long(self, market: Market) -> tuple[Candle, ...]:
         """Return the long series, in pages: it is longer than one answer of the exchange."""
@@ -105,7 +112,7 @@ class Proposer:
                 market,
                 timeframe,
                 count=min(wanted - len(candles), MAX_CANDLES),
-                before=candles[0].opened_at if candles else None,
+                before=candles[0].opened_at if candles else self._clock.now() + _AHEAD,
             )
             if not older:
                 break  # the market is younger than the series

@@ -271,6 +271,16 @@ ODD_ANSWERS: Final = (
         tests=_ODD_CANDLE,
     ),
     Mutant(
+        name="the model is shown a candle of the future",
+        file="service/flows/propose.py",
+        old="        before = self._clock.now() + _AHEAD\n",
+        new="        before = None\n",
+        tests=of(
+            "tests/unit/flows/test_propose.py",
+            "test_a_candle_of_the_future_is_not_shown_to_the_model",
+        ),
+    ),
+    Mutant(
         name="a candle may begin within a unit of its timeframe",
         file=_QUOTATION,
         old="    if (at - _EPOCH) % timeframe.duration != _NO_TIME:\n",

@@ -47,6 +47,19 @@ async def test_the_prompt_has_fourteen_days_one_day_and_one_hour_of_prices(house
         assert closes == [str(candle.close) for candle in newest], "the newest, oldest first"
 
 
+async def test_a_candle_of_the_future_is_not_shown_to_the_model(house: House) -> None:
+    with_history(house)
+    for frame in FRAMES.values():
+        absurd = a_candle(timeframe=frame, opened_at=T0.replace(year=2099), close=Decimal(7))
+        house.exchange.history[KRW_BTC, frame].append(absurd)
+
+    await house.proposer.propose(KRW_BTC, trigger="schedule")
+
+    for name, closes in shown(house).items():
+        newest = house.exchange.history[KRW_BTC, FRAMES[name]][-2]
+        assert (len(closes), closes[-1]) == (SEEN[name], str(newest.close))
+
+
 async def test_a_young_market_is_asked_about_with_what_there_is(house: House) -> None:
     step = timedelta(hours=1)
     house.exchange.history[KRW_BTC, Timeframe.H1] = [
