@@ -155,7 +155,7 @@ def test_a_limit_by_hand_off_the_tick_is_refused(price: str, rule: str | None) -
     assert (verdict.reason if isinstance(verdict, Refused) else None) == rule
 
 
-@given(money=st.integers(4_900, 6_000))
+@given(money=st.integers(5_000, 5_020))
 def test_an_entry_is_never_below_the_exchanges_minimum_after_its_volume_is_rounded(
     money: int,
 ) -> None:
