@@ -12,6 +12,7 @@ from tests.mutants.table_hand import HAND
 from tests.mutants.table_key import KEY
 from tests.mutants.table_limits import LIMITS
 from tests.mutants.table_logs import LOGS
+from tests.mutants.table_loss import LOSS
 from tests.mutants.table_model import MODEL
 from tests.mutants.table_odd_answers import ODD_ANSWERS
 from tests.mutants.table_orders import ORDERS
@@ -31,6 +32,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = tuple(
         ACCOUNT,
         KEY,
         LIMITS,
+        LOSS,
         MODEL,
         OUTSIDE,
         PRICES,
