@@ -18,7 +18,7 @@ from service.app.limits import limit_guards
 from service.app.live import bound_live
 from service.app.observed_model import ObservedModel
 from service.app.pass_record import record_pass
-from service.app.services import Circuits, Live, Ports, Process, Services
+from service.app.services import Circuits, LimitGuards, Live, Ports, Process, Services
 from service.app.unstored_exits import bind_unstored_orders
 from service.app.verification import verified_at
 from service.bus import Bus, OrderFilled, OrderMoved, SignalMade, TickerUpdated
@@ -103,7 +103,7 @@ def build(process: Process, ports: Ports) -> Services:
         process, ports, leadership=leadership, switch=trading_switch, circuits=circuits,
         runners=(jobs, maintenance), chance=random.random, budget=budget,
     )  # fmt: skip
-    path = _order_path(process, ports, executor, live.prices)
+    path = _order_path(process, ports, executor, live.prices, limits)
     cancels = _order_cancels(ports, reconciler, leadership)
     pipeline = _pipeline(
         process, ports, bus=bus, circuits=circuits, path=path, leadership=leadership, budget=budget,
@@ -439,7 +439,11 @@ def _model_budget(ports: Ports, alert_monitor: AlertMonitor) -> ModelBudget:
 
 
 def _order_path(
-    process: Process, ports: Ports, executor: Executor, live_prices: LivePrices
+    process: Process,
+    ports: Ports,
+    executor: Executor,
+    live_prices: LivePrices,
+    limits: LimitGuards,
 ) -> OrderPath:
     store, clock, settings, exchange = ports.store, ports.clock, ports.settings, ports.exchange
     return OrderPath(
@@ -452,6 +456,7 @@ def _order_path(
                 equities=store.equities,
                 live_prices=live_prices,
                 clock=clock,
+                doubts=limits.doubts,
             ),
             signals=CountedSignals(store.signals, process.counters),
             settings=settings,

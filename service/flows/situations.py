@@ -1,6 +1,6 @@
 """Gather the facts that the risk rules read, at one instant."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,9 +23,16 @@ _DAY: Final = timedelta(days=1)
 _KRW: Final = "KRW"
 
 
+def _no_doubts(_: Market) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situations:
-    """Asks exchange and database for what a verdict depends on."""
+    """Asks exchange and database for what a verdict depends on.
+
+    Attributes: doubts: the limits that cannot be judged for a market, and why.
+    """
 
     exchange: Exchange
     orders: Orders
@@ -34,6 +41,7 @@ class Situations:
     equities: Equities
     live_prices: LivePrices
     clock: MarketClock
+    doubts: Callable[[Market], Mapping[str, str]] = _no_doubts
 
     async def of(
         self,
@@ -79,6 +87,7 @@ class Situations:
             status=state.of(market),
             halted=state.why(market),
             halts=tuple(_standing(halt) for halt in halts if halt.market in {None, market}),
+            doubts=self.doubts(market),
             elsewhere=_elsewhere(market, positions, newest),
             on_order=_on_order(market.quote, open_orders),
             known_equity=equities.get(market.quote),

@@ -126,4 +126,14 @@ LOSS: Final = (
         new="if first < one.minute]",
         tests=of(_OF_MOVES, "test_a_stored_price_of_the_future_is_left_out"),
     ),
+    Mutant(
+        name="a limit that cannot be judged lets purchases through",
+        file="service/domain/risk/state_rules.py",
+        old="    if draft.is_buy and (why := now.doubts.get(reason)) is not None:\n",
+        new="    if (why := None) is not None:\n",
+        tests=of(
+            "tests/unit/domain/test_risk_limits.py",
+            "test_a_limit_that_cannot_be_judged_refuses_a_purchase_and_no_sale",
+        ),
+    ),
 )

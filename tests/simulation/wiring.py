@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from typing import Any, Final, cast
 
@@ -12,8 +13,10 @@ from service.adapters.upbit.sign import Signer
 from service.app.bootstrap import build
 from service.app.services import Ports, Process, Services, Store
 from service.config import Config
+from service.domain.limits.daily_loss import DayStart
 from service.flows.leadership import LEASE_TTL_S
 from service.ops.metrics.counters import Counters
+from service.ports.loss_days import LossDay, LossDays
 from service.ports.settings import SettingRows
 from service.ports.store import JSON
 from service.settings.settings import Settings
@@ -85,6 +88,15 @@ class SettingTable:
         return (stored[key],) if key in stored else None
 
 
+class BegunDays(FakeLossDays):
+    """Every day began with more than any history can lose."""
+
+    async def of(self, day: date) -> LossDays:
+        start = DayStart(quote="KRW", day=day, equity=Decimal(10**12), pnl=Decimal(0))
+        self.rows.setdefault(("KRW", day), LossDay(start=start))
+        return await super().of(day)
+
+
 def wired(world: World, machine: Machine, clock: MachineClock) -> Services:
     """Return the services of one process. What trading does not use are idle fakes."""
     process = Process(
@@ -119,7 +131,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
             order_requests=link(FakeOrderRequests(world.orders), "order_requests"),
             flattenings=idle.flattenings,
             state=link(world.states, "states"),
-            loss_days=FakeLossDays(),
+            loss_days=BegunDays(),
             equities=idle.equities,
             account=link(world.account_books, "account"),
             swept=link(world.swept, "swept"),

@@ -1,7 +1,7 @@
 """What the risk rules read: the operator's limits, and the facts of one instant."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -74,6 +74,8 @@ class Situation:
     status: TradingStatus = TradingStatus.ACTIVE  #: by the halts of this market and of all
     halted: str | None = None  #: the reason of the halt, None without one
     halts: Collection[StandingHalt] = ()  #: those that `status` is the sum of
+    #: Limits that cannot be judged, by the reason of their halts, and why.
+    doubts: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Decimal = ZERO  #: what our positions in the other markets of this money are worth
     on_order: Decimal = ZERO  #: money of our open purchases, in all markets of this money
     known_equity: Decimal | None = None  #: in quote money, as last stored; None: none is stored

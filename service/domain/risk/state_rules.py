@@ -42,4 +42,6 @@ def _by_limit(reason: str, sentence: str, draft: Draft, now: Situation) -> Judge
     for halt in now.halts_by(reason):
         if not permits(halt.kind, now.source, act):
             return refuses(draft, sentence, limit=halt.limit, actual=halt.actual, until=halt.until)
+    if draft.is_buy and (why := now.doubts.get(reason)) is not None:
+        return refuses(draft, f"it is not known how near this limit is: {why}")
     return passes(draft, "no halt by this limit stops the order")

@@ -127,6 +127,20 @@ def halted_by(reason: str, **overrides: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("reason", [DAILY_LOSS, VOLATILITY])
+def test_a_limit_that_cannot_be_judged_refuses_a_purchase_and_no_sale(reason: str) -> None:
+    doubts = {reason: "no_price"}
+
+    bought = verdict_on({"doubts": doubts})
+    held = {"position": a_position(volume=Decimal(1)), "base": a_balance("BTC", 1)}
+    sold = verdict_on({"doubts": doubts} | held, action=Action.SELL)
+
+    assert isinstance(bought, Refused)
+    assert (bought.reason, bought.checks[-1].passed) == (reason, False)
+    assert "no_price" in bought.detail
+    assert isinstance(sold, Allowed)
+
+
+@pytest.mark.parametrize("reason", [DAILY_LOSS, VOLATILITY])
 def test_a_halt_by_a_limit_refuses_purchases_in_its_own_name(reason: str) -> None:
     verdict = verdict_on(halted_by(reason))
 
