@@ -55,6 +55,6 @@ def limit_guards(
             price_lasts=max(PRICE_LASTS, timedelta(seconds=10) * ports.speed),
         ),
     )
-    prices.subscribe(guards.hear)
+    guards.follow(prices)
     leadership.before_trading(guards.begin)
     return guards

@@ -14,7 +14,6 @@ from service.bus import Bus
 from service.config import Config
 from service.domain.markets import Market
 from service.domain.orders import OrderList
-from service.domain.prices import LivePrice
 from service.domain.trading_states import DAILY_LOSS, VOLATILITY
 from service.flows.account_book import AccountBook
 from service.flows.alerts.monitor import AlertMonitor
@@ -218,10 +217,10 @@ class LimitGuards:
         found = {DAILY_LOSS: self.daily_loss.doubt(), VOLATILITY: self.volatility.doubt(market)}
         return {limit: why for limit, why in found.items() if why is not None}
 
-    def hear(self, live: LivePrice) -> None:
-        """Take a price that is believed."""
-        self.volatility.hear(live.market, live.price)
-        self.daily_loss.hear(live)
+    def follow(self, prices: LivePrices) -> None:
+        """Have each hear every price that is believed, whatever becomes of the other."""
+        prices.subscribe(lambda live: self.volatility.hear(live.market, live.price))
+        prices.subscribe(self.daily_loss.hear)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from service.flows.trading_switch import TradingSwitch
 from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.loss_days import LossDay, LossDayRows
-from service.ports.store import Orders, TradingStates
+from service.ports.store import Orders, ReleasedHalt, TradingStates
 from service.settings.settings import Settings
 from service.settings.table import DAILY_LOSS_LIMIT_PCT
 
@@ -135,6 +135,8 @@ class DailyLossGuard:
         self._limit_pct = DAILY_LOSS_LIMIT_PCT.default
         self._ledgers: Mapping[str, _Ledger] = {}
         self._is_halted = False
+        #: The day whose resumes were read; a halt that is gone has them read again.
+        self._excused_day: date | None = None
         self._unpriced: frozenset[Market] = frozenset()
         settings.on_change(self.changed)
 
@@ -185,16 +187,17 @@ class DailyLossGuard:
         Raises: BoundaryError.
         """
         if not self._leads():
-            self._day, self._ledgers = None, {}
+            self._day, self._excused_day, self._ledgers = None, None, {}
             return
         day = korean_day(self._clock.now())
         stood = self._stands()
         limit_pct = await self._settings.get(DAILY_LOSS_LIMIT_PCT)
         positions = await self._orders.positions()
-        stored = await self._days.of(day)
+        stored = await self._days.of(day, quotes=self._quotes | _quotes_of(positions))
         ledgers = self._ledgers_of(positions, stored.days, stored.traded)
         self._day, self._limit_pct, self._ledgers = day, limit_pct, ledgers
-        await self._excuse(day)
+        if self._excused_day != day or (self._is_halted and not stood):
+            await self._excuse(day)
         # What stood when the pass began may have been ended since: the next pass knows how.
         self._is_halted = stood or self._stands()
         self._judge_all()
@@ -277,16 +280,21 @@ class DailyLossGuard:
         """Take what was lost by an operator's resume as accepted."""
         since = korean_midnight(day)
         released = await self._states.released(reason=DAILY_LOSS, actor=ACTOR, since=since)
-        if not released:
-            return
+        known = [await self._excuse_in(ledger, released) for ledger in self._ledgers.values()]
+        self._excused_day = day if all(known) else None
+
+    async def _excuse_in(self, ledger: _Ledger, released: Sequence[ReleasedHalt]) -> bool:
+        """Return False where the loss is not known yet, so that the next pass looks again."""
+        loss = ledger.judge(self._limit_pct)
+        if not released or ledger.is_idle:
+            return True
+        if ledger.day is None or loss is None:
+            return False
         at = released[-1].released_at
-        for ledger in self._ledgers.values():
-            loss = ledger.judge(self._limit_pct)
-            if ledger.day is None or loss is None:
-                continue
-            if ledger.day.excused_at is None or ledger.day.excused_at < at:
-                await self._days.excuse(ledger.quote, day, loss=loss.loss, at=at)
-                ledger.day = ledger.day.excused_by(loss.loss, at=at)
+        if ledger.day.excused_at is None or ledger.day.excused_at < at:
+            await self._days.excuse(ledger.quote, loss.start.day, loss=loss.loss, at=at)
+            ledger.day = ledger.day.excused_by(loss.loss, at=at)
+        return True
 
     async def _end_of_earlier_days(self, day: date) -> None:
         """End a halt of an earlier day, once it is known that today has not lost as much."""
@@ -342,3 +350,7 @@ class DailyLossGuard:
 
     def _stands(self) -> bool:
         return self._switch.stands(reason=DAILY_LOSS, actor=ACTOR)
+
+
+def _quotes_of(positions: Collection[Position]) -> frozenset[str]:
+    return frozenset(position.market.quote for position in positions)

@@ -61,6 +61,7 @@ class _Watch:
         hole_ends: the minute at which prices were heard again, while older ones may be missing.
         fresh_from: an operator ended a halt in this minute; only later prices count.
         is_halted: our halt stood when it was looked for last.
+        looked_at: the second in which it was looked for.
     """
 
     recent: RecentRange
@@ -68,6 +69,7 @@ class _Watch:
     hole_ends: int | None = None
     fresh_from: int | None = None
     is_halted: bool = False
+    looked_at: datetime | None = None
 
 
 class VolatilityGuard:
@@ -112,11 +114,15 @@ class VolatilityGuard:
         watch = self._watched.get(market)
         if watch is None:
             return
-        minute = self._minute()
+        now = self._clock.now()
+        minute = minute_of(now)
         if watch.heard is None or minute - watch.heard > 1:
             watch.hole_ends = minute
         watch.heard = minute
-        self._notice_release(market, watch)
+        # Once a second: thousands of prices may come in it, and many markets may be halted.
+        if watch.is_halted and watch.looked_at != now.replace(microsecond=0):
+            watch.looked_at = now.replace(microsecond=0)
+            self._notice_release(market, watch)
         watch.recent.add(price, minute=minute)
         self._judge(market, watch)
 
@@ -148,6 +154,8 @@ class VolatilityGuard:
         ended = {one.market: minute_of(one.released_at) for one in released}
         for market, watch in self._watched.items():
             watch.hole_ends, watch.fresh_from = minute, ended.get(market)
+            if watch.fresh_from is not None:
+                watch.recent = RecentRange(minutes=rule.minutes)
             watch.is_halted = self._stands(market)
         await self._restore(rule)
         self._judge_all()

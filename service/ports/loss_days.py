@@ -1,6 +1,6 @@
 """What each Korean day began with, and what its loss has led to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -38,8 +38,8 @@ class LossDays:
 class LossDayRows(Protocol):
     """Raises StoreBusy, StoreDown or StoreTimeout."""
 
-    async def of(self, day: date) -> LossDays:
-        """Return the day of each quote currency whose start is known, and fix it from now on.
+    async def of(self, day: date, *, quotes: Collection[str]) -> LossDays:
+        """Return the day of each of `quotes` whose start is known, and fix it from now on.
 
         The start is the newest stored equity before midnight. Where that is older than an hour, it
         is that or the day's first, whichever has the larger profit: what was lost meanwhile counts.

@@ -1,5 +1,6 @@
 """The starts of days in memory."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,10 +28,10 @@ class FakeLossDays:
     def begin(self, day: LossDay) -> None:
         self.rows[day.start.quote, day.start.day] = day
 
-    async def of(self, day: date) -> LossDays:
+    async def of(self, day: date, *, quotes: Collection[str]) -> LossDays:
         self._raise_failure()
         return LossDays(
-            days=[row for (_, of), row in self.rows.items() if of == day],
+            days=[row for (quote, of), row in self.rows.items() if of == day and quote in quotes],
             traded=frozenset(quote for quote, of in self.traded if of == day),
         )
 

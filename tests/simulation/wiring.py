@@ -1,7 +1,7 @@
 """The production wiring over one machine's links: what `app` binds, the histories run."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -91,10 +91,10 @@ class SettingTable:
 class BegunDays(FakeLossDays):
     """Every day began with more than any history can lose."""
 
-    async def of(self, day: date) -> LossDays:
+    async def of(self, day: date, *, quotes: Collection[str]) -> LossDays:
         start = DayStart(quote="KRW", day=day, equity=Decimal(10**12), pnl=Decimal(0))
         self.rows.setdefault(("KRW", day), LossDay(start=start))
-        return await super().of(day)
+        return await super().of(day, quotes=quotes)
 
 
 def wired(world: World, machine: Machine, clock: MachineClock) -> Services:

@@ -1,6 +1,6 @@
 """What each Korean day began with, and what its loss has led to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -21,11 +21,8 @@ _DAY: Final = timedelta(days=1)
 # where the last value before it is old; then its first minute never changes again.
 BEGIN: Final = """
     INSERT INTO loss_days (quote, day, start_at, start_equity, start_pnl)
-    SELECT quote, %(day)s, start.at, start.equity, start.pnl
-      FROM (SELECT DISTINCT quote
-              FROM equity_hours
-             WHERE hour >= %(since)s
-               AND hour < %(ends)s) AS known
+    SELECT known.quote, %(day)s, start.at, start.equity, start.pnl
+      FROM unnest(%(quotes)s::text[]) AS known (quote)
       LEFT JOIN LATERAL (
             SELECT newest_at AS at, equity, realised_pnl + unrealised_pnl AS pnl
               FROM equity_hours
@@ -98,9 +95,10 @@ class PgLossDays:
         self._pool = pool
         self._notice = notice
 
-    async def of(self, day: date) -> LossDays:
+    async def of(self, day: date, *, quotes: Collection[str]) -> LossDays:
         midnight = korean_midnight(day)
         args = {
+            "quotes": sorted(quotes),
             "day": day,
             "midnight": midnight,
             "ends": midnight + _DAY,

@@ -18,6 +18,7 @@ from tests.integration.store.seeds import rows
 
 DAY: Final = date(2026, 1, 24)
 MIDNIGHT: Final = datetime(2026, 1, 23, 15, 0, tzinfo=UTC)  #: where the Korean day begins
+QUOTES: Final = frozenset({"KRW", "BTC"})
 D = Decimal
 
 
@@ -34,7 +35,7 @@ def loss_days(pool: Pool) -> PgLossDays:
 
 
 async def started(pool: Pool, day: date = DAY) -> dict[str, tuple[int, int]]:
-    found = await loss_days(pool).of(day)
+    found = await loss_days(pool).of(day, quotes=QUOTES)
     return {row.start.quote: (int(row.start.equity), int(row.start.pnl)) for row in found.days}
 
 
@@ -109,7 +110,7 @@ async def test_money_that_came_since_the_start_is_told_and_coins_are_not(pool: P
         at = MIDNIGHT + timedelta(minutes=minutes)
         await PgAccountBooks(pool).add(NewDeposit(**deposit, at=at, actor="admin@127.0.0.1"))
 
-    (found,) = (await loss_days(pool).of(DAY)).days
+    (found,) = (await loss_days(pool).of(DAY, quotes=QUOTES)).days
 
     assert found.start.deposited == 480
 
@@ -125,7 +126,7 @@ async def test_the_alert_is_stored_once_a_day_with_its_note(pool: Pool) -> None:
     assert await rows(pool, "SELECT key, severity FROM alerts") == [
         ("loss:KRW:2026-01-24", "warning")
     ]
-    (found,) = (await days.of(DAY)).days
+    (found,) = (await days.of(DAY, quotes=QUOTES)).days
     assert found.is_warned
 
 
@@ -136,7 +137,7 @@ async def test_the_loss_at_an_operators_resume_is_kept(pool: Pool) -> None:
 
     await loss_days(pool).excuse("KRW", DAY, loss=D("7.123456789012"), at=at)
 
-    (found,) = (await loss_days(pool).of(DAY)).days
+    (found,) = (await loss_days(pool).of(DAY, quotes=QUOTES)).days
     assert (found.excused, found.excused_at) == (D("7.123456789012"), at)
 
 
@@ -148,5 +149,5 @@ async def test_a_day_with_a_fill_is_told_as_traded(pool: Pool) -> None:
         " VALUES ('KRW-BTC', '2026-01-24', 1, 1, 1, 0, 0, 0, 0, 0, 0) RETURNING market",
     )
 
-    assert (await loss_days(pool).of(DAY)).traded == {"KRW"}
-    assert (await loss_days(pool).of(DAY - timedelta(days=1))).traded == frozenset()
+    assert (await loss_days(pool).of(DAY, quotes=QUOTES)).traded == {"KRW"}
+    assert (await loss_days(pool).of(DAY - timedelta(days=1), quotes=QUOTES)).traded == frozenset()
