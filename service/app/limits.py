@@ -27,6 +27,8 @@ def limit_guards(
     nudge: Callable[[str], None],
 ) -> LimitGuards:
     """Args: nudge: starts the next pass of a loop of maintenance now."""
+    # A fast market's minutes are shorter than a pass that collects.
+    price_lasts = max(PRICE_LASTS, timedelta(seconds=10) * ports.speed)
     guards = LimitGuards(
         volatility=VolatilityGuard(
             markets=process.config.markets,
@@ -37,6 +39,7 @@ def limit_guards(
             clock=ports.clock,
             leads=lambda: leadership.is_leader,
             wake=partial(nudge, TRADING_STATE_LOOP),
+            price_lasts=price_lasts,
         ),
         daily_loss=DailyLossGuard(
             quotes={market.quote for market in process.config.markets},
@@ -51,8 +54,7 @@ def limit_guards(
             leads=lambda: leadership.is_leader,
             wake=partial(nudge, TRADING_STATE_LOOP),
             wake_self=partial(nudge, DAILY_LOSS_LOOP),
-            # A fast market's minutes are shorter than a pass that collects.
-            price_lasts=max(PRICE_LASTS, timedelta(seconds=10) * ports.speed),
+            price_lasts=price_lasts,
         ),
     )
     guards.follow(prices)

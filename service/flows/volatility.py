@@ -81,6 +81,8 @@ class VolatilityGuard:
     Args:
         leads: whether this process trades.
         wake: called when a halt is in force and not stored yet.
+        price_lasts: a price heard by then is known, however short the window. A fast market's
+            minutes are shorter than an answer takes.
     """
 
     def __init__(
@@ -94,7 +96,9 @@ class VolatilityGuard:
         clock: MarketClock,
         leads: Callable[[], bool],
         wake: Callable[[], None] = lambda: None,
+        price_lasts: timedelta = timedelta(),
     ) -> None:
+        self._price_lasts = price_lasts
         self._switch = switch
         self._states = states
         self._stored = stored
@@ -133,7 +137,15 @@ class VolatilityGuard:
 
     def doubt(self, market: Market) -> str | None:
         """Return why it is not known how far the price moved; None when it is."""
-        return None if self._bounds(market) is not None else "no_price_in_window"
+        if self._bounds(market) is not None or self._was_heard_lately(market):
+            return None
+        return "no_price_in_window"
+
+    def _was_heard_lately(self, market: Market) -> bool:
+        watch = self._watched.get(market)
+        if watch is None or watch.heard is None:
+            return False
+        return timedelta(minutes=self._minute() - watch.heard) <= self._price_lasts
 
     @property
     def markets(self) -> Sequence[Market]:

@@ -35,6 +35,7 @@ class Post:
         self.rows = FakeSettingRows({"trading_enabled": True})
         self.stored, self.journal = FakeMarketData(), FakeHaltJournal()
         self.leads, self.woken = True, 0
+        self.price_lasts = timedelta()
         self._ids = itertools.count(1)
 
     async def restart(self) -> None:
@@ -58,6 +59,7 @@ class Post:
             clock=self.clock,
             leads=lambda: self.leads,
             wake=self._wake,
+            price_lasts=self.price_lasts,
         )
         await self.guard.begin()
 
@@ -314,3 +316,16 @@ async def test_nothing_is_known_before_the_first_price(post: Post) -> None:
     post.hear(100)
 
     assert post.guard.doubt(KRW_BTC) is None
+
+
+async def test_in_a_fast_market_a_price_that_was_just_heard_is_known() -> None:
+    post = Post()
+    post.price_lasts = timedelta(minutes=30)
+    await post.restart()
+    post.hear(100)
+    post.clock.pass_time(29 * 60)
+    lately = post.guard.doubt(KRW_BTC)
+
+    post.clock.pass_time(120)
+
+    assert (lately, post.guard.doubt(KRW_BTC)) == (None, "no_price_in_window")
