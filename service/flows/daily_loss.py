@@ -1,5 +1,6 @@
 """Stops purchases once the Korean day has lost what the operator allows."""
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -138,6 +139,7 @@ class DailyLossGuard:
         #: The day whose resumes were read; a halt that is gone has them read again.
         self._excused_day: date | None = None
         self._unpriced: frozenset[Market] = frozenset()
+        self._refreshing = asyncio.Lock()
         settings.on_change(self.changed)
 
     # --- in memory -------------------------------------------------------------------------------
@@ -170,7 +172,7 @@ class DailyLossGuard:
         return {quote: self._share(ledger) for quote, ledger in self._ledgers.items()}
 
     def _share(self, ledger: _Ledger) -> LossShare | None:
-        if ledger.is_idle:
+        if ledger.loss is None and ledger.is_idle:
             return LossShare(used_pct=ZERO, left_pct=self._limit_pct)
         if ledger.loss is None or any(self._is_old(market) for market in ledger.held):
             return None
@@ -186,6 +188,11 @@ class DailyLossGuard:
 
         Raises: BoundaryError.
         """
+        # An older reading must not come after a newer one.
+        async with self._refreshing:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         if not self._leads():
             self._day, self._excused_day, self._ledgers = None, None, {}
             return
@@ -286,10 +293,10 @@ class DailyLossGuard:
     async def _excuse_in(self, ledger: _Ledger, released: Sequence[ReleasedHalt]) -> bool:
         """Return False where the loss is not known yet, so that the next pass looks again."""
         loss = ledger.judge(self._limit_pct)
-        if not released or ledger.is_idle:
+        if not released:
             return True
         if ledger.day is None or loss is None:
-            return False
+            return ledger.is_idle
         at = released[-1].released_at
         if ledger.day.excused_at is None or ledger.day.excused_at < at:
             await self._days.excuse(ledger.quote, loss.start.day, loss=loss.loss, at=at)

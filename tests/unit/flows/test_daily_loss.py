@@ -326,6 +326,19 @@ async def test_an_operators_resume_counts_for_the_next_process(post: Post) -> No
     assert post.status is TradingStatus.REDUCING
 
 
+async def test_a_loss_booked_into_another_day_is_excused_too(post: Post) -> None:
+    post.orders.held[KRW_BTC] = a_position(realised_pnl=D(-60_000))
+    await post.guard.refresh()
+    halted = post.status
+    await post.release()
+
+    await post.guard.refresh()
+    await post.guard.refresh()
+
+    assert (halted, post.status) == (TradingStatus.REDUCING, TradingStatus.ACTIVE)
+    assert post.guard.shares() == {"KRW": LossShare(used_pct=D(6), left_pct=D(1))}
+
+
 async def test_a_lower_limit_takes_effect_at_once_and_a_higher_one_ends_no_halt(
     post: Post,
 ) -> None:
