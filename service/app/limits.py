@@ -34,7 +34,7 @@ def limit_guards(
             markets=process.config.markets,
             switch=switch,
             states=ports.store.state,
-            stored=ports.store.collected,
+            stored=ports.store.market_data,
             settings=ports.settings,
             clock=ports.clock,
             leads=lambda: leadership.is_leader,
