@@ -35,6 +35,7 @@ from benchmarks import (
     request_window,
     settings_read,
     start,
+    stream,
 )
 from benchmarks.comparison import Result
 from benchmarks.databases import Databases
@@ -55,6 +56,7 @@ def whole(databases: Databases, *, rows: int) -> Mapping[str, Measure]:
         "settings_read": settings_read.measure,
         "log_line": log_line.measure,
         "request_accounting": request_accounting.measure,
+        "stream": stream.measure,
         "health_cpu": health_cpu.measure,
         "request_window": partial(request_window.measure, databases),
         "ingest": partial(ingest.measure, databases),
@@ -78,6 +80,7 @@ def short(databases: Databases) -> Mapping[str, Measure]:
         "settings_read": settings_read.measure,
         "log_line": log_line.measure,
         "request_accounting": request_accounting.measure,
+        "stream": stream.measure,
         "health_cpu": health_cpu.measure,
         "ingest": partial(ingest.measure, databases),
         "history": partial(history.measure, databases, CI_SIZES, judged=attrgetter("least")),

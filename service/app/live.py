@@ -79,7 +79,11 @@ def live_loops(services: Services) -> tuple[Loop, ...]:
 
 
 async def _watch(services: Services) -> None:
-    """Have health know a lost stream of prices, and look whether an open one is too quiet."""
+    """Tell of a lost stream of prices, and look whether an open one is too quiet."""
     feed = services.live.feed
-    services.health.note("upbit_api", "feed_lost", holds=feed.is_lost or bool(feed.unheard))
+    is_lost, unheard = feed.is_lost, feed.unheard
+    services.health.note("upbit_api", "feed_lost", holds=is_lost or bool(unheard))
+    services.alert_monitor.feed_seen(
+        is_lost=is_lost, markets=services.process.config.markets, unheard=unheard
+    )
     await feed.watch()

@@ -76,10 +76,10 @@ class LiveFeed:
             self._begin(connection)
             try:
                 while self._leads() and not stopping.is_set():
-                    for word in await connection.prices(within_s=TAKE_WITHIN_S):
+                    if words := await connection.prices(within_s=TAKE_WITHIN_S):
                         self._reconnects.heard()
-                        self._traded_at[word.market] = word.traded_at
-                        self._live_prices.hear(word, source=PriceSource.STREAM)
+                        self._traded_at |= {word.market: word.traded_at for word in words}
+                        self._live_prices.hear_all(words, source=PriceSource.STREAM)
             finally:
                 self._end()
 

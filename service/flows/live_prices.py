@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -43,6 +43,8 @@ class _Known:
         is_contradicted: the anchor came after `latest`, and far from it.
         jump: words that may become the price.
         doubt: why the newest word was refused; None: it was believed.
+        is_quiet: there is neither jump nor doubt nor contradiction: the next price needs to be near
+            the last one, and nothing else. Most are, thousands of times a second.
     """
 
     latest: LivePrice | None = None
@@ -51,6 +53,7 @@ class _Known:
     is_contradicted: bool = False
     jump: Jump | None = None
     doubt: PriceDoubt | None = None
+    is_quiet: bool = False
 
 
 class LivePrices:
@@ -96,20 +99,31 @@ class LivePrices:
         A word about an older trade than the newest one changes nothing.
         """
         self.heard[source] += 1
-        now, known = self._clock.now(), self._known(ticker.market)
-        if not ticker.low <= ticker.price <= ticker.high:
-            self._refuse(ticker.market, known, PriceDoubt.OUTSIDE_LOW_HIGH)
+        return self._hear(ticker, source, self._clock.now())
+
+    def hear_all(self, words: Sequence[PriceWord], *, source: PriceSource) -> None:
+        """Hear what came at one instant; the clock is read once."""
+        self.heard[source] += len(words)
+        now = self._clock.now()
+        for word in words:
+            self._hear(word, source, now)
+
+    def _hear(self, ticker: PriceWord, source: PriceSource, now: datetime) -> LivePrice | None:
+        market, price, traded_at = ticker.market, ticker.price, ticker.traded_at
+        known = self._markets.get(market) or self._known(market)
+        if not ticker.low <= price <= ticker.high:
+            self._refuse(market, known, PriceDoubt.OUTSIDE_LOW_HIGH)
             return None
-        word = LivePrice(
-            market=ticker.market,
-            price=ticker.price,
-            # A trade from the future would make every later one look old: our clock may be slow.
-            traded_at=min(ticker.traded_at, now),
-            heard_at=now,
-            source=source,
-        )
-        if known.latest is not None and _is_older(word, known.latest):
-            return known.latest
+        # A trade from the future would make every later one look old: our clock may be slow.
+        traded_at = min(traded_at, now)
+        latest = known.latest
+        if latest is not None and _is_older(traded_at, now, latest):
+            return latest
+        word = LivePrice(market, price, traded_at, now, source)
+        if latest is not None and known.is_quiet and is_near(price, latest.price, self.limits):
+            known.latest, known.word = word, ticker
+            self._tell(word)
+            return word
         believed = self._judge(word, known)
         if believed is not None:
             known.word = ticker
@@ -118,7 +132,7 @@ class LivePrices:
     def anchor(self, market: Market, price: Decimal) -> None:
         """Take the newest stored price, or the newest candle's close, to measure jumps from."""
         known = self._known(market)
-        known.anchor = price
+        known.anchor, known.is_quiet = price, False
         if known.jump is not None and is_near(known.jump.word.price, price, self.limits):
             word, known.jump = known.jump.word, None
             self._believe(word, known)
@@ -243,6 +257,11 @@ class LivePrices:
             known.doubt = None
         if known.is_contradicted and known.anchor is not None:
             known.is_contradicted = not is_near(word.price, known.anchor, self.limits)
+        known.is_quiet = known.jump is None and known.doubt is None and not known.is_contradicted
+        self._tell(word)
+        return word
+
+    def _tell(self, word: LivePrice) -> None:
         for subscriber in self._subscribers:
             try:
                 subscriber(word)
@@ -250,10 +269,10 @@ class LivePrices:
                 logger.bind(event="risk", market=str(word.market)).exception(
                     "a subscriber failed on a price"
                 )
-        return word
 
     def _refuse(self, market: Market, known: _Known, doubt: PriceDoubt) -> None:
         self.refused[doubt] += 1
+        known.is_quiet = False
         if known.doubt is not doubt:
             logger.bind(event="risk", market=str(market), doubt=doubt.value).warning(
                 "a price is not believed"
@@ -261,6 +280,6 @@ class LivePrices:
         known.doubt = doubt
 
 
-def _is_older(word: LivePrice, latest: LivePrice) -> bool:
-    """Whether `word` is about an older trade. After our clock was set back nothing is older."""
-    return word.traded_at < latest.traded_at and word.heard_at >= latest.heard_at
+def _is_older(traded_at: datetime, now: datetime, latest: LivePrice) -> bool:
+    """Whether a word is about an older trade. After our clock was set back nothing is older."""
+    return traded_at < latest.traded_at and now >= latest.heard_at

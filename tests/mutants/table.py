@@ -19,6 +19,7 @@ from tests.mutants.table_orders import ORDERS
 from tests.mutants.table_outside import OUTSIDE
 from tests.mutants.table_prices import PRICES
 from tests.mutants.table_process import PROCESS
+from tests.mutants.table_stream import STREAM
 from tests.mutants.table_web import WEB
 
 MUTANTS: Final[tuple[Mutant, ...]] = tuple(
@@ -36,6 +37,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = tuple(
         MODEL,
         OUTSIDE,
         PRICES,
+        STREAM,
         PROCESS,
         LOGS,
         WEB,

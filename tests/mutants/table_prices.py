@@ -13,7 +13,7 @@ PRICES: Final = (
     Mutant(
         name="a price outside its own day's low and high is believed",
         file=_LIVE,
-        old="        if not ticker.low <= ticker.price <= ticker.high:\n",
+        old="        if not ticker.low <= price <= ticker.high:\n",
         new="        if False:\n",
         tests=of(_OF_LIVE, "test_no_price_outside_its_own_day_is_ever_told"),
     ),
@@ -62,14 +62,14 @@ PRICES: Final = (
     Mutant(
         name="a trade of the year 9999 makes all others old",
         file=_LIVE,
-        old="            traded_at=min(ticker.traded_at, now),\n",
-        new="            traded_at=ticker.traded_at,\n",
+        old="        traded_at = min(traded_at, now)\n",
+        new="",
         tests=of(_OF_LIVE, "test_a_trade_of_the_year_9999_does_not_make_all_others_old"),
     ),
     Mutant(
         name="a word about an older trade replaces the price",
         file=_LIVE,
-        old="        if known.latest is not None and _is_older(word, known.latest):\n",
+        old="        if latest is not None and _is_older(traded_at, now, latest):\n",
         new="        if False:\n",
         tests=of(_OF_LIVE, "test_a_word_about_an_older_trade_changes_nothing"),
     ),

@@ -20,7 +20,7 @@ EVERY_EXCEPTION: Final = {
     "flows/all_markets.py step": "a bug about one market is that market's: the others trade",
     "flows/flatten.py _tried": "a bug about one market is that market's: the others are sold",
     "flows/leadership.py settle": "without trading the process still shows and keeps the halts",
-    "flows/live_prices.py _believe": "a bug of one subscriber keeps no price from the others",
+    "flows/live_prices.py _tell": "a bug of one subscriber keeps no price from the others",
     "flows/reconcile.py _settle": "a bug about one order is that order's: the others are settled",
     "flows/reconcile.py _failed_about": "an order that cannot even be put aside stops no other",
     "loops/runner.py _attempt": "a loop outlives a bug in its step",

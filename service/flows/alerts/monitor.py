@@ -67,6 +67,20 @@ class AlertMonitor:
         if self._unusable >= UNUSABLE_IN_A_ROW:
             self._begin("model_unusable", count=self._unusable, why=why or "no reason given")
 
+    def feed_seen(
+        self, *, is_lost: bool, markets: Collection[Market], unheard: Collection[Market]
+    ) -> None:
+        """Compare the stream of prices with the open problems of it and of each market."""
+        if not is_lost:
+            self._end("feed_lost")
+        elif not self._is_open("feed_lost"):
+            self._begin("feed_lost")
+        for market in markets:
+            if market not in unheard:
+                self._end("market_unheard", market=market)
+            elif not self._is_open("market_unheard", market=market):
+                self._begin("market_unheard", market=market)
+
     def disk_used(self, used_pct: float) -> None:
         """Compare the used part of the disk with the bounds of its two alerts."""
         for event, from_pct in _DISK_FROM_PCT.items():

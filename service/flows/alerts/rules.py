@@ -206,6 +206,20 @@ RULES: Final[Mapping[str, Rule]] = {
         " for the rest of the day.",
         over=None,
     ),
+    "feed_lost": Rule(
+        key="feed",
+        severity="warning",
+        title="The exchange's stream of prices is away",
+        body="Prices are asked for every ten seconds instead, so what acts on them acts later.",
+        over="The exchange's stream of prices is back",
+    ),
+    "market_unheard": Rule(
+        key="feed:{market}",
+        severity="warning",
+        title="The exchange's stream tells no price of {market}",
+        body="Its price is asked for every ten seconds instead. Is it still traded there?",
+        over="The exchange's stream tells prices of {market}",
+    ),
     "lease_lost": Rule(
         key="trading:lease",
         severity="warning",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.adapters.upbit.errors import OddAnswer
-from service.adapters.upbit.stream.tickers import EXACT_DIGITS, StreamedPrice, streamed_price
+from service.adapters.upbit.stream.tickers import EXACT_DIGITS, StreamedPrice, TickerReader
 from tests.builders import KRW_BTC
 
 
@@ -26,7 +26,7 @@ def a_frame(**numbers: str) -> bytes:
 
 
 def read(raw: bytes) -> StreamedPrice:
-    return streamed_price(orjson.loads(raw), raw, KRW_BTC)
+    return TickerReader(KRW_BTC).word(orjson.loads(raw), raw)
 
 
 def test_a_frame_is_a_word_about_a_price_and_a_whole_ticker_when_it_is_wanted() -> None:
@@ -68,7 +68,8 @@ def test_a_number_in_any_form_of_json_is_the_number(number: str) -> None:
 @pytest.mark.parametrize(
     "odd",
     [
-        {"trade_price": "0"}, {"trade_price": "-5"}, {"trade_price": "1e-99"},
+        {"trade_price": "0"}, {"trade_price": "-5"}, {"trade_price": "-5.5"},
+        {"trade_price": "1e-99"},
         {"trade_price": "1e300"}, {"trade_price": "null"}, {"trade_price": "true"},
         {"trade_price": '"NaN"'}, {"high_price": "[]"}, {"low_price": "{}"},
         {"trade_timestamp": "0"}, {"trade_timestamp": "253402300800000"},
@@ -78,6 +79,22 @@ def test_a_number_in_any_form_of_json_is_the_number(number: str) -> None:
 def test_an_odd_number_is_an_odd_frame(odd: dict[str, str]) -> None:
     with pytest.raises(OddAnswer):
         read(a_frame(**odd))
+
+
+def test_a_low_and_a_high_that_change_are_read_anew() -> None:
+    reader = TickerReader(KRW_BTC)
+    words = [
+        reader.word(orjson.loads(raw), raw)
+        for raw in (
+            a_frame(low_price="99.5", high_price="101.5"),
+            a_frame(low_price="99.5", high_price="102.5"),
+            a_frame(low_price='"98.5"', high_price="102.5"),
+            a_frame(low_price="99.5", high_price="103"),
+        )
+    ]
+
+    assert [word.low for word in words] == [Decimal(n) for n in ("99.5", "99.5", "98.5", "99.5")]
+    assert [word.high for word in words] == [Decimal(n) for n in ("101.5", "102.5", "102.5", "103")]
 
 
 def test_a_price_is_known_though_the_rest_of_its_frame_is_odd() -> None:
@@ -108,7 +125,7 @@ def test_whatever_stands_in_a_field_is_a_positive_price_or_an_odd_frame(
     except orjson.JSONDecodeError:
         return  # e.g. a lone surrogate: the reader drops it as no JSON
     try:
-        word = streamed_price(fields, raw, KRW_BTC)
+        word = TickerReader(KRW_BTC).word(fields, raw)
     except OddAnswer:
         return
 

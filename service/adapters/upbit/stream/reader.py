@@ -15,7 +15,7 @@ from loguru import logger
 from service.adapters.upbit.errors import OddAnswer
 from service.adapters.upbit.market_events import MarketEvents
 from service.adapters.upbit.record import Record
-from service.adapters.upbit.stream.tickers import StreamedPrice, streamed_price
+from service.adapters.upbit.stream.tickers import StreamedPrice, TickerReader
 from service.domain.errors import BoundaryError, ExchangeRefused, ExchangeUnavailable
 from service.domain.markets import Market
 
@@ -49,7 +49,7 @@ class FrameReader:
             while self._failure is None:
                 message = await self._socket.receive()
                 if message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT):
-                    self._hear(message.data)
+                    self.hear(message.data)
                 else:
                     self._fail(_lost(message.data))
         finally:
@@ -78,20 +78,22 @@ class FrameReader:
         if self._failure is not None:
             raise self._failure
 
-    def _hear(self, raw: bytes) -> None:
+    def hear(self, raw: bytes) -> None:
+        """Take one frame."""
         self.frames += 1
         try:
-            frame = _object(raw)
-            if "error" in frame:
-                self._fail(_complaint(frame))
-            elif self._take(frame, raw):
+            frame = orjson.loads(raw)
+            if type(frame) is dict and self._take(frame, raw):
+                self._odd_in_a_row = 0
                 self._ready.set()
+            else:
+                _check(frame)
         except orjson.JSONDecodeError:
             self._note_odd("not_json", "not JSON")
         except OddAnswer as exc:
             self._note_odd("not_readable", str(exc))
-        else:
-            self._odd_in_a_row = 0
+        except (ExchangeUnavailable, ExchangeRefused) as exc:
+            self._fail(exc)
 
     def _note_odd(self, what: str, cause: str) -> None:
         """Count a frame that cannot be used, and warn about the first of its kind."""
@@ -121,7 +123,7 @@ class PriceReader(FrameReader):
     ) -> None:
         super().__init__(socket)
         self._market_events = market_events
-        self._markets = {str(market): market for market in markets}
+        self._tickers = {str(market): TickerReader(market) for market in markets}
         self._newest: dict[str, tuple[_Frame, bytes]] = {}
 
     async def prices(self, *, within_s: float) -> Sequence[StreamedPrice]:
@@ -129,24 +131,23 @@ class PriceReader(FrameReader):
         newest, self._newest = self._newest, {}
         if not newest:
             self._raise_failure()
-        return [word for code in newest if (word := self._word(code, *newest[code])) is not None]
+        words: list[StreamedPrice] = []
+        for code, (frame, raw) in newest.items():
+            if self._market_events is not None:
+                self._market_events.hear(self._tickers[code].market, frame)
+            try:
+                words.append(self._tickers[code].word(frame, raw))
+            except OddAnswer as exc:
+                self._note_odd("not_readable", str(exc))
+        return words
 
     def _take(self, frame: _Frame, raw: bytes) -> bool:
         code = frame.get("code")
         # Other types and codes were not asked for; they are Upbit's to add.
-        if frame.get("type") != "ticker" or code not in self._markets:
+        if frame.get("type") != "ticker" or code not in self._tickers:
             return False
         self._newest[code] = frame, raw
         return True
-
-    def _word(self, code: str, frame: _Frame, raw: bytes) -> StreamedPrice | None:
-        if self._market_events is not None:
-            self._market_events.hear(self._markets[code], frame)
-        try:
-            return streamed_price(frame, raw, self._markets[code])
-        except OddAnswer as exc:
-            self._note_odd("not_readable", str(exc))
-            return None
 
 
 class OrderReader(FrameReader):
@@ -172,11 +173,15 @@ class OrderReader(FrameReader):
         return identifier is not None
 
 
-def _object(raw: bytes) -> _Frame:
-    frame = orjson.loads(raw)
+def _check(frame: object) -> None:
+    """Look at a frame without news: Upbit may add types, but not leave the form of an object.
+
+    Raises: OddAnswer; BoundaryError, Upbit's complaint.
+    """
     if type(frame) is not dict:
         raise OddAnswer("frame: no object")
-    return frame
+    if "error" in frame:
+        raise _complaint(frame)
 
 
 def _lost(error: object) -> BoundaryError:

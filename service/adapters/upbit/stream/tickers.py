@@ -47,29 +47,46 @@ class StreamedPrice(NamedTuple):
             return None
 
 
-def streamed_price(fields: _Fields, raw: bytes, market: Market) -> StreamedPrice:
-    """Return the word in one ticker frame. Raises: OddAnswer.
+class TickerReader:
+    """Reads the ticker frames of one market. A day's low and high seldom change: they are kept."""
 
-    Args: fields: `raw` as orjson reads it.
-    """
-    at = fields.get("trade_timestamp")
-    price, low, high = (
-        _exact(fields.get("trade_price")),
-        _exact(fields.get("low_price")),
-        _exact(fields.get("high_price")),
-    )
-    if type(at) is int and _EARLIEST_MS <= at < _LATEST_MS and price and low and high:
-        traded_at = datetime.fromtimestamp(at / 1000, UTC)
-        return StreamedPrice(market, price, low, high, traded_at, raw)
-    whole = _exactly(raw, market)
-    return StreamedPrice(market, whole.price, whole.low, whole.high, whole.traded_at, raw)
+    __slots__ = ("_high", "_high_sent", "_low", "_low_sent", "market")
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+        self._low_sent: object = None
+        self._high_sent: object = None
+        self._low: Decimal | None = None
+        self._high: Decimal | None = None
+
+    def word(self, fields: _Fields, raw: bytes) -> StreamedPrice:
+        """Return the word in one ticker frame. Raises: OddAnswer.
+
+        Args: fields: `raw` as orjson reads it.
+        """
+        at, low, high = (
+            fields.get("trade_timestamp"),
+            fields.get("low_price"),
+            fields.get("high_price"),
+        )
+        if low != self._low_sent or type(low) is not float:
+            self._low_sent, self._low = low, _exact(low)
+        if high != self._high_sent or type(high) is not float:
+            self._high_sent, self._high = high, _exact(high)
+        price = _exact(fields.get("trade_price"))
+        if (
+            type(at) is int and _EARLIEST_MS <= at < _LATEST_MS
+            and price is not None and self._low is not None and self._high is not None
+        ):  # fmt: skip
+            traded_at = datetime.fromtimestamp(at / 1000, UTC)
+            return StreamedPrice(self.market, price, self._low, self._high, traded_at, raw)
+        whole = _exactly(raw, self.market)
+        return StreamedPrice(self.market, whole.price, whole.low, whole.high, whole.traded_at, raw)
 
 
 def _exact(value: object) -> Decimal | None:
     """Return the very number that was sent, or None when only the exact parser can tell it."""
-    if type(value) is float:
-        if not _LEAST <= value < _WHOLE_BELOW:
-            return None
+    if type(value) is float and _LEAST <= value < _WHOLE_BELOW:
         if value.is_integer():
             return Decimal(int(value))
         text = repr(value)

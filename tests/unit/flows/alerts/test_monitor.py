@@ -9,7 +9,7 @@ from service.domain.stuck_orders import ADVICE
 from service.flows.alerts.buffer import MOST, AlertBuffer
 from service.flows.alerts.monitor import UNUSABLE_IN_A_ROW, AlertMonitor
 from service.ports.health import UNREAD, ComponentBody, StuckOrders
-from tests.builders import T0
+from tests.builders import KRW_BTC, T0
 from tests.fakes.alerts import FakeOutbox
 from tests.fakes.clock import FakeClock
 from tests.fakes.health import FakeHealth, a_component
@@ -97,6 +97,22 @@ async def test_the_end_of_a_problem_of_the_process_before_is_told(post: Post) ->
     post.alert_monitor.look(post.health)
 
     assert await post.told() == ["Job collect works again", "upbit_api is healthy again"]
+
+
+async def test_a_lost_stream_and_a_market_that_it_does_not_tell_are_told_once_and_their_ends(
+    post: Post,
+) -> None:
+    for _ in range(3):
+        post.alert_monitor.feed_seen(is_lost=True, markets=[KRW_BTC], unheard=())
+    for unheard in ([KRW_BTC], [KRW_BTC], []):
+        post.alert_monitor.feed_seen(is_lost=False, markets=[KRW_BTC], unheard=unheard)
+
+    assert await post.told() == [
+        "The exchange's stream of prices is away",
+        "The exchange's stream of prices is back",
+        "The exchange's stream tells no price of KRW-BTC",
+        "The exchange's stream tells prices of KRW-BTC",
+    ]
 
 
 async def test_one_unusable_answer_is_chance_and_three_are_told(post: Post) -> None:
