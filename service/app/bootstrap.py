@@ -18,8 +18,8 @@ from service.app.limits import limit_guards
 from service.app.live import bound_live
 from service.app.observed_model import ObservedModel
 from service.app.pass_record import record_pass
+from service.app.protection import bind_protection
 from service.app.services import Circuits, LimitGuards, Live, Ports, Process, Services
-from service.app.unstored_exits import bind_unstored_orders
 from service.app.verification import verified_at
 from service.bus import Bus, OrderFilled, OrderMoved, SignalMade, TickerUpdated
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
@@ -79,19 +79,13 @@ def build(process: Process, ports: Ports) -> Services:
     """Bind everything; nothing is opened or started here."""
     bus, clock = Bus(), ports.clock
     circuits = _circuits(ports)
-    account_book, reconciler, order_sweep = _books(process, ports, bus)
-    leadership = _leadership(process, ports, reconciler, order_sweep, account_book)
+    account_book, reconciler, order_sweep, leadership = _settlement(process, ports, bus)
     trading_switch = _trading_switch(process, ports)
-    open_sales = _open_sales(bus)
     executor = _executor(
-        process, ports, circuits=circuits, reconciler=reconciler, leadership=leadership,
-        trading_switch=trading_switch, open_sales=open_sales,
+        process, ports, bus=bus, circuits=circuits, reconciler=reconciler, leadership=leadership,
+        trading_switch=trading_switch,
     )  # fmt: skip
     alert_buffer, alert_monitor = _alerts(clock)
-    unstored_orders = bind_unstored_orders(
-        process, ports, reconciler=reconciler, leadership=leadership,
-        trading_switch=trading_switch, open_sales=open_sales, alert_monitor=alert_monitor,
-    )  # fmt: skip
     recorder, record = _recording(process, ports, alert_monitor, leadership)
     jobs, maintenance = _runners(process.real_clock, clock, record)
     live = bound_live(process, ports, reconciler, leadership, (jobs, maintenance))
@@ -105,6 +99,11 @@ def build(process: Process, ports: Ports) -> Services:
     )  # fmt: skip
     path = _order_path(process, ports, executor, live.prices, limits)
     cancels = _order_cancels(ports, reconciler, leadership)
+    protection = bind_protection(
+        process, ports, bus=bus, executor=executor, cancels=cancels, reconciler=reconciler,
+        leadership=leadership, trading_switch=trading_switch, live_prices=live.prices,
+        alert_monitor=alert_monitor,
+    )  # fmt: skip
     pipeline = _pipeline(
         process, ports, bus=bus, circuits=circuits, path=path, leadership=leadership, budget=budget,
         model=ObservedModel(ports.model, health=health, alert_monitor=alert_monitor),
@@ -127,11 +126,12 @@ def build(process: Process, ports: Ports) -> Services:
         order_sweep=order_sweep,
         books_check=BooksCheck(verify=partial(verified_at, ports.dsn)),
         leadership=leadership,
-        unstored_orders=unstored_orders,
+        unstored_orders=protection.unstored_orders,
         trading_switch=trading_switch,
         limits=limits,
         entry_cancels=_entry_cancels(process, ports, cancels, trading_switch, leadership),
         flattener=_flattener(ports, cancels, trading_switch, executor, leadership),
+        protection=protection,
         pipeline=pipeline,
         manual_orders=_manual_orders(process, ports, path, leadership),
         order_cancels=cancels,
@@ -226,11 +226,15 @@ def _runners(
     return jobs, maintenance
 
 
-def _books(process: Process, ports: Ports, bus: Bus) -> tuple[AccountBook, Reconciler, OrderSweep]:
-    """Return what keeps our books and the exchange's in agreement."""
+def _settlement(
+    process: Process, ports: Ports, bus: Bus
+) -> tuple[AccountBook, Reconciler, OrderSweep, Leadership]:
+    """Return what settles the past before this process trades, and what decides that it may."""
     account_book = _account_book(process, ports)
     reconciler = _reconciler(process, ports, bus, account_book)
-    return account_book, reconciler, _order_sweep(ports, account_book, reconciler)
+    order_sweep = _order_sweep(ports, account_book, reconciler)
+    leadership = _leadership(process, ports, reconciler, order_sweep, account_book)
+    return account_book, reconciler, order_sweep, leadership
 
 
 def _account_book(process: Process, ports: Ports) -> AccountBook:
@@ -308,12 +312,15 @@ def _executor(
     process: Process,
     ports: Ports,
     *,
+    bus: Bus,
     circuits: Circuits,
     reconciler: Reconciler,
     leadership: Leadership,
     trading_switch: TradingSwitch,
-    open_sales: OpenSales,
 ) -> Executor:
+    open_sales = OpenSales()
+    bus.subscribe(OrderFilled, open_sales.filled)
+    bus.subscribe(OrderMoved, open_sales.moved)
     return Executor(
         orders=ports.store.orders,
         exchange=ports.exchange,
@@ -327,13 +334,6 @@ def _executor(
         circuit=circuits.purchases,
         open_sales=open_sales,
     )
-
-
-def _open_sales(bus: Bus) -> OpenSales:
-    open_sales = OpenSales()
-    bus.subscribe(OrderFilled, open_sales.filled)
-    bus.subscribe(OrderMoved, open_sales.moved)
-    return open_sales
 
 
 def _entry_cancels(

@@ -15,6 +15,7 @@ from service.app.job_control import FLATTEN, switchable
 from service.app.limits import DAILY_LOSS_LOOP, TRADING_STATE_LOOP
 from service.app.live import CHECK_PRICES, SYNC_ORDERS, live_loops
 from service.app.pass_record import SENDER
+from service.app.protection import protecting
 from service.app.self_check import SelfCheck
 from service.app.services import OwnServer, Services
 from service.app.shutdown_deadline import LEASE_BY_S, PASSES_BY_S
@@ -187,6 +188,7 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             is_job=False,
         ),
         *trading_state(services),
+        *protecting(services),
         *_about_orders(services),
         *storing_exits(services),
         Loop(

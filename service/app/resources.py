@@ -55,6 +55,7 @@ from service.store.tables.order_requests import PgOrderRequests
 from service.store.tables.order_sweep import PgSweptOrders
 from service.store.tables.orders import PgOrders
 from service.store.tables.partitions import PgHistory
+from service.store.tables.protection import PgProtections
 from service.store.tables.settings import PgSettingRows
 from service.store.tables.signals import PgSignals
 from service.store.tables.trading_state import PgTradingState
@@ -178,6 +179,7 @@ async def open_database(config: Config) -> AsyncIterator[OpenedDatabase]:
                     orders=PgOrders(pool, notices=order_notices),
                     order_requests=PgOrderRequests(pool),
                     flattenings=PgFlattenings(pool),
+                    protections=PgProtections(pool),
                     state=state,
                     loss_days=PgLossDays(pool, notice=loss_notice),
                     equities=PgEquities(jobs_pool),

@@ -24,6 +24,7 @@ from service.flows.circuit_breaker import Circuit, ModelCircuits
 from service.flows.daily_loss import DailyLossGuard
 from service.flows.equity import Snapshots
 from service.flows.flatten import Flattener
+from service.flows.follow_exits import ExitFollower
 from service.flows.holdings_check import HoldingsCheck
 from service.flows.leadership import Leadership
 from service.flows.live_feed import LiveFeed
@@ -34,6 +35,7 @@ from service.flows.model_budget import ModelBudget
 from service.flows.not_placed import NotPlacedOrders
 from service.flows.order_cancels import OrderCancels
 from service.flows.order_sweep import OrderSweep
+from service.flows.protect import Protector
 from service.flows.reconcile import Reconciler
 from service.flows.retention import Retention
 from service.flows.shared_answer import SharedAnswer
@@ -61,6 +63,7 @@ from service.ports.model_spending import ModelSpending
 from service.ports.order_requests import OrderRequests
 from service.ports.order_sweep import SweptOrders
 from service.ports.price_feed import LiveFigures, LiveStreams
+from service.ports.protection import Protections
 from service.ports.queries import Lists, Portfolio, RecentActivity, Statistics
 from service.ports.store import (
     Audit,
@@ -106,6 +109,7 @@ class Store:
     orders: Orders
     order_requests: OrderRequests
     flattenings: Flattenings
+    protections: Protections
     state: TradingStates
     loss_days: LossDayRows
     equities: Equities
@@ -238,6 +242,15 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BoundProtection:
+    """What decides on each price, and what carries its exits out."""
+
+    protector: Protector
+    follower: ExitFollower
+    unstored_orders: UnstoredOrders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The flows, bound.
 
@@ -265,6 +278,7 @@ class Services:
     limits: LimitGuards
     entry_cancels: EntryCancels
     flattener: Flattener
+    protection: BoundProtection
     pipeline: TradingPipeline
     manual_orders: ManualOrders
     order_cancels: OrderCancels

@@ -61,4 +61,5 @@ def storing_exits(services: Services) -> tuple[Loop, ...]:
 
 
 async def _watch(services: Services) -> None:
-    await services.unstored_orders.watch(())
+    positions = services.protection.protector.positions()
+    await services.unstored_orders.watch([position.market for position in positions])

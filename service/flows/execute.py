@@ -45,6 +45,8 @@ _NOT_LIMITED: Final = frozenset({OrderSource.RULE, OrderSource.FLATTEN})
 
 
 class Executor:
+    """Attributes: open_sales: the coins that it is selling."""
+
     def __init__(
         self,
         *,
@@ -71,7 +73,7 @@ class Executor:
         self._real_clock = real_clock
         self._new_id = new_id
         self._circuit = circuit
-        self._open_sales = open_sales or OpenSales()
+        self.open_sales = open_sales or OpenSales()
         # One order is written at a time, so that each sees the hour's orders before it. Other
         # processes write none, for they have no lease.
         self._writing = asyncio.Lock()
@@ -109,7 +111,7 @@ class Executor:
             self._circuit.check()
         identifier = identifier or self.new_identifier()
         # Before anything is waited for: an exit that begins meanwhile leaves these coins alone.
-        self._open_sales.begin(identifier, intent, source=source)
+        self.open_sales.begin(identifier, intent, source=source)
         # Taken before the row is visible. Otherwise the reconciler could look the order up before
         # the request arrives and store it as lost. It could also race us for the fills.
         self._reconciler.take(identifier)
@@ -136,7 +138,7 @@ class Executor:
             return order
         finally:
             self._reconciler.let_go(identifier)
-            self._open_sales.let_go(identifier, order)
+            self.open_sales.let_go(identifier, order)
 
     async def _write(
         self,

@@ -96,7 +96,6 @@ TAKE_PROFIT_PCT: Final[Key[Decimal | None]] = Key(
     kind=OrOff(Number(_D("0.1"), _D(1000))),
     unit="% above the average price",
     sentence="The gain at which a position is sold.",
-    in_effect=False,
 )
 TRAILING_STOP_PCT: Final[Key[Decimal | None]] = Key(
     "trailing_stop_pct",
@@ -104,7 +103,6 @@ TRAILING_STOP_PCT: Final[Key[Decimal | None]] = Key(
     kind=OrOff(_MOVE),
     unit="% below the highest price since the position was opened",
     sentence="The fall from its high at which a position is sold.",
-    in_effect=False,
 )
 DAILY_LOSS_LIMIT_PCT: Final[Key[Decimal]] = Key(
     "daily_loss_limit_pct",

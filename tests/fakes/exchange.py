@@ -67,6 +67,7 @@ class FakeExchange:
         held: raised by `check_orders` and `submit` while it is set, as during a hold.
         history: candles by market and timeframe, oldest first; set it freely.
         market_rules: by market; set it freely.
+        depth: the coins that one market order finds; what is left of it is cancelled.
         unreadable: how many orders of each list cannot be read; set it freely.
         spread: how far the best price lies above the last one; set it freely.
         offered: coins that the book offers to an order that does not rest on it; None: enough.
@@ -90,6 +91,7 @@ class FakeExchange:
         self.orders: dict[str, ExchangeOrder] = {}
         self.intents: dict[str, Intent] = {}
         self.used: set[str] = set()
+        self.depth: Decimal | None = None
         self.unreadable = 0
         self.unreadable_currencies: set[str] = set()  #: rows of the account; set it freely
         self.unlisted: set[str] = set()
@@ -304,9 +306,10 @@ class FakeExchange:
     def _match_at_market(self, identifier: str) -> None:
         intent = self.intents[identifier]
         price = self.prices[intent.market]
-        volume = intent.volume or whole_steps((intent.funds or ZERO) / price)
+        wanted = intent.volume or whole_steps((intent.funds or ZERO) / price)
+        volume = wanted if self.depth is None else min(wanted, self.depth)
         self._match(identifier, volume=volume, price=price)
-        whole = intent.funds is None or intent.funds == volume * price
+        whole = (intent.funds or intent.volume) in {volume * price, volume}
         self._settle(identifier, ExchangeOrderState.DONE if whole else ExchangeOrderState.CANCELLED)
 
     def _match_at_once(self, identifier: str) -> None:

@@ -34,6 +34,7 @@ from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.model import FakeModel
 from tests.fakes.model_spending import FakeModelSpending
 from tests.fakes.order_requests import FakeOrderRequests
+from tests.fakes.protections import FakeProtections
 from tests.fakes.state import LeaseTwin
 from tests.fakes.streams import AwayStreams
 from tests.simulation.exchange import MARKETS
@@ -130,6 +131,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
             orders=orders,
             order_requests=link(FakeOrderRequests(world.orders), "order_requests"),
             flattenings=idle.flattenings,
+            protections=idle.protections,
             state=link(world.states, "states"),
             loss_days=BegunDays(),
             equities=idle.equities,
@@ -182,4 +184,4 @@ class _Idle:
         self.history, self.audit = cast("Any", None), FakeAudit()
         self.outbox = FakeOutbox()
         self.model = FakeModel()
-        self.flattenings = FakeFlattenings()
+        self.flattenings, self.protections = FakeFlattenings(), FakeProtections()

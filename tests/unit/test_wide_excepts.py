@@ -18,6 +18,7 @@ EVERY_EXCEPTION: Final = {
     "cli/root.py _sentences": "Python would print its text, and a row with amounts, to stderr",
     "domain/risk/decide.py _judged": "a check that cannot be made refuses; the flow says so",
     "flows/all_markets.py step": "a bug about one market is that market's: the others trade",
+    "flows/follow_exits.py attempt": "a bug about one market is that market's: others are sold",
     "flows/flatten.py _tried": "a bug about one market is that market's: the others are sold",
     "flows/leadership.py settle": "without trading the process still shows and keeps the halts",
     "flows/live_prices.py _tell": "a bug of one subscriber keeps no price from the others",
@@ -41,6 +42,7 @@ EVERY_EXCEPTION: Final = {
 
 TASKS: Final = {
     "adapters/upbit/stream/client.py _read": "reads on while its taker works; cancelled at its end",
+    "flows/follow_exits.py run": "one exit must not wait for another; cancelled with the loop",
     "app/serve.py _unless": "awaits the work and the signal at once, and cancels both at its end",
     "loops/supervisor.py _until_its_end": "outlives its loop's end; awaited and cancelled here",
     "ops/health/probe.py start_if_due": "a probe that hangs must not hold up the others",

@@ -152,6 +152,26 @@ class AlertMonitor:
     def exit_journal_damaged(self, cause: str) -> None:
         self._add(alert("exit_journal_damaged", at=self._clock.now(), cause=cause))
 
+    def positions_unwatched(self, markets: Collection[Market]) -> None:
+        """Note of which markets' positions no sane price is known; those of others are watched."""
+        self._compare_markets("position_unwatched", markets)
+
+    def exits_undone(self, markets: Collection[Market]) -> None:
+        """Note in which markets a rule has sold for long without selling all."""
+        self._compare_markets("exit_undone", markets)
+
+    def _compare_markets(self, event: str, markets: Collection[Market]) -> None:
+        prefix, suffix = RULES[event].key.split("{market}")
+        names = {str(market) for market in markets}
+        for name in sorted(names):
+            if not self._is_open(event, market=name):
+                self._begin(event, market=name)
+        for key in sorted(self._open):
+            if key.startswith(prefix) and key.endswith(suffix):
+                name = key.removeprefix(prefix).removesuffix(suffix)
+                if name not in names:
+                    self._end(event, market=name)
+
     def _begin_stuck(self, order: OpenOrder) -> None:
         logger.bind(
             event="order",

@@ -105,6 +105,22 @@ RULES: Final[Mapping[str, Rule]] = {
         " beside the new one.",
         over=None,
     ),
+    "position_unwatched": Rule(
+        key="position:{market}:unwatched",
+        severity="critical",
+        title="The position in {market} is not watched",
+        body="No price of it could be believed for 30 seconds: its stop-loss cannot act. Check the"
+        " exchange, or sell by hand.",
+        over="The position in {market} is watched again",
+    ),
+    "exit_undone": Rule(
+        key="position:{market}:exit",
+        severity="critical",
+        title="A stop of {market} is breached and not all is sold",
+        body="A rule of protection has been selling for 30 seconds. It goes on; the log and"
+        " GET /api/v1/trading/orders say what is in its way.",
+        over="The exit of {market} is done",
+    ),
     "order_quarantined": Rule(
         key="order:{identifier}:quarantined",
         severity="critical",

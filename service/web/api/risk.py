@@ -60,6 +60,7 @@ class RiskEventKind(StrEnum):
     REFUSED = "REFUSED"
     LAPSED = "LAPSED"
     EXIT = "EXIT"
+    DUST = "DUST"
 
 
 class HaltBody(TypedDict):

@@ -37,6 +37,7 @@ from tests.fakes.model_spending import FakeModelSpending
 from tests.fakes.order_requests import FakeOrderRequests
 from tests.fakes.order_sweep import FakeSweptOrders
 from tests.fakes.orders import FakeOrders
+from tests.fakes.protections import FakeProtections
 from tests.fakes.setting_rows import FakeSettingRows
 from tests.fakes.signals import FakeSignals
 from tests.fakes.state import FakeLease, FakeTradingState
@@ -123,6 +124,7 @@ class House:
         self.metrics, self.outbox = FakeMetricRows(), FakeOutbox()
         self.setting_rows = FakeSettingRows({"trading_enabled": True})
         self.books, self.account_lists = FakeAccountBooks(), FakeAccountLists()
+        self.protections = FakeProtections()
         self.swept = FakeSweptOrders(self.orders)
         self.orders.tables.settings = lambda: self.setting_rows.stored
         self.config = a_config(markets=(KRW_BTC,))
@@ -177,6 +179,7 @@ class House:
                 order_requests=self.order_requests,
                 flattenings=FakeFlattenings(),
                 loss_days=FakeLossDays(),
+                protections=self.protections,
                 state=self.state,
                 equities=FakeEquities(),
                 account=self.books,

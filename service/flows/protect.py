@@ -1,0 +1,435 @@
+"""Watches every position on every price, and begins an exit when a rule is breached."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from math import inf
+from typing import Final, Protocol
+
+from loguru import logger
+
+from service.bus import OrderFilled
+from service.domain.errors import BoundaryError, ServiceError
+from service.domain.markets import Market
+from service.domain.orders import Breach, ExitRule
+from service.domain.positions import Position
+from service.domain.prices import LivePrice, PriceDoubt, PriceSource
+from service.domain.protection import ExitLimits, ExitSettings, Protection, booked, distance_pct
+from service.domain.trading_states import OrderAct, OrderSource, permits
+from service.flows.leadership import Leadership
+from service.flows.live_prices import LivePrices
+from service.flows.open_sales import OpenSales
+from service.flows.trading_switch import TradingSwitch
+from service.flows.watched_positions import OngoingExit, WatchedPosition, WatchedPositions
+from service.ports.clock import MarketClock, RealClock
+from service.ports.exchange import Exchange
+from service.ports.protection import Protections, StoredProtection
+from service.ports.store import Orders
+from service.settings.settings import Settings
+from service.settings.table import STOP_LOSS_PCT, TAKE_PROFIT_PCT, TRAILING_STOP_PCT
+
+STEP_EVERY_S: Final = 1.0
+UNWATCHED_S: Final = 30.0  #: real, without a sane price
+UNDONE_S: Final = 30.0  #: real, until an exit that has not sold the position is an alert
+ASK_AFTER_S: Final = 10.0  #: real, without a price, until REST is asked
+ASK_EVERY_S: Final = 5.0
+SAVE_EVERY_S: Final = 5.0
+COMPARE_EVERY_S: Final = 15.0
+RULES_LAST_S: Final = 600.0
+#: Minutes of an outage are collected within this time of the start; then fewer are read again.
+_CAUGHT_UP_S: Final = 900.0
+_RECENT: Final = timedelta(hours=2)
+_HEARD: Final = frozenset({STOP_LOSS_PCT.name, TAKE_PROFIT_PCT.name, TRAILING_STOP_PCT.name})
+#: A last trade that is old is still the market's price.
+_BELIEVED: Final = frozenset({None, PriceDoubt.STALE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectionStatus:
+    """What an operator sees of a position's protection.
+
+    Attributes:
+        limits: on the tick where the market's rules are known; None without a position.
+        distance_pct: how far the price has to fall to the stop; None without a price.
+        doubt: why the newest word about its price is not believed.
+        exit: the rule that sells it right now.
+        price_age_s: the market's seconds since a sane price was heard.
+    """
+
+    limits: ExitLimits | None = None
+    distance_pct: Decimal | None = None
+    is_watched: bool = False
+    is_dust: bool = False
+    price_age_s: float | None = None
+    doubt: PriceDoubt | None = None
+    exit: ExitRule | None = None
+
+
+class PositionAlerts(Protocol):
+    """Satisfied by AlertMonitor. Each call names all markets for which the problem holds."""
+
+    def positions_unwatched(self, markets: Collection[Market]) -> None: ...
+
+    def exits_undone(self, markets: Collection[Market]) -> None: ...
+
+
+class Protector:
+    """Decides on each price at once: no model, no call and no query comes before the decision.
+
+    Positions are loaded before this process trades, kept by the fills it books, and compared with
+    the table again and again. Settings are kept as last read while the database is away.
+    """
+
+    def __init__(
+        self,
+        *,
+        positions: WatchedPositions,
+        orders: Orders,
+        rows: Protections,
+        prices: LivePrices,
+        exchange: Exchange,
+        open_sales: OpenSales,
+        leadership: Leadership,
+        switch: TradingSwitch,
+        settings: Settings,
+        alerts: PositionAlerts,
+        clock: MarketClock,
+        real_clock: RealClock,
+    ) -> None:
+        self._positions = positions
+        self._orders = orders
+        self._rows = rows
+        self._prices = prices
+        self._exchange = exchange
+        self._open_sales = open_sales
+        self._leadership = leadership
+        self._switch = switch
+        self._settings = settings
+        self._alerts = alerts
+        self._clock = clock
+        self._real_clock = real_clock
+        self.settings = ExitSettings(
+            stop_loss_pct=STOP_LOSS_PCT.default,
+            take_profit_pct=TAKE_PROFIT_PCT.default,
+            trailing_stop_pct=TRAILING_STOP_PCT.default,
+        )
+        self._has_settings = False
+        self._known: dict[Market, Position] = {}  #: as the table had them, and fills since
+        self._fills = 0  #: how many were heard
+        self._differing: Mapping[Market, Position] = {}  #: what the last comparison found
+        self._saved: dict[Market, StoredProtection] = {}
+        self._minutes_from: dict[Market, datetime] = {}
+        self._loaded_in: int | None = None
+        self._loaded_at = -inf
+        self._done_at: dict[str, float] = {}
+        settings.on_change(self.setting_changed)
+
+    # --- the decision ---------------------------------------------------------------------
+
+    def hear(self, price: LivePrice) -> None:
+        """Judge a sane price. Nothing is waited for."""
+        watched = self._positions.get(price.market)
+        if watched is None:
+            return
+        watched.heard_at = self._real_clock.monotonic()
+        if price.price > watched.protection.highest:
+            self._raise(watched, price)
+        self._judge(watched, price.price)
+
+    def _raise(self, watched: WatchedPosition, price: LivePrice) -> None:
+        """Let the trailing stop follow a price that was traded since the position was opened."""
+        if price.traded_at >= watched.protection.opened_at:
+            watched.protect(watched.protection.seen(price.price), self.settings)
+
+    def _judge(self, watched: WatchedPosition, price: Decimal) -> None:
+        if watched.exit is not None or watched.is_dust:
+            return
+        breach = watched.limits.breach(price)
+        if breach is None or not self._may_exit(watched.market):
+            return
+        watched.exit = OngoingExit(breach=breach, began_at=self._real_clock.monotonic())
+        self._positions.wake.set()
+        self._done_at.pop("save", None)  # the next process carries it on, should this one end
+        logger.bind(event="risk", market=str(watched.market), rule=breach.rule.value).warning(
+            "a rule of protection is breached, the position is sold"
+        )
+
+    def _may_exit(self, market: Market) -> bool:
+        # With the database away the lease lapses: whether a sale may leave is asked where it does.
+        status = self._switch.known_status(market)
+        return self._leadership.is_last_known_owner and permits(
+            status, OrderSource.RULE, OrderAct.SELL
+        )
+
+    # --- what is held ---------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Read what is held; before this process trades. Raises: BoundaryError."""
+        epoch = self._leadership.last_known_epoch
+        await self._read_settings()
+        stored = {row.market: row for row in await self._rows.all()}
+        known = self._open_sales.names()
+        self._open_sales.compare(await self._orders.open(), known=known)
+        positions = await self._orders.positions()
+        highs = {one.market: await self._restored(one, stored) for one in positions if one.volume}
+        for position in positions:
+            self._take(position, highest=highs.get(position.market), row=stored)
+        for market in set(self._positions) - set(highs):
+            del self._positions[market]
+        self._saved, self._differing = stored, {}
+        self._loaded_in, self._loaded_at = epoch, self._real_clock.monotonic()
+        logger.bind(event="risk", positions=len(self._positions)).info("positions are watched")
+
+    async def _restored(
+        self, position: Position, stored: Mapping[Market, StoredProtection]
+    ) -> Decimal | None:
+        """Return the highest price since `position` was opened, as far as it is stored."""
+        assert position.opened_at is not None  # noqa: S101 - it has coins
+        self._minutes_from[position.market] = position.opened_at
+        row = stored.get(position.market)
+        kept = row.highest if row is not None and row.opened_at == position.opened_at else None
+        found = await self._highest(position.market, since=position.opened_at)
+        return max((one for one in (kept, found) if one is not None), default=None)
+
+    async def _highest(self, market: Market, *, since: datetime) -> Decimal | None:
+        pct = self._prices.limits.max_jump_pct
+        return await self._rows.highest(market, since=since, max_jump_pct=pct)
+
+    async def filled(self, event: OrderFilled) -> None:
+        """Book the fills of an order on what is known of its position."""
+        self._fills += 1
+        position = self._known.get(event.market, Position(market=event.market))
+        for fill in event.fills:
+            position = booked(position, event.side, fill)
+        self._take(position)
+
+    def _take(
+        self,
+        position: Position,
+        *,
+        highest: Decimal | None = None,
+        row: Mapping[Market, StoredProtection] | None = None,
+    ) -> None:
+        """Watch `position` as it is now."""
+        market = position.market
+        self._known[market] = position
+        watched = self._positions.get(market)
+        if not position.volume:
+            self._positions.pop(market, None)
+            return
+        if watched is None:
+            watched = self._positions[market] = self._begin(position)
+            self._restore_exit(watched, (row or {}).get(market))
+        after = watched.protection.moved_to(position)
+        assert after is not None  # noqa: S101 - it has coins
+        watched.protect(after if highest is None else after.seen(highest), self.settings)
+
+    def _begin(self, position: Position) -> WatchedPosition:
+        assert position.opened_at is not None  # noqa: S101 - it has coins
+        self._minutes_from.setdefault(position.market, position.opened_at)
+        protection = Protection.of(position)
+        return WatchedPosition(
+            protection=protection,
+            limits=protection.limits(self.settings),
+            heard_at=self._real_clock.monotonic(),
+        )
+
+    def _restore_exit(self, watched: WatchedPosition, row: StoredProtection | None) -> None:
+        """Carry on the exit that an earlier process began, and leave the dust that it left."""
+        if row is None or row.opened_at != watched.protection.opened_at:
+            return
+        watched.is_dust = row.is_dust
+        if row.exit is not None:
+            watched.exit = OngoingExit(breach=row.exit, began_at=self._real_clock.monotonic())
+            self._positions.wake.set()
+
+    # --- upkeep ---------------------------------------------------------------------------
+
+    async def setting_changed(self, name: str) -> None:
+        """Take a changed setting at once; while it cannot be read the last one stays."""
+        if name not in _HEARD:
+            return
+        self._has_settings = False
+        try:
+            await self._read_settings()
+        except BoundaryError as exc:
+            logger.bind(event="risk", error=type(exc).__name__, cause=str(exc)).warning(
+                "a setting of protection may have changed and cannot be read, the last one counts"
+            )
+
+    async def _read_settings(self) -> None:
+        """Raises: BoundaryError."""
+        read = ExitSettings(
+            stop_loss_pct=await self._settings.get(STOP_LOSS_PCT),
+            take_profit_pct=await self._settings.get(TAKE_PROFIT_PCT),
+            trailing_stop_pct=await self._settings.get(TRAILING_STOP_PCT),
+        )
+        self._has_settings = True
+        if read != self.settings:
+            self.settings = read
+            for watched in self._positions.values():
+                watched.protect(watched.protection, read)
+        self._judge_all()
+
+    async def watch(self) -> None:
+        """Judge the newest prices again, and tell of positions that are not watched.
+
+        A halt may have ended, or a limit may have moved since the price was heard.
+        """
+        if not self._leadership.is_last_known_owner:
+            return
+        self._judge_all()
+        now = self._real_clock.monotonic()
+        watched = [one for one in self._positions.values() if not one.is_dust]
+        self._alerts.positions_unwatched(
+            [one.market for one in watched if now - one.heard_at > UNWATCHED_S]
+        )
+        self._alerts.exits_undone(
+            [one.market for one in watched if one.exit and now - one.exit.began_at > UNDONE_S]
+        )
+
+    def _judge_all(self) -> None:
+        for watched in self._positions.values():
+            latest = self._prices.latest(watched.market)
+            if latest is not None and self._prices.doubt(watched.market) in _BELIEVED:
+                self._judge(watched, latest.price)
+
+    async def keep(self) -> None:
+        """Keep what is in memory and what is stored in agreement. Raises: BoundaryError."""
+        if not self._leadership.is_last_known_owner:
+            self._positions.clear()
+            self._known.clear()
+            self._loaded_in = None
+            return
+        if self._loaded_in != self._leadership.last_known_epoch:
+            # Only where settling the past has not done it: this process may not trade yet.
+            return
+        if not self._has_settings:
+            await self._read_settings()
+        if self._is_due("save", SAVE_EVERY_S):
+            await self._save()
+        if self._is_due("compare", COMPARE_EVERY_S):
+            await self._compare()
+            await self._read_minutes()
+
+    async def _save(self) -> None:
+        rows = [_stored(watched) for watched in self._positions.values()]
+        changed = [row for row in rows if self._saved.get(row.market) != row]
+        await self._rows.save(changed, at=self._clock.now())
+        self._saved.update({row.market: row for row in changed})
+
+    async def _compare(self) -> None:
+        """Take the table's word where it says twice, with no fill between, what is not known here.
+
+        A fill may be in the table already and not yet heard of: once is no contradiction.
+        """
+        fills, names = self._fills, self._open_sales.names()
+        found = {one.market: one for one in await self._orders.positions()}
+        self._open_sales.compare(await self._orders.open(), known=names)
+        if fills != self._fills:
+            self._differing = {}
+            return
+        differing = {
+            market: found.get(market, Position(market=market))
+            for market in found.keys() | self._known.keys()
+            if found.get(market) != self._known.get(market)
+        }
+        for market, position in differing.items():
+            if self._differing.get(market) == position:
+                self._correct(position)
+        self._differing = differing
+
+    def _correct(self, position: Position) -> None:
+        known = self._known.get(position.market)
+        if known is None or (known.volume, known.cost) != (position.volume, position.cost):
+            logger.bind(event="risk", market=str(position.market)).warning(
+                "a position in memory was not as it is stored, it is corrected"
+            )
+        self._take(position)
+
+    async def _read_minutes(self) -> None:
+        """Let minutes that were collected after an outage count for the highest price."""
+        is_caught_up = self._real_clock.monotonic() - self._loaded_at > _CAUGHT_UP_S
+        for watched in tuple(self._positions.values()):
+            since = self._minutes_from.get(watched.market, watched.protection.opened_at)
+            since = max(since, watched.protection.opened_at)
+            highest = await self._highest(watched.market, since=since)
+            if highest is not None:
+                watched.protect(watched.protection.seen(highest), self.settings)
+            if is_caught_up:
+                self._minutes_from[watched.market] = self._clock.now() - _RECENT
+
+    async def ask(self) -> None:
+        """Ask REST for prices that the feed does not bring, and for rules. Raises: ServiceError."""
+        if not self._leadership.is_last_known_owner:
+            return
+        now = self._real_clock.monotonic()
+        watched = tuple(self._positions.values())
+        silent = [one.market for one in watched if now - one.heard_at > ASK_AFTER_S]
+        if silent and self._is_due("ask", ASK_EVERY_S):
+            await self._ask_prices(silent)
+        for one in watched:
+            if one.rules is None or now - one.rules_at > RULES_LAST_S:
+                one.rules = await self._exchange.rules(one.market)
+                one.rules_at = now
+
+    async def _ask_prices(self, markets: Iterable[Market]) -> None:
+        """Each market alone: one that is no longer listed would cost the others their answer."""
+        failed: ServiceError | None = None
+        for market in markets:
+            try:
+                for ticker in await self._exchange.tickers([market]):
+                    self._prices.hear(ticker, source=PriceSource.REST)
+            except ServiceError as exc:
+                failed = exc
+        if failed is not None:
+            raise failed
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        now = self._real_clock.monotonic()
+        if now - self._done_at.get(what, -inf) < every_s:
+            return False
+        self._done_at[what] = now
+        return True
+
+    # --- what is shown --------------------------------------------------------------------
+
+    def status(self, position: Position) -> ProtectionStatus:
+        """Return what protects `position` in this process; another one may watch it."""
+        if not position.volume:
+            return ProtectionStatus()
+        market = position.market
+        watched = self._positions.get(market)
+        protection = Protection.of(position) if watched is None else watched.protection
+        limits, latest = protection.limits(self.settings), self._prices.latest(market)
+        rules = None if watched is None else watched.rules
+        return ProtectionStatus(
+            limits=limits if rules is None else limits.on_tick(rules),
+            distance_pct=None if latest is None else distance_pct(limits.stop, price=latest.price),
+            is_watched=self._is_watched(watched),
+            is_dust=watched is not None and watched.is_dust,
+            price_age_s=self._prices.age_s(market),
+            doubt=self._prices.doubt(market),
+            exit=None if watched is None or watched.exit is None else watched.exit.breach.rule,
+        )
+
+    def positions(self) -> list[Position]:
+        """Return what is held as it is known in memory."""
+        return [watched.position for watched in self._positions.values()]
+
+    def _is_watched(self, watched: WatchedPosition | None) -> bool:
+        if watched is None or not self._leadership.is_last_known_owner:
+            return False
+        return self._real_clock.monotonic() - watched.heard_at <= UNWATCHED_S
+
+
+def _stored(watched: WatchedPosition) -> StoredProtection:
+    breach: Breach | None = None if watched.exit is None else watched.exit.breach
+    return StoredProtection(
+        market=watched.market,
+        opened_at=watched.protection.opened_at,
+        highest=watched.protection.highest,
+        exit=breach,
+        is_dust=watched.is_dust,
+    )

@@ -1,0 +1,329 @@
+"""An exit goes on until the coins are sold; none is sold twice, and none that is not ours."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from service.bus import OrderFilled
+from service.domain.errors import (
+    ExchangeRefused,
+    ExchangeUnavailable,
+    OutcomeUnknown,
+    StoreDown,
+)
+from service.domain.orders import Intent, Order, OrderStatus, OrderType, Side
+from service.domain.trading_states import OrderSource
+from service.flows.follow_exits import ACTOR, LONGEST_WAIT_S
+from tests.builders import KRW_BTC, an_intent, some_rules
+from tests.fakes.logs import Logs
+from tests.unit.flows.conftest import KRW_ETH, House
+from tests.unit.flows.protecting import Guard
+
+D = Decimal
+HELD = D("0.001")
+
+
+@pytest.fixture
+async def guard(house: House) -> Guard:
+    """One position of 0.001 coins, bought at 100 million, stop at 95 million."""
+    made = Guard(house)
+    await made.protector.load()
+    await made.buy()
+    return made
+
+
+def a_limit_sale(volume: Decimal = HELD) -> Intent:
+    return an_intent(
+        side=Side.SELL, type=OrderType.LIMIT, volume=volume, price=D(110_000_000), funds=None
+    )
+
+
+async def by_hand(guard: Guard, intent: Intent) -> Order:
+    return await guard.house.executor.execute(intent, decision_id=None, source=OrderSource.HAND)
+
+
+async def settle(guard: Guard) -> None:
+    guard.house.clock.pass_time(1)
+    await guard.house.leadership.renew()
+    await guard.house.reconciler.reconcile()
+
+
+async def test_what_a_partly_filled_exit_leaves_is_sold_by_the_next_order(guard: Guard) -> None:
+    guard.house.exchange.depth = D("0.0004")
+    await guard.fall(94_000_000)
+
+    await guard.follow(passes=2)
+
+    assert guard.sold == [D("0.001"), D("0.0006"), D("0.0002")]
+    assert len(guard.positions) == 0
+
+
+async def test_an_exit_goes_on_although_the_price_has_risen_again(guard: Guard) -> None:
+    guard.house.exchange.depth = D("0.0004")
+    await guard.fall(94_000_000)
+    guard.house.exchange.depth = None
+
+    await guard.fall(99_000_000)
+
+    assert guard.sold == [D("0.001"), D("0.0006")]
+
+
+async def test_a_refused_exit_is_tried_again_after_longer_and_longer_waits(guard: Guard) -> None:
+    for _ in range(9):
+        guard.house.exchange.fail_next("submit", ExchangeRefused("no", code="validation_error"))
+    tried: list[int] = []
+
+    guard.hear(94_000_000)
+    for _ in range(260):
+        await guard.house.leadership.renew()
+        before = len(guard.house.orders.rows)
+        await guard.follow(seconds=0.5)
+        if len(guard.house.orders.rows) > before:
+            tried.append(before)
+        if not guard.positions:
+            break
+
+    assert [row.status for row in guard.house.orders.rows.values()][1:] == [
+        *[OrderStatus.FAILED] * 9,
+        OrderStatus.EXECUTED,
+    ]
+    # 0.5, 1, 2, 4, 8, 16, 30, 30, 30: there would be room for many more.
+    assert guard.house.clock.now().minute == 2
+
+
+async def test_a_server_that_asks_for_a_wait_gets_it(guard: Guard) -> None:
+    guard.house.exchange.held = ExchangeUnavailable("later", retry_after_s=20)
+    await guard.fall(94_000_000)
+    guard.house.exchange.held = None
+    await guard.house.leadership.renew()
+
+    await guard.follow(seconds=7)
+    await guard.house.leadership.renew()
+    early = list(guard.sold)
+    await guard.follow(seconds=7)
+    await guard.house.leadership.renew()
+    await guard.follow(seconds=7)
+
+    assert (early, guard.sold) == ([], [HELD])
+
+
+async def test_an_exit_of_unknown_outcome_is_settled_before_anything_is_sold_again(
+    guard: Guard,
+) -> None:
+    guard.house.exchange.fail_next("submit", OutcomeUnknown("no answer"), after=True)
+    for _ in range(3):
+        guard.house.exchange.fail_next("find", ExchangeUnavailable("no answer"))
+
+    await guard.fall(94_000_000)
+    await guard.follow(passes=3, seconds=2)
+    await settle(guard)
+    await guard.follow(passes=3, seconds=2)
+
+    assert guard.sold == [HELD]
+    assert len(guard.positions) == 0
+
+
+async def test_an_unknown_exit_that_never_arrived_is_followed_by_another(guard: Guard) -> None:
+    guard.house.exchange.fail_next("submit", OutcomeUnknown("no answer"))
+    await guard.fall(94_000_000)
+
+    for _ in range(5):
+        guard.house.clock.pass_time(40)
+        await settle(guard)
+    await guard.follow()
+
+    rows = list(guard.house.orders.rows.values())
+    assert [row.status for row in rows[1:]] == [OrderStatus.FAILED, OrderStatus.EXECUTED]
+    assert guard.sold == [HELD]
+
+
+async def test_a_lost_answer_of_the_database_after_the_request_sells_nothing_twice(
+    guard: Guard,
+) -> None:
+    async def gone(*_: Any, **__: Any) -> bool:
+        raise StoreDown("gone")
+
+    advance, guard.house.orders.advance = guard.house.orders.advance, gone  # type: ignore[method-assign]
+    await guard.fall(94_000_000)
+    await guard.follow(passes=3, seconds=2)
+    guard.house.orders.advance = advance  # type: ignore[method-assign]
+    await settle(guard)
+    await guard.follow(passes=3, seconds=2)
+
+    assert guard.sold == [HELD]
+    assert len(guard.positions) == 0
+
+
+async def test_coins_that_were_sold_by_hand_are_not_sold_again(guard: Guard) -> None:
+    """The account is read after a refusal, and what is left of our position is sold."""
+    guard.house.exchange.available["BTC"] = D("0.0004")
+    await guard.fall(94_000_000)
+    await guard.follow(seconds=1)
+
+    assert guard.sold == [D("0.0004")]
+
+
+async def test_an_account_without_the_coins_is_asked_again_and_said(
+    guard: Guard, logs: Logs
+) -> None:
+    guard.house.exchange.available["BTC"] = D(0)
+    await guard.fall(94_000_000)
+    await guard.follow(seconds=1)
+    guard.house.exchange.available["BTC"] = HELD
+    for _ in range(8):
+        await guard.house.leadership.renew()
+        await guard.follow(seconds=LONGEST_WAIT_S / 6)
+
+    assert guard.sold == [HELD]
+    assert any("none of the coins" in line["message"] for line in logs.of("risk"))
+
+
+async def test_coins_of_the_owner_are_never_sold(guard: Guard) -> None:
+    guard.house.exchange.available["BTC"] += D(5)
+
+    await guard.fall(94_000_000)
+    await guard.follow(passes=3, seconds=2)
+
+    assert guard.sold == [HELD]
+    assert guard.house.exchange.available["BTC"] == D(5)
+
+
+async def test_dust_is_left_told_once_and_stored(guard: Guard, logs: Logs) -> None:
+    guard.house.exchange.depth = D("0.00099")
+    await guard.fall(94_000_000)
+    await guard.follow()
+    for _ in range(3):
+        guard.hear(90_000_000)
+        await guard.wait(6)
+        await guard.follow()
+
+    assert guard.sold == [HELD]
+    assert guard.rows.dust == [KRW_BTC]
+    said = [line for line in logs.of("risk") if "smallest order" in line["message"]]
+    assert len(said) == 1
+    assert guard.told() == []
+
+
+async def test_more_of_the_coin_makes_dust_a_position_again(guard: Guard) -> None:
+    guard.house.exchange.depth = D("0.00099")
+    await guard.fall(94_000_000)
+    await guard.follow()
+    guard.house.exchange.depth = None
+
+    await guard.buy()
+    await guard.fall(80_000_000)
+
+    assert guard.sold[-1] == D("0.00101")
+
+
+async def test_a_position_beyond_the_largest_order_is_sold_in_parts(guard: Guard) -> None:
+    guard.house.exchange.market_rules[KRW_BTC] = some_rules(max_funds=D(50_000))
+
+    await guard.fall(94_000_000)
+    await guard.follow()
+
+    assert guard.sold == [D("0.00053191"), D("0.00046809")]
+
+
+@pytest.mark.parametrize("failure", [ExchangeUnavailable("no"), ExchangeRefused("no", code="x")])
+async def test_without_the_markets_rules_the_exit_leaves_all_the_same(
+    guard: Guard, failure: Exception
+) -> None:
+    guard.house.exchange.fail_next("rules", failure)
+
+    await guard.fall(94_000_000)
+
+    assert guard.sold == [HELD]
+
+
+async def test_an_open_purchase_holds_no_exit_up_and_is_left_alone(guard: Guard) -> None:
+    waiting = await by_hand(
+        guard,
+        an_intent(type=OrderType.LIMIT, price=D(50_000_000), volume=D("0.01"), funds=None),
+    )
+
+    await guard.fall(94_000_000)
+
+    assert guard.sold[-1] == HELD
+    assert waiting.identifier not in _cancelled(guard)
+
+
+async def test_a_resting_sale_keeps_its_coins_until_it_has_ended_for_the_exit(
+    guard: Guard,
+) -> None:
+    resting = await by_hand(guard, a_limit_sale(D("0.0004")))
+
+    await guard.fall(94_000_000)
+    at_once = list(guard.sold)
+    for _ in range(30):  # until the end of a cancelled order without fills is believed
+        await settle(guard)
+        await guard.follow()
+
+    assert at_once == [D("0.0004"), D("0.0006")]
+    assert guard.sold == [D("0.0004"), D("0.0006"), D("0.0004")]
+    assert guard.house.order_requests.cancelled[resting.id][0] == ACTOR
+
+
+async def test_what_a_resting_sale_sold_meanwhile_is_not_sold_again(guard: Guard) -> None:
+    resting = await by_hand(guard, a_limit_sale())
+    guard.house.exchange.fail_next("cancel", ExchangeUnavailable("no"))
+    await guard.fall(94_000_000)
+    guard.house.exchange.fill(resting.identifier)
+    await settle(guard)
+    await guard.follow(passes=3, seconds=2)
+
+    assert guard.sold == [HELD]
+    assert len(guard.positions) == 0
+
+
+async def test_a_bug_about_one_market_is_tried_again_and_costs_no_other(
+    guard: Guard, logs: Logs
+) -> None:
+    await guard.buy(market=KRW_ETH)
+    guard.house.exchange.fail_next("submit", ZeroDivisionError("a bug"))
+    guard.hear(94_000_000)
+    guard.hear(94_000_000, KRW_ETH)
+
+    await guard.follow()
+    await guard.follow(seconds=1)
+
+    sold = {intent.market for intent, _ in guard.house.exchange.sent if intent.volume}
+    assert KRW_ETH in sold
+    assert any("met a bug" in line["message"] for line in logs.of("risk"))
+
+
+async def test_one_exit_at_a_time_in_one_market(guard: Guard) -> None:
+    guard.hear(94_000_000)
+    ((watched, one),) = guard.follower.due()
+    one.is_busy = True
+
+    assert guard.follower.due() == []
+    one.is_busy = False
+    await guard.follower.attempt(watched, one)
+    assert guard.sold == [HELD]
+
+
+async def test_the_loop_sells_when_a_price_wakes_it_and_ends_when_it_is_told_to(
+    guard: Guard,
+) -> None:
+    stopping = asyncio.Event()
+    sold = asyncio.Event()
+
+    async def told(event: OrderFilled) -> None:
+        if event.side is Side.SELL:
+            sold.set()
+            stopping.set()
+
+    guard.house.bus.subscribe(OrderFilled, told)
+    running = asyncio.ensure_future(guard.follower.run(stopping))
+    guard.hear(94_000_000)
+    await asyncio.gather(sold.wait(), running)
+
+    assert guard.sold == [HELD]
+
+
+def _cancelled(guard: Guard) -> list[str]:
+    rows = guard.house.orders.rows
+    return [rows[order_id].identifier for order_id in guard.house.order_requests.cancelled]

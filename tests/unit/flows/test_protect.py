@@ -1,0 +1,455 @@
+"""Every position is watched on every price, and a breached rule sells it."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from service.bus import OrderFilled
+from service.domain.errors import ExchangeUnavailable, StoreDown
+from service.domain.orders import Breach, ExitRule, OrderStatus, Side
+from service.domain.prices import PriceDoubt, PriceSource
+from service.domain.trading_states import TradingStatus
+from service.flows.protect import ASK_AFTER_S, UNWATCHED_S
+from service.ports.protection import StoredProtection
+from tests.builders import (
+    KRW_BTC,
+    T0,
+    a_fill,
+    a_position,
+    a_ticker,
+    an_intent,
+    an_order,
+    some_rules,
+)
+from tests.fakes.logs import Logs
+from tests.unit.flows.conftest import KRW_ETH, House
+from tests.unit.flows.protecting import PRICE, Guard
+
+D = Decimal
+BREACH = Breach(rule=ExitRule.STOP_LOSS, price=D(94_000_000), limit=D(95_000_000))
+
+
+@pytest.fixture
+async def guard(house: House) -> Guard:
+    """One position, bought at 100 million, stop at 95 million."""
+    made = Guard(house)
+    await made.protector.load()
+    await made.buy()
+    return made
+
+
+# --- the decision ---------------------------------------------------------------------------------
+
+
+async def test_a_price_at_the_stop_begins_the_exit_before_anything_is_asked(guard: Guard) -> None:
+    asked = len(guard.house.exchange.calls)
+
+    guard.hear(95_000_000)
+
+    watched = guard.positions[KRW_BTC]
+    assert watched.exit is not None
+    assert watched.exit.breach == replace(BREACH, price=D(95_000_000))
+    assert guard.positions.wake.is_set()
+    assert guard.house.exchange.calls[asked:] == []
+
+
+async def test_a_price_above_the_stop_begins_none(guard: Guard) -> None:
+    guard.hear(95_001_000)
+
+    assert guard.positions[KRW_BTC].exit is None
+
+
+async def test_a_stop_sells_all_that_is_held_once_and_names_price_and_limit(guard: Guard) -> None:
+    await guard.fall(94_000_000)
+    await guard.fall(93_000_000)
+
+    assert guard.sold == [D("0.001")]
+    assert guard.house.orders.tables.exits == [(2, BREACH)]
+    assert len(guard.positions) == 0
+
+
+async def test_a_gain_sells_where_the_rule_is_on(guard: Guard) -> None:
+    await guard.house.allow(take_profit_pct="10")
+
+    await guard.fall(110_000_000)
+
+    ((_, breach),) = guard.house.orders.tables.exits
+    assert (breach.rule, breach.limit) == (ExitRule.TAKE_PROFIT, D(110_000_000))
+
+
+async def test_the_trailing_stop_follows_the_highest_price(guard: Guard) -> None:
+    await guard.house.allow(trailing_stop_pct="10")
+    guard.hear(150_000_000)
+    guard.hear(140_000_000)
+
+    await guard.fall(135_000_000)
+
+    ((_, breach),) = guard.house.orders.tables.exits
+    assert (breach.rule, breach.limit) == (ExitRule.TRAILING_STOP, D(135_000_000))
+
+
+async def test_a_price_traded_before_the_purchase_does_not_raise_the_trailing_stop(
+    guard: Guard,
+) -> None:
+    old = guard.house.clock.now() - timedelta(seconds=5)
+    high = D(105_000_000)
+    ticker = a_ticker(price=high, low=high, high=high, traded_at=old)
+
+    assert guard.prices.hear(ticker, source=PriceSource.REST) is not None
+
+    assert guard.positions[KRW_BTC].protection.highest == PRICE
+
+
+async def test_a_doubted_price_beyond_the_stop_sells_nothing_and_the_status_says_so(
+    guard: Guard,
+) -> None:
+    guard.hear(PRICE)
+    lie = a_ticker(price=D(1), low=D(1), high=PRICE, traded_at=guard.house.clock.now())
+
+    guard.prices.hear(lie, source=PriceSource.STREAM)
+    await guard.wait(2)
+    await guard.follow()
+
+    position = await guard.house.orders.position(KRW_BTC)
+    assert guard.sold == []
+    assert guard.protector.status(position).doubt is PriceDoubt.JUMP
+
+
+@pytest.mark.parametrize("state", [TradingStatus.REDUCING, TradingStatus.DISABLED])
+async def test_a_stop_sells_where_purchases_are_stopped(guard: Guard, state: TradingStatus) -> None:
+    if state is TradingStatus.REDUCING:
+        await guard.house.trading_switch.halt(
+            kind=TradingStatus.REDUCING, reason="test", actor="test"
+        )
+    else:
+        await guard.house.allow(trading_enabled=False)
+
+    await guard.fall(94_000_000)
+
+    assert guard.sold == [D("0.001")]
+
+
+async def test_a_full_halt_stops_stops_and_its_end_sells_at_the_newest_price(
+    guard: Guard,
+) -> None:
+    await guard.house.trading_switch.halt(kind=TradingStatus.HALTED, reason="test", actor="test")
+    await guard.fall(94_000_000)
+    stopped = list(guard.sold)
+
+    await guard.house.trading_switch.resume(actor="test")
+    await guard.protector.watch()
+    await guard.follow()
+
+    assert (stopped, guard.sold) == ([], [D("0.001")])
+
+
+async def test_a_halt_ends_an_exit_that_has_begun(guard: Guard) -> None:
+    guard.hear(94_000_000)
+    await guard.house.trading_switch.halt(kind=TradingStatus.HALTED, reason="test", actor="test")
+
+    await guard.follow()
+
+    assert guard.sold == []
+    assert guard.positions[KRW_BTC].exit is None
+
+
+async def test_a_process_that_never_had_the_lease_sells_nothing(house: House) -> None:
+    guard = Guard(house)
+    await guard.buy()
+    await guard.protector.load()
+    house.lease.epoch = None
+    await house.leadership.renew()
+
+    await guard.fall(94_000_000)
+    await guard.protector.keep()
+
+    assert guard.sold == []
+    assert len(guard.positions) == 0
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+async def test_a_tighter_setting_sells_at_once_without_another_price(guard: Guard) -> None:
+    guard.hear(97_000_000)
+    assert guard.positions[KRW_BTC].exit is None
+
+    await guard.house.allow(stop_loss_pct="3")
+    await guard.follow()
+
+    assert guard.sold == [D("0.001")]
+
+
+async def test_settings_stay_as_last_read_while_the_database_is_away(
+    guard: Guard, logs: Logs
+) -> None:
+    await guard.house.allow(stop_loss_pct="10")
+    guard.house.rows.fail = StoreDown("gone")
+
+    await guard.house.settings.invalidate("stop_loss_pct")
+
+    assert guard.protector.settings.stop_loss_pct == 10
+    assert "StoreDown" in [line.get("error") for line in logs.of("risk")]
+
+
+async def test_a_setting_that_could_not_be_read_is_read_when_the_database_is_back(
+    guard: Guard,
+) -> None:
+    guard.house.rows.stored["stop_loss_pct"] = "3"
+    guard.house.rows.fail = StoreDown("gone")
+    await guard.house.settings.invalidate("stop_loss_pct")
+    guard.house.rows.fail = None
+
+    await guard.protector.keep()
+
+    assert guard.protector.settings.stop_loss_pct == 3
+
+
+# --- what is held ---------------------------------------------------------------------------------
+
+
+async def test_a_start_watches_what_is_held_and_sells_a_breached_stop_at_the_first_price(
+    house: House,
+) -> None:
+    guard = Guard(house)
+    await guard.house.executor.execute(an_intent(), decision_id=None)
+
+    await guard.protector.load()
+    await guard.fall(60_000_000)
+
+    assert guard.sold == [D("0.001")]
+
+
+async def test_a_start_knows_the_highest_price_of_before(guard: Guard) -> None:
+    await guard.house.allow(trailing_stop_pct="10")
+    guard.hear(150_000_000)
+    await guard.protector.keep()
+    after = Guard(guard.house, rows=guard.rows)
+
+    await after.protector.load()
+    assert after.positions[KRW_BTC].protection.highest == D(150_000_000)
+    await after.fall(135_000_000)
+
+    assert after.sold == [D("0.001")]
+
+
+async def test_a_start_takes_the_highest_of_the_stored_minutes(guard: Guard) -> None:
+    guard.rows.highs[KRW_BTC] = D(170_000_000)
+    after = Guard(guard.house, rows=guard.rows)
+
+    await after.protector.load()
+
+    assert after.positions[KRW_BTC].protection.highest == D(170_000_000)
+
+
+async def test_minutes_collected_after_an_outage_raise_the_trailing_stop(guard: Guard) -> None:
+    guard.rows.highs[KRW_BTC] = D(170_000_000)
+
+    await guard.wait(16)
+
+    assert guard.positions[KRW_BTC].protection.highest == D(170_000_000)
+
+
+async def test_the_highest_price_of_an_earlier_position_does_not_count(house: House) -> None:
+    guard = Guard(house)
+    await guard.house.executor.execute(an_intent(), decision_id=None)
+    opened_at = T0 - timedelta(days=1)
+    guard.rows.rows[KRW_BTC] = StoredProtection(
+        market=KRW_BTC, opened_at=opened_at, highest=2 * PRICE, exit=BREACH, is_dust=True
+    )
+
+    await guard.protector.load()
+
+    watched = guard.positions[KRW_BTC]
+    assert (watched.protection.highest, watched.exit, watched.is_dust) == (PRICE, None, False)
+
+
+async def test_an_exit_that_had_begun_is_carried_on_after_a_restart(guard: Guard) -> None:
+    guard.hear(94_000_000)
+    await guard.protector.keep()
+    after = Guard(guard.house, rows=guard.rows)
+
+    await after.protector.load()
+    after.hear(99_000_000)
+    await after.follow()
+
+    assert after.sold == [D("0.001")]
+
+
+async def test_fills_move_what_is_watched(guard: Guard) -> None:
+    await guard.buy(funds=200_000)
+    more = guard.positions[KRW_BTC].position.volume
+    await guard.order(an_intent(side=Side.SELL, volume=D("0.002"), funds=None))
+
+    assert more == D("0.003")
+    assert guard.positions[KRW_BTC].position == await guard.house.orders.position(KRW_BTC)
+
+
+async def test_a_difference_that_the_table_shows_twice_is_corrected(guard: Guard) -> None:
+    stored = await guard.house.orders.position(KRW_BTC)
+    await guard.protector.filled(_a_fill_that_is_not_stored())
+    await guard.wait(2)
+    once = guard.positions[KRW_BTC].position.volume
+    await guard.wait(16)
+
+    assert once == D("0.002")
+    assert guard.positions[KRW_BTC].position == stored
+
+
+async def test_a_position_that_the_table_does_not_have_is_not_sold_for_ever(guard: Guard) -> None:
+    """Whatever memory says, the coins of the account's owner are not ours."""
+    guard.house.orders.booked.clear()
+
+    await guard.wait(32)
+
+    assert len(guard.positions) == 0
+
+
+def _a_fill_that_is_not_stored() -> OrderFilled:
+    fill = a_fill(trade_uuid="t-elsewhere")
+    return OrderFilled(
+        order_id=9,
+        identifier="uat-9",
+        market=KRW_BTC,
+        side=Side.BUY,
+        volume=fill.volume,
+        funds=fill.funds,
+        fills=(fill,),
+    )
+
+
+async def test_a_failed_load_is_told_and_nothing_is_watched_blindly(house: House) -> None:
+    guard = Guard(house)
+    guard.rows.fail = StoreDown("gone")
+
+    with pytest.raises(StoreDown):
+        await guard.protector.load()
+
+    assert len(guard.positions) == 0
+
+
+# --- positions that are not watched ---------------------------------------------------------------
+
+
+async def test_a_position_without_a_price_for_long_is_an_alert_with_an_end(guard: Guard) -> None:
+    guard.hear(PRICE)
+    await guard.wait(UNWATCHED_S)
+    before = guard.told()
+    await guard.wait(2)
+    unwatched = guard.told()
+    guard.hear(PRICE)
+    await guard.wait(1)
+
+    key = "position:KRW-BTC:unwatched"
+    assert (before, unwatched, guard.told()) == ([], [key], [key, f"-{key}"])
+
+
+async def test_the_alert_ends_with_the_position(guard: Guard) -> None:
+    guard.hear(PRICE)
+    await guard.wait(UNWATCHED_S + 2)
+    await guard.order(an_intent(side=Side.SELL, volume=D("0.001"), funds=None))
+    await guard.wait(1)
+
+    assert guard.told()[-1] == "-position:KRW-BTC:unwatched"
+
+
+async def test_rest_is_asked_for_a_price_that_the_feed_does_not_bring(guard: Guard) -> None:
+    guard.hear(PRICE)
+    guard.house.clock.pass_time(ASK_AFTER_S + 1)
+    await guard.protector.ask()
+
+    assert guard.prices.age_s(KRW_BTC) == 0
+
+
+async def test_a_market_that_is_gone_costs_no_other_its_price(guard: Guard) -> None:
+    await guard.buy(market=KRW_ETH)
+    guard.hear(PRICE)
+    guard.hear(PRICE, KRW_ETH)
+    guard.house.clock.pass_time(ASK_AFTER_S + 1)
+    guard.house.exchange.fail_next("tickers", ExchangeUnavailable("gone"))
+
+    with pytest.raises(ExchangeUnavailable):
+        await guard.protector.ask()
+
+    assert sorted([guard.prices.age_s(KRW_BTC) or 0, guard.prices.age_s(KRW_ETH) or 0]) == [0, 11]
+
+
+async def test_an_exit_that_takes_long_is_an_alert_until_it_is_done(guard: Guard) -> None:
+    guard.hear(94_000_000)
+    guard.house.exchange.held = ExchangeUnavailable("not now")
+    for _ in range(33):
+        guard.hear(94_000_000)
+        await guard.wait(1)
+        await guard.follow()
+    undone = guard.told()
+    guard.house.exchange.held = None
+    await guard.follow(seconds=31)
+    await guard.house.leadership.renew()
+    await guard.follow(seconds=1)
+    await guard.wait(1)
+
+    assert undone == ["position:KRW-BTC:exit"]
+    assert guard.sold == [D("0.001")]
+    assert guard.told()[-1] == "-position:KRW-BTC:exit"
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+async def test_a_position_shows_its_prices_on_the_tick_its_distance_and_its_age(
+    guard: Guard,
+) -> None:
+    await guard.house.allow(trailing_stop_pct="10", take_profit_pct="20.0003")
+    guard.house.exchange.market_rules[KRW_BTC] = some_rules(tick_size=D(1000))
+    await guard.protector.ask()
+    guard.hear(PRICE)
+    guard.house.clock.pass_time(4)
+    position = await guard.house.orders.position(KRW_BTC)
+
+    shown = guard.protector.status(position)
+
+    assert shown.limits is not None
+    assert (shown.limits.stop_loss, shown.limits.trailing_stop, shown.limits.take_profit) == (
+        D(95_000_000), D(90_000_000), D(120_001_000),
+    )  # fmt: skip
+    assert (shown.distance_pct, shown.is_watched, shown.price_age_s) == (D(5), True, 4)
+    assert (shown.doubt, shown.exit) == (None, None)
+
+
+async def test_a_position_that_another_process_watches_is_not_watched_here(house: House) -> None:
+    guard = Guard(house)
+    await guard.buy()
+    position = await house.orders.position(KRW_BTC)
+    house.lease.epoch = None
+    await house.leadership.renew()
+
+    shown = guard.protector.status(position)
+
+    assert not shown.is_watched
+    assert shown.limits is not None
+    assert shown.limits.stop_loss == D(95_000_000)
+
+
+async def test_without_coins_nothing_is_watched(guard: Guard) -> None:
+    shown = guard.protector.status(a_position(market=KRW_ETH))
+
+    assert (shown.limits, shown.is_watched, shown.distance_pct) == (None, False, None)
+
+
+async def test_an_open_sale_of_before_the_restart_is_not_sold_again(house: House) -> None:
+    guard = Guard(house)
+    await guard.buy()
+    left = an_order(
+        id=7,
+        identifier="uat-7",
+        intent=an_intent(side=Side.SELL, volume=D("0.001"), funds=None),
+        status=OrderStatus.UNKNOWN,
+    )
+    house.orders.hold(left)
+
+    await guard.protector.load()
+    await guard.fall(94_000_000)
+
+    assert guard.sold == []
