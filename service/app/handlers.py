@@ -43,6 +43,7 @@ def bind(app: web.Application, services: Services) -> None:
     app[keys.DAILY_LOSS] = services.limits.daily_loss
     app[keys.VOLATILITY] = services.limits.volatility
     app[keys.LEADERSHIP] = services.leadership
+    app[keys.PROTECTOR] = services.protection.protector
     app[keys.FLATTENER] = services.flattener
     app[keys.FLATTEN] = partial(flatten_now, services.maintenance, services.flattener)
     app[keys.RUN_JOB] = partial(run_job, services.jobs, services.leadership)

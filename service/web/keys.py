@@ -13,6 +13,7 @@ from service.flows.daily_loss import DailyLossGuard
 from service.flows.flatten import Flattener
 from service.flows.leadership import Leadership
 from service.flows.manual_orders import PlacedOrder
+from service.flows.protect import Protector
 from service.flows.trading_switch import TradingSwitch
 from service.flows.volatility import VolatilityGuard
 from service.ports.account import AccountLists, Deposits
@@ -107,6 +108,7 @@ TRADING_SWITCH = web.AppKey("trading_switch", TradingSwitch)
 DAILY_LOSS = web.AppKey("daily_loss", DailyLossGuard)
 VOLATILITY = web.AppKey("volatility", VolatilityGuard)
 LEADERSHIP = web.AppKey("leadership", Leadership)
+PROTECTOR = web.AppKey("protector", Protector)
 FLATTENER = web.AppKey("flattener", Flattener)
 FLATTEN = web.AppKey[Flatten]("flatten")
 RUN_JOB = web.AppKey[RunJob]("run_job")

@@ -27,6 +27,7 @@ from service.settings.table import (
     VOLATILITY_THRESHOLD_PCT,
 )
 from service.web.api.positions import PositionBody, position_bodies, positions_of
+from service.web.api.protection import ProtectionBody, protection_bodies
 from service.web.keys import (
     CLOCK,
     CONFIG,
@@ -37,6 +38,7 @@ from service.web.keys import (
     LISTS,
     ORDERS,
     PORTFOLIO,
+    PROTECTOR,
     SETTINGS,
     TRADING_SWITCH,
     VOLATILITY,
@@ -117,6 +119,7 @@ class RiskStatusBody(StateBody):
     lease: LeaseBody
     limits: list[LimitBody] | None  #: null while the database does not answer
     positions: list[PositionBody] | None
+    protection: list[ProtectionBody]  #: from memory, the database may be away
 
 
 async def status(request: web.Request) -> web.Response:
@@ -140,6 +143,7 @@ async def status(request: web.Request) -> web.Response:
             lease=LeaseBody(may_trade=standby is None, reason=standby),
             limits=limits,
             positions=positions,
+            protection=protection_bodies(app[PROTECTOR]),
         )
     )
 

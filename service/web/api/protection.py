@@ -1,0 +1,58 @@
+"""What protects each position, as this process knows it in memory."""
+
+from decimal import Decimal
+from typing import Final, TypedDict
+
+from service.domain.decimals import decimal_text
+from service.domain.positions import Position
+from service.flows.protect import Protector
+
+_SHOWN: Final = Decimal("1E-8")
+_PCT: Final = Decimal("0.01")
+
+
+class ProtectionBody(TypedDict):
+    """Prices in the market's quote currency; all decimal text."""
+
+    market: str
+    volume: str
+    stop_price: str  #: the higher one of both stops
+    trailing_stop_price: str | None  #: null: the rule is off
+    take_profit_price: str | None
+    distance_pct: str | None  #: how far the price has to fall to the stop; null without a price
+    watched: bool  #: false: no price could be believed for 30 seconds
+    price_age_seconds: float | None
+    doubt: str | None  #: why the newest word about the price is not believed
+    selling: str | None  #: the rule that sells it right now
+    dust: bool  #: less than the exchange's smallest order: it is left
+
+
+def protection_bodies(protector: Protector) -> list[ProtectionBody]:
+    return [_body(protector, position) for position in protector.positions()]
+
+
+def _body(protector: Protector, position: Position) -> ProtectionBody:
+    now = protector.status(position)
+    assert now.limits is not None  # noqa: S101 - it has coins
+    distance = now.distance_pct
+    return ProtectionBody(
+        market=str(position.market),
+        volume=decimal_text(position.volume),
+        stop_price=_price(now.limits.stop),
+        trailing_stop_price=_optional(now.limits.trailing_stop),
+        take_profit_price=_optional(now.limits.take_profit),
+        distance_pct=None if distance is None else decimal_text(distance.quantize(_PCT)),
+        watched=now.is_watched,
+        price_age_seconds=None if now.price_age_s is None else round(now.price_age_s, 3),
+        doubt=None if now.doubt is None else now.doubt.value,
+        selling=None if now.exit is None else now.exit.value,
+        dust=now.is_dust,
+    )
+
+
+def _price(price: Decimal) -> str:
+    return decimal_text(price.quantize(_SHOWN))
+
+
+def _optional(price: Decimal | None) -> str | None:
+    return None if price is None else _price(price)

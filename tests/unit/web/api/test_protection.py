@@ -1,0 +1,45 @@
+from service.web.api.protection import protection_bodies
+from tests.unit.flows.conftest import House, house
+from tests.unit.flows.protecting import PRICE, Guard
+
+__all__ = ["house"]
+
+
+async def test_each_position_shows_its_stop_its_distance_and_the_age_of_its_price(
+    house: House,
+) -> None:
+    guard = Guard(house)
+    await guard.protector.load()
+    await guard.buy()
+    await house.allow(trailing_stop_pct="2")
+    before = protection_bodies(guard.protector)
+    guard.hear(PRICE)
+    house.clock.pass_time(3)
+
+    (shown,) = protection_bodies(guard.protector)
+
+    assert (before[0]["distance_pct"], before[0]["doubt"]) == (None, "not_heard")
+    assert shown == {
+        "market": "KRW-BTC",
+        "volume": "0.001",
+        "stop_price": "98000000",
+        "trailing_stop_price": "98000000",
+        "take_profit_price": None,
+        "distance_pct": "2",
+        "watched": True,
+        "price_age_seconds": 3.0,
+        "doubt": None,
+        "selling": None,
+        "dust": False,
+    }
+
+
+async def test_a_position_that_is_sold_says_by_which_rule(house: House) -> None:
+    guard = Guard(house)
+    await guard.protector.load()
+    await guard.buy()
+    guard.hear(94_000_000)
+
+    (shown,) = protection_bodies(guard.protector)
+
+    assert shown["selling"] == "STOP_LOSS"
