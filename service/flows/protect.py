@@ -12,7 +12,7 @@ from loguru import logger
 from service.bus import OrderFilled
 from service.domain.errors import BoundaryError, ServiceError
 from service.domain.markets import Market
-from service.domain.orders import Breach, ExitRule
+from service.domain.orders import Breach, ExitRule, Side
 from service.domain.positions import Position
 from service.domain.prices import LivePrice, PriceDoubt, PriceSource
 from service.domain.protection import ExitLimits, ExitSettings, Protection, booked, distance_pct
@@ -135,17 +135,17 @@ class Protector:
         watched.heard_at = self._real_clock.monotonic()
         if price.price > watched.protection.highest:
             self._raise(watched, price)
-        self._judge(watched, price.price)
+        self._judge(watched, price)
 
     def _raise(self, watched: WatchedPosition, price: LivePrice) -> None:
         """Let the trailing stop follow a price that was traded since the position was opened."""
         if price.traded_at >= watched.protection.opened_at:
             watched.protect(watched.protection.seen(price.price), self.settings)
 
-    def _judge(self, watched: WatchedPosition, price: Decimal) -> None:
-        if watched.exit is not None or watched.is_dust:
+    def _judge(self, watched: WatchedPosition, price: LivePrice) -> None:
+        if watched.exit is not None or watched.is_dust or price.traded_at < watched.bought_at:
             return
-        breach = watched.limits.breach(price)
+        breach = watched.limits.breach(price.price)
         if breach is None or not self._may_exit(watched.market):
             return
         watched.exit = OngoingExit(breach=breach, began_at=self._real_clock.monotonic())
@@ -203,6 +203,10 @@ class Protector:
         for fill in event.fills:
             position = booked(position, event.side, fill)
         self._take(position)
+        watched = self._positions.get(event.market)
+        if watched is not None and event.side is Side.BUY:
+            bought_at = max(fill.traded_at for fill in event.fills)
+            watched.bought_at = max(watched.bought_at, bought_at)
 
     def _take(
         self,
@@ -233,6 +237,7 @@ class Protector:
             protection=protection,
             limits=protection.limits(self.settings),
             heard_at=self._real_clock.monotonic(),
+            bought_at=position.opened_at,
         )
 
     def _restore_exit(self, watched: WatchedPosition, row: StoredProtection | None) -> None:
@@ -293,7 +298,7 @@ class Protector:
         for watched in self._positions.values():
             latest = self._prices.latest(watched.market)
             if latest is not None and self._prices.doubt(watched.market) in _BELIEVED:
-                self._judge(watched, latest.price)
+                self._judge(watched, latest)
 
     async def keep(self) -> None:
         """Keep what is in memory and what is stored in agreement. Raises: BoundaryError."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from service.domain.markets import Market, MarketRules
 from service.domain.orders import Breach
@@ -35,6 +36,8 @@ class WatchedPosition:
 
     Attributes:
         heard_at: when a sane price was heard last, or since when it is watched; monotonic.
+        bought_at: the exchange's instant of the newest purchase. A price of an earlier trade is
+            not judged: the market may have moved before we bought.
         rules: of its market, as last read; None before.
         is_dust: what is left is below the exchange's smallest order: it is not sold.
     """
@@ -42,6 +45,7 @@ class WatchedPosition:
     protection: Protection
     limits: ExitLimits
     heard_at: float
+    bought_at: datetime
     rules: MarketRules | None = None
     rules_at: float = 0.0
     exit: OngoingExit | None = None

@@ -6,6 +6,8 @@ from tests.mutants.mutant import Mutant, of
 
 _PRICES: Final = "service/domain/prices.py"
 _LIVE: Final = "service/flows/live_prices.py"
+_PROTECT: Final = "service/flows/protect.py"
+_OF_PROTECT: Final = "tests/unit/flows/test_protect.py"
 _OF_PRICES: Final = "tests/unit/domain/test_prices.py"
 _OF_LIVE: Final = "tests/unit/flows/test_live_prices.py"
 
@@ -86,5 +88,25 @@ PRICES: Final = (
         old="            except Exception:  # noqa: BLE001 - a bug of one must not keep",
         new="            except MemoryError:  # noqa: BLE001 - a bug of one must not keep",
         tests=of(_OF_LIVE, "test_a_bug_of_one_subscriber_keeps_no_price_from_the_others"),
+    ),
+    Mutant(
+        name="a position is judged by a price from before its purchase",
+        file=_PROTECT,
+        old=" or price.traded_at < watched.bought_at:\n",
+        new=":\n",
+        tests=of(
+            _OF_PROTECT,
+            "test_a_price_from_before_a_purchase_sells_nothing_however_far_the_market_moved",
+        ),
+    ),
+    Mutant(
+        name="a position that grew is judged by a price from before that",
+        file=_PROTECT,
+        old="            watched.bought_at = max(watched.bought_at, bought_at)\n",
+        new="            pass\n",
+        tests=of(
+            _OF_PROTECT,
+            "test_a_price_from_before_a_second_purchase_is_not_held_against_the_new_average",
+        ),
     ),
 )

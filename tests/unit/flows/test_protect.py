@@ -102,6 +102,50 @@ async def test_a_price_traded_before_the_purchase_does_not_raise_the_trailing_st
     assert guard.positions[KRW_BTC].protection.highest == PRICE
 
 
+async def test_a_price_from_before_a_purchase_sells_nothing_however_far_the_market_moved(
+    guard: Guard,
+) -> None:
+    """The market rose by a tenth, and we bought before its next price was heard."""
+    guard.hear(94_000_000, KRW_ETH)
+    guard.house.clock.pass_time(5)
+
+    await guard.buy(market=KRW_ETH)
+    await guard.wait(2)
+    before = guard.positions[KRW_ETH].exit
+    guard.hear(94_000_000, KRW_ETH)
+
+    assert before is None
+    assert guard.positions[KRW_ETH].exit is not None
+
+
+async def test_a_price_from_before_a_second_purchase_is_not_held_against_the_new_average(
+    guard: Guard,
+) -> None:
+    await guard.house.allow(take_profit_pct="1")
+    guard.hear(100_500_000)
+    guard.house.clock.pass_time(5)
+    fill = a_fill(
+        trade_uuid="later", price=D(80_000_000), funds=D(80_000), traded_at=guard.house.clock.now()
+    )
+    later = OrderFilled(
+        order_id=2,
+        identifier="uat-2",
+        market=KRW_BTC,
+        side=Side.BUY,
+        volume=fill.volume,
+        funds=fill.funds,
+        fills=(fill,),
+    )
+
+    await guard.protector.filled(later)
+    await guard.protector.watch()
+    before = guard.positions[KRW_BTC].exit
+    guard.hear(100_500_000)
+
+    assert before is None
+    assert guard.positions[KRW_BTC].exit is not None
+
+
 async def test_a_doubted_price_beyond_the_stop_sells_nothing_and_the_status_says_so(
     guard: Guard,
 ) -> None:
