@@ -195,15 +195,24 @@ class Stack:
         kind: type[FaultService] = FaultService,
         plan: Sequence[Mapping[str, Any]] = (),
         markets: str = "KRW-BTC",
+        candles: Path | None = None,
         **variables: str,
     ) -> None:
-        """Args: plan: faults that are there before the service starts."""
+        """Bind everything.
+
+        Args:
+            plan: faults that are there before the service starts.
+            candles: a file that the sandbox replays.
+        """
         self._kind, self._first_plan = kind, plan
         self.folder = folder
         self.canaries = Canaries()
         self.postgres = EmbeddedPostgres(folder / "pg", settings=DURABLE)
         self.proxy = PgProxy("")
-        self.sandbox = SandboxProgram(folder / "x", TRADER_SPEED=str(speed), TRADER_MARKETS=markets)
+        replayed = {} if candles is None else {"TRADER_CANDLES": str(candles)}
+        self.sandbox = SandboxProgram(
+            folder / "x", TRADER_SPEED=str(speed), TRADER_MARKETS=markets, **replayed
+        )
         self.answers = Answers()
         self.halted_at = 0.0  #: when a halt was answered, by the machine's monotonic seconds
         self.told: tuple[int, Any] = (0, None)  #: what a health check heard during a standstill
