@@ -48,7 +48,7 @@ conformance: $(VENV)/.run $(VENV_CONFORMANCE)/.clients ## upbit-sdk, ccxt and py
 	SANDBOX_PYTHON="$(abspath $(BIN)/python)" $(VENV_CONFORMANCE)/bin/python -m pytest \
 		--confcutdir=tests/conformance tests/conformance
 
-simulation: $(VENV)/.dev ## 20,000 simulated histories of the order protocol, and each of its safeguards taken out
+simulation: $(VENV)/.dev ## simulated histories of the order protocol and of prices, and each safeguard taken out
 	$(BIN)/python -m tests.simulation
 	$(BIN)/python -m tests.simulation --switches
 

@@ -419,7 +419,8 @@ async def _check_prices(services: Services) -> None:
         await services.live_prices.confirm(services.ports.watching)
 
 
-async def _anchor_prices(services: Services) -> None:
+async def anchor_prices(services: Services) -> None:
+    """Take the newest stored prices to measure jumps from; before anything acts on a price."""
     markets, stored = services.process.config.markets, services.ports.store.collected
     try:
         await services.live_prices.anchor_stored(markets, stored)
@@ -476,7 +477,7 @@ async def repeating(services: Services) -> AsyncIterator[None]:
 
     services.bus.subscribe(OrderMoved, follow)
     await _make_room(services)
-    await _anchor_prices(services)
+    await anchor_prices(services)
     # First the halts, the local file's before the database's: no order may come before them.
     await services.trading_switch.load()
     # Then what was sent while the database was away: nothing may take it for another's order.

@@ -4,8 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from service.domain.orders import OrderStatus
+from service.domain.orders import ExitRule, OrderStatus
 from tests.simulation.cells import CELLS
+from tests.simulation.paths import MOVES
+from tests.simulation.priced import LIES, Quotation
 from tests.simulation.world import NO_ROW
 
 Cell = tuple[str, str, str]  #: fault, state of the order it met, status of the order at the end
@@ -14,6 +16,22 @@ STATES: Final = (
     NO_ROW, _S.PENDING, _S.SUBMITTED, _S.PARTIALLY_FILLED, _S.UNKNOWN, _S.EXECUTED, _S.CANCELLED,
     _S.FAILED,
 )  # fmt: skip
+#: What every whole run of the histories about prices tries, and what must come of it.
+ACTS: Final = frozenset(
+    {
+        *(f"price: {move}" for move in MOVES),
+        *(f"{way}: {said}" for way in Quotation for said in (*LIES, "silence")),
+        *(
+            f"refused: {rule}"
+            for rule in ("daily_loss_limit", "max_exposure", "price", "volatility")
+        ),
+        *(f"halted: {limit}" for limit in ("daily_loss_limit", "volatility")),
+        *(f"{rule}: {OrderStatus.EXECUTED}" for rule in ExitRule),
+        *(f"alert: {told}" for told in ("exit", "unprotected", "unwatched")),
+        "sold from the file",
+        "bought",
+    }
+)
 #: A cell that met fewer of this many histories is not asked of every run.
 OFTEN: Final = 4
 
@@ -47,6 +65,11 @@ def expected() -> set[Cell]:
         for state, ends in cells.items()
         for end in ends.split()
     }
+
+
+def without(acts: Mapping[str, int]) -> list[str]:
+    """Return what every whole run of the histories about prices must have had, and had not."""
+    return sorted(ACTS - {act for act, times in acts.items() if times})
 
 
 def as_module(met: Mapping[Cell, int]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from service.domain.markets import Market
 from service.sandbox.errors import RequestRefused, refused
@@ -46,8 +46,8 @@ class ExchangeSite:
 
     def __init__(self, seconds: Callable[[], float], rng: random.Random) -> None:
         self._seconds = seconds
-        self.origin = T0 + timedelta(minutes=rng.randrange(_HOURS * 60))
-        self.prints = _prints()
+        self.origin = self.begin(rng)
+        self.prints = self.market(rng)
         self._ids = 0
         self.posts: list[str] = []
         self.accepted: dict[str, float] = {}
@@ -61,6 +61,15 @@ class ExchangeSite:
             new_id=self._new_id,
         )
         self._see_accounts()
+
+    def begin(self, rng: random.Random) -> datetime:
+        """Return the market's instant at which the history begins."""
+        return T0 + timedelta(minutes=rng.randrange(_HOURS * 60))
+
+    def market(self, rng: random.Random) -> Mapping[Market, Prints]:
+        """Return what each market trades at."""
+        del rng
+        return _prints()
 
     def now(self) -> datetime:
         return self.origin + timedelta(seconds=self._seconds())
@@ -191,7 +200,7 @@ class ExchangeSite:
             "trade_timestamp": int(self.now().timestamp() * 1000),
         }
 
-    _routes: Mapping[tuple[str, str], Callable[["ExchangeSite", Params, float], Body]] = {
+    _routes: ClassVar[Mapping[tuple[str, str], Callable[..., Body]]] = {
         ("POST", "/v1/orders"): _place,
         ("GET", "/v1/order"): _find,
         ("DELETE", "/v1/order"): _cancel,

@@ -59,6 +59,7 @@ class Outcome:
         met: (fault, state of the order it met, status of the order at the end), counted.
         unproved: why orders that never arrived waited for an operator's word, counted.
         declarations: how often such a word has counted, during the faults too.
+        acts: what a history about prices has tried and seen, counted.
     """
 
     seed: int
@@ -68,19 +69,23 @@ class Outcome:
     unproved: Counter[str]
     declarations: int
     trace: list[str] = field(default_factory=list)
+    acts: Counter[str] = field(default_factory=Counter)
 
 
 class History:
     """Runs one seed."""
 
     def __init__(self, seed: int, *, tracing: bool = False) -> None:
-        self.world = World(seed, tracing=tracing)
+        self.world = self._world(seed, tracing=tracing)
         self._plan = random.Random(f"{seed}/plan")
         # Of its own: the histories without an operator's word stay as they were.
         self._operator = random.Random(f"{seed}/operator")
         self._unproved: Counter[str] = Counter()
         self._traders: list[Trader] = []
         self._lives = 0
+
+    def _world(self, seed: int, *, tracing: bool) -> World:
+        return World(seed, tracing=tracing)
 
     def run(self) -> Outcome:
         world = self.world
@@ -91,6 +96,7 @@ class History:
             self._prepare()
             loop.run_until_complete(self._live())
         finally:
+            world.is_over = True
             drop_tasks(loop)
             asyncio.set_event_loop(None)
             loop.close()
@@ -181,18 +187,21 @@ class History:
 
     # --- events --------------------------------------------------------------------------------
 
-    def _start(self) -> None:
+    def _start(self, home: str = "") -> None:
         self._lives += 1
-        machine = Machine(f"machine-{self._lives}", on_death=self._died)
+        machine = Machine(f"machine-{self._lives}", on_death=self._died, home=home)
         ahead_s = self._plan.uniform(-40, 40) if self._plan.random() < 0.1 else 0.0
-        trader = Trader(self.world, machine, ahead_s=ahead_s)
+        trader = self._trader(machine, ahead_s=ahead_s)
         self._traders.append(trader)
         trader.start()
+
+    def _trader(self, machine: Machine, *, ahead_s: float) -> Trader:
+        return Trader(self.world, machine, ahead_s=ahead_s)
 
     def _died(self, machine: Machine) -> None:
         self.world.say(machine.name, "is killed")
         restart_s = self._plan.uniform(0.1, 15.0)
-        self.world.loop.world_later(restart_s, self._start)
+        self.world.loop.world_later(restart_s, self._start, machine.home)
 
     def _stop(self, long_s: float) -> None:
         alive = [trader for trader in self._traders if trader.machine.is_alive]

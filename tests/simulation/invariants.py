@@ -38,7 +38,7 @@ def hidden_by(world: World, order: Order) -> str | None:
     From what the account's owner has done, not from what the service has seen of it.
     """
     moved = {currency for currency, _ in world.deposits}
-    is_limit = order.intent.type is OrderType.LIMIT
+    is_limit = order.intent.type in {OrderType.LIMIT, OrderType.LIMIT_IOC}
     reasons = {
         "a backup was restored": world.restores > 0,
         "it was answered about": order.quarantine is not None,

@@ -9,12 +9,14 @@ class Machine:
 
     Attributes:
         name: also the owner of its trading lease.
+        home: the folder whose files it finds; the next process there finds them too.
         lost_s: the seconds that CLOCK_MONOTONIC did not count, for suspended machines.
         on_death: called once, when it is killed.
     """
 
-    def __init__(self, name: str, *, on_death: Callable[["Machine"], None]) -> None:
+    def __init__(self, name: str, *, on_death: Callable[["Machine"], None], home: str = "") -> None:
         self.name = name
+        self.home = home or name
         self.is_alive = True
         self.on_death = on_death
         self._steps_left: int | None = None

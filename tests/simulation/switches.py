@@ -37,10 +37,8 @@ from service.flows.order_sweep import OrderSweep
 from service.flows.reconcile import Reconciler
 from tests.fakes.orders import FakeOrders
 from tests.fakes.tables import Tables
+from tests.simulation.price_switches import PRICE_SWITCHES, Replaced
 from tests.simulation.world import World
-
-#: (owner, attribute, replacement): what one switch replaces
-Replaced = tuple[object, str, object]
 
 
 def _identifier_reused() -> Sequence[Replaced]:
@@ -252,7 +250,8 @@ SWITCHES: Final[Mapping[str, Callable[[], Sequence[Replaced]]]] = {
 def switched(name: str | None) -> Iterator[None]:
     """Take the safeguard called `name` out inside the block; None takes out nothing."""
     with ExitStack() as stack:
-        for owner, attribute, value in SWITCHES[name]() if name is not None else ():
+        switches = {**SWITCHES, **PRICE_SWITCHES}
+        for owner, attribute, value in switches[name]() if name is not None else ():
             stack.callback(setattr, owner, attribute, getattr(owner, attribute))
             setattr(owner, attribute, value)
         yield

@@ -2,7 +2,8 @@
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from contextlib import suppress
 from contextvars import Context, copy_context
 from decimal import Decimal
 from functools import partial
@@ -12,8 +13,9 @@ from service.app import jobs
 from service.app.services import Services
 from service.bus import OrderMoved
 from service.domain.errors import BoundaryError, ServiceError
-from service.domain.markets import Market
+from service.domain.markets import Market, Ticker
 from service.domain.orders import OPEN, Intent, Order
+from service.domain.prices import PriceSource
 from service.domain.signals import Action, Proposal, Signal, Trigger
 from service.domain.trading_states import OrderSource
 from service.flows.propose import Proposer
@@ -26,14 +28,19 @@ from tests.simulation.world import World
 
 #: Real seconds between the attempts of a job.
 RETRIES_S: Final = (1.0, 2.0, 4.0)
-#: Loops that have no part in the order protocol. Any other one that `app` declares is run.
-NOT_RUN: Final = frozenset(
+#: Loops that act on prices: run where a history is about those.
+OF_PRICES: Final = frozenset(
     {
-        "collect_market_data", "generate_trading_signal", "snapshot_equity", "cleanup_old_data",
-        "check.clock", "check.machine", "check.key", "health.probe", "settings.listen",
-        "send_alerts", "metrics.flush", "metrics.lag", "verify_books",
+        "collect_market_data", "snapshot_equity", "protection.sell", "protection.watch",
+        "protection.ask", "protection.keep", "exits.store", "exits.watch",
     }
 )  # fmt: skip
+#: Loops that have no part in the order protocol. Any other one that `app` declares is run.
+NOT_RUN: Final = OF_PRICES | {
+    "generate_trading_signal", "cleanup_old_data", "check.clock", "check.machine", "check.key",
+    "health.probe", "settings.listen", "send_alerts", "metrics.flush", "metrics.lag",
+    "verify_books", "postgres.keep",
+}  # fmt: skip
 
 
 class ScriptedProposer:
@@ -61,8 +68,16 @@ class ScriptedProposer:
 class Trader:
     """One life of the service's process, from its start to its death."""
 
-    def __init__(self, world: World, machine: Machine, *, ahead_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        world: World,
+        machine: Machine,
+        *,
+        ahead_s: float = 0.0,
+        not_run: Collection[str] = NOT_RUN,
+    ) -> None:
         self._world = world
+        self._not_run = not_run
         self.machine = machine
         self.services = wired(world, machine, MachineClock(world, ahead_s=ahead_s))
         self._proposer = ScriptedProposer(self.services)
@@ -92,6 +107,12 @@ class Trader:
         if self.machine.is_alive:
             self._spawn(self._guarded("operator's word", partial(self._not_placed, order)))
 
+    def told(self, ticker: Ticker) -> None:
+        """A ticker arrives on the feed."""
+        if self.machine.is_alive:
+            hear = partial(self.services.live_prices.hear, ticker, source=PriceSource.STREAM)
+            self._world.loop.call_soon(hear, context=self._context)
+
     def hear_of(self, setting: str) -> None:
         """A notification of a changed setting, or of a halt, arrives."""
         if self.machine.is_alive:
@@ -104,6 +125,7 @@ class Trader:
     async def _run(self) -> None:
         """Start as `jobs.repeating` does."""
         services = self.services
+        await jobs.anchor_prices(services)
         await services.trading_switch.load()
         await self._guarded("LISTEN", services.ports.settings.trust)
         await self._guarded("leader.renew", services.leadership.renew)
@@ -111,7 +133,7 @@ class Trader:
         for loop in (*jobs.jobs(services), *jobs.maintenance(services)):
             if loop.name == jobs.SYNC:
                 self._nudged(loop)
-            if loop.name not in NOT_RUN:
+            if loop.name not in self._not_run:
                 self._spawn(self._repeated(loop))
 
     def _nudged(self, loop: Loop) -> None:
@@ -170,4 +192,6 @@ def drop_tasks(loop: asyncio.AbstractEventLoop) -> None:
     """End what still runs at the end of a history: dead machines' tasks, and loops."""
     for task in asyncio.all_tasks(loop):
         task._log_destroy_pending = False  # type: ignore[attr-defined]
-        task.get_coro().close()
+        # A group of tasks answers its end with an error of its own.
+        with suppress(BaseExceptionGroup, RuntimeError):
+            task.get_coro().close()

@@ -1,10 +1,9 @@
 """The production wiring over one machine's links: what `app` binds, the histories run."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final, cast
 
@@ -13,10 +12,8 @@ from service.adapters.upbit.sign import Signer
 from service.app.bootstrap import build
 from service.app.services import Ports, Process, Services, Store
 from service.config import Config
-from service.domain.limits.daily_loss import DayStart
 from service.flows.leadership import LEASE_TTL_S
 from service.ops.metrics.counters import Counters
-from service.ports.loss_days import LossDay, LossDays
 from service.ports.settings import SettingRows
 from service.ports.store import JSON
 from service.settings.settings import Settings
@@ -25,16 +22,12 @@ from tests.fakes.account import FakeAccount
 from tests.fakes.alerts import FakeOutbox
 from tests.fakes.audit import FakeAudit
 from tests.fakes.database import AwayActivity, FakeDatabase
-from tests.fakes.equities import FakeEquities
-from tests.fakes.exit_journal import FakeExitJournal
 from tests.fakes.flattenings import FakeFlattenings
 from tests.fakes.halt_journal import FakeHaltJournal
-from tests.fakes.loss_days import FakeLossDays
 from tests.fakes.metric_rows import FakeMetricRows
 from tests.fakes.model import FakeModel
 from tests.fakes.model_spending import FakeModelSpending
 from tests.fakes.order_requests import FakeOrderRequests
-from tests.fakes.protections import FakeProtections
 from tests.fakes.state import LeaseTwin
 from tests.fakes.streams import AwayStreams
 from tests.simulation.exchange import MARKETS
@@ -89,15 +82,6 @@ class SettingTable:
         return (stored[key],) if key in stored else None
 
 
-class BegunDays(FakeLossDays):
-    """Every day began with more than any history can lose."""
-
-    async def of(self, day: date, *, quotes: Collection[str]) -> LossDays:
-        start = DayStart(quote="KRW", day=day, equity=Decimal(10**12), pnl=Decimal(0))
-        self.rows.setdefault(("KRW", day), LossDay(start=start))
-        return await super().of(day, quotes=quotes)
-
-
 def wired(world: World, machine: Machine, clock: MachineClock) -> Services:
     """Return the services of one process. What trading does not use are idle fakes."""
     process = Process(
@@ -120,7 +104,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
         speed=1.0,
         waiting_s=clock.monotonic,
         dsn=NOWHERE,
-        own_server=None,
+        own_server=cast("Any", object()) if world.is_alone else None,
         database=idle.database,
         activity=idle.activity,
         store=Store(
@@ -131,10 +115,10 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
             orders=orders,
             order_requests=link(FakeOrderRequests(world.orders), "order_requests"),
             flattenings=idle.flattenings,
-            protections=idle.protections,
+            protections=link(world.protections, "protections"),
             state=link(world.states, "states"),
-            loss_days=BegunDays(),
-            equities=idle.equities,
+            loss_days=link(world.loss_days, "loss_days"),
+            equities=link(world.equities, "equities"),
             account=link(world.account_books, "account"),
             swept=link(world.swept, "swept"),
             lease=link(LeaseTwin(world.tables, owner=machine.name, ttl_s=LEASE_TTL_S), "lease"),
@@ -144,7 +128,7 @@ def _ports(world: World, machine: Machine, clock: MachineClock) -> Ports:
         ),
         api=cast("Any", None),  # of the web alone
         halt_journal=FakeHaltJournal(),
-        exit_journal=FakeExitJournal(),
+        exit_journal=world.exit_journal(machine),
         exchange=exchange,
         watching=exchange,
         account=FakeAccount(),
@@ -180,8 +164,8 @@ class _Idle:
 
     def __init__(self) -> None:
         self.database, self.activity = FakeDatabase(), AwayActivity()
-        self.equities, self.metrics = FakeEquities(), FakeMetricRows()
+        self.metrics = FakeMetricRows()
         self.history, self.audit = cast("Any", None), FakeAudit()
         self.outbox = FakeOutbox()
         self.model = FakeModel()
-        self.flattenings, self.protections = FakeFlattenings(), FakeProtections()
+        self.flattenings = FakeFlattenings()

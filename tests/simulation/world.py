@@ -10,18 +10,24 @@ from typing import Final
 
 from service.domain.markets import Market
 from service.domain.orders import OPEN, Order, OrderStatus, Side
+from service.ports.exit_journal import JournaledExit
 from service.ports.store import JSON, ModelCall
 from tests.builders import T0
 from tests.fakes.account_books import AccountBooksTwin
+from tests.fakes.equities import FakeEquities
+from tests.fakes.exit_journal import FakeExitJournal
+from tests.fakes.loss_days import FakeLossDays
 from tests.fakes.market_data import FakeMarketData
 from tests.fakes.order_sweep import FakeSweptOrders
 from tests.fakes.orders import FakeOrders
+from tests.fakes.protections import FakeProtections
 from tests.fakes.signals import FakeSignals
 from tests.fakes.state import FakeTradingState
 from tests.fakes.tables import Tables
 from tests.simulation.exchange import ExchangeSite
 from tests.simulation.fates import FATES, Kind
 from tests.simulation.loop import SimulatedLoop
+from tests.simulation.loss_days import BegunDays
 from tests.simulation.machine import Machine
 
 #: Seconds from the commit of an order's row to its request at most.
@@ -34,6 +40,8 @@ DECIDED: Final = "signals.add_decision.committed"
 NO_ROW: Final = "no row"
 
 
+#: Makes the exchange of a history: of what tells its seconds, and of what draws its market.
+SiteOf = Callable[[Callable[[], float], random.Random], ExchangeSite]
 #: Every signal names the model's call that it came from; here there is one for all.
 A_CALL: Final = ModelCall(
     model="scripted",
@@ -80,6 +88,20 @@ class Stop:
         )
 
 
+class JournalTwin(FakeExitJournal):
+    """A file of exits; the world sees when a line is on the disk."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__()
+        self._world = world
+
+    async def append(self, order: JournaledExit) -> None:
+        await super().append(order)
+        self._world.journaled[order.identifier] = order
+        self._world.written_at[order.identifier] = self._world.loop.time()
+        self._world.say("file", f"{order.identifier} is written")
+
+
 @dataclass(slots=True)
 class Weather:
     """Which faults a history has, and how often.
@@ -113,18 +135,24 @@ class World:
         stops: the operator's halts and switches.
         deposits: of the account's owner: currency and amount.
         restores: how often the database was set back to a backup.
+        is_alone: whether the database is the process's own: no other one can hold its lease.
+        journaled: every exit that stands in a file, before it has a row, by its identifier.
         is_quiet: whether everything has agreed after the faults, and more time passes.
+        is_over: whether its tasks are being dropped: what they then meet says nothing.
         blind_until: until when every look-up of one order fails.
+        rest_down_until, store_down_until: until when neither answers anything.
         settings: the stored ones.
         unheard_halt: what happens as soon as so many decisions are stored.
         violations: broken invariants, one sentence each.
+        last_fault_at: when something went wrong the last time, the operator's acts included.
+        order_leaves: called with the row of each order whose request leaves now.
     """
 
-    def __init__(self, seed: int, *, tracing: bool = False) -> None:
+    def __init__(self, seed: int, *, tracing: bool = False, site: SiteOf = ExchangeSite) -> None:
         self.seed = seed
         self.chance = random.Random(f"{seed}/world")
         self.loop = SimulatedLoop(random.Random(f"{seed}/loop"))
-        self.exchange = ExchangeSite(
+        self.exchange = site(
             self.loop.time,
             random.Random(f"{seed}/market"),
         )
@@ -134,6 +162,12 @@ class World:
         self.account_books = AccountBooksTwin(self.orders)
         self.swept = FakeSweptOrders(self.orders)
         self.market_data = FakeMarketData()
+        self.equities = FakeEquities()
+        self.loss_days: FakeLossDays = BegunDays()
+        self.protections = FakeProtections()
+        self.is_alone = False
+        self.journaled: dict[str, JournaledExit] = {}
+        self._journals: dict[str, dict[str, JournaledExit]] = {}
         self.signals = FakeSignals(tables=self.tables)
         self.weather = Weather()
         self.kills: list[Kill] = []
@@ -143,6 +177,7 @@ class World:
         self.under_way = 0
         self.written_at: dict[str, float] = {}
         self.store_down_until = 0.0
+        self.rest_down_until = 0.0
         self.signals.calls.append(A_CALL)
         self._identifiers = 0
         self.declarations = 0
@@ -152,6 +187,7 @@ class World:
         self.deposits: list[tuple[str, Decimal]] = []
         self.restores = 0
         self.is_quiet = False
+        self.is_over = False
         self.blind_until = 0.0
         self.settings: dict[str, JSON] = {
             "trading_enabled": True,
@@ -161,8 +197,16 @@ class World:
             "position_size_max_pct": "15",
         }
         self.violations: list[str] = []
+        self.last_fault_at = 0.0
+        self.order_leaves: Callable[[Order], None] = lambda _: None
         self.met: list[tuple[str, str, str | None]] = []
         self.trace: list[str] | None = [] if tracing else None
+
+    def exit_journal(self, machine: Machine) -> FakeExitJournal:
+        """Return the file of the machine's home, with what an earlier process left in it."""
+        journal = JournalTwin(self)
+        journal.orders = self._journals.setdefault(machine.home, {})
+        return journal
 
     def new_identifier(self) -> str:
         self._identifiers += 1
@@ -173,6 +217,8 @@ class World:
             self.trace.append(f"{self.loop.time():9.3f}  {who:<9} {text}")
 
     def violated(self, sentence: str) -> None:
+        if self.is_over:
+            return
         self.say("INVARIANT", sentence)
         self.violations.append(sentence)
 
@@ -181,6 +227,9 @@ class World:
     def draw_fate(self, kind: Kind, identifier: str | None) -> str | None:
         """Return the name of the next request's fate; None is the good one."""
         weather = self.weather
+        if self.loop.time() < self.rest_down_until:
+            self.meet("exchange away", identifier)
+            return "refused connection"
         if kind is Kind.FIND and self.loop.time() < self.blind_until:
             self.meet("look-ups away", identifier)
             return "503 before"
@@ -202,11 +251,13 @@ class World:
 
     def meet(self, fault: str, identifier: str | None = None) -> None:
         """Count that `fault` met the order, or the newest open order, in its present state."""
-        row = self._row(identifier)
+        self.last_fault_at = self.loop.time()
+        row = self.row(identifier)
         state = NO_ROW if row is None else row.status.value
         self.met.append((state, fault, None if row is None else row.identifier))
 
-    def _row(self, identifier: str | None) -> Order | None:
+    def row(self, identifier: str | None) -> Order | None:
+        """Return the order's row; without an identifier that of the newest open order."""
         rows = reversed(self.orders.rows.values())
         if identifier is None:
             return next((row for row in rows if row.status in OPEN), None)
@@ -244,12 +295,14 @@ class World:
         self._check_row(params["identifier"])
 
     def _check_lease(self, machine: Machine, identifier: str) -> None:
+        if self.is_alone and identifier in self.journaled:
+            return  # without the database its lease lapses, and no other process can take it
         lease = self.tables.lease
         if lease.owner != machine.name or lease.expires_at <= self.loop.time():
             self.violated(f"{identifier} was sent by {machine.name} without the lease")
 
     def _check_row(self, identifier: str) -> None:
-        row = self._row(identifier)
+        row = self.row(identifier) or self._journaled(identifier)
         if row is None:
             self.violated(f"{identifier} was sent before its row was committed")
             return
@@ -257,13 +310,29 @@ class World:
             if stop.forbids(row, self.loop.time()):
                 late_s = self.loop.time() - stop.since
                 self.violated(f"{identifier} was sent {late_s:.1f} s after {stop.what}")
+        self.order_leaves(row)
         age_s = self.loop.time() - self.written_at.get(identifier, 0.0)
         if age_s > SENT_WITHIN_S:
             self.violated(f"{identifier} was sent {age_s:.1f} s after its row was committed")
 
+    def _journaled(self, identifier: str) -> Order | None:
+        """Return the exit that stands in a file and has no row yet."""
+        entry = self.journaled.get(identifier)
+        if entry is None:
+            return None
+        return Order(
+            id=0,
+            identifier=identifier,
+            intent=entry.intent,
+            status=OrderStatus.PENDING,
+            decision_id=None,
+            created_at=entry.at,
+            rule=entry.breach.rule,
+        )
+
     def arrived(self, identifier: str) -> None:
         """The exchange has accepted an order: no rule may have declared it failed before."""
-        row = self._row(identifier)
+        row = self.row(identifier)
         if row is not None and row.status is OrderStatus.FAILED:
             self.violated(f"{identifier} counted as {row.reason} and arrived after all")
 

@@ -152,13 +152,14 @@ def world() -> Iterator[World]:
         (("KRW", "BTC"), OrderType.MARKET, "money and coins moved beside it"),
         (("KRW",), OrderType.LIMIT, None),
         (("BTC",), OrderType.LIMIT, "coins moved beside a limit order"),
+        (("BTC",), OrderType.LIMIT_IOC, "coins moved beside a limit order"),
     ],
 )
 def test_only_what_moved_its_own_market_hides_an_absence(
     world: World, moved: tuple[str, ...], kind: OrderType, reason: str | None
 ) -> None:
     limit = {"type": kind, "price": Decimal(1), "volume": Decimal(1), "funds": None}
-    order = an_order(intent=an_intent(**(limit if kind is OrderType.LIMIT else {})))
+    order = an_order(intent=an_intent(**({} if kind is OrderType.MARKET else limit)))
     before = hidden_by(world, order)
     world.account_books.began_at = T0
     world.deposits.extend((currency, Decimal(1)) for currency in moved)
