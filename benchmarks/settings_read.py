@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from aiocache import SimpleMemoryCache
@@ -21,6 +22,9 @@ class EmptySettingRows:
 
     async def load(self, _: str) -> tuple[JSON] | None:
         return None
+
+    async def load_all(self) -> Mapping[str, JSON]:
+        return {}
 
     async def change(self, *_: object, **__: object) -> tuple[SettingChange, ...]:
         raise NotImplementedError("the benchmark changes nothing")

@@ -34,6 +34,9 @@ class SettingRows(Protocol):
     async def load(self, key: str) -> tuple[JSON] | None:
         """Return the stored value in a 1-tuple, or None when the operator never set it."""
 
+    async def load_all(self) -> Mapping[str, JSON]:
+        """Return every stored value, those of keys that this version does not know as well."""
+
     async def change(
         self,
         values: Mapping[str, JSON],

@@ -82,6 +82,15 @@ class LoadingCache:
         # then ends a new value early.
         await self._memory.delete(name)
 
+    def generation(self, name: str) -> int:
+        """Return what `keep` asks for, read before the value is."""
+        return self._generations[name]
+
+    async def keep(self, name: str, value: object, *, generation: int) -> None:
+        """Keep a value that was read together with others; not after an invalidation since."""
+        if self.is_trusted and self._generations[name] == generation:
+            await self._memory.set(name, (value,))
+
     async def close(self) -> None:
         """Cancel the loads under way, before the database they read from is closed."""
         if tasks := set(self._loading.values()):

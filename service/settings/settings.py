@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import orjson
 from loguru import logger
 
-from service.domain.errors import InvalidSetting
+from service.domain.errors import BoundaryError, InvalidSetting
 from service.ports.clock import MarketClock
 from service.ports.health import CacheStats
 from service.ports.settings import SettingChange, SettingRows, SharedRule
@@ -106,11 +106,31 @@ class Settings:
 
     async def invalidate_all(self) -> None:
         """Forget all cached values: notifications may have been missed."""
+        await self._forget_all()
+        await self._tell_all()
+
+    async def _forget_all(self) -> None:
         for name in TABLE:
             await self._cache.invalidate(name)
         logger.bind(event="cache").info("all settings invalidated")
+
+    async def _tell_all(self) -> None:
         for name in TABLE:
             await self._tell(name)
+
+    async def _load_all(self) -> None:
+        """Keep every value by one query. After a failure each is loaded when it is asked for."""
+        generations = {name: self._cache.generation(name) for name in TABLE}
+        try:
+            stored = await self._rows.load_all()
+        except BoundaryError as exc:
+            logger.bind(event="cache", error=type(exc).__name__, cause=str(exc)).warning(
+                "the settings cannot be read at once, each is read when it is needed"
+            )
+            return
+        for name, key in TABLE.items():
+            value = self._usable(key, stored[name]) if name in stored else key.default
+            await self._cache.keep(name, _held(key, value), generation=generations[name])
 
     async def _tell(self, name: str) -> None:
         for heard in self._listeners:
@@ -122,8 +142,10 @@ class Settings:
 
     async def trust(self) -> None:
         """Keep values again, since each change is notified from here on."""
-        await self.invalidate_all()
+        await self._forget_all()
         self._cache.is_trusted = True
+        await self._load_all()
+        await self._tell_all()
 
     # --- changing -------------------------------------------------------------------------
 
@@ -185,19 +207,7 @@ class Settings:
         return SharedRule(keys=tuple(key.name for key in ASCENDING), check=check)
 
     async def _loaded(self, key: Key[T]) -> "_Held[T]":
-        value = await self._load(key)
-        is_default, dumped = value == key.default, key.dump(value)
-        view = SettingView(
-            key=key.name,
-            value=dumped,
-            default=dumped if is_default else key.dump(key.default),
-            unit=key.unit,
-            sentence=key.sentence,
-            bounds=key.bounds,
-            is_default=is_default,
-            in_effect=key.in_effect,
-        )
-        return _Held(value, view)
+        return _held(key, await self._load(key))
 
     async def _load(self, key: Key[T]) -> T:
         row = await self._rows.load(key.name)
@@ -215,6 +225,21 @@ class Settings:
                 "a stored setting is unusable, its default is in force; store it again"
             )
             return key.default
+
+
+def _held(key: Key[T], value: T) -> _Held[T]:
+    is_default, dumped = value == key.default, key.dump(value)
+    view = SettingView(
+        key=key.name,
+        value=dumped,
+        default=dumped if is_default else key.dump(key.default),
+        unit=key.unit,
+        sentence=key.sentence,
+        bounds=key.bounds,
+        is_default=is_default,
+        in_effect=key.in_effect,
+    )
+    return _Held(value, view)
 
 
 def _flat(value: JSON) -> str | int | float | bool | None:

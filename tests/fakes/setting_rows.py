@@ -18,6 +18,7 @@ class FakeSettingRows:
     Attributes:
         stored: the rows; a test may change them directly.
         loads: number of loads by key.
+        whole_loads: number of loads of all of them.
         history: every real change, oldest first.
         request_ids: of the calls to `change`.
         fail: raised by the next call instead of doing anything.
@@ -27,6 +28,7 @@ class FakeSettingRows:
     def __init__(self, stored: Mapping[str, JSON] | None = None) -> None:
         self.stored: dict[str, JSON] = dict(stored or {})
         self.loads: Counter[str] = Counter()
+        self.whole_loads = 0
         self.history: list[SettingChange] = []
         self.request_ids: list[str | None] = []
         self.fail: BaseException | None = None
@@ -56,6 +58,13 @@ class FakeSettingRows:
         else:
             await asyncio.sleep(0)  # other tasks run, as during a query
         return row
+
+    async def load_all(self) -> Mapping[str, JSON]:
+        self.whole_loads += 1
+        self._raise_failure()
+        rows = {key: _as_jsonb(value) for key, value in self.stored.items()}
+        await asyncio.sleep(0)
+        return rows
 
     async def change(
         self,

@@ -349,6 +349,16 @@ ORDERS: Final = (
         ),
     ),
     Mutant(
+        name="a setting that changed while all were read is kept as it was",
+        file="service/settings/cache.py",
+        old="        if self.is_trusted and self._generations[name] == generation:\n",
+        new="        if self.is_trusted:\n",
+        tests=of(
+            "tests/unit/settings/test_reading.py",
+            "test_a_value_that_changed_while_all_were_read_is_not_kept",
+        ),
+    ),
+    Mutant(
         name="a silence ends the wait for a notification that is on its way",
         file="service/store/database/listen.py",
         old="                    await self._test(connection)\n",

@@ -81,6 +81,9 @@ class SettingTable:
         stored = self._world.settings
         return (stored[key],) if key in stored else None
 
+    async def load_all(self) -> Mapping[str, JSON]:
+        return dict(self._world.settings)
+
 
 def wired(world: World, machine: Machine, clock: MachineClock) -> Services:
     """Return the services of one process. What trading does not use are idle fakes."""

@@ -23,6 +23,11 @@ LOAD = """
      WHERE key = %(key)s
 """
 
+LOAD_ALL = """
+    SELECT key, value::text
+      FROM system_configs
+"""
+
 # Held until the commit. Two concurrent changes may each keep to a rule and break it together. A
 # row lock does not help, because a setting that was never stored has no row. The key is
 # arbitrary; no other lock here uses it.
@@ -109,6 +114,11 @@ class PgSettingRows:
             await cur.execute(LOAD, {"key": key})
             row = await cur.fetchone()
             return None if row is None else (_value(row[0]),)
+
+    async def load_all(self) -> Mapping[str, JSON]:
+        async with self._pool.cursor() as cur:
+            await cur.execute(LOAD_ALL)
+            return {key: _value(text) for key, text in await cur.fetchall()}
 
     async def change(
         self,

@@ -44,6 +44,9 @@ class CountingRows:
             await held.wait()
         return row
 
+    async def load_all(self) -> Mapping[str, JSON]:
+        return await self._rows.load_all()
+
     async def change(
         self,
         values: Mapping[str, JSON],

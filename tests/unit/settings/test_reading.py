@@ -150,6 +150,53 @@ async def test_after_a_lost_connection_everything_is_read_again(
     assert await settings.get(MARKETS) == (Market("KRW", "XRP"),)
 
 
+async def test_once_notifications_arrive_every_setting_is_kept_by_one_query(
+    settings: Settings, rows: FakeSettingRows
+) -> None:
+    heard: list[str] = []
+
+    async def hear(name: str) -> None:
+        heard.append(name)
+        await settings.get(MIN_CONFIDENCE)
+
+    rows.stored |= {"ai_model": "gemini-4-argon", "min_confidence": 7, "leverage": 3}
+    settings.distrust()
+    settings.on_change(hear)
+    await settings.trust()
+
+    assert await settings.get(AI_MODEL) == "gemini-4-argon"
+    assert await settings.get(MIN_CONFIDENCE) == MIN_CONFIDENCE.default
+    assert {view.key for view in await settings.all()} == set(TABLE) == set(heard)
+    assert (rows.whole_loads, rows.load_count, settings.stats()["misses"]) == (1, 0, 0)
+    assert settings.unusable_loads == 1
+
+
+async def test_a_value_that_changed_while_all_were_read_is_not_kept(
+    settings: Settings, rows: FakeSettingRows
+) -> None:
+    trusting = asyncio.create_task(settings.trust())
+    while not rows.whole_loads:  # noqa: ASYNC110 - its query has begun
+        await asyncio.sleep(0)
+    rows.stored["ai_model"] = "gemini-4-argon"
+
+    await settings.invalidate("ai_model")
+    await trusting
+
+    assert await settings.get(AI_MODEL) == "gemini-4-argon"
+
+
+async def test_settings_that_cannot_be_read_at_once_are_read_one_by_one(
+    settings: Settings, rows: FakeSettingRows, logs: list["Record"]
+) -> None:
+    rows.fail = StoreDown("PostgreSQL does not answer")
+
+    await settings.trust()
+
+    assert await settings.get(AI_MODEL) == AI_MODEL.default
+    assert rows.load_count == 1
+    assert [record for record in logs if record["level"].name == "WARNING"]
+
+
 async def test_a_notification_about_a_key_of_a_newer_version_is_ignored(
     settings: Settings,
 ) -> None:
