@@ -135,10 +135,15 @@ class Executor:
                 ),
             )
             order = await self._follow(order)
-            return order
+        except BoundaryError:
+            # Sent, perhaps, and what came of it is not stored: nothing else tells that it is open.
+            if order is not None:
+                await self._reconciler.left_open(order)
+            raise
         finally:
             self._reconciler.let_go(identifier)
             self.open_sales.let_go(identifier, order)
+        return order
 
     async def _write(
         self,

@@ -45,16 +45,23 @@ async def tell(bus: Bus, before: Order, after: Order, fills: Sequence[Fill] = ()
             )
         )
     if after.status is not before.status:
-        await bus.publish(
-            OrderMoved(
-                order_id=after.id,
-                identifier=after.identifier,
-                market=intent.market,
-                side=intent.side,
-                status=after.status,
-                reason=after.reason,
-            )
-        )
+        await bus.publish(_moved(after))
+
+
+async def tell_open(bus: Bus, order: Order) -> None:
+    """Publish the stored state of an order again, for whatever looks after open orders."""
+    await bus.publish(_moved(order))
+
+
+def _moved(order: Order) -> OrderMoved:
+    return OrderMoved(
+        order_id=order.id,
+        identifier=order.identifier,
+        market=order.intent.market,
+        side=order.intent.side,
+        status=order.status,
+        reason=order.reason,
+    )
 
 
 def _level(before: Order, after: Order) -> str:

@@ -52,7 +52,7 @@ from service.flows.looks import (
     Bound,
     Looks,
 )
-from service.flows.order_events import line, tell
+from service.flows.order_events import line, tell, tell_open
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.store import Orders, TradingStates
@@ -165,6 +165,10 @@ class Reconciler:
     def take(self, identifier: str) -> None:
         """Skip this order in `reconcile`: the executor is sending or following it."""
         self._in_hand.add(identifier)
+
+    async def left_open(self, order: Order) -> None:
+        """Have the open orders looked up soon: what became of this one could not be stored."""
+        await tell_open(self._bus, order)
 
     def let_go(self, identifier: str) -> None:
         self._in_hand.discard(identifier)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from service.domain.markets import Market
 from service.domain.orders import ExitRule, Order, Side
 from service.domain.trading_states import TradingStatus
+from service.sandbox.market.order_book import LEVELS
 from service.sandbox.market.ticks import tick_size
 from tests.simulation.exchange import MARKETS
 from tests.simulation.priced import PricedSite
@@ -96,9 +97,9 @@ class PriceOracle:
     def _price(self, order: Order) -> Iterator[str]:
         if (price := order.intent.price) is None:
             return
-        # Where this account has taken the best level, the next one is the best.
-        best = self.site.depth.best_for("bid", order.market, self.site.now())
-        dearest = max(best, *self._recent(order.market))
+        # Where this account had taken the best levels, one further away was the best.
+        taken = 1 + Decimal(str(self.site.depth.gap)) * LEVELS
+        dearest = max(self._recent(order.market)) * taken
         slip = 1 + self._limit("max_slippage_pct") / _HUNDRED
         if price > dearest * slip + 2 * tick_size(dearest):
             yield f"offers {price} where the price was {dearest} at most"

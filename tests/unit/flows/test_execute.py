@@ -184,6 +184,19 @@ async def test_every_move_is_told_once(house: House) -> None:
     assert moves == [S.SUBMITTED, S.EXECUTED]
 
 
+async def test_an_order_whose_outcome_cannot_be_stored_is_told_as_open_so_that_it_is_looked_up(
+    house: House,
+) -> None:
+    """The job at rest would look in five minutes, and until then its coins would have no stop."""
+    house.orders.poison[1] = StoreDown("PostgreSQL dropped the connection")
+
+    with pytest.raises(StoreDown):
+        await house.executor.execute(an_intent(), decision_id=None)
+
+    moves = [event.status for event in house.told(OrderMoved)]  # type: ignore[union-attr]
+    assert moves == [OrderStatus.PENDING]
+
+
 async def test_fills_are_booked_once_however_often_the_order_is_looked_up(house: House) -> None:
     order = await house.executor.execute(an_intent(), decision_id=1)
     seen = await house.exchange.find(order.identifier)
