@@ -205,7 +205,9 @@ class Protector:
         self._take(position)
         watched = self._positions.get(event.market)
         if watched is not None and event.side is Side.BUY:
-            bought_at = max(fill.traded_at for fill in event.fills)
+            # As for the prices: no later than now, or a clock of ours that is slow would keep
+            # every price from being judged.
+            bought_at = min(max(fill.traded_at for fill in event.fills), self._clock.now())
             watched.bought_at = max(watched.bought_at, bought_at)
 
     def _take(
@@ -237,7 +239,7 @@ class Protector:
             protection=protection,
             limits=protection.limits(self.settings),
             heard_at=self._real_clock.monotonic(),
-            bought_at=position.opened_at,
+            bought_at=min(position.opened_at, self._clock.now()),
         )
 
     def _restore_exit(self, watched: WatchedPosition, row: StoredProtection | None) -> None:

@@ -101,7 +101,7 @@ class PriceOracle:
         taken = 1 + Decimal(str(self.site.depth.gap)) * LEVELS
         dearest = max(self._recent(order.market)) * taken
         slip = 1 + self._limit("max_slippage_pct") / _HUNDRED
-        if price > dearest * slip + 2 * tick_size(dearest):
+        if price > dearest * slip + (LEVELS + 2) * tick_size(dearest):
             yield f"offers {price} where the price was {dearest} at most"
 
     def _moves(self, market: Market) -> Iterator[str]:

@@ -98,7 +98,7 @@ def a_purchase(history: PriceHistory, *, cost: int, at: str = "1") -> Order:
         (14_000_000, "1", []),
         (15_100_000, "1", ["max_order_krw"]),
         (20_200_000, "1", ["max_position_pct", "max_order_krw"]),
-        (1_000_000, "1.01", ["offers"]),
+        (1_000_000, "1.05", ["offers"]),
     ],
 )
 def test_an_entry_past_a_limit_breaks_the_history(

@@ -146,6 +146,25 @@ async def test_a_price_from_before_a_second_purchase_is_not_held_against_the_new
     assert guard.positions[KRW_BTC].exit is not None
 
 
+async def test_a_clock_that_is_slow_keeps_no_price_from_being_judged(guard: Guard) -> None:
+    ahead = guard.house.clock.now() + timedelta(seconds=20)
+    fill = a_fill(trade_uuid="later", traded_at=ahead)
+    later = OrderFilled(
+        order_id=2,
+        identifier="uat-2",
+        market=KRW_BTC,
+        side=Side.BUY,
+        volume=fill.volume,
+        funds=fill.funds,
+        fills=(fill,),
+    )
+    await guard.protector.filled(later)
+
+    guard.hear(94_000_000)
+
+    assert guard.positions[KRW_BTC].exit is not None
+
+
 async def test_a_doubted_price_beyond_the_stop_sells_nothing_and_the_status_says_so(
     guard: Guard,
 ) -> None:
