@@ -115,6 +115,7 @@ def jobs(services: Services) -> tuple[Loop, ...]:
             name="check_volatility",
             every=every(seconds=30),
             step=partial(_check_volatility, services),
+            is_idle=lambda: services.limits.volatility.is_idle,
             needs_lease=True,
         ),
         Loop(name=SYNC, every=partial(sync_interval, store.orders), step=syncing, needs_lease=True),

@@ -86,17 +86,18 @@ class FallbackModels:
         """
         began = self._real_clock.monotonic()
         refusals: list[BoundaryError] = []
-        for model in await self._models():
+        models = await self._models()
+        for model, following in zip(models, (*models[1:], None), strict=True):
             try:
                 return await self._ask(question, model=model)
             except (ModelRefused, ModelUnavailable) as exc:
                 refusals.append(exc)
                 is_late = self._real_clock.monotonic() - began > NEXT_WITHIN_S
-                if is_late or not self._is_next_due(model, exc):
+                if following is None or is_late or not self._is_next_due(model, exc):
                     break
                 logger.bind(
-                    event="ai", model=model, why=exc.code, error=type(exc).__name__
-                ).warning("the model cannot answer; the next one, if any, is asked")
+                    event="ai", model=model, next=following, why=exc.code, error=type(exc).__name__
+                ).warning("the model cannot answer, the next one is asked")
         error = _most_useful(refusals)
         if isinstance(error, ModelBudgetUsedUp):
             self._budget.tell_used_up()

@@ -78,6 +78,9 @@ class VolatilityGuard:
     Prices are taken from memory as they are heard; the stored ones fill what was not heard. After
     an operator's resume only later prices count, so the same move does not halt again.
 
+    Attributes:
+        is_idle: whether the last pass found no missing prices and no halt of ours.
+
     Args:
         leads: whether this process trades.
         wake: called when a halt is in force and not stored yet.
@@ -107,6 +110,7 @@ class VolatilityGuard:
         self._leads = leads
         self._wake = wake
         self._rule: _Rule | None = None
+        self.is_idle = False
         minutes = VOLATILITY_WINDOW_MINUTES.default
         self._watched = {market: _Watch(recent=RecentRange(minutes=minutes)) for market in markets}
         settings.on_change(self.changed)
@@ -175,14 +179,15 @@ class VolatilityGuard:
     async def check(self) -> None:
         """One pass of `check_volatility`. Raises: BoundaryError."""
         rule = await self._read_rule()
+        self.is_idle = True
         if not self._leads():
             return
-        await self._restore(rule)
+        was_missing = await self._restore(rule)
         for market, watch in self._watched.items():
             self._notice_release(market, watch)
             watch.is_halted = self._stands(market)
         self._judge_all()
-        await self._resume(rule)
+        self.is_idle = not (await self._resume(rule) or was_missing)
 
     async def changed(self, name: str) -> None:
         """Have a changed setting take effect at once."""
@@ -209,12 +214,12 @@ class VolatilityGuard:
         self._rule = rule
         return rule
 
-    async def _restore(self, rule: _Rule) -> None:
-        """Fill with stored prices what was not heard."""
+    async def _restore(self, rule: _Rule) -> bool:
+        """Fill with stored prices what was not heard; return whether anything was missing."""
         minute = self._minute()
         holes = [market for market, watch in self._watched.items() if _has_hole(watch, minute)]
         if not holes:
-            return
+            return False
         since = _instant(minute - rule.minutes)
         known: Mapping[Market, Sequence[MinuteRange]]
         known = await self._stored.minute_ranges(holes, since=since)
@@ -227,11 +232,15 @@ class VolatilityGuard:
             # The rows of the last minute may come a little later.
             if watch.hole_ends is not None and minute > watch.hole_ends + 1:
                 watch.hole_ends = None
+        return True
 
-    async def _resume(self, rule: _Rule) -> None:
+    async def _resume(self, rule: _Rule) -> bool:
+        """Return whether a halt of ours stands."""
+        stands = False
         for halt in self._switch.halts():
             if (halt.reason, halt.actor) != (VOLATILITY, ACTOR) or halt.market is None:
                 continue
+            stands = True
             bounds = self._bounds(halt.market)
             is_calm = bounds is not None and not is_volatile(
                 *bounds, threshold_pct=rule.threshold_pct
@@ -243,6 +252,7 @@ class VolatilityGuard:
                 is_calm=is_calm,
             ):
                 await self._lift(halt.market)
+        return stands
 
     async def _lift(self, market: Market) -> None:
         # Before the wait: the end of our own halt is not an operator's.

@@ -12,7 +12,8 @@ from tests.e2e.processes import SandboxProgram, Service, until
 from tests.fakes.webhook import Webhook, open_webhook
 
 CANARY = "canary-7f3a9e51c04d"
-DOWN = {"method": "GET", "path": "/v1/ticker", "status": 503}
+# Prices come by stream, candles do not.
+DOWN = {"method": "GET", "path": "/v1/candles/minutes/1", "status": 503}
 FAILS = "[sandbox] error: Job collect_market_data fails"
 STILL = "[sandbox] error, still: Job collect_market_data fails"
 WORKS = "[sandbox] recovered: Job collect_market_data works again"

@@ -113,8 +113,8 @@ MODEL: Final = (
     Mutant(
         name="models that hang are asked one after the other",
         file=_MODELS,
-        old="                if is_late or not self._is_next_due(model, exc):\n",
-        new="                if not self._is_next_due(model, exc):\n",
+        old=" or is_late or not self._is_next_due(model, exc):\n",
+        new=" or not self._is_next_due(model, exc):\n",
         tests=of(_OF_FALLBACKS),
     ),
     Mutant(

@@ -329,3 +329,21 @@ async def test_in_a_fast_market_a_price_that_was_just_heard_is_known() -> None:
     post.clock.pass_time(120)
 
     assert (lately, post.guard.doubt(KRW_BTC)) == (None, "no_price_in_window")
+
+
+async def test_a_pass_with_a_halt_of_ours_or_missing_prices_is_not_idle(post: Post) -> None:
+    seen: list[bool] = []
+
+    for _ in range(40):
+        post.hear(100_000)
+        post.hear(100_000, market=KRW_ETH, every_s=0)
+        await post.guard.check()
+    seen.append(post.guard.is_idle)
+    post.hear(110_000)
+    await post.guard.check()
+    seen.append(post.guard.is_idle)
+    post.hear(110_000, every_s=3600)
+    await post.guard.check()
+    seen.append(post.guard.is_idle)
+
+    assert seen == [True, False, False]
