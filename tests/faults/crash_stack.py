@@ -97,6 +97,7 @@ class CrashStack(Stack):
                 position_size_max_pct=1,
                 max_position_pct=60,
                 max_orders_per_hour=1000,
+                ai_daily_budget_usd=None,
             )
         self.is_running = True
         await self.until_it_trades()

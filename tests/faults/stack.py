@@ -272,7 +272,10 @@ class Stack:
         # A signal a second rather than each half hour; the rest of the rules stay as they are.
         # Of alerts only the gravest are sent: there are more faults than messages in ten minutes.
         await self.change(
-            signal_interval_minutes=5, signal_cooldown_minutes=0, alert_min_severity="critical"
+            signal_interval_minutes=5,
+            signal_cooldown_minutes=0,
+            alert_min_severity="critical",
+            ai_daily_budget_usd=None,
         )
 
     async def end_service(self) -> None:
