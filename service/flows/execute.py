@@ -101,8 +101,8 @@ class Executor:
             nothing was sent.
             OrderRefused, when the rules refuse it as it is written; NotLeader, or
             ExchangeUnavailable while the circuit is open, a wait that the exchange asked for lasts,
-            or a rule sells the same coins, before anything is written; StoreDown and kin, before
-            anything is sent.
+            a rule sells the same coins, or has sold them since the verdict, before anything is
+            written; StoreDown and kin, before anything is sent.
         """
         epoch = self._leadership.epoch()
         # A row would end FAILED, and the sale would be lost. Without a row the caller tries again.
@@ -117,6 +117,7 @@ class Executor:
         self._reconciler.take(identifier)
         order: Order | None = None
         try:
+            await self._check_coins(intent, source=source)
             # Stored before it is sent: after a crash every order on the book has a row to look up.
             order, written_from = await self._write(
                 intent,
@@ -144,6 +145,21 @@ class Executor:
             self._reconciler.let_go(identifier)
             self.open_sales.let_go(identifier, order)
         return order
+
+    async def _check_coins(self, intent: Intent, *, source: OrderSource) -> None:
+        """Raises: ExchangeUnavailable, when the coins were sold since the verdict.
+
+        What is beyond our position is the owner's. A sale that begins from here on leaves these
+        coins alone, and the fills of one that has ended are booked. A rule knows its coins by
+        itself and asks no query.
+        """
+        if intent.volume is None or intent.side is Side.BUY or source is OrderSource.RULE:
+            return
+        position = await self._orders.position(intent.market)
+        if intent.volume > position.volume:
+            raise ExchangeUnavailable(
+                f"coins of {intent.market} were sold since the verdict", code="exit", sent=False
+            )
 
     async def _write(
         self,

@@ -392,7 +392,11 @@ ORDERS = (
         name="F21",
         what="a price of null",
         lane="orders",
-        inject=planned({"path": "/v1/ticker", "merge": {"trade_price": None}}),
+        # Prices come by stream, and their fall-back is as odd as the candles.
+        inject=planned(
+            {"path": "/v1/ticker", "merge": {"trade_price": None}},
+            {"path": "/v1/candles/minutes/1", "merge": {"trade_price": None}},
+        ),
         sees={"upbit_api": ("unhealthy", "bad_response")},
         logs=(_job(COLLECT, "ExchangeUnavailable", code="bad_answer"),),
     ),

@@ -21,17 +21,18 @@ from tests.faults.checks import MINUTES, not_as_on_the_exchange
 
 JOB = "collect_market_data"
 #: So that about one attempt in five fails. Of the slow kinds there are only a few: after a 429 the
-#: group rests for a real second, and a time limit takes six.
+#: group rests for a real second, and a time limit takes six. Each pass asks for candles, and for
+#: tickers where the stream is behind a market this fast, which depends on the machine.
 PASSING: list[Mapping[str, Any]] = [
-    {"group": group, "chance": chance} | fault
-    for group in ("ticker", "candles")
+    {"group": group, "chance": round(chance * share, 4)} | fault
+    for group, share in (("candles", 1.0), ("ticker", 0.2))
     for chance, fault in (
         (0.002, {"status": 429, "body": '{"error": {"name": 429, "message": "slow down"}}'}),
-        (0.04, {"status": 503}),
-        (0.02, {"status": 500, "body": "<html>"}),
-        (0.03, {"drop_before": True}),
-        (0.02, {"drop_after": True}),
-        (0.04, {"truncate": True}),
+        (0.065, {"status": 503}),
+        (0.04, {"status": 500, "body": "<html>"}),
+        (0.05, {"drop_before": True}),
+        (0.04, {"drop_after": True}),
+        (0.065, {"truncate": True}),
         (0.5, {"delay_s": 7, "times": 1}),
     )
 ]
@@ -133,7 +134,7 @@ async def test_sc004_passing_errors_are_recovered_and_no_minute_is_missing(
         f" {succeeded:.2%} of all succeeded, {len(wrong)} minutes missing or wrong"
     )
     assert wrong == []
-    assert all(fault["hit"] for fault in plan) or hours == 1
+    assert all(fault["hit"] for fault in plan if fault["group"] == "candles") or hours == 1
     least_failed, least_succeeded, least_recovered = least
     assert day.failed_attempts / day.attempts >= least_failed
     assert succeeded >= least_succeeded

@@ -7,9 +7,61 @@ from tests.mutants.mutant import Mutant, of
 _UNSTORED: Final = "service/flows/unstored_orders.py"
 _FILE: Final = "service/adapters/exit_journal.py"
 _OF_UNSTORED: Final = "tests/unit/flows/test_unstored_orders.py"
+_FOLLOW: Final = "service/flows/follow_exits.py"
+_OF_OPEN: Final = "tests/unit/flows/test_open_sales.py"
+_OF_FOLLOWING: Final = "tests/unit/flows/test_follow_exits.py"
 _OF_FILE: Final = "tests/unit/adapters/test_exit_journal.py"
 
 EXITS: Final = (
+    Mutant(
+        name="coins that were sold since the verdict are sold again",
+        file="service/flows/execute.py",
+        old="        if intent.volume > position.volume:\n",
+        new="        if False:\n",
+        tests=of(_OF_OPEN, "test_coins_that_were_sold_since_the_verdict_are_not_sold_again"),
+    ),
+    Mutant(
+        name="coins that a rule sells are sold by another as well",
+        file="service/flows/open_sales.py",
+        old="        if not is_exit and self._is_exiting(intent.market):\n",
+        new="        if False:\n",
+        tests=of(_OF_OPEN, "test_nothing_else_sells_the_coins_while_a_rule_does"),
+    ),
+    Mutant(
+        name="coins of an open sale are sold by a rule as well",
+        file=_FOLLOW,
+        old="whole_steps(watched.position.volume) - self._open_sales.volume(watched.market)",
+        new="whole_steps(watched.position.volume)",
+        tests=of(_OF_FOLLOWING),
+    ),
+    Mutant(
+        name="a rule sells more coins than the account has",
+        file=_FOLLOW,
+        old="            left = min(left, await self._available(watched.market))\n",
+        new="            pass\n",
+        tests=of(_OF_FOLLOWING),
+    ),
+    Mutant(
+        name="dust is offered for ever",
+        file=_FOLLOW,
+        old="                _leave(watched)\n",
+        new="                pass\n",
+        tests=of(_OF_FOLLOWING),
+    ),
+    Mutant(
+        name="a refused exit is sent again without a pause",
+        file=_FOLLOW,
+        old="        self._wait(one, max(wait_s, at_least_s))\n",
+        new="        self._wait(one, at_least_s)\n",
+        tests=of(_OF_FOLLOWING),
+    ),
+    Mutant(
+        name="a resting sale keeps the coins of an exit",
+        file=_FOLLOW,
+        old="            await self._cancels.take_off(resting, by=ACTOR)\n",
+        new="            pass\n",
+        tests=of(_OF_FOLLOWING),
+    ),
     Mutant(
         name="a sale leaves before it is in the exit journal",
         file=_UNSTORED,

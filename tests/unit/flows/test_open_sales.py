@@ -92,6 +92,22 @@ async def test_nothing_else_sells_the_coins_while_a_rule_does(
     assert await sell(house, a_sale(), source) is OrderStatus.EXECUTED
 
 
+@pytest.mark.parametrize("source", [OrderSource.SIGNAL, OrderSource.HAND, OrderSource.FLATTEN])
+async def test_coins_that_were_sold_since_the_verdict_are_not_sold_again(
+    house: House, source: OrderSource
+) -> None:
+    """The rest of the coins is the owner's."""
+    await bought(house)
+    await sell(house, a_sale("0.0005"))
+
+    with pytest.raises(ExchangeUnavailable, match="since the verdict"):
+        await sell(house, a_sale(), source)
+
+    assert len(house.exchange.sent) == 2
+    assert house.open_sales.volume(KRW_BTC) == 0
+    assert await sell(house, a_sale("0.0005"), source) is OrderStatus.EXECUTED
+
+
 async def test_a_purchase_and_another_market_are_not_held_up(house: House) -> None:
     house.open_sales.begin("uat-x", a_sale(market=KRW_ETH), source=OrderSource.RULE)
 
