@@ -44,12 +44,13 @@ class CountedService(FaultService):
         key: str | None = None,
         more: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[int, Any]:
+        serves = bool(self.address)  # it may begin to while a request to nowhere fails
         try:
             status, answer = await super().ask(
                 method, path, body=body, query=query, key=key, more=more
             )
         except (aiohttp.ClientError, TimeoutError) as exc:
-            if self.address:
+            if serves:
                 self.unanswered.append(f"{method} {path}: {exc!r}")
             raise
         self.got[str(status)[0]] += 1
