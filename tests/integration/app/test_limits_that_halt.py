@@ -110,7 +110,7 @@ async def test_a_fall_beyond_the_limit_stops_purchases_until_an_operator_resumes
     told = await told_of(service, "trading", "loss")
     await service.post("/api/v1/risk/resume", reasons=["daily_loss_limit"])
     # Clearly more must be lost before it halts again.
-    resumed = await until(service, lambda shown: D(lost(shown)["left"]) > 0)
+    resumed = await until(service, lambda shown: D(lost(shown)["left"] or 0) > 0)
 
     assert before["state"] == "ACTIVE"
     assert halted["reason"] == "daily_loss_limit"
