@@ -35,6 +35,7 @@ from benchmarks import (
     request_window,
     settings_read,
     start,
+    stop_path,
     stream,
 )
 from benchmarks.comparison import Result
@@ -61,6 +62,7 @@ def whole(databases: Databases, *, rows: int) -> Mapping[str, Measure]:
         "request_window": partial(request_window.measure, databases),
         "ingest": partial(ingest.measure, databases),
         "order_path": partial(order_path.measure, databases),
+        "stop_path": partial(stop_path.measure, databases),
         "pool_size": partial(pool_size.measure, databases),
         "pool_queue": partial(pool_queue.measure, databases),
         "start": start.measure,

@@ -5,14 +5,11 @@ every order, so that nothing is followed up.
 """
 
 import asyncio
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import count
-from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -21,25 +18,11 @@ from aiohttp.test_utils import TestServer
 
 from benchmarks.comparison import Result
 from benchmarks.databases import Databases
-from service.adapters.clock import SystemClock
-from service.adapters.halt_journal import FileHaltJournal
+from benchmarks.trading_wiring import wired_trading
 from service.adapters.upbit.rest import UpbitRest
-from service.bus import Bus
-from service.domain.errors import ExchangeUnavailable
 from service.domain.markets import Market
 from service.domain.orders import ExchangeOrder, Intent, OrderType, Side
-from service.flows.circuit_breaker import Circuit
-from service.flows.execute import Executor
-from service.flows.leadership import Leadership
-from service.flows.reconcile import Reconciler
-from service.flows.trading_switch import TradingSwitch
-from service.settings.settings import Settings
-from service.store.database.pool import Pool, open_pool
-from service.store.tables.audit import PgAudit
-from service.store.tables.lease import PgLease
-from service.store.tables.orders import PgOrders
-from service.store.tables.settings import PgSettingRows
-from service.store.tables.trading_state import PgTradingState
+from service.store.database.pool import open_pool
 
 ORDERS: Final = 1000
 WARM_UP: Final = 50
@@ -62,6 +45,10 @@ class LeapingClock:
 
     async def sleep_market(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         raise NotImplementedError("nothing waits by the market's time here")
+
+
+#: One, so that a second measurement finds no hour full either.
+CLOCK: Final = LeapingClock()
 
 
 class TimedExchange(UpbitRest):
@@ -94,45 +81,18 @@ def _percentile(values: list[float], share: float) -> float:
 
 async def _took_ms(dsn: str) -> list[float]:
     took: list[float] = []
-    async with open_pool(dsn) as pool, _wired(pool) as (executor, exchange, leadership):
+    async with (
+        open_pool(dsn) as pool,
+        _exchange() as exchange,
+        wired_trading(pool, exchange, CLOCK) as trading,
+    ):
         for n in range(WARM_UP + ORDERS):
-            await leadership.renew()
+            await trading.leadership.renew()
             began = time.perf_counter()
-            await executor.execute(INTENT, decision_id=None)
+            await trading.executor.execute(INTENT, decision_id=None)
             if n >= WARM_UP:
                 took.append((exchange.left_at - began) * 1000)
     return took
-
-
-@asynccontextmanager
-async def _wired(pool: Pool) -> AsyncIterator[tuple[Executor, TimedExchange, Leadership]]:
-    clock, real_clock, ids = LeapingClock(), SystemClock(), count(1)
-    settings = Settings(PgSettingRows(pool), clock)
-    await settings.change({"trading_enabled": True}, by="benchmark")
-    async with _exchange() as exchange:
-        with tempfile.TemporaryDirectory() as folder:
-            switch = TradingSwitch(
-                states=PgTradingState(pool), settings=settings, audit=PgAudit(pool),
-                journal=FileHaltJournal(Path(folder) / "halts"), clock=clock,
-                real_clock=real_clock, new_id=lambda: str(next(ids)),
-            )  # fmt: skip
-            await switch.load()
-        orders = PgOrders(pool)
-        reconciler = Reconciler(
-            orders=orders, exchange=exchange, states=PgTradingState(pool), bus=Bus(), clock=clock,
-            real_clock=real_clock)  # fmt: skip
-        leadership = Leadership(
-            lease=PgLease(pool, owner="benchmark", ttl_s=3600), real_clock=real_clock,
-            on_gain=reconciler.reconcile,
-        )  # fmt: skip
-        await leadership.renew()
-        await leadership.settle()
-        yield Executor(
-            orders=orders, exchange=exchange, reconciler=reconciler, leadership=leadership,
-            trading_switch=switch, settings=settings, clock=clock, real_clock=real_clock,
-            new_id=lambda: str(next(ids)),
-            circuit=Circuit("orders", error=ExchangeUnavailable, seconds=real_clock.monotonic),
-        ), exchange, leadership  # fmt: skip
 
 
 @asynccontextmanager

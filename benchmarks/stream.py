@@ -43,12 +43,19 @@ class _Told:
 def frames(count: int, *, chance: random.Random) -> Sequence[bytes]:
     """Return frames of every market in turn, as Upbit sends them."""
     base = {market: chance.choice([123_434_000.0, 5_210.0, 88.2, 0.1234]) for market in MARKETS}
-    return [_frame(market, base[market], n, chance) for n in range(count) for market in MARKETS]
+    began_ms = int(time.time() * 1000)
+    return [
+        ticker_frame(
+            market, float(f"{base[market] * (1 + chance.uniform(-0.01, 0.01)):.8g}"),
+            base=base[market], at_ms=began_ms + n,
+        )
+        for n in range(count)
+        for market in MARKETS
+    ]  # fmt: skip
 
 
-def _frame(market: Market, base: float, n: int, chance: random.Random) -> bytes:
-    price = float(f"{base * (1 + chance.uniform(-0.01, 0.01)):.8g}")
-    at = int(time.time() * 1000) + n
+def ticker_frame(market: Market, price: float, *, base: float, at_ms: int) -> bytes:
+    """Args: base: the day's first price."""
     body: dict[str, Any] = {
         "type": "ticker", "code": str(market), "opening_price": base, "high_price": base * 1.25,
         "low_price": base / 2, "trade_price": price, "prev_closing_price": base,
@@ -56,10 +63,10 @@ def _frame(market: Market, base: float, n: int, chance: random.Random) -> bytes:
         "signed_change_price": 404000.0, "change_rate": 0.0126713295,
         "signed_change_rate": 0.0126713295, "ask_bid": "ASK", "trade_volume": 0.03103806,
         "acc_trade_volume": 2429.58834336, "trade_date": "20261128", "trade_time": "074102",
-        "trade_timestamp": at, "acc_ask_volume": 1146.25573608, "acc_bid_volume": 1283.33260728,
+        "trade_timestamp": at_ms, "acc_ask_volume": 1146.25573608, "acc_bid_volume": 1283.33260728,
         "highest_52_week_price": 57678000.0, "highest_52_week_date": "2026-03-28",
         "lowest_52_week_price": 20700000.0, "lowest_52_week_date": "2026-02-30",
-        "market_state": "ACTIVE", "delisting_date": None, "timestamp": at + 30,
+        "market_state": "ACTIVE", "delisting_date": None, "timestamp": at_ms + 30,
         "acc_trade_price_24h": 228827082483.70729, "acc_trade_volume_24h": 7158.8028356,
         "stream_type": "REALTIME",
     }  # fmt: skip
