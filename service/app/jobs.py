@@ -13,7 +13,7 @@ from loguru import logger
 
 from service.app.job_control import FLATTEN, switchable
 from service.app.limits import DAILY_LOSS_LOOP, TRADING_STATE_LOOP
-from service.app.live import CHECK_PRICES, SYNC_ORDERS, live_loops
+from service.app.live import CHECK_PRICES, PRICE_LIMITS, SYNC_ORDERS, live_loops
 from service.app.pass_record import SENDER
 from service.app.protection import protecting
 from service.app.self_check import SelfCheck
@@ -182,10 +182,17 @@ def maintenance(services: Services) -> tuple[Loop, ...]:
             is_job=False,
         ),
         *live_loops(services),
+        # Apart from the limits: a database that hangs must not hold up the word on a jump.
         Loop(
             name=CHECK_PRICES,
             every=every(seconds=REFRESH_PRICES_S),
             step=partial(_check_prices, services),
+            is_job=False,
+        ),
+        Loop(
+            name=PRICE_LIMITS,
+            every=every(seconds=REFRESH_PRICES_S),
+            step=services.live_prices.refresh,
             is_job=False,
         ),
         *trading_state(services),
@@ -414,9 +421,8 @@ async def _settle_first(services: Services) -> None:
 
 
 async def _check_prices(services: Services) -> None:
-    """Read the limits of prices, and ask a second source about a jump at once."""
-    await services.live_prices.refresh()
-    if services.leadership.is_leader:
+    """Ask a second source about a jump at once, with the database away too."""
+    if services.leadership.is_last_known_owner:
         await services.live_prices.confirm(services.ports.watching)
 
 

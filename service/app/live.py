@@ -16,6 +16,7 @@ from service.loops.runner import Runner
 
 SYNC_ORDERS: Final = "sync_pending_orders"  #: the job that looks up every open order
 CHECK_PRICES: Final = "prices.check"
+PRICE_LIMITS: Final = "prices.limits"
 
 
 def bound_live(
@@ -42,7 +43,8 @@ def bound_live(
             live_prices=prices,
             markets=process.config.markets,
             real_clock=process.real_clock,
-            leads=lambda: leadership.is_leader,
+            # With the database away the lease lapses, and positions go on being watched.
+            leads=lambda: leadership.is_last_known_owner,
         ),
         orders=LiveOrders(
             streams=ports.streams,

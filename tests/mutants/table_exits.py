@@ -10,6 +10,7 @@ _OF_UNSTORED: Final = "tests/unit/flows/test_unstored_orders.py"
 _FOLLOW: Final = "service/flows/follow_exits.py"
 _OF_OPEN: Final = "tests/unit/flows/test_open_sales.py"
 _OF_FOLLOWING: Final = "tests/unit/flows/test_follow_exits.py"
+_OF_JOBS: Final = "tests/unit/app/test_jobs.py"
 _OF_FILE: Final = "tests/unit/adapters/test_exit_journal.py"
 
 EXITS: Final = (
@@ -61,6 +62,23 @@ EXITS: Final = (
         old="            await self._cancels.take_off(resting, by=ACTOR)\n",
         new="            pass\n",
         tests=of(_OF_FOLLOWING),
+    ),
+    Mutant(
+        name="the stream of prices is closed once the lease has lapsed",
+        file="service/app/live.py",
+        old="            leads=lambda: leadership.is_last_known_owner,\n",
+        new="            leads=lambda: leadership.is_leader,\n",
+        tests=of(_OF_JOBS, "test_the_stream_of_prices_is_kept_while_the_lease_has_only_lapsed"),
+    ),
+    Mutant(
+        name="a jump waits for a database that is away",
+        file="service/app/jobs.py",
+        old="    if services.leadership.is_last_known_owner:\n        await services.live",
+        new="    if services.leadership.is_leader:\n        await services.live",
+        tests=of(
+            _OF_JOBS,
+            "test_a_jump_is_asked_about_while_the_database_is_away_and_the_lease_has_lapsed",
+        ),
     ),
     Mutant(
         name="a sale leaves before it is in the exit journal",

@@ -33,7 +33,7 @@ OF_PRICES: Final = frozenset(
     {
         "collect_market_data", "snapshot_equity", "protection.sell", "protection.watch",
         "protection.ask", "protection.keep", "exits.store", "exits.watch", "prices.check",
-        "check_volatility", "check.rejections",
+        "prices.limits", "check_volatility", "check.rejections",
     }
 )  # fmt: skip
 #: Loops that have no part in the order protocol. Any other one that `app` declares is run.

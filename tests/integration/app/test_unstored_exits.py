@@ -29,6 +29,7 @@ from tests.integration.store.contract import STORE
 from tests.integration.store.seeds import execute, rows
 
 SAFETY_S: Final = 60
+SPEED: Final = 20  #: the market's seconds in a real one: a print comes every ten of them
 
 
 @dataclass
@@ -74,6 +75,34 @@ class Outage:
             " AND EXISTS (SELECT FROM fills WHERE order_id = o.id)",
         )
         return bool(found == [(1,)])
+
+    def lapse(self) -> None:
+        """Let this process's lease lapse now; on the embedded server no other process takes it."""
+        self.service.services.unstored_orders._is_alone = True
+        self.service.services.leadership._held_until = 0.0
+
+    async def hears(self, *, words: int) -> None:
+        """Wait until the stream has told so many more prices."""
+        feed = self.service.services.live.feed
+        until = feed.state().frames + words
+
+        async def has_heard() -> bool:
+            return feed.state().connected and feed.state().frames >= until
+
+        await self.until(has_heard)
+
+    async def fall(self, *, pct: int) -> None:
+        """Have every print from the next one on be so far below the last."""
+        latest = self.service.services.live_prices.latest(KRW_BTC)
+        assert latest is not None
+        price = (latest.price * (100 - pct) / 100).quantize(Decimal(1000))
+        address = f"{self.service.exchange_url}/__sandbox__/prices"
+        script = {"market": str(KRW_BTC), "prices": [f"{price:f}"]}
+        async with self.service.client.post(address, json=script) as answer:
+            assert answer.ok, await answer.text()
+
+    async def is_sold(self) -> bool:
+        return "ask" in {one["side"] for one in (await self.ledger())["orders"]}
 
     async def ledger(self) -> Any:
         address = f"{self.service.exchange_url}/__sandbox__/ledger"
@@ -160,6 +189,33 @@ async def test_the_next_process_stores_what_the_last_one_could_not(
         await again.until(again.is_booked)
         await again.check(order)
         assert (tmp_path / "var" / "exits-sandbox.jsonl").read_bytes() == b""
+
+
+@pytest.mark.parametrize("away", ["stopped", "hung"])
+@pytest.mark.parametrize("pct", [7, 20], ids=["fall", "jump"])
+async def test_prices_are_heard_and_a_stop_sells_however_long_the_server_is_away(
+    tmp_path: Path, dsn: str, pool: Pool, away: str, pct: int
+) -> None:
+    """The lease has lapsed, as it has eight seconds after the server answered last."""
+    await execute(pool, STORE, {"key": "volatility_threshold_pct", "value": '"100"'})
+    await execute(pool, STORE, {"key": "daily_loss_limit_pct", "value": '"100"'})
+    async with an_outage(tmp_path, dsn, pool, speed=SPEED) as outage:
+        await outage.hears(words=1)
+        await outage.buy()
+
+        await outage.proxy.close() if away == "stopped" else outage.proxy.stop_flow()
+        outage.lapse()
+        await outage.hears(words=3)
+        await outage.fall(pct=pct)
+        await outage.until(outage.is_sold)
+        assert outage.service.services.live.feed.state().reconnects == 0
+        assert await outage.is_booked() is False
+
+        await outage.proxy.start() if away == "stopped" else outage.proxy.let_flow()
+        await outage.until(outage.is_booked)
+        assert await rows(pool, "SELECT volume FROM positions") == [(0,)]
+        sales = await rows(pool, "SELECT rule FROM orders WHERE side = 'SELL'")
+        assert sales == [("STOP_LOSS",)]
 
 
 async def test_with_the_lease_lapsed_nothing_leaves_and_the_operator_is_told_without_the_server(

@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from service.app.jobs import SYNC, jobs, maintenance
 from service.bus import OrderMoved
 from service.domain.errors import StoreDown
+from service.domain.markets import Ticker
 from service.domain.orders import OrderStatus, Side
+from service.domain.prices import PriceSource
 from service.domain.signals import Action
 from service.loops.runner import Runner
-from tests.builders import KRW_BTC, a_proposal, an_answer, an_order
+from tests.builders import KRW_BTC, a_proposal, a_ticker, an_answer, an_order
 from tests.fakes.logs import Logs
 from tests.unit.app.house import FailingHistory, House
 
@@ -35,6 +38,7 @@ MAINTENANCE = {
     "leader.renew": timedelta(seconds=3),
     "leader.settle": timedelta(seconds=1),
     "prices.check": timedelta(seconds=1),
+    "prices.limits": timedelta(seconds=1),
     "feed.prices": timedelta(seconds=1),
     "feed.orders": timedelta(seconds=1),
     "feed.watch": timedelta(seconds=1),
@@ -150,6 +154,37 @@ async def test_an_order_that_is_sent_brings_the_next_look_at_orders_forward() ->
     assert house.exchange.sent == [], "nothing else brought it forward"
 
 
+async def test_a_jump_is_asked_about_while_the_database_is_away_and_the_lease_has_lapsed() -> None:
+    """The limits in force are read by another loop: that one may hang."""
+    house = House()
+    async with house.running(with_loops=False) as services:
+        await services.leadership.renew()
+        services.leadership._held_until = 0.0
+        house.setting_rows.fail = StoreDown("gone")
+        for price in (100, 80):
+            services.live_prices.hear(a_price(price), source=PriceSource.STREAM)
+        house.exchange.set_price(80)
+        steps = {loop.name: loop.step for loop in maintenance(services)}
+
+        await steps["prices.check"]()
+
+    assert "tickers" in house.exchange.calls
+
+
+async def test_the_stream_of_prices_is_kept_while_the_lease_has_only_lapsed() -> None:
+    house = House()
+    async with house.running(with_loops=False) as services:
+        feed, leadership = services.live.feed, services.leadership
+        before = feed._leads()
+        await leadership.renew()
+        leadership._held_until = 0.0
+        lapsed = feed._leads()
+        house.lease.epoch = None
+        await leadership.renew()
+
+        assert (before, lapsed, feed._leads()) == (False, True, False)
+
+
 async def test_a_standby_that_takes_over_looks_at_open_orders_at_once() -> None:
     house = House(epoch=None)
     house.model.default = an_answer(proposal=a_proposal(action=Action.HOLD))
@@ -160,6 +195,11 @@ async def test_a_standby_that_takes_over_looks_at_open_orders_at_once() -> None:
         await steps["leader.renew"]()
         await steps["leader.settle"]()
         await until(lambda: looks(services.jobs) == 2)
+
+
+def a_price(price: int) -> Ticker:
+    value = Decimal(price)
+    return a_ticker(price=value, low=value, high=value, traded_at=datetime.now(UTC))
 
 
 def looks(runner: Runner) -> int:
