@@ -35,6 +35,7 @@ class OrderMoved:
     market: Market
     side: Side
     status: OrderStatus
+    executed_volume: Decimal  #: coins of all its fills that are stored, heard of or not
     reason: str | None = None
 
 

@@ -147,16 +147,17 @@ class Executor:
         return order
 
     async def _check_coins(self, intent: Intent, *, source: OrderSource) -> None:
-        """Raises: ExchangeUnavailable, when the coins were sold since the verdict.
+        """Raises: ExchangeUnavailable, when the coins were sold since the verdict, or are now.
 
-        What is beyond our position is the owner's. A sale that begins from here on leaves these
-        coins alone, and the fills of one that has ended are booked. A rule knows its coins by
+        What is beyond our position is the owner's. An exit that begins from here on leaves these
+        coins alone, and the fills of a sale that has ended are booked. A rule knows its coins by
         itself and asks no query.
         """
         if intent.volume is None or intent.side is Side.BUY or source is OrderSource.RULE:
             return
         position = await self._orders.position(intent.market)
-        if intent.volume > position.volume:
+        in_other_sales = self.open_sales.volume(intent.market) - intent.volume
+        if intent.volume > position.volume - in_other_sales:
             raise ExchangeUnavailable(
                 f"coins of {intent.market} were sold since the verdict", code="exit", sent=False
             )

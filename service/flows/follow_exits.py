@@ -7,7 +7,7 @@ from typing import Final
 from loguru import logger
 
 from service.domain.errors import BoundaryError, DomainError, NotLeader, ServiceError
-from service.domain.markets import Market, MarketRules, whole_steps
+from service.domain.markets import Market, whole_steps
 from service.domain.orders import ZERO, Order, OrderStatus
 from service.domain.trading_states import OrderAct, OrderSource, permits
 from service.flows.exits import Exits
@@ -114,7 +114,13 @@ class ExitFollower:
         if not permits(self._switch.known_status(market), OrderSource.RULE, OrderAct.SELL):
             _stop(watched, one)
             return
-        volume = await self._volume(watched, one)
+        # All that is waited for comes first. From the size to the sale nothing else runs, so no
+        # other sale of ours can begin in between, and no fill can be heard.
+        account = await self._available(market) if one.reads_account else None
+        await self._rules(watched)
+        if self._positions.get(market) is not watched or watched.exit is not one:
+            return  # sold by something else meanwhile
+        volume = self._volume(watched, one, account=account)
         if volume is not None:
             order = await self._exits.sell(
                 market, volume, rule=breach.rule, price=breach.price, limit=breach.limit
@@ -122,24 +128,30 @@ class ExitFollower:
             self._judge(one, order)
         await self._free(market)
 
-    async def _volume(self, watched: WatchedPosition, one: OngoingExit) -> Decimal | None:
-        """Return the coins to sell now; None, with the exit ended or put off, for no order."""
-        left = whole_steps(watched.position.volume) - self._open_sales.volume(watched.market)
-        if left > 0 and one.reads_account:
-            left = min(left, await self._available(watched.market))
+    def _volume(
+        self, watched: WatchedPosition, one: OngoingExit, *, account: Decimal | None
+    ) -> Decimal | None:
+        """Return the coins to sell now; None, with the exit ended or put off, for no order.
+
+        Args: account: the coins that are free in the account; None: they were not asked for.
+        """
+        market, rules = watched.market, watched.rules
+        in_sales = self._open_sales.volume(market)
+        left = whole_steps(watched.position.volume) - in_sales
+        if account is not None:
+            left = min(left, account)
         if left <= 0:
-            is_selling = self._open_sales.volume(watched.market) > 0
-            self._wait(one, LOOK_AGAIN_S if is_selling else LONGEST_WAIT_S)
-            if not is_selling:
-                logger.bind(event="risk", market=str(watched.market)).warning(
+            self._wait(one, LOOK_AGAIN_S if in_sales else LONGEST_WAIT_S)
+            if not in_sales:
+                logger.bind(event="risk", market=str(market)).warning(
                     "the account has none of the coins that are to be sold, it is asked again"
                 )
             return None
-        rules, price = await self._rules(watched), self._price(watched, one)
         if rules is None:
             return left
+        price = self._price(watched, one)
         if left * price < rules.min_funds:
-            if self._open_sales.volume(watched.market) > 0:
+            if in_sales:
                 self._wait(one, LOOK_AGAIN_S)  # what the open one leaves is sold with the rest
             else:
                 _leave(watched)
@@ -150,8 +162,8 @@ class ExitFollower:
         balance = (await self._exchange.balances()).get(market.base)
         return ZERO if balance is None else whole_steps(balance.available)
 
-    async def _rules(self, watched: WatchedPosition) -> MarketRules | None:
-        """Return the rules as last read; an exit waits for them only where there are none."""
+    async def _rules(self, watched: WatchedPosition) -> None:
+        """Read the market's rules where there are none yet: an exit waits for no newer ones."""
         if watched.rules is None:
             try:
                 watched.rules = await self._exchange.rules(watched.market)
@@ -160,7 +172,6 @@ class ExitFollower:
                 logger.bind(
                     event="risk", market=str(watched.market), error=type(exc).__name__
                 ).warning("a position is sold without the market's order sizes being known")
-        return watched.rules
 
     def _price(self, watched: WatchedPosition, one: OngoingExit) -> Decimal:
         latest = self._prices.latest(watched.market)

@@ -17,17 +17,31 @@ _LAST: Final = 200  #: so many ended sales are remembered
 
 @dataclass(slots=True)
 class _Sale:
+    """Attributes:
+    most: coins that it may sell in all.
+    heard: coins whose fills are booked on the position in memory.
+    is_resting: a limit order: it waits for its price.
+    is_in_hand: being sent or followed right now.
+    """
+
     market: Market
-    left: Decimal  #: coins that it may still sell
+    most: Decimal
     is_exit: bool
-    is_resting: bool  #: a limit order: it waits for its price
-    is_in_hand: bool  #: being sent or followed right now
+    is_resting: bool
+    is_in_hand: bool
+    heard: Decimal = ZERO
+
+    @property
+    def left(self) -> Decimal:
+        """Return the coins that the position in memory still has and this sale may have sold."""
+        return max(self.most - self.heard, ZERO)
 
 
 class OpenSales:
-    """Every sale of this service from before its row is written until it is final.
+    """Every sale of this service from before its row is written until its fills are heard.
 
-    Its fills are booked by then, so what is held less what is open may be sold. It asks neither the
+    What is held in memory less what is open may be sold. A sale that is final keeps the coins whose
+    fills were not heard: the answer of the COMMIT that books them may be lost. It asks neither the
     database nor the exchange: an exit needs the answer at once, and while both are away.
     """
 
@@ -50,7 +64,7 @@ class OpenSales:
             )
         self._sales[identifier] = _Sale(
             market=intent.market,
-            left=intent.volume,
+            most=intent.volume,
             is_exit=is_exit,
             is_resting=intent.type is OrderType.LIMIT,
             is_in_hand=True,
@@ -62,14 +76,16 @@ class OpenSales:
         if sale is None:
             return
         sale.is_in_hand = False
-        if order is None or not order.is_open:
+        if order is None:
             self._end(identifier)
+        elif not order.is_open:
+            self._finish(identifier, executed=order.executed_volume)
 
     def ended_at(self, identifier: str, *, executed: Decimal) -> None:
         """Note that a sale has ended before its fills could be booked. Its other coins are free."""
         sale = self._sales.get(identifier)
         if sale is not None:
-            sale.left = executed
+            sale.most = executed
 
     def volume(self, market: Market) -> Decimal:
         """Return the coins of `market` that open sales may still take."""
@@ -84,21 +100,35 @@ class OpenSales:
     def names(self) -> Collection[str]:
         return frozenset(self._sales)
 
-    def compare(self, rows: Sequence[Order], *, known: Collection[str]) -> None:
+    def compare(
+        self,
+        rows: Sequence[Order],
+        *,
+        known: Collection[str],
+        differing: Collection[Market] = (),
+    ) -> None:
         """Take the open orders as the table has them.
 
-        Args: known: `names()` before the table was read: a sale begun since is not in `rows`.
+        Args:
+            known: `names()` before the table was read: a sale begun since is not in `rows`.
+            differing: markets whose position in memory is not as it is stored. Fills may have been
+                booked there that were not heard, so none of their sales ends.
         """
         found = {row.identifier: row for row in rows if row.intent.side is Side.SELL}
         for name in known:
             sale = self._sales.get(name)
-            if sale is not None and name not in found and not sale.is_in_hand:
+            if sale is None or sale.market in differing:
+                continue
+            if name in found:
+                sale.heard = found[name].executed_volume
+            elif not sale.is_in_hand:
                 self._end(name)
         for name, row in found.items():
             if name not in self._sales and name not in self._ended and row.intent.volume:
                 self._sales[name] = _Sale(
                     market=row.market,
-                    left=row.intent.volume - row.executed_volume,
+                    most=row.intent.volume,
+                    heard=row.executed_volume,
                     is_exit=row.rule is not None,
                     is_resting=row.intent.type is OrderType.LIMIT,
                     is_in_hand=False,
@@ -107,11 +137,18 @@ class OpenSales:
     async def filled(self, event: OrderFilled) -> None:
         sale = self._sales.get(event.identifier)
         if sale is not None:
-            sale.left = max(sale.left - event.volume, ZERO)
+            sale.heard += event.volume
 
     async def moved(self, event: OrderMoved) -> None:
         if event.status not in OPEN and event.identifier in self._sales:
-            self._end(event.identifier)
+            self._finish(event.identifier, executed=event.executed_volume)
+
+    def _finish(self, identifier: str, *, executed: Decimal) -> None:
+        """End a final sale once its fills are heard; before that they are coins of the position."""
+        sale = self._sales[identifier]
+        sale.most = executed
+        if not sale.left:
+            self._end(identifier)
 
     def _end(self, identifier: str) -> None:
         del self._sales[identifier]

@@ -60,6 +60,7 @@ def _moved(order: Order) -> OrderMoved:
         market=order.intent.market,
         side=order.intent.side,
         status=order.status,
+        executed_volume=order.executed_volume,
         reason=order.reason,
     )
 

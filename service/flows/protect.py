@@ -1,6 +1,6 @@
 """Watches every position on every price, and begins an exit when a rule is breached."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from loguru import logger
 from service.bus import OrderFilled
 from service.domain.errors import BoundaryError, ServiceError
 from service.domain.markets import Market
-from service.domain.orders import Breach, ExitRule, Side
+from service.domain.orders import Breach, ExitRule, Order, Side
 from service.domain.positions import Position
 from service.domain.prices import LivePrice, PriceDoubt, PriceSource
 from service.domain.protection import ExitLimits, ExitSettings, Protection, booked, distance_pct
@@ -169,10 +169,14 @@ class Protector:
         epoch = self._leadership.last_known_epoch
         await self._read_settings()
         stored = {row.market: row for row in await self._rows.all()}
-        known = self._open_sales.names()
-        self._open_sales.compare(await self._orders.open(), known=known)
-        positions = await self._orders.positions()
-        highs = {one.market: await self._restored(one, stored) for one in positions if one.volume}
+        fills: int | None = None
+        while fills != self._fills:  # else what was read may be older than what is known here
+            fills, known = self._fills, self._open_sales.names()
+            open_orders, positions = await self._held()
+            highs = {
+                one.market: await self._restored(one, stored) for one in positions if one.volume
+            }
+        self._open_sales.compare(open_orders, known=known)
         for position in positions:
             self._take(position, highest=highs.get(position.market), row=stored)
         for market in set(self._positions) - set(highs):
@@ -180,6 +184,14 @@ class Protector:
         self._saved, self._differing = stored, {}
         self._loaded_in, self._loaded_at = epoch, self._real_clock.monotonic()
         logger.bind(event="risk", positions=len(self._positions)).info("positions are watched")
+
+    async def _held(self) -> tuple[Sequence[Order], Sequence[Position]]:
+        """Return the open orders, and the positions with all fills of the others. Raises: as load.
+
+        In this order: of a sale that ends between the two reads the coins are still counted.
+        """
+        open_orders = await self._orders.open()
+        return open_orders, await self._orders.positions()
 
     async def _restored(
         self, position: Position, stored: Mapping[Market, StoredProtection]
@@ -329,11 +341,12 @@ class Protector:
     async def _compare(self) -> None:
         """Take the table's word where it says twice, with no fill between, what is not known here.
 
-        A fill may be in the table already and not yet heard of: once is no contradiction.
+        A fill may be in the table already and not yet heard of: once is no contradiction. Until
+        then the coins of the market's ended sales are not free: their fills may be the difference.
         """
         fills, names = self._fills, self._open_sales.names()
-        found = {one.market: one for one in await self._orders.positions()}
-        self._open_sales.compare(await self._orders.open(), known=names)
+        open_orders, positions = await self._held()
+        found = {one.market: one for one in positions}
         if fills != self._fills:
             self._differing = {}
             return
@@ -346,6 +359,8 @@ class Protector:
             if self._differing.get(market) == position:
                 self._correct(position)
         self._differing = differing
+        still = {one for one, position in differing.items() if self._known.get(one) != position}
+        self._open_sales.compare(open_orders, known=names, differing=still)
 
     def _correct(self, position: Position) -> None:
         known = self._known.get(position.market)

@@ -448,7 +448,9 @@ class Reconciler:
             after = order.recovered(status)
         else:
             after = order.moved_to(status)
-        after = replace(after, exchange_uuid=seen.uuid)
+        after = replace(
+            _with_fills(after, (*known, *fills), paid_fee=paid_fee), exchange_uuid=seen.uuid
+        )
         if not await self._advance(order, after, fills=fills, paid_fee=paid_fee):
             return None
         crashpoint("fill.after_commit")
@@ -624,6 +626,17 @@ class Reconciler:
         return await self._orders.advance(
             after, seen=before.status, fills=fills, paid_fee=paid_fee, at=self._clock.now()
         )
+
+
+def _with_fills(order: Order, fills: Sequence[Fill], *, paid_fee: Decimal | None) -> Order:
+    """Return the order with the sums of its fills, as its row has them."""
+    fee = sum((fill.fee for fill in fills), ZERO)
+    return replace(
+        order,
+        executed_volume=sum((fill.volume for fill in fills), ZERO),
+        executed_funds=sum((fill.funds for fill in fills), ZERO),
+        paid_fee=fee if paid_fee is None else paid_fee,
+    )
 
 
 def _finding(word: str, seen: ExchangeOrder | None) -> object:

@@ -45,6 +45,7 @@ class FakeOrders:
         history: (order id, status), every state ever stored, oldest first.
         fail: raised by the next call instead of doing anything.
         lose: raised by the next write after it was stored, as a lost answer would be.
+        lose_fills: raised by the next write that books fills, after it was stored.
         poison: raised by every change of the order with this id, as a constraint would be.
     """
 
@@ -58,6 +59,7 @@ class FakeOrders:
         self.keys: dict[str, int] = {}
         self.fail: BaseException | None = None
         self.lose: BaseException | None = None
+        self.lose_fills: BaseException | None = None
         self.poison: dict[int, Exception] = {}
 
     @property
@@ -208,6 +210,8 @@ class FakeOrders:
                 paid_fee=sum((fill.fee for fill in mine), ZERO),
             )
         )
+        if fills and self.lose_fills is not None:
+            self.lose, self.lose_fills = self.lose_fills, None
         self._raise_loss()
         return True
 

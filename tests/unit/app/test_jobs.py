@@ -146,6 +146,7 @@ async def test_an_order_that_is_sent_brings_the_next_look_at_orders_forward() ->
                 market=KRW_BTC,
                 side=Side.BUY,
                 status=OrderStatus.SUBMITTED,
+                executed_volume=Decimal(0),
                 reason=None,
             )
         )

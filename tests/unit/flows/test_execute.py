@@ -31,6 +31,13 @@ async def test_a_market_buy_ends_executed_with_its_fills_and_position(house: Hou
     assert len(house.told(OrderFilled)) == 1
 
 
+async def test_an_order_is_returned_as_its_row_has_it(house: House) -> None:
+    order = await house.executor.execute(an_intent(funds=Decimal(100_000)), decision_id=None)
+
+    assert order == house.orders.rows[order.id]
+    assert order.executed_volume > 0
+
+
 async def test_the_row_is_written_before_the_request_leaves(house: House) -> None:
     house.exchange.fail_next("submit", KeyboardInterrupt())
 

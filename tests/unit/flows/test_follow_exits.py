@@ -1,6 +1,9 @@
 """An exit goes on until the coins are sold; none is sold twice, and none that is not ours."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +16,7 @@ from service.domain.errors import (
     OutcomeUnknown,
     StoreDown,
 )
-from service.domain.orders import Intent, Order, OrderStatus, OrderType, Side
+from service.domain.orders import ExchangeOrder, Intent, Order, OrderStatus, OrderType, Side
 from service.domain.trading_states import OrderSource
 from service.flows.follow_exits import ACTOR, LONGEST_WAIT_S
 from tests.builders import KRW_BTC, an_intent, some_rules
@@ -38,6 +41,69 @@ def a_limit_sale(volume: Decimal = HELD) -> Intent:
     return an_intent(
         side=Side.SELL, type=OrderType.LIMIT, volume=volume, price=D(110_000_000), funds=None
     )
+
+
+def a_market_sale(volume: Decimal = HELD) -> Intent:
+    return an_intent(side=Side.SELL, type=OrderType.MARKET, volume=volume, funds=None)
+
+
+@dataclass
+class _HeldUp:
+    """A read of the exchange whose answer comes late."""
+
+    is_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def _held_up(guard: Guard, method: str) -> _HeldUp:
+    exchange, held_up = guard.house.exchange, _HeldUp()
+    answer = getattr(exchange, method)
+
+    async def late(*arguments: Any) -> Any:
+        found = await answer(*arguments)
+        held_up.is_asked.set()
+        await held_up.goes_on.wait()
+        return found
+
+    setattr(exchange, method, late)
+    guard.positions[KRW_BTC].rules = None
+    return held_up
+
+
+class _Between:
+    """Books what is open between the next two reads of the table, unheard."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self.done = False
+        for name in ("open", "positions"):
+            self._end_after(name, getattr(guard.house.orders, name))
+
+    def _end_after(self, name: str, read: Callable[[], Awaitable[Any]]) -> None:
+        async def then_end() -> Any:
+            found = await read()
+            if not self.done:
+                self.done = True
+                self._guard.house.orders.lose_fills = StoreDown("the answer was lost")
+                with suppress(StoreDown):
+                    await self._guard.house.reconciler.reconcile()
+            return found
+
+        setattr(self._guard.house.orders, name, then_end)
+
+
+def fail_after_the_loss(guard: Guard, times: int) -> None:
+    """Let look-ups go unanswered, from the lost answer on."""
+    orders, find = guard.house.orders, guard.house.exchange.find
+    failed: list[str] = []
+
+    async def answer(identifier: str) -> ExchangeOrder | None:
+        if orders.booked[1:] and len(failed) < times:
+            failed.append(identifier)
+            raise ExchangeUnavailable("no answer")
+        return await find(identifier)
+
+    guard.house.exchange.find = answer  # type: ignore[method-assign]
 
 
 async def by_hand(guard: Guard, intent: Intent) -> Order:
@@ -154,6 +220,112 @@ async def test_a_lost_answer_of_the_database_after_the_request_sells_nothing_twi
 
     assert guard.sold == [HELD]
     assert len(guard.positions) == 0
+
+
+@pytest.mark.parametrize("unanswered_looks", [0, 3])
+async def test_the_lost_answer_of_the_commit_that_books_its_fills_sells_nothing_twice(
+    guard: Guard, unanswered_looks: int
+) -> None:
+    """No fill is heard: memory holds the coins until it is compared with the table."""
+    guard.house.exchange.available["BTC"] += D(5)
+    guard.house.orders.lose_fills = StoreDown("the answer of the COMMIT was lost")
+    fail_after_the_loss(guard, unanswered_looks)
+
+    await guard.fall(94_000_000)
+    held = guard.positions[KRW_BTC].position.volume
+    for _ in range(40):
+        await guard.wait(1)
+        await guard.follow()
+
+    assert held == HELD
+    assert guard.sold == [HELD]
+    assert guard.house.exchange.available["BTC"] == D(5)
+    assert len(guard.positions) == 0
+    assert guard.house.open_sales.names() == frozenset()
+
+
+async def test_what_an_exit_left_is_sold_although_its_fills_were_not_heard(guard: Guard) -> None:
+    guard.house.exchange.available["BTC"] += D(5)
+    guard.house.exchange.depth = D("0.0004")
+    guard.house.orders.lose_fills = StoreDown("the answer of the COMMIT was lost")
+    await guard.fall(94_000_000)
+    guard.house.exchange.depth = None
+
+    await guard.follow(seconds=1)
+    at_once = list(guard.sold)
+    for _ in range(40):
+        await guard.wait(1)
+        await guard.follow()
+
+    assert at_once == [HELD, D("0.0006")]
+    assert guard.sold == at_once
+    assert len(guard.positions) == 0
+
+
+async def test_a_sale_that_ends_between_two_reads_of_the_table_is_counted(guard: Guard) -> None:
+    """Its fills are in the second read alone, and the answer of their COMMIT is lost."""
+    guard.house.exchange.available["BTC"] += D(5)
+    guard.house.exchange.fail_next("submit", OutcomeUnknown("no answer"), after=True)
+    for _ in range(3):
+        guard.house.exchange.fail_next("find", ExchangeUnavailable("no answer"))
+    await guard.fall(94_000_000)
+    ends = _Between(guard)
+
+    await guard.wait(1)
+    await guard.follow()
+    counted = guard.house.open_sales.volume(KRW_BTC)
+    await guard.wait(32)
+    await guard.follow()
+
+    assert (ends.done, counted) == (True, HELD)
+    assert guard.sold == [HELD]
+    assert len(guard.positions) == 0
+    assert guard.house.open_sales.names() == frozenset()
+
+
+@pytest.mark.parametrize("asks", ["balances", "rules"])
+async def test_a_sale_that_begins_while_an_exit_waits_for_an_answer_is_counted(
+    guard: Guard, asks: str
+) -> None:
+    exchange = guard.house.exchange
+    exchange.available["BTC"] += D(1)  # the owner's
+    exchange.fail_next("submit", ExchangeRefused("no", code="validation_error"))
+    await guard.fall(94_000_000)
+    guard.house.clock.pass_time(2)
+    await guard.house.leadership.renew()
+    held_up = _held_up(guard, asks)
+    ((watched, one),) = guard.follower.due()
+
+    exit_of_it = asyncio.ensure_future(guard.follower.attempt(watched, one))
+    await held_up.is_asked.wait()
+    by_hand_of_it = asyncio.ensure_future(by_hand(guard, a_market_sale()))
+    await asyncio.sleep(0)  # its coins are counted before it waits for anything
+    held_up.goes_on.set()
+    await asyncio.gather(exit_of_it, by_hand_of_it)
+
+    assert guard.sold == [HELD]
+
+
+async def test_coins_that_were_sold_while_an_exit_waited_for_an_answer_are_not_sold_again(
+    guard: Guard,
+) -> None:
+    exchange = guard.house.exchange
+    exchange.available["BTC"] += D(1)  # the owner's
+    resting = await by_hand(guard, a_limit_sale(D("0.0001")))
+    held_up = _held_up(guard, "rules")
+    guard.hear(94_000_000)
+    ((watched, one),) = guard.follower.due()
+
+    exit_of_it = asyncio.ensure_future(guard.follower.attempt(watched, one))
+    await held_up.is_asked.wait()
+    await by_hand(guard, a_market_sale(D("0.0009")))
+    exchange.fill(resting.identifier)
+    await settle(guard)
+    held_up.goes_on.set()
+    await exit_of_it
+
+    assert guard.sold == [D("0.0001"), D("0.0009")]
+    assert exchange.available["BTC"] == D(1)
 
 
 async def test_coins_that_were_sold_by_hand_are_not_sold_again(guard: Guard) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -125,10 +126,65 @@ async def test_a_resting_sale_takes_its_coins_until_it_is_filled_or_ends() -> No
     await sales.filled(_filled(order.identifier, "0.2"))
     left = sales.volume(KRW_BTC)
     resting = sales.resting(KRW_BTC)
-    await sales.moved(_moved(order.identifier, OrderStatus.CANCELLED))
+    await sales.moved(_moved(order.identifier, OrderStatus.CANCELLED, executed="0.2"))
 
     assert (left, resting) == (D("0.3"), [order.identifier])
     assert (sales.volume(KRW_BTC), sales.resting(KRW_BTC)) == (D(0), [])
+
+
+async def test_a_final_sale_keeps_the_coins_whose_fills_were_not_heard() -> None:
+    sales = OpenSales()
+    order = an_order(intent=a_sale("1"), status=OrderStatus.EXECUTED, executed_volume=D("0.9"))
+    sales.begin(order.identifier, order.intent, source=OrderSource.RULE)
+    await sales.filled(_filled(order.identifier, "0.2"))
+
+    sales.let_go(order.identifier, order)
+    kept = sales.volume(KRW_BTC)
+    sales.compare([], known=sales.names(), differing=[KRW_BTC])
+    while_memory_differs = sales.volume(KRW_BTC)
+    sales.compare([], known=sales.names(), differing=[KRW_ETH])
+
+    assert (kept, while_memory_differs) == (D("0.7"), D("0.7"))
+    assert sales.names() == frozenset()
+
+
+async def test_a_final_sale_whose_event_says_more_than_was_heard_keeps_its_coins() -> None:
+    """The COMMIT of its first fill lost its answer, the one of its last fill did not."""
+    sales = OpenSales()
+    order = an_order(intent=a_sale("1"), status=OrderStatus.SUBMITTED)
+    sales.begin(order.identifier, order.intent, source=OrderSource.RULE)
+    sales.let_go(order.identifier, order)
+    await sales.filled(_filled(order.identifier, "0.6"))
+
+    await sales.moved(_moved(order.identifier, OrderStatus.EXECUTED, executed="1"))
+
+    assert sales.volume(KRW_BTC) == D("0.4")
+
+
+async def test_fills_that_only_the_table_knows_are_no_coins_of_an_open_sale() -> None:
+    """Once memory agrees with the table on the position, they are booked there."""
+    sales = OpenSales()
+    order = an_order(intent=a_limit_sale("1"), status=OrderStatus.SUBMITTED)
+    sales.begin(order.identifier, order.intent, source=OrderSource.HAND)
+    sales.let_go(order.identifier, order)
+    row = replace(order, status=OrderStatus.PARTIALLY_FILLED, executed_volume=D("0.4"))
+
+    sales.compare([row], known=sales.names(), differing=[KRW_BTC])
+    while_memory_differs = sales.volume(KRW_BTC)
+    sales.compare([row], known=sales.names())
+
+    assert (while_memory_differs, sales.volume(KRW_BTC)) == (D(1), D("0.6"))
+
+
+async def test_a_sale_by_hand_leaves_the_coins_of_other_open_sales_alone(house: House) -> None:
+    await bought(house)
+    await sell(house, a_limit_sale("0.0006"), OrderSource.HAND)
+    house.exchange.available["BTC"] += D(1)  # the owner's
+
+    with pytest.raises(ExchangeUnavailable, match="since the verdict"):
+        await sell(house, a_sale("0.0005"), OrderSource.HAND)
+
+    assert await sell(house, a_sale("0.0004"), OrderSource.HAND) is OrderStatus.EXECUTED
 
 
 async def test_the_table_says_what_the_last_process_left_open_and_what_has_ended() -> None:
@@ -173,9 +229,14 @@ async def test_a_sale_that_ended_while_the_table_was_read_does_not_come_back() -
     assert sales.volume(KRW_BTC) == 0
 
 
-def _moved(identifier: str, status: OrderStatus) -> OrderMoved:
+def _moved(identifier: str, status: OrderStatus, *, executed: str = "0") -> OrderMoved:
     return OrderMoved(
-        order_id=1, identifier=identifier, market=KRW_BTC, side=Side.SELL, status=status
+        order_id=1,
+        identifier=identifier,
+        market=KRW_BTC,
+        side=Side.SELL,
+        status=status,
+        executed_volume=D(executed),
     )
 
 
