@@ -104,8 +104,7 @@ class TradingSwitch:
         self._read_at: float | None = None
         self._new_id = new_id
         self._reading: _Reading | None = None
-        # Something has changed, and what it is could not be read.
-        self._is_doubtful = False
+        self._doubted: set[str] = set()  #: names that may have changed and could not be read
         self._pending: list[_Pending] = []
         self._read_lock, self._store_lock = asyncio.Lock(), asyncio.Lock()
         settings.on_change(self.heard)
@@ -115,14 +114,31 @@ class TradingSwitch:
     def check(self, *, source: OrderSource, side: Side, market: Market) -> None:
         """Raises: TradingStopped, unless the state permits this order now. Waits for nothing."""
         status = self.status(market)
-        if not permits(status, source, OrderAct.of(side)):
+        if (source, side) == (OrderSource.RULE, Side.SELL):
+            is_permitted = self.permits_exit(market)
+        else:
+            is_permitted = permits(status, source, OrderAct.of(side))
+        if not is_permitted:
             raise TradingStopped(f"{market}: the trading state {status} permits no {side} order")
 
+    def permits_exit(self, market: Market) -> bool:
+        """Whether a rule may sell now: by what is known, once the state was read.
+
+        A doubt would leave the position to its loss for as long as the database is away. Every halt
+        that is asked for in this process is known at once, and one of another process is seen by
+        the order's insert where the database answers.
+        """
+        return self._reading is not None and permits(
+            self.known_status(market), OrderSource.RULE, OrderAct.SELL
+        )
+
     def status(self, market: Market | None = None) -> TradingStatus:
-        """Return the state of `market`, or of all markets together."""
-        if self._reading is None or self._is_doubtful:
+        """Return the state of `market`, or of all markets together; a doubt makes it stricter."""
+        if self._reading is None or TRADING_STATE in self._doubted:
             return TradingStatus.HALTED
-        return self.known_status(market)
+        known = self.known_status(market)
+        # The setting has no stricter value than off.
+        return strictest((known, TradingStatus.DISABLED)) if self._doubted else known
 
     def known_status(self, market: Market | None = None) -> TradingStatus:
         """Return as `status` what is known, however old: no doubt makes it stricter."""
@@ -148,7 +164,7 @@ class TradingSwitch:
     def summary(self) -> TradingSummary:
         """Return the state of all markets together, with its reason."""
         status, reading = self.status(), self._reading
-        if reading is None or self._is_doubtful:
+        if reading is None or self._doubted:
             return TradingSummary(status=status, reason=UNKNOWN, since=None)
         if status is TradingStatus.DISABLED:
             return TradingSummary(status=status, reason=SWITCHED_OFF, since=None)
@@ -222,7 +238,8 @@ class TradingSwitch:
                 halts=await self._states.standing(),
                 is_enabled=await self._settings.stored(TRADING_ENABLED),
             )
-            self._is_doubtful, self._read_at = False, began
+            self._read_at = began
+            self._doubted.clear()
             self._pending = [pending for pending in self._pending if pending not in covered]
 
     async def heard(self, name: str) -> None:
@@ -232,9 +249,12 @@ class TradingSwitch:
         try:
             await self.refresh()
         except BoundaryError as exc:
-            self._is_doubtful = True
-            logger.bind(event="risk", error=type(exc).__name__, cause=str(exc)).warning(
-                "the trading state has changed and cannot be read, nothing is permitted until it is"
+            self._doubted.add(name)
+            logger.bind(
+                event="risk", setting=name, error=type(exc).__name__, cause=str(exc)
+            ).warning(
+                "the trading state may have changed and cannot be read: until it is, nothing is"
+                " bought, and a stop sells by what was known"
             )
 
     # --- changing --------------------------------------------------------------------------------

@@ -389,25 +389,23 @@ class UnstoredOrders:
 
         Args: held: the markets with a position, as this process knows them.
         """
-        reason = await self._blocked()
         since = self._real_clock.monotonic() - TOLD_FOR_S
         lately = {market for market, at in self._failed_at.items() if at >= since}
         unprotected = {one: why for one, why in self._unprotected.items() if one in lately}
-        if reason is not None:
-            unprotected |= dict.fromkeys(held, reason)
+        unprotected |= await self._blocked(held)
         self._take(unprotected)
 
-    async def _blocked(self) -> str | None:
+    async def _blocked(self, held: Iterable[Market]) -> Mapping[Market, str]:
         leadership = self._leadership
         # With the lease the tables answer; without one another process sells.
         if leadership.is_leader or not leadership.is_last_known_owner:
-            return None
+            return {}
         try:
             leadership.unstored_epoch(is_alone=self._is_alone)
             await self._journal.check()
         except (NotLeader, JournalDown) as exc:
-            return _why(exc)
-        return None
+            return dict.fromkeys(held, _why(exc))
+        return {one: TRADING_STOPPED for one in held if not self._switch.permits_exit(one)}
 
     def _take(self, unprotected: Mapping[Market, str]) -> None:
         for market in unprotected.keys() - self._unprotected.keys():

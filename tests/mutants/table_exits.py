@@ -11,6 +11,9 @@ _FOLLOW: Final = "service/flows/follow_exits.py"
 _OPEN: Final = "service/flows/open_sales.py"
 _OF_OPEN: Final = "tests/unit/flows/test_open_sales.py"
 _OF_FOLLOWING: Final = "tests/unit/flows/test_follow_exits.py"
+_SWITCH: Final = "service/flows/trading_switch.py"
+_OF_SWITCH: Final = "tests/unit/flows/test_trading_switch.py"
+_IN_DOUBT: Final = "test_a_doubt_permits_what_the_worst_it_can_mean_does_and_the_sale_of_a_rule"
 _OF_JOBS: Final = "tests/unit/app/test_jobs.py"
 _LOST_COMMIT: Final = "test_the_lost_answer_of_the_commit_that_books_its_fills_sells_nothing_twice"
 _OF_FILE: Final = "tests/unit/adapters/test_exit_journal.py"
@@ -139,6 +142,41 @@ EXITS: Final = (
         ),
     ),
     Mutant(
+        name="a doubt about the trading state stops a stop",
+        file=_SWITCH,
+        old="            is_permitted = self.permits_exit(market)\n",
+        new="            is_permitted = permits(status, source, OrderAct.of(side))\n",
+        tests=of(_OF_UNSTORED, "test_a_doubt_about_the_trading_state_does_not_stop_a_stop"),
+    ),
+    Mutant(
+        name="a rule sells although the trading state was never read",
+        file=_SWITCH,
+        old="        return self._reading is not None and permits(\n",
+        new="        return permits(\n",
+        tests=of(_OF_SWITCH, "test_a_state_that_was_never_read_permits_no_rule_to_sell"),
+    ),
+    Mutant(
+        name="a doubt about trading_enabled halts everything",
+        file=_SWITCH,
+        old="        if self._reading is None or TRADING_STATE in self._doubted:\n",
+        new="        if self._reading is None or self._doubted:\n",
+        tests=of(_OF_SWITCH, _IN_DOUBT),
+    ),
+    Mutant(
+        name="a doubt about trading_enabled is none",
+        file=_SWITCH,
+        old="        return strictest((known, TradingStatus.DISABLED)) if self._doubted else",
+        new="        return known if self._doubted else",
+        tests=of(_OF_SWITCH, _IN_DOUBT),
+    ),
+    Mutant(
+        name="a position that a halt keeps from being sold is not told of",
+        file=_UNSTORED,
+        old="        return {one: TRADING_STOPPED for one in held if not self._switch.perm",
+        new="        return {one: TRADING_STOPPED for one in () if not self._switch.perm",
+        tests=of(_OF_UNSTORED, "test_a_position_that_a_halt_keeps_from_being_sold_is_unprotected"),
+    ),
+    Mutant(
         name="a sale leaves before it is in the exit journal",
         file=_UNSTORED,
         old="                await self._write(unstored)\n                await self._send(",
@@ -252,8 +290,8 @@ EXITS: Final = (
     Mutant(
         name="an unprotected position is not told of",
         file=_UNSTORED,
-        old="            unprotected |= dict.fromkeys(held, reason)\n",
-        new="            pass\n",
+        old="        unprotected |= await self._blocked(held)\n",
+        new="",
         tests=of(
             _OF_UNSTORED,
             "test_with_the_lease_lapsed_each_open_position_is_unprotected_until_it_is_ours_again",

@@ -97,7 +97,7 @@ LIMITS: Final = (
     Mutant(
         name="the last step before the request asks no trading state",
         file=_SWITCH,
-        old="        if not permits(status, source, OrderAct.of(side)):\n",
+        old="        if not is_permitted:\n",
         new="        if False:\n",
         tests=of(_OF_SWITCH, "test_before_the_state_was_read_nothing_is_permitted"),
     ),

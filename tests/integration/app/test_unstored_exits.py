@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import pytest
 from service.app.verification import verified_at
 from service.domain.errors import NotLeader
 from service.domain.orders import ExitRule, Intent, Order, OrderStatus, OrderType, Side
-from service.domain.trading_states import OrderSource
+from service.domain.trading_states import OrderSource, TradingStatus
 from service.flows.execute import Executor
 from service.flows.exits import Exits
 from service.flows.unstored_orders import NO_ROW
@@ -167,6 +168,28 @@ async def test_a_hung_server_holds_a_stop_up_for_no_longer_than_its_bound(
         assert (order.id, order.status) == (NO_ROW, OrderStatus.EXECUTED)
 
         outage.proxy.let_flow()
+        await outage.until(outage.is_booked)
+        await outage.check(order)
+
+
+async def test_a_failed_change_of_the_switch_does_not_keep_a_stop_from_selling(
+    tmp_path: Path, dsn: str, pool: Pool
+) -> None:
+    """Whether the change was stored is not known: the setting has no stricter value than off."""
+    async with an_outage(tmp_path, dsn, pool) as outage:
+        volume = await outage.buy()
+        await outage.proxy.close()
+        changed = {"value": True}
+        async with outage.service.client.patch(
+            "/api/v1/config/trading_enabled", json=changed
+        ) as answer:
+            assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+        assert outage.service.services.trading_switch.status() is TradingStatus.DISABLED
+
+        order = await outage.stop(volume)
+        assert order.status is OrderStatus.EXECUTED
+
+        await outage.proxy.start()
         await outage.until(outage.is_booked)
         await outage.check(order)
 

@@ -302,6 +302,65 @@ async def test_news_that_cannot_be_read_permit_nothing_until_they_are(post: Post
     assert post.permits()
 
 
+SIDES: Final = tuple(itertools.product(OrderSource, Side))
+_RULE_SELLS: Final = {(OrderSource.RULE, Side.SELL)}
+_REDUCES: Final = {(OrderSource.FLATTEN, Side.SELL)} | _RULE_SELLS
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "permitted"),
+    [
+        (TRADING_STATE, _T.HALTED, _REDUCES),
+        ("trading_enabled", _T.DISABLED, _REDUCES | {(OrderSource.HAND, Side.SELL)}),
+    ],
+)
+async def test_a_doubt_permits_what_the_worst_it_can_mean_does_and_the_sale_of_a_rule(
+    post: Post, name: str, status: TradingStatus, permitted: set[tuple[OrderSource, Side]]
+) -> None:
+    """A stop that waits for a database that is away would leave the position to its loss."""
+    post.database_away()
+
+    await post.settings.invalidate(name)
+
+    assert {(s, side) for s, side in SIDES if post.permits(side, source=s)} == permitted
+    summary = post.switch.summary()
+    assert (summary.status, summary.reason) == (status, "state_unknown")
+
+
+@pytest.mark.parametrize("name", [TRADING_STATE, "trading_enabled"])
+async def test_a_full_halt_that_is_known_stops_a_rule_through_every_doubt(
+    post: Post, name: str
+) -> None:
+    await post.halt(market=KRW_BTC)
+    post.database_away()
+
+    await post.settings.invalidate(name)
+
+    assert not post.permits(Side.SELL, source=OrderSource.RULE)
+    assert not post.switch.permits_exit(KRW_BTC)
+    assert post.permits(Side.SELL, source=OrderSource.RULE, market=KRW_ETH)
+    assert post.switch.permits_exit(KRW_ETH)
+
+
+async def test_a_state_that_was_never_read_permits_no_rule_to_sell() -> None:
+    post = Post()
+
+    assert not post.permits(Side.SELL, source=OrderSource.RULE)
+    assert not post.switch.permits_exit(KRW_BTC)
+
+
+async def test_both_doubts_end_with_one_reading(post: Post) -> None:
+    post.database_away()
+    for name in (TRADING_STATE, "trading_enabled"):
+        await post.settings.invalidate(name)
+    post.state.fail = None
+
+    await post.switch.refresh()
+
+    assert post.permits()
+    assert post.switch.status() is _T.ACTIVE
+
+
 async def test_the_switch_set_here_is_in_force_before_the_change_returns(post: Post) -> None:
     await post.settings.change({"trading_enabled": False}, by=ADMIN)
 

@@ -41,6 +41,7 @@ from service.flows.unstored_orders import (
     UnstoredOrders,
 )
 from service.ports.exit_journal import JournaledExit
+from service.ports.store import TRADING_STATE
 from tests.builders import KRW_BTC, an_intent
 from tests.fakes.logs import Logs
 from tests.unit.flows.conftest import KRW_ETH, House
@@ -351,6 +352,40 @@ async def test_a_full_halt_stops_it_too(house: House) -> None:
 
     assert house.exit_journal.appended == []
     assert house.unprotected == [{KRW_BTC: TRADING_STOPPED}]
+
+
+@pytest.mark.parametrize("name", [TRADING_STATE, "trading_enabled"])
+async def test_a_doubt_about_the_trading_state_does_not_stop_a_stop(
+    house: House, name: str
+) -> None:
+    """A change that failed with the database away: whether it was stored is not known."""
+    house.state.fail = AWAY
+    await house.settings.invalidate(name)
+
+    order = await stopped_out(house)
+
+    assert order.status is S.EXECUTED
+    assert house.unprotected == []
+
+
+async def test_a_position_that_a_halt_keeps_from_being_sold_is_unprotected(house: House) -> None:
+    unstored = alone(house)
+    await house.trading_switch.halt(
+        kind=TradingStatus.HALTED, reason="test", actor="test", market=KRW_BTC
+    )
+    house.clock.pass_time(LEASE_TTL_S)
+
+    await unstored.watch([KRW_BTC, KRW_ETH])
+
+    assert house.unprotected == [{KRW_BTC: TRADING_STOPPED}]
+
+
+async def test_with_the_lease_a_halted_position_is_not_told_of(house: House) -> None:
+    await house.trading_switch.halt(kind=TradingStatus.HALTED, reason="test", actor="test")
+
+    await house.unstored_orders.watch([KRW_BTC])
+
+    assert house.unprotected == []
 
 
 async def test_a_halt_while_the_file_is_written_sends_nothing(house: House) -> None:
