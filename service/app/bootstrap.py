@@ -87,7 +87,7 @@ def build(process: Process, ports: Ports) -> Services:
     )  # fmt: skip
     alert_buffer, alert_monitor = _alerts(clock)
     recorder, record = _recording(process, ports, alert_monitor, leadership)
-    jobs, maintenance = _runners(process.real_clock, clock, record)
+    jobs, maintenance = _runners(process.real_clock, clock, record, leadership)
     live = bound_live(process, ports, reconciler, leadership, (jobs, maintenance))
     limits = limit_guards(
         process, ports, trading_switch, leadership, prices=live.prices, nudge=maintenance.nudge
@@ -212,16 +212,30 @@ def _machine(process: Process, alert_monitor: AlertMonitor) -> MachineUsage:
 
 
 def _runners(
-    real_clock: RealClock, clock: MarketClock, record: Callable[..., Awaitable[None]]
+    real_clock: RealClock,
+    clock: MarketClock,
+    record: Callable[..., Awaitable[None]],
+    leadership: Leadership,
 ) -> tuple[Runner, Runner]:
     """Return the runner of the jobs, on the market's grid, and the maintenance runner."""
-    jobs = Runner(clock=clock, real_clock=real_clock, new_id=new_id, observe=record)
+
+    def lacks_lease() -> bool:
+        return not leadership.may_trade
+
+    jobs = Runner(
+        clock=clock,
+        real_clock=real_clock,
+        new_id=new_id,
+        observe=record,
+        lacks_lease=lacks_lease,
+    )
     # Its grid is not the market's: the market's instant is taken when the pass is over.
     maintenance = Runner(
         clock=RealTimeMarketClock(real_clock),
         real_clock=real_clock,
         new_id=new_id,
         observe=partial(record, market_clock=clock),
+        lacks_lease=lacks_lease,
     )
     return jobs, maintenance
 

@@ -280,12 +280,14 @@ def trading_state(services: Services) -> tuple[Loop, ...]:
             every=every(seconds=REFRESH_LOSS_S),
             step=services.limits.daily_loss.refresh,
             is_job=False,
+            needs_lease=True,
         ),
         Loop(
             name="trading.cancel_entries",
             every=every(seconds=LOOK_EVERY_S),
             step=services.entry_cancels.step,
             is_job=False,
+            needs_lease=True,
         ),
         Loop(
             name=FLATTEN,
@@ -294,6 +296,7 @@ def trading_state(services: Services) -> tuple[Loop, ...]:
             # As for signals: one market after the other.
             deadline_s=TURN_S * len(services.process.config.markets),
             is_job=False,
+            needs_lease=True,
         ),
     )
 
@@ -305,12 +308,14 @@ def _about_orders(services: Services) -> tuple[Loop, ...]:
             every=every(seconds=CANCEL_EVERY_S),
             step=services.order_cancels.step,
             is_job=False,
+            needs_lease=True,
         ),
         Loop(
             name="orders.compare",
             every=every(minutes=1),
             step=partial(compare, services),
             is_job=False,
+            needs_lease=True,
         ),
     )
 
@@ -392,6 +397,8 @@ async def _lead(services: Services) -> None:
     services.health.proved("database")
     _mark_settled(services)
     if not services.leadership.is_last_known_owner:
+        for runner in (services.jobs, services.maintenance):
+            runner.forget_failures()
         await services.unstored_orders.stand_by()
 
 

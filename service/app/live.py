@@ -73,6 +73,7 @@ def live_loops(services: Services) -> tuple[Loop, ...]:
             step=partial(live.orders.step, services.stopping),
             deadline_s=inf,
             is_job=False,
+            needs_lease=True,
         ),
         Loop(
             name="feed.watch", every=every(seconds=1), step=partial(_watch, services), is_job=False

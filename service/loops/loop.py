@@ -35,7 +35,8 @@ class Loop:
         deadline_s: real seconds one attempt may take before it is cancelled as hung.
         is_job: False for internal maintenance loops; a good pass of theirs is a DEBUG line.
         is_idle: called after a good pass of a job. True: it found no work, and its line is DEBUG.
-        needs_lease: whether the job does work only in the process that holds the trading lease.
+        needs_lease: whether it does work only in the process that holds the trading lease. A good
+            pass without it says nothing of the failures before it.
         enabled: read before each pass; returns whether the job is on. None: it is always on.
         nudge: set it to start the next pass now.
     """

@@ -54,6 +54,7 @@ class Runner:
         real_clock: RealClock,
         new_id: Callable[[], str],
         observe: Callable[[Pass], Awaitable[None]] | None = None,
+        lacks_lease: Callable[[], bool] = lambda: False,
     ) -> None:
         """Bind the two clocks and what is told of a pass.
 
@@ -61,11 +62,13 @@ class Runner:
             clock: its time places the grid of the loops and the waits between attempts.
             real_clock: heartbeats and durations.
             observe: called with the result of every pass of a job, after it has ended.
+            lacks_lease: whether a loop that needs the trading lease does nothing now.
         """
         self._clock = clock
         self._real_clock = real_clock
         self._new_id = new_id
         self._observe = observe
+        self._lacks_lease = lacks_lease
         self._loops: dict[str, Loop] = {}
         self._states: dict[str, JobState] = {}
         self._stopping = asyncio.Event()
@@ -232,21 +235,43 @@ class Runner:
         loop.begin(trigger)
         result = await self._attempts(loop, until=self._clock.now() + period)
         before = self._states[loop.name]
+        proves = self._proves(loop, result, before)
+        self._note_end(loop, result, before, proves=proves)
+        self._held[loop.name] = self._clock.now() + timedelta(seconds=asked_s(result.error))
+        _report(loop, result, was_failing=before.consecutive_failures > 0, proves=proves)
+        if loop.is_job:
+            await self._observed(result)
+
+    def _proves(self, loop: Loop, result: Pass, before: JobState) -> bool:
+        """Whether the pass says how the loop is: without the lease it may have done nothing."""
+        did_nothing = result.success and loop.needs_lease and self._lacks_lease()
+        return not (did_nothing and before.consecutive_failures)
+
+    def _note_end(self, loop: Loop, result: Pass, before: JobState, *, proves: bool) -> None:
         self._note(
             loop,
             running=False,
             runs=before.runs + 1,
             last_duration_ms=result.duration_ms,
+            restarts_in_a_row=0,
+        )
+        if not proves:
+            return
+        self._note(
+            loop,
             last_success_at=self._clock.now() if result.success else before.last_success_at,
             last_error=type(result.error).__name__ if result.error else None,
             last_failure_at=self._clock.now() if result.error else before.last_failure_at,
-            restarts_in_a_row=0,
             consecutive_failures=0 if result.success else before.consecutive_failures + 1,
         )
-        self._held[loop.name] = self._clock.now() + timedelta(seconds=asked_s(result.error))
-        _report(loop, result, was_failing=before.consecutive_failures > 0)
-        if loop.is_job:
-            await self._observed(result)
+
+    def forget_failures(self) -> None:
+        """Note that another process has the lease: what failed before here is its work now."""
+        for loop in self._loops.values():
+            if loop.needs_lease and self._states[loop.name].consecutive_failures:
+                self._states[loop.name] = replace(
+                    self._states[loop.name], consecutive_failures=0, last_error=None
+                )
 
     async def _observed(self, result: Pass) -> None:
         if self._observe is None:
@@ -416,7 +441,7 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _report(loop: Loop, result: Pass, *, was_failing: bool) -> None:
+def _report(loop: Loop, result: Pass, *, was_failing: bool, proves: bool) -> None:
     line = logger.bind(
         event="job",
         job=result.job,
@@ -427,10 +452,10 @@ def _report(loop: Loop, result: Pass, *, was_failing: bool) -> None:
         error=type(result.error).__name__ if result.error else None,
     )
     if result.error is None:
-        if was_failing:
+        if was_failing and proves:
             line.info("the job has recovered")
         elif loop.is_job:
-            line.log("DEBUG" if loop.is_idle() else "INFO", "pass")
+            line.log("DEBUG" if loop.is_idle() or not proves else "INFO", "pass")
         else:
             logger.bind(
                 event="app", loop=loop.name, duration_ms=round(result.duration_ms, 3)

@@ -24,6 +24,30 @@ _ALERTS: Final = of(
 
 PROCESS: Final = (
     Mutant(
+        name="a pass that did nothing without the lease counts as a recovery",
+        file="service/loops/runner.py",
+        old="        return not (did_nothing and before.consecutive_failures)\n",
+        new="        return True\n",
+        tests=of(
+            "tests/unit/loops/test_runner.py",
+            "test_a_pass_that_does_nothing_without_the_lease_is_no_recovery",
+        ),
+    ),
+    Mutant(
+        name="the runner does not hear that the lease is gone",
+        file=_BOOTSTRAP,
+        old="        return not leadership.may_trade\n",
+        new="        return False\n",
+        tests=of(_OF_JOBS, "test_a_job_that_failed_has_not_recovered_by_a_pass_without_the_lease"),
+    ),
+    Mutant(
+        name="a standby shows what failed while it traded for ever",
+        file=_JOBS,
+        old="            runner.forget_failures()\n",
+        new="            pass\n",
+        tests=of(_OF_JOBS, "test_a_job_that_failed_has_not_recovered_by_a_pass_without_the_lease"),
+    ),
+    Mutant(
         name="real money's process kills itself at a crash point",
         file="service/config.py",
         old="if self.mode is not Mode.SANDBOX and self.crashpoint is not None:",

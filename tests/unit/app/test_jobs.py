@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -15,6 +17,7 @@ from service.domain.markets import Ticker
 from service.domain.orders import OrderStatus, Side
 from service.domain.prices import PriceSource
 from service.domain.signals import Action
+from service.loops.loop import Loop
 from service.loops.runner import Runner
 from tests.builders import KRW_BTC, a_proposal, a_ticker, an_answer, an_order
 from tests.fakes.logs import Logs
@@ -170,6 +173,32 @@ async def test_a_jump_is_asked_about_while_the_database_is_away_and_the_lease_ha
         await steps["prices.check"]()
 
     assert "tickers" in house.exchange.calls
+
+
+async def test_a_job_that_failed_has_not_recovered_by_a_pass_without_the_lease(logs: Logs) -> None:
+    house = House(epoch=None)
+    async with house.running(with_loops=False) as services:
+        runner = services.jobs
+        (loop,) = [loop for loop in jobs(services) if loop.name == "collect_market_data"]
+        failed = replace(loop, step=partial(fail_and_stop, runner))
+        await runner.run(failed)
+        runner.stopping.clear()
+        await runner.run(replace(loop, step=partial(step_and_stop, runner, loop)))
+        failures = runner.state(loop.name).consecutive_failures
+        await {one.name: one for one in maintenance(services)}["leader.renew"].step()
+
+        assert "the job has recovered" not in [line["message"] for line in logs.lines]
+        assert (failures, runner.state(loop.name).consecutive_failures) == (1, 0)
+
+
+async def fail_and_stop(runner: Runner) -> None:
+    runner.stop()
+    raise StoreDown("gone")
+
+
+async def step_and_stop(runner: Runner, loop: Loop) -> None:
+    runner.stop()
+    await loop.step()
 
 
 async def test_the_stream_of_prices_is_kept_while_the_lease_has_only_lapsed() -> None:

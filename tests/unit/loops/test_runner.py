@@ -220,6 +220,61 @@ async def test_an_outage_is_an_error_once_and_a_recovery_once(logs: Logs) -> Non
     assert logs.levels == ["ERROR", "WARNING", "WARNING", "INFO", "INFO"]
 
 
+@pytest.mark.parametrize("is_job", [True, False])
+async def test_a_pass_that_does_nothing_without_the_lease_is_no_recovery(
+    logs: Logs, is_job: bool
+) -> None:
+    clock = FakeClock()
+    runner = Runner(clock=clock, real_clock=clock, new_id=lambda: "run-1", lacks_lease=lambda: True)
+    step = Script(runner, clock, ExchangeRefused("no"), 0.0, 0.0)
+
+    await runner.run(a_loop(step, needs_lease=True, is_job=is_job))
+
+    assert [line["message"] for line in logs.lines if line["level"] != "DEBUG"] == [
+        "the pass failed and is given up"
+    ]
+    state = runner.state("collect")
+    assert (state.runs, state.consecutive_failures, state.last_success_at) == (3, 1, None)
+    assert state.last_error == "ExchangeRefused"
+
+
+async def test_the_first_pass_with_the_lease_again_is_the_recovery(logs: Logs) -> None:
+    clock, lacking = FakeClock(), iter([True, False])
+    runner = Runner(
+        clock=clock, real_clock=clock, new_id=lambda: "run-1", lacks_lease=lambda: next(lacking)
+    )
+    step = Script(runner, clock, ExchangeRefused("no"), 0.0, 0.0)
+
+    await runner.run(a_loop(step, needs_lease=True))
+
+    assert [line["message"] for line in logs.lines if line["level"] == "INFO"] == [
+        "the job has recovered"
+    ]
+    assert runner.state("collect").consecutive_failures == 0
+
+
+async def test_a_loop_that_needs_no_lease_recovers_without_it(logs: Logs) -> None:
+    clock = FakeClock()
+    runner = Runner(clock=clock, real_clock=clock, new_id=lambda: "run-1", lacks_lease=lambda: True)
+
+    await runner.run(a_loop(Script(runner, clock, ExchangeRefused("no"), 0.0)))
+
+    assert "the job has recovered" in [line["message"] for line in logs.lines]
+
+
+async def test_what_failed_before_another_process_took_the_lease_is_forgotten() -> None:
+    clock = FakeClock()
+    runner = a_runner(clock)
+    for name, needs_lease in (("collect", True), ("other", False)):
+        step = Script(runner, clock, ExchangeRefused("no"))
+        runner.stopping.clear()
+        await runner.run(a_loop(step, name=name, needs_lease=needs_lease))
+
+    runner.forget_failures()
+
+    assert [state.consecutive_failures for state in runner.states()] == [0, 1]
+
+
 async def test_a_hung_step_is_a_failed_pass_and_not_the_end_of_the_loop() -> None:
     clock = FakeClock()
     runner = a_runner(clock)
