@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from service.adapters import gemini_wire as wire
 from service.adapters.gemini_errors import translated
+from service.adapters.gemini_response import BoundedResponse
 from service.adapters.holds import Holds
 from service.domain.errors import BoundaryError, ModelQuotaUsedUp, ModelUnavailable
 from service.domain.signals import Answer, Usage
@@ -138,7 +139,9 @@ async def open_gemini(
     """
     # Our own session costs less than the SDK's, raises no DeprecationWarning and can be closed.
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=_CONNECTIONS), cookie_jar=aiohttp.DummyCookieJar()
+        connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        response_class=BoundedResponse,
     ) as session:
         client = await asyncio.to_thread(
             _build,

@@ -15,6 +15,7 @@ from google.genai import errors
 from pydantic import ValidationError
 
 from service.adapters.answers import LONGEST_WAIT_S, retry_after_s, strip_secrets
+from service.adapters.gemini_response import AnswerTooLong
 from service.domain.errors import (
     BoundaryError,
     ModelQuotaUsedUp,
@@ -71,6 +72,10 @@ def translated(*, now: Callable[[], datetime], heard: Heard) -> Iterator[None]:
     except aiohttp.ClientError as exc:
         strip_secrets(exc)
         raise ModelUnavailable("the connection to Gemini broke", code="disconnected") from exc
+    except AnswerTooLong as exc:
+        raise ModelUnavailable(
+            "Gemini's answer is longer than any answer to our question", code="bad_answer"
+        ) from exc
     except ValidationError:
         # `from None`: its text quotes the answer and cannot be cleaned.
         raise ModelUnavailable("Gemini's answer cannot be read", code="bad_answer") from None

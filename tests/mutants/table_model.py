@@ -10,8 +10,33 @@ _MODELS: Final = "service/flows/fallback_models.py"
 _BUDGET: Final = "service/flows/model_budget.py"
 _OF_BUDGET: Final = "tests/unit/flows/test_model_budget.py"
 _OF_FALLBACKS: Final = "tests/unit/flows/test_fallback_models.py"
+_RESPONSE: Final = "service/adapters/gemini_response.py"
+_OF_RESPONSE: Final = "tests/integration/adapters/test_gemini_long_answers.py"
 
 MODEL: Final = (
+    Mutant(
+        name="an answer of the model is read however long it is",
+        file=_RESPONSE,
+        old="                if len(raw) > LONGEST_BODY:\n",
+        new="                if False:\n",
+        tests=of(_OF_RESPONSE),
+    ),
+    Mutant(
+        name="the connection of an answer that is too long is used again",
+        file=_RESPONSE,
+        old="                self.close()\n                if self.status",
+        new="                if self.status",
+        tests=of(_OF_RESPONSE),
+    ),
+    Mutant(
+        name="a failure of the model with a long body loses its wait",
+        file=_RESPONSE,
+        old="                if self.status == HTTPStatus.OK:\n",
+        new="                if True:\n",
+        tests=of(
+            _OF_RESPONSE, "test_a_failure_with_an_endless_body_keeps_its_meaning_and_its_wait"
+        ),
+    ),
     Mutant(
         name="the model's budget is not compared",
         file=_SPENDING,
