@@ -214,18 +214,27 @@ class Executor:
                 seen = await self._exchange.submit(
                     order.intent, identifier=order.identifier, before_send=before_send
                 )
-        except SendRefused as exc:
-            return await self._reconciler.unsent(order, reason=exc.reason)
-        except ExchangeRefused as exc:
-            return await self._reconciler.refused(order, exc)
-        except ExchangeUnavailable:
-            return await self._reconciler.unsent(order)
+        except (SendRefused, ExchangeRefused, ExchangeUnavailable) as exc:
+            # It sells nothing, whether that can be stored or not.
+            self.open_sales.let_go(order.identifier, None)
+            return await self._not_on_the_book(order, exc)
         except OutcomeUnknown as exc:
             logger.bind(event="order", identifier=order.identifier, cause=str(exc)).warning(
                 "the order may be on the book, it will be looked up and never sent again"
             )
             return await self._reconciler.unknown(order)
         return await self._reconciler.accepted(order, seen)
+
+    async def _not_on_the_book(
+        self, order: Order, error: SendRefused | ExchangeRefused | ExchangeUnavailable
+    ) -> Order:
+        match error:
+            case SendRefused():
+                return await self._reconciler.unsent(order, reason=error.reason)
+            case ExchangeRefused():
+                return await self._reconciler.refused(order, error)
+            case ExchangeUnavailable():
+                return await self._reconciler.unsent(order)
 
     async def _follow(self, order: Order) -> Order:
         for wait_s in FOLLOW_UP_S:

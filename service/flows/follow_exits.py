@@ -14,6 +14,7 @@ from service.flows.exits import Exits
 from service.flows.live_prices import LivePrices
 from service.flows.open_sales import OpenSales
 from service.flows.order_cancels import OrderCancels
+from service.flows.sale_looks import SaleLooks
 from service.flows.trading_switch import TradingSwitch
 from service.flows.watched_positions import OngoingExit, WatchedPosition, WatchedPositions
 from service.ports.clock import RealClock
@@ -31,8 +32,9 @@ class ExitFollower:
     """One exit at a time in each market; of all markets side by side.
 
     An order of unknown outcome keeps its coins in `OpenSales`, so nothing sells them again before
-    it is settled. An open purchase holds no exit up and is left alone: it locks money and no coins.
-    A resting sale by hand has coins locked: the others are sold at once, and it is asked to end.
+    it is settled, or the exchange says how it ended. An open purchase holds no exit up and is left
+    alone: it locks money and no coins. A resting sale by hand has coins locked: the others are sold
+    at once, and it is asked to end.
     """
 
     def __init__(
@@ -55,6 +57,9 @@ class ExitFollower:
         self._prices = prices
         self._switch = switch
         self._real_clock = real_clock
+        self._sale_looks = SaleLooks(
+            exchange=exchange, open_sales=open_sales, real_clock=real_clock
+        )
         self._freed_at: dict[Market, float] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -127,6 +132,8 @@ class ExitFollower:
             )
             self._judge(one, order)
         await self._free(market)
+        if await self._sale_looks.look(market):
+            one.not_before = 0.0  # what it left is sold at once
 
     def _volume(
         self, watched: WatchedPosition, one: OngoingExit, *, account: Decimal | None

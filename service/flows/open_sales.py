@@ -20,16 +20,22 @@ class _Sale:
     """Attributes:
     most: coins that it may sell in all.
     heard: coins whose fills are booked on the position in memory.
-    is_resting: a limit order: it waits for its price.
     is_in_hand: being sent or followed right now.
+    is_over: it sells nothing more, and fills of it were not heard yet.
+    has_row: the table knows it, or will as soon as it is sent.
     """
 
-    market: Market
+    intent: Intent
     most: Decimal
     is_exit: bool
-    is_resting: bool
     is_in_hand: bool
     heard: Decimal = ZERO
+    is_over: bool = False
+    has_row: bool = True
+
+    @property
+    def market(self) -> Market:
+        return self.intent.market
 
     @property
     def left(self) -> Decimal:
@@ -63,11 +69,7 @@ class OpenSales:
                 f"a rule of protection sells {intent.market} right now", code="exit", sent=False
             )
         self._sales[identifier] = _Sale(
-            market=intent.market,
-            most=intent.volume,
-            is_exit=is_exit,
-            is_resting=intent.type is OrderType.LIMIT,
-            is_in_hand=True,
+            intent=intent, most=intent.volume, is_exit=is_exit, is_in_hand=True
         )
 
     def let_go(self, identifier: str, order: Order | None) -> None:
@@ -83,9 +85,14 @@ class OpenSales:
 
     def ended_at(self, identifier: str, *, executed: Decimal) -> None:
         """Note that a sale has ended before its fills could be booked. Its other coins are free."""
+        if identifier in self._sales:
+            self._finish(identifier, executed=executed)
+
+    def lost_row(self, identifier: str) -> None:
+        """Note that no table takes this sale: its coins are free when its fills are heard."""
         sale = self._sales.get(identifier)
         if sale is not None:
-            sale.most = executed
+            sale.is_in_hand = sale.has_row = False
 
     def volume(self, market: Market) -> Decimal:
         """Return the coins of `market` that open sales may still take."""
@@ -94,7 +101,17 @@ class OpenSales:
     def resting(self, market: Market) -> Sequence[str]:
         """Return the identifiers of the limit orders among them."""
         return [
-            name for name, sale in self._sales.items() if sale.market == market and sale.is_resting
+            name
+            for name, sale in self._sales.items()
+            if sale.market == market and sale.intent.type is OrderType.LIMIT and not sale.is_over
+        ]
+
+    def unfollowed(self, market: Market) -> Sequence[tuple[str, Intent]]:
+        """Return the sales that may go on selling while nothing here follows them."""
+        return [
+            (name, sale.intent)
+            for name, sale in self._sales.items()
+            if sale.market == market and not sale.is_in_hand and not sale.is_over
         ]
 
     def names(self) -> Collection[str]:
@@ -120,17 +137,16 @@ class OpenSales:
             if sale is None or sale.market in differing:
                 continue
             if name in found:
-                sale.heard = found[name].executed_volume
-            elif not sale.is_in_hand:
+                sale.heard, sale.has_row = found[name].executed_volume, True
+            elif sale.has_row and not sale.is_in_hand:
                 self._end(name)
         for name, row in found.items():
             if name not in self._sales and name not in self._ended and row.intent.volume:
                 self._sales[name] = _Sale(
-                    market=row.market,
+                    intent=row.intent,
                     most=row.intent.volume,
                     heard=row.executed_volume,
                     is_exit=row.rule is not None,
-                    is_resting=row.intent.type is OrderType.LIMIT,
                     is_in_hand=False,
                 )
 
@@ -138,6 +154,8 @@ class OpenSales:
         sale = self._sales.get(event.identifier)
         if sale is not None:
             sale.heard += event.volume
+            if sale.is_over and not sale.left:
+                self._end(event.identifier)
 
     async def moved(self, event: OrderMoved) -> None:
         if event.status not in OPEN and event.identifier in self._sales:
@@ -146,7 +164,7 @@ class OpenSales:
     def _finish(self, identifier: str, *, executed: Decimal) -> None:
         """End a final sale once its fills are heard; before that they are coins of the position."""
         sale = self._sales[identifier]
-        sale.most = executed
+        sale.most, sale.is_over = executed, True
         if not sale.left:
             self._end(identifier)
 
@@ -155,4 +173,7 @@ class OpenSales:
         self._ended.append(identifier)
 
     def _is_exiting(self, market: Market) -> bool:
-        return any(sale.is_exit and sale.market == market for sale in self._sales.values())
+        return any(
+            sale.is_exit and sale.market == market and not sale.is_over
+            for sale in self._sales.values()
+        )

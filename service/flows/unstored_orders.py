@@ -435,6 +435,7 @@ class UnstoredOrders:
                         "an order of the exit journal cannot be stored"
                     )
                     self._drop(unstored)
+                    self._open_sales.lost_row(unstored.entry.identifier)
             await self._tidy()
 
     async def _store(self, unstored: _Unstored) -> None:

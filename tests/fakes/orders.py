@@ -44,6 +44,7 @@ class FakeOrders:
         keys: the order of each idempotency key.
         history: (order id, status), every state ever stored, oldest first.
         fail: raised by the next call instead of doing anything.
+        away: raised by every call while it is set.
         lose: raised by the next write after it was stored, as a lost answer would be.
         lose_fills: raised by the next write that books fills, after it was stored.
         poison: raised by every change of the order with this id, as a constraint would be.
@@ -58,6 +59,7 @@ class FakeOrders:
         self.history: list[tuple[int, OrderStatus]] = []
         self.keys: dict[str, int] = {}
         self.fail: BaseException | None = None
+        self.away: BaseException | None = None
         self.lose: BaseException | None = None
         self.lose_fills: BaseException | None = None
         self.poison: dict[int, Exception] = {}
@@ -247,6 +249,8 @@ class FakeOrders:
         return bought
 
     async def fills(self, order_id: int) -> tuple[Fill, ...]:
+        if self.away is not None:
+            raise self.away
         return tuple(fill for of, fill in self.booked if of == order_id)
 
     async def position(self, market: Market) -> Position:
@@ -345,6 +349,8 @@ class FakeOrders:
         self.history.append((order.id, order.status))
 
     def _raise_failure(self) -> None:
+        if self.away is not None:
+            raise self.away
         if self.fail is not None:
             failure, self.fail = self.fail, None
             raise failure

@@ -19,6 +19,7 @@ from tests.mutants.table_orders import ORDERS
 from tests.mutants.table_outside import OUTSIDE
 from tests.mutants.table_prices import PRICES
 from tests.mutants.table_process import PROCESS
+from tests.mutants.table_sales import SALES
 from tests.mutants.table_stops import STOPS
 from tests.mutants.table_stream import STREAM
 from tests.mutants.table_web import WEB
@@ -31,6 +32,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = tuple(
         HAND,
         EXITS,
         STOPS,
+        SALES,
         ALERTS,
         ACCOUNT,
         KEY,

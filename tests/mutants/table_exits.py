@@ -15,7 +15,6 @@ _SWITCH: Final = "service/flows/trading_switch.py"
 _OF_SWITCH: Final = "tests/unit/flows/test_trading_switch.py"
 _IN_DOUBT: Final = "test_a_doubt_permits_what_the_worst_it_can_mean_does_and_the_sale_of_a_rule"
 _OF_JOBS: Final = "tests/unit/app/test_jobs.py"
-_LOST_COMMIT: Final = "test_the_lost_answer_of_the_commit_that_books_its_fills_sells_nothing_twice"
 _OF_FILE: Final = "tests/unit/adapters/test_exit_journal.py"
 
 EXITS: Final = (
@@ -25,62 +24,6 @@ EXITS: Final = (
         old="        if intent.volume > position.volume - in_other_sales:\n",
         new="        if False:\n",
         tests=of(_OF_OPEN, "test_coins_that_were_sold_since_the_verdict_are_not_sold_again"),
-    ),
-    Mutant(
-        name="coins of another open sale are sold by hand as well",
-        file="service/flows/execute.py",
-        old="        if intent.volume > position.volume - in_other_sales:\n",
-        new="        if intent.volume > position.volume:\n",
-        tests=of(_OF_OPEN, "test_a_sale_by_hand_leaves_the_coins_of_other_open_sales_alone"),
-    ),
-    Mutant(
-        name="coins whose fills were not heard are sold again",
-        file=_OPEN,
-        old="        if not sale.left:\n            self._end(identifier)\n",
-        new="        self._end(identifier)\n",
-        tests=of(_OF_FOLLOWING, _LOST_COMMIT),
-    ),
-    Mutant(
-        name="an order does not say how much of it was executed when it ends",
-        file="service/flows/reconcile.py",
-        old="            _with_fills(after, (*known, *fills), paid_fee=paid_fee), exchange_uuid",
-        new="            after, exchange_uuid",
-        tests=of("tests/unit/flows/test_execute.py", "test_an_order_is_returned_as_its_row_has_it"),
-    ),
-    Mutant(
-        name="an event of an order's end does not say how much was executed",
-        file=_OPEN,
-        old="executed=event.executed_volume)",
-        new="executed=ZERO)",
-        tests=of(
-            _OF_OPEN, "test_a_final_sale_whose_event_says_more_than_was_heard_keeps_its_coins"
-        ),
-    ),
-    Mutant(
-        name="a sale ends before the position in memory has its fills",
-        file=_OPEN,
-        old="            if sale is None or sale.market in differing:\n",
-        new="            if sale is None:\n",
-        tests=of(_OF_FOLLOWING, _LOST_COMMIT),
-    ),
-    Mutant(
-        name="positions are read before the sales whose fills are in them",
-        file="service/flows/protect.py",
-        old="        open_orders = await self._orders.open()\n"
-        "        return open_orders, await self._orders.positions()\n",
-        new="        positions = await self._orders.positions()\n"
-        "        return await self._orders.open(), positions\n",
-        tests=of(_OF_FOLLOWING, "test_a_sale_that_ends_between_two_reads_of_the_table_is_counted"),
-    ),
-    Mutant(
-        name="a position that was sold meanwhile is sold by a rule as well",
-        file=_FOLLOW,
-        old="        if self._positions.get(market) is not watched or watched.exit is not one:\n",
-        new="        if False:\n",
-        tests=of(
-            _OF_FOLLOWING,
-            "test_coins_that_were_sold_while_an_exit_waited_for_an_answer_are_not_sold_again",
-        ),
     ),
     Mutant(
         name="coins that a rule sells are sold by another as well",

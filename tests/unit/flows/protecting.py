@@ -16,6 +16,7 @@ from service.flows.exits import Exits
 from service.flows.follow_exits import ExitFollower
 from service.flows.live_prices import LivePrices
 from service.flows.protect import Protector
+from service.flows.unstored_orders import UnstoredOrders
 from service.flows.watched_positions import WatchedPositions
 from tests.builders import KRW_BTC, a_ticker, an_intent
 from tests.fakes.protections import FakeProtections
@@ -36,10 +37,16 @@ class ListedNotices(AlertBuffer):
 
 @dataclass
 class Guard:
-    """A house with its protection. Attributes: sold: the sales that reached the book."""
+    """A house with its protection.
+
+    Attributes:
+        sold: the sales that reached the book.
+        unstored_orders: the way of an exit while the database is away; None: there is none.
+    """
 
     house: House
     rows: FakeProtections = field(default_factory=FakeProtections)
+    unstored_orders: UnstoredOrders | None = None
 
     def __post_init__(self) -> None:
         house = self.house
@@ -63,7 +70,7 @@ class Guard:
         )
         self.follower = ExitFollower(
             positions=self.positions,
-            exits=Exits(executor=house.executor),
+            exits=Exits(executor=house.executor, unstored_orders=self.unstored_orders),
             open_sales=house.open_sales,
             cancels=house.order_cancels,
             exchange=house.exchange,

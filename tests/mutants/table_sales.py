@@ -1,0 +1,135 @@
+"""Coins are sold once: what every open sale keeps, and when it ends."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, of
+
+_OPEN: Final = "service/flows/open_sales.py"
+_FOLLOW: Final = "service/flows/follow_exits.py"
+_LOOKS: Final = "service/flows/sale_looks.py"
+_OF_OPEN: Final = "tests/unit/flows/test_open_sales.py"
+_OF_FOLLOWING: Final = "tests/unit/flows/test_follow_exits.py"
+_OF_LOOKS: Final = "tests/unit/flows/test_sale_looks.py"
+_LOST_COMMIT: Final = "test_the_lost_answer_of_the_commit_that_books_its_fills_sells_nothing_twice"
+_NO_TABLE: Final = "test_an_exit_that_no_table_takes_is_followed_until_its_coins_are_sold_once"
+
+SALES: Final = (
+    Mutant(
+        name="coins of another open sale are sold by hand as well",
+        file="service/flows/execute.py",
+        old="        if intent.volume > position.volume - in_other_sales:\n",
+        new="        if intent.volume > position.volume:\n",
+        tests=of(_OF_OPEN, "test_a_sale_by_hand_leaves_the_coins_of_other_open_sales_alone"),
+    ),
+    Mutant(
+        name="coins whose fills were not heard are sold again",
+        file=_OPEN,
+        old="        if not sale.left:\n            self._end(identifier)\n",
+        new="        self._end(identifier)\n",
+        tests=of(_OF_FOLLOWING, _LOST_COMMIT),
+    ),
+    Mutant(
+        name="an order does not say how much of it was executed when it ends",
+        file="service/flows/reconcile.py",
+        old="            _with_fills(after, (*known, *fills), paid_fee=paid_fee), exchange_uuid",
+        new="            after, exchange_uuid",
+        tests=of("tests/unit/flows/test_execute.py", "test_an_order_is_returned_as_its_row_has_it"),
+    ),
+    Mutant(
+        name="an event of an order's end does not say how much was executed",
+        file=_OPEN,
+        old="executed=event.executed_volume)",
+        new="executed=ZERO)",
+        tests=of(
+            _OF_OPEN, "test_a_final_sale_whose_event_says_more_than_was_heard_keeps_its_coins"
+        ),
+    ),
+    Mutant(
+        name="a sale ends before the position in memory has its fills",
+        file=_OPEN,
+        old="            if sale is None or sale.market in differing:\n",
+        new="            if sale is None:\n",
+        tests=of(_OF_FOLLOWING, _LOST_COMMIT),
+    ),
+    Mutant(
+        name="positions are read before the sales whose fills are in them",
+        file="service/flows/protect.py",
+        old="        open_orders = await self._orders.open()\n"
+        "        return open_orders, await self._orders.positions()\n",
+        new="        positions = await self._orders.positions()\n"
+        "        return await self._orders.open(), positions\n",
+        tests=of(_OF_FOLLOWING, "test_a_sale_that_ends_between_two_reads_of_the_table_is_counted"),
+    ),
+    Mutant(
+        name="a position that was sold meanwhile is sold by a rule as well",
+        file=_FOLLOW,
+        old="        if self._positions.get(market) is not watched or watched.exit is not one:\n",
+        new="        if False:\n",
+        tests=of(
+            _OF_FOLLOWING,
+            "test_coins_that_were_sold_while_an_exit_waited_for_an_answer_are_not_sold_again",
+        ),
+    ),
+    Mutant(
+        name="what an exit left waits until the database is back",
+        file=_FOLLOW,
+        old="        if await self._sale_looks.look(market):\n",
+        new="        if False:\n",
+        tests=of(_OF_LOOKS, "test_what_an_exit_left_is_sold_while_the_database_is_away"),
+    ),
+    Mutant(
+        name="what an exit sold is forgotten once its end is seen",
+        file=_LOOKS,
+        old="executed=seen.executed_volume)",
+        new="executed=type(seen.executed_volume)(0))",
+        tests=of(_OF_LOOKS, "test_what_an_exit_sold_is_not_sold_again_while_the_database_is_away"),
+    ),
+    Mutant(
+        name="a refused exit keeps its coins while its refusal cannot be stored",
+        file="service/flows/execute.py",
+        old="            self.open_sales.let_go(order.identifier, None)\n            return",
+        new="            return",
+        tests=of(
+            _OF_LOOKS,
+            "test_a_refused_exit_is_tried_again_although_its_refusal_cannot_be_stored",
+        ),
+    ),
+    Mutant(
+        name="an answer about a sale is believed although it cannot be true",
+        file=_LOOKS,
+        old="        if contradiction(order, seen, ()) is not None:\n",
+        new="        if False:\n",
+        tests=of(_OF_LOOKS, "test_an_answer_that_is_no_end_or_cannot_be_true_frees_nothing"),
+    ),
+    Mutant(
+        name="an answer about a sale is believed although its trades are missing",
+        file=_LOOKS,
+        old="            return what.oddity in _CERTAIN\n",
+        new="            return True\n",
+        tests=of(_OF_LOOKS, "test_an_answer_that_is_no_end_or_cannot_be_true_frees_nothing"),
+    ),
+    Mutant(
+        name="an empty end of a sale is believed at first sight",
+        file=_LOOKS,
+        old="        return self._looks.reached(identifier, NOTHING_LEFT, at=now)\n",
+        new="        return True\n",
+        tests=of(
+            _OF_LOOKS,
+            "test_an_empty_end_is_believed_when_it_is_seen_again_two_seconds_later",
+        ),
+    ),
+    Mutant(
+        name="an exit that no table takes keeps its coins for ever",
+        file="service/flows/unstored_orders.py",
+        old="                    self._open_sales.lost_row(unstored.entry.identifier)\n",
+        new="",
+        tests=of(_OF_LOOKS, _NO_TABLE),
+    ),
+    Mutant(
+        name="what an exit that no table takes has sold is sold again",
+        file=_OPEN,
+        old="            elif sale.has_row and not sale.is_in_hand:\n",
+        new="            elif not sale.is_in_hand:\n",
+        tests=of(_OF_LOOKS, _NO_TABLE),
+    ),
+)
