@@ -147,23 +147,22 @@ class ExitFollower:
         left = whole_steps(watched.position.volume) - in_sales
         if account is not None:
             left = min(left, account)
-        if left <= 0:
-            self._wait(one, LOOK_AGAIN_S if in_sales else LONGEST_WAIT_S)
-            if not in_sales:
-                logger.bind(event="risk", market=str(market)).warning(
-                    "the account has none of the coins that are to be sold, it is asked again"
-                )
-            return None
-        if rules is None:
-            return left
         price = self._price(watched, one)
-        if left * price < rules.min_funds:
-            if in_sales:
-                self._wait(one, LOOK_AGAIN_S)  # what the open one leaves is sold with the rest
-            else:
-                _leave(watched)
-            return None
-        return min(left, whole_steps(rules.max_funds / price))
+        if left > 0 and rules is None:
+            return left
+        if left > 0 and rules is not None and left * price >= rules.min_funds:
+            return min(left, whole_steps(rules.max_funds / price))
+        if in_sales:
+            self._wait(one, LOOK_AGAIN_S)  # what the open one leaves is sold with the rest
+        elif watched.is_below(rules, price=price):
+            _leave(watched)
+        else:
+            # Another order may have the coins locked: the position is no smaller for that.
+            self._wait(one, LONGEST_WAIT_S)
+            logger.bind(event="risk", market=str(market)).warning(
+                "the account has too few of the coins that are to be sold, it is asked again"
+            )
+        return None
 
     async def _available(self, market: Market) -> Decimal:
         balance = (await self._exchange.balances()).get(market.base)

@@ -133,16 +133,21 @@ class Protector:
         if watched is None:
             return
         watched.heard_at = self._real_clock.monotonic()
+        if watched.bought_at > (now := self._clock.now()):
+            # Our clock was set back: no price would be of later than the purchase for that long.
+            watched.bought_at = min(price.heard_at, now)
         if price.price > watched.protection.highest:
             self._raise(watched, price)
         self._judge(watched, price)
 
     def _raise(self, watched: WatchedPosition, price: LivePrice) -> None:
         """Let the trailing stop follow a price that was traded since the position was opened."""
-        if price.traded_at >= watched.protection.opened_at:
+        if price.traded_at >= min(watched.protection.opened_at, watched.bought_at):
             watched.protect(watched.protection.seen(price.price), self.settings)
 
     def _judge(self, watched: WatchedPosition, price: LivePrice) -> None:
+        if watched.is_dust and watched.rules is not None:
+            watched.is_dust = watched.is_below(watched.rules, price=price.price)
         if watched.exit is not None or watched.is_dust or price.traded_at < watched.bought_at:
             return
         breach = watched.limits.breach(price.price)

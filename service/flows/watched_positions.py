@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
-from service.domain.markets import Market, MarketRules
+from service.domain.markets import Market, MarketRules, whole_steps
 from service.domain.orders import Breach
 from service.domain.positions import Position
 from service.domain.protection import ExitLimits, ExitSettings, Protection
@@ -58,6 +59,10 @@ class WatchedPosition:
     @property
     def position(self) -> Position:
         return self.protection.position
+
+    def is_below(self, rules: MarketRules | None, *, price: Decimal) -> bool:
+        """Whether at `price` all of it is worth less than the exchange's smallest order."""
+        return rules is not None and whole_steps(self.position.volume) * price < rules.min_funds
 
     def protect(self, protection: Protection, settings: ExitSettings) -> None:
         """Take a new state of the position, or a higher price. The exit of another one ends."""

@@ -28,6 +28,10 @@ class FakeClock:
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds
 
+    def set_back(self, seconds: float) -> None:
+        """Set the clock back, as an operator or NTP does; no less time has passed."""
+        self._now -= timedelta(seconds=seconds)
+
     async def sleep_market(self, seconds: float, *, wake: asyncio.Event | None = None) -> None:
         if wake is not None and wake.is_set():
             return

@@ -49,8 +49,8 @@ EXITS: Final = (
     Mutant(
         name="dust is offered for ever",
         file=_FOLLOW,
-        old="                _leave(watched)\n",
-        new="                pass\n",
+        old="            _leave(watched)\n",
+        new="            pass\n",
         tests=of(_OF_FOLLOWING),
     ),
     Mutant(

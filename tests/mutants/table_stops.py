@@ -6,6 +6,10 @@ from tests.mutants.mutant import Mutant, of
 
 _WIRING: Final = "service/app/protection.py"
 _OF_WIRING: Final = "tests/integration/app/test_stops.py"
+_PROTECT: Final = "service/flows/protect.py"
+_OF_PROTECT: Final = "tests/unit/flows/test_protect.py"
+_FOLLOW: Final = "service/flows/follow_exits.py"
+_OF_FOLLOWING: Final = "tests/unit/flows/test_follow_exits.py"
 
 STOPS: Final = (
     Mutant(
@@ -34,5 +38,52 @@ STOPS: Final = (
         old="    leadership.settle_first(protector.load)\n",
         new="",
         tests=of(_OF_WIRING, "test_a_position_of_before_a_restart_is_sold_at_its_stop"),
+    ),
+    Mutant(
+        name="crumbs in the account make dust of a whole position",
+        file=_FOLLOW,
+        old="        elif watched.is_below(rules, price=price):\n",
+        new="        elif rules is not None:\n",
+        tests=of(
+            _OF_FOLLOWING, "test_coins_that_another_order_has_locked_make_no_dust_of_their_position"
+        ),
+    ),
+    Mutant(
+        name="dust stays dust whatever it is worth",
+        file=_PROTECT,
+        old="            watched.is_dust = watched.is_below(watched.rules, price=price.price)\n",
+        new="            pass\n",
+        tests=of(
+            _OF_FOLLOWING,
+            "test_dust_that_is_worth_an_order_again_is_protected_again",
+            "test_dust_of_before_a_restart_is_protected_once_it_is_worth_an_order",
+        ),
+    ),
+    Mutant(
+        name="dust is no dust at the next price",
+        file=_PROTECT,
+        old="            watched.is_dust = watched.is_below(watched.rules, price=price.price)\n",
+        new="            watched.is_dust = False\n",
+        tests=of(_OF_FOLLOWING, "test_dust_stays_dust_while_it_is_worth_less_than_an_order"),
+    ),
+    Mutant(
+        name="a clock that was set back keeps every price from being judged",
+        file=_PROTECT,
+        old="            watched.bought_at = min(price.heard_at, now)\n",
+        new="            pass\n",
+        tests=of(
+            _OF_PROTECT,
+            "test_a_clock_that_is_set_back_after_a_purchase_keeps_no_price_from_being_judged",
+            "test_a_clock_that_is_set_back_keeps_no_price_from_moving_the_trailing_stop",
+        ),
+    ),
+    Mutant(
+        name="a fill that is heard late lets a price from before a purchase be judged",
+        file=_PROTECT,
+        old="            watched.bought_at = max(watched.bought_at, bought_at)\n",
+        new="            watched.bought_at = bought_at\n",
+        tests=of(
+            _OF_PROTECT, "test_a_fill_that_is_heard_late_opens_no_time_of_before_a_later_purchase"
+        ),
     ),
 )

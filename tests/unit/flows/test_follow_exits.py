@@ -349,7 +349,7 @@ async def test_an_account_without_the_coins_is_asked_again_and_said(
         await guard.follow(seconds=LONGEST_WAIT_S / 6)
 
     assert guard.sold == [HELD]
-    assert any("none of the coins" in line["message"] for line in logs.of("risk"))
+    assert any("too few of the coins" in line["message"] for line in logs.of("risk"))
 
 
 async def test_coins_of_the_owner_are_never_sold(guard: Guard) -> None:
@@ -388,6 +388,75 @@ async def test_more_of_the_coin_makes_dust_a_position_again(guard: Guard) -> Non
     await guard.fall(80_000_000)
 
     assert guard.sold[-1] == D("0.00101")
+
+
+async def test_coins_that_another_order_has_locked_make_no_dust_of_their_position(
+    guard: Guard, logs: Logs
+) -> None:
+    """The owner sells at the site, beside the service: what is free is worth a thousand."""
+    guard.house.exchange.available["BTC"] = D("0.00001")
+    await guard.fall(94_000_000)
+    await guard.follow(passes=2, seconds=1)
+    is_dust, sold = guard.positions[KRW_BTC].is_dust, list(guard.sold)
+    for _ in range(32):
+        await guard.wait(1)
+        await guard.follow()
+    undone = guard.told()
+    guard.house.exchange.available["BTC"] = HELD  # the owner cancels
+    for _ in range(32):
+        await guard.wait(1)
+        await guard.follow()
+
+    assert (is_dust, sold) == (False, [])
+    assert "position:KRW-BTC:exit" in undone
+    assert any("too few of the coins" in line["message"] for line in logs.of("risk"))
+    assert guard.sold == [HELD]
+
+
+async def test_dust_that_is_worth_an_order_again_is_protected_again(guard: Guard) -> None:
+    await left_as_dust(guard)
+
+    await guard.house.allow(trailing_stop_pct="10")
+    guard.hear(150_000_000)
+    is_dust = guard.positions[KRW_BTC].is_dust
+    await guard.fall(135_000_000)
+
+    assert not is_dust
+    assert guard.sold[1:] == [D("0.00005")]
+    assert len(guard.positions) == 0
+
+
+async def test_dust_stays_dust_while_it_is_worth_less_than_an_order(guard: Guard) -> None:
+    await left_as_dust(guard)
+
+    await guard.fall(95_000_000)  # 4,750 KRW
+
+    assert guard.positions[KRW_BTC].is_dust
+    assert guard.sold == [HELD]
+
+
+async def test_dust_of_before_a_restart_is_protected_once_it_is_worth_an_order(
+    guard: Guard,
+) -> None:
+    await left_as_dust(guard)
+    await guard.wait(6)
+    after = Guard(guard.house, rows=guard.rows)
+    await after.protector.load()
+    before = after.positions[KRW_BTC].is_dust
+
+    await after.protector.ask()  # for the market's rules
+    after.hear(110_000_000)
+
+    assert (before, after.positions[KRW_BTC].is_dust) == (True, False)
+
+
+async def left_as_dust(guard: Guard) -> None:
+    """Leave 0.00005 coins: at the price, 4,700 KRW of an order's smallest 5,000."""
+    guard.house.exchange.depth = D("0.00095")
+    await guard.fall(94_000_000)
+    guard.house.exchange.depth = None
+    await guard.follow(passes=2, seconds=1)
+    assert guard.positions[KRW_BTC].is_dust
 
 
 async def test_a_position_beyond_the_largest_order_is_sold_in_parts(guard: Guard) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from service.bus import OrderFilled
 from service.domain.errors import ExchangeUnavailable, StoreDown
-from service.domain.orders import Breach, ExitRule, OrderStatus, Side
+from service.domain.orders import Breach, ExitRule, Fill, OrderStatus, Side
 from service.domain.prices import PriceDoubt, PriceSource
 from service.domain.trading_states import TradingStatus
 from service.flows.protect import ASK_AFTER_S, UNWATCHED_S
@@ -124,20 +124,9 @@ async def test_a_price_from_before_a_second_purchase_is_not_held_against_the_new
     await guard.house.allow(take_profit_pct="1")
     guard.hear(100_500_000)
     guard.house.clock.pass_time(5)
-    fill = a_fill(
-        trade_uuid="later", price=D(80_000_000), funds=D(80_000), traded_at=guard.house.clock.now()
-    )
-    later = OrderFilled(
-        order_id=2,
-        identifier="uat-2",
-        market=KRW_BTC,
-        side=Side.BUY,
-        volume=fill.volume,
-        funds=fill.funds,
-        fills=(fill,),
-    )
+    fill = a_fill(price=D(80_000_000), funds=D(80_000), traded_at=guard.house.clock.now())
 
-    await guard.protector.filled(later)
+    await guard.protector.filled(_a_purchase(fill))
     await guard.protector.watch()
     before = guard.positions[KRW_BTC].exit
     guard.hear(100_500_000)
@@ -148,21 +137,64 @@ async def test_a_price_from_before_a_second_purchase_is_not_held_against_the_new
 
 async def test_a_clock_that_is_slow_keeps_no_price_from_being_judged(guard: Guard) -> None:
     ahead = guard.house.clock.now() + timedelta(seconds=20)
-    fill = a_fill(trade_uuid="later", traded_at=ahead)
-    later = OrderFilled(
-        order_id=2,
-        identifier="uat-2",
-        market=KRW_BTC,
-        side=Side.BUY,
-        volume=fill.volume,
-        funds=fill.funds,
-        fills=(fill,),
-    )
-    await guard.protector.filled(later)
+    await guard.protector.filled(_a_purchase(a_fill(traded_at=ahead)))
 
     guard.hear(94_000_000)
 
     assert guard.positions[KRW_BTC].exit is not None
+
+
+async def test_a_fill_that_is_heard_late_opens_no_time_of_before_a_later_purchase(
+    guard: Guard,
+) -> None:
+    """A price of between two purchases is not judged, in whichever order they are heard."""
+    begin = guard.house.clock.now()
+    guard.house.clock.pass_time(6)
+    await guard.protector.filled(_a_purchase(a_fill(traded_at=begin + timedelta(seconds=5))))
+    await guard.protector.filled(_a_purchase(a_fill(traded_at=begin + timedelta(seconds=1))))
+
+    low = D(94_000_000)
+    ticker = a_ticker(price=low, low=low, high=low, traded_at=begin + timedelta(seconds=3))
+    heard = guard.prices.hear(ticker, source=PriceSource.STREAM)
+
+    assert heard is not None
+    assert guard.positions[KRW_BTC].exit is None
+
+
+@pytest.mark.parametrize("seconds", [2, 600])
+async def test_a_clock_that_is_set_back_after_a_purchase_keeps_no_price_from_being_judged(
+    guard: Guard, seconds: int
+) -> None:
+    guard.house.clock.pass_time(5)
+    guard.house.clock.set_back(seconds + 5)
+
+    guard.hear(94_000_000)
+
+    assert guard.positions[KRW_BTC].exit is not None
+
+
+async def test_a_clock_that_is_set_back_keeps_no_price_from_moving_the_trailing_stop(
+    guard: Guard,
+) -> None:
+    guard.house.clock.set_back(600)
+
+    guard.hear(150_000_000)
+
+    assert guard.positions[KRW_BTC].protection.highest == D(150_000_000)
+
+
+async def test_a_price_of_before_a_purchase_is_not_judged_after_the_clock_was_set_back_either(
+    guard: Guard,
+) -> None:
+    guard.hear(94_000_000, KRW_ETH)
+    guard.house.clock.pass_time(5)
+    await guard.buy(market=KRW_ETH)
+
+    guard.house.clock.set_back(600)
+    guard.hear(PRICE)
+    await guard.wait(2)
+
+    assert guard.positions[KRW_ETH].exit is None
 
 
 async def test_a_doubted_price_beyond_the_stop_sells_nothing_and_the_status_says_so(
@@ -352,7 +384,7 @@ async def test_fills_move_what_is_watched(guard: Guard) -> None:
 
 async def test_a_difference_that_the_table_shows_twice_is_corrected(guard: Guard) -> None:
     stored = await guard.house.orders.position(KRW_BTC)
-    await guard.protector.filled(_a_fill_that_is_not_stored())
+    await guard.protector.filled(_a_purchase(a_fill(trade_uuid="t-elsewhere")))
     await guard.wait(2)
     once = guard.positions[KRW_BTC].position.volume
     await guard.wait(16)
@@ -370,8 +402,8 @@ async def test_a_position_that_the_table_does_not_have_is_not_sold_for_ever(guar
     assert len(guard.positions) == 0
 
 
-def _a_fill_that_is_not_stored() -> OrderFilled:
-    fill = a_fill(trade_uuid="t-elsewhere")
+def _a_purchase(fill: Fill) -> OrderFilled:
+    """Return what is heard of a purchase whose fill is not stored."""
     return OrderFilled(
         order_id=9,
         identifier="uat-9",
