@@ -218,7 +218,10 @@ class LimitGuards:
 
     def doubts(self, market: Market) -> Mapping[str, str]:
         """Return the limits that cannot be judged, by the reason of their halts, and why."""
-        found = {DAILY_LOSS: self.daily_loss.doubt(), VOLATILITY: self.volatility.doubt(market)}
+        found = {
+            DAILY_LOSS: self.daily_loss.doubt(market.quote),
+            VOLATILITY: self.volatility.doubt(market),
+        }
         return {limit: why for limit, why in found.items() if why is not None}
 
     def follow(self, prices: LivePrices) -> None:

@@ -24,7 +24,7 @@ from service.flows.trading_switch import TradingSwitch
 from service.ports.clock import MarketClock
 from service.ports.exchange import Exchange
 from service.ports.loss_days import LossDay, LossDayRows
-from service.ports.store import Orders, ReleasedHalt, TradingStates
+from service.ports.store import Halt, Orders, ReleasedHalt, TradingStates
 from service.settings.settings import Settings
 from service.settings.table import DAILY_LOSS_LIMIT_PCT
 
@@ -136,6 +136,7 @@ class DailyLossGuard:
         self._limit_pct = DAILY_LOSS_LIMIT_PCT.default
         self._ledgers: Mapping[str, _Ledger] = {}
         self._is_halted = False
+        self._is_renewing = False  #: yesterday's halt makes way for today's
         #: The day whose resumes were read; a halt that is gone has them read again.
         self._excused_day: date | None = None
         self._unpriced: frozenset[Market] = frozenset()
@@ -152,18 +153,19 @@ class DailyLossGuard:
             self._judge(ledger)
             self._ask_to_warn(ledger)
 
-    def doubt(self) -> str | None:
-        """Return why it is not known what the day has lost; None when it is."""
+    def doubt(self, quote: str) -> str | None:
+        """Return why it is not known what the day has lost in `quote`; None when it is."""
         if not self._is_today():
             return "day_not_read"
-        for ledger in self._ledgers.values():
-            if ledger.is_idle:
-                continue
-            if ledger.day is None:
-                return "no_day_start"
-            if any(self._is_old(market) for market in ledger.held):
-                return "no_price"
-        return None
+        if self._is_renewing:
+            return "halt_renewed"
+        ledger = self._ledgers.get(quote)
+        if ledger is None or ledger.is_idle:
+            return None
+        if ledger.day is None:
+            return "no_day_start"
+        unpriced = sorted(str(market) for market in ledger.held if self._is_old(market))
+        return f"no_price of {', '.join(unpriced)}" if unpriced else None
 
     def shares(self) -> Mapping[str, LossShare | None]:
         """Return how much of its limit each quote currency has used; None where it is not known."""
@@ -304,19 +306,32 @@ class DailyLossGuard:
         return True
 
     async def _end_of_earlier_days(self, day: date) -> None:
-        """End a halt of an earlier day, once it is known that today has not lost as much."""
+        """End a halt of an earlier day, once it is known what its currency has lost today.
+
+        Where today has lost as much, today's halt takes its place, with its own figures and end.
+        """
         earlier = [
             halt
             for halt in self._switch.halts()
             if (halt.reason, halt.actor) == (DAILY_LOSS, ACTOR) and korean_day(halt.since) < day
         ]
-        reached = any(
-            ledger.loss is not None and ledger.loss.is_reached for ledger in self._ledgers.values()
-        )
-        if not earlier or reached or self.doubt() is not None:
+        reached = [
+            ledger.loss
+            for ledger in self._ledgers.values()
+            if ledger.loss is not None and ledger.loss.is_reached
+        ]
+        doubted = any(self.doubt(quote) for halt in earlier for quote in self._quotes_of(halt))
+        if not earlier or (doubted and not reached):
             return
-        if await self._switch.lift(reason=DAILY_LOSS, actor=ACTOR):
+        # Between the end of one halt and the begin of the other nothing may be bought.
+        self._is_renewing = True
+        try:
+            is_lifted = await self._switch.lift(reason=DAILY_LOSS, actor=ACTOR)
             self._is_halted = self._stands()
+            self._judge_all()
+        finally:
+            self._is_renewing = False
+        if is_lifted and not self._is_halted:
             logger.bind(event="risk", reason=DAILY_LOSS, actor=ACTOR).warning(
                 "purchases go on: a new Korean day has begun"
             )
@@ -354,6 +369,11 @@ class DailyLossGuard:
 
     def _is_today(self) -> bool:
         return self._day is not None and self._day == korean_day(self._clock.now())
+
+    def _quotes_of(self, halt: Halt) -> Collection[str]:
+        """Return the currency whose loss made the halt, or all of them where it names none."""
+        quote = halt.detail.get("quote")
+        return (quote,) if isinstance(quote, str) else self._quotes
 
     def _stands(self) -> bool:
         return self._switch.stands(reason=DAILY_LOSS, actor=ACTOR)

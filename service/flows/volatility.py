@@ -222,12 +222,12 @@ class VolatilityGuard:
             return False
         since = _instant(minute - rule.minutes)
         known: Mapping[Market, Sequence[MinuteRange]]
-        known = await self._stored.minute_ranges(holes, since=since)
+        before = _instant(minute + 1)
+        known = await self._stored.minute_ranges(holes, since=since, before=before)
         for market in holes:
             watch = self._watched[market]
             first = -1 if watch.fresh_from is None else watch.fresh_from
-            # A row that is dated ahead would count as the newest minute, and drop all others.
-            fresh = [one for one in known.get(market, ()) if first < one.minute <= self._minute()]
+            fresh = [one for one in known.get(market, ()) if one.minute > first]
             watch.recent = watch.recent.merge(fresh)
             # The rows of the last minute may come a little later.
             if watch.hole_ends is not None and minute > watch.hole_ends + 1:
@@ -256,8 +256,15 @@ class VolatilityGuard:
 
     async def _lift(self, market: Market) -> None:
         # Before the wait: the end of our own halt is not an operator's.
-        self._watched[market].is_halted = False
-        if await self._switch.lift(reason=VOLATILITY, actor=ACTOR, market=market):
+        watch = self._watched[market]
+        watch.is_halted = False
+        try:
+            is_lifted = await self._switch.lift(reason=VOLATILITY, actor=ACTOR, market=market)
+        finally:
+            # A price heard meanwhile found the old halt, and made no new one.
+            watch.is_halted = self._stands(market)
+            self._judge(market, watch)
+        if is_lifted and not watch.is_halted:
             logger.bind(event="risk", reason=VOLATILITY, actor=ACTOR, market=str(market)).warning(
                 "purchases of a market go on: its price is calm again"
             )

@@ -48,11 +48,13 @@ class MarketData(Protocol):
         """Return the lowest and the highest price collected meanwhile, None without any."""
 
     async def minute_ranges(
-        self, markets: Sequence[Market], *, since: datetime
+        self, markets: Sequence[Market], *, since: datetime, before: datetime
     ) -> Mapping[Market, Sequence[MinuteRange]]:
         """Return the prices of each stored minute from `since` on, the oldest minute first.
 
         Candles and collected prices count; a minute without either is left out.
+
+        Args: before: the end of the present minute; rows that are dated ahead are not read.
         """
 
     async def newest_candle_at(

@@ -40,14 +40,14 @@ class FakeMarketData:
         return PriceRange(low=min(found), high=max(found)) if found else None
 
     async def minute_ranges(
-        self, markets: Sequence[Market], *, since: datetime
+        self, markets: Sequence[Market], *, since: datetime, before: datetime
     ) -> Mapping[Market, Sequence[MinuteRange]]:
         known: dict[tuple[Market, int], list[Decimal]] = {}
         for at, ticker in self.tickers:
-            if at >= since:
+            if since <= at < before:
                 known.setdefault((ticker.market, minute_of(at)), []).append(ticker.price)
         for (market, frame, at), candle in self.candles.items():
-            if frame is Timeframe.M1 and at >= since:
+            if frame is Timeframe.M1 and since <= at < before:
                 known.setdefault((market, minute_of(at)), []).extend((candle.low, candle.high))
         found: dict[Market, list[MinuteRange]] = {market: [] for market in markets}
         for (market, minute), prices in sorted(known.items()):

@@ -304,8 +304,8 @@ ODD_ANSWERS: Final = (
     Mutant(
         name="a stored candle of the future is the newest one",
         file="service/store/tables/market_data.py",
-        old="       AND opened_at < %(before)s\n",
-        new="",
+        old='       AND opened_at < %(before)s\n"""',
+        new='"""',
         tests=of(
             "tests/integration/store/tables/test_market_data.py",
             "test_a_stored_candle_of_the_future_is_not_the_newest_one",

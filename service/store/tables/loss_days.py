@@ -5,6 +5,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from loguru import logger
+
 from service.domain.alerts import Notice
 from service.domain.days import korean_midnight
 from service.domain.limits.daily_loss import DayStart
@@ -16,6 +18,20 @@ from service.store.tables.alerts import put
 FRESH: Final = timedelta(hours=1)
 LONGEST_AGO: Final = timedelta(hours=24)
 _DAY: Final = timedelta(days=1)
+
+# A day whose start lies outside the hour before midnight, though that hour has a value, was begun
+# before its midnight: by a clock that ran ahead. Its start was a value of the day before.
+FORGET_AHEAD: Final = """
+    DELETE FROM loss_days
+     WHERE day = %(day)s
+       AND (start_at < %(fresh)s OR start_at >= %(midnight)s)
+       AND EXISTS (
+           SELECT FROM equity_hours
+            WHERE quote = loss_days.quote
+              AND hour >= %(fresh)s
+              AND hour < %(midnight)s)
+    RETURNING quote
+"""
 
 # Korean days begin with an hour of UTC, so hours alone tell. The day's first hour is needed only
 # where the last value before it is old; then its first minute never changes again.
@@ -106,11 +122,17 @@ class PgLossDays:
             "fresh": midnight - FRESH,
         }
         async with self._pool.transaction() as cur:
+            await cur.execute(FORGET_AHEAD, args)
+            forgotten = [quote for (quote,) in await cur.fetchall()]
             await cur.execute(BEGIN, args)
             await cur.execute(OF_DAY, args)
             days = tuple(_loss_day(day, row) for row in await cur.fetchall())
             await cur.execute(TRADED, args)
             traded = frozenset(quote for (quote,) in await cur.fetchall())
+        for quote in forgotten:
+            logger.bind(event="risk", quote=quote, day=day.isoformat()).warning(
+                "the day was begun by a clock that ran ahead, it begins anew"
+            )
         return LossDays(days=days, traded=traded)
 
     async def warn(self, quote: str, day: date, *, at: datetime) -> bool:

@@ -55,11 +55,13 @@ MINUTE_RANGES = """
              WHERE market = ANY (%(markets)s::text[])
                AND timeframe = '1m'
                AND opened_at >= %(since)s
+               AND opened_at < %(before)s
              UNION ALL
             SELECT market, date_trunc('minute', collected_at, 'UTC'), price, price
               FROM market_data
              WHERE market = ANY (%(markets)s::text[])
-               AND collected_at >= %(since)s) AS known
+               AND collected_at >= %(since)s
+               AND collected_at < %(before)s) AS known
      GROUP BY market, minute
      ORDER BY market, minute
 """
@@ -125,9 +127,10 @@ class PgMarketData:
         return None if row is None or row[0] is None else PriceRange(low=row[0], high=row[1])
 
     async def minute_ranges(
-        self, markets: Sequence[Market], *, since: datetime
+        self, markets: Sequence[Market], *, since: datetime, before: datetime
     ) -> Mapping[Market, Sequence[MinuteRange]]:
-        args = {"markets": [str(market) for market in markets], "since": since}
+        names = [str(market) for market in markets]
+        args = {"markets": names, "since": since, "before": before}
         found: dict[Market, list[MinuteRange]] = {}
         async with self._pool.cursor() as cur:
             await cur.execute(MINUTE_RANGES, args)

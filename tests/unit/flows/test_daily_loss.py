@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.days import korean_day
+from service.domain.days import korean_day, korean_midnight
 from service.domain.errors import StoreDown
+from service.domain.instants import rfc3339
 from service.domain.limits.daily_loss import DayStart
 from service.domain.markets import Market
 from service.domain.prices import LivePrice, PriceSource
@@ -62,6 +63,7 @@ class Post:
         self.journal, self.exchange = FakeHaltJournal(), FakeExchange()
         self.exchange.prices.clear()
         self.leads, self.woken, self.woken_self = True, 0, 0
+        self.quotes: tuple[str, ...] = ("KRW",)
         self._ids = itertools.count(1)
 
     async def restart(self) -> None:
@@ -79,7 +81,7 @@ class Post:
         )
         await self.switch.load()
         self.guard = DailyLossGuard(
-            quotes=("KRW",),
+            quotes=self.quotes,
             orders=self.orders,
             days=self.days,
             switch=self.switch,
@@ -261,8 +263,79 @@ async def test_the_halt_of_yesterday_stands_until_today_is_known(post: Post) -> 
 
     await post.guard.refresh()
 
-    assert post.guard.doubt() == "no_day_start"
+    assert post.guard.doubt("KRW") == "no_day_start"
     assert post.status is TradingStatus.REDUCING
+
+
+async def test_todays_loss_takes_the_place_of_yesterdays_halt(post: Post) -> None:
+    post.hear(45_000)
+    await post.switch.step()
+    await post.next_day(hours=13)
+    post.begin_day(pnl=D(50_000), equity=1_100_000)
+    post.hear(44_000)
+
+    await post.guard.refresh()
+
+    assert post.status is TradingStatus.REDUCING
+    (halt,) = [halt for halt in post.switch.halts() if halt.reason == DAILY_LOSS]
+    today = korean_day(post.clock.now())
+    assert halt.detail["day"] == today.isoformat()
+    assert halt.detail["until"] == rfc3339(korean_midnight(today + timedelta(days=1)))
+    await post.switch.step()
+    assert post.state.events[-2:] == [
+        ("RESUMED", DAILY_LOSS, ACTOR),
+        ("HALTED", DAILY_LOSS, ACTOR),
+    ]
+
+
+async def test_nothing_is_bought_while_one_halt_makes_way_for_the_next(post: Post) -> None:
+    post.hear(45_000)
+    await post.switch.step()
+    await post.next_day(hours=13)
+    post.begin_day(pnl=D(50_000), equity=1_100_000)
+    post.hear(44_000)
+    meanwhile: list[str | None] = []
+    resume = post.state.resume
+
+    async def resuming(**asked: Any) -> bool:
+        meanwhile.append(post.guard.doubt("KRW"))
+        return await resume(**asked)
+
+    post.state.resume = resuming  # type: ignore[method-assign]
+    await post.guard.refresh()
+
+    assert meanwhile == ["halt_renewed"]
+    assert post.guard.doubt("KRW") is None
+
+
+async def test_a_position_without_a_price_stops_purchases_in_its_own_currency_alone() -> None:
+    post = Post()
+    post.quotes = ("KRW", "BTC")
+    await post.restart()
+    post.begin_day()
+    post.begin_day(quote="BTC", equity=1)
+    post.hold()
+    post.hold(BTC_ETH, volume=D(1), cost=D("0.03"))
+    post.hear(50_000)
+
+    await post.guard.refresh()
+
+    assert post.guard.doubt("KRW") is None
+    assert post.guard.doubt("BTC") == "no_price of BTC-ETH"
+
+
+async def test_a_position_without_a_price_keeps_no_halt_of_another_currency(post: Post) -> None:
+    post.hear(45_000)
+    await post.switch.step()
+    await post.next_day(hours=13)
+    post.begin_day(pnl=D(-50_000))
+    post.hold(BTC_ETH, volume=D(1), cost=D("0.03"))
+    post.hear(45_000)
+
+    await post.guard.refresh()
+
+    assert post.guard.doubt("BTC") is not None
+    assert post.status is TradingStatus.ACTIVE
 
 
 async def test_a_restart_keeps_the_halt_and_the_start(post: Post) -> None:
@@ -367,7 +440,7 @@ async def test_without_a_start_nothing_halts_and_nothing_may_be_bought(post: Pos
     post.hear(10_000)
 
     assert post.status is TradingStatus.ACTIVE
-    assert post.guard.doubt() == "no_day_start"
+    assert post.guard.doubt("KRW") == "no_day_start"
 
 
 async def test_without_a_price_nothing_halts_and_nothing_may_be_bought(post: Post) -> None:
@@ -376,29 +449,29 @@ async def test_without_a_price_nothing_halts_and_nothing_may_be_bought(post: Pos
     await post.guard.refresh()
 
     assert post.status is TradingStatus.ACTIVE
-    assert post.guard.doubt() == "no_price"
+    assert post.guard.doubt("KRW") == "no_price of KRW-BTC"
     assert post.guard.shares() == {"KRW": None}
 
 
 async def test_where_nothing_is_held_or_traded_no_start_is_needed() -> None:
     post = Post()
     await post.restart()
-    unread, unknown = post.guard.doubt(), post.guard.shares()
+    unread, unknown = post.guard.doubt("KRW"), post.guard.shares()
 
     await post.guard.refresh()
 
     assert (unread, unknown) == ("day_not_read", {"KRW": None})
-    assert post.guard.doubt() is None
+    assert post.guard.doubt("KRW") is None
     assert post.guard.shares() == {"KRW": LossShare(used_pct=D(0), left_pct=D(5))}
     post.days.traded.add(("KRW", korean_day(NOON)))
     await post.guard.refresh()
-    assert post.guard.doubt() == "no_day_start"
+    assert post.guard.doubt("KRW") == "no_day_start"
 
 
 async def test_at_midnight_yesterdays_numbers_are_no_longer_believed(post: Post) -> None:
     await post.next_day()
 
-    assert post.guard.doubt() == "day_not_read"
+    assert post.guard.doubt("KRW") == "day_not_read"
     post.guard.hear(
         LivePrice(
             market=KRW_BTC,
@@ -417,7 +490,7 @@ async def test_a_standby_judges_nothing_and_forgets_what_it_knew(post: Post) -> 
     await post.guard.refresh()
 
     assert post.status is TradingStatus.ACTIVE
-    assert post.guard.doubt() == "day_not_read"
+    assert post.guard.doubt("KRW") == "day_not_read"
 
 
 async def test_with_the_database_away_the_limit_still_halts(post: Post) -> None:

@@ -193,6 +193,27 @@ async def test_the_end_of_its_own_halt_lets_the_next_jump_halt_again(post: Post)
     assert post.status() is TradingStatus.REDUCING
 
 
+async def test_a_jump_heard_while_a_halt_ends_halts_again(post: Post) -> None:
+    await post.set(volatility_auto_resume_minutes=1)
+    post.hear(100, 110)
+    await post.switch.step()
+    post.hear(*[110] * 10, every_s=60)
+    resume = post.state.resume
+
+    async def resuming(**asked: Any) -> bool:
+        post.hear(130)
+        return await resume(**asked)
+
+    post.state.resume = resuming  # type: ignore[method-assign]
+    await post.guard.check()
+
+    assert post.status() is TradingStatus.REDUCING
+    await post.switch.step()
+    post.hear(130)
+    assert post.status() is TradingStatus.REDUCING, "it is no operator's resume"
+    assert len(post.stored_halts()) == 1
+
+
 async def test_after_an_operators_resume_the_same_move_does_not_halt_again(post: Post) -> None:
     post.hear(100, 110)
     await post.release()

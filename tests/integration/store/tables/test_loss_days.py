@@ -14,6 +14,7 @@ from service.store.tables.account import PgAccountBooks
 from service.store.tables.equity import PgEquities
 from service.store.tables.loss_days import PgLossDays
 from tests.builders import an_equity
+from tests.fakes.logs import Logs
 from tests.integration.store.seeds import rows
 
 DAY: Final = date(2026, 1, 24)
@@ -79,6 +80,22 @@ async def test_the_start_stays_as_it_was_first_read(pool: Pool) -> None:
     await store(pool, -1, cash=50)
 
     assert await started(pool) == {"KRW": (100, 0)}
+
+
+async def test_a_day_that_a_clock_ahead_began_begins_anew_at_its_midnight(
+    pool: Pool,
+) -> None:
+    await store(pool, -500, cash=100, pnl=0)
+    await store(pool, 61, cash=100, pnl=0)  # by the clock that ran ahead
+    early = await started(pool)
+    await store(pool, -1, cash=150, pnl=50)
+
+    assert early == {"KRW": (100, 0)}
+    with Logs.captured() as logs:
+        assert await started(pool) == {"KRW": (150, 50)}
+        assert await started(pool) == {"KRW": (150, 50)}
+    told = [line for line in logs.lines if "clock that ran ahead" in line["message"]]
+    assert len(told) == 1
 
 
 async def test_two_processes_at_once_fix_one_start(pool: Pool) -> None:

@@ -193,12 +193,13 @@ async def test_the_range_of_a_minute_is_that_of_its_candle_and_of_collected_pric
             a_candle(timeframe=Timeframe.M5),
         ]
     )  # fmt: skip
-    for seconds, price in ((59, 100), (60, 101), (-1, 1)):
+    await data.put_candles([a_candle(opened_at=T0 + timedelta(minutes=2))])
+    for seconds, price in ((59, 100), (60, 101), (120, 1), (-1, 1)):
         at = T0 + timedelta(seconds=seconds)
         await data.add_tickers([a_ticker(price=Decimal(price))], at=at)
     await data.add_tickers([a_ticker(market=KRW_ETH, price=Decimal(5))], at=T0)
 
-    found = await data.minute_ranges([KRW_BTC], since=T0)
+    found = await data.minute_ranges([KRW_BTC], since=T0, before=T0 + timedelta(minutes=2))
 
     assert {market: list(ranges) for market, ranges in found.items()} == {
         KRW_BTC: [
