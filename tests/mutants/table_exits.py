@@ -120,6 +120,16 @@ EXITS: Final = (
         tests=of(_OF_UNSTORED, "test_a_position_that_a_halt_keeps_from_being_sold_is_unprotected"),
     ),
     Mutant(
+        name="a database that hangs holds up the trading state that memory knows",
+        file="service/web/api/risk.py",
+        old="        async with asyncio.timeout(READ_WITHIN_S):\n",
+        new="        async with asyncio.timeout(None):\n",
+        tests=of(
+            "tests/unit/web/api/test_risk.py",
+            "test_a_database_that_never_answers_does_not_hold_up_the_state",
+        ),
+    ),
+    Mutant(
         name="a sale leaves before it is in the exit journal",
         file=_UNSTORED,
         old="                await self._write(unstored)\n                await self._send(",

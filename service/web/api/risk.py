@@ -1,5 +1,6 @@
 """The trading state with its halts and limits; halting and resuming."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,6 +53,8 @@ from service.web.protocol.responses import json_response
 
 LONGEST_REASON: Final = 200
 CONFIRM: Final = "FLATTEN"
+#: Real seconds that a status waits for the database: in an outage what memory knows is wanted now.
+READ_WITHIN_S: Final = 1.0
 _HOUR: Final = timedelta(hours=1)
 _SHOWN: Final = Decimal("0.01")
 
@@ -120,6 +123,7 @@ class RiskStatusBody(StateBody):
     limits: list[LimitBody] | None  #: null while the database does not answer
     positions: list[PositionBody] | None
     protection: list[ProtectionBody]  #: from memory, the database may be away
+    missing: list[str]  #: what is null because the database did not answer in time
 
 
 async def status(request: web.Request) -> web.Response:
@@ -127,15 +131,7 @@ async def status(request: web.Request) -> web.Response:
     Query(request)
     app = request.app
     standby = app[LEADERSHIP].standby_reason
-    positions: list[PositionBody] | None = None
-    limits: list[LimitBody] | None = None
-    try:
-        positions = await _positions(app)
-        limits = await _limits(app, positions)
-    except BoundaryError as exc:
-        logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
-            "the limits cannot be read, the trading state is shown without them"
-        )
+    positions, limits = await _in_database(app)
     return json_response(
         RiskStatusBody(
             **_state(app),
@@ -144,8 +140,30 @@ async def status(request: web.Request) -> web.Response:
             limits=limits,
             positions=positions,
             protection=protection_bodies(app[PROTECTOR]),
+            missing=[
+                name
+                for name, read in (("limits", limits), ("positions", positions))
+                if read is None
+            ],
         )
     )
+
+
+async def _in_database(
+    app: web.Application,
+) -> tuple[list[PositionBody] | None, list[LimitBody] | None]:
+    """Return the positions and the limits; None for what is not answered within READ_WITHIN_S."""
+    positions: list[PositionBody] | None = None
+    limits: list[LimitBody] | None = None
+    try:
+        async with asyncio.timeout(READ_WITHIN_S):
+            positions = await _positions(app)
+            limits = await _limits(app, positions)
+    except (BoundaryError, TimeoutError) as exc:
+        logger.bind(event="app", error=type(exc).__name__, cause=str(exc)).warning(
+            "the limits cannot be read, the trading state is shown without them"
+        )
+    return positions, limits
 
 
 async def events(request: web.Request) -> web.Response:

@@ -224,6 +224,40 @@ async def test_the_state_is_shown_while_the_database_is_away(client: Client, wor
     body = await status_of(client)
 
     assert (body["state"], body["limits"], body["positions"]) == ("HALTED", None, None)
+    assert body["missing"] == ["limits", "positions"]
+
+
+async def test_a_database_that_never_answers_does_not_hold_up_the_state(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait is cut to nothing here."""
+
+    async def hang(*_: object) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    monkeypatch.setattr("service.web.api.risk.READ_WITHIN_S", 0)
+    monkeypatch.setattr(world.lists, "market_latest", hang)
+
+    async with asyncio.timeout(20):
+        body = await status_of(client)
+
+    assert (body["state"], body["missing"]) == ("ACTIVE", ["limits", "positions"])
+    assert body["protection"] == []
+
+
+async def test_positions_are_shown_where_only_the_limits_cannot_be_read(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: object) -> int:
+        raise StoreDown("PostgreSQL cannot be reached")
+
+    monkeypatch.setattr(world.orders, "count_since", away)
+
+    body = await status_of(client)
+
+    assert body["missing"] == ["limits"]
+    assert [row["market"] for row in body["positions"]] == ["KRW-BTC", "KRW-ETH"]
 
 
 async def test_a_standby_says_that_it_may_not_trade(serve: Serve) -> None:
