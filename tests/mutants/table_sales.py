@@ -6,9 +6,11 @@ from tests.mutants.mutant import Mutant, of
 
 _OPEN: Final = "service/flows/open_sales.py"
 _FOLLOW: Final = "service/flows/follow_exits.py"
+_PROTECT: Final = "service/flows/protect.py"
 _LOOKS: Final = "service/flows/sale_looks.py"
 _OF_OPEN: Final = "tests/unit/flows/test_open_sales.py"
 _OF_FOLLOWING: Final = "tests/unit/flows/test_follow_exits.py"
+_OF_PROTECTING: Final = "tests/unit/flows/test_protect.py"
 _OF_LOOKS: Final = "tests/unit/flows/test_sale_looks.py"
 _LOST_COMMIT: Final = "test_the_lost_answer_of_the_commit_that_books_its_fills_sells_nothing_twice"
 _NO_TABLE: Final = "test_an_exit_that_no_table_takes_is_followed_until_its_coins_are_sold_once"
@@ -53,7 +55,7 @@ SALES: Final = (
     ),
     Mutant(
         name="positions are read before the sales whose fills are in them",
-        file="service/flows/protect.py",
+        file=_PROTECT,
         old="        open_orders = await self._orders.open()\n"
         "        return open_orders, await self._orders.positions()\n",
         new="        positions = await self._orders.positions()\n"
@@ -131,5 +133,73 @@ SALES: Final = (
         old="            elif sale.has_row and not sale.is_in_hand:\n",
         new="            elif not sale.is_in_hand:\n",
         tests=of(_OF_LOOKS, _NO_TABLE),
+    ),
+    Mutant(
+        name="a stop of the process cancels the sale that is on its way",
+        file=_FOLLOW,
+        old="                await asyncio.wait(tasks)\n",
+        new="                pass\n",
+        tests=of(_OF_FOLLOWING, "test_a_stop_of_the_process_waits_for_the_sale_that_is_on_its_way"),
+    ),
+    Mutant(
+        name="an open order of an exit counts as a failure",
+        file=_FOLLOW,
+        old="        if order.is_open:\n            self._wait(one, LOOK_AGAIN_S)\n        elif",
+        new="        if",
+        tests=of(_OF_FOLLOWING, "test_an_order_that_is_open_is_no_failure_and_is_waited_for"),
+    ),
+    Mutant(
+        name="the account is asked before every order of an exit once one failed",
+        file=_FOLLOW,
+        old="one.failures, one.reads_account, one.not_before = 0, False, 0.0",
+        new="one.failures, one.not_before = 0, 0.0",
+        tests=of(_OF_FOLLOWING, "test_after_a_sale_the_account_is_not_asked_again"),
+    ),
+    Mutant(
+        name="a resting sale is asked to end at every look",
+        file=_FOLLOW,
+        old="if resting and now - self._freed_at.get(market, -FREE_AGAIN_S) >= FREE_AGAIN_S:",
+        new="if resting:",
+        tests=of(_OF_FOLLOWING, "test_a_resting_sale_is_asked_to_end_again_only_after_a_while"),
+    ),
+    Mutant(
+        name="a resting sale is asked to end once only",
+        file=_FOLLOW,
+        old="if resting and now - self._freed_at.get(market, -FREE_AGAIN_S) >= FREE_AGAIN_S:",
+        new="if resting and market not in self._freed_at:",
+        tests=of(_OF_FOLLOWING, "test_a_resting_sale_is_asked_to_end_again_only_after_a_while"),
+    ),
+    Mutant(
+        name="a fill that is heard while the table is read is forgotten",
+        file=_PROTECT,
+        old="        if fills != self._fills:\n",
+        new="        if False:\n",
+        tests=of(
+            _OF_PROTECTING,
+            "test_a_fill_that_is_heard_while_the_table_is_read_is_not_forgotten",
+        ),
+    ),
+    Mutant(
+        name="coins that are sold while what is held is read are held for ever",
+        file=_PROTECT,
+        old="        while fills != self._fills:",
+        new="        while fills is None:",
+        tests=of(
+            _OF_PROTECTING, "test_coins_that_are_sold_while_what_is_held_is_read_are_not_held"
+        ),
+    ),
+    Mutant(
+        name="an exit is stored some seconds after it began",
+        file=_PROTECT,
+        old='        self._done_at.pop("save", None)',
+        new="        pass",
+        tests=of(_OF_PROTECTING, "test_an_exit_is_stored_as_soon_as_it_begins"),
+    ),
+    Mutant(
+        name="a process that has lost the lease begins exits",
+        file=_PROTECT,
+        old="        return self._leadership.is_last_known_owner and permits(\n",
+        new="        return permits(\n",
+        tests=of(_OF_PROTECTING, "test_a_process_that_has_lost_the_lease_begins_no_exit"),
     ),
 )

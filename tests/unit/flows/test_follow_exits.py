@@ -18,7 +18,7 @@ from service.domain.errors import (
 )
 from service.domain.orders import ExchangeOrder, Intent, Order, OrderStatus, OrderType, Side
 from service.domain.trading_states import OrderSource
-from service.flows.follow_exits import ACTOR, LONGEST_WAIT_S
+from service.flows.follow_exits import ACTOR, FREE_AGAIN_S, LONGEST_WAIT_S, LOOK_AGAIN_S
 from tests.builders import KRW_BTC, an_intent, some_rules
 from tests.fakes.logs import Logs
 from tests.unit.flows.conftest import KRW_ETH, House
@@ -563,6 +563,69 @@ async def test_the_loop_sells_when_a_price_wakes_it_and_ends_when_it_is_told_to(
     await asyncio.gather(sold.wait(), running)
 
     assert guard.sold == [HELD]
+
+
+async def test_a_stop_of_the_process_waits_for_the_sale_that_is_on_its_way(guard: Guard) -> None:
+    stopping, submit = asyncio.Event(), guard.house.exchange.submit
+    is_sent, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def late(*arguments: Any, **more: Any) -> ExchangeOrder:
+        is_sent.set()
+        await goes_on.wait()
+        return await submit(*arguments, **more)
+
+    guard.house.exchange.submit = late  # type: ignore[method-assign]
+    running = asyncio.ensure_future(guard.follower.run(stopping))
+    guard.hear(94_000_000)
+    await is_sent.wait()
+    stopping.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    ended_early = running.done()
+    goes_on.set()
+    await running
+
+    assert not ended_early
+    assert guard.house.orders.rows[2].status is OrderStatus.EXECUTED
+
+
+async def test_an_order_that_is_open_is_no_failure_and_is_waited_for(guard: Guard) -> None:
+    guard.house.exchange.fail_next("submit", OutcomeUnknown("no answer"), after=True)
+    for _ in range(4):
+        guard.house.exchange.fail_next("find", ExchangeUnavailable("no answer"))
+
+    await guard.fall(94_000_000)
+
+    one = guard.positions[KRW_BTC].exit
+    assert one is not None
+    assert (one.failures, one.reads_account) == (0, False)
+    assert one.not_before == guard.house.clock.monotonic() + LOOK_AGAIN_S
+
+
+async def test_after_a_sale_the_account_is_not_asked_again(guard: Guard) -> None:
+    exchange = guard.house.exchange
+    exchange.fail_next("submit", ExchangeRefused("no", code="validation_error"))
+    await guard.fall(94_000_000)
+    exchange.depth = D("0.0004")
+
+    await guard.follow(passes=2, seconds=1)
+
+    assert guard.sold == [HELD, D("0.0006")]
+    assert exchange.calls.count("balances") == 1
+
+
+async def test_a_resting_sale_is_asked_to_end_again_only_after_a_while(guard: Guard) -> None:
+    await by_hand(guard, a_limit_sale())
+    for _ in range(9):
+        guard.house.exchange.fail_next("cancel", ExchangeUnavailable("no"))
+    await guard.fall(94_000_000)
+
+    for _ in range(int(FREE_AGAIN_S) - 1):
+        await guard.follow(seconds=1)
+    early = guard.house.exchange.calls.count("cancel")
+    await guard.follow(seconds=1)
+
+    assert (early, guard.house.exchange.calls.count("cancel")) == (1, 2)
 
 
 def _cancelled(guard: Guard) -> list[str]:

@@ -1,16 +1,18 @@
 """Every position is watched on every price, and a breached rule sells it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from service.bus import OrderFilled
-from service.domain.errors import ExchangeUnavailable, StoreDown
-from service.domain.orders import Breach, ExitRule, Fill, OrderStatus, Side
+from service.domain.errors import ExchangeUnavailable, OutcomeUnknown, StoreDown
+from service.domain.orders import Breach, ExitRule, Fill, Order, OrderStatus, OrderType, Side
 from service.domain.prices import PriceDoubt, PriceSource
-from service.domain.trading_states import TradingStatus
+from service.domain.trading_states import OrderSource, TradingStatus
 from service.flows.protect import ASK_AFTER_S, UNWATCHED_S
 from service.ports.protection import StoredProtection
 from tests.builders import (
@@ -250,6 +252,15 @@ async def test_a_halt_ends_an_exit_that_has_begun(guard: Guard) -> None:
     assert guard.positions[KRW_BTC].exit is None
 
 
+async def test_a_process_that_has_lost_the_lease_begins_no_exit(guard: Guard) -> None:
+    guard.house.lease.epoch = None
+    await guard.house.leadership.renew()
+
+    guard.hear(94_000_000)
+
+    assert guard.positions[KRW_BTC].exit is None
+
+
 async def test_a_process_that_never_had_the_lease_sells_nothing(house: House) -> None:
     guard = Guard(house)
     await guard.buy()
@@ -371,6 +382,59 @@ async def test_an_exit_that_had_begun_is_carried_on_after_a_restart(guard: Guard
     await after.follow()
 
     assert after.sold == [D("0.001")]
+
+
+async def test_an_exit_is_stored_as_soon_as_it_begins(guard: Guard) -> None:
+    """Should this process end now, the next one carries it on."""
+    await guard.protector.keep()
+    guard.hear(94_000_000)
+
+    await guard.protector.keep()
+
+    assert guard.rows.rows[KRW_BTC].exit == BREACH
+
+
+async def test_a_fill_that_is_heard_while_the_table_is_read_is_not_forgotten(guard: Guard) -> None:
+    house = guard.house
+    sale = an_intent(
+        side=Side.SELL, type=OrderType.LIMIT, volume=D("0.001"), price=2 * PRICE, funds=None
+    )
+    order = await house.executor.execute(sale, decision_id=None, source=OrderSource.HAND)
+    read = house.orders.open
+
+    async def read_and_fill() -> Sequence[Order]:
+        found = await read()
+        house.orders.open = read  # type: ignore[method-assign]
+        house.exchange.fill(order.identifier, volume=D("0.0004"))
+        await house.reconciler.reconcile()
+        return found
+
+    house.orders.open = read_and_fill  # type: ignore[assignment]
+    await guard.protector.keep()
+
+    assert guard.positions[KRW_BTC].position.volume == D("0.0006")
+    assert house.open_sales.volume(KRW_BTC) == D("0.0006")
+
+
+async def test_coins_that_are_sold_while_what_is_held_is_read_are_not_held(guard: Guard) -> None:
+    house = guard.house
+    house.exchange.fail_next("submit", OutcomeUnknown("no answer"), after=True)
+    for _ in range(4):
+        house.exchange.fail_next("find", ExchangeUnavailable("no answer"))
+    await guard.fall(94_000_000)
+    read = guard.rows.highest
+
+    async def read_late(*arguments: Any, **more: Any) -> Decimal | None:
+        guard.rows.highest = read  # type: ignore[method-assign]
+        await house.reconciler.reconcile()
+        return await read(*arguments, **more)
+
+    guard.rows.highest = read_late  # type: ignore[method-assign]
+    await guard.protector.load()
+    await guard.follow(passes=3, seconds=1)
+
+    assert len(guard.positions) == 0
+    assert guard.sold == [D("0.001")]
 
 
 async def test_fills_move_what_is_watched(guard: Guard) -> None:
