@@ -17,6 +17,7 @@ from service.flows.order_cancels import OrderCancels
 from service.flows.protect import Protector
 from service.flows.watched_positions import WatchedPositions
 from service.store.database.pool import Pool
+from service.store.tables.market_data import PgMarketData
 from service.store.tables.order_requests import PgOrderRequests
 from service.store.tables.protection import PgProtections
 
@@ -53,8 +54,9 @@ async def wired_protection(trading: WiredTrading) -> WiredProtection:
     positions = WatchedPositions()
     protector = Protector(
         positions=positions, orders=trading.orders, rows=PgProtections(trading.pool),
-        prices=prices, exchange=trading.exchange, open_sales=trading.executor.open_sales,
-        leadership=trading.leadership, switch=trading.switch, settings=trading.settings,
+        market_data=PgMarketData(trading.pool), prices=prices, exchange=trading.exchange,
+        open_sales=trading.executor.open_sales, leadership=trading.leadership,
+        switch=trading.switch, settings=trading.settings,
         alerts=AlertMonitor(alert_buffer=AlertBuffer(), clock=trading.clock),
         clock=trading.clock, real_clock=trading.real_clock,
     )  # fmt: skip

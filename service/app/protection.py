@@ -47,6 +47,7 @@ def bind_protection(
         positions=positions,
         orders=ports.store.orders,
         rows=ports.store.protections,
+        market_data=ports.store.market_data,
         prices=live_prices,
         exchange=ports.watching,
         open_sales=open_sales,

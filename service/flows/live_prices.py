@@ -1,9 +1,9 @@
 """The newest sane price of every market, in memory: the one place where a price is believed."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -30,6 +30,7 @@ from service.settings.table import MAX_PRICE_AGE_SECONDS, MAX_PRICE_JUMP_PCT
 REFRESH_EVERY_S: Final = 1.0  #: real; how soon a changed limit counts, and a jump is asked again
 _REFUSALS: Final = (PriceDoubt.OUTSIDE_LOW_HIGH, PriceDoubt.JUMP)
 ANCHORS_FROM: Final = timedelta(days=7)  #: stored prices older than this say little about today
+_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -206,6 +207,28 @@ class LivePrices:
         for market, price in (await market_data.newest_prices(markets, since=since)).items():
             self.anchor(market, price)
 
+    async def anchor_held(
+        self, averages: Mapping[Market, Decimal], market_data: MarketData
+    ) -> None:
+        """Leave no market of a position without an anchor. Raises the store's errors.
+
+        It is the newest stored price, however old it is, or else the average price of the position:
+        what is far from it has to be confirmed before it sells the position (ADR 0044).
+        """
+        bare = [market for market in averages if self._known(market).anchor is None]
+        stored = await market_data.newest_prices(bare, since=_EVER)
+        for market in bare:
+            self._doubt_first(market, stored.get(market, averages[market]))
+
+    def _doubt_first(self, market: Market, price: Decimal) -> None:
+        """Take the first anchor; a price that was believed without one is a jump if it is far."""
+        self.anchor(market, price)
+        known = self._known(market)
+        latest = known.latest
+        if latest is not None and not is_near(latest.price, price, self.limits):
+            known.latest, known.is_contradicted = None, False
+            self._begin_jump(latest, known)
+
     async def confirm(self, exchange: Exchange) -> None:
         """Ask REST about every jump. Raises: ServiceError; the jump waits on."""
         if markets := self.unconfirmed():
@@ -233,11 +256,15 @@ class LivePrices:
                 known.jump = None
                 return self._believe(word, known)
             known.jump = jump.and_then(word)
+            self._refuse(word.market, known, PriceDoubt.JUMP)
         else:
-            known.jump = Jump(word=word, began_at=word.heard_at)
-            self._on_jump()
-        self._refuse(word.market, known, PriceDoubt.JUMP)
+            self._begin_jump(word, known)
         return None
+
+    def _begin_jump(self, word: LivePrice, known: _Known) -> None:
+        known.jump = Jump(word=word, began_at=word.heard_at)
+        self._on_jump()
+        self._refuse(word.market, known, PriceDoubt.JUMP)
 
     def _is_near_what_is_known(self, word: LivePrice, known: _Known) -> bool:
         latest, anchor, limits = known.latest, known.anchor, self.limits

@@ -25,7 +25,7 @@ from service.flows.watched_positions import OngoingExit, WatchedPosition, Watche
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
 from service.ports.protection import Protections, StoredProtection
-from service.ports.store import Orders
+from service.ports.store import MarketData, Orders
 from service.settings.settings import Settings
 from service.settings.table import STOP_LOSS_PCT, TAKE_PROFIT_PCT, TRAILING_STOP_PCT
 
@@ -87,6 +87,7 @@ class Protector:
         positions: WatchedPositions,
         orders: Orders,
         rows: Protections,
+        market_data: MarketData,
         prices: LivePrices,
         exchange: Exchange,
         open_sales: OpenSales,
@@ -100,6 +101,7 @@ class Protector:
         self._positions = positions
         self._orders = orders
         self._rows = rows
+        self._market_data = market_data
         self._prices = prices
         self._exchange = exchange
         self._open_sales = open_sales
@@ -181,6 +183,7 @@ class Protector:
             highs = {
                 one.market: await self._restored(one, stored) for one in positions if one.volume
             }
+            await self._anchor(positions)
         self._open_sales.compare(open_orders, known=known)
         for position in positions:
             self._take(position, highest=highs.get(position.market), row=stored)
@@ -197,6 +200,12 @@ class Protector:
         """
         open_orders = await self._orders.open()
         return open_orders, await self._orders.positions()
+
+    async def _anchor(self, positions: Iterable[Position]) -> None:
+        """Let no position be sold by a first price that nothing was compared with."""
+        averages = {one.market: one.average_price for one in positions}
+        held = {market: price for market, price in averages.items() if price is not None}
+        await self._prices.anchor_held(held, self._market_data)
 
     async def _restored(
         self, position: Position, stored: Mapping[Market, StoredProtection]

@@ -10,6 +10,8 @@ _PROTECT: Final = "service/flows/protect.py"
 _OF_PROTECT: Final = "tests/unit/flows/test_protect.py"
 _FOLLOW: Final = "service/flows/follow_exits.py"
 _OF_FOLLOWING: Final = "tests/unit/flows/test_follow_exits.py"
+_LIVE: Final = "service/flows/live_prices.py"
+_OF_LIVE: Final = "tests/unit/flows/test_live_prices.py"
 
 STOPS: Final = (
     Mutant(
@@ -84,6 +86,44 @@ STOPS: Final = (
         new="            watched.bought_at = bought_at\n",
         tests=of(
             _OF_PROTECT, "test_a_fill_that_is_heard_late_opens_no_time_of_before_a_later_purchase"
+        ),
+    ),
+    Mutant(
+        name="the first price after a start sells a position whatever it says",
+        file=_PROTECT,
+        old="            await self._anchor(positions)\n",
+        new="",
+        tests=of(
+            _OF_PROTECT,
+            "test_the_first_price_after_a_start_sells_nothing_before_it_is_confirmed",
+        ),
+    ),
+    Mutant(
+        name="a stored price that is old is no anchor of a position",
+        file=_LIVE,
+        old="        stored = await market_data.newest_prices(bare, since=_EVER)\n",
+        new="        since = self._clock.now() - ANCHORS_FROM\n"
+        "        stored = await market_data.newest_prices(bare, since=since)\n",
+        tests=of(
+            _OF_LIVE,
+            "test_a_position_has_its_newest_stored_price_as_an_anchor_however_old_that_is",
+        ),
+    ),
+    Mutant(
+        name="a newer anchor gives way to an older one",
+        file=_LIVE,
+        old=" if self._known(market).anchor is None]\n",
+        new="]\n",
+        tests=of(_OF_LIVE, "test_an_anchor_that_is_known_stays"),
+    ),
+    Mutant(
+        name="a price that was believed before there was an anchor goes on being believed",
+        file=_LIVE,
+        old="            known.latest, known.is_contradicted = None, False\n",
+        new="            return\n",
+        tests=of(
+            _OF_LIVE,
+            "test_a_first_price_that_was_believed_without_an_anchor_is_a_jump_once_there_is_one",
         ),
     ),
 )

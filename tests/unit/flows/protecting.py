@@ -58,6 +58,7 @@ class Guard:
             positions=self.positions,
             orders=house.orders,
             rows=self.rows,
+            market_data=house.market_data,
             prices=self.prices,
             exchange=house.exchange,
             open_sales=house.open_sales,

@@ -429,10 +429,10 @@ async def test_dust_that_is_worth_an_order_again_is_protected_again(guard: Guard
 async def test_dust_stays_dust_while_it_is_worth_less_than_an_order(guard: Guard) -> None:
     await left_as_dust(guard)
 
-    await guard.fall(95_000_000)  # 4,750 KRW
+    guard.hear(95_000_000)  # 4,750 KRW
 
-    assert guard.positions[KRW_BTC].is_dust
-    assert guard.sold == [HELD]
+    watched = guard.positions[KRW_BTC]
+    assert (watched.is_dust, watched.exit) == (True, None)
 
 
 async def test_dust_of_before_a_restart_is_protected_once_it_is_worth_an_order(

@@ -264,6 +264,65 @@ async def test_the_newest_stored_price_is_what_the_first_word_is_measured_from()
     assert feed.hear(95) is not None
 
 
+async def test_a_position_has_its_newest_stored_price_as_an_anchor_however_old_that_is() -> None:
+    feed, stored = Feed(), FakeMarketData()
+    await stored.add_tickers([feed.ticker(90)], at=T0 - timedelta(days=400))
+    await stored.add_tickers([feed.ticker(100)], at=T0 - timedelta(days=100))
+
+    await feed.prices.anchor_held({KRW_BTC: Decimal(10)}, stored)
+
+    assert feed.hear(10) is None
+    assert feed.hear(95) is not None
+
+
+async def test_a_position_has_its_average_price_as_an_anchor_where_nothing_is_stored() -> None:
+    feed = Feed()
+
+    await feed.prices.anchor_held({KRW_BTC: Decimal(100)}, FakeMarketData())
+    lie = feed.hear(10)
+    crash = [feed.hear(70), feed.hear(70, source=REST)]
+
+    assert lie is None
+    assert [price is not None for price in crash] == [False, True]
+
+
+async def test_an_anchor_that_is_known_stays() -> None:
+    feed, stored = Feed(), FakeMarketData()
+    await stored.add_tickers([feed.ticker(10)], at=T0)
+    feed.prices.anchor(KRW_BTC, Decimal(100))
+
+    await feed.prices.anchor_held({KRW_BTC: Decimal(10)}, stored)
+
+    assert feed.hear(10) is None
+
+
+async def test_a_first_price_that_was_believed_without_an_anchor_is_a_jump_once_there_is_one() -> (
+    None
+):
+    asked: list[bool] = []
+    feed = Feed()
+    feed.prices._on_jump = lambda: asked.append(True)
+    feed.hear(10)
+
+    await feed.prices.anchor_held({KRW_BTC: Decimal(100)}, FakeMarketData())
+    doubt, latest = feed.doubt(), feed.prices.latest(KRW_BTC)
+    again, by_rest = feed.hear(10), feed.hear(10, source=REST)
+
+    assert (doubt, latest) == (PriceDoubt.JUMP, None)
+    assert asked == [True]
+    assert (again is None, by_rest is None) == (True, False)
+
+
+async def test_a_first_price_that_the_first_anchor_is_near_to_stays() -> None:
+    feed = Feed()
+    feed.hear(95)
+
+    await feed.prices.anchor_held({KRW_BTC: Decimal(100)}, FakeMarketData())
+
+    assert feed.doubt() is None
+    assert feed.hear(94) is not None
+
+
 async def test_a_jump_asks_rest_and_nothing_else_does() -> None:
     class Counted(FakeExchange):
         asked: list[Sequence[Market]] = []  # noqa: RUF012 - of this test's one instance

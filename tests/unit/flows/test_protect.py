@@ -328,6 +328,32 @@ async def test_a_start_watches_what_is_held_and_sells_a_breached_stop_at_the_fir
     assert guard.sold == [D("0.001")]
 
 
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "average"])
+async def test_the_first_price_after_a_start_sells_nothing_before_it_is_confirmed(
+    house: House, stored: bool
+) -> None:
+    """A market that is collected no more: its newest stored price is a year old, or there is none.
+
+    The average price is far from that price, and from the one that is heard.
+    """
+    guard = Guard(house)
+    await guard.buy()
+    if stored:
+        old, year = a_ticker(price=D(50_000_000)), timedelta(days=365)
+        await house.market_data.add_tickers([old], at=house.clock.now() - year)
+    await guard.protector.load()
+    price = D(30_000_000)
+    word = a_ticker(price=price, low=price, high=price, traded_at=house.clock.now())
+
+    guard.prices.hear(word, source=PriceSource.STREAM)
+    await guard.protector.watch()
+    before = guard.positions[KRW_BTC].exit
+    guard.prices.hear(word, source=PriceSource.REST)
+
+    assert before is None
+    assert guard.positions[KRW_BTC].exit is not None
+
+
 async def test_a_start_knows_the_highest_price_of_before(guard: Guard) -> None:
     await guard.house.allow(trailing_stop_pct="10")
     guard.hear(150_000_000)
