@@ -89,6 +89,11 @@ _REFUSALS: Final[Mapping[TradingStatus, str]] = {
     _T.HALTED: "trading is halted",
     _T.STANDBY: "this process does not trade",
 }
+_COUNTED: Final[Mapping[str, str]] = {
+    "order_rate": "as many orders as max_orders_per_hour allows were written in the last hour",
+    "max_order": "the purchase would exceed max_order_krw",
+    "max_daily_order": "the day's purchases would exceed max_daily_order_krw",
+}
 _BY_STRICTNESS: Final = tuple(TradingStatus)
 
 
@@ -105,8 +110,6 @@ def strictest(statuses: Iterable[TradingStatus]) -> TradingStatus:
 def refusal_text(rule: str, status: TradingStatus) -> str:
     """Return the sentence for an order that was refused as it was written.
 
-    Args: rule: `trading_enabled` or `order_rate`.  status: the trading state at that moment.
+    Args: rule: `trading_enabled`, or one of the counts.  status: the state at that moment.
     """
-    if rule == "order_rate":
-        return "as many orders as max_orders_per_hour allows were written in the last hour"
-    return _REFUSALS[status]
+    return _COUNTED.get(rule, _REFUSALS[status])

@@ -8,7 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
+from typing import Any
 
+from service.domain.days import korean_day, korean_midnight
 from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
 from service.domain.orders import (
@@ -281,13 +283,32 @@ class FakeOrders:
         status = self.tables.status(intent.market)
         if not permits(status, source, OrderAct.of(intent.side)):
             self._refuse("trading_enabled", status)
-        if most_per_hour is None:
-            return
-        stored = self.tables.settings().get("max_orders_per_hour")
-        most = min(most_per_hour, stored) if isinstance(stored, int) else most_per_hour
-        since = at - timedelta(hours=1)
-        if sum(row.created_at >= since for row in self.rows.values()) >= most:
-            self._refuse("order_rate", status)
+        stored = self.tables.settings()
+        if most_per_hour is not None:
+            cap = stored.get("max_orders_per_hour")
+            most = min(most_per_hour, cap) if isinstance(cap, int) else most_per_hour
+            since = at - timedelta(hours=1)
+            if sum(row.created_at >= since for row in self.rows.values()) >= most:
+                self._refuse("order_rate", status)
+        if intent.side is Side.BUY and intent.market.quote == "KRW":
+            self._check_caps(intent.most_funds, stored, status, at)
+
+    def _check_caps(
+        self, spends: Decimal, stored: Mapping[str, Any], status: TradingStatus, at: datetime
+    ) -> None:
+        if (cap := stored.get("max_order_krw")) is not None and spends > Decimal(cap):
+            self._refuse("max_order", status)
+        since = korean_midnight(korean_day(at))
+        bought = sum(
+            row.intent.most_funds if row.status in OPEN else row.executed_funds
+            for row in self.rows.values()
+            if row.created_at >= since
+            and row.intent.side is Side.BUY
+            and row.intent.market.quote == "KRW"
+        )
+        cap = stored.get("max_daily_order_krw")
+        if cap is not None and bought + spends > Decimal(cap):
+            self._refuse("max_daily_order", status)
 
     def _refuse(self, rule: str, status: TradingStatus) -> None:
         self.tables.refusals.append((rule, status.value))

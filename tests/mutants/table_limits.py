@@ -609,8 +609,8 @@ LIMITS: Final = (
     Mutant(
         name="an open purchase does not count for the day's cap",
         file="service/store/tables/orders.py",
-        old="                    ELSE coalesce(funds, price * volume) END) AS bought\n",
-        new="                    ELSE 0 END) AS bought\n",
+        old="                         ELSE coalesce(funds, price * volume) END), 0)",
+        new="                         ELSE 0 END), 0)",
         tests=of(
             "tests/integration/store/test_contract.py",
             "test_what_is_bought_since_counts_an_open_order_whole_and_a_final_one_by_its_fills",

@@ -267,6 +267,20 @@ ORDERS: Final = (
         tests=of(_OF_CONTRACT, "test_an_insert_counts_the_orders_of_the_hour_before_it"),
     ),
     Mutant(
+        name="an order's insert knows no cap of a day's purchases",
+        file=_PG_ORDERS,
+        old="                    THEN 'max_daily_order'\n",
+        new="                    THEN NULL\n",
+        tests=of(_OF_CONTRACT, "test_an_insert_keeps_the_cap_of_a_korean_day"),
+    ),
+    Mutant(
+        name="an order's insert knows no cap of a purchase",
+        file=_PG_ORDERS,
+        old="WHEN most_krw < %(spends_krw)s::numeric THEN 'max_order'\n",
+        new="WHEN false THEN 'max_order'\n",
+        tests=of(_OF_CONTRACT, "test_an_insert_keeps_the_cap_of_a_purchase"),
+    ),
+    Mutant(
         name="two orders are written at a time and count the same hour",
         file=_EXECUTE,
         old="        async with _in_time(source), self._writing:\n",

@@ -12,6 +12,7 @@ import psycopg2.errors
 
 from service.crashpoints import crashpoint
 from service.domain.alerts import Notice
+from service.domain.days import korean_day, korean_midnight
 from service.domain.decimals import decimal_text
 from service.domain.errors import DomainError, DuplicateOrder, NotLeader, OrderRefused
 from service.domain.markets import Market
@@ -43,6 +44,11 @@ from service.store.tables.alerts import put
 from service.store.tables.fills import add_fills, correct_fee, fill_from, is_stored, position_from
 from service.store.tables.lease import TRADING
 
+# What is final counts with what it bought: a limit order may leave most of its money.
+_BOUGHT: Final = """coalesce(sum(
+                    CASE WHEN status IN ('EXECUTED', 'CANCELLED', 'FAILED') THEN executed_funds
+                         ELSE coalesce(funds, price * volume) END), 0)"""
+
 # One statement, so that nothing can change between the check and the row.
 #
 # The shared lock of the lease delays a takeover until this row is committed: no order of an older
@@ -50,7 +56,8 @@ from service.store.tables.lease import TRADING
 # for the orders that it came too late for. And where such a change came first, this statement waits
 # for it and then reads the row anew. PostgreSQL does so for a locked row only. What it counts, it
 # counts as before the wait: `Executor` writes one order at a time.
-ADD = """
+ADD = (
+    """
     WITH held AS (
         SELECT epoch
           FROM leader
@@ -65,7 +72,8 @@ ADD = """
     ), settings AS (
         SELECT key, value
           FROM system_configs
-         WHERE key IN ('max_orders_per_hour', 'trading_enabled')
+         WHERE key IN ('max_daily_order_krw', 'max_order_krw', 'max_orders_per_hour',
+                       'trading_enabled')
          ORDER BY key
            FOR SHARE
     ), now AS (
@@ -79,13 +87,19 @@ ADD = """
                END AS status,
                least(%(most_per_hour)s::numeric,
                      CASE jsonb_typeof(cap.value) WHEN 'number' THEN cap.value::numeric END
-               ) AS most_per_hour
+               ) AS most_per_hour,
+               CASE WHEN each.value #>> '{}' ~ %(amount)s THEN (each.value #>> '{}')::numeric
+               END AS most_krw,
+               CASE WHEN daily.value #>> '{}' ~ %(amount)s THEN (daily.value #>> '{}')::numeric
+               END AS most_krw_a_day
           FROM held
          CROSS JOIN halts
+          LEFT JOIN settings AS each ON each.key = 'max_order_krw'
+          LEFT JOIN settings AS daily ON daily.key = 'max_daily_order_krw'
           LEFT JOIN settings AS cap ON cap.key = 'max_orders_per_hour'
           LEFT JOIN settings AS switch ON switch.key = 'trading_enabled'
     ), verdict AS (
-        SELECT epoch, status, most_per_hour,
+        SELECT epoch, status, most_per_hour, most_krw, most_krw_a_day,
                -- The unique index leaves recovered orders out, because they are facts.
                CASE WHEN EXISTS (
                          SELECT FROM orders
@@ -103,6 +117,16 @@ ADD = """
                            FROM orders
                           WHERE created_at >= %(at)s::timestamptz - interval '1 hour')
                     THEN 'order_rate'
+                    WHEN most_krw < %(spends_krw)s::numeric THEN 'max_order'
+                    WHEN most_krw_a_day < %(spends_krw)s::numeric + (
+                         SELECT """
+    + _BOUGHT
+    + """
+                           FROM orders
+                          WHERE created_at >= %(midnight)s
+                            AND side = 'BUY'
+                            AND market LIKE 'KRW-%%')
+                    THEN 'max_daily_order'
                END AS refusal
           FROM now
     ), refused AS (
@@ -111,12 +135,24 @@ ADD = """
                jsonb_build_object('status', status, 'source', %(source)s::text,
                                   'side', %(side)s::text, 'decision_id', %(decision_id)s::bigint,
                                   'limit', CASE refusal WHEN 'order_rate' THEN most_per_hour::text
+                                                WHEN 'max_order' THEN most_krw::text
+                                                WHEN 'max_daily_order' THEN most_krw_a_day::text
                                                 ELSE 'ACTIVE' END,
                                   'actual', CASE refusal WHEN 'order_rate' THEN (
                                                 SELECT count(*)::text
                                                   FROM orders
                                                  WHERE created_at
                                                        >= %(at)s::timestamptz - interval '1 hour')
+                                                WHEN 'max_order' THEN %(spends_krw)s::text
+                                                WHEN 'max_daily_order' THEN (
+                                                SELECT (%(spends_krw)s::numeric
+                                                        + """
+    + _BOUGHT
+    + """)::text
+                                                  FROM orders
+                                                 WHERE created_at >= %(midnight)s
+                                                   AND side = 'BUY'
+                                                   AND market LIKE 'KRW-%%')
                                                  ELSE status END),
                %(decision_id)s::bigint
           FROM verdict
@@ -147,6 +183,7 @@ ADD = """
       FROM verdict
       LEFT JOIN added ON true
 """
+)
 
 # A rule's sale that left while the database was away: neither lease nor state can refuse it. Its
 # row may be here, from an insert whose answer was lost, or of the sweep of another process.
@@ -245,16 +282,18 @@ COUNT_SINCE = """
      WHERE created_at >= %(at)s
 """
 
-# What is final counts with what it bought: a limit order may leave most of its money.
-BOUGHT_SINCE = """
+BOUGHT_SINCE = (
+    """
     SELECT split_part(market, '-', 1) AS quote,
-           sum(CASE WHEN status IN ('EXECUTED', 'CANCELLED', 'FAILED') THEN executed_funds
-                    ELSE coalesce(funds, price * volume) END) AS bought
+           """
+    + _BOUGHT
+    + """ AS bought
       FROM orders
      WHERE created_at >= %(at)s
        AND side = 'BUY'
      GROUP BY 1
 """
+)
 
 FILLS = """
     SELECT trade_uuid, price, volume, funds, fee, traded_at
@@ -287,7 +326,18 @@ _DUPLICATES: Final = {
 }
 
 
+_AMOUNT: Final = r"^[0-9]+(\.[0-9]+)?$"  #: of a stored cap; anything else is no cap
+_KRW: Final = "KRW"
+
 Notices = Callable[[Order, OrderStatus, datetime], Sequence[Notice]]
+
+
+def _spends_krw(intent: Intent) -> Decimal | None:
+    """Return what a purchase may cost, without its fee; None: no cap in KRW is counted here.
+
+    Of the other markets only the rules know what a purchase is worth in KRW.
+    """
+    return intent.most_funds if intent.side is Side.BUY and intent.market.quote == _KRW else None
 
 
 def _silent(_: Order, __: OrderStatus, ___: datetime) -> Sequence[Notice]:
@@ -318,8 +368,9 @@ class PgOrders:
         """Write the order as PENDING, about to be sent; committed when this returns.
 
         Raises: NotLeader, when `epoch` is no longer the trading lease's; OrderRefused, when switch,
-            trading state or hourly limit refuse it by now; DuplicateOrder, when the identifier or
-            the key was used before, when the decision has an order that did not fail, or lapsed.
+            trading state, hourly limit or a cap in KRW refuse it by now; DuplicateOrder, when the
+            identifier or the key was used before, when the decision has an order that did not
+            fail, or lapsed.
         """
         act = OrderAct.of(intent.side)
         args = {
@@ -337,6 +388,9 @@ class PgOrders:
             "source": source.value,
             "permitting": [one.value for one in TradingStatus if permits(one, source, act)],
             "most_per_hour": most_per_hour,
+            "amount": _AMOUNT,
+            "spends_krw": _spends_krw(intent),
+            "midnight": korean_midnight(korean_day(at)),
             "idempotency_key": idempotency_key,
             "actor": actor or (BY_SERVICE if breach is None else BY_RULE),
             "rule": None if breach is None else breach.rule.value,

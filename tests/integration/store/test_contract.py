@@ -127,10 +127,12 @@ async def halt(store: StoreUnderTest, kind: HaltKind | None, market: Market | No
         )
 
 
-async def outcome(store: StoreUnderTest, n: int, *, side: Side, **options: Any) -> str | None:
+async def outcome(
+    store: StoreUnderTest, n: int, *, side: Side, funds: int = 100_000, **options: Any
+) -> str | None:
     """Return the rule that refused an order, or None when it is written."""
     sale = {"side": Side.SELL, "volume": Decimal(1), "funds": None}
-    intent = an_intent(**(sale if side is Side.SELL else {}))
+    intent = an_intent(**(sale if side is Side.SELL else {"funds": Decimal(funds)}))
     try:
         await added(store, f"uat-{n}", intent=intent, **options)
     except OrderRefused as exc:
@@ -203,6 +205,46 @@ async def test_an_insert_counts_the_orders_of_the_hour_before_it(
     ]
 
     assert found == [None, None, "order_rate", None, None]
+
+
+async def test_an_insert_keeps_the_cap_of_a_purchase(store: StoreUnderTest) -> None:
+    await store.store_setting("max_order_krw", "9999.5")
+
+    found = [
+        await outcome(store, number, side=side, funds=funds, minutes=60 * number)
+        for number, (side, funds) in enumerate(
+            [(Side.BUY, 9_999), (Side.BUY, 10_000), (Side.SELL, 10_000)]
+        )
+    ]
+
+    assert found == [None, "max_order", None]
+
+
+async def test_an_insert_keeps_the_cap_of_a_korean_day(store: StoreUnderTest) -> None:
+    """What was written and not ended counts whole; the next day begins with nothing."""
+    await store.store_setting("max_daily_order_krw", "25000")
+
+    found = [
+        await outcome(store, number, side=side, funds=funds, minutes=minutes)
+        for number, (side, funds, minutes) in enumerate(
+            [
+                (Side.BUY, 10_000, 0),
+                (Side.SELL, 10_000, 1),
+                (Side.BUY, 15_000, 2),
+                (Side.BUY, 5_000, 3),
+                (Side.SELL, 5_000, 4),
+                (Side.BUY, 5_000, 24 * 60),
+            ]
+        )
+    ]
+
+    assert found == [None, None, None, "max_daily_order", None, None]
+
+
+async def test_a_cap_that_is_off_stops_nothing(store: StoreUnderTest) -> None:
+    await store.store_setting("max_daily_order_krw", None)
+
+    assert await outcome(store, 1, side=Side.BUY, funds=10**9, minutes=0) is None
 
 
 async def test_an_order_that_is_not_limited_is_not_counted_against_the_limit(

@@ -127,6 +127,7 @@ def order_args(epoch: int) -> dict[str, object]:
         "funds": Decimal(100_000), "at": T0, "source": "SIGNAL", "permitting": ["ACTIVE"],
         "most_per_hour": None, "idempotency_key": None, "actor": "system:orders",
         "rule": None, "by_rule": None, "breach_price": None, "breach_limit": None,
+        "amount": "^[0-9]+$", "spends_krw": Decimal(100_000), "midnight": T0,
     }  # fmt: skip
 
 
@@ -320,6 +321,27 @@ async def test_a_refusal_by_the_hours_limit_has_caller_limit_and_number(pool: Po
         pool,
         "SELECT reason, actor, detail ->> 'limit', detail ->> 'actual' FROM risk_events",
     ) == [("order_rate", "ann", "1", "1")]
+
+
+async def test_a_refusal_by_a_cap_has_the_cap_and_what_it_would_come_to(pool: Pool) -> None:
+    epoch = await the_epoch(pool)
+    await execute(
+        pool,
+        "INSERT INTO system_configs (key, value, updated_at, updated_by)"
+        " VALUES ('max_daily_order_krw', '\"150000\"', now(), 'test')",
+    )
+    await add(pool, epoch=epoch)
+
+    with pytest.raises(OrderRefused, match="max_daily_order_krw"):
+        await PgOrders(pool).add(
+            an_intent(), identifier="uat-2", decision_id=None, at=T0, epoch=epoch, **BY_SIGNAL
+        )
+
+    assert await rows(
+        pool,
+        "SELECT reason, (detail ->> 'limit')::numeric, (detail ->> 'actual')::numeric"
+        "  FROM risk_events",
+    ) == [("max_daily_order", 150_000, 200_000)]
 
 
 async def test_an_identifier_is_used_once(pool: Pool) -> None:
