@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, NotRequired, Protocol, TypedDict
+from typing import Final, Literal, NotRequired, Protocol
+
+from typing_extensions import TypedDict
 
 from service.domain.stuck_orders import OpenOrder
 

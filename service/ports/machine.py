@@ -1,7 +1,9 @@
 """What the machine and this process use of it, as far as it was read."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypedDict
+from typing import Final, Literal
+
+from typing_extensions import TypedDict
 
 #: Of the disk of the data directory.
 DISK_WARNING_PCT: Final = 70.0

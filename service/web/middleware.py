@@ -15,19 +15,17 @@ from loguru import logger
 
 from service.domain.errors import ServiceError
 from service.ports.requests import REQUEST, Requests
-from service.web.api import risk
 from service.web.api.health import alive
+from service.web.contract.route import TABLE
 from service.web.keys import CONFIG, REAL_CLOCK
 from service.web.overload.backpressure import pause_reading
 from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS
 from service.web.overload.held_connections import HELD_CONNECTIONS
-from service.web.protocol.auth import CALLER, LOCKOUT, PUBLIC, admit
+from service.web.protocol.auth import CALLER, LOCKOUT, admit
 from service.web.protocol.errors import Overloaded, TooManyTries, WrongToken
 from service.web.protocol.problems import internal_problem, problem_of, problem_of_http
 from service.web.protocol.request_id import HEADER, REQUEST_ID, id_of
 
-#: Only an admin gets here, and an off switch that waits for its turn is none.
-_NEVER_QUEUED: Final = frozenset({risk.halt, risk.resume, risk.flatten})
 _ERROR = web.RequestKey("error", str)
 _ALIVE: Final = "/health"
 _PROBES: Final = frozenset({"/health", "/health/ready", "/health/detailed"})
@@ -93,7 +91,9 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
     app = request.app
     try:
         request[CALLER] = admit(request, app[CONFIG], app[LOCKOUT])
-        if request.path in PUBLIC or handler in _NEVER_QUEUED:
+        route = app[TABLE].get(handler)
+        # Only an admin gets to an off switch, and one that waits for its turn is none.
+        if route is not None and not route.is_queued:
             return await handler(request)
         async with app[CONCURRENCY_LIMITS].limit_of(request):
             return await handler(request)

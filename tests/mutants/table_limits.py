@@ -165,8 +165,8 @@ LIMITS: Final = (
     Mutant(
         name="a halt waits behind other changes",
         file="service/web/middleware.py",
-        old=" or handler in _NEVER_QUEUED:\n",
-        new=":\n",
+        old="        if route is not None and not route.is_queued:\n",
+        new="        if route is not None and not route.is_queued and not route.body:\n",
         tests=of("tests/unit/web/api/test_risk.py", "test_a_halt_waits_behind_no_other_change"),
     ),
     Mutant(

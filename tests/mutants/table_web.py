@@ -45,8 +45,8 @@ WEB: Final = (
     Mutant(
         name="the metrics of live mode are open to this machine",
         file=_ACCESS,
-        old="        if mode is Mode.SANDBOX and caller.is_local and request.path in LOCAL:\n",
-        new="        if caller.is_local and request.path in LOCAL:\n",
+        old="        if route and route.is_local and mode is Mode.SANDBOX and caller.is_local:\n",
+        new="        if route and route.is_local and caller.is_local:\n",
         tests=of(
             "tests/unit/web/api/test_metrics.py",
             "test_outside_the_sandbox_every_scraper_needs_a_token",

@@ -55,10 +55,14 @@ WINGS: dict[str, dict[str, set[str]]] = {
         "stream": {"market", "exchange", "upbit_api", "root"},
     },
     "web": {
-        "root": {"api", "protocol", "overload"},
-        "protocol": {"root"},
-        "api": {"protocol", "root"},
-        "overload": {"protocol"},
+        "root": {"contract", "protocol", "overload", "api", "table"},
+        # The document of the API names the problems, which protocol answers.
+        "contract": {"protocol"},
+        "protocol": {"contract", "root"},
+        "api": {"contract", "protocol", "root"},
+        # The rows: which handler answers where, for which role, with what.
+        "table": {"api", "contract"},
+        "overload": {"contract", "protocol"},
     },
 }
 

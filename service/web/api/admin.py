@@ -4,9 +4,9 @@ import platform
 from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import TypedDict
 
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from service.domain.errors import InvalidRequest, NotFound
 from service.domain.instants import rfc3339
@@ -35,6 +35,11 @@ class AdminJobBody(TypedDict):
     skipped: int
     restarts: int
     last_error: str | None  #: class of the last failure's error; null after a success
+
+
+class AdminJobsBody(TypedDict):
+    items: list[AdminJobBody]
+    next_cursor: None
 
 
 class SystemBody(MachineBody):
@@ -70,7 +75,7 @@ async def jobs(request: web.Request) -> web.Response:
 
 async def audit(request: web.Request) -> web.Response:
     """Every request for a change, the newest first, whether it was done or refused."""
-    query = Query(request, "limit", "cursor", "action")
+    query = Query(request)
     page = window(query)
     return page_response(
         await request.app[LISTS].audit(

@@ -1,11 +1,11 @@
 """The list of alerts: sent, waiting, failed or suppressed. An operator acknowledges one."""
 
-from enum import StrEnum
 from typing import Final
 
 from aiohttp import web
 
 from service.domain.errors import InvalidRequest, NotFound
+from service.web.contract.log_bodies import AlertSeverity, AlertState
 from service.web.keys import ACKNOWLEDGEMENTS, LISTS
 from service.web.protocol.audit import audited
 from service.web.protocol.auth import CALLER
@@ -17,25 +17,10 @@ from service.web.protocol.responses import raw_response
 PATH: Final = "/api/v1/alerts"
 
 
-class AlertState(StrEnum):
-    PENDING = "PENDING"
-    SENDING = "SENDING"
-    SENT = "SENT"
-    FAILED = "FAILED"
-    SUPPRESSED = "SUPPRESSED"
-
-
-class Severity(StrEnum):
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
-
-
 async def alerts(request: web.Request) -> web.Response:
-    query = Query(request, "limit", "cursor", "state", "severity")
+    query = Query(request)
     page = window(query)
-    state, severity = query.choice("state", AlertState), query.choice("severity", Severity)
+    state, severity = query.choice("state", AlertState), query.choice("severity", AlertSeverity)
     return page_response(
         await request.app[LISTS].alerts(
             limit=page.limit, before=page.before, state=state, severity=severity

@@ -1,13 +1,18 @@
 """One body with everything on the page, so that the page needs one request."""
 
-from typing import Final, TypedDict
+from typing import Annotated, Final
 
 import orjson
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from service.domain.instants import rfc3339
 from service.ports.health import ComponentBody, TradingBody
 from service.web.api.positions import PositionBody, position_bodies, positions_of
+from service.web.contract.market_bodies import MarketRowBody
+from service.web.contract.order_bodies import OrderRowBody
+from service.web.contract.scalars import Made
+from service.web.contract.signal_bodies import SignalRowBody
 from service.web.keys import CLOCK, HEALTH, LISTS
 from service.web.protocol.auth import CALLER
 from service.web.protocol.query import Query
@@ -29,10 +34,10 @@ class SummaryBody(TypedDict):
     role: str  #: what the caller may do here
     health: DashboardHealthBody
     trading: TradingBody
-    prices: object  #: newest ticker row of each market
+    prices: Annotated[object, Made(list[MarketRowBody])]  #: the newest of each market
     positions: list[PositionBody]
-    signals: object  #: the newest five
-    orders: object  #: the newest five
+    signals: Annotated[object, Made(list[SignalRowBody])]  #: the newest five
+    orders: Annotated[object, Made(list[OrderRowBody])]  #: the newest five
 
 
 async def summary(request: web.Request) -> web.Response:

@@ -28,7 +28,7 @@ _ID_BOUND: Final = 2**63
 
 async def deposits(request: web.Request) -> web.Response:
     """Deposits and withdrawals (negative), the newest first."""
-    page = window(Query(request, "limit", "cursor"))
+    page = window(Query(request))
     return page_response(
         await request.app[ACCOUNT_LISTS].deposits(limit=page.limit, before=page.before)
     )

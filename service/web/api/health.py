@@ -1,10 +1,11 @@
 """Liveness, readiness and component health, answered from a snapshot without I/O."""
 
 from http import HTTPStatus
-from typing import Final, TypedDict
+from typing import Final, Literal
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
+from typing_extensions import TypedDict
 
 from service.ports.health import HealthBody
 from service.web.keys import HEALTH
@@ -18,8 +19,12 @@ _ALIVE_HEADERS: Final = CIMultiDict({istr(hdrs.CONTENT_TYPE): JSON_TYPE} | SECUR
 _ASK_AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "5"}
 
 
+class AliveBody(TypedDict):
+    status: Literal["alive"]
+
+
 class ReadyBody(TypedDict):
-    status: str  #: ready or not_ready
+    status: Literal["ready", "not_ready"]
 
 
 class StatusesBody(TypedDict):
@@ -31,6 +36,9 @@ class StatusesBody(TypedDict):
 
 class StatusBody(TypedDict):
     status: str
+
+
+AnyHealthBody = HealthBody | StatusesBody
 
 
 async def alive(_request: web.Request) -> web.Response:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Final, NotRequired, TypedDict
+from typing import Final, NotRequired
 
 from aiohttp import hdrs, web
+from typing_extensions import TypedDict
 
 from service.domain.decimals import decimal_text
 from service.domain.errors import InvalidOrder, InvalidRequest, NotFound

@@ -1,30 +1,30 @@
 """Collected prices and candles, newest first."""
 
 from datetime import timedelta
-from typing import Final, TypedDict
+from typing import Annotated, Final
 
 import orjson
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from service.domain.errors import NotFound
 from service.domain.instants import rfc3339
 from service.domain.markets import Timeframe
 from service.ports.health import JobState
 from service.ports.price_feed import PriceFigures, StreamState
+from service.web.contract.market_bodies import CollectedMarketBody
+from service.web.contract.scalars import Made
 from service.web.keys import CLOCK, JOBS, LISTS, LIVE
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
 from service.web.protocol.responses import json_response, list_response, raw_response
 
 _COLLECTOR: Final = "collect_market_data"
-_MAX_HOURS: Final = 24 * 31
-#: The statement reads every row of every market to find gaps.
-_COLLECTOR_MAX_HOURS: Final = 24 * 7
 
 
 class CollectorBody(TypedDict):
     since: str
-    items: object  #: one object a market: rows, newest row, longest gap
+    items: Annotated[object, Made(list[CollectedMarketBody])]
     next_cursor: None
     job: "CollectorJobBody | None"  #: null before the scheduler runs
     streams: "dict[str, StreamBody]"  #: by name: prices, orders
@@ -58,13 +58,13 @@ class CollectorJobBody(TypedDict):
 
 async def overview(request: web.Request) -> web.Response:
     """The newest row of every market, or of the one asked for."""
-    markets = Query(request, "market").markets()
+    markets = Query(request).markets()
     return list_response(await request.app[LISTS].market_latest(markets))
 
 
 async def latest(request: web.Request) -> web.Response:
     """The newest row of one market, as an object."""
-    market = Query(request, "market").one_market()
+    market = Query(request).one_market()
     row = await request.app[LISTS].market_price(market)
     if row is None:
         raise NotFound(f"no price of {market} has been collected yet")
@@ -72,7 +72,7 @@ async def latest(request: web.Request) -> web.Response:
 
 
 async def history(request: web.Request) -> web.Response:
-    query = Query(request, "market", "limit", "cursor")
+    query = Query(request)
     page, market = window(query), query.one_market()
     return page_response(
         await request.app[LISTS].market_history(market, limit=page.limit, before=page.before)
@@ -80,7 +80,7 @@ async def history(request: web.Request) -> web.Response:
 
 
 async def candles(request: web.Request) -> web.Response:
-    query = Query(request, "market", "timeframe", "limit", "cursor")
+    query = Query(request)
     page, timeframe = window(query), query.choice("timeframe", Timeframe) or Timeframe.M1
     market = query.one_market()
     return page_response(
@@ -91,16 +91,16 @@ async def candles(request: web.Request) -> web.Response:
 
 
 async def summary(request: web.Request) -> web.Response:
-    query = Query(request, "market", "hours")
-    hours = query.whole_number("hours", default=24, low=1, high=_MAX_HOURS)
+    query = Query(request)
+    hours = query.whole_number("hours")
     market = query.one_market()
     since = request.app[CLOCK].now() - timedelta(hours=hours)
     return raw_response(await request.app[LISTS].market_summary(market, since=since))
 
 
 async def collector_stats(request: web.Request) -> web.Response:
-    query = Query(request, "market", "hours")
-    hours = query.whole_number("hours", default=24, low=1, high=_COLLECTOR_MAX_HOURS)
+    query = Query(request)
+    hours = query.whole_number("hours")
     markets = query.markets()
     since = request.app[CLOCK].now() - timedelta(hours=hours)
     rows = await request.app[LISTS].collector_stats(markets, since=since)

@@ -13,8 +13,6 @@ from service.web.keys import CLOCK, DATABASE, EXPOSITION, REAL_CLOCK, SETTINGS, 
 from service.web.protocol.query import Query
 from service.web.protocol.responses import json_response, raw_response
 
-_MAX_HOURS: Final = 24 * 31
-_MAX_DAYS: Final = 366
 _DAY: Final = timedelta(days=1)
 _PROMETHEUS: Final = {hdrs.CONTENT_TYPE: "text/plain; version=0.0.4; charset=utf-8"}
 
@@ -49,7 +47,7 @@ async def http(request: web.Request) -> web.Response:
 
 async def ai(request: web.Request) -> web.Response:
     """Today and the days before it, Korean days by the market's clock."""
-    days = Query(request, "days").whole_number("days", default=7, low=1, high=_MAX_DAYS)
+    days = Query(request).whole_number("days")
     today = korean_day(request.app[CLOCK].now())
     midnight = korean_midnight(today)
     return raw_response(
@@ -68,5 +66,4 @@ async def exposition(request: web.Request) -> web.Response:
 
 
 def _hours(request: web.Request) -> timedelta:
-    query = Query(request, "hours")
-    return timedelta(hours=query.whole_number("hours", default=24, low=1, high=_MAX_HOURS))
+    return timedelta(hours=Query(request).whole_number("hours"))

@@ -13,14 +13,13 @@ from service.web.protocol.responses import raw_response
 
 _PERIODS: Final = (1, 7, 30)  #: Korean days, always shown
 _MAX_DAYS: Final = 366
-_MAX_POINTS: Final = 500
 _DAY: Final = timedelta(days=1)
 
 
 async def summary(request: web.Request) -> web.Response:
     """The newest snapshot, and the results of 1, 7, 30 and the requested number of days."""
-    query = Query(request, "quote", "days")
-    days = query.whole_number("days", default=_PERIODS[-1], low=1, high=_MAX_DAYS)
+    query = Query(request)
+    days = query.whole_number("days")
     body = await request.app[PORTFOLIO].summary(
         quote=_quote(request, query),
         now=request.app[CLOCK].now(),
@@ -31,8 +30,8 @@ async def summary(request: web.Request) -> web.Response:
 
 async def equity(request: web.Request) -> web.Response:
     """The equity curve of the last day, or of the requested window."""
-    query = Query(request, "quote", "from", "to", "points")
-    points = query.whole_number("points", default=200, low=1, high=_MAX_POINTS)
+    query = Query(request)
+    points = query.whole_number("points")
     until = query.instant("to") or request.app[CLOCK].now()
     since = query.instant("from") or until - _DAY
     if not timedelta() < until - since <= _MAX_DAYS * _DAY:
@@ -44,7 +43,7 @@ async def equity(request: web.Request) -> web.Response:
 
 async def daily(request: web.Request) -> web.Response:
     """The account's days, or those on which one market traded."""
-    query = Query(request, "limit", "cursor", "market", "quote")
+    query = Query(request)
     page, market = window(query), query.market()
     portfolio = request.app[PORTFOLIO]
     if market is None:

@@ -1,7 +1,9 @@
 """What protects each position, as this process knows it in memory."""
 
 from decimal import Decimal
-from typing import Final, TypedDict
+from typing import Final
+
+from typing_extensions import TypedDict
 
 from service.domain.decimals import decimal_text
 from service.domain.positions import Position

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
 from http import HTTPStatus
-from typing import Final, Literal, TypedDict
+from typing import Final, Literal
 
 import orjson
 from aiohttp import web
 from loguru import logger
+from typing_extensions import TypedDict
 
 from service.domain.decimals import decimal_text
 from service.domain.errors import BoundaryError, InvalidRequest, StoreDown, UnknownMarket
@@ -29,6 +29,7 @@ from service.settings.table import (
 )
 from service.web.api.positions import PositionBody, position_bodies, positions_of
 from service.web.api.protection import ProtectionBody, protection_bodies
+from service.web.contract.log_bodies import RiskEventKind
 from service.web.keys import (
     CLOCK,
     CONFIG,
@@ -57,15 +58,6 @@ CONFIRM: Final = "FLATTEN"
 READ_WITHIN_S: Final = 1.0
 _HOUR: Final = timedelta(hours=1)
 _SHOWN: Final = Decimal("0.01")
-
-
-class RiskEventKind(StrEnum):
-    HALTED = "HALTED"
-    RESUMED = "RESUMED"
-    REFUSED = "REFUSED"
-    LAPSED = "LAPSED"
-    EXIT = "EXIT"
-    DUST = "DUST"
 
 
 class HaltBody(TypedDict):
@@ -167,7 +159,7 @@ async def _in_database(
 
 
 async def events(request: web.Request) -> web.Response:
-    query = Query(request, "limit", "cursor", "event")
+    query = Query(request)
     page, event = window(query), query.choice("event", RiskEventKind)
     return page_response(
         await request.app[LISTS].risk_events(limit=page.limit, before=page.before, event=event)

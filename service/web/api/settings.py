@@ -1,9 +1,10 @@
 """Reads and changes the settings. The settings room stores them with their history."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypedDict
+from typing import Annotated, Final
 
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from service.domain.errors import InvalidRequest
 from service.domain.instants import rfc3339
@@ -12,6 +13,7 @@ from service.ports.store import JSON
 from service.settings.checks import key_named
 from service.settings.settings import SettingView
 from service.settings.table import TABLE
+from service.web.contract.scalars import Made
 from service.web.keys import LISTS, SETTINGS
 from service.web.protocol.auth import CALLER
 from service.web.protocol.paging import page_response, window
@@ -22,11 +24,13 @@ from service.web.protocol.responses import json_response, list_response
 
 _VALUE: Final = "value"
 
+AnyJson = Annotated[JSON, Made(object)]
+
 
 class SettingBody(TypedDict):
     key: str
-    value: JSON
-    default: JSON
+    value: AnyJson
+    default: AnyJson
     is_default: bool
     in_effect: bool  #: false: stored and checked, but nothing in this version acts on it
     unit: str
@@ -34,14 +38,19 @@ class SettingBody(TypedDict):
     sentence: str
 
 
+class SettingsBody(TypedDict):
+    items: list[SettingBody]
+    next_cursor: None
+
+
 class ChangedSettingBody(SettingBody):
-    old_value: JSON  #: what the change replaced; equals `value` when nothing changed
+    old_value: AnyJson  #: what the change replaced; equals `value` when nothing changed
 
 
 class ChangeBody(TypedDict):
     key: str
-    old_value: JSON  #: the stored value, or the default where none was stored
-    new_value: JSON
+    old_value: AnyJson  #: the stored value, or the default where none was stored
+    new_value: AnyJson
     in_effect: bool  #: as in SettingBody
     changed_by: str
     changed_at: str
@@ -62,7 +71,7 @@ async def setting(request: web.Request) -> web.Response:
 
 
 async def changes(request: web.Request) -> web.Response:
-    query = Query(request, "limit", "cursor", "key")
+    query = Query(request)
     page, name = window(query), query.text("key")
     key = None if name is None else key_named(name).name
     return page_response(

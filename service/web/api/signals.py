@@ -19,7 +19,7 @@ PATH: Final = "/api/v1/signals"
 
 
 async def signals(request: web.Request) -> web.Response:
-    query = Query(request, "limit", "cursor", "market", "action", "market_data_id")
+    query = Query(request)
     page = window(query)
     return page_response(
         await request.app[LISTS].signals(
@@ -27,14 +27,14 @@ async def signals(request: web.Request) -> web.Response:
             before=page.before,
             market=query.market(),
             action=query.choice("action", Action),
-            market_data_id=query.row_id("market_data_id"),
+            market_data_id=query.optional_number("market_data_id"),
         )
     )
 
 
 async def latest(request: web.Request) -> web.Response:
     """The newest signal of every market, or of the one asked for."""
-    markets = Query(request, "market").markets()
+    markets = Query(request).markets()
     return list_response(await request.app[LISTS].signals_latest(markets))
 
 

@@ -1,14 +1,13 @@
 """Orders, fills, positions and balances; looking orders up at the exchange."""
 
-from typing import TypedDict
-
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from service.domain.decimals import decimal_text
 from service.domain.errors import InvalidRequest, NotFound
 from service.domain.markets import Balance
 from service.domain.orders import OrderStatus
-from service.web.api.positions import position_bodies, positions_of
+from service.web.api.positions import PositionBody, position_bodies, positions_of
 from service.web.keys import BALANCES, CLOCK, LISTS, RECONCILE
 from service.web.protocol.audit import audited
 from service.web.protocol.paging import page_response, window
@@ -30,12 +29,17 @@ class BalancesBody(TypedDict):
     age_seconds: float  #: real seconds since the exchange was asked
 
 
+class PositionsBody(TypedDict):
+    items: list[PositionBody]
+    next_cursor: None
+
+
 class SyncBody(TypedDict):
     reconciled: int  #: orders that were looked up and settled or moved
 
 
 async def orders(request: web.Request) -> web.Response:
-    query = Query(request, "limit", "cursor", "market", "status")
+    query = Query(request)
     page, status = window(query), query.choice("status", OrderStatus)
     return page_response(
         await request.app[LISTS].orders(
@@ -58,7 +62,7 @@ async def order(request: web.Request) -> web.Response:
 
 
 async def fills(request: web.Request) -> web.Response:
-    query = Query(request, "limit", "cursor", "market")
+    query = Query(request)
     page, market = window(query), query.market()
     return page_response(
         await request.app[LISTS].fills(limit=page.limit, before=page.before, market=market)
@@ -67,7 +71,7 @@ async def fills(request: web.Request) -> web.Response:
 
 async def position(request: web.Request) -> web.Response:
     """Positions at the newest prices, of every market or of the requested one."""
-    market = Query(request, "market").market()
+    market = Query(request).market()
     positions = [p for p in await positions_of(request.app) if market in {None, p.market}]
     tickers = await request.app[LISTS].market_latest([p.market for p in positions])
     return list_response(position_bodies(positions, tickers))

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from service.bounded_queue import BoundedQueue
 from service.ports.health import ConcurrencyState
-from service.web.protocol.auth import READING
+from service.web.contract.roles import READING
 from service.web.protocol.errors import Overloaded
 
 WAIT_S: Final = 0.25  #: longer in the queue is longer than a caller should be kept

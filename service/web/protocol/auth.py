@@ -3,7 +3,6 @@
 import ipaddress
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 from hmac import compare_digest
 from typing import Final
@@ -14,6 +13,8 @@ from pydantic import SecretStr
 
 from service.config import Config, Mode, is_loopback
 from service.domain.errors import NotAllowed
+from service.web.contract.roles import READING, Role
+from service.web.contract.route import role_needed, route_of
 from service.web.protocol.errors import (
     CrossSite,
     NoCredentials,
@@ -24,26 +25,12 @@ from service.web.protocol.errors import (
 from service.web.protocol.lockout import Lockout
 from service.web.protocol.peers import LOCAL_PROXY, Peer, peer_of
 
-READING: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
-#: Answered without a token: no data of the account. Health shows only statuses to other machines;
-#: the page is where a token is typed in.
-PUBLIC: Final = frozenset(
-    {"/health", "/health/ready", "/health/detailed", "/", "/page.css", "/page.js", "/icon.svg"}
-)
-#: In the sandbox answered to this machine without a token: counters, for a scraper on it.
-LOCAL: Final = frozenset({"/metrics"})
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?")
 _LONGEST_AUTHORITY: Final = 300
 #: Behind a proxy on this machine every peer looks local. These headers never give trust, they
 #: only remove the trust of a local address.
 _FORWARDED: Final = (hdrs.FORWARDED, hdrs.X_FORWARDED_FOR, istr("X-Real-IP"))
-
-
-class Role(StrEnum):
-    ANONYMOUS = "anonymous"
-    VIEWER = "viewer"
-    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +202,12 @@ def _same(token: bytes, expected: SecretStr | None) -> bool:
 def _check_role(request: web.Request, caller: Caller, mode: Mode) -> None:
     if caller.role is Role.ADMIN:
         return
-    if request.method in READING:
-        if caller.role is Role.VIEWER or request.path in PUBLIC:
-            return
-        if mode is Mode.SANDBOX and caller.is_local and request.path in LOCAL:
+    route = route_of(request)
+    needed = role_needed(route, request.method)
+    if needed is Role.ANONYMOUS or needed is caller.role:
+        return
+    if needed is Role.VIEWER:
+        if route and route.is_local and mode is Mode.SANDBOX and caller.is_local:
             return
         raise NoCredentials(
             "send Authorization: Bearer with the value of TRADER_VIEWER_TOKEN or"

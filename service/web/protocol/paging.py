@@ -9,12 +9,11 @@ from typing import Final
 from aiohttp import web
 
 from service.ports.queries import Page, PageKey
+from service.web.contract.parameters import MAX_ID
 from service.web.protocol.errors import InvalidCursor
-from service.web.protocol.query import MAX_ID, Query
+from service.web.protocol.query import Query
 from service.web.protocol.responses import list_response
 
-DEFAULT_LIMIT: Final = 50
-MAX_LIMIT: Final = 500
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _PLAIN: Final = re.compile(r"(0|-?[1-9][0-9]{0,17}):(0|[1-9][0-9]{0,18})")
@@ -29,7 +28,7 @@ class PageWindow:
 
 def window(query: Query) -> PageWindow:
     """Return the page asked for. Raises: InvalidRequest, InvalidCursor."""
-    limit = query.whole_number("limit", default=DEFAULT_LIMIT, low=1, high=MAX_LIMIT)
+    limit = query.whole_number("limit")
     cursor = query.text("cursor")
     return PageWindow(limit, None if cursor is None else decode(cursor))
 

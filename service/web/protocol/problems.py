@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final, NamedTuple, NotRequired, TypedDict
+from typing import Final, NamedTuple, NotRequired
 
 from aiohttp import hdrs, web
+from typing_extensions import TypedDict
 
 from service.domain.errors import (
     AbsenceRefused,

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,9 +12,10 @@ from aiohttp import web
 
 from service.domain.errors import InvalidRequest, NotFound, UnknownMarket
 from service.domain.markets import Market
+from service.web.contract.parameters import ChoiceParameter, NumberParameter, Parameter
+from service.web.contract.route import forms_of
 from service.web.keys import CONFIG
 
-MAX_ID: Final = 2**63 - 1  #: a larger one would be an error of the database, not an empty page
 _ID_DIGITS: Final = 18  #: every number of so many digits fits into a bigint
 #: fromisoformat alone would also accept weeks and dates without a time.
 _INSTANT: Final = re.compile(
@@ -25,48 +26,58 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class Query:
-    """The parameters of one request; its constructor refuses a name outside `known`."""
+    """The parameters of one request; its constructor refuses a name that its route does not have.
 
-    def __init__(self, request: web.Request, *known: str) -> None:
+    The row of the route (contract/route.py) has the form of each: bounds, default, choices.
+    """
+
+    def __init__(self, request: web.Request) -> None:
         """Raises: InvalidRequest, for an unknown or repeated parameter."""
         # All collected markets, also those not traded: their prices and positions can be read.
         self._collected: Sequence[Market] = request.app[CONFIG].markets
+        self._forms: Mapping[str, Parameter] = forms_of(request)
         self._values: dict[str, str] = {}
         if not request.rel_url.raw_query_string:
             return
         for name, value in request.query.items():
-            if name not in known:
-                raise InvalidRequest(_unknown(name, known))
+            if name not in self._forms:
+                raise InvalidRequest(_unknown(name, tuple(self._forms)))
             if name in self._values:
                 raise InvalidRequest(f"{name} is given twice")
             self._values[name] = value
 
     def text(self, name: str) -> str | None:
+        self._form(name)
         return self._values.get(name)
 
-    def whole_number(self, name: str, *, default: int, low: int, high: int) -> int:
+    def whole_number(self, name: str) -> int:
         """Raises: InvalidRequest, naming the bounds."""
+        number = self.optional_number(name)
+        if number is None:
+            raise LookupError(f"{name} has no default: ask for it as an optional number")
+        return number
+
+    def optional_number(self, name: str) -> int | None:
+        """Return its default for a number that is not given. Raises: InvalidRequest."""
+        form = self._form(name)
+        if not isinstance(form, NumberParameter):
+            raise TypeError(f"{name} is no number")
         text = self._values.get(name)
         if text is None:
-            return default
+            return form.default
         # The length is checked first: int() of a very long text is slow and raises another error.
-        if text.isascii() and text.isdecimal() and len(text) <= len(str(high)) + 1:
+        if text.isascii() and text.isdecimal() and len(text) <= len(str(form.high)) + 1:
             number = int(text)
-            if low <= number <= high:
+            if form.low <= number <= form.high:
                 return number
-        raise InvalidRequest(f"{name} is a whole number from {low} to {high}")
-
-    def row_id(self, name: str) -> int | None:
-        """Return the id of a row, None when none is asked for. Raises: InvalidRequest."""
-        if name not in self._values:
-            return None
-        return self.whole_number(name, default=0, low=1, high=MAX_ID)
+        raise InvalidRequest(f"{name} is a whole number from {form.low} to {form.high}")
 
     def choice(self, name: str, kind: type[E]) -> E | None:
         """Raises: InvalidRequest, naming what is allowed."""
+        form = self._form(name)
         text = self._values.get(name)
         if text is None:
-            return None
+            return form.default if isinstance(form, ChoiceParameter) else None
         try:
             return kind(text)
         except ValueError:
@@ -74,6 +85,7 @@ class Query:
 
     def instant(self, name: str) -> datetime | None:
         """Return the instant in UTC. Raises: InvalidRequest, with an example."""
+        self._form(name)
         text = self._values.get(name)
         if text is None:
             return None
@@ -85,6 +97,7 @@ class Query:
 
     def market(self) -> Market | None:
         """Return the market asked for, None when none is. Raises: UnknownMarket."""
+        self._form("market")
         text = self._values.get("market")
         return None if text is None else known_market(text, self._collected)
 
@@ -96,6 +109,10 @@ class Query:
     def one_market(self) -> Market:
         """Return the market asked for, or the first collected. Raises: UnknownMarket."""
         return self.markets()[0]
+
+    def _form(self, name: str) -> Parameter:
+        """Return the form in the route's row: a parameter without one would not be documented."""
+        return self._forms[name]
 
 
 def known_market(code: str, markets: Sequence[Market]) -> Market:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final, TypedDict
+from typing import Final
 
 import orjson
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from service.domain.decimals import decimal_text
 
