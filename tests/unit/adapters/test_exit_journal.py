@@ -39,6 +39,10 @@ def put(path: Path, raw: bytes) -> None:
     path.write_bytes(raw)
 
 
+def damage(path: Path) -> None:
+    put(path, b"00000000 {}\n" + path.read_bytes())
+
+
 def size(path: Path) -> int:
     return path.stat().st_size if path.exists() else -1
 
@@ -140,6 +144,56 @@ async def test_what_is_settled_is_not_read_again_and_the_file_empties(
     assert left.unsettled == (an_entry(2),)
     assert grown > 0
     assert size(path) == 0
+
+
+async def test_a_damaged_file_is_not_emptied_once_its_orders_are_settled(
+    journal: FileExitJournal, path: Path
+) -> None:
+    """What could not be read may be an order: the file is kept aside for an operator."""
+    await journal.append(an_entry(1))
+    damage(path)
+
+    await journal.settle("uat-1")
+
+    content = await journal.read()
+    assert (content.unsettled, content.fault) == ((), "ValueError")
+    assert size(path) > 0
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is on the disk, in order: `file`, or the `folder` that has the file's name."""
+    kinds: list[str] = []
+    fsync = os.fsync
+
+    def noted(file: int) -> None:
+        fsync(file)
+        kinds.append("folder" if stat.S_ISDIR(os.fstat(file).st_mode) else "file")
+
+    monkeypatch.setattr(os, "fsync", noted)
+    return kinds
+
+
+async def test_a_new_files_name_is_on_the_disk_with_its_first_order(
+    journal: FileExitJournal, synced: list[str]
+) -> None:
+    """A power cut may lose a name that is not, and the order with it."""
+    await journal.append(an_entry(1))
+    first = list(synced)
+    await journal.append(an_entry(2))
+
+    assert first == ["file", "folder"]
+    assert synced[2:] == ["file"]
+
+
+async def test_the_name_of_a_file_that_is_put_aside_is_on_the_disk(
+    journal: FileExitJournal, path: Path, synced: list[str]
+) -> None:
+    put(path, b"torn\n")
+
+    await journal.set_aside()
+
+    assert synced == ["folder"]
 
 
 async def test_settled_twice_is_settled(journal: FileExitJournal) -> None:

@@ -207,6 +207,35 @@ async def test_coins_that_were_certainly_not_sold_are_free_for_the_next_try(hous
     assert [row.status for row in house.orders.rows.values()] == [S.EXECUTED, S.FAILED, S.EXECUTED]
 
 
+async def test_what_an_ended_sale_left_is_free_while_the_database_is_away(house: House) -> None:
+    """Its fills are booked later; what it sold stays taken until then."""
+    house.exchange.depth = HELD / 4
+    order = await stopped_out(house)
+
+    assert (order.is_open, order.executed_volume) == (False, HELD / 4)
+    assert house.open_sales.volume(KRW_BTC) == HELD / 4
+
+
+async def test_an_order_that_is_being_sent_is_not_stored_meanwhile(house: House) -> None:
+    """The database may be back already. A look-up before it arrives would not find it."""
+    seen: list[int] = []
+    submit = house.exchange.submit
+
+    async def looking(*args: Any, **more: Any) -> Any:
+        house.orders.fail = None
+        await house.unstored_orders.step()
+        seen.append(len(house.orders.rows))
+        return await submit(*args, **more)
+
+    house.exchange.submit = looking  # type: ignore[method-assign]
+    order = await stopped_out(house)
+    await house.unstored_orders.step()
+
+    assert seen == [1]
+    assert house.orders.rows[2].identifier == order.identifier
+    assert house.orders.rows[2].status is S.EXECUTED
+
+
 async def test_nothing_but_a_sale_leaves_without_the_database(house: House) -> None:
     with pytest.raises(ValueError, match="bought"):
         await house.unstored_orders.sell(an_intent(), identifier="uat-x", breach=BREACH)
