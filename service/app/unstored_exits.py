@@ -61,5 +61,4 @@ def storing_exits(services: Services) -> tuple[Loop, ...]:
 
 
 async def _watch(services: Services) -> None:
-    positions = services.protection.protector.positions()
-    await services.unstored_orders.watch([position.market for position in positions])
+    await services.unstored_orders.watch(services.protection.protector.unsold())

@@ -98,6 +98,13 @@ class OpenSales:
         """Return the coins of `market` that open sales may still take."""
         return sum((sale.left for sale in self._sales.values() if sale.market == market), ZERO)
 
+    def sold(self, market: Market) -> Decimal:
+        """Return the coins of `market` that are sold and still in the position: not booked yet."""
+        return sum(
+            (one.left for one in self._sales.values() if one.market == market and one.is_over),
+            ZERO,
+        )
+
     def resting(self, market: Market) -> Sequence[str]:
         """Return the identifiers of the limit orders among them."""
         return [

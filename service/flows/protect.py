@@ -11,8 +11,8 @@ from loguru import logger
 
 from service.bus import OrderFilled
 from service.domain.errors import BoundaryError, ServiceError
-from service.domain.markets import Market
-from service.domain.orders import Breach, ExitRule, Order, Side
+from service.domain.markets import Market, whole_steps
+from service.domain.orders import ZERO, Breach, ExitRule, Order, Side
 from service.domain.positions import Position
 from service.domain.prices import LivePrice, PriceDoubt, PriceSource
 from service.domain.protection import ExitLimits, ExitSettings, Protection, booked, distance_pct
@@ -54,6 +54,7 @@ class ProtectionStatus:
         distance_pct: how far the price has to fall to the stop; None without a price.
         doubt: why the newest word about its price is not believed.
         exit: the rule that sells it right now.
+        sold: coins of it that are sold, and whose fills are booked once the database is back.
         price_age_s: the market's seconds since a sane price was heard.
     """
 
@@ -64,6 +65,7 @@ class ProtectionStatus:
     price_age_s: float | None = None
     doubt: PriceDoubt | None = None
     exit: ExitRule | None = None
+    sold: Decimal = ZERO
 
 
 class PositionAlerts(Protocol):
@@ -314,7 +316,11 @@ class Protector:
             return
         self._judge_all()
         now = self._real_clock.monotonic()
-        watched = [one for one in self._positions.values() if not one.is_dust]
+        watched = [
+            one
+            for one in self._positions.values()
+            if not one.is_dust and not self._is_sold(one.position)
+        ]
         self._alerts.positions_unwatched(
             [one.market for one in watched if now - one.heard_at > UNWATCHED_S]
         )
@@ -440,6 +446,7 @@ class Protector:
         protection = Protection.of(position) if watched is None else watched.protection
         limits, latest = protection.limits(self.settings), self._prices.latest(market)
         rules = None if watched is None else watched.rules
+        is_selling = watched is not None and not self._is_sold(position)
         return ProtectionStatus(
             limits=limits if rules is None else limits.on_tick(rules),
             distance_pct=None if latest is None else distance_pct(limits.stop, price=latest.price),
@@ -447,12 +454,21 @@ class Protector:
             is_dust=watched is not None and watched.is_dust,
             price_age_s=self._prices.age_s(market),
             doubt=self._prices.doubt(market),
-            exit=None if watched is None or watched.exit is None else watched.exit.breach.rule,
+            exit=watched.exit.breach.rule if is_selling and watched and watched.exit else None,
+            sold=self._open_sales.sold(market),
         )
 
     def positions(self) -> list[Position]:
         """Return what is held as it is known in memory."""
         return [watched.position for watched in self._positions.values()]
+
+    def unsold(self) -> list[Market]:
+        """Return the markets of the positions that are not sold to the last coin."""
+        return [one.market for one in self.positions() if not self._is_sold(one)]
+
+    def _is_sold(self, position: Position) -> bool:
+        """Whether nothing of it is left at the exchange: its fills wait for the database."""
+        return whole_steps(position.volume) <= self._open_sales.sold(position.market)
 
     def _is_watched(self, watched: WatchedPosition | None) -> bool:
         if watched is None or not self._leadership.is_last_known_owner:

@@ -14,6 +14,7 @@ _OF_FOLLOWING: Final = "tests/unit/flows/test_follow_exits.py"
 _SWITCH: Final = "service/flows/trading_switch.py"
 _OF_SWITCH: Final = "tests/unit/flows/test_trading_switch.py"
 _IN_DOUBT: Final = "test_a_doubt_permits_what_the_worst_it_can_mean_does_and_the_sale_of_a_rule"
+_OF_PROTECT: Final = "tests/unit/flows/test_protect.py"
 _OF_JOBS: Final = "tests/unit/app/test_jobs.py"
 _OF_FILE: Final = "tests/unit/adapters/test_exit_journal.py"
 
@@ -284,6 +285,22 @@ EXITS: Final = (
         old="    return not content.unsettled and content.fault is None\n",
         new="    return not content.unsettled\n",
         tests=of(_OF_FILE, "test_a_damaged_file_is_not_emptied_once_its_orders_are_settled"),
+    ),
+    Mutant(
+        name="a position that was sold without the database is told as unsold",
+        file="service/flows/protect.py",
+        old="            if not one.is_dust and not self._is_sold(one.position)\n",
+        new="            if not one.is_dust\n",
+        tests=of(_OF_PROTECT, "test_a_position_that_is_sold_and_not_booked_is_no_alert"),
+    ),
+    Mutant(
+        name="a sale that may go on counts as sold",
+        file="service/flows/open_sales.py",
+        old="if one.market == market and one.is_over),\n",
+        new="if one.market == market),\n",
+        tests=of(
+            _OF_OPEN, "test_coins_are_sold_once_their_sale_has_ended_and_until_its_fills_are_heard"
+        ),
     ),
     Mutant(
         name="two processes write the exit journal",

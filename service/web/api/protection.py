@@ -26,6 +26,7 @@ class ProtectionBody(TypedDict):
     price_age_seconds: float | None
     doubt: str | None  #: why the newest word about the price is not believed
     selling: str | None  #: the rule that sells it right now
+    sold: str  #: coins of it that are sold, and booked once the database is back
     dust: bool  #: less than the exchange's smallest order: it is left
 
 
@@ -48,6 +49,7 @@ def _body(protector: Protector, position: Position) -> ProtectionBody:
         price_age_seconds=None if now.price_age_s is None else round(now.price_age_s, 3),
         doubt=None if now.doubt is None else now.doubt.value,
         selling=None if now.exit is None else now.exit.value,
+        sold=decimal_text(now.sold),
         dust=now.is_dust,
     )
 

@@ -105,6 +105,12 @@ class Outage:
     async def is_sold(self) -> bool:
         return "ask" in {one["side"] for one in (await self.ledger())["orders"]}
 
+    async def shows_it_sold(self) -> bool:
+        shown = await self.service.get("/api/v1/risk/status")
+        (one,) = shown["protection"]
+        assert shown["missing"] == ["limits", "positions"]
+        return one["selling"] is None and one["sold"] == one["volume"]
+
     async def ledger(self) -> Any:
         address = f"{self.service.exchange_url}/__sandbox__/ledger"
         async with self.service.client.get(address) as answer:
@@ -233,6 +239,7 @@ async def test_prices_are_heard_and_a_stop_sells_however_long_the_server_is_away
         await outage.until(outage.is_sold)
         assert outage.service.services.live.feed.state().reconnects == 0
         assert await outage.is_booked() is False
+        await outage.until(outage.shows_it_sold)
 
         await outage.proxy.start() if away == "stopped" else outage.proxy.let_flow()
         await outage.until(outage.is_booked)

@@ -8,8 +8,9 @@ from typing import Final
 from service.bus import OrderFilled
 from service.domain.alerts import Alert, Notice
 from service.domain.markets import Market
-from service.domain.orders import Intent, Order
+from service.domain.orders import Intent, Order, OrderType, Side
 from service.domain.prices import LivePrice, PriceSource
+from service.domain.trading_states import OrderSource
 from service.flows.alerts.buffer import AlertBuffer
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.exits import Exits
@@ -103,6 +104,12 @@ class Guard:
             market=market, price=value, low=value, high=value, traded_at=self.house.clock.now()
         )
         return self.prices.hear(ticker, source=PriceSource.STREAM)
+
+    def sell_unbooked(self, identifier: str, volume: Decimal, market: Market = KRW_BTC) -> None:
+        """Let coins be sold as from the exit journal: their fills wait for the database."""
+        sale = Intent(market=market, side=Side.SELL, type=OrderType.MARKET, volume=volume)
+        self.house.open_sales.begin(identifier, sale, source=OrderSource.RULE)
+        self.house.open_sales.ended_at(identifier, executed=volume)
 
     async def follow(self, *, passes: int = 1, seconds: float = 0.0) -> None:
         """Make the exits' next orders, one after the other."""

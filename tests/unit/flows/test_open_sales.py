@@ -54,6 +54,17 @@ async def test_coins_are_open_while_they_are_sold_and_not_afterwards(house: Hous
     assert house.open_sales.volume(KRW_BTC) == 0
 
 
+def test_coins_are_sold_once_their_sale_has_ended_and_until_its_fills_are_heard() -> None:
+    sales = OpenSales()
+    sales.begin("uat-1", a_sale("0.003"), source=OrderSource.RULE)
+    sales.begin("uat-2", a_sale("0.005", market=KRW_ETH), source=OrderSource.RULE)
+    before = sales.sold(KRW_BTC)
+
+    sales.ended_at("uat-1", executed=D("0.002"))
+
+    assert (before, sales.sold(KRW_BTC), sales.sold(KRW_ETH)) == (D(0), D("0.002"), D(0))
+
+
 @pytest.mark.parametrize(
     "failure", [ExchangeRefused("no", code="x"), ExchangeUnavailable("not sent")]
 )

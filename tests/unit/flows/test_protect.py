@@ -13,7 +13,7 @@ from service.domain.errors import ExchangeUnavailable, OutcomeUnknown, StoreDown
 from service.domain.orders import Breach, ExitRule, Fill, Order, OrderStatus, OrderType, Side
 from service.domain.prices import PriceDoubt, PriceSource
 from service.domain.trading_states import OrderSource, TradingStatus
-from service.flows.protect import ASK_AFTER_S, UNWATCHED_S
+from service.flows.protect import ASK_AFTER_S, UNDONE_S, UNWATCHED_S
 from service.ports.protection import StoredProtection
 from tests.builders import (
     KRW_BTC,
@@ -638,3 +638,22 @@ async def test_an_open_sale_of_before_the_restart_is_not_sold_again(house: House
     await guard.fall(94_000_000)
 
     assert guard.sold == []
+
+
+async def test_a_position_that_is_sold_and_not_booked_is_no_alert(guard: Guard) -> None:
+    """As after a sale from the exit journal: the database has to come back, nothing else."""
+    guard.hear(94_000_000)
+    guard.sell_unbooked("uat-x", Decimal("0.0004"))
+    guard.house.clock.pass_time(UNDONE_S + 1)
+    await guard.house.leadership.renew()
+    await guard.protector.watch()
+    partly = guard.told()
+    unsold = guard.protector.unsold()
+
+    guard.sell_unbooked("uat-y", Decimal("0.0006"))
+    await guard.protector.watch()
+
+    keys = ["position:KRW-BTC:unwatched", "position:KRW-BTC:exit"]
+    assert (partly, unsold) == (keys, [KRW_BTC])
+    assert guard.told()[2:] == [f"-{key}" for key in keys]
+    assert guard.protector.unsold() == []

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 from service.web.api.protection import protection_bodies
 from tests.unit.flows.conftest import House, house
 from tests.unit.flows.protecting import PRICE, Guard
@@ -30,6 +32,7 @@ async def test_each_position_shows_its_stop_its_distance_and_the_age_of_its_pric
         "price_age_seconds": 3.0,
         "doubt": None,
         "selling": None,
+        "sold": "0",
         "dust": False,
     }
 
@@ -42,4 +45,20 @@ async def test_a_position_that_is_sold_says_by_which_rule(house: House) -> None:
 
     (shown,) = protection_bodies(guard.protector)
 
-    assert shown["selling"] == "STOP_LOSS"
+    assert (shown["selling"], shown["sold"]) == ("STOP_LOSS", "0")
+
+
+async def test_coins_that_are_sold_and_not_booked_are_shown_as_sold(house: House) -> None:
+    """As after a sale from the exit journal, until the database is back."""
+    guard = Guard(house)
+    await guard.protector.load()
+    await guard.buy()
+    guard.hear(94_000_000)
+
+    guard.sell_unbooked("uat-x", Decimal("0.0005"))
+    (half,) = protection_bodies(guard.protector)
+    guard.sell_unbooked("uat-y", Decimal("0.0005"))
+    (whole,) = protection_bodies(guard.protector)
+
+    assert (half["selling"], half["sold"]) == ("STOP_LOSS", "0.0005")
+    assert (whole["selling"], whole["sold"], whole["volume"]) == (None, "0.001", "0.001")
