@@ -58,6 +58,7 @@ async def wired_protection(trading: WiredTrading) -> WiredProtection:
         open_sales=trading.executor.open_sales, leadership=trading.leadership,
         switch=trading.switch, settings=trading.settings,
         alerts=AlertMonitor(alert_buffer=AlertBuffer(), clock=trading.clock),
+        unprotected=lambda _: None,
         clock=trading.clock, real_clock=trading.real_clock,
     )  # fmt: skip
     cancels = OrderCancels(

@@ -55,6 +55,7 @@ def bind_protection(
         switch=trading_switch,
         settings=ports.settings,
         alerts=alert_monitor,
+        unprotected=unstored_orders.unprotected,
         clock=ports.clock,
         real_clock=process.real_clock,
     )

@@ -7,6 +7,7 @@ when it reaches the tick next to it on the side that sells, which `ExitLimits.on
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
 from service.domain.markets import Market, MarketRules
@@ -14,6 +15,20 @@ from service.domain.orders import Breach, ExitRule, Fill, Side
 from service.domain.positions import Position
 
 _HUNDRED: Final = Decimal(100)
+
+
+class Unwatched(StrEnum):
+    """Why no rule would sell a position now, whatever its price did."""
+
+    NO_LEASE = "no_trading_lease"  #: another process watches it
+    RECONCILING = "reconciling_open_orders"  #: this one does not trade yet
+    NOT_LOADED = "not_loaded"  #: it is not known in memory yet
+    SOLD = "sold"  #: to the last coin; its fills are booked once the database is back
+    TRADING_STOPPED = "trading_stopped"  #: HALTED, or the state was never read
+    LEASE_LAPSED = "lease_lapsed"  #: the database is away, another process may trade by now
+    JOURNAL_DOWN = "journal_down"  #: the database is away, and the exit journal as well
+    DUST = "dust"  #: it is worth less than the exchange's smallest order
+    NO_PRICE = "no_price"  #: none was believed for 30 seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Watches every position on every price, and begins an exit when a rule is breached."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,14 @@ from service.domain.markets import Market, whole_steps
 from service.domain.orders import ZERO, Breach, ExitRule, Order, Side
 from service.domain.positions import Position
 from service.domain.prices import LivePrice, PriceDoubt, PriceSource
-from service.domain.protection import ExitLimits, ExitSettings, Protection, booked, distance_pct
+from service.domain.protection import (
+    ExitLimits,
+    ExitSettings,
+    Protection,
+    Unwatched,
+    booked,
+    distance_pct,
+)
 from service.domain.trading_states import OrderAct, OrderSource, permits
 from service.flows.leadership import Leadership
 from service.flows.live_prices import LivePrices
@@ -52,6 +59,7 @@ class ProtectionStatus:
     Attributes:
         limits: on the tick where the market's rules are known; None without a position.
         distance_pct: how far the price has to fall to the stop; None without a price.
+        unwatched: why no rule would sell it now; None: one would.
         doubt: why the newest word about its price is not believed.
         exit: the rule that sells it right now.
         sold: coins of it that are sold, and whose fills are booked once the database is back.
@@ -60,7 +68,7 @@ class ProtectionStatus:
 
     limits: ExitLimits | None = None
     distance_pct: Decimal | None = None
-    is_watched: bool = False
+    unwatched: Unwatched | None = None
     is_dust: bool = False
     price_age_s: float | None = None
     doubt: PriceDoubt | None = None
@@ -97,6 +105,7 @@ class Protector:
         switch: TradingSwitch,
         settings: Settings,
         alerts: PositionAlerts,
+        unprotected: Callable[[Market], str | None],
         clock: MarketClock,
         real_clock: RealClock,
     ) -> None:
@@ -111,6 +120,7 @@ class Protector:
         self._switch = switch
         self._settings = settings
         self._alerts = alerts
+        self._unprotected = unprotected
         self._clock = clock
         self._real_clock = real_clock
         self.settings = ExitSettings(
@@ -124,6 +134,8 @@ class Protector:
         self._differing: Mapping[Market, Position] = {}  #: what the last comparison found
         self._saved: dict[Market, StoredProtection] = {}
         self._minutes_from: dict[Market, datetime] = {}
+        self._silent: frozenset[Market] = frozenset()  #: without a believed price, as was logged
+        self._undone: frozenset[Market] = frozenset()  #: for long in an exit, as was logged
         self._loaded_in: int | None = None
         self._loaded_at = -inf
         self._done_at: dict[str, float] = {}
@@ -321,12 +333,29 @@ class Protector:
             for one in self._positions.values()
             if not one.is_dust and not self._is_sold(one.position)
         ]
-        self._alerts.positions_unwatched(
-            [one.market for one in watched if now - one.heard_at > UNWATCHED_S]
+        silent = frozenset(one.market for one in watched if self._is_silent(one))
+        undone = frozenset(
+            one.market for one in watched if one.exit and now - one.exit.began_at > UNDONE_S
         )
-        self._alerts.exits_undone(
-            [one.market for one in watched if one.exit and now - one.exit.began_at > UNDONE_S]
-        )
+        self._log(silent, undone)
+        self._alerts.positions_unwatched(silent)
+        self._alerts.exits_undone(undone)
+
+    def _log(self, silent: frozenset[Market], undone: frozenset[Market]) -> None:
+        """Say what alerts tell, too: there may be no target that they could be sent to."""
+        for market in sorted(silent - self._silent):
+            logger.bind(event="risk", market=str(market)).warning(
+                "no price of a position is believed, its stop cannot act"
+            )
+        for market in sorted(self._silent - silent):
+            logger.bind(event="risk", market=str(market)).info(
+                "a position that had no believed price is watched again, or closed"
+            )
+        for market in sorted(undone - self._undone):
+            logger.bind(event="risk", market=str(market)).warning(
+                "a rule has been selling a position for long, and not all is sold"
+            )
+        self._silent, self._undone = silent, undone
 
     def _judge_all(self) -> None:
         for watched in self._positions.values():
@@ -339,7 +368,7 @@ class Protector:
         if not self._leadership.is_last_known_owner:
             self._positions.clear()
             self._known.clear()
-            self._loaded_in = None
+            self._loaded_in, self._silent, self._undone = None, frozenset(), frozenset()
             return
         if self._loaded_in != self._leadership.last_known_epoch:
             # Only where settling the past has not done it: this process may not trade yet.
@@ -450,7 +479,7 @@ class Protector:
         return ProtectionStatus(
             limits=limits if rules is None else limits.on_tick(rules),
             distance_pct=None if latest is None else distance_pct(limits.stop, price=latest.price),
-            is_watched=self._is_watched(watched),
+            unwatched=self._unwatched(watched),
             is_dust=watched is not None and watched.is_dust,
             price_age_s=self._prices.age_s(market),
             doubt=self._prices.doubt(market),
@@ -470,10 +499,27 @@ class Protector:
         """Whether nothing of it is left at the exchange: its fills wait for the database."""
         return whole_steps(position.volume) <= self._open_sales.sold(position.market)
 
-    def _is_watched(self, watched: WatchedPosition | None) -> bool:
-        if watched is None or not self._leadership.is_last_known_owner:
-            return False
-        return self._real_clock.monotonic() - watched.heard_at <= UNWATCHED_S
+    def _unwatched(self, watched: WatchedPosition | None) -> Unwatched | None:
+        if not self._leadership.is_last_known_owner:
+            return Unwatched.NO_LEASE
+        if not self._leadership.is_settled:
+            return Unwatched.RECONCILING
+        return Unwatched.NOT_LOADED if watched is None else self._unsold_because(watched)
+
+    def _unsold_because(self, watched: WatchedPosition) -> Unwatched | None:
+        """Return why the process that trades would sell no coin of it now."""
+        if self._is_sold(watched.position):
+            return Unwatched.SOLD
+        if not self._switch.permits_exit(watched.market):
+            return Unwatched.TRADING_STOPPED
+        if (reason := self._unprotected(watched.market)) is not None:
+            return Unwatched(reason)
+        if watched.is_dust:
+            return Unwatched.DUST
+        return Unwatched.NO_PRICE if self._is_silent(watched) else None
+
+    def _is_silent(self, watched: WatchedPosition) -> bool:
+        return self._real_clock.monotonic() - watched.heard_at > UNWATCHED_S
 
 
 def _stored(watched: WatchedPosition) -> StoredProtection:

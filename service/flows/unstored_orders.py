@@ -384,6 +384,10 @@ class UnstoredOrders:
             if unstored.order.is_open and not unstored.is_in_hand:
                 await self._look(unstored)
 
+    def unprotected(self, market: Market) -> str | None:
+        """Return why nothing may sell its position, as told last; None: something may."""
+        return self._unprotected.get(market)
+
     async def watch(self, held: Iterable[Market]) -> None:
         """Tell of each position that could not be sold now, should its stop be reached.
 

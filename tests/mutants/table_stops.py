@@ -126,4 +126,35 @@ STOPS: Final = (
             "test_a_first_price_that_was_believed_without_an_anchor_is_a_jump_once_there_is_one",
         ),
     ),
+    Mutant(
+        name="a halt that stops stops is not shown",
+        file=_PROTECT,
+        old="        if not self._switch.permits_exit(watched.market):\n",
+        new="        if False:\n",
+        tests=of(
+            _OF_PROTECT,
+            "test_a_position_is_not_watched_while_no_rule_may_sell",
+        ),
+    ),
+    Mutant(
+        name="a lapsed lease that stops stops is not shown",
+        file=_PROTECT,
+        old="        if (reason := self._unprotected(watched.market)) is not None:\n",
+        new="        if (reason := None) is not None:\n",
+        tests=of(
+            _OF_PROTECT,
+            "test_a_position_is_not_watched_once_the_lease_has_lapsed",
+            "test_a_position_of_the_embedded_server_is_watched_while_its_journal_can_be_written",
+        ),
+    ),
+    Mutant(
+        name="a position without a price is not logged",
+        file=_PROTECT,
+        old="        self._log(silent, undone)\n",
+        new="",
+        tests=of(
+            _OF_PROTECT,
+            "test_a_position_without_a_price_and_an_exit_that_takes_long_are_logged_once_each",
+        ),
+    ),
 )

@@ -22,7 +22,8 @@ class ProtectionBody(TypedDict):
     trailing_stop_price: str | None  #: null: the rule is off
     take_profit_price: str | None
     distance_pct: str | None  #: how far the price has to fall to the stop; null without a price
-    watched: bool  #: false: no price could be believed for 30 seconds
+    watched: bool  #: whether a rule would sell it now, were its price reached
+    unwatched_because: str | None  #: why none would, of domain.protection.Unwatched
     price_age_seconds: float | None
     doubt: str | None  #: why the newest word about the price is not believed
     selling: str | None  #: the rule that sells it right now
@@ -45,7 +46,8 @@ def _body(protector: Protector, position: Position) -> ProtectionBody:
         trailing_stop_price=_optional(now.limits.trailing_stop),
         take_profit_price=_optional(now.limits.take_profit),
         distance_pct=None if distance is None else decimal_text(distance.quantize(_PCT)),
-        watched=now.is_watched,
+        watched=now.unwatched is None,
+        unwatched_because=None if now.unwatched is None else now.unwatched.value,
         price_age_seconds=None if now.price_age_s is None else round(now.price_age_s, 3),
         doubt=None if now.doubt is None else now.doubt.value,
         selling=None if now.exit is None else now.exit.value,

@@ -67,6 +67,7 @@ class Guard:
             switch=house.trading_switch,
             settings=house.settings,
             alerts=self.alerts,
+            unprotected=house.unstored_orders.unprotected,
             clock=house.clock,
             real_clock=house.clock,
         )

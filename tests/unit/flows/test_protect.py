@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from service.bus import OrderFilled
-from service.domain.errors import ExchangeUnavailable, OutcomeUnknown, StoreDown
+from service.domain.errors import ExchangeUnavailable, JournalDown, OutcomeUnknown, StoreDown
+from service.domain.markets import Market
 from service.domain.orders import Breach, ExitRule, Fill, Order, OrderStatus, OrderType, Side
 from service.domain.prices import PriceDoubt, PriceSource
+from service.domain.protection import Unwatched
 from service.domain.trading_states import OrderSource, TradingStatus
 from service.flows.protect import ASK_AFTER_S, UNDONE_S, UNWATCHED_S
+from service.flows.watched_positions import OngoingExit
 from service.ports.protection import StoredProtection
 from tests.builders import (
     KRW_BTC,
@@ -531,6 +534,25 @@ async def test_a_position_without_a_price_for_long_is_an_alert_with_an_end(guard
     assert (before, unwatched, guard.told()) == ([], [key], [key, f"-{key}"])
 
 
+async def test_a_position_without_a_price_and_an_exit_that_takes_long_are_logged_once_each(
+    guard: Guard, logs: Logs
+) -> None:
+    """An alert needs a target, and a restart may find it told already. The log needs nothing."""
+    guard.positions[KRW_BTC].exit = OngoingExit(
+        breach=BREACH, began_at=guard.house.clock.monotonic()
+    )
+    await guard.wait(UNWATCHED_S + 5)
+    guard.hear(PRICE)
+    await guard.wait(2)
+
+    said = [(line["level"], line["message"]) for line in logs.of("risk")]
+    assert [one for one in said if "position" in one[1]] == [
+        ("WARNING", "no price of a position is believed, its stop cannot act"),
+        ("WARNING", "a rule has been selling a position for long, and not all is sold"),
+        ("INFO", "a position that had no believed price is watched again, or closed"),
+    ]
+
+
 async def test_the_alert_ends_with_the_position(guard: Guard) -> None:
     guard.hear(PRICE)
     await guard.wait(UNWATCHED_S + 2)
@@ -599,7 +621,7 @@ async def test_a_position_shows_its_prices_on_the_tick_its_distance_and_its_age(
     assert (shown.limits.stop_loss, shown.limits.trailing_stop, shown.limits.take_profit) == (
         D(95_000_000), D(90_000_000), D(120_001_000),
     )  # fmt: skip
-    assert (shown.distance_pct, shown.is_watched, shown.price_age_s) == (D(5), True, 4)
+    assert (shown.distance_pct, shown.unwatched, shown.price_age_s) == (D(5), None, 4)
     assert (shown.doubt, shown.exit) == (None, None)
 
 
@@ -612,15 +634,117 @@ async def test_a_position_that_another_process_watches_is_not_watched_here(house
 
     shown = guard.protector.status(position)
 
-    assert not shown.is_watched
+    assert shown.unwatched is Unwatched.NO_LEASE
     assert shown.limits is not None
     assert shown.limits.stop_loss == D(95_000_000)
+
+
+async def why(guard: Guard) -> Unwatched | None:
+    return guard.protector.status(await guard.house.orders.position(KRW_BTC)).unwatched
+
+
+@pytest.mark.parametrize(
+    ("kind", "market", "reason"),
+    [
+        (TradingStatus.HALTED, None, Unwatched.TRADING_STOPPED),
+        (TradingStatus.HALTED, KRW_BTC, Unwatched.TRADING_STOPPED),
+        (TradingStatus.HALTED, KRW_ETH, None),
+        (TradingStatus.REDUCING, None, None),
+    ],
+)
+async def test_a_position_is_not_watched_while_no_rule_may_sell(
+    guard: Guard,
+    kind: Literal[TradingStatus.HALTED, TradingStatus.REDUCING],
+    market: Market | None,
+    reason: Unwatched | None,
+) -> None:
+    guard.hear(PRICE)
+    before = await why(guard)
+    await guard.house.trading_switch.halt(kind=kind, market=market, reason="test", actor="test")
+    halted = await why(guard)
+    await guard.house.trading_switch.resume(actor="test")
+
+    assert (before, halted, await why(guard)) == (None, reason, None)
+
+
+async def test_a_position_is_not_watched_once_the_lease_has_lapsed(guard: Guard) -> None:
+    """On a given server: another process may trade by now, and nothing leaves this one."""
+    guard.hear(PRICE)
+    guard.house.clock.pass_time(10)
+    await guard.house.unstored_orders.watch([KRW_BTC])
+    lapsed = await why(guard)
+    await guard.house.leadership.renew()
+    await guard.house.unstored_orders.watch([KRW_BTC])
+
+    assert (lapsed, await why(guard)) == (Unwatched.LEASE_LAPSED, None)
+
+
+async def test_a_position_of_the_embedded_server_is_watched_while_its_journal_can_be_written(
+    guard: Guard,
+) -> None:
+    guard.house.is_alone = True
+    unstored = guard.house.unstored_orders = guard.house.new_unstored_orders()
+    alone = Guard(guard.house)
+    await unstored.begin()
+    await alone.protector.load()
+    alone.hear(PRICE)
+    guard.house.clock.pass_time(10)
+
+    await unstored.watch([KRW_BTC])
+    written = await why(alone)
+    guard.house.exit_journal.fail = JournalDown("disk full")
+    await unstored.watch([KRW_BTC])
+
+    assert (written, await why(alone)) == (None, Unwatched.JOURNAL_DOWN)
+
+
+async def test_a_position_is_not_watched_before_this_process_trades(house: House) -> None:
+    guard = Guard(house)
+    await guard.buy()
+    house.lease.epoch = 7
+    await house.leadership.renew()
+    await guard.protector.load()
+    before = await why(guard)
+    await house.leadership.settle()
+
+    assert (before, await why(guard)) == (Unwatched.RECONCILING, None)
+
+
+async def test_a_position_that_memory_does_not_have_yet_is_not_watched(guard: Guard) -> None:
+    guard.positions.clear()
+
+    assert await why(guard) is Unwatched.NOT_LOADED
+
+
+async def test_a_position_without_a_price_for_long_is_not_watched(guard: Guard) -> None:
+    guard.hear(PRICE)
+    await guard.wait(UNWATCHED_S)
+    before = await why(guard)
+    await guard.wait(1)
+
+    assert (before, await why(guard)) == (None, Unwatched.NO_PRICE)
+
+
+async def test_a_position_that_is_sold_to_the_last_coin_is_not_watched(guard: Guard) -> None:
+    guard.hear(PRICE)
+    guard.sell_unbooked("uat-x", D("0.0004"))
+    partly = await why(guard)
+    guard.sell_unbooked("uat-y", D("0.0006"))
+
+    assert (partly, await why(guard)) == (None, Unwatched.SOLD)
+
+
+async def test_dust_is_not_watched(guard: Guard) -> None:
+    guard.hear(PRICE)
+    guard.positions[KRW_BTC].is_dust = True
+
+    assert await why(guard) is Unwatched.DUST
 
 
 async def test_without_coins_nothing_is_watched(guard: Guard) -> None:
     shown = guard.protector.status(a_position(market=KRW_ETH))
 
-    assert (shown.limits, shown.is_watched, shown.distance_pct) == (None, False, None)
+    assert (shown.limits, shown.distance_pct) == (None, None)
 
 
 async def test_an_open_sale_of_before_the_restart_is_not_sold_again(house: House) -> None:

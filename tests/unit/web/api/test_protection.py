@@ -1,5 +1,10 @@
 from decimal import Decimal
+from pathlib import Path
 
+import pytest
+
+from service.domain.protection import Unwatched
+from service.domain.trading_states import TradingStatus
 from service.web.api.protection import protection_bodies
 from tests.unit.flows.conftest import House, house
 from tests.unit.flows.protecting import PRICE, Guard
@@ -29,12 +34,32 @@ async def test_each_position_shows_its_stop_its_distance_and_the_age_of_its_pric
         "take_profit_price": None,
         "distance_pct": "2",
         "watched": True,
+        "unwatched_because": None,
         "price_age_seconds": 3.0,
         "doubt": None,
         "selling": None,
         "sold": "0",
         "dust": False,
     }
+
+
+async def test_a_position_that_no_rule_would_sell_says_why(house: House) -> None:
+    guard = Guard(house)
+    await guard.protector.load()
+    await guard.buy()
+    guard.hear(PRICE)
+    await house.trading_switch.halt(kind=TradingStatus.HALTED, reason="test", actor="test")
+
+    (shown,) = protection_bodies(guard.protector)
+
+    assert (shown["watched"], shown["unwatched_because"]) == (False, "trading_stopped")
+
+
+@pytest.mark.parametrize("reason", Unwatched)
+def test_each_reason_stands_on_the_page_of_operations(reason: Unwatched) -> None:
+    page = Path("docs/operations.md").read_text(encoding="utf-8")
+
+    assert f"| `{reason.value}` |" in page
 
 
 async def test_a_position_that_is_sold_says_by_which_rule(house: House) -> None:
