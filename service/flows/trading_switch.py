@@ -423,7 +423,7 @@ class TradingSwitch:
         async with self._store_lock:
             if pending.is_stored:
                 return
-            halt, at = pending.entry.halt, self._clock.now()
+            halt = pending.entry.halt
             if not pending.is_audited:
                 await self._audit.add(
                     actor=halt.actor,
@@ -431,7 +431,10 @@ class TradingSwitch:
                     subject="trading" if halt.market is None else str(halt.market),
                     detail={"kind": halt.kind.value, "reason": halt.reason},
                     request_id=pending.entry.request_id,
-                    at=at,
+                    # Of the request, not of this try: by it the row is known after a lost answer,
+                    # and by the next process, that finds the halt in the file.
+                    at=halt.since,
+                    once=True,
                 )
                 pending.is_audited = True
             await self._states.halt(

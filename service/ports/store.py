@@ -402,8 +402,12 @@ class Audit(Protocol):
         detail: Mapping[str, JSON],
         request_id: str | None,
         at: datetime,
+        once: bool = False,
     ) -> None:
-        """Store a caller's action, e.g. admin@127.0.0.1, order.sync; committed on return."""
+        """Store a caller's action, e.g. admin@127.0.0.1, order.sync; committed on return.
+
+        Args: once: not again, where the same row is there: its outcome was not known.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

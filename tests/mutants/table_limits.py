@@ -102,6 +102,23 @@ LIMITS: Final = (
         tests=of(_OF_SWITCH, "test_before_the_state_was_read_nothing_is_permitted"),
     ),
     Mutant(
+        name="a halt's audit row is written again after a lost answer",
+        file=_SWITCH,
+        old="                    at=halt.since,\n                    once=True,\n",
+        new="                    at=halt.since,\n",
+        tests=of(_OF_SWITCH, "test_an_audit_row_whose_answer_was_lost_is_not_written_again"),
+    ),
+    Mutant(
+        name="a halt's audit row is known by the instant of its try",
+        file=_SWITCH,
+        old="                    at=halt.since,\n                    once=True,\n",
+        new="                    at=self._clock.now(),\n                    once=True,\n",
+        tests=of(
+            _OF_SWITCH,
+            "test_a_halt_that_the_file_still_has_is_not_audited_again_by_the_next_process",
+        ),
+    ),
+    Mutant(
         name="a halt that the database does not have yet is not in force",
         file=_SWITCH,
         old="            if pending.entry.halt.market in {None, market}\n",

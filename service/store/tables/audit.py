@@ -12,6 +12,22 @@ ADD = """
     VALUES (%(at)s, %(actor)s, %(action)s, %(subject)s, %(detail)s::jsonb, %(request_id)s)
 """
 
+# Its answer may be lost, or the process may end before it is noted: then it is asked for again.
+ADD_ONCE = """
+    INSERT INTO audit_log (at, actor, action, subject, detail, request_id)
+    SELECT %(at)s, %(actor)s, %(action)s, %(subject)s, %(detail)s::jsonb, %(request_id)s
+     WHERE NOT EXISTS (
+               SELECT
+                 FROM audit_log
+                WHERE at = %(at)s
+                  AND actor = %(actor)s
+                  AND action = %(action)s
+                  AND subject = %(subject)s
+                  AND detail = %(detail)s::jsonb
+                  AND request_id IS NOT DISTINCT FROM %(request_id)s
+           )
+"""
+
 
 class PgAudit:
     def __init__(self, pool: Pool) -> None:
@@ -26,6 +42,7 @@ class PgAudit:
         detail: Mapping[str, JSON],
         request_id: str | None,
         at: datetime,
+        once: bool = False,
     ) -> None:
         args = {
             "at": at,
@@ -36,4 +53,4 @@ class PgAudit:
             "request_id": request_id,
         }
         async with self._pool.cursor() as cur:
-            await cur.execute(ADD, args)
+            await cur.execute(ADD_ONCE if once else ADD, args)

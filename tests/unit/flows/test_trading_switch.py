@@ -168,6 +168,37 @@ async def test_the_database_gets_a_halt_as_soon_as_it_is_back_and_once(post: Pos
     assert post.switch.unstored() == ()
 
 
+async def test_an_audit_row_whose_answer_was_lost_is_not_written_again(post: Post) -> None:
+    post.audit.lose = StoreDown("the answer was lost")
+    receipt = await post.halt(request_id="r-1")
+    post.clock.pass_time(2)
+
+    await post.switch.step()
+
+    assert not receipt.in_database
+    assert len(post.audit.rows) == 1
+    assert [halt.reason for halt in post.state.halts] == ["by hand"]
+
+
+async def test_a_halt_that_the_file_still_has_is_not_audited_again_by_the_next_process(
+    post: Post,
+) -> None:
+    """The first one ended between the database's commit and the note in the file."""
+    post.database_away()
+    await post.halt(request_id="r-1")
+    left = list(post.journal.entries)
+    post.state.fail = None
+    await post.switch.step()
+    post.journal.entries = left
+
+    post.switch = post.another()
+    post.clock.pass_time(60)
+    await post.switch.load()
+
+    assert len(post.audit.rows) == 1
+    assert post.journal.entries == []
+
+
 async def test_the_next_process_reads_the_file_before_anything_else(post: Post) -> None:
     post.database_away()
     await post.halt()

@@ -1,5 +1,8 @@
 """The audit trail, on real PostgreSQL."""
 
+from datetime import timedelta
+from typing import Any
+
 from service.store.database.pool import Pool
 from service.store.tables.audit import PgAudit
 from tests.builders import T0
@@ -38,3 +41,22 @@ async def test_a_request_without_a_name_is_recorded_too(pool: Pool) -> None:
     async with pool.cursor() as cur:
         await cur.execute("SELECT request_id, detail FROM audit_log")
         assert await cur.fetchall() == [(None, {})]
+
+
+async def test_a_row_that_may_be_there_is_stored_once(pool: Pool) -> None:
+    """The outcome of the first write was not known."""
+    row: dict[str, Any] = {
+        "actor": "admin",
+        "action": "risk.halt",
+        "subject": "trading",
+        "detail": {"kind": "HALTED", "reason": "fire"},
+        "request_id": None,
+        "at": T0,
+    }
+    for other in ({}, {}, {"request_id": "r-2"}, {"at": T0 + timedelta(microseconds=1)}):
+        await PgAudit(pool).add(**row | other, once=True)
+    await PgAudit(pool).add(**row)
+
+    async with pool.cursor() as cur:
+        await cur.execute("SELECT count(*) FROM audit_log")
+        assert await cur.fetchall() == [(4,)]
