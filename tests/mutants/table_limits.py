@@ -326,9 +326,9 @@ LIMITS: Final = (
     ),
     Mutant(
         name="flatten needs no confirmation",
-        file="service/web/api/risk.py",
-        old='    if body.get("confirm") != CONFIRM:\n',
-        new="    if False:\n",
+        file="service/web/contract/requests.py",
+        old='    confirm: Literal["FLATTEN"]\n',
+        new='    confirm: str = ""\n',
         tests=of("tests/unit/web/api/test_risk.py", "test_flatten_is_not_begun_without_the_word"),
     ),
     Mutant(

@@ -5,6 +5,8 @@ from typing import Final
 from tests.mutants.mutant import Mutant, of
 
 _ACCESS: Final = "service/web/protocol/auth.py"
+_BODIES: Final = "service/web/contract/requests.py"
+_OF_BODIES: Final = "tests/unit/web/protocol/test_bodies.py"
 _OF_ACCESS: Final = "tests/unit/web/protocol/test_auth.py"
 _LOCKOUT: Final = "service/web/protocol/lockout.py"
 _LIMIT: Final = "service/web/overload/connection_limit.py"
@@ -41,6 +43,20 @@ WEB: Final = (
         old="    if config.mode is not Mode.SANDBOX or not is_local:\n",
         new="    if not is_local:\n",
         tests=of(_OF_ACCESS, "test_outside_the_sandbox_a_bare_request_of_this_machine_is_nobody"),
+    ),
+    Mutant(
+        name="a body with an unknown name is taken",
+        file=_BODIES,
+        old='extra="forbid", ',
+        new="",
+        tests=of(_OF_BODIES, "test_an_unknown_name_is_refused_by_every_body"),
+    ),
+    Mutant(
+        name="a body's text becomes a number, and a number true",
+        file=_BODIES,
+        old="strict=True, ",
+        new="",
+        tests=of(_OF_BODIES, "test_no_value_is_made_of_another_kind"),
     ),
     Mutant(
         name="the metrics of live mode are open to this machine",

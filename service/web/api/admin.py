@@ -8,15 +8,15 @@ from http import HTTPStatus
 from aiohttp import web
 from typing_extensions import TypedDict
 
-from service.domain.errors import InvalidRequest, NotFound
+from service.domain.errors import NotFound
 from service.domain.instants import rfc3339
 from service.ports.health import JobState, PoolBody
 from service.ports.machine import MachineBody
 from service.web.keys import DATABASE, HEALTH, JOBS, LISTS, MACHINE, REAL_CLOCK, RUN_JOB
 from service.web.protocol.audit import audited
+from service.web.protocol.bodies import nothing_of
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
-from service.web.protocol.request_body import json_object
 from service.web.protocol.responses import json_response, list_response
 
 
@@ -87,8 +87,7 @@ async def audit(request: web.Request) -> web.Response:
 async def run_job(request: web.Request) -> web.Response:
     """Request a pass; the job's own loop makes it, so it never overlaps another."""
     Query(request)
-    if await json_object(request):
-        raise InvalidRequest("the body is empty: the address names the job")
+    await nothing_of(request, "the address names the job")
     name = _known(request.match_info["name"], request.app[JOBS].states())
     # The audit row comes first: if it cannot be written, nothing is done.
     await audited(request, action="job.run", subject=name)

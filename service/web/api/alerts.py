@@ -4,14 +4,14 @@ from typing import Final
 
 from aiohttp import web
 
-from service.domain.errors import InvalidRequest, NotFound
+from service.domain.errors import NotFound
 from service.web.contract.log_bodies import AlertSeverity, AlertState
 from service.web.keys import ACKNOWLEDGEMENTS, LISTS
 from service.web.protocol.audit import audited
 from service.web.protocol.auth import CALLER
+from service.web.protocol.bodies import nothing_of
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query, row_id
-from service.web.protocol.request_body import json_object
 from service.web.protocol.responses import raw_response
 
 PATH: Final = "/api/v1/alerts"
@@ -36,8 +36,7 @@ async def alert(request: web.Request) -> web.Response:
 async def acknowledge(request: web.Request) -> web.Response:
     """Stop telling the alert again; its recovery is still told."""
     Query(request)
-    if await json_object(request):
-        raise InvalidRequest("the body is empty: the path names the alert")
+    await nothing_of(request, "the path names the alert")
     alert_id = row_id(request, "alert")
     await audited(request, action="alert.acknowledge", subject=str(alert_id))
     await request.app[ACKNOWLEDGEMENTS].acknowledge(alert_id, by=request[CALLER].name)

@@ -15,6 +15,13 @@ from service.domain.instants import rfc3339
 from service.domain.markets import VOLUME_STEP
 from service.domain.orders import Intent, ListedOrder, OrderType, Side
 from service.ports.store import JSON
+from service.web.contract.requests import (
+    HandOrderBody,
+    LimitOrderBody,
+    MarketPurchaseBody,
+    MarketSaleBody,
+    PlaceOrderBody,
+)
 from service.web.keys import (
     CANCEL_ORDER,
     CONFIG,
@@ -25,21 +32,21 @@ from service.web.keys import (
 )
 from service.web.protocol.audit import audited
 from service.web.protocol.auth import CALLER
+from service.web.protocol.bodies import nothing_of, parsed, unknown_name, values_of
 from service.web.protocol.query import Query, known_market, row_id
-from service.web.protocol.request_body import json_object
 from service.web.protocol.responses import json_response, raw_response
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _PATH: Final = "/api/v1/trading/orders"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
-_FIELDS: Final = frozenset({"market", "side", "type", "price", "volume", "funds"})
-_AMOUNT: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
-_TAKES: Final = {
-    (OrderType.LIMIT, Side.BUY): {"price", "volume"},
-    (OrderType.LIMIT, Side.SELL): {"price", "volume"},
-    (OrderType.MARKET, Side.BUY): {"funds"},
-    (OrderType.MARKET, Side.SELL): {"volume"},
+_MODELS: Final[Mapping[tuple[OrderType, Side], type[HandOrderBody]]] = {
+    (OrderType.LIMIT, Side.BUY): LimitOrderBody,
+    (OrderType.LIMIT, Side.SELL): LimitOrderBody,
+    (OrderType.MARKET, Side.BUY): MarketPurchaseBody,
+    (OrderType.MARKET, Side.SELL): MarketSaleBody,
 }
+_FIELDS: Final = frozenset[str]().union(*(model.model_fields for model in _MODELS.values()))
+_AMOUNTS: Final = _FIELDS - {"market", "side", "type"}
 
 
 class ExternalOrderBody(TypedDict):
@@ -66,7 +73,7 @@ async def place(request: web.Request) -> web.Response:
     """Place the order that the body describes, once for each key."""
     Query(request)
     key = _idempotency_key(request)
-    body = await json_object(request)
+    body = await values_of(request, PlaceOrderBody)
     intent = _intent(request, body)
     # With the amounts: a refused order has no row of its own.
     detail: dict[str, JSON] = {name: body[name] for name in sorted(_FIELDS & body.keys())}
@@ -84,8 +91,7 @@ async def cancel(request: web.Request) -> web.Response:
     """Have the order end. 202: accepted, not done; it is followed until it is final."""
     Query(request)
     order_id = row_id(request, "order")
-    if await json_object(request):
-        raise InvalidRequest("the body is empty: the address names the order")
+    await nothing_of(request, "the address names the order")
     await audited(request, action="order.cancel", subject=str(order_id))
     await request.app[CANCEL_ORDER](order_id, by=request[CALLER].name)
     return raw_response(await _stored(request, order_id), status=HTTPStatus.ACCEPTED)
@@ -95,8 +101,7 @@ async def not_placed(request: web.Request) -> web.Response:
     """End an order of unknown outcome that never arrived, by the operator's word."""
     Query(request)
     order_id = row_id(request, "order")
-    if await json_object(request):
-        raise InvalidRequest("the body is empty: the address names the order")
+    await nothing_of(request, "the address names the order")
     await audited(request, action="order.not_placed", subject=str(order_id))
     await request.app[DECLARE_NOT_PLACED](order_id, by=request[CALLER].name)
     return raw_response(await _stored(request, order_id))
@@ -134,29 +139,29 @@ def _idempotency_key(request: web.Request) -> str:
 
 def _intent(request: web.Request, body: Mapping[str, JSON]) -> Intent:
     if unknown := body.keys() - _FIELDS:
-        raise InvalidRequest(f"an order has no {min(unknown)[:40]!r}")
-    code = body.get("market")
-    if not isinstance(code, str):
-        raise InvalidRequest("market is a text like KRW-BTC")
-    market = known_market(code, request.app[CONFIG].markets)
+        raise InvalidRequest(unknown_name(min(unknown), HandOrderBody))
     try:
-        side, kind = Side(body.get("side")), OrderType(body.get("type"))  # type: ignore[arg-type]
-        takes = _TAKES[kind, side]
+        model = _MODELS[OrderType(body.get("type")), Side(body.get("side"))]  # type: ignore[arg-type]
     except (ValueError, KeyError):
-        kinds = sorted({kind.value for kind, _ in _TAKES})
+        kinds = sorted({kind.value for kind, _ in _MODELS})
         choices = f"side is {' or '.join(Side)}, type is {' or '.join(kinds)}"
         raise InvalidRequest(choices) from None
-    given = body.keys() - {"market", "side", "type"}
-    if given != takes:
-        raise InvalidRequest(f"a {kind} {side} takes {' and '.join(sorted(takes))}, nothing else")
-    amounts = {name: _amount(body, name) for name in takes}
-    return Intent(market=market, side=side, type=kind, **amounts)
+    takes = model.model_fields.keys()
+    if body.keys() != takes:
+        amounts = " and ".join(sorted(takes & _AMOUNTS))
+        raise InvalidRequest(
+            f"a {body['type']} {body['side']} takes {amounts}, beside market, side and type"
+        )
+    order = parsed(body, model)
+    return Intent(
+        market=known_market(order.market, request.app[CONFIG].markets),
+        side=Side(order.side),
+        type=OrderType(order.type),
+        **{name: _amount(name, getattr(order, name)) for name in takes & _AMOUNTS},
+    )
 
 
-def _amount(body: Mapping[str, JSON], name: str) -> Decimal:
-    text = body[name]
-    if not isinstance(text, str) or not _AMOUNT.fullmatch(text) or not Decimal(text):
-        raise InvalidRequest(f'{name} is decimal text like "0.001", more than 0')
+def _amount(name: str, text: str) -> Decimal:
     amount = Decimal(text)
     if amount % VOLUME_STEP:
         raise InvalidOrder(f"{name} is a multiple of {VOLUME_STEP:f}: nothing is rounded")

@@ -1,12 +1,12 @@
 """The trading state with its halts and limits; halting and resuming."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Final
 
 import orjson
 from aiohttp import web
@@ -14,12 +14,12 @@ from loguru import logger
 from typing_extensions import TypedDict
 
 from service.domain.decimals import decimal_text
-from service.domain.errors import BoundaryError, InvalidRequest, StoreDown, UnknownMarket
+from service.domain.errors import BoundaryError, StoreDown, UnknownMarket
 from service.domain.instants import rfc3339
 from service.domain.markets import Market
-from service.domain.trading_states import HaltKind, TradingStatus
+from service.domain.trading_states import TradingStatus
 from service.flows.flatten import Flattener
-from service.ports.store import JSON, Halt
+from service.ports.store import Halt
 from service.settings.table import (
     DAILY_LOSS_LIMIT_PCT,
     MAX_EXPOSURE_PCT,
@@ -30,6 +30,7 @@ from service.settings.table import (
 from service.web.api.positions import PositionBody, position_bodies, positions_of
 from service.web.api.protection import ProtectionBody, protection_bodies
 from service.web.contract.log_bodies import RiskEventKind
+from service.web.contract.requests import FlattenRequestBody, HaltRequestBody, ResumeBody
 from service.web.keys import (
     CLOCK,
     CONFIG,
@@ -46,14 +47,12 @@ from service.web.keys import (
     VOLATILITY,
 )
 from service.web.protocol.auth import CALLER
+from service.web.protocol.bodies import body_of
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
-from service.web.protocol.request_body import json_object
 from service.web.protocol.request_id import REQUEST_ID
 from service.web.protocol.responses import json_response
 
-LONGEST_REASON: Final = 200
-CONFIRM: Final = "FLATTEN"
 #: Real seconds that a status waits for the database: in an outage what memory knows is wanted now.
 READ_WITHIN_S: Final = 1.0
 _HOUR: Final = timedelta(hours=1)
@@ -169,12 +168,11 @@ async def events(request: web.Request) -> web.Response:
 async def halt(request: web.Request) -> web.Response:
     """Halt at once; in force here before anything is stored."""
     Query(request)
-    body = await json_object(request)
-    _check_names(body, "reason", "protection", "market")
-    reason, kind, market = _reason(body), _kind(body), _market(request, body)
+    body = await body_of(request, HaltRequestBody)
+    market = None if body.market is None else _collected(request, body.market)
     receipt = await request.app[TRADING_SWITCH].halt(
-        kind=kind,
-        reason=reason,
+        kind=TradingStatus.REDUCING if body.protection else TradingStatus.HALTED,
+        reason=body.reason,
         actor=request[CALLER].name,
         market=market,
         request_id=request[REQUEST_ID],
@@ -195,10 +193,9 @@ async def halt(request: web.Request) -> web.Response:
 async def resume(request: web.Request) -> web.Response:
     """End halts; a condition that still holds is halted again by its rule."""
     Query(request)
-    body = await json_object(request)
-    _check_names(body, "reasons")
+    body = await body_of(request, ResumeBody)
     ended = await request.app[TRADING_SWITCH].resume(
-        actor=request[CALLER].name, reasons=_reasons(body), request_id=request[REQUEST_ID]
+        actor=request[CALLER].name, reasons=body.reasons, request_id=request[REQUEST_ID]
     )
     return json_response(ResumedBody(**_state(request.app), ended=[_halt_body(h) for h in ended]))
 
@@ -206,13 +203,10 @@ async def resume(request: web.Request) -> web.Response:
 async def flatten(request: web.Request) -> web.Response:
     """Begin to cancel and sell; `risk/status` says how far it is."""
     Query(request)
-    body = await json_object(request)
-    _check_names(body, "markets", "confirm")
-    if body.get("confirm") != CONFIRM:
-        raise InvalidRequest(f'this sells what is held: confirm it with "confirm": "{CONFIRM}"')
-    await request.app[FLATTEN](
-        _markets(request, body), actor=request[CALLER].name, request_id=request[REQUEST_ID]
-    )
+    body = await body_of(request, FlattenRequestBody)
+    names = None if body.markets is None else sorted(set(body.markets))
+    markets = None if names is None else [_collected(request, name) for name in names]
+    await request.app[FLATTEN](markets, actor=request[CALLER].name, request_id=request[REQUEST_ID])
     return json_response(_state(request.app), status=HTTPStatus.ACCEPTED)
 
 
@@ -224,16 +218,6 @@ def _flatten_body(flattener: Flattener) -> FlattenBody:
             for one in flattener.progress()
         ],
     )
-
-
-def _markets(request: web.Request, body: Mapping[str, JSON]) -> Sequence[Market] | None:
-    """Return the markets named; None for all. Raises: InvalidRequest, UnknownMarket."""
-    names = body.get("markets", ())
-    if names is None:
-        return None
-    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        raise InvalidRequest('markets is a list like ["KRW-BTC"], or null for everything')
-    return [_collected(request, str(name)) for name in sorted({str(name) for name in names})]
 
 
 def _collected(request: web.Request, name: str) -> Market:
@@ -394,51 +378,3 @@ def _limit_body(
 
 def _shown(value: Decimal) -> str:
     return decimal_text(value.quantize(_SHOWN))
-
-
-def _check_names(body: Mapping[str, JSON], *known: str) -> None:
-    for name in body:
-        if name not in known:
-            raise InvalidRequest(f"{name[:40]!r} is not known here; there is {', '.join(known)}")
-
-
-def _reason(body: Mapping[str, JSON]) -> str:
-    reason = body.get("reason")
-    text = reason.strip() if isinstance(reason, str) else ""
-    # It goes into alerts, logs and terminals: nothing in it may steer them.
-    if not 1 <= len(text) <= LONGEST_REASON or not text.isprintable():
-        raise InvalidRequest(f"reason is a line of 1 to {LONGEST_REASON} printable characters")
-    return text
-
-
-def _kind(body: Mapping[str, JSON]) -> HaltKind:
-    protection = body.get("protection", True)
-    if not isinstance(protection, bool):
-        raise InvalidRequest("protection is true (sales go on) or false (nothing goes on)")
-    kinds: dict[bool, Literal[TradingStatus.REDUCING, TradingStatus.HALTED]] = {
-        True: TradingStatus.REDUCING,
-        False: TradingStatus.HALTED,
-    }
-    return kinds[protection]
-
-
-def _market(request: web.Request, body: Mapping[str, JSON]) -> Market | None:
-    """Return the market named; None for all. Raises: InvalidRequest, UnknownMarket."""
-    market = body.get("market")
-    if market is None:
-        return None
-    if not isinstance(market, str):
-        raise InvalidRequest("market is a text like KRW-BTC, or null for all")
-    return _collected(request, market)
-
-
-def _reasons(body: Mapping[str, JSON]) -> Sequence[str] | None:
-    reasons = body.get("reasons")
-    if reasons is None:
-        return None
-    if not isinstance(reasons, list) or not reasons:
-        raise InvalidRequest("reasons is a list of texts, or null for all that an operator ends")
-    texts = [reason for reason in reasons if isinstance(reason, str)]
-    if len(texts) < len(reasons):
-        raise InvalidRequest("reasons are texts")
-    return texts

@@ -1,7 +1,7 @@
 """Reads and changes the settings. The settings room stores them with their history."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated, cast
 
 from aiohttp import web
 from typing_extensions import TypedDict
@@ -13,16 +13,19 @@ from service.ports.store import JSON
 from service.settings.checks import key_named
 from service.settings.settings import SettingView
 from service.settings.table import TABLE
+from service.web.contract.requests import (
+    ChangeSettingBody,
+    ChangeSettingsBody,
+    ResetSettingsBody,
+)
 from service.web.contract.scalars import Made
 from service.web.keys import LISTS, SETTINGS
 from service.web.protocol.auth import CALLER
+from service.web.protocol.bodies import body_of, values_of
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
-from service.web.protocol.request_body import json_object
 from service.web.protocol.request_id import REQUEST_ID
 from service.web.protocol.responses import json_response, list_response
-
-_VALUE: Final = "value"
 
 AnyJson = Annotated[JSON, Made(object)]
 
@@ -82,7 +85,7 @@ async def changes(request: web.Request) -> web.Response:
 async def change_many(request: web.Request) -> web.Response:
     """Store all the given values or none of them."""
     Query(request)
-    values = await json_object(request)
+    values = await values_of(request, ChangeSettingsBody)
     if not values:
         raise InvalidRequest('name what to change, like {"trading_enabled": true}')
     return json_response(_changes_body(await _changed(request, values)))
@@ -91,10 +94,8 @@ async def change_many(request: web.Request) -> web.Response:
 async def change_one(request: web.Request) -> web.Response:
     Query(request)
     key = key_named(request.match_info["key"])
-    body = await json_object(request)
-    if body.keys() != {_VALUE}:
-        raise InvalidRequest('the body is {"value": …}')
-    changed = await _changed(request, {key.name: body[_VALUE]})
+    body = await body_of(request, ChangeSettingBody)
+    changed = await _changed(request, {key.name: cast("JSON", body.value)})
     view = await request.app[SETTINGS].view(key.name)
     return json_response(changed_setting_body(view, changed))
 
@@ -102,22 +103,10 @@ async def change_one(request: web.Request) -> web.Response:
 async def reset(request: web.Request) -> web.Response:
     """Store the defaults of the named settings, or of all."""
     Query(request)
-    names = _names(await json_object(request))
-    keys = [key_named(name) for name in names]
+    body = await body_of(request, ResetSettingsBody)
+    keys = [key_named(name) for name in body.keys or TABLE]
     defaults = {key.name: key.dump(key.default) for key in keys}
     return json_response(_changes_body(await _changed(request, defaults)))
-
-
-def _names(body: Mapping[str, JSON]) -> Sequence[str]:
-    if not body:
-        return tuple(TABLE)
-    names = body.get("keys")
-    if body.keys() != {"keys"} or not isinstance(names, list) or not names:
-        raise InvalidRequest('the body is {"keys": ["min_confidence"]}, or empty for all')
-    texts = [name for name in names if isinstance(name, str)]
-    if len(texts) < len(names):
-        raise InvalidRequest("keys are texts")
-    return texts
 
 
 async def _changed(request: web.Request, values: Mapping[str, JSON]) -> Sequence[SettingChange]:

@@ -4,15 +4,16 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from service.domain.errors import DomainError, InvalidRequest, NotFound
+from service.domain.errors import DomainError, NotFound
 from service.domain.markets import Market
 from service.domain.signals import Action
 from service.flows.markets import traded
+from service.web.contract.requests import GenerateBody
 from service.web.keys import CONFIG, GENERATE, LISTS, SETTINGS
 from service.web.protocol.audit import audited
+from service.web.protocol.bodies import body_of
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query, known_market, row_id
-from service.web.protocol.request_body import json_object
 from service.web.protocol.responses import list_response, raw_response
 
 PATH: Final = "/api/v1/signals"
@@ -55,19 +56,14 @@ async def generate(request: web.Request) -> web.Response:
 
 
 async def _asked_market(request: web.Request) -> Market:
-    body = await json_object(request)
-    if body.keys() - {"market"}:
-        raise InvalidRequest('the body is {"market": "KRW-BTC"}, or empty for the first market')
+    body = await body_of(request, GenerateBody)
     # Only traded markets: a signal may become an order.
     markets = await traded(request.app[SETTINGS], collected=request.app[CONFIG].markets)
     if not markets:
         raise DomainError("nothing is traded: the setting markets names no market collected here")
-    if "market" not in body:
+    if "market" not in body.model_fields_set:
         return markets[0]
-    code = body["market"]
-    if not isinstance(code, str):
-        raise InvalidRequest("market is a text like KRW-BTC")
-    return known_market(code, markets)
+    return known_market(body.market, markets)
 
 
 async def _stored(request: web.Request, signal_id: int) -> bytes:

@@ -4,15 +4,15 @@ from aiohttp import web
 from typing_extensions import TypedDict
 
 from service.domain.decimals import decimal_text
-from service.domain.errors import InvalidRequest, NotFound
+from service.domain.errors import NotFound
 from service.domain.markets import Balance
 from service.domain.orders import OrderStatus
 from service.web.api.positions import PositionBody, position_bodies, positions_of
 from service.web.keys import BALANCES, CLOCK, LISTS, RECONCILE
 from service.web.protocol.audit import audited
+from service.web.protocol.bodies import nothing_of
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query, row_id
-from service.web.protocol.request_body import json_object
 from service.web.protocol.responses import json_response, list_response, raw_response
 
 
@@ -96,8 +96,7 @@ async def balance(request: web.Request) -> web.Response:
 async def sync(request: web.Request) -> web.Response:
     """Look up the open orders now, as the job does later; settled orders do not change."""
     Query(request)
-    if await json_object(request):
-        raise InvalidRequest("the body is empty: all open orders are looked up")
+    await nothing_of(request, "all open orders are looked up")
     await audited(request, action="order.sync", subject="all")
     return json_response(SyncBody(reconciled=await request.app[RECONCILE]()))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, RootModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
 LONGEST_REASON: Final = 200
 LONGEST_NOTE: Final = 500
@@ -67,6 +67,8 @@ Amount = Annotated[
 class HandOrderBody(Body):
     unknown: ClassVar[str] = "an order has no {name}"
     market: MarketName
+    side: str
+    type: str
 
 
 class LimitOrderBody(HandOrderBody):
@@ -161,10 +163,10 @@ class FlattenRequestBody(Body):
 class ChangeSettingBody(Body):
     unknown: ClassVar[str] = 'the body is {{"value": …}}'
     sentences: ClassVar[Mapping[str, str]] = {"value": 'the body is {"value": …}'}
-    value: JsonValue
+    value: object
 
 
-class ChangeSettingsBody(RootModel[dict[str, JsonValue]]):
+class ChangeSettingsBody(RootModel[dict[str, object]]):
     """New values by key; all of them are stored, or none."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})

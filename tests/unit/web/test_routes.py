@@ -13,7 +13,7 @@ from service.web.contract.route import TABLE, RouteRow
 from service.web.keys import CONFIG
 from service.web.protocol.problems import HTTP_KINDS, INTERNAL, KINDS
 from service.web.protocol.query import Query
-from tests.api_document import DOCUMENT, PAGE, list_text, openapi_text, page_text, rows
+from tests.api_document import DOCUMENT, PAGE, rows
 from tests.builders import a_config
 from tests.unit.web.world import Client, Serve, World
 
@@ -22,7 +22,6 @@ API: Final[dict[str, Any]] = orjson.loads(DOCUMENT.read_bytes())
 TOKENS: Final = {Role.ADMIN: "may-change-anything", Role.VIEWER: "may-look-at-all-of-it"}
 #: Values that the variables of an address may have; none is the id of anything.
 VALUES: Final = {"id": "999999", "key": "min_confidence", "name": "no_such_job"}
-WRITE: Final = "run `python -m tests.api_document`"
 
 
 def address(row: RouteRow) -> str:
@@ -53,17 +52,6 @@ def test_router_document_and_page_have_the_routes_of_the_table() -> None:
 
     assert len(table) == len(ROWS)
     assert table == served == set(operations()) == set(listed)
-
-
-def test_the_shipped_document_is_the_one_that_the_table_makes() -> None:
-    assert DOCUMENT.read_bytes() == openapi_text(), WRITE
-
-
-def test_the_list_of_the_page_is_the_one_that_the_table_makes() -> None:
-    page = PAGE.read_text("utf-8")
-
-    assert list_text() in page, WRITE
-    assert page_text(page) == page, WRITE
 
 
 @pytest.mark.parametrize("row", ROWS, ids=name_of)
