@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service import config as configuration
 from service.app.serve import SERVICES, build_app
 from service.app.services import Services
+from service.web.server import ApiRunner
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ async def composed(folder: Path, dsn: str, **options: Any) -> AsyncIterator[Comp
     config = configuration.load(
         mode="sandbox", database_url=dsn, data_dir=folder / "var", port=0, **options
     )
-    runner = web.AppRunner(build_app(config), access_log=None)
+    runner = ApiRunner(build_app(config))
     try:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

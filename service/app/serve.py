@@ -42,10 +42,10 @@ from service.web.overload.overflow import OVERFLOW, OverflowState
 from service.web.protocol.auth import LOCKOUT, is_from_admin
 from service.web.protocol.request_body import MAX_BODY
 from service.web.routes import setup
+from service.web.server import ApiRunner
 
 #: aiohttp waits twice: once for handlers to end, once more after cancelling was announced.
 DRAIN_S: Final = 2.0
-KEEP_ALIVE_S: Final = 75.0
 BACKLOG: Final = 128
 CANCELS_AT_MOST: Final = 4
 CANCEL_AGAIN_S: Final = 0.25
@@ -135,13 +135,7 @@ async def serve(
     tell(machine(config))
     with closing(bound(config)) as listener:
         app = build_app(config, log)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            handler_cancellation=False,
-            keepalive_timeout=KEEP_ALIVE_S,
-            shutdown_timeout=DRAIN_S,
-        )
+        runner = ApiRunner(app, shutdown_timeout=DRAIN_S)
         try:
             if await _unless(stopping, runner.setup()):
                 site = _site(runner, listener, config)

@@ -22,14 +22,22 @@ from service.web.overload.backpressure import pause_reading
 from service.web.overload.concurrency_limit import CONCURRENCY_LIMITS
 from service.web.overload.held_connections import HELD_CONNECTIONS
 from service.web.protocol.auth import CALLER, LOCKOUT, admit
-from service.web.protocol.errors import Overloaded, TooManyTries, WrongToken
+from service.web.protocol.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    Overloaded,
+    TooManyTries,
+    WrongToken,
+)
 from service.web.protocol.problems import internal_problem, problem_of, problem_of_http
 from service.web.protocol.request_id import HEADER, REQUEST_ID, id_of
+from service.web.refusals import UNMATCHED
 
 _ERROR = web.RequestKey("error", str)
 _ALIVE: Final = "/health"
 _PROBES: Final = frozenset({"/health", "/health/ready", "/health/detailed"})
 _ONE_PROBE_IN: Final = 100  #: one in so many 200 answers to health checks is logged
+_UNFINISHED: Final = (BodyTooLarge, BodyTooSlow)  #: the body is not read to its end
 _PAUSE_S: Final = 1.0  #: how long a refused connection is not read, at least
 
 
@@ -110,6 +118,8 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
         response = problem_of(exc, request_id)
         if response is None:
             return _bug(request, exc, request_id)
+        if isinstance(exc, _UNFINISHED) or request.content.exception() is not None:
+            response.force_close()  # the rest of the body may be anything
         return response
     except Exception as exc:  # noqa: BLE001 - a bug in one handler must not stop the others
         return _bug(request, exc, request_id)
@@ -124,4 +134,4 @@ def _bug(request: web.Request, exc: Exception, request_id: str) -> web.Response:
 
 def _route(request: web.Request) -> str:
     resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else "unmatched"
+    return resource.canonical if resource is not None else UNMATCHED

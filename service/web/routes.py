@@ -19,6 +19,7 @@ from service.web.pages import page_rows
 from service.web.protocol.etag import revalidated
 from service.web.protocol.request_id import counted_ids
 from service.web.protocol.security_headers import secure
+from service.web.refusals import REFUSALS, Refusals
 from service.web.table import (
     health,
     market,
@@ -61,16 +62,17 @@ def setup(
 
     Args: requests: counts and times every request.  new_id: makes their ids.
 
-    Make the application with `client_max_size=MAX_BODY` (request_body.py) and its runner with
-    `access_log=None`: the middleware writes the line.
+    Make the application with `client_max_size=MAX_BODY` (request_body.py) and an `ApiRunner`.
     """
+    new_id = new_id or counted_ids()
     if BODY_WITHIN_S not in app:
         app[BODY_WITHIN_S] = _BODY_WITHIN_S
     if CONCURRENCY_LIMITS not in app:
         app[CONCURRENCY_LIMITS] = ConcurrencyLimits()
     app[HELD_CONNECTIONS] = HeldConnections()
     app[TABLE] = table()
-    app.middlewares.append(front(new_id or counted_ids(), requests))
+    app[REFUSALS] = Refusals(new_id, requests)
+    app.middlewares.append(front(new_id, requests))
     app.on_response_prepare.append(secure)
     for handler, row in app[TABLE].items():
         app.router.add_route(row.method, row.path, handler)

@@ -9,6 +9,7 @@ from tests.mutants.table_alerts import ALERTS
 from tests.mutants.table_answers import ANSWERS
 from tests.mutants.table_exits import EXITS
 from tests.mutants.table_hand import HAND
+from tests.mutants.table_hostile import HOSTILE
 from tests.mutants.table_key import KEY
 from tests.mutants.table_limits import LIMITS
 from tests.mutants.table_logs import LOGS
@@ -45,5 +46,6 @@ MUTANTS: Final[tuple[Mutant, ...]] = tuple(
         PROCESS,
         LOGS,
         WEB,
+        HOSTILE,
     )
 )

@@ -25,6 +25,7 @@ from service.web.protocol.errors import (
     BodyTooLarge,
     BodyTooSlow,
     CrossSite,
+    ExpectationFailed,
     InvalidCursor,
     NoCredentials,
     NotJson,
@@ -48,9 +49,14 @@ _RESPONSE: Final = "#/components/responses/"
 _REF: Final = "#/components/schemas/{model}"
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 _LINK: Final = re.compile(r"\[([^\]]+)\]\([^)]+\)")
-_ALWAYS: Final[tuple[type[ServiceError], ...]] = (WrongHost, NoCredentials, TooManyTries)
+_ALWAYS: Final[tuple[type[ServiceError], ...]] = (
+    InvalidRequest,  # what protocol/framing.py refuses
+    ExpectationFailed,
+    WrongHost,
+    NoCredentials,
+    TooManyTries,
+)
 _OF_A_BODY: Final[tuple[type[ServiceError], ...]] = (
-    InvalidRequest,
     NotJson,
     BodyTooLarge,
     BodyTooSlow,
@@ -98,8 +104,6 @@ def _usual(row: RouteRow) -> Iterator[type[ServiceError]]:
     yield from _ALWAYS
     if row.role is Role.ADMIN:
         yield from (NotAllowed, CrossSite)
-    if row.query is not None:
-        yield InvalidRequest
     if "cursor" in row.forms:
         yield InvalidCursor
     if "market" in row.forms:

@@ -1,6 +1,8 @@
 """Errors that only HTTP has, as subclasses of the domain's errors.
 
 InvalidRequest
+├── AmbiguousLength      other programs might see the request's end elsewhere
+├── ExpectationFailed    an Expect header of another meaning than 100-continue
 ├── InvalidCursor        not one of our cursors
 ├── NotJson              a body of another content type
 ├── BodyTooLarge
@@ -18,6 +20,14 @@ ServiceError
 from typing import Final
 
 from service.domain.errors import InvalidRequest, NotAllowed, ServiceError
+
+
+class AmbiguousLength(InvalidRequest):
+    """Other programs might see the end of the request elsewhere."""
+
+
+class ExpectationFailed(InvalidRequest):
+    """The Expect header means something else than 100-continue."""
 
 
 class InvalidCursor(InvalidRequest):

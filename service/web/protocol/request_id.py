@@ -19,7 +19,7 @@ def counted_ids() -> Callable[[], str]:
     return map(f"{secrets.token_hex(6)}-{{}}".format, itertools.count(1)).__next__
 
 
-def id_of(request: web.Request, new_id: Callable[[], str]) -> str:
+def id_of(request: web.BaseRequest, new_id: Callable[[], str]) -> str:
     """Return the caller's id, if it is safe for a log line, else a new one."""
     given = request.headers.get(HEADER)
     return given if given is not None and _SANE.fullmatch(given) else new_id()

@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from loguru import logger
 
 from service.ports.requests import REQUEST
+from service.web.server import ApiRunner
 from tests.unit.web.world import Client, Serve, World
 
 if TYPE_CHECKING:
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class AsInProduction(TestServer):
-    """A hang-up does not cancel the handler, and aiohttp writes no access log."""
+    """Runs with the production's runner."""
 
     async def _make_runner(self, **options: Any) -> web.BaseRunner:
-        ours = {"handler_cancellation": False, "access_log": None}
-        return await super()._make_runner(**options | ours)
+        del options  # aiohttp's own for tests
+        return ApiRunner(self.app)
 
 
 @pytest.fixture

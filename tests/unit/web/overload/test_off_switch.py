@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from service.web.overload.connection_limit import ConnectionRules, LimitedSite
 from service.web.overload.held_connections import HELD_CONNECTIONS
 from service.web.overload.overflow import OverflowState
 from service.web.protocol.auth import LOCKOUT, is_from_admin
 from service.web.protocol.peers import THIS_MACHINE, Peer
+from service.web.server import ApiRunner
 from tests.builders import a_config
 from tests.unit.web.world import World
 
@@ -39,7 +39,7 @@ def by_last_number(address: str | None) -> Peer:
 
 
 class Site:
-    def __init__(self, world: World, runner: web.AppRunner, port: int) -> None:
+    def __init__(self, world: World, runner: ApiRunner, port: int) -> None:
         self.world = world
         self.port = port
         self._runner = runner
@@ -67,7 +67,7 @@ class Site:
 async def open_site(world: World) -> AsyncIterator[Site]:
     """Serve the web room with the limits of production; no connection is silent for too long."""
     app = world.app()
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=False)
+    runner = ApiRunner(app)
     await world.lead()
     await runner.setup()
     with closing(socket.socket()) as listener:

@@ -138,3 +138,109 @@ async def test_a_caller_who_hangs_up_in_the_middle_is_no_bug_of_ours(
 
     assert [line["status"] for line in world.log.lines] == [400]
     assert lines == []
+
+
+# --- what two programs could read differently -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        (b'{"min_confidence": 0.7, "min_confidence": 0.2}', "min_confidence"),
+        (b'{"trading_enabled": false, "trading_\\u0065nabled": true}', "trading_enabled"),
+        (b'{"": 1, "": 2}', ""),
+        (b'{"a": [{"b": {"c": 1, "c": 1}}]}', "c"),
+        (b'{"' + b"k" * 500 + b'": 1, "' + b"k" * 500 + b'": 2}', "k" * 40),
+    ],
+)
+async def test_a_key_that_stands_twice_is_refused(
+    client: Client, world: World, raw: bytes, key: str
+) -> None:
+    answer = await client.patch(URL, data=raw, headers=AS_JSON)
+
+    body = await answer.json()
+    assert (answer.status, body["type"]) == (400, "urn:trader:problem:invalid-request")
+    assert body["detail"] == f"the body has {key!r} twice: each key stands once"
+    assert world.setting_rows.history == []
+
+
+async def test_the_same_key_in_two_objects_stands_once_in_each(client: Client) -> None:
+    answer = await client.patch(URL, data=b'{"a": {"b": 1}, "c": {"b": 1}}', headers=AS_JSON)
+
+    assert "twice" not in (await answer.json())["detail"]
+
+
+async def test_a_number_of_many_digits_is_no_bug_of_ours(client: Client) -> None:
+    raw = b'{"min_confidence": ' + b"9" * 60_000 + b"}"
+
+    assert (await client.patch(URL, data=raw, headers=AS_JSON)).status in {400, 422}
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "latin-1", "us-ascii", "utf-7", "x", "\xff"])
+async def test_another_charset_than_utf_8_is_refused(
+    client: Client, world: World, charset: str
+) -> None:
+    as_other = {"Content-Type": f"application/json; charset={charset}"}
+
+    answer = await client.patch(URL, data=b'{"min_confidence": 0.7}', headers=as_other)
+
+    assert answer.status == 415
+    assert world.setting_rows.history == []
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"', "utf8"])
+async def test_utf_8_may_be_said(client: Client, charset: str) -> None:
+    as_utf_8 = {"Content-Type": f"application/json; charset={charset}"}
+
+    answer = await client.patch(URL, data=b'{"min_confidence": 0.7}', headers=as_utf_8)
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "coding", ["deflate", "br", "zstd", "x-gzip", "gzip, gzip", "gzip, identity", "rot13", ""]
+)
+async def test_a_coding_that_is_not_unpacked_here_is_refused(
+    client: Client, world: World, coding: str
+) -> None:
+    raw = b'{"min_confidence": 0.7}'
+
+    answer = await client.patch(URL, data=raw, headers=AS_JSON | {"Content-Encoding": coding})
+
+    assert answer.status == 415
+    assert (await answer.json())["type"].endswith(":not-json")
+    assert world.setting_rows.history == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZip"])
+async def test_a_packed_body_is_unpacked(client: Client, world: World, coding: str) -> None:
+    packed = gzip.compress(b'{"min_confidence": 0.7}')
+
+    answer = await client.patch(URL, data=packed, headers=AS_JSON | {"Content-Encoding": coding})
+
+    assert answer.status == 200
+    assert [row.key for row in world.setting_rows.history] == ["min_confidence"]
+
+
+@pytest.mark.parametrize("cut", [1, 8, 12])
+async def test_a_packed_body_that_is_cut_short_is_refused(
+    client: Client, world: World, cut: int
+) -> None:
+    packed = gzip.compress(b'{"min_confidence": 0.7}')[:-cut]
+
+    answer = await client.patch(URL, data=packed, headers=AS_JSON | {"Content-Encoding": "gzip"})
+
+    assert answer.status == 400
+    assert world.setting_rows.history == []
+
+
+@pytest.mark.parametrize("more", [b"x", gzip.compress(b" ", mtime=0), b"\x00" * 8], ids=repr)
+async def test_more_after_the_end_of_a_packed_body_is_refused(
+    client: Client, world: World, more: bytes
+) -> None:
+    packed = gzip.compress(b'{"min_confidence": 0.7}') + more
+
+    answer = await client.patch(URL, data=packed, headers=AS_JSON | {"Content-Encoding": "gzip"})
+
+    assert answer.status == 400
+    assert world.setting_rows.history == []
