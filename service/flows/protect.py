@@ -340,6 +340,8 @@ class Protector:
         self._log(silent, undone)
         self._alerts.positions_unwatched(silent)
         self._alerts.exits_undone(undone)
+        for one in watched:
+            self._tell_small(one)
 
     def _log(self, silent: frozenset[Market], undone: frozenset[Market]) -> None:
         """Say what alerts tell, too: there may be no target that they could be sent to."""
@@ -356,6 +358,15 @@ class Protector:
                 "a rule has been selling a position for long, and not all is sold"
             )
         self._silent, self._undone = silent, undone
+
+    def _tell_small(self, watched: WatchedPosition) -> None:
+        """Tell once of a position whose stop cannot sell it: a purchase found too few coins."""
+        was_small = watched.is_small
+        watched.is_small = watched.is_below(watched.rules, price=watched.limits.stop)
+        if watched.is_small and not was_small and watched.exit is None:
+            logger.bind(event="risk", market=str(watched.market)).warning(
+                "a position is below the exchange's smallest order at its stop, no stop can sell it"
+            )
 
     def _judge_all(self) -> None:
         for watched in self._positions.values():

@@ -41,6 +41,7 @@ class WatchedPosition:
             not judged: the market may have moved before we bought.
         rules: of its market, as last read; None before.
         is_dust: what is left is below the exchange's smallest order: it is not sold.
+        is_small: at its stop it would be dust, so no stop can sell it.
     """
 
     protection: Protection
@@ -51,6 +52,7 @@ class WatchedPosition:
     rules_at: float = 0.0
     exit: OngoingExit | None = None
     is_dust: bool = False
+    is_small: bool = False
 
     @property
     def market(self) -> Market:

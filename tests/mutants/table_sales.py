@@ -202,4 +202,18 @@ SALES: Final = (
         new="        return permits(\n",
         tests=of(_OF_PROTECTING, "test_a_process_that_has_lost_the_lease_begins_no_exit"),
     ),
+    Mutant(
+        name="a purchase that no stop can sell is not told of",
+        file=_PROTECT,
+        old="        if watched.is_small and not was_small and watched.exit is None:\n",
+        new="        if False:\n",
+        tests=of(_OF_PROTECTING, "test_a_purchase_that_no_stop_can_sell_is_told_of_once"),
+    ),
+    Mutant(
+        name="a purchase that no stop can sell is told of every second",
+        file=_PROTECT,
+        old="        if watched.is_small and not was_small and watched.exit is None:\n",
+        new="        if watched.is_small and watched.exit is None:\n",
+        tests=of(_OF_PROTECTING, "test_a_purchase_that_no_stop_can_sell_is_told_of_once"),
+    ),
 )

@@ -518,6 +518,51 @@ async def test_a_failed_load_is_told_and_nothing_is_watched_blindly(house: House
     assert len(guard.positions) == 0
 
 
+# --- positions that no stop can sell --------------------------------------------------------------
+
+
+async def buy_at_most(guard: Guard, volume: str) -> None:
+    """Buy within a price what the book offers, which is less than was asked for."""
+    guard.house.exchange.offered = D(volume)
+    purchase = an_intent(
+        type=OrderType.LIMIT_IOC, price=PRICE, volume=D("0.001"), funds=None, market=KRW_ETH
+    )
+    await guard.order(purchase)
+
+
+@pytest.mark.parametrize(
+    ("bought", "is_told"), [("0.00004", True), ("0.000052", True), ("0.000053", False)]
+)
+async def test_a_purchase_that_no_stop_can_sell_is_told_of_once(
+    guard: Guard, logs: Logs, bought: str, is_told: bool
+) -> None:
+    """The book had few coins within the price: at the stop they are below the smallest order."""
+    guard.house.exchange.set_price(PRICE, KRW_ETH)
+    await buy_at_most(guard, bought)
+    await guard.protector.ask()
+
+    await guard.wait(3)
+
+    said = [line["market"] for line in logs.of("risk") if "no stop can sell" in line["message"]]
+    assert said == ([str(KRW_ETH)] if is_told else [])
+
+
+async def test_a_small_position_that_grew_and_is_small_again_is_told_of_again(
+    guard: Guard, logs: Logs
+) -> None:
+    guard.house.exchange.set_price(PRICE, KRW_ETH)
+    for volume in ("0.00004", "0.0005"):
+        await buy_at_most(guard, volume)
+        await guard.protector.ask()
+        await guard.wait(2)
+    await guard.order(an_intent(market=KRW_ETH, side=Side.SELL, volume=D("0.0005"), funds=None))
+
+    await guard.wait(2)
+
+    said = [line for line in logs.of("risk") if "no stop can sell" in line["message"]]
+    assert len(said) == 2
+
+
 # --- positions that are not watched ---------------------------------------------------------------
 
 
