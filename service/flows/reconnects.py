@@ -30,6 +30,7 @@ class Reconnects:
         self._real_clock = real_clock
         self._connection: NewsConnection | None = None
         self._since = real_clock.monotonic()  #: of the connection, or of being without one
+        self._lost_at: float | None = self._since  #: None: the newest connection has told something
         self._heard_at: float | None = None
         self._not_before = 0.0
         self._failures = 0
@@ -44,7 +45,7 @@ class Reconnects:
 
     def rest(self) -> None:
         """Note that no connection is wanted now: being without one is no loss."""
-        self._since = self._real_clock.monotonic()
+        self._since = self._lost_at = self._real_clock.monotonic()
 
     @contextmanager
     def noted(self) -> Iterator[None]:
@@ -78,6 +79,7 @@ class Reconnects:
     def heard(self) -> None:
         """Note that the stream has told something."""
         self._heard_at = self._real_clock.monotonic()
+        self._lost_at = None
         if self._is_told:
             self._is_told = False
             self._log.info("a stream of the exchange is back")
@@ -91,6 +93,8 @@ class Reconnects:
         if connection.frames and now - self._since >= PROVED_S:
             self._failures = self._blocks = 0
         self._connection, self._since = None, now
+        if self._lost_at is None:
+            self._lost_at = now
 
     # --- what is shown --------------------------------------------------------------------
 
@@ -99,8 +103,11 @@ class Reconnects:
         return self._real_clock.monotonic() - max(self._since, self._heard_at or 0.0)
 
     def lost_for_s(self) -> float:
-        """Return how long a connection has been wanted without one; 0 with one."""
-        return 0.0 if self._connection else self._real_clock.monotonic() - self._since
+        """Return for how long no connection has told anything; 0 once the newest one has.
+
+        One that is open and silent is no end of the loss: it may be opened again and again.
+        """
+        return 0.0 if self._lost_at is None else self._real_clock.monotonic() - self._lost_at
 
     def state(self) -> StreamState:
         now, connection = self._real_clock.monotonic(), self._connection

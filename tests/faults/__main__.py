@@ -30,6 +30,7 @@ LANES: Final[Mapping[str, tuple[str, ...]]] = {
         "lane_exchange or reason or f15",
     ),
     "market": ("tests/faults/test_market_crash.py",),
+    "stream": ("tests/faults/test_price_stream.py",),
     "model": ("tests/faults", "-k", "lane_model or f34 or f64"),
     "day": ("tests/faults/test_day.py",),
 }

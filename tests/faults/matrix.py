@@ -25,12 +25,11 @@ class Row:
 
 
 _SELF_CHECK: Final = frozenset({"tests/e2e/test_self_check.py"})
-_LIVE: Final = frozenset({"tests/integration/app/test_live.py"})
 _OUTPUTS: Final = frozenset({"tests/faults/test_outputs.py"})
 #: Caused by a fault that has a test of its own.
 ELSEWHERE: Final = (
     Row("circuit_open", "gemini_api", "unhealthy", frozenset({"F30"})),
-    Row("feed_lost", "upbit_api", "warning", _LIVE),
+    Row("feed_lost", "upbit_api", "warning", frozenset({"F24", "F25", "F26"})),
     Row("key_expiring", "upbit_api", "warning", _SELF_CHECK),
     Row("no_signal_yet", "recent_signal", "warning", _OUTPUTS),
     Row("prober_stalled", "database", "unhealthy", frozenset({"F49"})),

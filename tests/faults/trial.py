@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -52,8 +52,8 @@ async def tried(stack: Stack, fault: Fault) -> float:
         )
         await telling.ended(component, outages=outages)
     assert stack.service.pid == pid
-    bugs = list(_bugs(stack.service.log.since(mark), fault))
-    assert not bugs, bugs[:3]
+    found = list(bugs(stack.service.log.since(mark), expected=fault.bugs))
+    assert not found, found[:3]
     odd = [
         (path, status, kind)
         for path, status, kind in stack.answers.odd[met:]
@@ -102,10 +102,13 @@ def _has(wanted: Line, lines: Sequence[Mapping[str, Any]]) -> bool:
     return any(all(line.get(k, "absent") == v for k, v in wanted.items()) for line in lines)
 
 
-def _bugs(lines: Sequence[Mapping[str, Any]], fault: Fault) -> Iterator[Mapping[str, Any]]:
+def bugs(
+    lines: Sequence[Mapping[str, Any]], *, expected: Collection[str] = ()
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the lines of bugs of ours. Args: expected: beginnings of messages that are none."""
     for line in lines:
         told = line["message"]
-        if told.startswith(tuple(fault.bugs)):
+        if told.startswith(tuple(expected)):
             continue
         grave = line["level"] == "CRITICAL" and line["event"] != "alert"
         if told in BUGS or grave or "traceback" in line:

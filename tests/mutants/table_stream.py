@@ -73,6 +73,13 @@ STREAM: Final = (
         tests=of(_OF_FEED, "test_a_second_block_is_waited_out_twice_as_long"),
     ),
     Mutant(
+        name="a stream that opens again and tells nothing is taken for one that is back",
+        file=_RECONNECTS,
+        old="        self._opened += 1\n",
+        new="        self._opened += 1\n        self._lost_at = None\n",
+        tests=of(_OF_FEED, "test_a_stream_that_opens_again_and_tells_nothing_stays_lost"),
+    ),
+    Mutant(
         name="a stream that is silent while pings are answered is not found",
         file=_FEED,
         old="            elif now - self._behind_at.setdefault(market, now) >= BEHIND_S:\n",

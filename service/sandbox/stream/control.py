@@ -12,6 +12,7 @@ from service.sandbox.stream.feed import Feed, Side, Silence
 from service.sandbox.stream.handlers import FEED
 
 _MOST_BYTES = 64 * 1024 * 1024
+_MOST_TIMES = 10_000
 
 routes = web.RouteTableDef()
 
@@ -33,6 +34,7 @@ class StreamAction(BaseModel):
     text: str = ""  #: of `send`: the frame
     bytes_base64: str | None = None  #: of `send`: instead of `text`, bytes that are no text
     size: Annotated[int, Field(ge=0, le=_MOST_BYTES)] = 0  #: of `send`: filled up with spaces
+    times: Annotated[int, Field(ge=1, le=_MOST_TIMES)] = 1  #: of `send`: as a burst
 
     @field_validator("bytes_base64")
     @classmethod
@@ -88,8 +90,10 @@ async def interfere(request: web.Request) -> web.Response:
             for each in concerned:
                 await each.close(action.code)
         case "send":
+            frame = action.frame
             for each in concerned:
-                each.put(action.frame)
+                for _ in range(action.times):
+                    each.put(frame)
     return reply({"connections": len(concerned)})
 
 

@@ -199,6 +199,22 @@ async def test_a_stream_that_is_away_for_ten_seconds_is_lost(watched: Watched) -
     assert watched.feed.is_lost
 
 
+async def test_a_stream_that_opens_again_and_tells_nothing_stays_lost(watched: Watched) -> None:
+    async with watched.open() as connection:
+        await watched.tell(connection, KRW_BTC)
+    for _ in range(3):
+        watched.clock.pass_time(TOLD_AFTER_S / 2)
+        async with watched.open():
+            pass
+    assert watched.feed.is_lost
+
+    async with watched.open() as connection:
+        assert watched.feed.is_lost
+        await watched.tell(connection, KRW_BTC)
+
+        assert not watched.feed.is_lost
+
+
 async def test_a_silent_stream_is_found_within_ten_seconds_by_a_trade_that_rest_knows(
     watched: Watched,
 ) -> None:

@@ -249,6 +249,16 @@ async def test_connections_are_dropped_and_closed_by_side(client: Client) -> Non
     assert (closed.type, closed.data) == (aiohttp.WSMsgType.CLOSE, 4000)
 
 
+async def test_a_frame_is_sent_as_a_burst(client: Client) -> None:
+    async with public(client) as stream:
+        assert await stream.is_alone()
+        body = {"do": "send", "text": "{", "times": 1000}
+        await client.control("POST", "stream", json=body)
+        frames = [(await stream.socket.receive(timeout=PATIENCE_S)).data for _ in range(1000)]
+
+    assert frames == [b"{"] * 1000
+
+
 async def test_any_bytes_are_sent_as_a_frame(client: Client) -> None:
     async with public(client) as stream:
         assert await stream.is_alone()
