@@ -392,13 +392,18 @@ ORDERS = (
         name="F21",
         what="a price of null",
         lane="orders",
-        # Prices come by stream, and their fall-back is as odd as the candles.
-        inject=planned(
-            {"path": "/v1/ticker", "merge": {"trade_price": None}},
-            {"path": "/v1/candles/minutes/1", "merge": {"trade_price": None}},
-        ),
+        # The signal asks for a price of its own, whatever the stream tells.
+        inject=planned({"path": "/v1/ticker", "merge": {"trade_price": None}}),
         sees={"upbit_api": ("unhealthy", "bad_response")},
+        logs=(_job(SIGNAL, "ExchangeUnavailable", code="bad_answer"),),
+    ),
+    Fault(
+        name="F21",
+        what="candles of null",
+        lane="orders",
+        inject=planned({"path": "/v1/candles/minutes/1", "merge": {"trade_price": None}}),
         logs=(_job(COLLECT, "ExchangeUnavailable", code="bad_answer"),),
+        also_afterwards=checks.no_minute_is_missing,
     ),
     Fault(
         name="F21",
