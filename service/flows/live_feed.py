@@ -1,4 +1,4 @@
-"""The stream of prices: kept open while this process leads, doubted when it is too quiet."""
+"""The stream of prices: kept open while no other process leads, doubted when it is too quiet."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,5 +1,6 @@
 """Cancels our open orders: on request, by their age, where purchases stop. Until each is final."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -18,6 +19,8 @@ from service.settings.settings import Settings
 from service.settings.table import LIMIT_ORDER_MAX_AGE_MINUTES
 
 CANCEL_EVERY_S: Final = 5.0  #: real seconds, until the exchange says that the order is final
+#: Real seconds that a caller waits for its wishes to be stored: an exit sells what they free.
+STORE_WITHIN_S: Final = 1.0
 BY_AGE: Final = "system:order_age"
 
 
@@ -74,14 +77,18 @@ class OrderCancels:
         for identifier in identifiers:
             await self._ask(identifier)
         try:
-            for identifier in identifiers:
-                order = await self._orders.find(identifier)
-                if order is not None and order.is_open:
-                    await self._requests.request_cancel(order.id, by=by, at=self._clock.now())
-        except BoundaryError as exc:
+            async with asyncio.timeout(STORE_WITHIN_S):
+                await self._store_wishes(identifiers, by=by)
+        except (BoundaryError, TimeoutError) as exc:
             logger.bind(event="order", error=type(exc).__name__, cause=str(exc)).warning(
                 "a cancel is asked for and cannot be stored right now"
             )
+
+    async def _store_wishes(self, identifiers: Sequence[str], *, by: str) -> None:
+        for identifier in identifiers:
+            order = await self._orders.find(identifier)
+            if order is not None and order.is_open:
+                await self._requests.request_cancel(order.id, by=by, at=self._clock.now())
 
     async def step(self) -> None:
         """Ask for the end of every order that shall end. Raises: StoreDown and kin."""

@@ -121,6 +121,16 @@ EXITS: Final = (
         tests=of(_OF_UNSTORED, "test_a_position_that_a_halt_keeps_from_being_sold_is_unprotected"),
     ),
     Mutant(
+        name="a database that hangs holds up an exit that has coins freed",
+        file="service/flows/order_cancels.py",
+        old="            async with asyncio.timeout(STORE_WITHIN_S):\n",
+        new="            async with asyncio.timeout(None):\n",
+        tests=of(
+            "tests/unit/flows/test_order_cancels.py",
+            "test_a_database_that_hangs_does_not_hold_up_an_exit_that_has_coins_freed",
+        ),
+    ),
+    Mutant(
         name="a database that hangs holds up the trading state that memory knows",
         file="service/web/api/risk.py",
         old="        async with asyncio.timeout(READ_WITHIN_S):\n",

@@ -246,12 +246,13 @@ LIMITS: Final = (
         old="""        for identifier in identifiers:
             await self._ask(identifier)
         try:
-            for identifier in identifiers:
-                order = await self._orders.find(identifier)
+            async with asyncio.timeout(STORE_WITHIN_S):
+                await self._store_wishes(identifiers, by=by)
 """,
         new="""        try:
+            async with asyncio.timeout(STORE_WITHIN_S):
+                await self._store_wishes(identifiers, by=by)
             for identifier in identifiers:
-                order = await self._orders.find(identifier)
                 await self._ask(identifier)
 """,
         tests=of(

@@ -134,7 +134,8 @@ RULES: Final[Mapping[str, Rule]] = {
         severity="critical",
         title="A {side} order for {market} turned up at the exchange",
         body="Order {identifier} counted as failed or had no row. It is booked now. Its market"
-        " makes no purchase until an operator resumes it.",
+        " makes no purchase until an operator resumes it. Should another installation trade on this"
+        " account, end one of them: each takes in the other's orders.",
         over=None,
     ),
     "model_unusable": Rule(

@@ -1,5 +1,6 @@
 """A cancel is accepted, not done: it is asked for until the order is final."""
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from service.domain.orders import OrderStatus
 from service.flows import order_cancels
 from service.flows.order_cancels import BY_AGE
 from tests.builders import T0, an_intent
+from tests.fakes.logs import Logs
 from tests.unit.flows.conftest import House
 from tests.unit.flows.test_manual_orders import a_limit_order
 
@@ -130,6 +132,27 @@ async def test_one_orders_trouble_leaves_the_others_their_turn(house: House) -> 
 
     assert first.status is S.SUBMITTED
     assert house.orders.rows[1].status is S.CANCELLED
+
+
+async def test_a_database_that_hangs_does_not_hold_up_an_exit_that_has_coins_freed(
+    house: House, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    """The order is asked to end first; only the wish is not stored. The wait is cut to nothing."""
+    identifier = await on_the_book(house)
+
+    async def hang(_: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(order_cancels, "STORE_WITHIN_S", 0)
+    monkeypatch.setattr(house.orders, "find", hang)
+
+    async with asyncio.timeout(20):
+        await house.order_cancels.take_off([identifier], by="system:protection")
+
+    assert house.exchange.calls.count("cancel") == 1
+    assert "a cancel is asked for and cannot be stored right now" in [
+        line["message"] for line in logs.lines
+    ]
 
 
 async def test_a_standby_cancels_nothing(house: House) -> None:
