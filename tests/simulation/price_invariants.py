@@ -16,6 +16,7 @@ from service.domain.trading_states import TradingStatus
 from service.sandbox.market.order_book import LEVELS
 from service.sandbox.market.ticks import tick_size
 from tests.simulation.exchange import MARKETS
+from tests.simulation.loss_bound import LossBound
 from tests.simulation.priced import PricedSite
 from tests.simulation.truth import ZERO, Holding, Truth
 from tests.simulation.world import World
@@ -51,6 +52,7 @@ class PriceOracle:
     can_sell: Callable[[Market], bool]
     told_since: Callable[[Market, float], bool]
     truth: Truth = field(init=False)
+    loss_bound: LossBound = field(init=False)
     owner_acted_at: float = -inf
     _breached_s: dict[Market, float] = field(default_factory=dict)
     _breached_at: dict[Market, float] = field(default_factory=dict)
@@ -60,6 +62,9 @@ class PriceOracle:
 
     def __post_init__(self) -> None:
         self.truth = Truth(self.site)
+        self.loss_bound = LossBound(
+            truth=self.truth, stop=self._stop, sells_s=_SELLS_S, left_at=self._left_at
+        )
 
     # --- an order leaves -------------------------------------------------------------------------
 
@@ -173,6 +178,7 @@ class PriceOracle:
         """Args: passed_s: since the last look."""
         now = self.world.loop.time()
         self._note_loss(now, passed_s)
+        self._hold_to_the_sum(now)
         for market in MARKETS:
             holding = self.truth.holding(market)
             price = self.truth.price(market, now)
@@ -225,15 +231,33 @@ class PriceOracle:
         day = self.truth.day_begins(now)
         if day not in self._began_with:
             self._began_with[day] = self.truth.equity(now)
-        limit = self._began_with[day] * self._limit("daily_loss_limit_pct") / _HUNDRED
         if day in self._lost_since:
             return
-        if self.truth.lost_today(now) <= limit * _ROUNDING:
+        if self.truth.lost_today(now) <= self._day_limit(day) * _ROUNDING:
             self._passed_s = 0.0
         elif all(self._is_healthy(market, now) for market in MARKETS):
             self._passed_s += passed_s
             if self._passed_s >= _SEEN_S:
                 self._lost_since[day] = now
+
+    def _hold_to_the_sum(self, now: float) -> None:
+        day = self.truth.day_begins(now)
+        since = self._lost_since.get(day)
+        for sentence in self.loss_bound.look(
+            now,
+            limit=self._day_limit(day),
+            bought_until=None if since is None else since + _HALTS_S,
+            is_healthy=lambda market: self._is_healthy(market, now),
+        ):
+            self.world.violated(sentence)
+
+    def _day_limit(self, day: float) -> Decimal:
+        return self._began_with[day] * self._limit("daily_loss_limit_pct") / _HUNDRED
+
+    def _left_at(self, identifier: str) -> float:
+        """Return when the order's request left; 0 for one that no machine of ours sent."""
+        sent = (one.at for one in self.world.leavings if one.identifier == identifier)
+        return next(sent, 0.0)
 
     # --- what excuses ----------------------------------------------------------------------------
 

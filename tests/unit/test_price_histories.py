@@ -2,23 +2,28 @@
 
 import random
 import re
-from collections.abc import Iterator
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from service.domain.markets import Market
 from service.domain.orders import ExitRule, Order, OrderType, Side
 from service.sandbox.market.prints import Prints, step_at
 from service.sandbox.market.ticks import UNITS
 from tests.builders import KRW_BTC, T0, an_intent, an_order
 from tests.simulation.crash import BEFORE, CRASH, candles, prints
+from tests.simulation.loss_bound import LossBound
 from tests.simulation.paths import MOVES, PricePath, drawn
 from tests.simulation.price_history import PriceHistory, run
 from tests.simulation.price_switches import PRICE_SWITCHES
-from tests.simulation.priced import LIES, Quotation, Quote, Spell
+from tests.simulation.priced import LIES, PricedSite, Quotation, Quote, Spell
 from tests.simulation.runs import lived
+from tests.simulation.truth import Truth
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulation.md").read_text(encoding="utf-8")
 FIRST = step_at(T0)
@@ -150,6 +155,123 @@ def test_a_lie_is_told_one_way_and_for_its_time_only(history: PriceHistory) -> N
     assert lied is not None
     assert lied.price * 10 == truth.price
     assert site.quote(KRW_BTC, Quotation.REST) == truth
+
+
+# --- what a day may lose --------------------------------------------------------------------------
+
+
+class ScriptedSite(PricedSite):
+    """Prices of ten seconds each, in per cent of 100 million KRW; no gaps in the book."""
+
+    percents: ClassVar[Sequence[int]]
+
+    def begin(self, rng: random.Random) -> datetime:
+        return T0
+
+    def draw(self, rng: random.Random, market: Market) -> tuple[Sequence[int], Counter[str]]:
+        return [1_000_000 * UNITS * percent for percent in self.percents], Counter()
+
+
+class Day:
+    """One day of an account whose limit is 500,000 KRW and whose stop is 5 %.
+
+    Attributes:
+        bought_until, healthy: as the bound asks for them.
+    """
+
+    def __init__(self, *percents: int) -> None:
+        self.at = 0.0
+        site = type("Site", (ScriptedSite,), {"percents": percents})
+        self.site = site(lambda: 0.0, random.Random(1))
+        self.site.depth.gap = 0.0
+        self.truth = Truth(self.site)
+        self.left: dict[str, float] = {}
+        self.healthy = True
+        self.bought_until: float | None = None
+        self.bound = LossBound(
+            truth=self.truth,
+            stop=lambda average: average * Decimal("0.95"),
+            sells_s=15,
+            left_at=self.left.__getitem__,
+        )
+
+    def trade(self, **fields: str) -> None:
+        name = f"uat-{len(self.left)}"
+        self.left[name] = self.at
+        asked = {"market": str(KRW_BTC), "identifier": name} | fields
+        self.site.engine.place(asked, self.site.origin + timedelta(seconds=self.at))
+
+    def buy(self, funds: int) -> None:
+        self.trade(side="bid", ord_type="price", price=str(funds))
+
+    def sell(self) -> None:
+        holding = self.truth.holding(KRW_BTC)
+        assert holding is not None
+        self.trade(side="ask", ord_type="market", volume=str(holding.volume))
+
+    def live(self, seconds: float) -> list[str]:
+        """Let time pass, with a look every other second; return what was said."""
+        until, said = self.at + seconds, list[str]()
+        while self.at < until:
+            self.at += 2
+            said += self.bound.look(
+                self.at,
+                limit=Decimal(500_000),
+                bought_until=self.bought_until,
+                is_healthy=lambda _: self.healthy,
+            )
+        return said
+
+
+def test_a_day_may_lose_what_lies_down_to_the_stop_and_what_a_gap_takes() -> None:
+    day = Day(100, 96, 96, 80, 80)
+    day.buy(20_000_000)
+
+    assert day.live(32) == []  # 4 % of 20 million are past the limit, and then a gap to 80 %
+    day.sell()
+    assert day.live(20) == []
+
+
+def test_a_position_that_is_not_sold_at_its_stop_loses_more_than_a_day_may() -> None:
+    day = Day(100, 96, 90, 90, 90, 90, 70)
+    day.buy(20_000_000)
+
+    assert day.live(58) == []
+    (said,) = day.live(30)
+    assert "the day has lost" in said
+
+
+def test_where_nothing_can_be_sold_a_fall_is_no_loss_against_the_sum() -> None:
+    day = Day(100, 96, 90, 90, 90, 90, 70)
+    day.healthy = False
+    day.buy(20_000_000)
+
+    assert day.live(90) == []
+
+
+@pytest.mark.parametrize(("bought_until", "broken"), [(30.0, 0), (10.0, 1)])
+def test_what_is_bought_after_the_limit_is_against_the_sum(
+    bought_until: float, broken: int
+) -> None:
+    day = Day(100, 96, 96, 92, 92)
+    day.buy(20_000_000)
+    assert day.live(14) == []
+    day.bought_until = bought_until
+    day.sell()
+
+    day.buy(20_000_000)
+
+    assert len(day.live(40)) == broken
+
+
+def test_a_loss_that_came_back_before_it_must_have_been_seen_is_none() -> None:
+    day = Day(100, 96, 100, 100, 96, 96)
+    day.buy(20_000_000)
+    assert day.live(24) == []
+
+    day.buy(5_000_000)
+
+    assert day.live(40) == []
 
 
 # --- the histories -------------------------------------------------------------------------------
