@@ -6,14 +6,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any, Final
+from typing import Any, Final, cast, get_type_hints
 from urllib.parse import quote, urlencode, urlsplit
+
+from typing_extensions import is_typeddict
 
 from service.config import Config, is_loopback
 from service.domain.errors import BoundaryError, OrderRefused, OutcomeUnknown, StartError
+from service.ports.machine import SystemBody
 
 TIMEOUT_S: Final = 10.0
 _JOBS: Final = "/api/v1/admin/jobs"
+_SYSTEM: Final = "/api/v1/admin/system"
 _ALERTS: Final = "/api/v1/alerts"
 _RISK: Final = "/api/v1/risk"
 _ORDERS: Final = "/api/v1/trading/orders"
@@ -63,6 +67,14 @@ def run_job(config: Config, url: str | None, name: str) -> dict[str, Any]:
     if not isinstance(body, dict) or "running" not in body:
         raise _not_ours(_address(config, url))
     return body
+
+
+def system(config: Config, url: str | None) -> SystemBody:
+    """Return the machine and what the service uses of it. Raises: NoAnswer, StartError."""
+    body = _ask("GET", _SYSTEM, config, url)
+    if not _has(body, SystemBody):
+        raise _not_ours(_address(config, url))
+    return cast("SystemBody", body)
 
 
 def acknowledge(config: Config, url: str | None, alert_id: int) -> dict[str, Any]:
@@ -138,6 +150,15 @@ def declare_not_placed(config: Config, url: str | None, order_id: int) -> dict[s
             raise OrderRefused(exc.detail or str(exc), rule=exc.rule) from exc
         raise
     return _order(body, config, url)
+
+
+def _has(body: object, shape: type) -> bool:
+    """Whether every key of a `TypedDict` is there, in its parts too."""
+    parts = get_type_hints(shape)
+    return isinstance(body, dict) and all(
+        key in body and (not is_typeddict(part) or _has(body[key], part))
+        for key, part in parts.items()
+    )
 
 
 def _page(body: object, config: Config, url: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from service import __version__
-from service.cli import alert, diagnosis, history, jobs, order, processes, risk, settings
+from service.cli import alert, diagnosis, history, jobs, order, processes, risk, settings, system
 from service.cli.options import AsJson
 from service.cli.output import on_terminal, print_json
 from service.domain.errors import ServiceError
@@ -77,6 +77,7 @@ def _built() -> typer.Typer:
         processes.migrate,
         processes.sandbox,
         diagnosis.healthcheck,
+        system.system,
         history.stats,
         history.export,
         history.verify,

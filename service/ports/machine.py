@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 from typing_extensions import TypedDict
 
+from service.ports.health import PoolBody
+
 #: Of the disk of the data directory.
 DISK_WARNING_PCT: Final = 70.0
 DISK_UNHEALTHY_PCT: Final = 90.0
@@ -71,3 +73,14 @@ class MachineBody(TypedDict):
     files: FilesBody
     event_loop_lag_s: float  #: the worst of about the last half minute
     age_seconds: float  #: of these numbers
+
+
+class SystemBody(MachineBody):
+    """The machine and this process, as `GET /api/v1/admin/system` answers."""
+
+    version: str
+    python: str
+    mode: str
+    time: str
+    uptime_seconds: int
+    pool: PoolBody

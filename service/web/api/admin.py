@@ -10,8 +10,8 @@ from typing_extensions import TypedDict
 
 from service.domain.errors import NotFound
 from service.domain.instants import rfc3339
-from service.ports.health import JobState, PoolBody
-from service.ports.machine import MachineBody
+from service.ports.health import JobState
+from service.ports.machine import SystemBody
 from service.web.keys import DATABASE, HEALTH, JOBS, LISTS, MACHINE, REAL_CLOCK, RUN_JOB
 from service.web.protocol.audit import audited
 from service.web.protocol.bodies import nothing_of
@@ -40,15 +40,6 @@ class AdminJobBody(TypedDict):
 class AdminJobsBody(TypedDict):
     items: list[AdminJobBody]
     next_cursor: None
-
-
-class SystemBody(MachineBody):
-    version: str
-    python: str
-    mode: str
-    time: str
-    uptime_seconds: int
-    pool: PoolBody
 
 
 async def system(request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ from typing import Final
 
 from service.domain.errors import DomainError, NotFound, NotLeader, TooSoon
 from service.ports.health import CacheStats, PoolMetrics
+from service.ports.machine import SystemBody
 from service.web.api import admin, alerts, metrics
 from service.web.contract import log_bodies, metric_bodies
 from service.web.contract.parameters import PAGE, ChoiceParameter, NumberParameter, TextParameter
@@ -93,7 +94,7 @@ ROUTES: Final = (
             " directory's disk (`status` is `warning` from 70 % used, `unhealthy` from 90 %), open"
             " files, event loop lag, database connections, versions, uptime"
         ),
-        answers={OK: admin.SystemBody},
+        answers={OK: SystemBody},
     ),
     RouteRow(
         method="GET",

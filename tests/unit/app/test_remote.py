@@ -22,6 +22,19 @@ JOB = {
 }  # fmt: skip
 
 
+SYSTEM: dict[str, Any] = {
+    "cpu": {"count": 2, "used_pct": 12.5, "process_pct": 3.1, "load_1m": 0.4, "load_5m": 0.3,
+            "load_15m": 0.2},
+    "memory": {"total_bytes": 8 * 2**30, "available_bytes": 2**30, "used_pct": 87.5,
+               "process_bytes": 2**28},
+    "disk": {"total_bytes": 40 * 2**30, "free_bytes": 10 * 2**30, "used_pct": 75.0,
+             "status": "warning"},
+    "files": {"open": 41, "limit": 1024}, "event_loop_lag_s": 0.003, "age_seconds": 4.2,
+    "version": "1.2.3", "python": "3.13.5", "mode": "paper", "time": "2026-01-24T09:00:00.000Z",
+    "uptime_seconds": 3723, "pool": {"size": 4, "free": 3, "max": 10, "waiting": 0},
+}  # fmt: skip
+
+
 @pytest.fixture(autouse=True)
 def _no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
@@ -256,3 +269,52 @@ def test_any_free_port_is_no_address_to_ask_at(trader: Trader) -> None:
         2,
         "TRADER_PORT=0 takes any free port: name the service's with --url\n",
     )
+
+
+# --- the machine ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trader_system(trader: Trader) -> Trader:
+    trader.group = "system"
+    return trader
+
+
+def test_the_machine_is_printed_with_a_line_for_each_part(trader_system: Trader) -> None:
+    with answering(SYSTEM) as service:
+        code, out, err = trader_system(TRADER_PORT=service.port, TRADER_VIEWER_TOKEN="v" * 40)
+
+    assert (code, err) == (0, "")
+    assert service.asked == [("GET", "/api/v1/admin/system", f"Bearer {'v' * 40}")]
+    assert [line.rstrip() for line in out.splitlines()] == [
+        "item                   found",
+        "service                1.2.3, paper, Python 3.13.5",
+        "time                   2026-01-24T09:00:00.000Z, up 1:02:03",
+        "cpu                    12.5 % of 2, load 0.4 0.3 0.2",
+        "cpu of the service     3.1 % of one",
+        "memory                 87.5 % of 8.00 GiB",
+        "memory of the service  0.25 GiB",
+        "disk of the data       warning, 75.0 % of 40.00 GiB, 10.00 GiB free",
+        "open files             41 of 1024",
+        "event loop lag         0.003 s",
+        "database connections   4 of 10, 3 free, 0 waiting",
+        "age of the numbers     4.2 s",
+    ]
+
+
+def test_the_json_form_of_the_machine_is_the_services_own_answer(trader_system: Trader) -> None:
+    with answering(SYSTEM) as service:
+        _, out, _ = trader_system("--json", TRADER_PORT=service.port)
+
+    assert json.loads(out) == SYSTEM
+
+
+@pytest.mark.parametrize("body", [[], SYSTEM | {"disk": 3}, SYSTEM | {"cpu": {"count": 2}}])
+def test_an_answer_about_another_machine_is_said_to_be_none_of_ours(
+    trader_system: Trader, body: object
+) -> None:
+    with answering(body) as service:
+        code, out, err = trader_system(TRADER_PORT=service.port)
+
+    assert (code, out) == (2, "")
+    assert "is not this service" in err

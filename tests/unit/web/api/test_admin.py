@@ -8,7 +8,8 @@ from pydantic import SecretStr
 from service import __version__
 from service.app.jobs import jobs
 from service.domain.errors import StoreBusy
-from service.web.api.admin import AdminJobBody, SystemBody
+from service.ports.machine import SystemBody
+from service.web.api.admin import AdminJobBody
 from tests.builders import T0, a_config, a_signal
 from tests.unit.app.running import Running
 from tests.unit.ops.facts import a_job_state, a_machine_reading
