@@ -54,6 +54,22 @@ LOSS: Final = (
         tests=of(_OF_LOSS, "test_an_operators_resume_is_not_undone_before_it_is_noticed"),
     ),
     Mutant(
+        name="a pass that is under way undoes an operator's resume",
+        file=_LOSS,
+        old="        self._is_halted = stood or self._stands()\n",
+        new="        self._is_halted = self._stands()\n",
+        tests=of(
+            _OF_LOSS, "test_an_operators_resume_while_a_pass_is_under_way_is_not_undone_by_it"
+        ),
+    ),
+    Mutant(
+        name="an older reading of the positions comes after a newer one",
+        file=_LOSS,
+        old="        async with self._refreshing:\n",
+        new="        if self._refreshing is not None:\n",
+        tests=of(_OF_LOSS, "test_an_older_reading_never_comes_after_a_newer_one"),
+    ),
+    Mutant(
         name="yesterday's numbers are believed after midnight",
         file=_LOSS,
         old="self._day is not None and self._day == korean_day(self._clock.now())",

@@ -1,5 +1,6 @@
 """The day's loss stops purchases at its limit, once, until the next Korean day or an operator."""
 
+import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -40,14 +41,23 @@ NOON: Final = datetime(2026, 1, 24, 3, 0, tzinfo=UTC)  #: of the Korean day
 
 
 class Positions(FakeOrders):
-    """Positions that a test sets."""
+    """Positions that a test sets.
+
+    Attributes:
+        held_up: the next reading, once begun, is answered when this is set.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.held: dict[Market, Any] = {}
+        self.held_up: asyncio.Event | None = None
 
     async def positions(self) -> tuple[Any, ...]:
-        return tuple(self.held.values())
+        known = tuple(self.held.values())
+        held_up, self.held_up = self.held_up, None
+        if held_up is not None:
+            await held_up.wait()
+        return known
 
 
 class Post:
@@ -380,6 +390,38 @@ async def test_an_operators_resume_is_not_undone_before_it_is_noticed(post: Post
     post.hear(43_900)
 
     assert post.status is TradingStatus.ACTIVE
+
+
+async def test_an_operators_resume_while_a_pass_is_under_way_is_not_undone_by_it(
+    post: Post,
+) -> None:
+    post.hear(44_000)
+    answered = post.orders.held_up = asyncio.Event()
+
+    async with asyncio.TaskGroup() as both:
+        both.create_task(post.guard.refresh())
+        await asyncio.sleep(0)
+        await post.release()
+        answered.set()
+    after = post.status
+    await post.guard.refresh()
+
+    assert (after, post.status) == (TradingStatus.ACTIVE, TradingStatus.ACTIVE)
+
+
+async def test_an_older_reading_never_comes_after_a_newer_one(post: Post) -> None:
+    answered = post.orders.held_up = asyncio.Event()
+
+    async with asyncio.TaskGroup() as both:
+        both.create_task(post.guard.refresh())
+        await asyncio.sleep(0)
+        post.hold(realised_pnl=D(-40_000))
+        both.create_task(post.guard.refresh())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        answered.set()
+
+    assert post.guard.shares() == {"KRW": LossShare(used_pct=D(4), left_pct=D(1))}
 
 
 async def test_an_operators_resume_counts_for_the_next_process(post: Post) -> None:
