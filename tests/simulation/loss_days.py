@@ -7,22 +7,15 @@ from typing import Final
 
 from service.domain.days import korean_day, korean_midnight
 from service.domain.limits.daily_loss import DayStart
+from service.domain.orders import ZERO
 from service.domain.portfolio import Equity
 from service.ports.loss_days import LossDay, LossDays
 from tests.fakes.equities import FakeEquities
 from tests.fakes.loss_days import FakeLossDays
 from tests.fakes.orders import FakeOrders
+from tests.simulation.exchange import MARKETS, ExchangeSite
 
 _FRESH: Final = timedelta(hours=1)
-
-
-class BegunDays(FakeLossDays):
-    """Every day began with more than any history can lose."""
-
-    async def of(self, day: date, *, quotes: Collection[str]) -> LossDays:
-        start = DayStart(quote="KRW", day=day, equity=Decimal(10**12), pnl=Decimal(0))
-        self.rows.setdefault(("KRW", day), LossDay(start=start))
-        return await super().of(day, quotes=quotes)
 
 
 class LossDaysTwin(FakeLossDays):
@@ -52,6 +45,22 @@ class LossDaysTwin(FakeLossDays):
         if not chosen:
             return None
         return DayStart(quote=quote, day=day, equity=_worth(chosen[0]), pnl=_pnl(chosen[0]))
+
+
+def begun_with(site: ExchangeSite, orders: FakeOrders) -> LossDaysTwin:
+    """Return the days of a history that stores no equity but the one it begins with."""
+    coins = (site.engine.account(market.base).balance * site.price(market) for market in MARKETS)
+    first = Equity(
+        quote="KRW",
+        cash=site.engine.account("KRW").balance,
+        coins=sum(coins, ZERO),
+        realised_pnl=ZERO,
+        unrealised_pnl=ZERO,
+        fees_paid=ZERO,
+    )
+    equities = FakeEquities()
+    equities.rows.append((site.now(), first))
+    return LossDaysTwin(equities, orders)
 
 
 def _worth(equity: Equity) -> Decimal:

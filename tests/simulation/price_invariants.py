@@ -186,7 +186,7 @@ class PriceOracle:
                 holding is None
                 or not holding.is_worth_selling(price)
                 or price > self._stop(holding.average)
-                or self._selling_all(holding)
+                or self._sells(holding.market)
             ):
                 self._breached_s.pop(market, None)
                 self._breached_at[market] = now
@@ -216,13 +216,13 @@ class PriceOracle:
         for holding in self.truth.holdings():
             price = self.truth.price(holding.market, now)
             is_due = price <= self._stop(holding.average) and holding.is_worth_selling(price)
-            if is_due and self.can_sell(holding.market) and not self._selling_all(holding):
+            if is_due and self.can_sell(holding.market) and not self._sells(holding.market):
                 yield f"{holding.market} is below its stop at the end, and nothing is sold"
 
-    def _selling_all(self, holding: Holding) -> bool:
+    def _sells(self, market: Market) -> bool:
         """Whether an order for the coins is on its way, or its outcome is not known yet."""
         return any(
-            row.is_open and row.intent.side is Side.SELL and row.market == holding.market
+            row.is_open and row.intent.side is Side.SELL and row.market == market
             for row in self.world.orders.rows.values()
         )
 
@@ -247,7 +247,7 @@ class PriceOracle:
             now,
             limit=self._day_limit(day),
             bought_until=None if since is None else since + _HALTS_S,
-            is_healthy=lambda market: self._is_healthy(market, now),
+            is_healthy=lambda market: self._is_healthy(market, now) and not self._sells(market),
         ):
             self.world.violated(sentence)
 

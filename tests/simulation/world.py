@@ -27,7 +27,7 @@ from tests.fakes.tables import Tables
 from tests.simulation.exchange import ExchangeSite
 from tests.simulation.fates import FATES, Kind
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.loss_days import BegunDays
+from tests.simulation.loss_days import begun_with
 from tests.simulation.machine import Machine
 
 #: Seconds from the commit of an order's row to its request at most.
@@ -163,7 +163,7 @@ class World:
         self.swept = FakeSweptOrders(self.orders)
         self.market_data = FakeMarketData()
         self.equities = FakeEquities()
-        self.loss_days: FakeLossDays = BegunDays()
+        self.loss_days: FakeLossDays = begun_with(self.exchange, self.orders)
         self.protections = FakeProtections()
         self.is_alone = False
         self.journaled: dict[str, JournaledExit] = {}
