@@ -12,6 +12,8 @@ _FOLLOW: Final = "service/flows/follow_exits.py"
 _OF_FOLLOWING: Final = "tests/unit/flows/test_follow_exits.py"
 _LIVE: Final = "service/flows/live_prices.py"
 _OF_LIVE: Final = "tests/unit/flows/test_live_prices.py"
+_TABLE: Final = "service/store/tables/protection.py"
+_OF_TABLE: Final = "tests/integration/store/tables/test_protection.py"
 
 STOPS: Final = (
     Mutant(
@@ -155,6 +157,40 @@ STOPS: Final = (
         tests=of(
             _OF_PROTECT,
             "test_a_position_without_a_price_and_an_exit_that_takes_long_are_logged_once_each",
+        ),
+    ),
+    Mutant(
+        name="a market that does not trade keeps its positions from being judged anew",
+        file=_PROTECT,
+        old="_BELIEVED: Final = frozenset({None, PriceDoubt.STALE})\n",
+        new="_BELIEVED: Final = frozenset({None})\n",
+        tests=of(
+            _OF_PROTECT,
+            "test_a_tighter_setting_sells_at_the_last_price_of_a_market_that_does_not_trade",
+        ),
+    ),
+    Mutant(
+        name="the exit of a position sells the next one",
+        file="service/flows/watched_positions.py",
+        old="            self.exit = None\n",
+        new="            pass\n",
+        tests=of(_OF_PROTECT, "test_the_exit_of_a_position_is_not_carried_over_to_the_next_one"),
+    ),
+    Mutant(
+        name="a high of before a position was opened raises its trailing stop",
+        file=_TABLE,
+        old="       AND opened_at >= %(since)s\n",
+        new="",
+        tests=of(_OF_TABLE, "test_the_highest_of_the_minutes_that_began_since_counts"),
+    ),
+    Mutant(
+        name="coins are worth at the stop what the limit of their purchase was",
+        file="service/domain/risk/exchange_rules.py",
+        old="    worth = volume * min(price, now.price) * (1",
+        new="    worth = volume * price * (1",
+        tests=of(
+            "tests/unit/domain/test_risk_limits.py",
+            "test_a_limit_above_the_market_makes_a_purchase_worth_no_more_at_the_stop",
         ),
     ),
 )

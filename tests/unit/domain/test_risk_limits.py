@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain.markets import Market
-from service.domain.orders import ZERO, Side
+from service.domain.markets import Market, whole_steps
+from service.domain.orders import ZERO, OrderType, Side
 from service.domain.prices import PriceDoubt
 from service.domain.risk.decide import RULES, decide, decide_by_hand
 from service.domain.risk.drafts import whole_money
@@ -389,6 +389,21 @@ def test_a_purchase_by_hand_that_could_not_be_sold_at_the_stop_is_refused() -> N
     small = decide_by_hand(an_intent(funds=Decimal(5_263)), now, some_limits())
     assert isinstance(small, Refused)
     assert (small.reason, small.limit) == ("sellable_at_stop", "5000")
+
+
+def test_a_limit_above_the_market_makes_a_purchase_worth_no_more_at_the_stop() -> None:
+    """It may be filled at the market's price: its coins are worth that, and not the limit."""
+    now = a_situation(source=OrderSource.HAND)
+    volume = Decimal(5_300) / (now.price * Decimal("1.1"))
+    intent = an_intent(
+        type=OrderType.LIMIT, price=now.price * Decimal("1.1"), volume=whole_steps(volume),
+        funds=None,
+    )  # fmt: skip
+
+    verdict = decide_by_hand(intent, now, some_limits())
+
+    assert isinstance(verdict, Refused)
+    assert verdict.reason == "sellable_at_stop"
 
 
 # --- a check that fails --------------------------------------------------------------------------

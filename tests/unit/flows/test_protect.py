@@ -13,7 +13,7 @@ from service.domain.errors import ExchangeUnavailable, JournalDown, OutcomeUnkno
 from service.domain.markets import Market
 from service.domain.orders import Breach, ExitRule, Fill, Order, OrderStatus, OrderType, Side
 from service.domain.prices import PriceDoubt, PriceSource
-from service.domain.protection import Unwatched
+from service.domain.protection import Protection, Unwatched
 from service.domain.trading_states import OrderSource, TradingStatus
 from service.flows.protect import ASK_AFTER_S, UNDONE_S, UNWATCHED_S
 from service.flows.watched_positions import OngoingExit
@@ -291,6 +291,21 @@ async def test_a_tighter_setting_sells_at_once_without_another_price(guard: Guar
     assert guard.sold == [D("0.001")]
 
 
+async def test_a_tighter_setting_sells_at_the_last_price_of_a_market_that_does_not_trade(
+    guard: Guard,
+) -> None:
+    guard.hear(97_000_000)
+    guard.house.clock.pass_time(300)
+    await guard.house.leadership.renew()
+    doubt = guard.prices.doubt(KRW_BTC)
+
+    await guard.house.allow(stop_loss_pct="3")
+    await guard.follow()
+
+    assert doubt is PriceDoubt.STALE
+    assert guard.sold == [D("0.001")]
+
+
 async def test_settings_stay_as_last_read_while_the_database_is_away(
     guard: Guard, logs: Logs
 ) -> None:
@@ -464,6 +479,21 @@ async def test_coins_that_are_sold_while_what_is_held_is_read_are_not_held(guard
 
     assert len(guard.positions) == 0
     assert guard.sold == [D("0.001")]
+
+
+async def test_the_exit_of_a_position_is_not_carried_over_to_the_next_one(guard: Guard) -> None:
+    """As a comparison finds it: sold and bought again, and neither was heard."""
+    guard.hear(94_000_000)
+    watched = guard.positions[KRW_BTC]
+    begun = watched.exit
+    later = replace(watched.position, opened_at=guard.house.clock.now() + timedelta(seconds=5))
+
+    watched.protect(watched.protection.seen(2 * PRICE), guard.protector.settings)
+    same = watched.exit
+    watched.protect(Protection.of(later), guard.protector.settings)
+
+    assert begun is not None
+    assert (same, watched.exit) == (begun, None)
 
 
 async def test_fills_move_what_is_watched(guard: Guard) -> None:

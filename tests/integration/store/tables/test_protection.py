@@ -67,11 +67,11 @@ async def test_dust_is_one_risk_event_of_its_position(pool: Pool) -> None:
 async def test_the_highest_of_the_minutes_that_began_since_counts(pool: Pool) -> None:
     kept, candles = PgProtections(pool), PgMarketData(pool)
     await candles.put_candles(
-        [_minute(-1, high=500), _minute(0, high=110), _minute(1, high=120), _minute(2, high=115)]
+        [_minute(-1, high=130), _minute(0, high=110), _minute(1, high=120), _minute(2, high=115)]
     )
 
-    assert await kept.highest(KRW_BTC, since=T0, max_jump_pct=D(20)) == 120
-    assert await kept.highest(KRW_ETH, since=T0, max_jump_pct=D(20)) is None
+    assert await kept.highest(KRW_BTC, since=T0, max_jump_pct=D(50)) == 120
+    assert await kept.highest(KRW_ETH, since=T0, max_jump_pct=D(50)) is None
 
 
 async def test_a_minute_with_an_odd_high_does_not_count(pool: Pool) -> None:
