@@ -60,7 +60,7 @@ async def summary(request: web.Request) -> web.Response:
             health=DashboardHealthBody(status=health["status"], components=health["components"]),
             trading=health["trading"],
             prices=orjson.Fragment(tickers),
-            positions=position_bodies(positions, tickers),
+            positions=position_bodies(app, positions, tickers),
             signals=orjson.Fragment(signals.items),
             orders=orjson.Fragment(orders.items),
         )

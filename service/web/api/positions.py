@@ -11,7 +11,9 @@ from typing_extensions import TypedDict
 from service.domain.decimals import decimal_text
 from service.domain.instants import rfc3339
 from service.domain.positions import Position
-from service.web.keys import CONFIG, ORDERS
+from service.flows.protect import Protector
+from service.web.api.protection import StopBody, stop_body
+from service.web.keys import CONFIG, ORDERS, PROTECTOR
 
 _SHOWN: Final = Decimal("1E-8")  #: a quotient has no last decimal; the exchange shows eight
 
@@ -28,6 +30,7 @@ class PositionBody(TypedDict):
     realised_pnl: str  #: less every fee ever paid here
     fees_paid: str
     opened_at: str | None
+    protection: StopBody | None  #: what sells it without a signal; null without a position
 
 
 async def positions_of(app: web.Application) -> Sequence[Position]:
@@ -41,13 +44,15 @@ async def positions_of(app: web.Application) -> Sequence[Position]:
     return tuple((collected | {p.market: p for p in shown}).values())
 
 
-def position_bodies(positions: Sequence[Position], tickers: bytes) -> list[PositionBody]:
+def position_bodies(
+    app: web.Application, positions: Sequence[Position], tickers: bytes
+) -> list[PositionBody]:
     """Value each position; `tickers` is what Lists.market_latest returned."""
     prices = {row["market"]: Decimal(row["price"]) for row in orjson.loads(tickers)}
-    return [_body(position, prices) for position in positions]
+    return [_body(position, prices, app[PROTECTOR]) for position in positions]
 
 
-def _body(position: Position, prices: Mapping[str, Decimal]) -> PositionBody:
+def _body(position: Position, prices: Mapping[str, Decimal], protector: Protector) -> PositionBody:
     price = prices.get(str(position.market))
     average = position.average_price
     return PositionBody(
@@ -60,4 +65,5 @@ def _body(position: Position, prices: Mapping[str, Decimal]) -> PositionBody:
         realised_pnl=decimal_text(position.realised_pnl),
         fees_paid=decimal_text(position.fees_paid),
         opened_at=None if position.opened_at is None else rfc3339(position.opened_at),
+        protection=stop_body(protector, position),
     )

@@ -13,11 +13,9 @@ _SHOWN: Final = Decimal("1E-8")
 _PCT: Final = Decimal("0.01")
 
 
-class ProtectionBody(TypedDict):
+class StopBody(TypedDict):
     """Prices in the market's quote currency; all decimal text."""
 
-    market: str
-    volume: str
     stop_price: str  #: the higher one of both stops
     trailing_stop_price: str | None  #: null: the rule is off
     take_profit_price: str | None
@@ -31,17 +29,29 @@ class ProtectionBody(TypedDict):
     dust: bool  #: less than the exchange's smallest order: it is left
 
 
+class ProtectionBody(StopBody):
+    """Of one position that this process watches."""
+
+    market: str
+    volume: str
+
+
 def protection_bodies(protector: Protector) -> list[ProtectionBody]:
-    return [_body(protector, position) for position in protector.positions()]
+    shown = [(position, stop_body(protector, position)) for position in protector.positions()]
+    return [
+        ProtectionBody(**stop, market=str(position.market), volume=decimal_text(position.volume))
+        for position, stop in shown
+        if stop is not None
+    ]
 
 
-def _body(protector: Protector, position: Position) -> ProtectionBody:
+def stop_body(protector: Protector, position: Position) -> StopBody | None:
+    """Return what protects `position`, from memory; None without coins."""
     now = protector.status(position)
-    assert now.limits is not None  # noqa: S101 - it has coins
+    if now.limits is None:
+        return None
     distance = now.distance_pct
-    return ProtectionBody(
-        market=str(position.market),
-        volume=decimal_text(position.volume),
+    return StopBody(
         stop_price=_price(now.limits.stop),
         trailing_stop_price=_optional(now.limits.trailing_stop),
         take_profit_price=_optional(now.limits.take_profit),

@@ -255,7 +255,7 @@ def _halt_body(one: Halt) -> HaltBody:
 async def _positions(app: web.Application) -> list[PositionBody]:
     positions = await positions_of(app)
     tickers = await app[LISTS].market_latest([position.market for position in positions])
-    return position_bodies(positions, tickers)
+    return position_bodies(app, positions, tickers)
 
 
 async def _limits(app: web.Application, positions: Sequence[PositionBody]) -> list[LimitBody]:

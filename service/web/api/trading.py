@@ -74,7 +74,7 @@ async def position(request: web.Request) -> web.Response:
     market = Query(request).market()
     positions = [p for p in await positions_of(request.app) if market in {None, p.market}]
     tickers = await request.app[LISTS].market_latest([p.market for p in positions])
-    return list_response(position_bodies(positions, tickers))
+    return list_response(position_bodies(request.app, positions, tickers))
 
 
 async def balance(request: web.Request) -> web.Response:

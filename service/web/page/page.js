@@ -70,6 +70,18 @@ function changeOf(ticker) {
   return el("span", `number end ${moodOf(percent)}`, `${signed(percent)} % since 09:00 KST`);
 }
 
+// What sells the position without a signal, or why nothing would.
+function stopRows(stop, places) {
+  if (!stop) return [];
+  const distance = stop.distance_pct === null ? "" : ` (${cut(stop.distance_pct, 2)} % away)`;
+  const age = stop.price_age_seconds === null ? "no price" : `price of ${Math.round(stop.price_age_seconds)} s ago`;
+  const watched = stop.watched ? age : `no: ${stop.unwatched_because.replaceAll("_", " ")}`;
+  return [
+    ...row("Stop", cut(stop.stop_price, places) + distance),
+    ...row("Watched", stop.selling ? `selling, ${stop.selling}` : watched, stop.watched ? "" : "bad"),
+  ];
+}
+
 function marketCard(position, ticker) {
   const quote = position.market.split("-")[0];
   const places = quote === "KRW" ? 0 : 8;
@@ -79,6 +91,7 @@ function marketCard(position, ticker) {
       ...row("Average price", cut(position.average_price, places)),
       ...row("Value", cut(position.value, places)),
       ...gainRow("Unrealised", position.unrealised_pnl, places),
+      ...stopRows(position.protection, places),
     );
   }
   rows.push(...gainRow("Realised", position.realised_pnl, places));

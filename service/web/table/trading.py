@@ -164,7 +164,8 @@ ROUTES: Final = (
         role=Role.VIEWER,
         says=(
             "a position for every collected market and every other market that is held, valued at"
-            " the newest collected price"
+            " the newest collected price; `protection` has what [`risk/status`](#risk) shows of its"
+            " stop"
         ),
         answers={OK: trading.PositionsBody},
         query=(MARKET,),

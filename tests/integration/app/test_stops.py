@@ -136,12 +136,14 @@ async def test_a_purchase_is_watched_at_its_fill_and_sold_by_the_price_that_reac
     async with a_stop(tmp_path, dsn, pool) as stop:
         volume = await stop.buy()
         watched = stop.watched[-1]
+        shown = (await stop.service.get("/api/v1/trading/position"))["items"][0]["protection"]
         price = await stop.fall(pct=7)
         await stop.stopped()
 
         # In the step that heard of the fill, and of the price: no upkeep came between.
         assert [one.volume for one in watched] == [volume]
         assert stop.decided[price] is ExitRule.STOP_LOSS
+        assert (shown["watched"], shown["unwatched_because"]) == (True, None)
         await stop.check(volume)
 
 

@@ -112,6 +112,16 @@ async def test_the_page_shows_of_a_setting_what_the_api_gives_and_whether_it_is_
     assert 'id="settings"' in await (await client.get("/")).text()
 
 
+async def test_the_page_shows_of_a_stop_what_the_api_gives(client: Client, world: World) -> None:
+    world.orders.hold(an_order(intent=an_intent(funds=Decimal(100_000))), a_fill())
+    script = await (await client.get("/page.js")).text()
+    body = await (await client.get(URL)).json()
+
+    read = set(re.findall(r"\bstop\.(\w+)", script))
+    assert read <= body["positions"][0]["protection"].keys()
+    assert read >= {"stop_price", "distance_pct", "watched", "price_age_seconds"}
+
+
 @pytest.mark.parametrize(
     "path", ["/index.html", "/page/../keys.py", "/..%2fkeys.py", "/page/", "/keys.py"]
 )

@@ -1,13 +1,16 @@
 """Orders, fills, positions and balances over HTTP."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from service.domain.errors import ExchangeUnavailable
 from service.domain.markets import Market
 from service.domain.orders import OrderStatus
-from tests.builders import T0, a_fill, a_trade, an_exchange_order, an_intent, an_order
+from service.domain.prices import PriceSource
+from service.domain.trading_states import TradingStatus
+from tests.builders import T0, a_fill, a_ticker, a_trade, an_exchange_order, an_intent, an_order
 from tests.fakes.exchange import FakeExchange
 from tests.unit.web.world import Client, Serve, World
 
@@ -65,6 +68,7 @@ async def test_a_position_is_valued_at_the_newest_price(client: Client, world: W
 
     body = await (await client.get(f"{URL}/position", params={"market": "KRW-BTC"})).json()
 
+    assert body["items"][0].pop("protection") is not None
     assert body["items"] == [
         {
             "market": "KRW-BTC",
@@ -80,12 +84,59 @@ async def test_a_position_is_valued_at_the_newest_price(client: Client, world: W
     ]
 
 
+async def test_a_position_shows_its_stop_and_whether_a_rule_would_sell_it(
+    client: Client, world: World
+) -> None:
+    world.orders.hold(an_order(intent=an_intent(funds=Decimal(100_000))), a_fill())
+    await world.bound.protection.protector.load()
+    price = Decimal(98_000_000)
+    ticker = a_ticker(price=price, low=price, high=price, traded_at=world.clock.now())
+    world.bound.live_prices.hear(ticker, source=PriceSource.STREAM)
+
+    async def shown() -> Any:
+        body = await (await client.get(f"{URL}/position", params={"market": "KRW-BTC"})).json()
+        return body["items"][0]["protection"]
+
+    before = await shown()
+    await world.bound.trading_switch.halt(kind=TradingStatus.HALTED, reason="test", actor="test")
+    halted = await shown()
+
+    assert before == {
+        "stop_price": "95000000",
+        "trailing_stop_price": None,
+        "take_profit_price": None,
+        "distance_pct": "3.06",
+        "watched": True,
+        "unwatched_because": None,
+        "price_age_seconds": 0.0,
+        "doubt": None,
+        "selling": None,
+        "sold": "0",
+        "dust": False,
+    }
+    assert (halted["watched"], halted["unwatched_because"]) == (False, "trading_stopped")
+
+
+async def test_a_standby_shows_the_stop_of_a_position_that_another_process_watches(
+    client: Client, world: World
+) -> None:
+    world.orders.hold(an_order(intent=an_intent(funds=Decimal(100_000))), a_fill())
+    world.lease.epoch = None
+    await world.bound.leadership.renew()
+
+    body = await (await client.get(f"{URL}/position", params={"market": "KRW-BTC"})).json()
+
+    stop = body["items"][0]["protection"]
+    assert stop["stop_price"] == "95000000"
+    assert (stop["watched"], stop["unwatched_because"]) == (False, "no_trading_lease")
+
+
 async def test_every_market_has_a_position_and_no_price_is_null(client: Client) -> None:
     body = await (await client.get(f"{URL}/position")).json()
 
     assert [item["market"] for item in body["items"]] == ["KRW-BTC", "KRW-ETH"]
     assert {item["volume"] for item in body["items"]} == {"0"}
-    for name in ("average_price", "price", "value", "unrealised_pnl", "opened_at"):
+    for name in ("average_price", "price", "value", "unrealised_pnl", "opened_at", "protection"):
         assert body["items"][0][name] is None
 
 
