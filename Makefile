@@ -43,7 +43,7 @@ lint: $(VENV)/.dev ## style and format
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/python -m mypy
 
-conformance: $(VENV)/.run $(VENV_CONFORMANCE)/.clients ## upbit-sdk, ccxt and pyupbit trade on the sandbox
+conformance: $(VENV)/.run $(VENV_CONFORMANCE)/.clients ## clients of others trade on the sandbox, a generated one on the service
 	@# `confcutdir`: the other tests' fixtures need the service's packages, which are not there.
 	SANDBOX_PYTHON="$(abspath $(BIN)/python)" $(VENV_CONFORMANCE)/bin/python -m pytest \
 		--confcutdir=tests/conformance tests/conformance

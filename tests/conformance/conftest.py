@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 STOPS_WITHIN_S = 20
 PATIENCE_S = 30
-_OURS = ("TRADER_", "UPBIT_", "GEMINI_", "GOOGLE_", "DATABASE_URL")
+OURS = ("TRADER_", "UPBIT_", "GEMINI_", "GOOGLE_", "DATABASE_URL")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +48,24 @@ class Exchange:
         return {each["type"] for one in shown["connections"] for each in one["subscriptions"]}
 
 
+def service_python() -> str:
+    """Return the interpreter that has the service; here only the clients are installed."""
+    if (python := os.environ.get("SANDBOX_PYTHON")) is None:
+        pytest.fail(
+            "SANDBOX_PYTHON names the interpreter that has the service; run `make conformance`"
+        )
+    return python
+
+
 @pytest.fixture(scope="session")
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     """`trader sandbox`, faster than the market: only at its own speed are limits in force, and
     no client of these keeps them by itself.
     """
     folder = tmp_path_factory.mktemp("sandbox")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    if (python := os.environ.get("SANDBOX_PYTHON")) is None:
-        pytest.fail(
-            "SANDBOX_PYTHON names the interpreter that has the service; run `make conformance`"
-        )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     with subprocess.Popen(
-        [python, "-m", "service", "sandbox", "--data-dir", str(folder), "--speed", "10"],
+        [service_python(), "-m", "service", "sandbox", "--data-dir", str(folder), "--speed", "10"],
         cwd=folder,
         env=clean | {"PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,

@@ -37,7 +37,6 @@ from service.web.protocol.problems import (
     INTERNAL,
     KINDS,
     PROBLEM_TYPE,
-    TYPE_PREFIX,
     ProblemBody,
     ProblemKind,
 )
@@ -165,7 +164,7 @@ def _operation(row: RouteRow, schemas: _Schemas) -> Document:
             **_answers(row, schemas),
             **{str(one.status): {"$ref": _RESPONSE + one.name} for one in _refusals(row)},
         },
-        "security": [] if row.role is Role.ANONYMOUS else [{"token": []}],
+        "security": _security(row),
     }
     if row.body is not None:
         takes = schemas.of(row.body)
@@ -174,6 +173,12 @@ def _operation(row: RouteRow, schemas: _Schemas) -> Document:
             "content": {"application/json": {"schema": takes}},
         }
     return operation
+
+
+def _security(row: RouteRow) -> list[JSON]:
+    if row.role is Role.ANONYMOUS:
+        return []
+    return [{"token": []}, {}] if row.is_local else [{"token": []}]
 
 
 def _tag(path: str) -> str:
@@ -257,13 +262,8 @@ class _Refusal(NamedTuple):
         return ".".join((str(self.status), *self.slugs))
 
     def response(self) -> Document:
-        types: JSON = {"enum": [TYPE_PREFIX + slug for slug in self.slugs]}
-        schema: JSON = {
-            "allOf": [
-                {"$ref": _REF.format(model=ProblemBody.__name__)},
-                {"type": "object", "properties": {"type": types}},
-            ]
-        }
+        # One type of problem for all: generators would make a class a status and operation.
+        schema: JSON = {"$ref": _REF.format(model=ProblemBody.__name__)}
         return {
             "description": ", ".join(self.slugs),
             "content": {PROBLEM_TYPE: {"schema": schema}},
