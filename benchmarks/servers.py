@@ -36,6 +36,7 @@ from service.web.protocol.lockout import Lockout
 from service.web.protocol.paging import encode
 from service.web.protocol.request_body import MAX_BODY
 from service.web.routes import setup
+from service.web.server import ApiRunner
 
 
 @asynccontextmanager
@@ -108,7 +109,8 @@ def logging() -> Iterator[Log]:
 
 async def main(log: Log, kind: str, dsn: str = "") -> None:
     async with {"product": product, "hello": hello, "bare": bare}[kind](dsn, log) as app:
-        runner = web.AppRunner(app, access_log=None)
+        is_product = kind == "product"
+        runner = ApiRunner(app) if is_product else web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

@@ -43,10 +43,9 @@ class ApiConnection(web.RequestHandler):
         if isinstance(message, RawRequestMessage):
             self._arriving = body
             return
-        # The parser has met an error. What follows it cannot be delimited: nothing more is read.
+        # The parser has met an error. What follows cannot be delimited: nothing more is read, and
+        # the connection ends with the answer that is being made, or else with that of the error.
         if self._arriving is not None and not self._arriving.is_eof():
-            # It is the error of a request that has an answer of its own.
-            self._messages.pop()
             self._arriving.set_exception(web.RequestPayloadError("the body is malformed"))
             self._arriving.feed_eof()
         self.close()

@@ -53,11 +53,13 @@ HOSTILE: Final = (
         tests=of(_OF_SERVER, "test_a_bad_chunk_ends_a_change_whose_json_was_complete"),
     ),
     Mutant(
-        name="a bad chunk is answered twice",
+        name="a malformed body is answered twice",
         file=_SERVER,
-        old="            self._messages.pop()\n",
+        old="        self.close()\n",
         new="",
-        tests=of(_OF_SERVER, "test_a_bad_chunk_after_the_head_is_told_at_once"),
+        tests=of(
+            _OF_SERVER, "test_a_body_that_breaks_before_its_request_is_handled_is_answered_once"
+        ),
     ),
     Mutant(
         name="a bad chunk that nothing reads is a bug in the log",
@@ -92,7 +94,7 @@ HOSTILE: Final = (
         file=_FRAMING,
         old="    if version not in _VERSIONS:\n",
         new="    if False:\n",
-        tests=_ENDS,
+        tests=of(_OF_SERVER, "test_another_version_is_not_spoken"),
     ),
     Mutant(
         name="an unknown expectation is left to aiohttp",
@@ -149,5 +151,32 @@ HOSTILE: Final = (
         old="gzip.decompress(raw, MAX_BODY + 1)",
         new="gzip.decompress(raw)[: MAX_BODY]",
         tests=of(_OF_BODY, "test_a_compressed_body_counts_as_what_it_becomes"),
+    ),
+    Mutant(
+        name="a NUL in a parameter reaches the database",
+        file="service/web/protocol/query.py",
+        old='        if text is not None and "\\0" in text:\n',
+        new="        if False:\n",
+        tests=of(
+            "tests/unit/web/protocol/test_query.py",
+            "test_a_nul_in_a_text_is_refused_before_the_database_meets_it",
+        ),
+    ),
+    Mutant(
+        name="a refused connection gets no security headers",
+        file="service/web/overload/overflow.py",
+        old='        f"{_SECURITY}"\n',
+        new="",
+        tests=of(
+            "tests/unit/web/overload/test_overflow.py",
+            "test_a_refusal_has_the_form_of_every_problem_and_an_id_of_its_own",
+        ),
+    ),
+    Mutant(
+        name="a head that never ends is read for ever",
+        file=_SERVER,
+        old="            keepalive_timeout=keepalive_timeout,\n",
+        new="            keepalive_timeout=3600,\n",
+        tests=of(_OF_SERVER, "test_a_head_that_never_ends_is_cut_however_often_a_byte_of_it_comes"),
     ),
 )

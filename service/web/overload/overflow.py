@@ -10,7 +10,9 @@ from aiohttp import web
 
 from service.web.protocol.peers import Peer
 from service.web.protocol.problems import PROBLEM_TYPE, TYPE_PREFIX
+from service.web.protocol.request_id import HEADER, counted_ids
 from service.web.protocol.responses import encoded
+from service.web.protocol.security_headers import SECURITY
 
 ASK_WITHIN_S: Final = 1.0
 #: Overflow connections open at the same time: so many from this machine, as many from elsewhere.
@@ -25,25 +27,33 @@ _REQUEST: Final = re.compile(rb"[A-Z]{1,16} /[!-~]* HTTP/1\.[01]\r\n")
 _HEALTH: Final = re.compile(
     rb"(?:GET|HEAD) /health(?:/ready|/detailed)?(?:\?[!-~]*)? HTTP/1\.[01]\r\n"
 )
-_BODY: Final = encoded(
-    {
-        "type": f"{TYPE_PREFIX}overloaded",
-        "title": "The service is busy",
-        "status": 503,
-        "detail": "too many connections are open: ask again in a second",
-    }
-)
-_REFUSAL: Final = (
-    "HTTP/1.1 503 Service Unavailable\r\n"
-    f"Content-Type: {PROBLEM_TYPE}\r\n"
-    "Retry-After: 1\r\n"
-    "Connection: close\r\n"
-    f"Content-Length: {len(_BODY)}\r\n\r\n"
-).encode() + _BODY
+_SECURITY: Final = "".join(f"{name}: {value}\r\n" for name, value in SECURITY.items())
 
 #: Returns a protocol for one more request of the peer with this head; None when it is neither a
 #: health check nor an admin's, or no spare connection is left.
 Spare = Callable[[Peer, bytes], asyncio.Protocol | None]
+
+
+def refusal(request_id: str) -> bytes:
+    """Return the whole answer to a connection that finds no place."""
+    body = encoded(
+        {
+            "type": f"{TYPE_PREFIX}overloaded",
+            "title": "The service is busy",
+            "status": 503,
+            "request_id": request_id,
+            "detail": "too many connections are open: ask again in a second",
+        }
+    )
+    return (
+        "HTTP/1.1 503 Service Unavailable\r\n"
+        f"Content-Type: {PROBLEM_TYPE}\r\n"
+        f"{HEADER}: {request_id}\r\n"
+        f"{_SECURITY}"
+        "Retry-After: 1\r\n"
+        "Connection: close\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
 
 
 def is_health_check(head: bytes) -> bool:
@@ -56,11 +66,13 @@ class OverflowState:
 
     Attributes:
         refused: connections refused since the start.
+        new_id: makes the request ids of refusals.
         here, elsewhere: overflow connections from this machine and from others, oldest first. They
             are limited separately, so that remote peers cannot block this machine's health check.
     """
 
     refused: int = 0
+    new_id: Callable[[], str] = field(default_factory=counted_ids)
     here: dict["OverflowConnection", None] = field(default_factory=dict)
     elsewhere: dict["OverflowConnection", None] = field(default_factory=dict)
 
@@ -143,7 +155,7 @@ class OverflowConnection(asyncio.Protocol):
     def _refuse(self) -> None:
         self._decide()
         self._state.refused += 1
-        self._transport.write(_REFUSAL)
+        self._transport.write(refusal(self._state.new_id()))
         self._transport.write_eof()
         asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
 

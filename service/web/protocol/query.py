@@ -47,8 +47,12 @@ class Query:
             self._values[name] = value
 
     def text(self, name: str) -> str | None:
+        """Raises: InvalidRequest, for a text that PostgreSQL cannot compare."""
         self._form(name)
-        return self._values.get(name)
+        text = self._values.get(name)
+        if text is not None and "\0" in text:
+            raise InvalidRequest(f"{name} holds a NUL character, which no stored text has")
+        return text
 
     def whole_number(self, name: str) -> int:
         """Raises: InvalidRequest, naming the bounds."""

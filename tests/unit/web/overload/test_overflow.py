@@ -11,6 +11,7 @@ from service.web.overload.overflow import (
     is_health_check,
 )
 from service.web.protocol.peers import THIS_MACHINE, Peer
+from tests.unit.web.raw_http import answers_in
 
 HERE, ELSEWHERE = THIS_MACHINE, Peer("203.0.113.9", is_local=False)
 HOST = b"Host: localhost\r\n"
@@ -262,3 +263,20 @@ async def test_who_goes_before_asking_leaves_nothing_behind(site: Site) -> None:
 
     assert transport.written == b""
     assert (site.state.refused, site.waiting) == (0, 0)
+
+
+async def test_a_refusal_has_the_form_of_every_problem_and_an_id_of_its_own() -> None:
+    site = Site()
+    said = []
+    for _ in range(2):
+        connection, transport = site.comes()
+        connection.data_received(b"GET /canary-token HTTP/1.1\r\n" + HOST + b"\r\n")
+        said.append(transport.written)
+
+    first, second = (answers_in(raw)[0] for raw in said)
+    assert first.headers["x-request-id"] == first.json()["request_id"]
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+    assert first.headers["content-type"] == "application/problem+json"
+    assert first.headers["x-frame-options"] == "DENY"
+    assert first.headers["cache-control"] == "no-store"
+    assert b"canary" not in said[0]

@@ -1,6 +1,7 @@
 """Query parameters: what is unknown is named, never ignored."""
 
 import pytest
+from yarl import URL
 
 from tests.unit.web.world import Client
 
@@ -75,3 +76,11 @@ async def test_the_collectors_hours_are_a_week_at_most(client: Client) -> None:
 
     assert (await answer.json())["detail"] == "hours is a whole number from 1 to 168"
     assert answer.status == 400
+
+
+async def test_a_nul_in_a_text_is_refused_before_the_database_meets_it(client: Client) -> None:
+    """PostgreSQL's client raises for it, which was a 500."""
+    answer = await client.get(URL("/api/v1/admin/audit?action=a%00b", encoded=True))
+
+    assert answer.status == 400
+    assert "NUL" in (await answer.json())["detail"]
