@@ -33,7 +33,7 @@ ModelFault = Literal[
     "new_finish",  # a finish reason that no SDK knows
     "reckless",  # valid by the schema: always buys with full confidence
     "hostile",  # commands to the reader and HTML in the reasoning
-    "huge",  # a megabyte of reasoning in many lines
+    "huge",  # nearly a megabyte of reasoning in many lines
     "no_usage",  # the answer has no token counts
     "renamed",  # answered by a model that no price table knows
 ]

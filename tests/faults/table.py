@@ -620,7 +620,7 @@ MODEL = (
     ),
     Fault(
         name="F57",
-        what="a megabyte and line breaks in what gets logged",
+        what="nearly a megabyte and line breaks in what gets logged",
         lane="model",
         inject=model("huge"),
         logs=({"event": "signal"},),

@@ -104,7 +104,7 @@ async def check_records(stack: Stack) -> None:
     alerted = {row["key"] for row in await stack.sql("SELECT DISTINCT key FROM alerts")}
     given_up = {f"job:{line['job']}" for line in passes if line["message"] == _GIVEN_UP}
     given_up.discard("job:send_alerts")  # which could not tell of itself
-    asked = sum(line["event"] == "ai" for line in lines)
+    asked = sum(line["message"] == "model call" for line in lines)
     calls = await stack.count("ai_calls")
     lost = sum(_is_call_without_row(line) for line in lines)
 

@@ -28,14 +28,15 @@ _HOSTILE: Final = (
     "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
     "</p><b>bold</b> {price} %(x)s \u202egnp.exe\u0000 'OR''1'='1"
 )
-_HUGE: Final = "A line of a very long answer.\n" * 36_000
+#: Below the bound of the adapter (gemini_response.py), so that it gets into the log.
+HUGE: Final = "A line of a very long answer.\n" * 30_000
 #: The answer's model name that no price table has.
 _RENAMED: Final = "gemini-99-unheard-of"
 _SPOILED: Final[Mapping[str, Body]] = {
     "nonsense": {"action": "MAYBE", "confidence": 7.2},
     "reckless": {"action": "BUY", "confidence": 1.0, "reasoning": "All in, again and again."},
     "hostile": {"reasoning": _HOSTILE},
-    "huge": {"reasoning": _HUGE},
+    "huge": {"reasoning": HUGE},
 }
 
 

@@ -8,8 +8,10 @@ from aiohttp.test_utils import TestServer
 
 from service.adapters.gemini import Gemini, open_gemini
 from service.adapters.gemini_response import LONGEST_BODY
+from service.adapters.gemini_wire import LONGEST_REASONING
 from service.domain.errors import ModelUnavailable
 from service.ports.model import Prompt
+from service.sandbox.gemini_api.answer import HUGE
 from tests.integration.adapters.conftest import GEMINI_KEY
 from tests.integration.adapters.gemini_stub import GeminiStub, Scene, opinion, refused
 
@@ -98,3 +100,15 @@ async def test_the_rest_of_a_long_answer_is_not_taken_from_the_network(status: i
                 await ask(gemini)
 
     assert sent < BUFFERED
+
+
+async def test_the_longest_answer_of_the_sandbox_is_taken(
+    gemini: Gemini, gemini_stub: GeminiStub
+) -> None:
+    """The fault `huge` is about what gets logged, so it has to pass the bound."""
+    gemini_stub.play(opinion(reasoning=HUGE))
+
+    answer = await gemini.ask(PROMPT, model=MODEL)
+
+    assert answer.proposal is not None
+    assert len(answer.proposal.reasoning) == LONGEST_REASONING

@@ -225,6 +225,6 @@ async def test_answers_that_keep_the_schema_may_still_be_bad(
 
     assert json.loads(reckless.text or "")["confidence"] == 1
     assert "<script>" in json.loads(hostile.text or "")["reasoning"]
-    assert len(huge.text or "") > 1_000_000
+    assert len(huge.text or "") > 900_000
     assert unpaid.usage_metadata is None
     assert renamed.model_version not in {None, "gemini-3.8-flash"}
