@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant, of
 
 _ACCESS: Final = "service/web/protocol/auth.py"
 _BODIES: Final = "service/web/contract/requests.py"
+_OF_ROUTES: Final = "tests/unit/web/test_routes.py"
 _OF_BODIES: Final = "tests/unit/web/protocol/test_bodies.py"
 _OF_ACCESS: Final = "tests/unit/web/protocol/test_auth.py"
 _LOCKOUT: Final = "service/web/protocol/lockout.py"
@@ -43,6 +44,23 @@ WEB: Final = (
         old="    if config.mode is not Mode.SANDBOX or not is_local:\n",
         new="    if not is_local:\n",
         tests=of(_OF_ACCESS, "test_outside_the_sandbox_a_bare_request_of_this_machine_is_nobody"),
+    ),
+    Mutant(
+        name="every route is for anybody",
+        file="service/web/contract/route.py",
+        old="        return route.role\n",
+        new="        return Role.ANONYMOUS\n",
+        tests=of(_OF_ROUTES, "test_each_role_gets_what_its_row_says"),
+    ),
+    Mutant(
+        name="a parameter that no document has is ignored",
+        file="service/web/protocol/query.py",
+        old="            if name not in self._forms:\n",
+        new="            if False:\n",
+        tests=of(
+            "tests/unit/web/protocol/test_query.py",
+            "test_an_unknown_parameter_is_named_with_the_nearest_known",
+        ),
     ),
     Mutant(
         name="a body with an unknown name is taken",
