@@ -12,6 +12,7 @@ from service.domain.errors import NotFound
 from service.domain.instants import rfc3339
 from service.ports.health import JobState
 from service.ports.machine import SystemBody
+from service.web.contract.scalars import Instant
 from service.web.keys import DATABASE, HEALTH, JOBS, LISTS, MACHINE, REAL_CLOCK, RUN_JOB
 from service.web.protocol.audit import audited
 from service.web.protocol.bodies import nothing_of
@@ -25,11 +26,11 @@ class AdminJobBody(TypedDict):
     period_s: float  #: of the market's time; 0 before the first pass
     enabled: bool
     running: bool
-    last_start_at: str | None
-    last_success_at: str | None
-    last_failure_at: str | None
+    last_start_at: Instant | None
+    last_success_at: Instant | None
+    last_failure_at: Instant | None
     last_duration_ms: float | None  #: real time
-    next_run_at: str | None  #: null while it runs or is switched off
+    next_run_at: Instant | None  #: null while it runs or is switched off
     consecutive_failures: int
     runs: int
     skipped: int

@@ -11,7 +11,7 @@ from service.ports.health import ComponentBody, TradingBody
 from service.web.api.positions import PositionBody, position_bodies, positions_of
 from service.web.contract.market_bodies import MarketRowBody
 from service.web.contract.order_bodies import OrderRowBody
-from service.web.contract.scalars import Made
+from service.web.contract.scalars import Instant, Made
 from service.web.contract.signal_bodies import SignalRowBody
 from service.web.keys import CLOCK, HEALTH, LISTS
 from service.web.protocol.auth import CALLER
@@ -29,7 +29,7 @@ class DashboardHealthBody(TypedDict):
 class SummaryBody(TypedDict):
     mode: str
     version: str
-    time: str  #: the market's instant; in the sandbox it may run faster than ours
+    time: Instant  #: the market's instant; in the sandbox it may run faster than ours
     uptime_seconds: int
     role: str  #: what the caller may do here
     health: DashboardHealthBody

@@ -22,6 +22,7 @@ from service.web.contract.requests import (
     MarketSaleBody,
     PlaceOrderBody,
 )
+from service.web.contract.scalars import DecimalText, Instant
 from service.web.keys import (
     CANCEL_ORDER,
     CONFIG,
@@ -55,11 +56,11 @@ class ExternalOrderBody(TypedDict):
     market: str
     side: str
     type: str | None  #: null for a kind that this service never sends
-    price: str | None
-    volume: str | None
-    funds: str | None
-    executed_volume: str
-    created_at: str
+    price: DecimalText | None
+    volume: DecimalText | None
+    funds: DecimalText | None
+    executed_volume: DecimalText
+    created_at: Instant
 
 
 class ExternalOrdersBody(TypedDict):

@@ -13,7 +13,7 @@ from service.domain.markets import Timeframe
 from service.ports.health import JobState
 from service.ports.price_feed import PriceFigures, StreamState
 from service.web.contract.market_bodies import CollectedMarketBody
-from service.web.contract.scalars import Made
+from service.web.contract.scalars import Instant, Made
 from service.web.keys import CLOCK, JOBS, LISTS, LIVE
 from service.web.protocol.paging import page_response, window
 from service.web.protocol.query import Query
@@ -23,7 +23,7 @@ _COLLECTOR: Final = "collect_market_data"
 
 
 class CollectorBody(TypedDict):
-    since: str
+    since: Instant
     items: Annotated[object, Made(list[CollectedMarketBody])]
     next_cursor: None
     job: "CollectorJobBody | None"  #: null before the scheduler runs
@@ -50,10 +50,10 @@ class CollectorJobBody(TypedDict):
     runs: int
     skipped: int
     consecutive_failures: int
-    last_success_at: str | None
+    last_success_at: Instant | None
     last_error: str | None
     last_duration_ms: float | None
-    next_run_at: str | None
+    next_run_at: Instant | None
 
 
 async def overview(request: web.Request) -> web.Response:

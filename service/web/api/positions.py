@@ -13,6 +13,7 @@ from service.domain.instants import rfc3339
 from service.domain.positions import Position
 from service.flows.protect import Protector
 from service.web.api.protection import StopBody, stop_body
+from service.web.contract.scalars import DecimalText, Instant
 from service.web.keys import CONFIG, ORDERS, PROTECTOR
 
 _SHOWN: Final = Decimal("1E-8")  #: a quotient has no last decimal; the exchange shows eight
@@ -22,14 +23,14 @@ class PositionBody(TypedDict):
     """Money in the market's quote currency, volumes in coins; all decimal text."""
 
     market: str
-    volume: str
-    average_price: str | None  #: null without a position
-    price: str | None  #: null before the first price is collected
-    value: str | None
-    unrealised_pnl: str | None
-    realised_pnl: str  #: less every fee ever paid here
-    fees_paid: str
-    opened_at: str | None
+    volume: DecimalText
+    average_price: DecimalText | None  #: null without a position
+    price: DecimalText | None  #: null before the first price is collected
+    value: DecimalText | None
+    unrealised_pnl: DecimalText | None
+    realised_pnl: DecimalText  #: less every fee ever paid here
+    fees_paid: DecimalText
+    opened_at: Instant | None
     protection: StopBody | None  #: what sells it without a signal; null without a position
 
 

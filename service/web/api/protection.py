@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 from service.domain.decimals import decimal_text
 from service.domain.positions import Position
 from service.flows.protect import Protector
+from service.web.contract.scalars import DecimalText
 
 _SHOWN: Final = Decimal("1E-8")
 _PCT: Final = Decimal("0.01")
@@ -16,16 +17,16 @@ _PCT: Final = Decimal("0.01")
 class StopBody(TypedDict):
     """Prices in the market's quote currency; all decimal text."""
 
-    stop_price: str  #: the higher one of both stops
-    trailing_stop_price: str | None  #: null: the rule is off
-    take_profit_price: str | None
-    distance_pct: str | None  #: how far the price has to fall to the stop; null without a price
+    stop_price: DecimalText  #: the higher one of both stops
+    trailing_stop_price: DecimalText | None  #: null: the rule is off
+    take_profit_price: DecimalText | None
+    distance_pct: DecimalText | None  #: how far the price is above the stop; null without a price
     watched: bool  #: whether a rule would sell it now, were its price reached
     unwatched_because: str | None  #: why none would, of domain.protection.Unwatched
     price_age_seconds: float | None
     doubt: str | None  #: why the newest word about the price is not believed
     selling: str | None  #: the rule that sells it right now
-    sold: str  #: coins of it that are sold, and booked once the database is back
+    sold: DecimalText  #: coins of it that are sold, and booked once the database is back
     dust: bool  #: less than the exchange's smallest order: it is left
 
 
@@ -33,7 +34,7 @@ class ProtectionBody(StopBody):
     """Of one position that this process watches."""
 
     market: str
-    volume: str
+    volume: DecimalText
 
 
 def protection_bodies(protector: Protector) -> list[ProtectionBody]:

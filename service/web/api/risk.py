@@ -31,6 +31,7 @@ from service.web.api.positions import PositionBody, position_bodies, positions_o
 from service.web.api.protection import ProtectionBody, protection_bodies
 from service.web.contract.log_bodies import RiskEventKind
 from service.web.contract.requests import FlattenRequestBody, HaltRequestBody, ResumeBody
+from service.web.contract.scalars import DecimalText, Instant
 from service.web.keys import (
     CLOCK,
     CONFIG,
@@ -64,7 +65,7 @@ class HaltBody(TypedDict):
     market: str | None  #: null for all markets
     reason: str
     actor: str
-    since: str
+    since: Instant
     ends: str  #: `operator`, or `condition`: the rule that halted resumes too
 
 
@@ -72,9 +73,9 @@ class LimitBody(TypedDict):
     name: str  #: of the setting
     market: str | None
     quote: str | None  #: of a limit that each quote currency has
-    limit: str
-    used: str | None  #: null where it is not known
-    left: str | None
+    limit: DecimalText
+    used: DecimalText | None  #: null where it is not known
+    left: DecimalText | None
 
 
 class LeaseBody(TypedDict):
@@ -98,7 +99,7 @@ class StateBody(TypedDict):
 
     state: str
     reason: str | None
-    since: str | None
+    since: Instant | None
     flatten: "FlattenBody"
     stored: bool  #: false: the database does not have every halt yet, the local file does
     halts: list[HaltBody]

@@ -18,7 +18,7 @@ from service.web.contract.requests import (
     ChangeSettingsBody,
     ResetSettingsBody,
 )
-from service.web.contract.scalars import Made
+from service.web.contract.scalars import Instant, Made
 from service.web.keys import LISTS, SETTINGS
 from service.web.protocol.auth import CALLER
 from service.web.protocol.bodies import body_of, values_of
@@ -56,7 +56,7 @@ class ChangeBody(TypedDict):
     new_value: AnyJson
     in_effect: bool  #: as in SettingBody
     changed_by: str
-    changed_at: str
+    changed_at: Instant
 
 
 class ChangesBody(TypedDict):

@@ -8,6 +8,7 @@ from service.domain.errors import NotFound
 from service.domain.markets import Balance
 from service.domain.orders import OrderStatus
 from service.web.api.positions import PositionBody, position_bodies, positions_of
+from service.web.contract.scalars import DecimalText
 from service.web.keys import BALANCES, CLOCK, LISTS, RECONCILE
 from service.web.protocol.audit import audited
 from service.web.protocol.bodies import nothing_of
@@ -18,9 +19,9 @@ from service.web.protocol.responses import json_response, list_response, raw_res
 
 class BalanceBody(TypedDict):
     currency: str
-    available: str
-    locked: str  #: in open orders
-    total: str
+    available: DecimalText
+    locked: DecimalText  #: in open orders
+    total: DecimalText
 
 
 class BalancesBody(TypedDict):
