@@ -8,6 +8,7 @@ from typing import Final
 
 from loguru import logger
 
+from service.crashpoints import crashpoint
 from service.domain.errors import (
     BoundaryError,
     ExchangeRefused,
@@ -115,6 +116,8 @@ class Executor:
         # Taken before the row is visible. Otherwise the reconciler could look the order up before
         # the request arrives and store it as lost. It could also race us for the fills.
         self._reconciler.take(identifier)
+        if source is OrderSource.RULE:
+            crashpoint("exit.reserved")
         order: Order | None = None
         try:
             await self._check_coins(intent, source=source)

@@ -6,6 +6,7 @@ from typing import Final
 
 from loguru import logger
 
+from service.crashpoints import crashpoint
 from service.domain.errors import BoundaryError, DomainError, NotLeader, ServiceError
 from service.domain.markets import Market, whole_steps
 from service.domain.orders import ZERO, Order, OrderStatus
@@ -127,6 +128,7 @@ class ExitFollower:
             return  # sold by something else meanwhile
         volume = self._volume(watched, one, account=account)
         if volume is not None:
+            crashpoint("exit.decided")
             order = await self._exits.sell(
                 market, volume, rule=breach.rule, price=breach.price, limit=breach.limit
             )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from loguru import logger
 
+from service.crashpoints import crashpoint
 from service.domain.errors import (
     BoundaryError,
     DomainError,
@@ -260,6 +261,7 @@ class UnstoredOrders:
             self._drop(unstored)
             self._open_sales.let_go(entry.identifier, None)
             raise
+        crashpoint("exit.journaled")
         _line(entry).warning("the database is away, a rule's sale is sent from the exit journal")
 
     def _add(self, entry: JournaledExit) -> _Unstored:
@@ -303,6 +305,7 @@ class UnstoredOrders:
         except JournalDown as exc:
             # Without this line it is looked up, as after a crash.
             _line(entry).bind(cause=str(exc)).warning("an outcome could not be written to the file")
+        crashpoint("exit.noted")
 
     def _check_send(self, intent: Intent, *, epoch: int, written_at: float) -> None:
         """Raises: SendRefused, unless the order may leave at this moment."""
@@ -445,6 +448,7 @@ class UnstoredOrders:
     async def _store(self, unstored: _Unstored) -> None:
         entry = unstored.entry
         row = await self._row(entry)
+        crashpoint("exit.stored")
         if row.status is OrderStatus.PENDING and entry.sent is not None:
             row = await self._outcome(row, entry.sent)
         try:

@@ -19,6 +19,7 @@ LANES: Final[Mapping[str, tuple[str, ...]]] = {
         "lane_process or f30 or f37 or f56 or f58 or f63 or starts_while",
     ),
     "crash": ("tests/faults/test_crash_points.py",),
+    "exits": ("tests/faults/test_exit_crashes.py",),
     "outage": ("tests/faults", "-k", "lane_outage or f48"),
     "postgres": ("tests/faults/test_faults.py", "-k", "lane_postgres"),
     "orders": ("tests/faults/test_faults.py", "-k", "lane_orders"),

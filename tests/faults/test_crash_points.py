@@ -1,55 +1,24 @@
 """F47: killed at each crash point, the service starts again and nothing is lost or done twice."""
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 
 from service.crashpoints import CRASH_POINTS
-from tests.faults.conftest import open_folder
+from tests.faults.crash_keeper import CrashKeeper
 from tests.faults.crash_points import CRASHES, Crash
 from tests.faults.crash_stack import CrashStack
-from tests.faults.told import until_nothing_is_open
+from tests.faults.exit_crashes import EXIT_CRASHES
 
 _WITHIN_S = 600
 
 
 def test_every_crash_point_is_tried_once() -> None:
-    assert Counter(crash.point for crash in CRASHES) == Counter(CRASH_POINTS)
+    of_exits = {crash.point for crash in EXIT_CRASHES} - {crash.point for crash in CRASHES}
 
-
-class CrashKeeper:
-    """Provides the stack: one for all points, another one after a point that failed."""
-
-    def __init__(self) -> None:
-        self._opened = AsyncExitStack()
-        self._stack: CrashStack | None = None
-
-    async def stack(self, crash: Crash) -> CrashStack:
-        if self._stack is None:
-            folder = open_folder()
-            self._opened.callback(shutil.rmtree, folder, ignore_errors=True)
-            self._stack = await self._opened.enter_async_context(CrashStack.opened(folder))
-            if crash is not CRASHES[0]:  # which begins with an empty database
-                await self._stack.start()
-        return self._stack
-
-    async def finish(self) -> None:
-        stack = self._stack
-        if stack is not None and stack.is_running:
-            await until_nothing_is_open(stack)
-            await stack.check_alerts()
-            await stack.stop_running()
-            (lease,) = await stack.sql("SELECT epoch FROM leader")
-            print(f"F47 {stack.crashes} crashes, {lease['epoch']} owners of the lease")  # noqa: T201
-
-    async def drop(self) -> None:
-        self._stack = None
-        await self._opened.aclose()
-        self._opened = AsyncExitStack()
+    assert Counter([*of_exits, *(crash.point for crash in CRASHES)]) == Counter(CRASH_POINTS)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +37,8 @@ async def keeper(no_database_variables: None) -> AsyncIterator[CrashKeeper]:
 async def test_a_kill_at_a_crash_point_loses_nothing_and_does_nothing_twice(
     keeper: CrashKeeper, crash: Crash
 ) -> None:
-    stack = await keeper.stack(crash)
+    # The first one begins with an empty database.
+    stack = await keeper.stack(starts=crash is not CRASHES[0])
     try:
         await tried(stack, crash)
     except BaseException:

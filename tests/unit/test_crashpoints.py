@@ -58,7 +58,7 @@ def called() -> Iterator[tuple[str, str]]:
 
 def test_every_point_stands_at_one_place_and_every_place_names_a_point() -> None:
     assert Counter(name for _, name in called()) == Counter(CRASH_POINTS)
-    assert len(CRASH_POINTS) == 23
+    assert len(CRASH_POINTS) == 28
 
 
 def test_the_document_says_of_every_point_where_it_stands() -> None:
