@@ -52,8 +52,20 @@ class OrderFilled:
     fills: tuple[Fill, ...]
 
 
-Event = TickerUpdated | SignalMade | OrderMoved | OrderFilled
-E = TypeVar("E", TickerUpdated, SignalMade, OrderMoved, OrderFilled)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillsFound:
+    """Fills are stored whose booking was not told: its COMMIT gave no answer.
+
+    What was bought by them is in the table's position, and may be there already for a listener that
+    has read the table since.
+    """
+
+    market: Market
+    side: Side
+
+
+Event = TickerUpdated | SignalMade | OrderMoved | OrderFilled | FillsFound
+E = TypeVar("E", TickerUpdated, SignalMade, OrderMoved, OrderFilled, FillsFound)
 Subscriber = Callable[[E], Awaitable[None]]
 
 

@@ -5,7 +5,7 @@ from math import inf
 
 from service.app.services import BoundProtection, Ports, Process, Services
 from service.app.unstored_exits import bind_unstored_orders
-from service.bus import Bus, OrderFilled
+from service.bus import Bus, FillsFound, OrderFilled
 from service.flows.alerts.monitor import AlertMonitor
 from service.flows.execute import Executor
 from service.flows.exits import Exits
@@ -61,6 +61,7 @@ def bind_protection(
     )
     live_prices.subscribe(protector.hear)
     bus.subscribe(OrderFilled, protector.filled)
+    bus.subscribe(FillsFound, protector.found)
     follower = ExitFollower(
         positions=positions,
         exits=Exits(executor=executor, unstored_orders=unstored_orders),

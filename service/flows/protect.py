@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from loguru import logger
 
-from service.bus import OrderFilled
+from service.bus import FillsFound, OrderFilled
 from service.domain.errors import BoundaryError, ServiceError
 from service.domain.markets import Market, whole_steps
 from service.domain.orders import ZERO, Breach, ExitRule, Order, Side
@@ -249,6 +249,27 @@ class Protector:
             # every price from being judged.
             bought_at = min(max(fill.traded_at for fill in event.fills), self._clock.now())
             watched.bought_at = max(watched.bought_at, bought_at)
+
+    async def found(self, event: FillsFound) -> None:
+        """Read what is held of a market whose purchase was stored and not told.
+
+        The comparison would find it half a minute later, or never while the database is away. The
+        coins of a sale need no haste: as long as its fills were not heard they are kept from sale.
+        """
+        if event.side is Side.SELL:
+            return
+        fills = -1
+        try:
+            while fills < self._fills:  # one heard meanwhile may be missing in what was read
+                fills = self._fills
+                position = await self._orders.position(event.market)
+        except BoundaryError as exc:
+            logger.bind(event="risk", market=str(event.market), error=type(exc).__name__).warning(
+                "a purchase is stored and cannot be read, the next comparison finds it"
+            )
+            return
+        if position != self._known.get(event.market):
+            self._correct(position)
 
     def _take(
         self,

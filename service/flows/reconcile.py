@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from loguru import logger
 
-from service.bus import Bus
+from service.bus import Bus, FillsFound
 from service.crashpoints import crashpoint
 from service.domain.account import Absence
 from service.domain.errors import (
@@ -159,6 +159,7 @@ class Reconciler:
         self._not_before: dict[str, float] = {}  #: of seldom looks, `RealClock.monotonic()`
         self._looked_at: dict[str, float] = {}
         self._in_hand: set[str] = set()
+        self._untold: set[str] = set()  #: orders of which fills may be booked and were not told
         #: One for each order that is being looked up; without a user it is dropped.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -442,6 +443,7 @@ class Reconciler:
             status = order.status  # an answer may be older than the last one: no step back
         is_booked = not fills and paid_fee in {None, sum((fill.fee for fill in known), ZERO)}
         if status is order.status and is_booked and order.exchange_uuid == seen.uuid:
+            await self._tell_found(order)
             return order
         if order.status is OrderStatus.FAILED:
             await self._reduce(order.market, RECOVERED, _numbers_of(order, seen))
@@ -451,11 +453,24 @@ class Reconciler:
         after = replace(
             _with_fills(after, (*known, *fills), paid_fee=paid_fee), exchange_uuid=seen.uuid
         )
-        if not await self._advance(order, after, fills=fills, paid_fee=paid_fee):
+        try:
+            is_stored = await self._advance(order, after, fills=fills, paid_fee=paid_fee)
+        except BoundaryError:
+            if fills:
+                self._untold.add(order.identifier)
+            raise
+        if not is_stored:
             return None
         crashpoint("fill.after_commit")
+        self._untold.discard(order.identifier)
         await tell(self._bus, order, after, fills)
         return after
+
+    async def _tell_found(self, order: Order) -> None:
+        """Tell once that the fills of a COMMIT without an answer are stored after all."""
+        if order.identifier in self._untold:
+            self._untold.discard(order.identifier)
+            await self._bus.publish(FillsFound(market=order.market, side=order.intent.side))
 
     async def _prices_at(
         self, order: Order, seen: ExchangeOrder, known: Sequence[Fill]

@@ -37,6 +37,30 @@ STOPS: Final = (
         ),
     ),
     Mutant(
+        name="a stop hears of no purchase that was stored and not told",
+        file=_WIRING,
+        old="    bus.subscribe(FillsFound, protector.found)\n",
+        new="",
+        tests=of(_OF_WIRING, "test_a_purchase_that_was_stored_and_not_told_is_watched_once_found"),
+    ),
+    Mutant(
+        name="a purchase whose commit gave no answer is not told",
+        file="service/flows/reconcile.py",
+        old="                self._untold.add(order.identifier)\n",
+        new="                pass\n",
+        tests=of(
+            _OF_PROTECT,
+            "test_a_purchase_whose_commit_gave_no_answer_is_watched_from_the_next_look_on",
+        ),
+    ),
+    Mutant(
+        name="a purchase heard while the table is read is undone",
+        file=_PROTECT,
+        old="self._orders.position(event.market)\n",
+        new="self._orders.position(event.market)\n                break\n",
+        tests=of(_OF_PROTECT, "test_a_purchase_that_was_read_while_it_was_heard_is_counted_once"),
+    ),
+    Mutant(
         name="what is held at a start is not watched",
         file=_WIRING,
         old="    leadership.settle_first(protector.load)\n",

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from service.bus import OrderFilled
+from service.bus import FillsFound, OrderFilled
 from service.domain.orders import ExitRule, Intent, OrderType, Side
 from service.domain.positions import Position
 from service.domain.prices import LivePrice
@@ -32,6 +32,11 @@ SETTINGS: Final = {
     "volatility_threshold_pct": '"100"',
     "daily_loss_limit_pct": '"100"',
 }
+BOUGHT: Final = (
+    "INSERT INTO positions"
+    " (market, volume, cost, realised_pnl, fees_paid, opened_at, updated_at)"
+    " VALUES ('KRW-BTC', 0.001, 100000, 0, 0, now(), now())"
+)
 D = Decimal
 
 
@@ -162,3 +167,16 @@ async def test_a_position_of_before_a_restart_is_sold_at_its_stop(
         assert [one.volume for one in loaded] == [volume]
         assert stop.decided[price] is ExitRule.STOP_LOSS
         await stop.check(volume)
+
+
+async def test_a_purchase_that_was_stored_and_not_told_is_watched_once_found(
+    tmp_path: Path, dsn: str, pool: Pool
+) -> None:
+    async with a_stop(tmp_path, dsn, pool) as stop:
+        await stop.until(stop.may_trade)
+        await execute(pool, BOUGHT)
+
+        await stop.service.services.bus.publish(FillsFound(market=KRW_BTC, side=Side.BUY))
+
+        watched = stop.service.services.protection.protector.positions()
+        assert [one.volume for one in watched] == [D("0.001")]

@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
-from service.bus import OrderFilled
+from service.bus import FillsFound, OrderFilled
 from service.domain.alerts import Alert, Notice
 from service.domain.markets import Market
 from service.domain.orders import Intent, Order, OrderType, Side
@@ -83,6 +83,7 @@ class Guard:
         )
         self.prices.subscribe(self.protector.hear)
         house.bus.subscribe(OrderFilled, self.protector.filled)
+        house.bus.subscribe(FillsFound, self.protector.found)
 
     @property
     def sold(self) -> list[Decimal | None]:

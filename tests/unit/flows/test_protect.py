@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import pytest
 
-from service.bus import OrderFilled
+from service.bus import FillsFound, OrderFilled
 from service.domain.errors import ExchangeUnavailable, JournalDown, OutcomeUnknown, StoreDown
 from service.domain.markets import Market
 from service.domain.orders import Breach, ExitRule, Fill, Order, OrderStatus, OrderType, Side
+from service.domain.positions import Position
 from service.domain.prices import PriceDoubt, PriceSource
 from service.domain.protection import Protection, Unwatched
 from service.domain.trading_states import OrderSource, TradingStatus
@@ -523,6 +524,48 @@ async def test_a_position_that_the_table_does_not_have_is_not_sold_for_ever(guar
     await guard.wait(32)
 
     assert len(guard.positions) == 0
+
+
+async def test_a_purchase_whose_commit_gave_no_answer_is_watched_from_the_next_look_on(
+    house: House,
+) -> None:
+    """Not half a minute later, when two comparisons agree: the database may be away by then."""
+    guard = Guard(house)
+    await guard.protector.load()
+    house.orders.lose_fills = StoreDown("the answer of the COMMIT was lost")
+
+    await guard.buy()
+
+    assert guard.positions[KRW_BTC].position.volume == D("0.001")
+    guard.hear(94_000_000)
+    assert guard.positions[KRW_BTC].exit is not None
+
+
+async def test_a_purchase_that_was_read_while_it_was_heard_is_counted_once(guard: Guard) -> None:
+    house, position = guard.house, guard.house.orders.position
+    fill = a_fill(trade_uuid="t-9", price=D(100_000_000), volume=D("0.002"))
+    heard: list[OrderFilled] = []
+
+    async def reading(market: Market) -> Position:
+        read = await position(market)
+        if not heard:
+            heard.append(_a_purchase(fill))
+            house.orders.hold(an_order(id=9, identifier="uat-9"), fill)
+            await house.bus.publish(heard[0])
+        return read
+
+    house.orders.position = reading  # type: ignore[method-assign]
+    await house.bus.publish(FillsFound(market=KRW_BTC, side=Side.BUY))
+
+    assert guard.positions[KRW_BTC].position.volume == D("0.003")
+
+
+async def test_a_found_purchase_that_cannot_be_read_is_a_warning(guard: Guard, logs: Logs) -> None:
+    guard.house.orders.fail = StoreDown("gone")
+
+    await guard.protector.found(FillsFound(market=KRW_BTC, side=Side.BUY))
+
+    assert [line["level"] for line in logs.lines if "stored and cannot be read" in line["message"]]
 
 
 def _a_purchase(fill: Fill) -> OrderFilled:
