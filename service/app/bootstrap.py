@@ -20,7 +20,7 @@ from service.app.observed_model import ObservedModel
 from service.app.pass_record import record_pass
 from service.app.protection import bind_protection
 from service.app.services import Circuits, LimitGuards, Live, Ports, Process, Services
-from service.app.verification import verified_at
+from service.app.verification import differences_at
 from service.bus import Bus, OrderFilled, OrderMoved, SignalMade, TickerUpdated
 from service.domain.errors import ExchangeUnavailable, ModelUnavailable
 from service.domain.orders import OrderList
@@ -124,7 +124,7 @@ def build(process: Process, ports: Ports) -> Services:
         holdings_check=HoldingsCheck(orders=ports.store.orders, exchange=ports.watching),
         account_book=account_book,
         order_sweep=order_sweep,
-        books_check=BooksCheck(verify=partial(verified_at, ports.dsn)),
+        books_check=BooksCheck(verify=partial(differences_at, ports.dsn)),
         leadership=leadership,
         unstored_orders=protection.unstored_orders,
         trading_switch=trading_switch,

@@ -1,14 +1,14 @@
 """The books of a database, derived from its fills again: the command, and the daily job."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from service.app.resources import open_server
 from service.config import Config
 from service.domain.errors import StartError, StoreDown
 from service.domain.verification import BookDifference
 from service.store.migrations.migrate import migrate, migrations_folder
-from service.store.queries.verify import verify
+from service.store.queries.verify import count_differences, verify
 
 
 async def verified(config: Config) -> Sequence[BookDifference]:
@@ -18,13 +18,13 @@ async def verified(config: Config) -> Sequence[BookDifference]:
         return await asyncio.to_thread(verify, dsn)
 
 
-async def verified_at(dsn: str) -> Sequence[BookDifference]:
-    """Return what differs, beside a running service. Raises: StoreDown.
+async def differences_at(dsn: str) -> Mapping[str, int]:
+    """Return how many values of each table differ, beside a running service. Raises: StoreDown.
 
     Over a connection of its own in a thread: years of fills take a minute, which would keep one of
     the pool's connections and the event loop.
     """
     try:
-        return await asyncio.to_thread(verify, dsn)
+        return await asyncio.to_thread(count_differences, dsn)
     except StartError as exc:
         raise StoreDown(str(exc)) from exc

@@ -1,14 +1,12 @@
 """Once a day: do positions, days and equity still add up to the fills?"""
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 from loguru import logger
 
-from service.domain.verification import BookDifference
-
-#: Derives everything from the fills again. Raises: BoundaryError, StartError.
-Verify = Callable[[], Awaitable[Sequence[BookDifference]]]
+#: Derives everything from the fills again; returns how many values of each table differ.
+#: Raises: BoundaryError.
+Verify = Callable[[], Awaitable[Mapping[str, int]]]
 
 
 class BooksCheck:
@@ -21,7 +19,7 @@ class BooksCheck:
     async def step(self) -> None:
         found = await self._verify()
         self.disagree = bool(found)
-        for table, number in sorted(Counter(one.table for one in found).items()):
+        for table, number in sorted(found.items()):
             # Without the values: what was earned never appears in a log.
             logger.bind(event="order", table=table, differences=number).error(
                 "stored values do not add up to the fills; `trader verify` shows them"

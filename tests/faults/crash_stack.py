@@ -1,5 +1,6 @@
 """The stack of the crash lane: it counts requests on both sides, and starts the service armed."""
 
+import asyncio
 import re
 import signal
 from collections import Counter
@@ -12,8 +13,8 @@ from typing import Any, Final
 
 import aiohttp
 
-from service.app.verification import verified_at
 from service.crashpoints import RECORD, CrashPoint
+from service.store.queries.verify import verify
 from tests.faults.stack import DATABASE, Canaries, FaultService, Stack
 from tests.faults.waits import until
 
@@ -207,7 +208,7 @@ class CrashStack(Stack):
         differ: list[str] = []
 
         async def look() -> bool:
-            differ[:] = map(str, await verified_at(self.postgres.dsn(DATABASE)))
+            differ[:] = map(str, await asyncio.to_thread(verify, self.postgres.dsn(DATABASE)))
             return not differ
 
         try:

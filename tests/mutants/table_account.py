@@ -237,6 +237,13 @@ ACCOUNT: Final = (
         tests=of(_OF_VERIFY, "test_each_value_that_was_changed_is_found"),
     ),
     Mutant(
+        name="the daily check holds all that differs in memory",
+        file="service/store/queries/verify.py",
+        old="stored, derived in cursor:\n",
+        new="stored, derived in cursor.fetchall():\n",
+        tests=of(_OF_VERIFY, "test_the_count_of_many_differences_keeps_none_of_them"),
+    ),
+    Mutant(
         name="verify ends well although books differ",
         file="service/cli/history.py",
         old="        raise typer.Exit(1)\n",

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from service.app.verification import verified_at
+from service.app.verification import differences_at
 from service.domain.errors import NotLeader
 from service.domain.orders import ExitRule, Intent, Order, OrderStatus, OrderType, Side
 from service.domain.trading_states import OrderSource, TradingStatus
@@ -129,7 +129,7 @@ class Outage:
         assert dict(ours) == theirs
         assert await rows(self.pool, "SELECT volume FROM positions") == [(0,)]
         assert await rows(self.pool, "SELECT reason FROM trading_halts") == []
-        assert not await verified_at(self.dsn)
+        assert not await differences_at(self.dsn)
 
 
 @asynccontextmanager

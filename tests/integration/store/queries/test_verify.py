@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tracemalloc
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,13 +15,22 @@ from service import cli
 from service.domain.orders import Side
 from service.domain.verification import BookDifference
 from service.store.database.pool import Pool
-from service.store.queries.verify import verify
+from service.store.queries.verify import count_differences, verify
 from service.store.tables.equity import PgEquities
 from tests.builders import T0, a_fill, an_equity
 from tests.integration.store.seeds import a_stored_order, execute, filled
 from tests.integration.store.test_daily_stats import Trading
 
 MINUTE = timedelta(minutes=1)
+MEBIBYTE = 2**20
+#: Days of which no fill tells; each of them differs in nine columns.
+MANY_DAYS = """
+    INSERT INTO daily_stats (
+           market, day, fills, bought_volume, bought_funds, sold_volume, sold_funds, fees,
+           realised_pnl, wins, losses)
+    SELECT 'KRW-BTC', '2000-01-01'::date + n, 1, 1, 1, 1, 1, 1, 1, 1, 1
+      FROM generate_series(1, 10000) AS n
+"""
 
 
 async def some_trades(pool: Pool) -> None:
@@ -89,6 +99,7 @@ async def test_each_value_that_was_changed_is_found(
     found = {(one.table, one.column) for one in verify(dsn)}
 
     assert (table, column) in found
+    assert table in count_differences(dsn)
 
 
 async def test_a_difference_names_the_place_and_both_values(pool: Pool, dsn: str) -> None:
@@ -104,6 +115,21 @@ async def test_a_difference_names_the_place_and_both_values(pool: Pool, dsn: str
             derived="100",
         ),
     )
+
+
+async def test_the_count_of_many_differences_keeps_none_of_them(pool: Pool, dsn: str) -> None:
+    await execute(pool, MANY_DAYS)
+
+    tracemalloc.start()
+    try:
+        found = count_differences(dsn)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert found == {"daily_stats": 9 * 10_000}
+    # A batch of 2,000 rows; all of them at once take thirty.
+    assert most < 5 * MEBIBYTE
 
 
 async def test_the_command_shows_what_differs_and_says_so_by_its_exit_code(
