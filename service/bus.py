@@ -37,6 +37,7 @@ class OrderMoved:
     status: OrderStatus
     executed_volume: Decimal  #: coins of all its fills that are stored, heard of or not
     reason: str | None = None
+    is_recovered: bool = False  #: it was found at the exchange, after it was given up or unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,7 +122,8 @@ class OpenSales:
         ]
 
     def names(self) -> Collection[str]:
-        return frozenset(self._sales)
+        """Return the identifiers of the sales that are not being sent or followed."""
+        return frozenset(name for name, sale in self._sales.items() if not sale.is_in_hand)
 
     def compare(
         self,
@@ -134,7 +135,8 @@ class OpenSales:
         """Take the open orders as the table has them.
 
         Args:
-            known: `names()` before the table was read: a sale begun since is not in `rows`.
+            known: `names()` before the table was read. A sale begun since, or whose row was being
+                written then, may be missing in `rows` although it is open.
             differing: markets whose position in memory is not as it is stored. Fills may have been
                 booked there that were not heard, so none of their sales ends.
         """
@@ -165,6 +167,9 @@ class OpenSales:
                 self._end(event.identifier)
 
     async def moved(self, event: OrderMoved) -> None:
+        if event.is_recovered and event.status in OPEN and event.identifier in self._ended:
+            # Judged never placed, and on the book after all: the next comparison counts it.
+            self._ended.remove(event.identifier)
         if event.status not in OPEN and event.identifier in self._sales:
             self._finish(event.identifier, executed=event.executed_volume)
 
@@ -180,7 +185,14 @@ class OpenSales:
         self._ended.append(identifier)
 
     def _is_exiting(self, market: Market) -> bool:
+        """Whether a rule sells coins of `market`.
+
+        A sale whose row no table takes may never end: it stops no other, and keeps its coins.
+        """
         return any(
-            sale.is_exit and sale.market == market and not sale.is_over
+            sale.is_exit
+            and sale.market == market
+            and not sale.is_over
+            and (sale.has_row or sale.is_in_hand)
             for sale in self._sales.values()
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from service.bus import Bus, OrderFilled, OrderMoved
-from service.domain.orders import ZERO, Fill, Order, OrderStatus
+from service.domain.orders import ZERO, Fill, Order, OrderOrigin, OrderStatus
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -62,6 +62,7 @@ def _moved(order: Order) -> OrderMoved:
         status=order.status,
         executed_volume=order.executed_volume,
         reason=order.reason,
+        is_recovered=order.origin is OrderOrigin.RECOVERED,
     )
 
 

@@ -380,9 +380,12 @@ class TradingSwitch:
         return ended
 
     def _add(self, halt: Halt, request_id: str | None) -> _Pending:
-        """Put the halt in force. The same one again, still pending, is not added twice."""
+        """Put the halt in force. The same one again, not stored yet, is not added twice.
+
+        One that is stored and was not read back is no answer: it may have been ended since.
+        """
         for pending in self._pending:
-            if _identity(pending.entry.halt) == _identity(halt):
+            if not pending.is_stored and _identity(pending.entry.halt) == _identity(halt):
                 return pending
         entry = JournalEntry(id=self._new_id(), halt=halt, request_id=request_id)
         pending = _Pending(entry=entry)

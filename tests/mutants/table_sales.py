@@ -17,6 +17,76 @@ _NO_TABLE: Final = "test_an_exit_that_no_table_takes_is_followed_until_its_coins
 
 SALES: Final = (
     Mutant(
+        name="a sale whose row was being written ends with the next reading of the table",
+        file=_OPEN,
+        old=" for name, sale in self._sales.items() if not sale.is_in_hand)\n",
+        new=" for name in self._sales)\n",
+        tests=of(
+            _OF_OPEN, "test_a_sale_whose_row_was_written_while_the_table_was_read_stays_counted"
+        ),
+    ),
+    Mutant(
+        name="a sale that was given up and is on the book is not counted",
+        file=_OPEN,
+        old="            self._ended.remove(event.identifier)\n",
+        new="            pass\n",
+        tests=of(_OF_OPEN, "test_a_sale_that_was_given_up_and_is_on_the_book_is_counted_again"),
+    ),
+    Mutant(
+        name="any news of an open order brings back an ended sale",
+        file=_OPEN,
+        old="        if event.is_recovered and event.status in OPEN",
+        new="        if event.status in OPEN",
+        tests=of(_OF_OPEN, "test_a_sale_that_was_given_up_and_is_on_the_book_is_counted_again"),
+    ),
+    Mutant(
+        name="an exit that no table takes stops every sale of its market",
+        file=_OPEN,
+        old="            and (sale.has_row or sale.is_in_hand)\n",
+        new="",
+        tests=of(
+            _OF_OPEN, "test_an_exit_that_no_table_takes_stops_no_other_sale_and_keeps_its_coins"
+        ),
+    ),
+    Mutant(
+        name="an exit of the last process is a sale like any other",
+        file=_OPEN,
+        old="                    is_exit=row.rule is not None,\n",
+        new="                    is_exit=False,\n",
+        tests=of(_OF_OPEN, "test_an_exit_of_the_last_process_stops_other_sales_until_it_ends"),
+    ),
+    Mutant(
+        name="a sale that is over is looked up still",
+        file=_OPEN,
+        old="if sale.market == market and not sale.is_in_hand and not sale.is_over\n",
+        new="if sale.market == market and not sale.is_in_hand\n",
+        tests=of(_OF_OPEN, "test_a_sale_that_is_over_is_not_looked_up_and_rests_no_more"),
+    ),
+    Mutant(
+        name="a sale that is being followed is looked up as well",
+        file=_OPEN,
+        old="if sale.market == market and not sale.is_in_hand and not sale.is_over\n",
+        new="if sale.market == market and not sale.is_over\n",
+        tests=of(_OF_OPEN, "test_a_sale_that_is_over_is_not_looked_up_and_rests_no_more"),
+    ),
+    Mutant(
+        name="a row that was lost and turns up never ends its sale",
+        file=_OPEN,
+        old="found[name].executed_volume, True\n",
+        new="found[name].executed_volume, sale.has_row\n",
+        tests=of(_OF_OPEN, "test_a_row_that_turns_up_ends_with_its_row"),
+    ),
+    Mutant(
+        name="a halt that was stored and ended since answers for a new one",
+        file="service/flows/trading_switch.py",
+        old="            if not pending.is_stored and _identity",
+        new="            if _identity",
+        tests=of(
+            "tests/unit/flows/test_trading_switch.py",
+            "test_a_halt_that_was_stored_and_ended_elsewhere_is_stored_anew_when_asked_again",
+        ),
+    ),
+    Mutant(
         name="coins of another open sale are sold by hand as well",
         file="service/flows/execute.py",
         old="        if intent.volume > position.volume - in_other_sales:\n",

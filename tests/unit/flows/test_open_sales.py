@@ -229,6 +229,102 @@ async def test_a_sale_that_is_being_sent_stays_counted_whatever_the_table_says()
     assert sales.volume(KRW_BTC) == D("0.001")
 
 
+async def test_a_sale_whose_row_was_written_while_the_table_was_read_stays_counted() -> None:
+    """It was being sent as the reading began, and is followed no more as it ends."""
+    sales = OpenSales()
+    sales.begin("uat-new", a_sale(), source=OrderSource.RULE)
+    known = sales.names()
+    sales.let_go("uat-new", an_order(status=OrderStatus.UNKNOWN))
+
+    sales.compare([], known=known)
+
+    assert sales.volume(KRW_BTC) == D("0.001")
+
+
+async def test_a_sale_that_was_given_up_and_is_on_the_book_is_counted_again() -> None:
+    sales, intent = OpenSales(), a_limit_sale("0.001")
+    sales.begin("uat-1", intent, source=OrderSource.HAND)
+    sales.let_go("uat-1", an_order(identifier="uat-1", intent=intent, status=OrderStatus.FAILED))
+    row = an_order(identifier="uat-1", intent=intent, status=OrderStatus.SUBMITTED)
+    sales.compare([row], known=sales.names())
+    given_up = sales.volume(KRW_BTC)
+
+    found = _moved("uat-1", OrderStatus.SUBMITTED)
+    await sales.moved(found)
+    sales.compare([row], known=sales.names())
+    told_again = sales.volume(KRW_BTC)
+    await sales.moved(replace(found, is_recovered=True))
+    sales.compare([row], known=sales.names())
+
+    assert [given_up, told_again] == [0, 0]
+    assert sales.volume(KRW_BTC) == D("0.001")
+    assert sales.resting(KRW_BTC) == ["uat-1"]
+
+
+async def test_an_exit_that_no_table_takes_stops_no_other_sale_and_keeps_its_coins() -> None:
+    sales = OpenSales()
+    sales.begin("uat-1", a_sale(), source=OrderSource.RULE)
+    with pytest.raises(ExchangeUnavailable):
+        sales.begin("uat-2", a_sale(), source=OrderSource.HAND)
+    sales.lost_row("uat-1")
+
+    sales.begin("uat-2", a_sale("0.002"), source=OrderSource.HAND)
+
+    assert sales.volume(KRW_BTC) == D("0.003")
+
+
+async def test_an_exit_of_the_last_process_stops_other_sales_until_it_ends() -> None:
+    sales = OpenSales()
+    row = an_order(identifier="uat-1", intent=a_sale(), rule=ExitRule.STOP_LOSS)
+    sales.compare([row], known=sales.names())
+
+    with pytest.raises(ExchangeUnavailable):
+        sales.begin("uat-2", a_sale(), source=OrderSource.HAND)
+    await sales.moved(_moved("uat-1", OrderStatus.EXECUTED, executed="0.001"))
+    sales.begin("uat-3", a_sale(), source=OrderSource.HAND)
+
+
+async def test_a_sale_that_is_over_is_not_looked_up_and_rests_no_more() -> None:
+    sales = OpenSales()
+    sales.begin("uat-1", a_limit_sale("0.001"), source=OrderSource.HAND)
+    in_hand = list(sales.unfollowed(KRW_BTC))
+    sales.let_go("uat-1", an_order(status=OrderStatus.SUBMITTED))
+    (followed_no_more,) = sales.unfollowed(KRW_BTC)
+    await sales.moved(_moved("uat-1", OrderStatus.EXECUTED, executed="0.001"))
+
+    assert in_hand == []
+    assert followed_no_more[0] == "uat-1"
+    assert sales.unfollowed(KRW_BTC) == []
+    assert sales.resting(KRW_BTC) == []
+    assert sales.volume(KRW_BTC) == D("0.001"), "its fills were not heard yet"
+
+
+async def test_a_sale_that_fills_in_parts_is_open_after_all_of_them_until_it_is_final() -> None:
+    sales = OpenSales()
+    sales.begin("uat-1", a_limit_sale("0.001"), source=OrderSource.HAND)
+    await sales.filled(_filled("uat-1", "0.001"))
+
+    assert sales.names() == frozenset()
+    sales.let_go("uat-1", an_order(status=OrderStatus.PARTIALLY_FILLED))
+    assert sales.names() == {"uat-1"}
+
+
+async def test_a_row_that_turns_up_ends_with_its_row() -> None:
+    """A sale whose row was lost is the table's again once it is found there."""
+    sales = OpenSales()
+    sales.begin("uat-1", a_sale(), source=OrderSource.RULE)
+    sales.lost_row("uat-1")
+    row = an_order(identifier="uat-1", intent=a_sale(), status=OrderStatus.UNKNOWN)
+    sales.compare([], known=sales.names())
+    without_row = sales.volume(KRW_BTC)
+    sales.compare([row], known=sales.names())
+
+    sales.compare([], known=sales.names())
+
+    assert without_row == D("0.001")
+    assert sales.volume(KRW_BTC) == 0
+
+
 async def test_a_sale_that_ended_while_the_table_was_read_does_not_come_back() -> None:
     sales = OpenSales()
     sold = an_order(identifier="uat-1", intent=a_sale(), status=OrderStatus.SUBMITTED)

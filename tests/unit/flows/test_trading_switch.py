@@ -540,3 +540,18 @@ async def test_a_halt_that_was_lifted_is_not_written_again(post: Post) -> None:
 
     assert post.state.halts == []
     assert post.permits()
+
+
+async def test_a_halt_that_was_stored_and_ended_elsewhere_is_stored_anew_when_asked_again(
+    post: Post,
+) -> None:
+    """The first one was not read back yet: its receipt would be of a halt that is gone."""
+    await post.halt()
+    await post.state.release(actor="another", at=post.clock.now(), reasons=None)
+
+    receipt = await post.halt()
+    await post.switch.step()
+
+    assert receipt.in_database
+    assert post.switch.status() is TradingStatus.HALTED
+    assert [halt.reason for halt in post.state.halts] == ["by hand"]
