@@ -98,6 +98,41 @@ async def test_a_day_that_a_clock_ahead_began_begins_anew_at_its_midnight(
     assert len(told) == 1
 
 
+async def test_a_day_that_began_right_begins_anew_for_nothing_of_another_hour_or_quote(
+    pool: Pool,
+) -> None:
+    """A service that was off before midnight: the day began with its first value."""
+    await store(pool, -300, cash=90, pnl=0)
+    await store(pool, 5, cash=100, pnl=7)
+    await started(pool)
+    for minutes, quote in ((-1, "BTC"), (-61, "KRW"), (30, "KRW"), (-1441, "KRW")):
+        await store(pool, minutes, cash=500, pnl=500, quote=quote)
+
+    assert (await started(pool))["KRW"] == (100, 7)
+
+
+async def test_only_the_day_that_is_asked_for_begins_anew(pool: Pool) -> None:
+    """Of an earlier day, whose start was its own first value, nothing is forgotten."""
+    await store(pool, -1440 + 5, cash=80, pnl=3)
+    earlier = DAY - timedelta(days=1)
+    before = await started(pool, earlier)
+    await store(pool, -1, cash=100, pnl=0)
+    await started(pool)
+
+    assert before == {"KRW": (80, 3)}
+    assert await rows(pool, "SELECT count(*) FROM loss_days") == [(2,)]
+
+
+async def test_a_day_that_began_with_an_hour_of_the_future_begins_anew(pool: Pool) -> None:
+    """The clock ran ahead past midnight, and nothing was stored before it."""
+    await store(pool, 200, cash=100, pnl=0)
+    early = await started(pool)
+    await store(pool, -1, cash=150, pnl=50)
+
+    assert early == {"KRW": (100, 0)}
+    assert await started(pool) == {"KRW": (150, 50)}
+
+
 async def test_two_processes_at_once_fix_one_start(pool: Pool) -> None:
     await store(pool, -1, cash=100)
 
