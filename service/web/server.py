@@ -45,10 +45,18 @@ class ApiConnection(web.RequestHandler):
             return
         # The parser has met an error. What follows cannot be delimited: nothing more is read, and
         # the connection ends with the answer that is being made, or else with that of the error.
-        if self._arriving is not None and not self._arriving.is_eof():
-            self._arriving.set_exception(web.RequestPayloadError("the body is malformed"))
-            self._arriving.feed_eof()
+        self._end_body("the body is malformed")
         self.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        # After an answer aiohttp reads the rest of the body for ten seconds, of a lost one too.
+        self._end_body("the connection was lost within the body")
+
+    def _end_body(self, why: str) -> None:
+        if self._arriving is not None and not self._arriving.is_eof():
+            self._arriving.set_exception(web.RequestPayloadError(why))
+            self._arriving.feed_eof()
 
     def handle_error(
         self,

@@ -233,6 +233,27 @@ WEB: Final = (
         tests=of(_OF_LIMIT, "test_that_there_is_no_room_is_one_warning_with_the_peer"),
     ),
     Mutant(
+        name="lost connections whose requests are at work take places",
+        file=_LIMIT,
+        old="    return sum(one.transport is not None for one in server.connections)\n",
+        new="    return len(server.connections)\n",
+        tests=of(
+            _OF_LIMIT,
+            "test_a_lost_connection_takes_no_place_while_its_request_is_at_work",
+            "test_lost_connections_take_none_of_the_admins_places",
+        ),
+    ),
+    Mutant(
+        name="a lost connection waits for the rest of its body",
+        file="service/web/server.py",
+        old='        self._end_body("the connection was lost within the body")\n',
+        new="",
+        tests=of(
+            "tests/unit/web/test_server.py",
+            "test_a_connection_that_is_lost_within_an_unread_body_is_forgotten_at_once",
+        ),
+    ),
+    Mutant(
         name="admins have no reserve of connections",
         file=_LIMIT,
         old="        elif self._rules.is_from_admin(head, peer):\n",

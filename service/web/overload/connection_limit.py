@@ -56,6 +56,15 @@ def cut_stalled_readers(listener: socket.socket, *, after_ms: int = STALLED_MS) 
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, after_ms)
 
 
+def _open_now(server: web.Server) -> int:
+    """Return how many connections hold a descriptor.
+
+    aiohttp counts a lost connection until its handler ends. Counted here, those that were closed
+    to make room would keep admins and health checks out.
+    """
+    return sum(one.transport is not None for one in server.connections)
+
+
 def _of_no_admin(_head: bytes, _peer: Peer) -> bool:
     return False
 
@@ -132,7 +141,7 @@ class LimitedSite(web.SockSite):
         name = transport.get_extra_info("peername")
         peer = self._rules.peer_of(name[0] if name else None)
         server = self._runner.server
-        if server is None or not self._has_room(peer, open_now=len(server.connections)):
+        if server is None or not self._has_room(peer, open_now=_open_now(server)):
             self._warn(peer)
             within_s = self._rules.ask_within_s
             return OverflowConnection(self._overflow, self._spare, peer, ask_within_s=within_s)
@@ -169,7 +178,7 @@ class LimitedSite(web.SockSite):
             most = limit + SPARE_ADMIN
         else:
             return None
-        return server() if len(server.connections) < most else None
+        return server() if _open_now(server) < most else None
 
 
 class _DeferredProtocol(asyncio.Protocol):

@@ -19,6 +19,7 @@ LAST = b"Connection: close\r\n"
 PATCH = b"PATCH /api/v1/config HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 END = b"\r\n"
+LINGER_S = 10.0  #: so long aiohttp reads the rest of a body after its answer
 TIDY = b'{"min_confidence": 0.7}'
 AS_CHUNK = b"%x\r\n%b\r\n" % (len(TIDY), TIDY)
 SECURITY = {
@@ -269,6 +270,24 @@ async def test_a_body_that_comes_too_late_ends_its_connection(world: World, serv
 
     assert answer.status == 408
     assert is_problem(answer, "body-too-slow")
+
+
+async def test_a_connection_that_is_lost_within_an_unread_body_is_forgotten_at_once(
+    logs: Logs, client: Client
+) -> None:
+    server = client.server.handler
+    assert server is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(client))
+    writer.write(b"PATCH /nothing HTTP/1.1\r\n" + HOST + b"Content-Length: 5000\r\n\r\n{")
+    async with asyncio.timeout(SAFETY_S):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 404 ")
+
+    writer.transport.abort()
+    async with asyncio.timeout(LINGER_S / 2):
+        while server.connections:  # noqa: ASYNC110 - aiohttp has no event for it
+            await asyncio.sleep(0.001)
+
+    assert {line["level"] for line in logs.lines} <= {"DEBUG", "INFO"}
 
 
 # --- packed bodies ----------------------------------------------------------------------------

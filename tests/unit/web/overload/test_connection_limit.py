@@ -46,6 +46,14 @@ class Served:
         assert self.runner.server is not None
         return len(self.runner.server.connections)
 
+    async def until_open(self, number: int) -> None:
+        assert self.runner.server is not None
+        async with asyncio.timeout(SAFETY_S):
+            while number != sum(  # noqa: ASYNC110 - aiohttp has no event for it
+                one.transport is not None for one in self.runner.server.connections
+            ):
+                await asyncio.sleep(0.001)
+
     async def until_held(self, number: int) -> None:
         async with asyncio.timeout(SAFETY_S):
             while self.held() != number:  # noqa: ASYNC110 - aiohttp has no event for it
@@ -201,6 +209,44 @@ async def test_admins_have_places_of_their_own_beyond_those_of_health_checks(
 
 
 # --- shares ---------------------------------------------------------------------------------------
+
+
+async def lost_at_work(served: Served, *, times: int) -> None:
+    """Ask so often for what takes long, as an admin, and hang up each time."""
+    slow = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n" + TOKEN + b"\r\n\r\n"
+    for number in range(times):
+        _, writer = await served.connect()
+        writer.write(slow)
+        await served.until_held(number + 1)
+        writer.transport.abort()
+        await served.until_open(0)
+
+
+async def test_a_lost_connection_takes_no_place_while_its_request_is_at_work(
+    served: Served,
+) -> None:
+    await lost_at_work(served, times=2)
+
+    told = await answer(served)
+    served.runner.app[GOES_ON].set()
+
+    assert told.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_lost_connections_take_none_of_the_admins_places(served: Served) -> None:
+    await lost_at_work(served, times=2 + SPARE_ADMIN)
+    held = [await served.connect() for _ in range(2)]
+    await served.until_open(2)
+
+    reader, writer = await served.connect()
+    writer.write(ASK.replace(b"\r\n\r\n", b"\r\n" + TOKEN + b"\r\n\r\n"))
+    async with asyncio.timeout(SAFETY_S):
+        told = await reader.read()
+    served.runner.app[GOES_ON].set()
+    for one in (writer, *(writer for _, writer in held)):
+        one.close()
+
+    assert told.startswith(b"HTTP/1.1 200 ")
 
 
 def a_peer(name: str, *, is_local: bool = False) -> Peer:

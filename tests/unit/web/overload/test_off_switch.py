@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from service.web.overload.connection_limit import ConnectionRules, LimitedSite
+from service.web.overload.connection_limit import (
+    SPARE_ADMIN,
+    ConnectionRules,
+    LimitedSite,
+)
 from service.web.overload.held_connections import HELD_CONNECTIONS
 from service.web.overload.overflow import OverflowState
 from service.web.protocol.auth import LOCKOUT, is_from_admin
@@ -64,7 +68,9 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(world: World) -> AsyncIterator[Site]:
+async def open_site(
+    world: World, *, limit: int = LIMIT, ask_within_s: float = SAFETY_S
+) -> AsyncIterator[Site]:
     """Serve the web room with the limits of production; no connection is silent for too long."""
     app = world.app()
     runner = ApiRunner(app)
@@ -73,8 +79,8 @@ async def open_site(world: World) -> AsyncIterator[Site]:
     with closing(socket.socket()) as listener:
         listener.bind((HERE, 0))
         rules = ConnectionRules(
-            limit=LIMIT,
-            ask_within_s=SAFETY_S,
+            limit=limit,
+            ask_within_s=ask_within_s,
             peer_of=by_last_number,
             is_from_admin=partial(is_from_admin, config=world.config, lockout=app[LOCKOUT]),
         )
@@ -136,3 +142,27 @@ async def test_a_wrong_token_finds_no_place_then_and_counts() -> None:
         elsewhere = await site.switch_off(peer=HERE)
 
     assert (set(guesses), locked, elsewhere) == ({503}, 503, 200)
+
+
+async def refused_within_its_body(port: int) -> asyncio.StreamWriter:
+    """Return a connection whose change was refused while most of its body is still to come."""
+    reader, writer = await asyncio.open_connection(HERE, port)
+    writer.write(
+        b"PATCH /api/v1/config HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 5000\r\n\r\n{"
+    )
+    async with asyncio.timeout(SAFETY_S):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+    return writer
+
+
+async def test_callers_that_hang_up_within_a_body_do_not_keep_the_off_switch_out() -> None:
+    """Each is closed for the next one; aiohttp would wait ten seconds for the rest of its body."""
+    world, limit = World(config=a_config(**LIVE)), 16
+    async with open_site(world, limit=limit, ask_within_s=0) as site:
+        opened = [await refused_within_its_body(site.port) for _ in range(2 * limit + SPARE_ADMIN)]
+        for writer in opened:
+            writer.close()
+        status = await site.switch_off(peer=HERE)
+
+    assert status == 200
