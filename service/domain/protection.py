@@ -18,7 +18,7 @@ _HUNDRED: Final = Decimal(100)
 
 
 class Unwatched(StrEnum):
-    """Why no rule would sell a position now, whatever its price did."""
+    """Why no stop would sell a position now, whatever its price did."""
 
     NO_LEASE = "no_trading_lease"  #: another process watches it
     RECONCILING = "reconciling_open_orders"  #: this one does not trade yet
@@ -28,6 +28,7 @@ class Unwatched(StrEnum):
     LEASE_LAPSED = "lease_lapsed"  #: the database is away, another process may trade by now
     JOURNAL_DOWN = "journal_down"  #: the database is away, and the exit journal as well
     DUST = "dust"  #: it is worth less than the exchange's smallest order
+    SMALL = "small"  #: at its stop it is worth less than that: a gain alone may sell it
     NO_PRICE = "no_price"  #: none was believed for 30 seconds
 
 

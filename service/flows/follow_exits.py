@@ -116,15 +116,26 @@ class ExitFollower:
             self._positions.wake.set()
 
     async def _attempt(self, watched: WatchedPosition, one: OngoingExit) -> None:
-        market, breach = watched.market, one.breach
-        if not permits(self._switch.known_status(market), OrderSource.RULE, OrderAct.SELL):
+        if not permits(self._switch.known_status(watched.market), OrderSource.RULE, OrderAct.SELL):
             _stop(watched, one)
             return
+        try:
+            await self._sell(watched, one)
+        except NotLeader:
+            raise  # another process may trade by now: nothing leaves this one
+        except ServiceError:
+            await self._look_after_others(watched, one)
+            raise
+        await self._look_after_others(watched, one)
+
+    async def _sell(self, watched: WatchedPosition, one: OngoingExit) -> None:
+        """Sell what is free of the position now, in one order. Raises: as Exits.sell."""
+        market, breach = watched.market, one.breach
         # All that is waited for comes first. From the size to the sale nothing else runs, so no
         # other sale of ours can begin in between, and no fill can be heard.
         account = await self._available(market) if one.reads_account else None
         await self._rules(watched)
-        if self._positions.get(market) is not watched or watched.exit is not one:
+        if not self._is_current(watched, one):
             return  # sold by something else meanwhile
         volume = self._volume(watched, one, account=account)
         if volume is not None:
@@ -133,8 +144,16 @@ class ExitFollower:
                 market, volume, rule=breach.rule, price=breach.price, limit=breach.limit
             )
             self._judge(one, order)
-        await self._free(market)
-        if await self._sale_looks.look(market):
+
+    def _is_current(self, watched: WatchedPosition, one: OngoingExit) -> bool:
+        return self._positions.get(watched.market) is watched and watched.exit is one
+
+    async def _look_after_others(self, watched: WatchedPosition, one: OngoingExit) -> None:
+        """Free coins that other sales of ours have: also where the exit itself cannot leave."""
+        if not self._is_current(watched, one):
+            return
+        await self._free(watched.market)
+        if await self._sale_looks.look(watched.market):
             one.not_before = 0.0  # what it left is sold at once
 
     def _volume(

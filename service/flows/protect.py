@@ -1,9 +1,10 @@
 """Watches every position on every price, and begins an exit when a rule is breached."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from math import inf
 from typing import Final, Protocol
 
@@ -470,24 +471,21 @@ class Protector:
         now = self._real_clock.monotonic()
         watched = tuple(self._positions.values())
         silent = [one.market for one in watched if now - one.heard_at > ASK_AFTER_S]
+        asked: list[Callable[[], Awaitable[None]]] = []
         if silent and self._is_due("ask", ASK_EVERY_S):
-            await self._ask_prices(silent)
+            asked += [partial(self._ask_price, market) for market in silent]
         for one in watched:
             if one.rules is None or now - one.rules_at > RULES_LAST_S:
-                one.rules = await self._exchange.rules(one.market)
-                one.rules_at = now
+                asked.append(partial(self._ask_rules, one))
+        await _each(asked)
 
-    async def _ask_prices(self, markets: Iterable[Market]) -> None:
-        """Each market alone: one that is no longer listed would cost the others their answer."""
-        failed: ServiceError | None = None
-        for market in markets:
-            try:
-                for ticker in await self._exchange.tickers([market]):
-                    self._prices.hear(ticker, source=PriceSource.REST)
-            except ServiceError as exc:
-                failed = exc
-        if failed is not None:
-            raise failed
+    async def _ask_price(self, market: Market) -> None:
+        for ticker in await self._exchange.tickers([market]):
+            self._prices.hear(ticker, source=PriceSource.REST)
+
+    async def _ask_rules(self, watched: WatchedPosition) -> None:
+        rules = await self._exchange.rules(watched.market)
+        watched.rules, watched.rules_at = rules, self._real_clock.monotonic()
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now = self._real_clock.monotonic()
@@ -529,7 +527,8 @@ class Protector:
 
     def _is_sold(self, position: Position) -> bool:
         """Whether nothing of it is left at the exchange: its fills wait for the database."""
-        return whole_steps(position.volume) <= self._open_sales.sold(position.market)
+        sold = self._open_sales.sold(position.market)
+        return sold > 0 and whole_steps(position.volume) <= sold
 
     def _unwatched(self, watched: WatchedPosition | None) -> Unwatched | None:
         if not self._leadership.is_last_known_owner:
@@ -548,10 +547,27 @@ class Protector:
             return Unwatched(reason)
         if watched.is_dust:
             return Unwatched.DUST
+        if watched.exit is None and watched.is_below(watched.rules, price=watched.limits.stop):
+            return Unwatched.SMALL
         return Unwatched.NO_PRICE if self._is_silent(watched) else None
 
     def _is_silent(self, watched: WatchedPosition) -> bool:
         return self._real_clock.monotonic() - watched.heard_at > UNWATCHED_S
+
+
+async def _each(calls: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Each alone: a market that is no longer listed would cost the others their answer.
+
+    Raises: the last of their errors.
+    """
+    failed: ServiceError | None = None
+    for call in calls:
+        try:
+            await call()
+        except ServiceError as exc:
+            failed = exc
+    if failed is not None:
+        raise failed
 
 
 def _stored(watched: WatchedPosition) -> StoredProtection:

@@ -72,6 +72,8 @@ class WatchedPosition:
             self.exit = None
         if protection.position.volume > self.position.volume:
             self.is_dust = False
+        if not whole_steps(protection.position.volume):
+            self.is_dust = True  # no order can name so few coins, at any price
         self.protection = protection
         self.limits = protection.limits(settings)
 

@@ -23,6 +23,7 @@ from tests.mutants.table_process import PROCESS
 from tests.mutants.table_sales import SALES
 from tests.mutants.table_stops import STOPS
 from tests.mutants.table_stream import STREAM
+from tests.mutants.table_unsold import UNSOLD
 from tests.mutants.table_web import WEB
 
 MUTANTS: Final[tuple[Mutant, ...]] = tuple(
@@ -34,6 +35,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = tuple(
         EXITS,
         STOPS,
         SALES,
+        UNSOLD,
         ALERTS,
         ACCOUNT,
         KEY,

@@ -135,8 +135,8 @@ SALES: Final = (
     Mutant(
         name="a position that was sold meanwhile is sold by a rule as well",
         file=_FOLLOW,
-        old="        if self._positions.get(market) is not watched or watched.exit is not one:\n",
-        new="        if False:\n",
+        old="        if not self._is_current(watched, one):\n            return  #",
+        new="        if False:\n            return  #",
         tests=of(
             _OF_FOLLOWING,
             "test_coins_that_were_sold_while_an_exit_waited_for_an_answer_are_not_sold_again",
@@ -145,7 +145,7 @@ SALES: Final = (
     Mutant(
         name="what an exit left waits until the database is back",
         file=_FOLLOW,
-        old="        if await self._sale_looks.look(market):\n",
+        old="        if await self._sale_looks.look(watched.market):\n",
         new="        if False:\n",
         tests=of(_OF_LOOKS, "test_what_an_exit_left_is_sold_while_the_database_is_away"),
     ),

@@ -507,6 +507,68 @@ async def test_a_resting_sale_keeps_its_coins_until_it_has_ended_for_the_exit(
     assert guard.house.order_requests.cancelled[resting.id][0] == ACTOR
 
 
+@pytest.mark.parametrize("is_refused_first", [False, True])
+async def test_a_resting_sale_is_asked_to_end_while_the_exit_cannot_leave(
+    guard: Guard, *, is_refused_first: bool
+) -> None:
+    """The exchange asked for a wait with orders, or does not tell what the account holds."""
+    exchange = guard.house.exchange
+    resting = await by_hand(guard, a_limit_sale(D("0.0004")))
+    exchange.held = ExchangeUnavailable("later", retry_after_s=20)
+    guard.hear(94_000_000)
+    ((watched, one),) = guard.follower.due()
+    if is_refused_first:
+        one.reads_account = True
+        exchange.fail_next("balances", ExchangeUnavailable("later", retry_after_s=20))
+
+    await guard.follower.attempt(watched, one)
+
+    assert guard.house.order_requests.cancelled[resting.id][0] == ACTOR
+    assert one.not_before == guard.house.clock.monotonic() + 20
+
+
+async def test_a_process_without_the_lease_asks_no_resting_sale_to_end(guard: Guard) -> None:
+    await by_hand(guard, a_limit_sale(D("0.0004")))
+    guard.hear(94_000_000)
+    guard.house.clock.pass_time(30)
+
+    await guard.follow()
+
+    assert _cancelled(guard) == []
+    assert "cancel" not in guard.house.exchange.calls
+
+
+async def test_a_resting_sale_stays_once_the_exit_has_ended_meanwhile(guard: Guard) -> None:
+    await by_hand(guard, a_limit_sale(D("0.0004")))
+    held_up = _held_up(guard, "rules")
+    guard.hear(94_000_000)
+    ((watched, one),) = guard.follower.due()
+
+    attempt = asyncio.ensure_future(guard.follower.attempt(watched, one))
+    await held_up.is_asked.wait()
+    watched.exit = None
+    held_up.goes_on.set()
+    await attempt
+
+    assert "cancel" not in guard.house.exchange.calls
+
+
+async def test_what_an_exit_of_unknown_outcome_left_is_sold_as_soon_as_its_end_is_seen(
+    guard: Guard,
+) -> None:
+    exchange = guard.house.exchange
+    exchange.depth = D("0.0004")
+    exchange.fail_next("submit", OutcomeUnknown("no answer"), after=True)
+    for _ in range(3):
+        exchange.fail_next("find", ExchangeUnavailable("no answer"))
+
+    await guard.fall(94_000_000)
+    exchange.depth = None
+    await guard.follow()
+
+    assert guard.sold == [HELD, D("0.0006")]
+
+
 async def test_what_a_resting_sale_sold_meanwhile_is_not_sold_again(guard: Guard) -> None:
     resting = await by_hand(guard, a_limit_sale())
     guard.house.exchange.fail_next("cancel", ExchangeUnavailable("no"))

@@ -9,8 +9,14 @@ from typing import Any, Literal
 import pytest
 
 from service.bus import FillsFound, OrderFilled
-from service.domain.errors import ExchangeUnavailable, JournalDown, OutcomeUnknown, StoreDown
-from service.domain.markets import Market
+from service.domain.errors import (
+    ExchangeRefused,
+    ExchangeUnavailable,
+    JournalDown,
+    OutcomeUnknown,
+    StoreDown,
+)
+from service.domain.markets import Market, MarketRules
 from service.domain.orders import Breach, ExitRule, Fill, Order, OrderStatus, OrderType, Side
 from service.domain.positions import Position
 from service.domain.prices import PriceDoubt, PriceSource
@@ -167,6 +173,30 @@ async def test_a_fill_that_is_heard_late_opens_no_time_of_before_a_later_purchas
     assert guard.positions[KRW_BTC].exit is None
 
 
+async def test_a_price_of_the_instant_of_a_purchase_counts_although_our_clock_is_slow(
+    guard: Guard,
+) -> None:
+    """The market does not trade, so no later price brings the instant of the purchase forward."""
+    guard.hear(97_000_000)
+    ahead = guard.house.clock.now() + timedelta(seconds=20)
+    await guard.protector.filled(_a_purchase(a_fill(traded_at=ahead)))
+
+    await guard.house.allow(stop_loss_pct="2")
+
+    assert guard.positions[KRW_BTC].exit is not None
+
+
+async def test_a_start_with_a_slow_clock_judges_the_price_of_that_instant(guard: Guard) -> None:
+    guard.house.clock.set_back(600)
+    after = Guard(guard.house)
+    after.hear(97_000_000)
+    await after.protector.load()
+
+    await guard.house.allow(stop_loss_pct="3")
+
+    assert after.positions[KRW_BTC].exit is not None
+
+
 @pytest.mark.parametrize("seconds", [2, 600])
 async def test_a_clock_that_is_set_back_after_a_purchase_keeps_no_price_from_being_judged(
     guard: Guard, seconds: int
@@ -305,6 +335,22 @@ async def test_a_tighter_setting_sells_at_the_last_price_of_a_market_that_does_n
 
     assert doubt is PriceDoubt.STALE
     assert guard.sold == [D("0.001")]
+
+
+async def test_a_tighter_setting_sells_nothing_while_the_newest_price_is_doubted(
+    guard: Guard,
+) -> None:
+    """The last believed price may be long gone, and the newest word may be a lie."""
+    guard.hear(97_000_000)
+    word = a_ticker(price=2 * PRICE, low=PRICE, high=2 * PRICE, traded_at=guard.house.clock.now())
+    guard.prices.hear(word, source=PriceSource.STREAM)
+
+    await guard.house.allow(stop_loss_pct="3")
+    doubted = guard.positions[KRW_BTC].exit
+    guard.hear(97_000_000)
+
+    assert doubted is None
+    assert guard.positions[KRW_BTC].exit is not None
 
 
 async def test_settings_stay_as_last_read_while_the_database_is_away(
@@ -636,6 +682,42 @@ async def test_a_small_position_that_grew_and_is_small_again_is_told_of_again(
     assert len(said) == 2
 
 
+@pytest.mark.parametrize(("bought", "reason"), [("0.000052", Unwatched.SMALL), ("0.000053", None)])
+async def test_a_position_that_no_stop_can_sell_is_shown_as_such(
+    guard: Guard, bought: str, reason: Unwatched | None
+) -> None:
+    guard.house.exchange.set_price(PRICE, KRW_ETH)
+    await buy_at_most(guard, bought)
+    await guard.protector.ask()
+    guard.hear(PRICE, KRW_ETH)
+
+    shown = guard.protector.status(guard.positions[KRW_ETH].position)
+
+    assert (shown.unwatched, shown.is_dust) == (reason, False)
+
+
+async def test_a_position_that_is_being_sold_is_not_small(guard: Guard) -> None:
+    """What an order left is below the smallest one, and the exit goes on to leave it as dust."""
+    guard.house.exchange.depth = D("0.00099")
+    await guard.protector.ask()
+
+    await guard.fall(94_000_000)
+    before = await why(guard)
+    await guard.follow()
+
+    assert (before, await why(guard)) == (None, Unwatched.DUST)
+
+
+async def test_coins_below_one_step_are_dust_and_not_sold(guard: Guard) -> None:
+    guard.hear(PRICE)
+    fill = a_fill(volume=D("0.000999996"), traded_at=guard.house.clock.now())
+    await guard.protector.filled(replace(_a_purchase(fill), side=Side.SELL))
+
+    shown = guard.protector.status(guard.positions[KRW_BTC].position)
+
+    assert (shown.unwatched, shown.is_dust) == (Unwatched.DUST, True)
+
+
 # --- positions that are not watched ---------------------------------------------------------------
 
 
@@ -699,6 +781,34 @@ async def test_a_market_that_is_gone_costs_no_other_its_price(guard: Guard) -> N
         await guard.protector.ask()
 
     assert sorted([guard.prices.age_s(KRW_BTC) or 0, guard.prices.age_s(KRW_ETH) or 0]) == [0, 11]
+
+
+@pytest.mark.parametrize("gone", [KRW_BTC, KRW_ETH])
+async def test_a_market_without_rules_costs_no_other_its_rules(guard: Guard, gone: Market) -> None:
+    await guard.buy(market=KRW_ETH)
+    read = guard.house.exchange.rules
+
+    async def answer(market: Market) -> MarketRules:
+        if market == gone:
+            raise ExchangeRefused("no such market", code="not_found")
+        return await read(market)
+
+    guard.house.exchange.rules = answer  # type: ignore[method-assign]
+
+    with pytest.raises(ExchangeRefused):
+        await guard.protector.ask()
+
+    assert [market for market, one in guard.positions.items() if one.rules is None] == [gone]
+
+
+async def test_a_market_without_a_price_costs_none_its_rules(guard: Guard) -> None:
+    guard.house.clock.pass_time(ASK_AFTER_S + 1)
+    guard.house.exchange.fail_next("tickers", ExchangeUnavailable("gone"))
+
+    with pytest.raises(ExchangeUnavailable):
+        await guard.protector.ask()
+
+    assert guard.positions[KRW_BTC].rules is not None
 
 
 async def test_an_exit_that_takes_long_is_an_alert_until_it_is_done(guard: Guard) -> None:
