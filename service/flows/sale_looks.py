@@ -41,29 +41,39 @@ class SaleLooks:
                     event="order", identifier=identifier, error=type(exc).__name__, cause=str(exc)
                 ).warning("a sale cannot be looked up right now, its coins are not sold again")
                 break
-            if seen is not None and self._is_final(identifier, intent, seen):
+            if seen is None:
+                continue
+            now = self._real_clock.monotonic()
+            if is_final(self._looks, identifier, intent, seen, at=now):
                 self._looks.forget(identifier)
                 self._open_sales.ended_at(identifier, executed=seen.executed_volume)
                 has_ended = True
         return has_ended
 
-    def _is_final(self, identifier: str, intent: Intent, seen: ExchangeOrder) -> bool:
-        """Whether the answer can be true and adds up, so that nothing more is sold by it."""
-        order = Order(
-            id=0,
-            identifier=identifier,
-            intent=intent,
-            status=OrderStatus.SUBMITTED,
-            decision_id=None,
-            created_at=seen.created_at,
-        )
-        if contradiction(order, seen, ()) is not None:
-            return False
-        what = reading(order, seen, ())
-        if what.status in OPEN:
-            return False
-        if what.oddity is not Oddity.NOTHING_LEFT:
-            return what.oddity in _CERTAIN
-        now = self._real_clock.monotonic()
-        self._looks.count(identifier, what.oddity, at=now)
-        return self._looks.reached(identifier, NOTHING_LEFT, at=now)
+
+def is_final(
+    looks: Looks, identifier: str, intent: Intent, seen: ExchangeOrder, *, at: float
+) -> bool:
+    """Whether the answer can be true and adds up, so that nothing more is sold by it.
+
+    Args:
+        looks: counts the answers that are believed only when they repeat.
+        at: `RealClock.monotonic()`.
+    """
+    order = Order(
+        id=0,
+        identifier=identifier,
+        intent=intent,
+        status=OrderStatus.SUBMITTED,
+        decision_id=None,
+        created_at=seen.created_at,
+    )
+    if contradiction(order, seen, ()) is not None:
+        return False
+    what = reading(order, seen, ())
+    if what.status in OPEN:
+        return False
+    if what.oddity is not Oddity.NOTHING_LEFT:
+        return what.oddity in _CERTAIN
+    looks.count(identifier, what.oddity, at=at)
+    return looks.reached(identifier, NOTHING_LEFT, at=at)

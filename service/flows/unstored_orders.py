@@ -43,8 +43,10 @@ from service.domain.orders import (
 from service.domain.trading_states import OrderSource
 from service.flows.execute import FOLLOW_UP_S, SEND_WITHIN_S
 from service.flows.leadership import Leadership
+from service.flows.looks import Looks
 from service.flows.open_sales import OpenSales
 from service.flows.reconcile import Reconciler
+from service.flows.sale_looks import is_final
 from service.flows.trading_switch import TradingSwitch
 from service.ports.clock import MarketClock, RealClock
 from service.ports.exchange import Exchange
@@ -119,6 +121,7 @@ class UnstoredOrders:
         self._tell = tell
         self._tell_damage = tell_damage
         self._unstored: dict[str, _Unstored] = {}
+        self._looks = Looks()
         self._is_loaded = False
         self._is_damaged = False
         self._unprotected: dict[Market, str] = {}
@@ -288,6 +291,7 @@ class UnstoredOrders:
         """Leave an order of the tables, or one that was never sent, to everything else."""
         identifier = unstored.entry.identifier
         self._unstored.pop(identifier, None)
+        self._looks.forget(identifier)
         self._reconciler.let_go(identifier)
 
     async def _send(self, unstored: _Unstored, *, epoch: int) -> None:
@@ -359,6 +363,8 @@ class UnstoredOrders:
             return
         if seen is None:
             return
+        if not self._is_believed(entry, seen):
+            return
         before = unstored.order.status
         unstored.order = _as_seen(unstored.order, seen)
         if not unstored.order.is_open:
@@ -368,6 +374,16 @@ class UnstoredOrders:
             _line(entry).bind(status=unstored.order.status.value).info(
                 "order, its row is written when the database is back"
             )
+
+    def _is_believed(self, entry: JournaledExit, seen: ExchangeOrder) -> bool:
+        """Whether the answer may be kept: an end that does not add up frees no coins yet."""
+        if status_on_exchange(seen, entry.intent) in OPEN:
+            return True
+        now = self._real_clock.monotonic()
+        if is_final(self._looks, entry.identifier, entry.intent, seen, at=now):
+            return True
+        _line(entry).warning("the order's end does not add up yet, its coins are not sold again")
+        return False
 
     async def step(self) -> None:
         """Store what has no row yet; while that fails, look it up.

@@ -269,6 +269,16 @@ EXITS: Final = (
         tests=of(_OF_UNSTORED, "test_an_order_that_is_being_sent_is_not_stored_meanwhile"),
     ),
     Mutant(
+        name="the first end that is told of a sale without a row frees its coins",
+        file=_UNSTORED,
+        old="        if not self._is_believed(entry, seen):\n",
+        new="        if False:\n",
+        tests=of(
+            _OF_UNSTORED,
+            "test_an_end_that_does_not_add_up_frees_no_coins_while_the_database_is_away",
+        ),
+    ),
+    Mutant(
         name="what an ended sale without a row has left is not free",
         file=_UNSTORED,
         old="self._open_sales.ended_at(entry.identifier, executed=seen.executed_volume)",

@@ -169,22 +169,22 @@ SALES: Final = (
     Mutant(
         name="an answer about a sale is believed although it cannot be true",
         file=_LOOKS,
-        old="        if contradiction(order, seen, ()) is not None:\n",
-        new="        if False:\n",
+        old="    if contradiction(order, seen, ()) is not None:\n",
+        new="    if False:\n",
         tests=of(_OF_LOOKS, "test_an_answer_that_is_no_end_or_cannot_be_true_frees_nothing"),
     ),
     Mutant(
         name="an answer about a sale is believed although its trades are missing",
         file=_LOOKS,
-        old="            return what.oddity in _CERTAIN\n",
-        new="            return True\n",
+        old="        return what.oddity in _CERTAIN\n",
+        new="        return True\n",
         tests=of(_OF_LOOKS, "test_an_answer_that_is_no_end_or_cannot_be_true_frees_nothing"),
     ),
     Mutant(
         name="an empty end of a sale is believed at first sight",
         file=_LOOKS,
-        old="        return self._looks.reached(identifier, NOTHING_LEFT, at=now)\n",
-        new="        return True\n",
+        old="    return looks.reached(identifier, NOTHING_LEFT, at=at)\n",
+        new="    return True\n",
         tests=of(
             _OF_LOOKS,
             "test_an_empty_end_is_believed_when_it_is_seen_again_two_seconds_later",

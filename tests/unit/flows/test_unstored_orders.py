@@ -21,6 +21,8 @@ from service.domain.errors import (
 )
 from service.domain.orders import (
     Breach,
+    ExchangeOrder,
+    ExchangeOrderState,
     ExitRule,
     Intent,
     Order,
@@ -700,3 +702,40 @@ async def test_a_position_that_another_process_protects_is_not_told_of(house: Ho
     await house.unstored_orders.watch([KRW_BTC])
 
     assert house.unprotected == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"executed_volume": Decimal(0), "trades": ()},
+        {"executed_volume": Decimal("0.0004"), "state": ExchangeOrderState.CANCELLED},
+        {"executed_volume": Decimal(0), "trades": (), "state": ExchangeOrderState.CANCELLED},
+    ],
+    ids=["done-and-empty", "cancel-that-trails-its-trades", "cancel-and-empty"],
+)
+async def test_an_end_that_does_not_add_up_frees_no_coins_while_the_database_is_away(
+    house: House, odd: dict[str, Any]
+) -> None:
+    find = house.exchange.find
+
+    async def oddly(identifier: str) -> ExchangeOrder | None:
+        seen = await find(identifier)
+        return None if seen is None else replace(seen, **odd)
+
+    house.exchange.find = oddly  # type: ignore[method-assign]
+    order = await stopped_out(house)
+    house.orders.fail = AWAY
+    with pytest.raises(StoreDown):
+        await house.unstored_orders.step()
+
+    assert order.is_open
+    assert house.open_sales.volume(KRW_BTC) == HELD
+    with pytest.raises(DuplicateOrder):
+        await stopped_out(house)
+
+    house.exchange.find = find  # type: ignore[method-assign]
+    house.orders.fail = AWAY
+    with pytest.raises(StoreDown):
+        await house.unstored_orders.step()
+    (unstored,) = house.unstored_orders._unstored.values()
+    assert (unstored.order.status, unstored.order.executed_volume) == (S.EXECUTED, HELD)
