@@ -11,7 +11,18 @@ from typing import Annotated, Final
 import typer
 
 from service import __version__
-from service.cli import alert, diagnosis, history, jobs, order, processes, risk, settings, system
+from service.cli import (
+    alert,
+    backup,
+    diagnosis,
+    history,
+    jobs,
+    order,
+    processes,
+    risk,
+    settings,
+    system,
+)
 from service.cli.options import AsJson
 from service.cli.output import on_terminal, print_json
 from service.domain.errors import ServiceError
@@ -81,6 +92,8 @@ def _built() -> typer.Typer:
         history.stats,
         history.export,
         history.verify,
+        backup.backup,
+        backup.restore,
         risk.halt,
         risk.resume,
         risk.flatten,

@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.table_account import ACCOUNT
 from tests.mutants.table_alerts import ALERTS
 from tests.mutants.table_answers import ANSWERS
+from tests.mutants.table_backup import BACKUP
 from tests.mutants.table_exits import EXITS
 from tests.mutants.table_hand import HAND
 from tests.mutants.table_hostile import HOSTILE
@@ -49,5 +50,6 @@ MUTANTS: Final[tuple[Mutant, ...]] = tuple(
         LOGS,
         WEB,
         HOSTILE,
+        BACKUP,
     )
 )

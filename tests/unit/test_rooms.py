@@ -42,6 +42,8 @@ WINGS: dict[str, dict[str, set[str]]] = {
         "queries": {"database"},
         # Applying a migration writes the lists of the months that retention keeps.
         "migrations": {"database", "tables"},
+        # A backup is refused by what its migrations say.
+        "archive": {"database", "embedded", "migrations"},
     },
     "ops": {"logs": set(), "health": set(), "metrics": set(), "log_report": {"logs"}},
     "sandbox": {

@@ -25,6 +25,8 @@ COMMANDS: Final = (
     "stats",
     "export",
     "verify",
+    "backup",
+    "restore",
     "halt",
     "resume",
     "flatten",
