@@ -21,6 +21,16 @@ _OF_LISTS: Final = "tests/integration/adapters/test_upbit_order_lists.py"
 
 ACCOUNT: Final = (
     Mutant(
+        name="a check of the books that is given up holds its thread for ever",
+        file="service/app/verification.py",
+        old="        interruption.cut()\n",
+        new="        pass\n",
+        tests=of(
+            "tests/integration/app/test_verification.py",
+            "test_the_thread_of_a_check_that_is_given_up_ends_though_its_server_does_not_answer",
+        ),
+    ),
+    Mutant(
         name="one look suffices for a deposit",
         file=_BOOK,
         old="enough = LOOKS_IN_A_ROW if is_whole",

@@ -18,6 +18,7 @@ from service.domain.orders import Fill, Side
 from service.domain.positions import Position
 from service.domain.verification import BookDifference, BookedFill, DerivedPositions
 from service.store.database.dsn import connect, named, parameters
+from service.store.database.interruption import Interruption
 
 FILLS: Final = """
     SELECT id, market, side, trade_uuid, price, volume, funds, fee, traded_at, realised_pnl
@@ -154,22 +155,22 @@ def verify(dsn: str) -> Sequence[BookDifference]:
 
     Raises: StartError, when the database cannot be reached; StoreDown, when it goes away.
     """
-    return tuple(_differences(dsn))
+    return tuple(_differences(dsn, Interruption()))
 
 
-def count_differences(dsn: str) -> Mapping[str, int]:
+def count_differences(dsn: str, interruption: Interruption) -> Mapping[str, int]:
     """Return how many stored values of each table the fills do not add up to.
 
     None is kept: after a restored backup they may be as many as the history has days.
 
     Raises: as `verify`.
     """
-    return Counter(one.table for one in _differences(dsn))
+    return Counter(one.table for one in _differences(dsn, interruption))
 
 
-def _differences(dsn: str) -> Iterator[BookDifference]:
+def _differences(dsn: str, interruption: Interruption) -> Iterator[BookDifference]:
     given = parameters(dsn)
-    with closing(connect(given, _SESSION)) as connection:
+    with closing(connect(given, _SESSION)) as connection, interruption.of(connection):
         connection.set_session(
             isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True, autocommit=False
         )

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from service import cli
 from service.domain.orders import Side
 from service.domain.verification import BookDifference
+from service.store.database.interruption import Interruption
 from service.store.database.pool import Pool
 from service.store.queries.verify import count_differences, verify
 from service.store.tables.equity import PgEquities
@@ -99,7 +100,7 @@ async def test_each_value_that_was_changed_is_found(
     found = {(one.table, one.column) for one in verify(dsn)}
 
     assert (table, column) in found
-    assert table in count_differences(dsn)
+    assert table in count_differences(dsn, Interruption())
 
 
 async def test_a_difference_names_the_place_and_both_values(pool: Pool, dsn: str) -> None:
@@ -122,7 +123,7 @@ async def test_the_count_of_many_differences_keeps_none_of_them(pool: Pool, dsn:
 
     tracemalloc.start()
     try:
-        found = count_differences(dsn)
+        found = count_differences(dsn, Interruption())
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
