@@ -48,9 +48,13 @@ _RESPONSE: Final = "#/components/responses/"
 _REF: Final = "#/components/schemas/{model}"
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 _LINK: Final = re.compile(r"\[([^\]]+)\]\([^)]+\)")
-_ALWAYS: Final[tuple[type[ServiceError], ...]] = (
+_BEFORE_THE_ROUTE: Final[tuple[type[ServiceError], ...]] = (
     InvalidRequest,  # what protocol/framing.py refuses
     ExpectationFailed,
+    Overloaded,  # also where no request waits for a place: connections are limited
+)
+_ALWAYS: Final[tuple[type[ServiceError], ...]] = (
+    *_BEFORE_THE_ROUTE,
     WrongHost,
     NoCredentials,
     TooManyTries,
@@ -95,8 +99,9 @@ def document(rows: Sequence[RouteRow], *, version: str) -> Document:
 
 def problems_of(row: RouteRow) -> list[ProblemKind]:
     """Return what a request of the row may be refused with, by status and slug."""
-    kinds = {KINDS[error] for error in (*row.problems, *_usual(row))}
-    return sorted({*kinds, INTERNAL} if row.path != "/health" else set())
+    if row.path == "/health":  # the middleware answers it first
+        return sorted(KINDS[error] for error in _BEFORE_THE_ROUTE)
+    return sorted({INTERNAL, *(KINDS[error] for error in (*row.problems, *_usual(row)))})
 
 
 def _usual(row: RouteRow) -> Iterator[type[ServiceError]]:
@@ -109,8 +114,6 @@ def _usual(row: RouteRow) -> Iterator[type[ServiceError]]:
         yield UnknownMarket
     if row.body is not None:
         yield from _OF_A_BODY
-    if row.is_queued:
-        yield Overloaded
 
 
 class _Schemas:
@@ -162,7 +165,11 @@ def _operation(row: RouteRow, schemas: _Schemas) -> Document:
         "parameters": [*_path_parameters(row), *_query_parameters(row), *_headers(row)],
         "responses": {
             **_answers(row, schemas),
-            **{str(one.status): {"$ref": _RESPONSE + one.name} for one in _refusals(row)},
+            **{
+                str(one.status): {"$ref": _RESPONSE + one.name}
+                for one in _refusals(row)
+                if one.status not in row.answers
+            },
         },
         "security": _security(row),
     }
@@ -242,10 +249,12 @@ def _answers(row: RouteRow, schemas: _Schemas) -> Document:
     answers: Document = {}
     for status, kind in sorted(row.answers.items()):
         schema: JSON = {} if kind is None else schemas.of(kind)
-        answers[str(status)] = {
-            "description": "The answer",
-            "content": {row.media_type: {"schema": schema}},
-        }
+        told, content = "The answer", {row.media_type: {"schema": schema}}
+        for one in _refusals(row):
+            if one.status == status:
+                told += f", or {one.told}"
+                content[PROBLEM_TYPE] = one.content()
+        answers[str(status)] = {"description": told, "content": content}
     if row.is_revalidated:
         answers["304"] = {"description": "The caller has it already"}
     return answers
@@ -261,13 +270,16 @@ class _Refusal(NamedTuple):
     def name(self) -> str:
         return ".".join((str(self.status), *self.slugs))
 
-    def response(self) -> Document:
+    @property
+    def told(self) -> str:
+        return ", ".join(self.slugs)
+
+    def content(self) -> Document:
         # One type of problem for all: generators would make a class a status and operation.
-        schema: JSON = {"$ref": _REF.format(model=ProblemBody.__name__)}
-        return {
-            "description": ", ".join(self.slugs),
-            "content": {PROBLEM_TYPE: {"schema": schema}},
-        }
+        return {"schema": {"$ref": _REF.format(model=ProblemBody.__name__)}}
+
+    def response(self) -> Document:
+        return {"description": self.told, "content": {PROBLEM_TYPE: self.content()}}
 
 
 def _refusals(row: RouteRow) -> Iterator[_Refusal]:

@@ -135,7 +135,9 @@ def _is_wildcard(host: str) -> bool:
 
 def _check_origin(request: web.Request) -> None:
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and origin.lower() != f"{request.scheme}://{request.host}".lower():
+    # `request.host` is that of the address, where a whole URL is asked for; it was not checked.
+    host = request.headers.get(hdrs.HOST, "")
+    if origin is not None and origin.lower() != f"{request.scheme}://{host}".lower():
         raise CrossSite("the Origin header names another site than the one asked")
     # Browsers set it, pages cannot. `same-site` is a page from another port of this machine.
     if request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
@@ -144,10 +146,12 @@ def _check_origin(request: web.Request) -> None:
 
 def _caller(request: web.Request, config: Config, lockout: Lockout, *, is_local: bool) -> Caller:
     remote = request.remote or "unknown"
-    given = request.headers.get(hdrs.AUTHORIZATION)
-    if given is None:
+    values = request.headers.getall(hdrs.AUTHORIZATION, ())
+    if not values:
         return _without_token(_bare_role(config, is_local=is_local), remote, is_local=is_local)
-    match = _BEARER.fullmatch(given.strip())
+    if len(values) > 1:  # a proxy may judge by another one than we
+        raise NoCredentials("send one Authorization header, not several")
+    match = _BEARER.fullmatch(values[0].strip())
     if match is None:
         # An empty token differs from no header, also from this machine. Otherwise a script with an
         # empty variable would act with the rights of its address without a hint.

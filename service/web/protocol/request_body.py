@@ -62,6 +62,8 @@ async def _read(request: web.Request) -> bytes:
             raw = await request.read()
     except TimeoutError as exc:
         raise BodyTooSlow(f"the body did not arrive within {within_s:g} seconds") from exc
+    except web.HTTPRequestEntityTooLarge as exc:
+        raise BodyTooLarge(_TOO_LARGE) from exc
     except (web.RequestPayloadError, ConnectionError) as exc:
         # ConnectionError: the caller closed the connection while sending, which is no bug of ours.
         raise InvalidRequest("the body is cut off or wrongly encoded") from exc
@@ -100,15 +102,24 @@ def _parsed(raw: bytes) -> object:
 def _check_keys(raw: bytes) -> None:
     """Refuse an object with the same key twice; orjson would take the last one silently.
 
-    Another program may take the first: then what was checked is not what is done. Numbers stay
+    Another program may take the first: then what was checked is not what is done. Integers stay
     text: their conversion is of no use here, and slow for long ones.
 
     Raises: InvalidRequest, also for deeper nesting than json reads.
     """
     try:
-        json.loads(raw, object_pairs_hook=_once, parse_int=str, parse_float=str)
+        json.loads(raw, object_pairs_hook=_once, parse_int=str, parse_float=_not_vanished)
     except RecursionError as exc:
         raise InvalidRequest("the body is nested too deeply") from exc
+
+
+def _not_vanished(number: str) -> None:
+    """Refuse a number that is not zero and too small for a float: orjson makes it 0."""
+    mantissa = number.lower().partition("e")[0]
+    if mantissa.strip("-0.") and float(number) == 0:
+        raise InvalidRequest(
+            "the body has a number that is too close to 0: write 0, or a larger one"
+        )
 
 
 def _once(pairs: Sequence[tuple[str, object]]) -> None:

@@ -136,3 +136,20 @@ def test_every_reference_of_the_document_leads_somewhere() -> None:
 
     assert references
     assert all(name in API["components"][kind] for kind, name in references)
+
+
+def test_a_connection_without_a_place_is_documented_for_every_route() -> None:
+    for path, operations in API["paths"].items():
+        for operation in operations.values():
+            refusal = operation["responses"]["503"]
+            name = refusal.get("$ref", "").rpartition("/")[2]
+            refusal = API["components"]["responses"].get(name, refusal)
+            assert "overloaded" in refusal["description"], path
+            assert "application/problem+json" in refusal["content"], path
+
+
+@pytest.mark.parametrize("path", ["/health/ready", "/health/detailed"])
+def test_the_503_of_a_health_check_is_its_body_or_a_problem(path: str) -> None:
+    content = API["paths"][path]["get"]["responses"]["503"]["content"]
+
+    assert set(content) == {"application/json", "application/problem+json"}

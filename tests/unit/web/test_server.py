@@ -203,6 +203,28 @@ async def test_a_length_of_nothing_is_no_body(client: Client) -> None:
     assert answer.status == 200
 
 
+async def test_two_authorization_headers_are_refused(client: Client) -> None:
+    tokens = b"Authorization: Bearer a-token\r\n" * 2
+
+    (answer,) = await exchanged(port_of(client), GET + LAST + tokens + END)
+
+    assert answer.status == 401
+    assert answer.json()["detail"] == "send one Authorization header, not several"
+
+
+async def test_the_host_of_an_absolute_address_is_no_origin_of_ours(
+    client: Client, world: World
+) -> None:
+    head = PATCH.replace(b"/api", b"http://evil.example/api", 1) + LAST
+    origin = b"Origin: http://evil.example\r\nContent-Length: %d\r\n\r\n" % len(TIDY)
+
+    (answer,) = await exchanged(port_of(client), head + origin + TIDY)
+
+    assert answer.status == 403
+    assert answer.json()["type"].endswith(":cross-site")
+    assert world.setting_rows.history == []
+
+
 # --- bodies that break ------------------------------------------------------------------------
 
 

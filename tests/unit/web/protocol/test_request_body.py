@@ -21,6 +21,8 @@ AS_JSON = {"Content-Type": "application/json"}
         b'{"min_confidence": NaN}',
         b'{"min_confidence": Infinity}',
         b'{"min_confidence": 1e999}',
+        b'{"min_confidence": 1e-999}',
+        b'{"min_confidence": -0.001E-400}',
         b'\xef\xbb\xbf{"a": 1}',
         b'{"a": "\xff"}',
         b'{"ai_model": "\\ud800"}',
@@ -82,8 +84,18 @@ async def test_a_body_that_grows_over_the_bound_on_the_way_is_refused(client: Cl
 
     answer = await client.patch(URL, data=pieces(), headers=AS_JSON)
 
+    body = await answer.json()
     assert answer.status == 413
-    assert (await answer.json())["type"].endswith(":body-too-large")
+    assert body["type"].endswith(":body-too-large")
+    assert body["detail"] == "a body may have 65536 bytes"
+    assert answer.headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize("zero", [b"0.0", b"-0.0", b"0e-999", b"0.00E5"])
+async def test_a_zero_may_be_written_in_any_way(client: Client, zero: bytes) -> None:
+    answer = await client.patch(URL, data=b'{"min_confidence": %b}' % zero, headers=AS_JSON)
+
+    assert answer.status == 200
 
 
 async def test_a_compressed_body_counts_as_what_it_becomes(client: Client) -> None:
