@@ -39,6 +39,9 @@ OWNER_ONLY: Final = 0o600
 ASIDE: Final = ".unreadable"
 LOCK: Final = ".lock"
 _LONGEST: Final = 4 * 1024 * 1024  #: bytes; an order takes some hundred
+#: Bytes after which no order is added: the rest is for outcomes and for settling all of them.
+_MOST_ORDERS: Final = 3 * 1024 * 1024
+_SOON_FULL: Final = 2 * 1024 * 1024  #: bytes from which `check` fails, long before `append` does
 _DIGITS: Final = 8  #: of a checksum
 _FAULTS: Final = (ValueError, LookupError, TypeError, AttributeError, InvalidOperation)
 
@@ -71,7 +74,7 @@ class FileExitJournal:
 
     async def append(self, order: JournaledExit) -> None:
         async with self._turn:
-            await asyncio.to_thread(self._write, _order_fields(order))
+            await asyncio.to_thread(self._write, _order_fields(order), most=_MOST_ORDERS)
 
     async def note(self, identifier: str, sent: Sent) -> None:
         fields = {
@@ -111,6 +114,8 @@ class FileExitJournal:
             left = os.fstatvfs(file)
             if not left.f_bavail:
                 raise OSError(errno.ENOSPC, "the disk is full")
+            if os.fstat(file).st_size > _SOON_FULL:
+                raise OSError(errno.EFBIG, "the exit journal is soon full")
 
     def _read(self) -> ExitJournalContent:
         try:
@@ -122,10 +127,14 @@ class FileExitJournal:
             return ExitJournalContent(fault=type(exc.__cause__ or exc).__name__)
         return _content(raw)
 
-    def _write(self, fields: Mapping[str, object], *, tidy: bool = False) -> None:
+    def _write(
+        self, fields: Mapping[str, object], *, tidy: bool = False, most: int = _LONGEST
+    ) -> None:
         is_new = not self._path.exists()
         with self._opened(os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
             begin = _cut_torn(file)
+            if begin > most:
+                raise OSError(errno.EFBIG, "the exit journal is full")
             try:
                 _put(file, _line(fields))
             except OSError:

@@ -55,7 +55,7 @@ class ExitJournal(Protocol):
         """Let another process become the writer. Never fails."""
 
     async def check(self) -> None:
-        """Raises: JournalDown, when `append` would. Writes no order."""
+        """Raises: JournalDown, when `append` would, or soon would. Writes no order."""
 
     async def read(self) -> ExitJournalContent:
         """Never fails: an unreadable file is a `fault`."""

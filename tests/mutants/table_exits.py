@@ -323,6 +323,20 @@ EXITS: Final = (
         ),
     ),
     Mutant(
+        name="an exit journal that is soon full is told of by its refusals alone",
+        file=_FILE,
+        old="            if os.fstat(file).st_size > _SOON_FULL:\n",
+        new="            if False:\n",
+        tests=of(_OF_FILE, "test_a_file_that_is_soon_full_is_told_of_while_it_takes_orders"),
+    ),
+    Mutant(
+        name="orders take the room in which the exit journal settles them",
+        file=_FILE,
+        old="            if begin > most:\n",
+        new="            if False:\n",
+        tests=of(_OF_FILE, "test_a_full_file_takes_no_order_and_can_be_emptied"),
+    ),
+    Mutant(
         name="two processes write the exit journal",
         file=_FILE,
         old="                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.exit_journal import ASIDE, LOCK, FileExitJournal
+from service.adapters.exit_journal import ASIDE, LOCK, FileExitJournal, _line, _order_fields
 from service.domain.errors import JournalDown
 from service.domain.orders import Breach, ExitRule, Intent, OrderType, SendOutcome, Sent, Side
 from service.ports.exit_journal import JournaledExit
@@ -409,6 +409,42 @@ async def test_a_file_that_has_grown_too_long_takes_no_order_and_is_a_fault(
         await journal.append(an_entry())
 
     assert (await journal.read()).fault == "TooLong"
+
+
+def fill(path: Path, *, until: int) -> int:
+    """Fill the file with orders up to `until` bytes or just past it; return how many there are."""
+    orders = until // len(_line(_order_fields(an_entry(10_000)))) + 1
+    put(path, b"".join(_line(_order_fields(an_entry(10_000 + n))) for n in range(orders)))
+    return orders
+
+
+def settle_all_but_the_first(path: Path, orders: int) -> None:
+    """Write what `settle` does, without its many reads of the file."""
+    lines = (_line({"id": f"uat-{10_000 + n}", "settled": True}) for n in range(1, orders))
+    put(path, path.read_bytes() + b"".join(lines))
+
+
+async def test_a_file_that_is_soon_full_is_told_of_while_it_takes_orders(
+    journal: FileExitJournal, path: Path
+) -> None:
+    fill(path, until=2 * 1024 * 1024)
+
+    with pytest.raises(JournalDown):
+        await journal.check()
+    await journal.append(an_entry())
+
+
+async def test_a_full_file_takes_no_order_and_can_be_emptied(
+    journal: FileExitJournal, path: Path
+) -> None:
+    orders = fill(path, until=3 * 1024 * 1024)
+
+    with pytest.raises(JournalDown):
+        await journal.append(an_entry())
+    settle_all_but_the_first(path, orders)
+    await journal.settle("uat-10000")
+
+    assert size(path) == 0
 
 
 async def test_a_full_disk_refuses_the_order(journal: FileExitJournal, path: Path) -> None:
