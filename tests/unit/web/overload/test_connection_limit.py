@@ -91,6 +91,7 @@ async def served() -> AsyncIterator[Served]:
         )
         await site.start()
         yield Served(overflow, runner, listener.getsockname()[1])
+        app[GOES_ON].set()
         await runner.cleanup()
 
 
