@@ -12,7 +12,7 @@ from service.store.archive.seal import seal
 from service.store.database.dsn import connect, named, parameters
 from service.store.migrations.migrate import HAS_TABLE
 
-#: Set by our first migration; a database without it holds nothing of ours.
+#: Made by an early migration (0005); a database without it holds nothing of ours.
 _OURS: Final = "trading_state"
 
 
